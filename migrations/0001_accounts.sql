@@ -1,0 +1,77 @@
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+CREATE EXTENSION IF NOT EXISTS citext;
+
+-- History that must answer for itself years later may be added to and never changed.
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+
+CREATE TABLE accounts (
+    id            uuid        NOT NULL CONSTRAINT accounts_pkey PRIMARY KEY,
+    email         citext      NOT NULL CONSTRAINT accounts_email_taken UNIQUE
+                              CONSTRAINT accounts_email_length CHECK (char_length(email) BETWEEN 3 AND 254),
+    password_hash text        NOT NULL,
+    role          text        NOT NULL CONSTRAINT accounts_role_known CHECK (role IN ('client', 'therapist', 'admin')),
+    display_name  text        NOT NULL CONSTRAINT accounts_display_name_length CHECK (char_length(display_name) BETWEEN 1 AND 80),
+    phone         text        CONSTRAINT accounts_phone_e164 CHECK (phone ~ '^\+[1-9][0-9]{5,14}$'),
+    time_zone     text        NOT NULL,
+    created_at    timestamptz NOT NULL
+);
+
+-- One session per log-in. Its refresh tokens are its family: ending the session ends them and its access tokens.
+CREATE TABLE sessions (
+    id         uuid        NOT NULL CONSTRAINT sessions_pkey PRIMARY KEY,
+    account_id uuid        NOT NULL CONSTRAINT sessions_account_exists REFERENCES accounts ON DELETE CASCADE,
+    created_at timestamptz NOT NULL,
+    ended_at   timestamptz
+);
+CREATE INDEX sessions_by_account ON sessions (account_id);
+
+CREATE TABLE refresh_tokens (
+    digest     bytea       NOT NULL CONSTRAINT refresh_tokens_pkey PRIMARY KEY
+                           CONSTRAINT refresh_tokens_digest_sha256 CHECK (octet_length(digest) = 32),
+    session_id uuid        NOT NULL CONSTRAINT refresh_tokens_session_exists REFERENCES sessions ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL,
+    used_at    timestamptz
+);
+CREATE INDEX refresh_tokens_by_session ON refresh_tokens (session_id);
+CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
+
+-- An answer that was given, to be given again byte for byte. Written in the effect's own transaction.
+CREATE TABLE idempotency_keys (
+    account_id  uuid        NOT NULL CONSTRAINT idempotency_keys_account_exists REFERENCES accounts ON DELETE CASCADE,
+    route       text        NOT NULL,
+    key         text        NOT NULL CONSTRAINT idempotency_keys_key_length CHECK (char_length(key) BETWEEN 1 AND 255),
+    fingerprint bytea       NOT NULL CONSTRAINT idempotency_keys_fingerprint_sha256 CHECK (octet_length(fingerprint) = 32),
+    status      smallint    NOT NULL CONSTRAINT idempotency_keys_status_success CHECK (status BETWEEN 200 AND 299),
+    location    text,
+    body        text        NOT NULL,
+    created_at  timestamptz NOT NULL,
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, route, key)
+);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
+-- Where a client receives visits. The zone and the jurisdiction are derived when it is saved.
+CREATE TABLE addresses (
+    id           uuid             NOT NULL CONSTRAINT addresses_pkey PRIMARY KEY,
+    client_id    uuid             NOT NULL CONSTRAINT addresses_client_exists REFERENCES accounts ON DELETE CASCADE,
+    label        text             NOT NULL CONSTRAINT addresses_label_length CHECK (char_length(label) BETWEEN 1 AND 60),
+    kind         text             NOT NULL CONSTRAINT addresses_kind_known CHECK (kind IN ('home', 'hotel', 'office', 'other')),
+    line1        text             NOT NULL CONSTRAINT addresses_line1_length CHECK (char_length(line1) BETWEEN 1 AND 200),
+    line2        text             CONSTRAINT addresses_line2_length CHECK (char_length(line2) BETWEEN 1 AND 200),
+    locality     text             NOT NULL CONSTRAINT addresses_locality_length CHECK (char_length(locality) BETWEEN 1 AND 100),
+    region       text             NOT NULL CONSTRAINT addresses_region_length CHECK (char_length(region) BETWEEN 1 AND 10),
+    postcode     text             NOT NULL CONSTRAINT addresses_postcode_length CHECK (char_length(postcode) BETWEEN 1 AND 20),
+    country      text             NOT NULL CONSTRAINT addresses_country_alpha2 CHECK (country ~ '^[A-Z]{2}$'),
+    latitude     double precision NOT NULL CONSTRAINT addresses_latitude_range CHECK (latitude BETWEEN -90 AND 90),
+    longitude    double precision NOT NULL CONSTRAINT addresses_longitude_range CHECK (longitude BETWEEN -180 AND 180),
+    access_notes text             CONSTRAINT addresses_access_notes_length CHECK (char_length(access_notes) BETWEEN 1 AND 1000),
+    parking      text             CONSTRAINT addresses_parking_length CHECK (char_length(parking) BETWEEN 1 AND 200),
+    stairs       text             CONSTRAINT addresses_stairs_length CHECK (char_length(stairs) BETWEEN 1 AND 200),
+    pets         text             CONSTRAINT addresses_pets_length CHECK (char_length(pets) BETWEEN 1 AND 200),
+    time_zone    text             NOT NULL,
+    jurisdiction text             NOT NULL CONSTRAINT addresses_jurisdiction_in_country CHECK (starts_with(jurisdiction, country)),
+    created_at   timestamptz      NOT NULL
+);
+CREATE INDEX addresses_by_client ON addresses (client_id, id);

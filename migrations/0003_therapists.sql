@@ -1,0 +1,35 @@
+-- A therapist is the account with the same id.
+CREATE TABLE therapists (
+    id                    uuid             NOT NULL CONSTRAINT therapists_pkey PRIMARY KEY
+                                           CONSTRAINT therapists_account_exists REFERENCES accounts ON DELETE CASCADE,
+    bio                   text             CONSTRAINT therapists_bio_length CHECK (char_length(bio) BETWEEN 1 AND 2000),
+    gender                text             CONSTRAINT therapists_gender_known CHECK (gender IN ('female', 'male', 'non_binary')),
+    languages             text[]           NOT NULL DEFAULT '{}' CONSTRAINT therapists_languages_count CHECK (cardinality(languages) <= 20),
+    techniques            text[]           NOT NULL DEFAULT '{}' CONSTRAINT therapists_techniques_count CHECK (cardinality(techniques) <= 50),
+    conditions            text[]           NOT NULL DEFAULT '{}' CONSTRAINT therapists_conditions_count CHECK (cardinality(conditions) <= 50),
+    base_latitude         double precision CONSTRAINT therapists_latitude_range CHECK (base_latitude BETWEEN -90 AND 90),
+    base_longitude        double precision CONSTRAINT therapists_longitude_range CHECK (base_longitude BETWEEN -180 AND 180),
+    service_radius_km     double precision NOT NULL DEFAULT 15 CONSTRAINT therapists_radius_range CHECK (service_radius_km BETWEEN 0.5 AND 200),
+    travel_mode           text             NOT NULL DEFAULT 'car' CONSTRAINT therapists_travel_mode_known
+                                           CHECK (travel_mode IN ('car', 'transit', 'bicycle', 'walk')),
+    min_notice_minutes    integer          NOT NULL DEFAULT 120 CONSTRAINT therapists_min_notice_range CHECK (min_notice_minutes BETWEEN 0 AND 43200),
+    max_advance_days      integer          NOT NULL DEFAULT 60 CONSTRAINT therapists_max_advance_range CHECK (max_advance_days BETWEEN 1 AND 365),
+    setup_minutes         integer          NOT NULL DEFAULT 10 CONSTRAINT therapists_setup_range CHECK (setup_minutes BETWEEN 0 AND 60),
+    packup_minutes        integer          NOT NULL DEFAULT 10 CONSTRAINT therapists_packup_range CHECK (packup_minutes BETWEEN 0 AND 60),
+    slot_interval_minutes integer          NOT NULL DEFAULT 15 CONSTRAINT therapists_slot_interval_known
+                                           CHECK (slot_interval_minutes IN (5, 10, 15, 20, 30, 60)),
+    booking_mode          text             NOT NULL DEFAULT 'request' CONSTRAINT therapists_booking_mode_known
+                                           CHECK (booking_mode IN ('instant', 'request')),
+    daily_cap             integer          CONSTRAINT therapists_daily_cap_range CHECK (daily_cap BETWEEN 1 AND 24),
+    accepting_bookings    boolean          NOT NULL DEFAULT true,
+    CONSTRAINT therapists_base_whole CHECK ((base_latitude IS NULL) = (base_longitude IS NULL))
+);
+-- A box of coordinates narrows the search for therapists near a place before any distance is computed.
+CREATE INDEX therapists_by_base ON therapists (base_latitude, base_longitude) WHERE accepting_bookings;
+
+CREATE TABLE offers (
+    therapist_id     uuid     NOT NULL CONSTRAINT offers_therapist_exists REFERENCES therapists ON DELETE CASCADE,
+    service_id       uuid     NOT NULL CONSTRAINT offers_service_exists REFERENCES services ON DELETE CASCADE,
+    duration_minutes smallint NOT NULL CONSTRAINT offers_duration_range CHECK (duration_minutes BETWEEN 15 AND 240),
+    CONSTRAINT offers_pkey PRIMARY KEY (therapist_id, service_id, duration_minutes)
+);
