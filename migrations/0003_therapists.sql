@@ -33,3 +33,11 @@ CREATE TABLE offers (
     duration_minutes smallint NOT NULL CONSTRAINT offers_duration_range CHECK (duration_minutes BETWEEN 15 AND 240),
     CONSTRAINT offers_pkey PRIMARY KEY (therapist_id, service_id, duration_minutes)
 );
+
+-- The great-circle distance in kilometres, by the same formula as the service's own.
+CREATE FUNCTION distance_km(latitude_a float8, longitude_a float8, latitude_b float8, longitude_b float8)
+RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT 2 * 6371.0088 * asin(sqrt(least(1.0,
+        sin(radians(latitude_b - latitude_a) / 2) ^ 2
+        + cos(radians(latitude_a)) * cos(radians(latitude_b)) * sin(radians(longitude_b - longitude_a) / 2) ^ 2)))
+$$;

@@ -63,7 +63,7 @@ CREATE TABLE credential_decisions (
     to_state      text        NOT NULL,
     reason_codes  text[]      NOT NULL DEFAULT '{}',
     note          text        CONSTRAINT credential_decisions_note_length CHECK (char_length(note) BETWEEN 1 AND 2000),
-    method        text        CONSTRAINT credential_decisions_method_known CHECK (method IN ('primary_source', 'document')),
+    method        text        CONSTRAINT credential_decisions_method_length CHECK (char_length(method) BETWEEN 1 AND 60),
     source_url    text        CONSTRAINT credential_decisions_source_length CHECK (char_length(source_url) BETWEEN 1 AND 500),
     at            timestamptz NOT NULL
 );
@@ -72,3 +72,24 @@ CREATE TRIGGER credential_decisions_append_only BEFORE UPDATE OR DELETE ON crede
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER credential_decisions_keep BEFORE TRUNCATE ON credential_decisions
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Whether a credential lets its holder practise on `day`. The rule itself lives in the service; this copy narrows searches.
+CREATE FUNCTION credential_usable(review_state text, board_status text, issued_on date, expires_on date, day date)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT review_state = 'verified' AND board_status IN ('active', 'conditional', 'temporary')
+       AND (issued_on IS NULL OR issued_on <= day) AND (expires_on IS NULL OR day <= expires_on)
+$$;
+
+-- Whether a therapist meets every requirement of some place on `day`: a place that has no place with rules of its own below it.
+CREATE FUNCTION may_practise_somewhere(therapist uuid, day date) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT EXISTS (
+        SELECT FROM (SELECT DISTINCT jurisdiction FROM credential_requirements) place
+        WHERE NOT EXISTS (SELECT FROM credential_requirements below WHERE starts_with(below.jurisdiction, place.jurisdiction || '-'))
+          AND NOT EXISTS (
+            SELECT FROM credential_requirements r
+            WHERE r.jurisdiction IN (place.jurisdiction, split_part(place.jurisdiction, '-', 1))
+              AND NOT EXISTS (
+                SELECT FROM credentials c
+                WHERE c.therapist_id = therapist AND c.type = ANY (r.options)
+                  AND credential_usable(c.review_state, c.board_status, c.issued_on, c.expires_on, day))))
+$$;

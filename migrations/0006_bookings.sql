@@ -57,6 +57,19 @@ CREATE TABLE booking_credentials (
     CONSTRAINT booking_credentials_pkey PRIMARY KEY (booking_id, "group", credential_id)
 );
 
+-- Every time a therapist was shown a client's address.
+CREATE TABLE address_disclosures (
+    id           uuid        NOT NULL CONSTRAINT address_disclosures_pkey PRIMARY KEY,
+    booking_id   uuid        NOT NULL CONSTRAINT address_disclosures_booking_exists REFERENCES bookings,
+    therapist_id uuid        NOT NULL CONSTRAINT address_disclosures_therapist_exists REFERENCES therapists,
+    at           timestamptz NOT NULL
+);
+CREATE INDEX address_disclosures_by_booking ON address_disclosures (booking_id, id);
+CREATE TRIGGER address_disclosures_append_only BEFORE UPDATE OR DELETE ON address_disclosures
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER address_disclosures_keep BEFORE TRUNCATE ON address_disclosures
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 -- A therapist's reserved time: live holds and bookings and nothing else. Cancelling deletes the row.
 -- `during` is the whole occupation: set-up, the visit, pack-up.
 CREATE TABLE reservations (

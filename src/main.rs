@@ -1,1 +1,270 @@
-fn main(){}
+use std::error::Error;
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use knead::App;
+use knead::auth::{Password, Passwords};
+use knead::clock::Clock;
+use knead::config::{self, Config, Database, LogFormat, Switch};
+use knead::http::RateLimits;
+use knead::values::EmailAddress;
+use knead::{accounts, db, dev, jobs, openapi, server};
+use secrecy::ExposeSecret;
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Booking massages at home.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on this machine, with a private PostgreSQL and a demo city (the default).
+    Dev(Dev),
+    /// Run the service in production.
+    Serve {
+        #[command(flatten)]
+        config: Config,
+        /// Leave jobs to `knead worker`.
+        #[arg(long)]
+        no_worker: bool,
+        /// Leave the schema to `knead migrate`.
+        #[arg(long)]
+        no_migrate: bool,
+    },
+    /// Carry out jobs alone.
+    Worker {
+        #[command(flatten)]
+        config: Config,
+    },
+    /// Bring the database's schema up to date.
+    Migrate {
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Look after admins.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Look after the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Args, Default)]
+struct Dev {
+    /// Start without the demo city.
+    #[arg(long)]
+    no_demo: bool,
+    /// Throw the private database away first.
+    #[arg(long)]
+    reset: bool,
+    /// Where to listen; loopback only.
+    #[arg(long, env = "KNEAD_ADDR")]
+    addr: Option<SocketAddr>,
+    /// Limits on the requests of one caller.
+    #[arg(long, env = "KNEAD_RATE_LIMIT", value_enum)]
+    rate_limit: Option<Switch>,
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Make an admin's account. There is no way to register as one.
+    Create {
+        #[command(flatten)]
+        database: Database,
+        /// The address that signs in.
+        #[arg(long)]
+        email: EmailAddress,
+        /// Read the password from standard input.
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print a configuration for `serve` with fresh secrets.
+    Init,
+    /// Say whether the configuration is good for `serve`.
+    Check {
+        #[command(flatten)]
+        config: Config,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command.unwrap_or(Command::Dev(Dev::default())) {
+        Command::Dev(options) => develop(options).await,
+        Command::Serve { config, no_worker, no_migrate } => serve(config, !no_worker, !no_migrate).await,
+        Command::Worker { config } => work(config).await,
+        Command::Migrate { database } => db::migrate(database.database_url.expose_secret()).await,
+        Command::Openapi => {
+            print!("{}", openapi::text(&openapi::document()));
+            Ok(())
+        }
+        Command::Admin(Admin::Create { database, email, password_stdin: _ }) => create_admin(database, email).await,
+        Command::Config(ConfigCommand::Init) => config::init().map(|lines| print!("{lines}")).map_err(Failure::from),
+        Command::Config(ConfigCommand::Check { config }) => {
+            config.check().map(|_| println!("The configuration is good.")).map_err(Failure::from)
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("knead: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(format: LogFormat, default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}
+
+/// What serves and works alike need, from a configuration that was checked.
+fn app(config: &Config) -> Result<Arc<App>, Failure> {
+    Ok(Arc::new(App {
+        tokens: config.check()?,
+        db: db::pool(config.database.database_url.expose_secret(), config.pool_size)?,
+        clock: Clock::System,
+        passwords: Passwords::new()?,
+        limits: RateLimits::new(config.rate_limit == Switch::On, config.trusted_proxies.clone()),
+    }))
+}
+
+async fn develop(options: Dev) -> Result<(), Failure> {
+    log(LogFormat::Text, "warn");
+    let addr = options.addr.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+    if !addr.ip().is_loopback() {
+        return Err("`dev` serves on loopback only; `serve` is for the world".into());
+    }
+    let home = dev::home(options.reset, !options.no_demo).await?;
+    let config = Config {
+        database: Database { database_url: home.database_url.clone().into() },
+        signing_key: home.signing_key.clone().into(),
+        addr,
+        public_url: format!("http://{addr}"),
+        metrics_addr: None,
+        pool_size: 8,
+        trusted_proxies: Vec::new(),
+        rate_limit: options.rate_limit.unwrap_or(Switch::On),
+        log_format: LogFormat::Text,
+    };
+    let note = format!("http://{addr}, process {}", std::process::id());
+    let outcome = run(&config, true, || {
+        home.postgres.leave_note(&note)?;
+        println!("{}", dev::banner(addr, !options.no_demo));
+        Ok(())
+    })
+    .await;
+    tokio::task::spawn_blocking(move || home.postgres.stop()).await??;
+    outcome
+}
+
+async fn serve(config: Config, with_worker: bool, migrate: bool) -> Result<(), Failure> {
+    config.check()?;
+    log(config.log_format, "info");
+    if migrate {
+        db::migrate(config.database.database_url.expose_secret()).await?;
+    }
+    run(&config, with_worker, || Ok(())).await
+}
+
+/// Serves until a signal ends it, then lets requests and jobs in hand finish. Calls `ready` once the port is open.
+async fn run(config: &Config, with_worker: bool, ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+    let app = app(config)?;
+    let listener = TcpListener::bind(config.addr)
+        .map_err(|error| format!("cannot listen on {}: {error}; KNEAD_ADDR names another address", config.addr))?;
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let metrics = server::record_metrics()?;
+    if let Some(addr) = config.metrics_addr {
+        tokio::spawn(server::metrics_server(metrics, addr)?);
+    }
+    let server = server::server(app.clone(), listener, threads)?;
+    let (stop, stopped) = watch::channel(());
+    tokio::spawn(forget_idle_callers(app.clone()));
+    let worker = with_worker.then(|| tokio::spawn(keep_working(app.clone(), stopped)));
+    ready()?;
+    tracing::info!(addr = %config.addr, "serving");
+    server.await?;
+    stop.send_replace(());
+    if let Some(worker) = worker {
+        worker.await?;
+    }
+    app.db.close().await;
+    Ok(())
+}
+
+async fn forget_idle_callers(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        app.limits.forget_idle_callers();
+    }
+}
+
+/// Works until `stopped`, beginning again after the database was away.
+async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
+    loop {
+        let mut signal = stopped.clone();
+        let stop = async move {
+            // An error says that nobody is left to stop us: then it is time as well.
+            drop(signal.changed().await);
+        };
+        let outcome = match jobs::worker(app.clone(), stop).await {
+            Ok(worker) => worker.run().await.map_err(Failure::from),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "the worker begins again"),
+        }
+        if stopped.has_changed().unwrap_or(true) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn work(config: Config) -> Result<(), Failure> {
+    log(config.log_format, "info");
+    let (stop, stopped) = watch::channel(());
+    let worker = tokio::spawn(keep_working(app(&config)?, stopped));
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    stop.send_replace(());
+    worker.await?;
+    Ok(())
+}
+
+async fn create_admin(database: Database, email: EmailAddress) -> Result<(), Failure> {
+    let mut password = String::new();
+    std::io::stdin().read_to_string(&mut password)?;
+    let password =
+        Password::new(password.trim_end_matches(['\r', '\n'])).map_err(|why| format!("the password {why}"))?;
+    let hash = Passwords::new()?.hash(password).await?;
+    let pool = db::pool(database.database_url.expose_secret(), 1)?;
+    let id = accounts::create_admin(&pool, email.as_str(), &hash, Clock::System.now()).await?;
+    println!("{id}");
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! The places where a client receives visits.
+
+mod store;
+
+use actix_web::web::Data;
+use actix_web::{delete, get, patch, post};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use store::visit_address;
+
+use super::{AccessNotes, AddressLine, Label, Locality, Postcode, Region, Remark};
+use crate::App;
+use crate::auth::{As, Client};
+use crate::db::work;
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
+use crate::ids::AddressId;
+use crate::values::{Country, Jurisdiction, Latitude, Longitude, Point, Zone, present, zone_at};
+
+/// The operations on addresses.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(list_addresses).service(create_address).service(get_address);
+    config.service(update_address).service(delete_address);
+}
+
+/// How many addresses a client may keep.
+const MOST: usize = 50;
+
+/// What kind of place it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum AddressKind {
+    /// Where someone lives.
+    Home,
+    /// A hotel room.
+    Hotel,
+    /// A place of work.
+    Office,
+    /// Anything else.
+    Other,
+}
+
+/// A place where a client receives visits.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Address {
+    /// The address's id.
+    pub id: AddressId,
+    /// What the client calls it.
+    #[schema(example = "Home")]
+    pub label: String,
+    /// What kind of place it is.
+    pub kind: AddressKind,
+    /// Street and number.
+    #[schema(example = "12 Crown Street")]
+    pub line1: String,
+    /// Flat, floor, building.
+    pub line2: Option<String>,
+    /// Suburb, town or city.
+    #[schema(example = "Surry Hills")]
+    pub locality: String,
+    /// The region's code within the country (ISO 3166-2).
+    #[schema(example = "NSW")]
+    pub region: String,
+    /// Postcode.
+    #[schema(example = "2010")]
+    pub postcode: String,
+    /// ISO 3166-1 alpha-2.
+    #[schema(example = "AU")]
+    pub country: String,
+    /// Degrees north (WGS 84).
+    #[schema(example = -33.8886)]
+    pub latitude: f64,
+    /// Degrees east (WGS 84).
+    #[schema(example = 151.2111)]
+    pub longitude: f64,
+    /// How to get in.
+    pub access_notes: Option<String>,
+    /// Where to park.
+    pub parking: Option<String>,
+    /// How many stairs, and whether there is a lift.
+    pub stairs: Option<String>,
+    /// Which animals live there.
+    pub pets: Option<String>,
+    /// The zone at the coordinates.
+    pub time_zone: Zone,
+    /// Country and region: whose rules decide who may practise there.
+    pub jurisdiction: Jurisdiction,
+}
+
+impl Address {
+    /// Where it lies.
+    pub fn point(&self) -> Point {
+        Point { latitude: self.latitude, longitude: self.longitude }
+    }
+
+    /// Derives the zone and the jurisdiction from the coordinates, the country and the region.
+    fn located(mut self, country: &Country) -> Result<Self> {
+        let zone = zone_at(self.point()).ok_or_else(|| FieldError::new("/latitude", "lies in no time zone."))?;
+        self.jurisdiction = Jurisdiction::of(country, &self.region)
+            .ok_or_else(|| FieldError::new("/region", "is not a region of the country (ISO 3166-2), such as NSW."))?;
+        self.region = self.jurisdiction.region().unwrap_or(&self.region).to_owned();
+        self.time_zone = zone.into();
+        Ok(self)
+    }
+}
+
+/// A new address.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewAddress {
+    label: Label,
+    kind: AddressKind,
+    line1: AddressLine,
+    line2: Option<AddressLine>,
+    locality: Locality,
+    region: Region,
+    postcode: Postcode,
+    country: Country,
+    latitude: Latitude,
+    longitude: Longitude,
+    access_notes: Option<AccessNotes>,
+    parking: Option<Remark>,
+    stairs: Option<Remark>,
+    pets: Option<Remark>,
+}
+
+impl NewAddress {
+    fn with_id(self, id: AddressId) -> Result<Address> {
+        let text = |remark: Option<Remark>| remark.map(|text| text.as_str().to_owned());
+        let address = Address {
+            id,
+            label: self.label.as_str().to_owned(),
+            kind: self.kind,
+            line1: self.line1.as_str().to_owned(),
+            line2: self.line2.map(|line| line.as_str().to_owned()),
+            locality: self.locality.as_str().to_owned(),
+            region: self.region.as_str().to_owned(),
+            postcode: self.postcode.as_str().to_owned(),
+            country: self.country.as_str().to_owned(),
+            latitude: self.latitude.0,
+            longitude: self.longitude.0,
+            access_notes: self.access_notes.map(|notes| notes.as_str().to_owned()),
+            parking: text(self.parking),
+            stairs: text(self.stairs),
+            pets: text(self.pets),
+            time_zone: chrono_tz::UTC.into(),
+            jurisdiction: self.country.as_str().parse().map_err(Error::Internal)?,
+        };
+        address.located(&self.country)
+    }
+}
+
+/// What to change; what is left out stays, null empties an optional field.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AddressPatch {
+    label: Option<Label>,
+    kind: Option<AddressKind>,
+    line1: Option<AddressLine>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<AddressLine>)]
+    line2: Option<Option<AddressLine>>,
+    locality: Option<Locality>,
+    region: Option<Region>,
+    postcode: Option<Postcode>,
+    country: Option<Country>,
+    latitude: Option<Latitude>,
+    longitude: Option<Longitude>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<AccessNotes>)]
+    access_notes: Option<Option<AccessNotes>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Remark>)]
+    parking: Option<Option<Remark>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Remark>)]
+    stairs: Option<Option<Remark>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Remark>)]
+    pets: Option<Option<Remark>>,
+}
+
+impl AddressPatch {
+    fn apply(self, mut address: Address) -> Result<Address> {
+        macro_rules! set {
+            ($($field:ident),+) => {$(if let Some(value) = self.$field { address.$field = value.as_str().to_owned(); })+};
+        }
+        macro_rules! set_optional {
+            ($($field:ident),+) => {$(if let Some(value) = self.$field {
+                address.$field = value.map(|text| text.as_str().to_owned());
+            })+};
+        }
+        let country = match self.country {
+            Some(country) => country,
+            None => address.country.parse().map_err(Error::Internal)?,
+        };
+        address.country = country.as_str().to_owned();
+        set!(label, line1, locality, region, postcode);
+        set_optional!(line2, access_notes, parking, stairs, pets);
+        if let Some(kind) = self.kind {
+            address.kind = kind;
+        }
+        if let Some(Latitude(latitude)) = self.latitude {
+            address.latitude = latitude;
+        }
+        if let Some(Longitude(longitude)) = self.longitude {
+            address.longitude = longitude;
+        }
+        address.located(&country)
+    }
+}
+
+/// List addresses
+///
+/// The caller's addresses, oldest first; a client keeps at most 50.
+#[utoipa::path(tag = "Addresses", operation_id = "list_addresses", security(("bearer" = ["client"])),
+    responses((status = 200, description = "The addresses.", body = Page<Address>)))]
+#[get("/v1/me/addresses")]
+async fn list_addresses(app: Data<App>, me: As<Client>) -> Result<Reply> {
+    Reply::ok(&Page::whole(store::list(&app.db, me.account()).await?))
+}
+
+/// Add an address
+///
+/// The time zone is found from the coordinates, the jurisdiction from country and region.
+#[utoipa::path(tag = "Addresses", operation_id = "create_address", security(("bearer" = ["client"])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body = NewAddress, responses(
+    (status = 201, description = "The address.", body = Address,
+     headers(("Location" = String, description = "Where the address is found."))),
+    (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/me/addresses")]
+async fn create_address(
+    app: Data<App>,
+    me: As<Client>,
+    key: IdempotencyKey,
+    Json(new, print): Json<NewAddress>,
+) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let address = new.with_id(AddressId::new(now))?;
+        let mut tx = app.db.begin().await?;
+        let once = match Once::claim(&mut tx, me.account(), "POST /v1/me/addresses", key, print).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        if store::insert(&mut tx, me.account(), &address, now).await? > MOST {
+            return Err(Refusal::TooManyAddresses.into());
+        }
+        let reply = Reply::created(format!("/v1/me/addresses/{}", address.id), &address)?;
+        once.keep(&mut tx, &reply, now).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// Show an address
+///
+/// One of the caller's addresses.
+#[utoipa::path(tag = "Addresses", operation_id = "get_address", security(("bearer" = ["client"])),
+    params(("id" = AddressId, Path, description = "The address.")),
+    responses((status = 200, description = "The address.", body = Address)))]
+#[get("/v1/me/addresses/{id}")]
+async fn get_address(app: Data<App>, me: As<Client>, Path(id): Path<AddressId>) -> Result<Reply> {
+    Reply::ok(&visit_address(&app.db, me.account(), id).await?.ok_or(Error::NotFound)?)
+}
+
+/// Change an address
+///
+/// Visits that are booked already keep the address as it was.
+#[utoipa::path(tag = "Addresses", operation_id = "update_address", security(("bearer" = ["client"])),
+    params(("id" = AddressId, Path, description = "The address."),
+           ("If-Match" = String, Header, description = "The ETag of the address as it was read.")),
+    request_body = AddressPatch,
+    responses((status = 200, description = "The address as it is now.", body = Address)))]
+#[patch("/v1/me/addresses/{id}")]
+async fn update_address(
+    app: Data<App>,
+    me: As<Client>,
+    Path(id): Path<AddressId>,
+    if_match: IfMatch,
+    Json(patch, _): Json<AddressPatch>,
+) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let current = store::lock(&mut tx, me.account(), id).await?.ok_or(Error::NotFound)?;
+        if_match.check(&current)?;
+        let address = patch.apply(current)?;
+        store::update(&mut tx, &address).await?;
+        tx.commit().await?;
+        Reply::ok(&address)
+    })
+    .await
+}
+
+/// Remove an address
+///
+/// Visits that are booked there keep it.
+#[utoipa::path(tag = "Addresses", operation_id = "delete_address", security(("bearer" = ["client"])),
+    params(("id" = AddressId, Path, description = "The address.")),
+    responses((status = 204, description = "The address is gone.")))]
+#[delete("/v1/me/addresses/{id}")]
+async fn delete_address(app: Data<App>, me: As<Client>, Path(id): Path<AddressId>) -> Result<Reply> {
+    work(async move {
+        if store::delete(&app.db, me.account(), id).await? { Ok(Reply::none()) } else { Err(Error::NotFound) }
+    })
+    .await
+}

@@ -1,0 +1,229 @@
+use actix_web::web::Data;
+use actix_web::{get, patch, post};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{Account, DisplayName, REFRESH_GRACE, RegistrableRole, Rotation, addresses, store};
+use crate::App;
+use crate::auth::{Anyone, As, Password, RefreshToken};
+use crate::db::{Tx, work};
+use crate::error::{Problem, Refusal, Result};
+use crate::http::{IfMatch, Json, Reply};
+use crate::ids::{AccountId, SessionId};
+use crate::values::{EmailAddress, Phone, Zone};
+
+/// The operations on accounts and addresses.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(register).service(login).service(refresh).service(logout).service(get_me).service(update_me);
+    addresses::routes(config);
+}
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Registration {
+    email: EmailAddress,
+    password: Password,
+    role: RegistrableRole,
+    display_name: DisplayName,
+    phone: Option<Phone>,
+    /// UTC unless said.
+    time_zone: Option<Zone>,
+}
+
+/// Signed in: the account, an access token and the token that gets the next one.
+#[derive(Serialize, ToSchema)]
+struct SignedIn {
+    account: Account,
+    /// A JWT (EdDSA); send it as `Authorization: Bearer`.
+    access_token: String,
+    /// Always `Bearer`.
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// Seconds that the access token lasts.
+    #[schema(example = 900)]
+    expires_in: i64,
+    /// Good for one use, within 30 days.
+    refresh_token: String,
+}
+
+/// Writes a refresh token for the session and returns both tokens.
+async fn sign_in(app: &App, mut tx: Tx, account: Account, session: SessionId) -> Result<SignedIn> {
+    let now = app.clock.now();
+    let token = RefreshToken::generate()?;
+    store::add_refresh_token(&mut tx, session, &token, now).await?;
+    let (access_token, expires_in) = app.tokens.issue(account.id, session, now)?;
+    tx.commit().await?;
+    Ok(SignedIn { account, access_token, token_type: "Bearer", expires_in, refresh_token: token.into_string() })
+}
+
+/// Register
+///
+/// Makes a client's or a therapist's account and signs it in.
+#[utoipa::path(tag = "Accounts", operation_id = "register", request_body = Registration, responses(
+    (status = 201, description = "The account was made.", body = SignedIn,
+     headers(("Location" = String, description = "Where the account is found."))),
+    (status = 409, description = "`email_taken`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/auth/register")]
+async fn register(app: Data<App>, Json(new, _): Json<Registration>) -> Result<Reply> {
+    let password_hash = app.passwords.hash(new.password).await?;
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let account = store::NewAccount {
+            email: new.email.as_str(),
+            password_hash: &password_hash,
+            role: new.role.into(),
+            display_name: new.display_name.as_str(),
+            phone: new.phone.as_ref().map(Phone::as_str),
+            time_zone: new.time_zone.unwrap_or(Zone(chrono_tz::UTC)),
+        };
+        let account = store::insert(&mut tx, account, now).await?;
+        let session = store::begin_session(&mut tx, account.id, now).await?;
+        Reply::created("/v1/me".to_owned(), &sign_in(&app, tx, account, session).await?)
+    })
+    .await
+}
+
+/// An e-mail address and its password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    email: EmailAddress,
+    password: Password,
+}
+
+/// Log in
+///
+/// A wrong password and an unknown address get the same answer, after the same time.
+#[utoipa::path(tag = "Accounts", operation_id = "login", request_body = Login, responses(
+    (status = 200, description = "Signed in.", body = SignedIn),
+    (status = 401, description = "`wrong_email_or_password`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/auth/login")]
+async fn login(app: Data<App>, Json(login, _): Json<Login>) -> Result<Reply> {
+    let found = store::login(&app.db, login.email.as_str()).await?;
+    let (id, hash) = found.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
+    let matches = app.passwords.matches(login.password, hash).await?;
+    let Some(id) = id.filter(|_| matches) else { return Err(Refusal::WrongPassword.into()) };
+    work(async move { begin(&app, id).await }).await
+}
+
+async fn begin(app: &App, id: AccountId) -> Result<Reply> {
+    let account = store::find(&app.db, id).await?;
+    let mut tx = app.db.begin().await?;
+    let session = store::begin_session(&mut tx, id, app.clock.now()).await?;
+    Reply::ok(&sign_in(app, tx, account, session).await?)
+}
+
+/// A refresh token, as log-in or refresh gave it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Refresh {
+    #[schema(example = "bm90LWEtcmVhbC10b2tlbi1idXQtb2YtdGhlLXNpemU", max_length = 200)]
+    refresh_token: String,
+}
+
+/// Refresh
+///
+/// Exchanges a refresh token for a new pair of tokens. A token is good once; for ten seconds after its first use
+/// it may be shown again, since the answer can get lost. Shown later it has been copied: its session ends, with
+/// every token of it.
+#[utoipa::path(tag = "Accounts", operation_id = "refresh", request_body = Refresh, responses(
+    (status = 200, description = "A new pair of tokens.", body = SignedIn),
+    (status = 401, description = "`refresh_token_invalid`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/auth/refresh")]
+async fn refresh(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
+    work(async move {
+        let token = RefreshToken::sent(&body.refresh_token);
+        let mut tx = app.db.begin().await?;
+        match store::use_refresh_token(&mut tx, &token, app.clock.now()).await? {
+            (Rotation::Exchange, Some((account, session))) => {
+                let account = store::lock(&mut tx, account).await?;
+                Reply::ok(&sign_in(&app, tx, account, session).await?)
+            }
+            _ => {
+                // The end of the session, where there was one, must last.
+                tx.commit().await?;
+                tracing::info!(grace = %REFRESH_GRACE, "refresh token refused");
+                Err(Refusal::RefreshTokenInvalid.into())
+            }
+        }
+    })
+    .await
+}
+
+/// Log out
+///
+/// Ends the session of a refresh token, and its access tokens at once. An unknown token is answered alike.
+#[utoipa::path(tag = "Accounts", operation_id = "logout", request_body = Refresh,
+    responses((status = 204, description = "The session has ended.")))]
+#[post("/v1/auth/logout")]
+async fn logout(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        store::log_out(&mut tx, &RefreshToken::sent(&body.refresh_token), app.clock.now()).await?;
+        tx.commit().await?;
+        Ok(Reply::none())
+    })
+    .await
+}
+
+/// Show me
+///
+/// The caller's own account.
+#[utoipa::path(tag = "Accounts", operation_id = "get_me", security(("bearer" = ["client", "therapist", "admin"])),
+    responses((status = 200, description = "The caller's account.", body = Account)))]
+#[get("/v1/me")]
+async fn get_me(app: Data<App>, me: As<Anyone>) -> Result<Reply> {
+    Reply::ok(&store::find(&app.db, me.account()).await?)
+}
+
+/// What to change; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AccountPatch {
+    display_name: Option<DisplayName>,
+    /// Null removes the number.
+    #[serde(default, deserialize_with = "crate::values::present")]
+    #[schema(value_type = Option<Phone>)]
+    phone: Option<Option<Phone>>,
+    time_zone: Option<Zone>,
+}
+
+/// Change me
+///
+/// Changes the caller's own account.
+#[utoipa::path(tag = "Accounts", operation_id = "update_me", security(("bearer" = ["client", "therapist", "admin"])),
+    params(("If-Match" = String, Header, description = "The ETag of the account as it was read.")),
+    request_body = AccountPatch,
+    responses((status = 200, description = "The account as it is now.", body = Account)))]
+#[patch("/v1/me")]
+async fn update_me(
+    app: Data<App>,
+    me: As<Anyone>,
+    if_match: IfMatch,
+    Json(patch, _): Json<AccountPatch>,
+) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let mut account = store::lock(&mut tx, me.account()).await?;
+        if_match.check(&account)?;
+        if let Some(name) = patch.display_name {
+            account.display_name = name.as_str().to_owned();
+        }
+        if let Some(phone) = patch.phone {
+            account.phone = phone.map(|phone| phone.as_str().to_owned());
+        }
+        if let Some(zone) = patch.time_zone {
+            account.time_zone = zone;
+        }
+        store::update(&mut tx, &account).await?;
+        tx.commit().await?;
+        Reply::ok(&account)
+    })
+    .await
+}

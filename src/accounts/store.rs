@@ -1,0 +1,215 @@
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgExecutor, PgPool};
+
+use super::{Account, Rotation, rotation};
+use crate::auth::{RefreshToken, Role};
+use crate::db::Tx;
+use crate::error::{OnConstraint, Refusal, Result};
+use crate::ids::{AccountId, SessionId};
+use crate::values::Zone;
+
+/// An account to be stored.
+pub(super) struct NewAccount<'a> {
+    pub email: &'a str,
+    pub password_hash: &'a str,
+    pub role: Role,
+    pub display_name: &'a str,
+    pub phone: Option<&'a str>,
+    pub time_zone: Zone,
+}
+
+pub(super) async fn insert(tx: &mut Tx, new: NewAccount<'_>, now: DateTime<Utc>) -> Result<Account> {
+    let id = AccountId::new(now);
+    let account = sqlx::query_as!(
+        Account,
+        r#"INSERT INTO accounts (id, email, password_hash, role, display_name, phone, time_zone, created_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+           RETURNING id, email::text AS "email!", role AS "role: Role", display_name, phone,
+                     time_zone AS "time_zone: Zone", created_at"#,
+        id.0,
+        new.email as _,
+        new.password_hash,
+        new.role as Role,
+        new.display_name,
+        new.phone,
+        new.time_zone as Zone,
+        now,
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .on_constraint("accounts_email_taken", Refusal::EmailTaken)?;
+    if new.role == Role::Therapist {
+        crate::therapists::insert(tx, id.into()).await?;
+    }
+    Ok(account)
+}
+
+/// Makes an admin's account; `email_taken` where the address has one.
+pub async fn create_admin(db: &PgPool, email: &str, password_hash: &str, now: DateTime<Utc>) -> Result<AccountId> {
+    let mut tx = db.begin().await?;
+    let new = NewAccount {
+        email,
+        password_hash,
+        role: Role::Admin,
+        display_name: "Admin",
+        phone: None,
+        time_zone: Zone(chrono_tz::UTC),
+    };
+    let account = insert(&mut tx, new, now).await?;
+    tx.commit().await?;
+    Ok(account.id)
+}
+
+pub(super) async fn find(db: &PgPool, id: AccountId) -> Result<Account> {
+    let account = sqlx::query_as!(
+        Account,
+        r#"SELECT id, email::text AS "email!", role AS "role: Role", display_name, phone,
+                  time_zone AS "time_zone: Zone", created_at
+           FROM accounts WHERE id = $1"#,
+        id.0
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(account)
+}
+
+/// The account, locked until the transaction ends.
+pub(super) async fn lock(tx: &mut Tx, id: AccountId) -> Result<Account> {
+    let account = sqlx::query_as!(
+        Account,
+        r#"SELECT id, email::text AS "email!", role AS "role: Role", display_name, phone,
+                  time_zone AS "time_zone: Zone", created_at
+           FROM accounts WHERE id = $1 FOR UPDATE"#,
+        id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(account)
+}
+
+pub(super) async fn update(tx: &mut Tx, account: &Account) -> Result<()> {
+    sqlx::query!(
+        "UPDATE accounts SET display_name = $2, phone = $3, time_zone = $4 WHERE id = $1",
+        account.id.0,
+        account.display_name,
+        account.phone,
+        account.time_zone as Zone,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The account behind an e-mail address, and the hash of its password.
+pub(super) async fn login(db: &PgPool, email: &str) -> Result<Option<(AccountId, String)>> {
+    let row =
+        sqlx::query!("SELECT id, password_hash FROM accounts WHERE email = $1", email as _).fetch_optional(db).await?;
+    Ok(row.map(|row| (row.id, row.password_hash)))
+}
+
+/// The role of the account whose session this is, while the session lasts.
+pub async fn live_session(db: &PgPool, session: SessionId, account: AccountId) -> Result<Option<Role>> {
+    let role = sqlx::query_scalar!(
+        r#"SELECT a.role AS "role: Role" FROM sessions s JOIN accounts a ON a.id = s.account_id
+           WHERE s.id = $1 AND a.id = $2 AND s.ended_at IS NULL"#,
+        session.0,
+        account.0
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(role)
+}
+
+pub(super) async fn begin_session(tx: &mut Tx, account: AccountId, now: DateTime<Utc>) -> Result<SessionId> {
+    let session = SessionId::new(now);
+    sqlx::query!("INSERT INTO sessions (id, account_id, created_at) VALUES ($1, $2, $3)", session.0, account.0, now)
+        .execute(&mut **tx)
+        .await?;
+    Ok(session)
+}
+
+pub(super) async fn add_refresh_token(
+    tx: &mut Tx,
+    session: SessionId,
+    token: &RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO refresh_tokens (digest, session_id, expires_at) VALUES ($1, $2, $3)",
+        token.digest(),
+        session.0,
+        now + super::REFRESH
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Marks a refresh token used and says what becomes of it; reuse ends the session.
+pub(super) async fn use_refresh_token(
+    tx: &mut Tx,
+    token: &RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<(Rotation, Option<(AccountId, SessionId)>)> {
+    let row = sqlx::query!(
+        r#"SELECT t.expires_at, t.used_at, s.id, s.account_id, s.ended_at
+           FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.digest = $1 FOR UPDATE"#,
+        token.digest()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = row else { return Ok((Rotation::Refuse, None)) };
+    let outcome = rotation(row.expires_at, row.used_at, row.ended_at.is_some(), now);
+    match outcome {
+        Rotation::Exchange => {
+            sqlx::query!(
+                "UPDATE refresh_tokens SET used_at = $2 WHERE digest = $1 AND used_at IS NULL",
+                token.digest(),
+                now
+            )
+            .execute(&mut **tx)
+            .await?;
+        }
+        Rotation::EndSession => end_session(tx, row.id, now).await?,
+        Rotation::Refuse => {}
+    }
+    Ok((outcome, Some((row.account_id, row.id))))
+}
+
+async fn end_session(tx: &mut Tx, session: SessionId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", session.0, now)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Ends the session that a refresh token belongs to, if there is one.
+pub(super) async fn log_out(tx: &mut Tx, token: &RefreshToken, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE sessions SET ended_at = $2
+         WHERE ended_at IS NULL AND id = (SELECT session_id FROM refresh_tokens WHERE digest = $1)",
+        token.digest(),
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Deletes refresh tokens that expired a day ago or longer.
+pub async fn forget_expired_tokens(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!("DELETE FROM refresh_tokens WHERE expires_at < $1", now - chrono::TimeDelta::days(1))
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The display names of these accounts.
+pub async fn names<'c>(db: impl PgExecutor<'c>, ids: &[AccountId]) -> Result<HashMap<AccountId, String>> {
+    let rows = sqlx::query!("SELECT id, display_name FROM accounts WHERE id = ANY ($1)", ids as &[AccountId])
+        .fetch_all(db)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.display_name)).collect())
+}

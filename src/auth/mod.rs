@@ -1,0 +1,149 @@
+//! Who is calling, and what their role lets them do.
+
+mod passwords;
+mod tokens;
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use passwords::{Password, Passwords};
+pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
+
+use crate::App;
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, SessionId, TherapistId};
+
+/// What an account is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Role {
+    /// Books visits.
+    Client,
+    /// Carries visits out.
+    Therapist,
+    /// Verifies licences and looks after the marketplace.
+    Admin,
+}
+
+/// A caller whose access token was verified and whose session is alive.
+#[derive(Clone, Copy, Debug)]
+pub struct Principal {
+    /// The caller's account.
+    pub account: AccountId,
+    /// The session that the token belongs to.
+    pub session: SessionId,
+    /// The account's role.
+    pub role: Role,
+}
+
+/// The middleware that verifies the access token, where one was sent, and looks its session up. It refuses
+/// nobody: the operation's own signature does, so that public operations stay public.
+pub async fn identify(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if let Some(principal) = principal(request.request()).await? {
+        request.extensions_mut().insert(principal);
+    }
+    next.call(request).await
+}
+
+async fn principal(request: &HttpRequest) -> Result<Option<Principal>> {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
+    let Some(app) = request.app_data::<web::Data<App>>() else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let Some(claims) = token.and_then(|token| app.tokens.verify(token, app.clock.now())) else { return Ok(None) };
+    let role = crate::accounts::live_session(&app.db, claims.sid, claims.sub).await?;
+    Ok(role.map(|role| Principal { account: claims.sub, session: claims.sid, role }))
+}
+
+/// Whom an operation is for.
+pub trait Audience {
+    /// Whether `role` belongs to the audience.
+    fn admits(role: Role) -> bool;
+}
+
+macro_rules! audiences {
+    ($($(#[$doc:meta])* $name:ident => $roles:pat,)+) => {$(
+        $(#[$doc])*
+        pub enum $name {}
+
+        impl Audience for $name {
+            fn admits(role: Role) -> bool {
+                matches!(role, $roles)
+            }
+        }
+    )+};
+}
+
+audiences! {
+    /// Clients alone.
+    Client => Role::Client,
+    /// Therapists alone.
+    Therapist => Role::Therapist,
+    /// Admins alone.
+    Admin => Role::Admin,
+    /// Everyone with an account.
+    Anyone => Role::Client | Role::Therapist | Role::Admin,
+}
+
+/// The caller, signed in as one of `A`: 401 for nobody, 403 for the wrong role. It waits for nothing, so that it
+/// decides before the body is looked at.
+pub struct As<A> {
+    /// Who is calling.
+    pub principal: Principal,
+    audience: PhantomData<A>,
+}
+
+impl<A> As<A> {
+    /// The caller's account.
+    pub fn account(&self) -> AccountId {
+        self.principal.account
+    }
+}
+
+impl As<Therapist> {
+    /// The caller as a therapist.
+    pub fn therapist(&self) -> TherapistId {
+        self.principal.account.into()
+    }
+}
+
+impl<A: Audience> FromRequest for As<A> {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match request.extensions().get::<Principal>() {
+            None => Err(Error::Unauthorized),
+            Some(principal) if !A::admits(principal.role) => Err(Error::Forbidden),
+            Some(principal) => Ok(Self { principal: *principal, audience: PhantomData }),
+        })
+    }
+}
+
+/// The caller of a public operation: someone, or nobody. A token that was sent and is not valid is still refused.
+pub struct Caller(pub Option<Principal>);
+
+impl FromRequest for Caller {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let principal = request.extensions().get::<Principal>().copied();
+        let refused = principal.is_none() && request.headers().contains_key(header::AUTHORIZATION);
+        ready(if refused { Err(Error::Unauthorized) } else { Ok(Self(principal)) })
+    }
+}

@@ -1,0 +1,228 @@
+//! Wall-clock time and instants, also on the days when clocks change.
+//!
+//! A wall-clock time that a change skips means the first instant after the gap. One that occurs twice means its
+//! first occurrence where a window starts and its second where a window ends; as starts both are offered.
+
+use chrono::{
+    DateTime, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Timelike, Utc,
+};
+use chrono_tz::Tz;
+
+use super::intervals::Span;
+
+/// Minutes in a day of wall-clock time.
+pub const DAY_MINUTES: i32 = 24 * 60;
+
+/// The instants at which a clock in `zone` shows `wall`: one, two, or the one after the gap.
+pub fn instants(zone: Tz, wall: NaiveDateTime) -> (DateTime<Utc>, Option<DateTime<Utc>>) {
+    match zone.from_local_datetime(&wall) {
+        MappedLocalTime::Single(instant) => (instant.to_utc(), None),
+        MappedLocalTime::Ambiguous(a, b) => (a.to_utc().min(b.to_utc()), Some(a.to_utc().max(b.to_utc()))),
+        MappedLocalTime::None => (after_gap(zone, wall), None),
+    }
+}
+
+/// The first occurrence of `wall`.
+pub fn first_instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
+    instants(zone, wall).0
+}
+
+/// The last occurrence of `wall`.
+pub fn last_instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
+    let (first, second) = instants(zone, wall);
+    second.unwrap_or(first)
+}
+
+fn offset_seconds(zone: Tz, instant: DateTime<Utc>) -> i64 {
+    zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc().into()
+}
+
+/// The instant at which the clock jumps over `wall`, found between two instants that surely enclose it.
+fn after_gap(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
+    let wall = wall.and_utc();
+    let (mut before, mut after) = (wall - TimeDelta::hours(36), wall + TimeDelta::hours(36));
+    // Of the clock before the jump `wall` is in the future, of the clock after it in the past.
+    let jumped = |instant: DateTime<Utc>| instant + TimeDelta::seconds(offset_seconds(zone, instant)) >= wall;
+    while after - before > TimeDelta::seconds(1) {
+        let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);
+        if jumped(middle) { after = middle } else { before = middle }
+    }
+    after
+}
+
+/// The date that a clock in `zone` shows at `instant`.
+pub fn local_date(zone: Tz, instant: DateTime<Utc>) -> NaiveDate {
+    instant.with_timezone(&zone).date_naive()
+}
+
+/// The wall-clock time `minutes` after the midnight that begins `date`, counted on the clock's face.
+fn wall(date: NaiveDate, minutes: i32) -> NaiveDateTime {
+    date.and_time(NaiveTime::MIN) + TimeDelta::minutes(minutes.into())
+}
+
+/// The instants from the first moment of `from` until the last of `to`, by a clock in `zone`.
+pub fn dates(zone: Tz, from: NaiveDate, to: NaiveDate) -> Span {
+    Span { start: first_instant(zone, wall(from, 0)), end: first_instant(zone, wall(to, DAY_MINUTES)) }
+}
+
+/// The instants of a window of `date`, in minutes after its midnight; past midnight it runs on.
+pub fn window(zone: Tz, date: NaiveDate, opens: i32, closes: i32) -> Span {
+    Span { start: first_instant(zone, wall(date, opens)), end: last_instant(zone, wall(date, closes)) }
+}
+
+/// Whether a visit may start at `instant`: the clock in `zone` shows a multiple of `interval` minutes, or just
+/// jumped over one.
+pub fn on_grid(zone: Tz, interval: i32, instant: DateTime<Utc>) -> bool {
+    let local = instant.with_timezone(&zone);
+    if local.second() != 0 || local.nanosecond() != 0 {
+        return false;
+    }
+    let minutes = i32::try_from(local.num_seconds_from_midnight() / 60).unwrap_or(0);
+    minutes % interval == 0 || jumped_over_grid(zone, interval, instant)
+}
+
+/// Whether the clock jumped at `instant`, over a multiple of `interval` minutes.
+fn jumped_over_grid(zone: Tz, interval: i32, instant: DateTime<Utc>) -> bool {
+    let before = instant - TimeDelta::seconds(1);
+    let jump = offset_seconds(zone, instant) - offset_seconds(zone, before);
+    if jump <= 0 {
+        return false;
+    }
+    let skipped_from = before.with_timezone(&zone).naive_local() + TimeDelta::seconds(1);
+    let minutes = skipped_from.num_seconds_from_midnight().div_ceil(60);
+    let to_next = (interval - i32::try_from(minutes).unwrap_or(0) % interval) % interval;
+    i64::from(to_next) * 60 < jump
+}
+
+/// The starts on the grid within `span`, in order.
+pub fn grid(zone: Tz, interval: i32, span: Span) -> Vec<DateTime<Utc>> {
+    let offset = offset_seconds(zone, span.start);
+    let step = TimeDelta::minutes(interval.into());
+    if offset == offset_seconds(zone, span.end) {
+        // The clock runs evenly: count on from the first one.
+        let local = span.start.timestamp() + offset;
+        let past = local.rem_euclid(step.num_seconds());
+        let whole = past == 0 && span.start.timestamp_subsec_nanos() == 0;
+        let first = DateTime::from_timestamp(span.start.timestamp() - past, 0).unwrap_or(span.start);
+        let first = if whole { first } else { first + step };
+        return std::iter::successors(Some(first), |start| Some(*start + step)).take_while(|s| *s < span.end).collect();
+    }
+    let (from, to) = (local_date(zone, span.start), local_date(zone, span.end));
+    let walls = from
+        .iter_days()
+        .take_while(|date| *date <= to)
+        .flat_map(|date| (0..DAY_MINUTES / interval).map(move |i| wall(date, i * interval)));
+    let both = walls.flat_map(|wall| {
+        let (first, second) = instants(zone, wall);
+        [Some(first), second]
+    });
+    let mut starts: Vec<_> = both.flatten().filter(|start| span.start <= *start && *start < span.end).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    starts
+}
+
+/// Hours on the table: a week that repeats, and dates that differ from it.
+#[derive(Clone, Debug, Default)]
+pub struct Hours {
+    /// Windows in minutes since Monday 00:00.
+    pub weekly: Vec<(i32, i32)>,
+    /// Windows of single dates in minutes since their 00:00, by date in order; an empty list closes the date.
+    pub overrides: Vec<(NaiveDate, Vec<(i32, i32)>)>,
+}
+
+impl Hours {
+    /// The windows that start on `date`, in minutes since its 00:00. A window belongs to the date on which it
+    /// starts: an override does not cut what ran on from the evening before.
+    fn on(&self, date: NaiveDate) -> Vec<(i32, i32)> {
+        use chrono::Datelike;
+        if let Ok(i) = self.overrides.binary_search_by_key(&date, |(date, _)| *date) {
+            return self.overrides[i].1.clone();
+        }
+        let monday_to_date = i32::try_from(date.weekday().num_days_from_monday()).unwrap_or(0) * DAY_MINUTES;
+        let today = monday_to_date..monday_to_date + DAY_MINUTES;
+        let windows = self.weekly.iter().filter(|(opens, _)| today.contains(opens));
+        windows.map(|(opens, closes)| (opens - monday_to_date, closes - monday_to_date)).collect()
+    }
+
+    /// The working windows that touch `span`, by a clock in `zone`, merged and in order.
+    pub fn windows(&self, zone: Tz, span: Span) -> Vec<Span> {
+        // A window of the day before may run past midnight, and one touched at its end joins the next.
+        let from = local_date(zone, span.start) - Days::new(2);
+        let to = local_date(zone, span.end) + Days::new(2);
+        let dates = from.iter_days().take_while(|date| *date <= to);
+        let windows = dates
+            .flat_map(|date| self.on(date).into_iter().map(move |(opens, closes)| window(zone, date, opens, closes)));
+        let mut merged = super::intervals::merged(windows.collect());
+        merged.retain(|window| window.overlaps(span));
+        merged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::Australia::{Lord_Howe, Sydney};
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("an instant")
+    }
+
+    fn naive(text: &str) -> NaiveDateTime {
+        text.parse().expect("a wall-clock time")
+    }
+
+    // Sydney jumped from 02:00 to 03:00 on 2026-10-04 (16:00 UTC the day before) and falls back from 03:00 to 02:00
+    // on 2027-04-04 (16:00 UTC the day before). Lord Howe shifts by half an hour.
+
+    #[test]
+    fn a_skipped_time_is_the_first_instant_after_the_gap() {
+        for skipped in ["2026-10-04T02:00:00", "2026-10-04T02:30:00", "2026-10-04T02:59:00"] {
+            assert_eq!(instants(Sydney, naive(skipped)), (at("2026-10-03T16:00:00Z"), None), "{skipped}");
+        }
+        assert_eq!(first_instant(Lord_Howe, naive("2026-10-04T02:15:00")), at("2026-10-03T15:30:00Z"));
+    }
+
+    #[test]
+    fn a_repeated_time_occurs_twice() {
+        let twice = naive("2027-04-04T02:30:00");
+        assert_eq!(instants(Sydney, twice), (at("2027-04-03T15:30:00Z"), Some(at("2027-04-03T16:30:00Z"))));
+        assert_eq!(last_instant(Lord_Howe, naive("2027-04-04T01:45:00")), at("2027-04-03T15:15:00Z"));
+    }
+
+    #[test]
+    fn a_night_window_lasts_as_long_as_the_clocks_say() {
+        let date = |text: &str| text.parse::<NaiveDate>().expect("a date");
+        let hours = |span: Span| (span.end - span.start).num_minutes();
+        assert_eq!(hours(window(Sydney, date("2026-10-03"), 22 * 60, 28 * 60)), 5 * 60);
+        assert_eq!(hours(window(Sydney, date("2027-04-03"), 22 * 60, 28 * 60)), 7 * 60);
+        assert_eq!(hours(window(Lord_Howe, date("2026-10-03"), 22 * 60, 28 * 60)), 5 * 60 + 30);
+        // A window that ends in the repeated hour ends at its second occurrence.
+        assert_eq!(hours(window(Sydney, date("2027-04-04"), 0, 150)), 210);
+    }
+
+    #[test]
+    fn the_grid_is_of_the_wall_clock() {
+        let night = dates(Lord_Howe, "2026-10-04".parse().expect("a date"), "2026-10-04".parse().expect("a date"));
+        let starts = grid(Lord_Howe, 60, night);
+        // 02:00 is skipped: its start moves to 02:30, the first instant after the gap.
+        assert_eq!(starts.len(), 24);
+        assert!(starts.contains(&at("2026-10-03T15:30:00Z")));
+        assert!(starts.iter().all(|start| on_grid(Lord_Howe, 60, *start)));
+        assert!(!on_grid(Lord_Howe, 60, at("2026-10-03T16:30:00Z")), "03:30 is no full hour");
+        let long = dates(Sydney, "2027-04-04".parse().expect("a date"), "2027-04-04".parse().expect("a date"));
+        assert_eq!(grid(Sydney, 60, long).len(), 25, "both occurrences of 02:00 are starts");
+    }
+
+    #[test]
+    fn an_override_replaces_its_date_and_leaves_the_evening_before() {
+        let monday: NaiveDate = "2026-11-30".parse().expect("a date");
+        let hours = Hours {
+            weekly: vec![(20 * 60, 26 * 60), (24 * 60 + 540, 24 * 60 + 1020)],
+            overrides: vec![(monday.succ_opt().expect("a date"), vec![])],
+        };
+        let windows = hours.windows(chrono_tz::UTC, dates(chrono_tz::UTC, monday, monday + Days::new(1)));
+        assert_eq!(windows, [Span { start: at("2026-11-30T20:00:00Z"), end: at("2026-12-01T02:00:00Z") }]);
+    }
+}

@@ -1,0 +1,74 @@
+//! Stretches of time. All are half-open: they hold their start and not their end, so that neighbours touch
+//! without overlapping.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// A stretch of time from `start` until just before `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first instant.
+    pub start: DateTime<Utc>,
+    /// The first instant after it.
+    pub end: DateTime<Utc>,
+}
+
+impl Span {
+    /// The stretch of `minutes` from `start`.
+    pub fn of_minutes(start: DateTime<Utc>, minutes: i32) -> Self {
+        Self { start, end: start + TimeDelta::minutes(minutes.into()) }
+    }
+
+    /// This stretch with so many minutes more before and after.
+    pub fn widened(self, before: i32, after: i32) -> Self {
+        Self { start: self.start - TimeDelta::minutes(before.into()), end: self.end + TimeDelta::minutes(after.into()) }
+    }
+
+    /// Whether the two share an instant.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    /// Whether all of `other` lies within.
+    pub fn contains(self, other: Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+}
+
+/// The same instants in order, with overlapping and touching stretches made one and empty ones left out.
+pub fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|span| span.start < span.end);
+    spans.sort_unstable_by_key(|span| span.start);
+    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(start: i64, end: i64) -> Span {
+        Span {
+            start: DateTime::UNIX_EPOCH + TimeDelta::minutes(start),
+            end: DateTime::UNIX_EPOCH + TimeDelta::minutes(end),
+        }
+    }
+
+    #[test]
+    fn neighbours_touch_without_overlapping() {
+        assert!(!span(0, 5).overlaps(span(5, 9)));
+        assert!(span(0, 6).overlaps(span(5, 9)));
+        assert!(span(0, 9).contains(span(0, 9)) && !span(0, 9).contains(span(0, 10)));
+    }
+
+    #[test]
+    fn merging_joins_what_touches_and_drops_what_is_empty() {
+        let spans = vec![span(10, 12), span(0, 5), span(5, 7), span(6, 6), span(11, 15), span(20, 18)];
+        assert_eq!(merged(spans), [span(0, 7), span(10, 15)]);
+    }
+}

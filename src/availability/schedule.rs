@@ -1,0 +1,270 @@
+//! What a therapist says of their time: weekly hours, dates that differ, and time off.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::calendar::DAY_MINUTES;
+use crate::error::{Error, FieldError, Result};
+use crate::ids::{BookingId, TimeOffId};
+use crate::values::{Zone, bounded_text};
+
+bounded_text! {
+    /// A remark on a time off, for the therapist alone.
+    TimeOffNote prose 1..=500, example "Family visit";
+}
+
+/// Windows as minutes of wall-clock time: since Monday 00:00 for a week, since 00:00 for a date.
+pub(super) type Windows = Vec<(i32, i32)>;
+
+/// The most windows on one day.
+const MOST_WINDOWS: usize = 24;
+
+const WEEK_MINUTES: i32 = 7 * DAY_MINUTES;
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Weekday {
+    /// Monday.
+    Monday,
+    /// Tuesday.
+    Tuesday,
+    /// Wednesday.
+    Wednesday,
+    /// Thursday.
+    Thursday,
+    /// Friday.
+    Friday,
+    /// Saturday.
+    Saturday,
+    /// Sunday.
+    Sunday,
+}
+
+impl Weekday {
+    const ALL: [Self; 7] =
+        [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
+}
+
+/// A time on the face of a clock, `HH:MM`, from 00:00 to 23:59.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "09:00")]
+pub struct TimeOfDay(i32);
+
+impl std::str::FromStr for TimeOfDay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits =
+            |part: &str| (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok());
+        match text.split_once(':').map(|(h, m)| (digits(h).flatten(), digits(m).flatten())) {
+            Some((Some(hours @ 0..=23), Some(minutes @ 0..=59))) => Ok(Self(hours * 60 + minutes)),
+            _ => Err("is not a time of the form 09:00".to_owned()),
+        }
+    }
+}
+
+crate::values::from_text!(TimeOfDay);
+
+impl Serialize for TimeOfDay {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:02}:{:02}", self.0 / 60, self.0 % 60))
+    }
+}
+
+impl TimeOfDay {
+    fn of_minutes(minutes: i32) -> Self {
+        Self(minutes.rem_euclid(DAY_MINUTES))
+    }
+}
+
+/// Hours on the table on one day. An `end` at or before `start` is on the next day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// When it begins.
+    pub start: TimeOfDay,
+    /// When it ends; at or before `start`, on the next day.
+    pub end: TimeOfDay,
+}
+
+impl Window {
+    fn minutes(self) -> (i32, i32) {
+        let runs_on = if self.end <= self.start { DAY_MINUTES } else { 0 };
+        (self.start.0, self.end.0 + runs_on)
+    }
+
+    fn of_minutes((opens, closes): (i32, i32)) -> Self {
+        Self { start: TimeOfDay::of_minutes(opens), end: TimeOfDay::of_minutes(closes) }
+    }
+}
+
+/// Hours on the table on one day of every week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WeeklyWindow {
+    /// The day on which it begins.
+    pub day: Weekday,
+    /// When it begins.
+    pub start: TimeOfDay,
+    /// When it ends; at or before `start`, on the next day.
+    pub end: TimeOfDay,
+}
+
+/// A week that repeats.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The zone that the hours are meant in.
+    pub time_zone: Zone,
+    /// The windows of the week; they must not overlap.
+    #[schema(max_items = 168)]
+    pub weekly: Vec<WeeklyWindow>,
+}
+
+impl Schedule {
+    /// From minutes since Monday 00:00.
+    pub(super) fn new(time_zone: Zone, windows: &[(i32, i32)]) -> Self {
+        let weekly = windows.iter().map(|(opens, closes)| {
+            let day = usize::try_from(opens / DAY_MINUTES).unwrap_or(0);
+            let Window { start, end } = Window::of_minutes((*opens, *closes));
+            WeeklyWindow { day: Weekday::ALL[day % 7], start, end }
+        });
+        Self { time_zone, weekly: weekly.collect() }
+    }
+
+    /// The windows in minutes since Monday 00:00, in order; they must not overlap, not even across Sunday's midnight.
+    pub(super) fn windows(&self) -> Result<Windows> {
+        let placed = self.weekly.iter().map(|window| {
+            let day = i32::try_from(Weekday::ALL.iter().position(|day| *day == window.day).unwrap_or(0)).unwrap_or(0);
+            let (opens, closes) = Window { start: window.start, end: window.end }.minutes();
+            (day * DAY_MINUTES + opens, day * DAY_MINUTES + closes)
+        });
+        apart(placed.collect(), "/weekly", 7 * MOST_WINDOWS, Some(WEEK_MINUTES))
+    }
+}
+
+/// A date whose windows replace the weekly ones.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Override {
+    /// The date, in the therapist's zone.
+    pub date: NaiveDate,
+    /// The windows that start on it; none closes it.
+    pub windows: Vec<Window>,
+}
+
+impl Override {
+    /// From minutes since the date's 00:00.
+    pub(super) fn new(date: NaiveDate, windows: &[(i32, i32)]) -> Self {
+        Self { date, windows: windows.iter().copied().map(Window::of_minutes).collect() }
+    }
+}
+
+/// The windows of one date.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OverrideBody {
+    /// The windows that start on the date; none closes it.
+    #[schema(max_items = 24)]
+    pub windows: Vec<Window>,
+}
+
+impl OverrideBody {
+    /// The windows in minutes since the date's 00:00, in order; they must not overlap.
+    pub(super) fn windows(&self) -> Result<Windows> {
+        apart(self.windows.iter().map(|window| window.minutes()).collect(), "/windows", MOST_WINDOWS, None)
+    }
+}
+
+/// Sorts windows that must not overlap; where they come round again after `period`, not across its end either.
+fn apart(windows: Windows, pointer: &str, most: usize, period: Option<i32>) -> Result<Windows> {
+    if windows.len() > most {
+        return Err(FieldError::new(pointer, format!("holds at most {most} windows.")).into());
+    }
+    let mut order: Vec<usize> = (0..windows.len()).collect();
+    order.sort_unstable_by_key(|i| windows[*i]);
+    let next = order.iter().skip(1).map(|i| (*i, windows[*i].0));
+    let again = period.zip(order.first()).map(|(period, first)| (*first, windows[*first].0 + period));
+    let overlapping = order.iter().zip(next.chain(again)).filter(|(i, (_, opens))| windows[**i].1 > *opens);
+    let errors: Vec<FieldError> = overlapping
+        .map(|(_, (i, _))| FieldError {
+            code: "overlap".into(),
+            ..FieldError::new(format!("{pointer}/{i}"), "overlaps another window.")
+        })
+        .collect();
+    if errors.is_empty() { Ok(order.into_iter().map(|i| windows[i]).collect()) } else { Err(Error::Invalid(errors)) }
+}
+
+/// A stretch of time in which nothing can be booked.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TimeOff {
+    /// Its id.
+    pub id: TimeOffId,
+    /// When it begins.
+    pub start_at: DateTime<Utc>,
+    /// When it ends.
+    pub end_at: DateTime<Utc>,
+    /// For the therapist alone.
+    pub note: Option<String>,
+}
+
+/// A visit that is booked within a time off. It stays booked: cancelling is the therapist's own step.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Hit {
+    /// The booking.
+    pub id: BookingId,
+    /// When the time on the table begins.
+    pub start_at: DateTime<Utc>,
+}
+
+/// A new time off, and the bookings that it hits.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TimeOffMade {
+    /// The time off.
+    #[serde(flatten)]
+    pub time_off: TimeOff,
+    /// Visits that are booked within it.
+    pub bookings: Vec<Hit>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(windows: &[(Weekday, &str, &str)]) -> Schedule {
+        let time = |text: &str| text.parse().expect("a time");
+        let weekly =
+            windows.iter().map(|(day, start, end)| WeeklyWindow { day: *day, start: time(start), end: time(end) });
+        Schedule { time_zone: Zone(chrono_tz::UTC), weekly: weekly.collect() }
+    }
+
+    fn overlaps(windows: &[(Weekday, &str, &str)]) -> Vec<String> {
+        match schedule(windows).windows() {
+            Err(Error::Invalid(errors)) => errors.into_iter().map(|error| error.pointer).collect(),
+            Ok(_) => Vec::new(),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_schedule_survives_its_storage() {
+        let week = schedule(&[
+            (Weekday::Monday, "09:00", "17:00"),
+            (Weekday::Sunday, "22:00", "02:00"),
+            (Weekday::Tuesday, "00:00", "00:00"),
+        ]);
+        let windows = week.windows().expect("no overlap");
+        assert_eq!(windows, [(540, 1020), (1440, 2880), (9960, 10200)]);
+        assert_eq!(Schedule::new(week.time_zone, &windows).windows().expect("no overlap"), windows);
+    }
+
+    #[test]
+    fn overlapping_windows_are_pointed_to() {
+        use Weekday::{Monday, Sunday, Tuesday};
+        assert_eq!(overlaps(&[(Monday, "12:00", "18:00"), (Monday, "09:00", "13:00")]), ["/weekly/0"]);
+        assert_eq!(overlaps(&[(Monday, "20:00", "02:00"), (Tuesday, "01:00", "03:00")]), ["/weekly/1"]);
+        assert_eq!(overlaps(&[(Monday, "01:00", "03:00"), (Sunday, "20:00", "02:00")]), ["/weekly/0"]);
+        assert!(overlaps(&[(Monday, "09:00", "12:00"), (Monday, "12:00", "18:00")]).is_empty(), "they may touch");
+    }
+}

@@ -1,0 +1,54 @@
+//! How long it takes to get from one visit to the next.
+
+use crate::therapists::TravelMode;
+use crate::values::Point;
+
+/// The longest journey that is counted: whoever has half a day can also take a train.
+pub const LONGEST_MINUTES: i32 = 12 * 60;
+
+/// Closer than this it is the same door.
+const SAME_PLACE_KM: f64 = 0.05;
+
+/// Roads are longer than the great circle; 1.3 is usual for cities.
+const DETOUR: f64 = 1.3;
+
+/// Kilometres an hour through a city, and the minutes that parking, waiting or locking up take.
+fn pace(mode: TravelMode) -> (f64, f64) {
+    match mode {
+        TravelMode::Car => (28.0, 5.0),
+        TravelMode::Transit => (18.0, 8.0),
+        TravelMode::Bicycle => (15.0, 2.0),
+        TravelMode::Walk => (4.8, 0.0),
+    }
+}
+
+/// Whole minutes to get from `from` to `to`; the same both ways.
+pub fn minutes(mode: TravelMode, from: Point, to: Point) -> i32 {
+    let distance_km = from.distance_km(to);
+    if distance_km < SAME_PLACE_KM {
+        return 0;
+    }
+    let (speed, overhead) = pace(mode);
+    let minutes = (distance_km * DETOUR / speed * 60.0 + overhead).ceil().min(f64::from(LONGEST_MINUTES));
+    #[expect(clippy::cast_possible_truncation, reason = "at most the longest journey")]
+    let whole = minutes as i32;
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longer_and_slower_journeys_take_longer() {
+        let newtown = Point { latitude: -33.8981, longitude: 151.1743 };
+        let bondi = Point { latitude: -33.8915, longitude: 151.2767 };
+        assert_eq!(minutes(TravelMode::Car, newtown, newtown), 0);
+        assert_eq!(minutes(TravelMode::Car, newtown, bondi), minutes(TravelMode::Car, bondi, newtown));
+        let by_mode = [TravelMode::Car, TravelMode::Transit, TravelMode::Bicycle, TravelMode::Walk]
+            .map(|mode| minutes(mode, newtown, bondi));
+        assert!(by_mode.is_sorted(), "{by_mode:?}");
+        let perth = Point { latitude: -31.95, longitude: 115.86 };
+        assert_eq!(minutes(TravelMode::Walk, newtown, perth), LONGEST_MINUTES);
+    }
+}

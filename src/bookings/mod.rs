@@ -1,0 +1,95 @@
+//! Bookings: one visit from the wish to its end.
+
+pub mod lifecycle;
+pub mod policy;
+pub mod routes;
+mod store;
+mod views;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use routes::lapse;
+pub use store::within;
+
+use crate::accounts::Address;
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::values::{Money, Zone, bounded_text};
+use lifecycle::{Party, Status};
+use policy::Policy;
+
+bounded_text! {
+    /// What the client wants the therapist to know.
+    Notes prose 1..=1000, example "Left shoulder since last week.";
+    /// A part of the body to work on.
+    FocusArea line 1..=60, example "shoulders";
+    /// Why a step was taken.
+    Reason prose 1..=500, example "I have caught a cold.";
+}
+
+/// How firm the touch should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Pressure {
+    /// Light.
+    Light,
+    /// Medium.
+    Medium,
+    /// Firm.
+    Firm,
+    /// Deep.
+    Deep,
+}
+
+/// A booked visit, as it is stored.
+#[derive(Clone, Debug)]
+pub struct Booking {
+    pub id: BookingId,
+    pub client: AccountId,
+    pub therapist: TherapistId,
+    pub service: ServiceId,
+    pub status: Status,
+    pub start_at: DateTime<Utc>,
+    pub duration_minutes: i16,
+    pub time_zone: Zone,
+    pub address: Address,
+    pub price: Money,
+    pub policy: Policy,
+    pub notes: Option<String>,
+    pub focus_areas: Vec<String>,
+    pub pressure: Option<Pressure>,
+    pub respond_by: Option<DateTime<Utc>>,
+    pub cancelled: Option<Cancelled>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// How a visit was called off.
+#[derive(Clone, Copy, Debug)]
+pub struct Cancelled {
+    pub by: Party,
+    pub at: DateTime<Utc>,
+    pub fee: i64,
+}
+
+impl Booking {
+    /// When the time on the table ends.
+    pub fn end_at(&self) -> DateTime<Utc> {
+        self.start_at + TimeDelta::minutes(self.duration_minutes.into())
+    }
+
+    /// Whether the therapist may see the door at `now`: from confirmation until 24 hours after the visit, and as long
+    /// as it was not called off.
+    pub fn discloses_address(&self, now: DateTime<Utc>) -> bool {
+        use Status::{Arrived, Completed, Confirmed, InProgress, OnTheWay};
+        matches!(self.status, Confirmed | OnTheWay | Arrived | InProgress | Completed)
+            && now < self.end_at() + TimeDelta::hours(24)
+    }
+}
+
+/// How long a therapist has to answer a request made at `now`: a day, and never more than half of the time that is
+/// left until the start.
+pub fn respond_by(now: DateTime<Utc>, start_at: DateTime<Utc>) -> DateTime<Utc> {
+    now + ((start_at - now) / 2).min(TimeDelta::hours(24))
+}

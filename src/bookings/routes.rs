@@ -1,0 +1,495 @@
+use actix_web::web::Data;
+use actix_web::{get, post};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::lifecycle::{Action, Party, Status, Step, step};
+use super::policy::Policy;
+use super::store::{self, Event, Listed, New, Taken};
+use super::views::{BookingView, ClientBooking, Viewer, views};
+use super::{Booking, Cancelled, FocusArea, Notes, Pressure, Reason, respond_by};
+use crate::App;
+use crate::accounts::{Address, visit_address};
+use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
+use crate::availability::intervals::Span;
+use crate::availability::{self, Asked, Engine, Visit};
+use crate::catalogue;
+use crate::credentials::{Requirement, requirements};
+use crate::db::{Tx, work};
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::ids::{AccountId, AddressId, BookingId, CredentialId, ServiceId, TherapistId};
+use crate::jobs::{LapseRequest, enqueue};
+use crate::therapists::{self, BookingMode};
+use crate::values::{Day, Instant, Money};
+
+/// The operations on bookings.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(list_bookings).service(create_booking).service(get_booking).service(get_booking_events);
+    config.service(accept_booking).service(decline_booking);
+    config.service(get_cancellation_quote).service(cancel_booking);
+}
+
+/// A visit to be booked.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewBooking {
+    therapist_id: TherapistId,
+    service_id: ServiceId,
+    /// Minutes on the table.
+    #[schema(example = 90, minimum = 15, maximum = 240)]
+    duration_minutes: i16,
+    start_at: Instant,
+    /// One of the caller's addresses.
+    address_id: AddressId,
+    /// For the therapist, once the visit is confirmed.
+    notes: Option<Notes>,
+    #[serde(default)]
+    #[schema(max_items = 10)]
+    focus_areas: Vec<FocusArea>,
+    pressure: Option<Pressure>,
+}
+
+/// Book a visit
+///
+/// Books a slot, or requests it where the therapist confirms each visit. The `Idempotency-Key` makes the request safe to
+/// repeat: the same key and body get the same answer, and there is one booking.
+#[utoipa::path(tag = "Bookings", operation_id = "create_booking", security(("bearer" = ["client"])),
+    params(("Idempotency-Key" = String, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
+    request_body = NewBooking, responses(
+    (status = 201, description = "The booking.", body = ClientBooking,
+     headers(("Location" = String, description = "Where the booking is found."),
+             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
+    (status = 409, description = "`slot_unavailable`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings")]
+async fn create_booking(
+    app: Data<App>,
+    me: As<Client>,
+    key: IdempotencyKey,
+    Json(new, print): Json<NewBooking>,
+) -> Result<Reply> {
+    let key = key.required()?;
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let once = match Once::claim(&mut tx, me.account(), "POST /v1/bookings", key, print).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        let now = app.clock.now();
+        let wish = Wish::read(&mut tx, &new, me.account()).await?;
+        let booking = book(&mut tx, new, wish, me.account(), now).await?;
+        if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
+            enqueue(&mut tx, &LapseRequest { booking: booking.id }, deadline).await?;
+        }
+        let location = format!("/v1/bookings/{}", booking.id);
+        let reply = Reply::created(location, &views(&mut tx, vec![booking], Viewer::Client).await?.pop())?;
+        once.keep(&mut tx, &reply, now).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// What a wish for a visit refers to.
+struct Wish {
+    address: Address,
+    requirements: Vec<Requirement>,
+    price: Option<Money>,
+    mode: BookingMode,
+    handling: (i32, i32),
+}
+
+impl Wish {
+    async fn read(tx: &mut Tx, new: &NewBooking, client: AccountId) -> Result<Self> {
+        let unknown = |field: &str, detail: &str| FieldError::new(format!("/{field}"), detail);
+        let address = visit_address(&mut **tx, client, new.address_id).await?;
+        let address = address.ok_or_else(|| unknown("address_id", "is not one of your addresses."))?;
+        let kind = catalogue::kind_of(&mut **tx, new.service_id).await?;
+        let kind = kind.ok_or_else(|| unknown("service_id", "is not in the catalogue."))?;
+        let terms = therapists::terms(&mut **tx, new.therapist_id).await?;
+        let (mode, handling) = terms.ok_or_else(|| unknown("therapist_id", "is not a therapist."))?;
+        let country = address.jurisdiction.country();
+        let price = catalogue::price(&mut **tx, new.service_id, new.duration_minutes, country).await?;
+        let requirements = requirements(&mut **tx, &address.jurisdiction, &kind).await?;
+        Ok(Self { address, requirements, price, mode, handling })
+    }
+}
+
+/// Lock, decide, save. The probe before the lock turns away whoever is plainly too late.
+async fn book(tx: &mut Tx, new: NewBooking, wish: Wish, client: AccountId, now: DateTime<Utc>) -> Result<Booking> {
+    let Instant(start) = new.start_at;
+    let minutes = i32::from(new.duration_minutes);
+    let price = wish.price.ok_or(Refusal::ServiceNotOffered)?;
+    let probed = Span::of_minutes(start, minutes).widened(wish.handling.0, wish.handling.1);
+    if store::is_taken(tx, new.therapist_id, probed, now).await? {
+        return Err(Refusal::SlotUnavailable.into());
+    }
+    availability::lock(tx, new.therapist_id).await?;
+    let visit = Visit {
+        place: wish.address.point(),
+        zone: wish.address.time_zone.0,
+        minutes,
+        requirements: &wish.requirements,
+        except: None,
+    };
+    let asked = Asked { service: new.service_id, minutes: new.duration_minutes };
+    let decided = decide(tx, new.therapist_id, &visit, asked, start, now, now).await?;
+    let status = if wish.mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
+    let booking = Booking {
+        id: BookingId::new(now),
+        client,
+        therapist: new.therapist_id,
+        service: new.service_id,
+        status,
+        start_at: start,
+        duration_minutes: new.duration_minutes,
+        time_zone: wish.address.time_zone,
+        address: wish.address,
+        price,
+        policy: Policy::current(),
+        notes: new.notes.map(|notes| notes.as_str().to_owned()),
+        focus_areas: focus_areas(&new.focus_areas)?,
+        pressure: new.pressure,
+        respond_by: (status == Status::Requested).then(|| respond_by(now, start)),
+        cancelled: None,
+        created_at: now,
+    };
+    let Decided { during, relied_on } = decided;
+    let stored = store::insert(tx, &New { booking: &booking, during, relied_on }).await?;
+    if stored { Ok(booking) } else { Err(Refusal::SlotUnavailable.into()) }
+}
+
+fn focus_areas(areas: &[FocusArea]) -> Result<Vec<String>> {
+    if areas.len() > 10 {
+        return Err(FieldError::new("/focus_areas", "holds at most 10 entries.").into());
+    }
+    Ok(areas.iter().map(|area| area.as_str().to_owned()).collect())
+}
+
+/// What a visit that may take place takes up and relies on.
+struct Decided {
+    /// From set-up to pack-up.
+    during: Span,
+    /// Group, credential and the last day of its validity.
+    relied_on: Vec<(String, CredentialId, Option<NaiveDate>)>,
+}
+
+/// Asks the engine, under the therapist's lock. Notice and horizon are counted from `asked_at`, when the client asked.
+async fn decide(
+    tx: &mut Tx,
+    therapist: TherapistId,
+    visit: &Visit<'_>,
+    asked: Asked,
+    start: DateTime<Utc>,
+    asked_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Decided> {
+    let span = Span::of_minutes(start, 1);
+    let diary = availability::diaries(&mut **tx, &[therapist], asked, span, now).await?.pop().ok_or(Error::NotFound)?;
+    let engine = Engine::new(&diary, visit, span, asked_at);
+    engine.decide(start).map_err(Refusal::from)?;
+    let relied_on = engine.relied_on(start).ok_or(Refusal::CredentialNotValid)?;
+    Ok(Decided {
+        during: Span::of_minutes(start, visit.minutes).widened(diary.rules.setup_minutes, diary.rules.packup_minutes),
+        relied_on: relied_on.into_iter().map(|(group, held)| (group.to_owned(), held.id, held.expires_on)).collect(),
+    })
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct BookingQuery {
+    /// In this state.
+    #[param(inline)]
+    status: Option<Status>,
+    /// From this date on, in the zone of each visit.
+    #[param(inline)]
+    from: Option<Day>,
+    /// Until this date, included.
+    #[param(inline)]
+    to: Option<Day>,
+    /// With this therapist.
+    therapist_id: Option<TherapistId>,
+    /// Of this client.
+    client_id: Option<AccountId>,
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// List bookings
+///
+/// The caller's own bookings, or all of them for admins, by their start. A list shows no addresses to therapists.
+#[utoipa::path(tag = "Bookings", operation_id = "list_bookings", security(("bearer" = ["client", "therapist", "admin"])),
+    params(BookingQuery),
+    responses((status = 200, description = "A page of bookings.", body = Page<BookingView>)))]
+#[get("/v1/bookings")]
+async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<BookingQuery>) -> Result<Reply> {
+    work(async move {
+        let Principal { account, role, .. } = me.principal;
+        let mut listed = Listed {
+            status: query.status,
+            from: query.from.map(|Day(date)| date),
+            to: query.to.map(|Day(date)| date),
+            client: query.client_id,
+            therapist: query.therapist_id,
+            after: query.cursor.map(|cursor| cursor.key()).transpose()?,
+            count: query.limit.probe(),
+        };
+        // Asking for someone else's bookings finds none.
+        let others = match role {
+            Role::Client => listed.client.replace(account).is_some_and(|client| client != account),
+            Role::Therapist => listed.therapist.replace(account.into()).is_some_and(|t| t != account.into()),
+            Role::Admin => false,
+        };
+        if others {
+            return Reply::ok(&Page::<BookingView>::whole(Vec::new()));
+        }
+        let mut tx = app.db.begin().await?;
+        let found = store::list(&mut tx, listed, app.clock.now()).await?;
+        let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
+        let viewer = match role {
+            Role::Client => Viewer::Client,
+            Role::Therapist => Viewer::Therapist,
+            Role::Admin => Viewer::Admin,
+        };
+        let data = views(&mut tx, page.data, viewer).await?;
+        tx.commit().await?;
+        Reply::ok(&Page { data, next_cursor: page.next_cursor })
+    })
+    .await
+}
+
+/// What the caller is to a booking; nothing at all where they may not know of it.
+fn party(booking: &Booking, me: &Principal) -> Option<Party> {
+    match me.role {
+        Role::Client if booking.client == me.account => Some(Party::Client),
+        Role::Therapist if booking.therapist == me.account.into() => Some(Party::Therapist),
+        Role::Admin => Some(Party::Admin),
+        _ => None,
+    }
+}
+
+/// The booking as `party` sees it. A therapist who is shown the door leaves a trace of it.
+async fn view(tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
+    let viewer = match party {
+        Party::Client => Viewer::Client,
+        Party::Therapist if booking.discloses_address(now) => {
+            store::record_disclosure(tx, &booking, now).await?;
+            Viewer::Disclosed
+        }
+        Party::Therapist => Viewer::Therapist,
+        Party::Admin | Party::System => Viewer::Admin,
+    };
+    Reply::ok(&views(tx, vec![booking], viewer).await?.pop())
+}
+
+/// Show a booking
+///
+/// Its client, its therapist and admins see it, each in their own way. The therapist sees suburb and postcode at first;
+/// from confirmation until 24 hours after the visit the whole address with its access notes, and each such look is
+/// written down.
+#[utoipa::path(tag = "Bookings", operation_id = "get_booking", security(("bearer" = ["client", "therapist", "admin"])),
+    params(("id" = BookingId, Path, description = "The booking.")),
+    responses((status = 200, description = "The booking.", body = BookingView)))]
+#[get("/v1/bookings/{id}")]
+async fn get_booking(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let booking = store::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
+        let reply = view(&mut tx, booking, party, now).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// Show a booking's events
+///
+/// Every step of its life, oldest first.
+#[utoipa::path(tag = "Bookings", operation_id = "get_booking_events",
+    security(("bearer" = ["client", "therapist", "admin"])),
+    params(("id" = BookingId, Path, description = "The booking.")),
+    responses((status = 200, description = "The events.", body = Page<Event>)))]
+#[get("/v1/bookings/{id}/events")]
+async fn get_booking_events(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let booking = store::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+        party(&booking, &me.principal).ok_or(Error::NotFound)?;
+        let events = store::events(&mut tx, id).await?;
+        tx.commit().await?;
+        Reply::ok(&Page::whole(events))
+    })
+    .await
+}
+
+/// Takes a step for the caller: lock the therapist's time, lock the booking, decide by the table, save.
+async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: Option<Reason>) -> Result<Reply> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let seen = store::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+    let party = party(&seen, &me).ok_or(Error::NotFound)?;
+    availability::lock(&mut tx, seen.therapist).await?;
+    let mut booking = store::lock(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+    match step(booking.status, action, party) {
+        Step::Refused => return Err(Refusal::InvalidTransition.into()),
+        Step::Done => {}
+        Step::To(status) => {
+            let from = booking.status;
+            match action {
+                Action::Accept => revalidate(&mut tx, &booking, now).await?,
+                Action::Cancel => {
+                    let fee = booking.policy.fee(&booking, party, now).amount;
+                    booking.cancelled = Some(Cancelled { by: party, at: now, fee });
+                }
+                _ => {}
+            }
+            booking.status = status;
+            let reason = reason.as_ref().map(Reason::as_str);
+            let taken = Taken { action, party, actor: Some(me.account), from, reason, at: now };
+            store::save(&mut tx, &booking, taken).await?;
+        }
+    }
+    let reply = view(&mut tx, booking, party, now).await?;
+    tx.commit().await?;
+    Ok(reply)
+}
+
+/// A request is accepted only if it could be booked as well: the therapist may have lost a licence since.
+async fn revalidate(tx: &mut Tx, booking: &Booking, now: DateTime<Utc>) -> Result<()> {
+    let kind = catalogue::kind_of(&mut **tx, booking.service).await?.ok_or(Error::NotFound)?;
+    let requirements = requirements(&mut **tx, &booking.address.jurisdiction, &kind).await?;
+    let visit = Visit {
+        place: booking.address.point(),
+        zone: booking.time_zone.0,
+        minutes: booking.duration_minutes.into(),
+        requirements: &requirements,
+        except: Some(booking.id),
+    };
+    let asked = Asked { service: booking.service, minutes: booking.duration_minutes };
+    decide(tx, booking.therapist, &visit, asked, booking.start_at, booking.created_at, now).await?;
+    Ok(())
+}
+
+/// Accept a request
+///
+/// Confirms a requested visit, if it could still be booked now. Notice is counted from when the client asked.
+#[utoipa::path(tag = "Bookings", operation_id = "accept_booking", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking.")), responses(
+    (status = 200, description = "The booking, confirmed.", body = BookingView),
+    (status = 409, description = "`invalid_transition`, `slot_unavailable`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "What no longer holds, such as `credential_not_valid`.", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/accept")]
+async fn accept_booking(app: Data<App>, me: As<Therapist>, Path(id): Path<BookingId>) -> Result<Reply> {
+    work(async move { take(&app, me.principal, id, Action::Accept, None).await }).await
+}
+
+/// Decline a request
+///
+/// Turns a requested visit down; its time is free again.
+#[utoipa::path(tag = "Bookings", operation_id = "decline_booking", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking.")), responses(
+    (status = 200, description = "The booking, declined.", body = BookingView),
+    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/decline")]
+async fn decline_booking(app: Data<App>, me: As<Therapist>, Path(id): Path<BookingId>) -> Result<Reply> {
+    work(async move { take(&app, me.principal, id, Action::Decline, None).await }).await
+}
+
+/// What calling off would cost now.
+#[derive(Serialize, ToSchema)]
+struct Quote {
+    /// What the client would pay.
+    fee: Money,
+    /// What the client would get back.
+    refund: Money,
+}
+
+/// Quote a cancellation
+///
+/// What it would cost the caller to call the visit off now.
+#[utoipa::path(tag = "Bookings", operation_id = "get_cancellation_quote",
+    security(("bearer" = ["client", "therapist", "admin"])),
+    params(("id" = BookingId, Path, description = "The booking.")), responses(
+    (status = 200, description = "Fee and refund.", body = Quote),
+    (status = 409, description = "`invalid_transition`: the visit cannot be called off.", body = Problem, content_type = "application/problem+json"),
+))]
+#[get("/v1/bookings/{id}/cancellation-quote")]
+async fn get_cancellation_quote(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let booking = store::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        tx.commit().await?;
+        let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
+        let Step::To(_) = step(booking.status, Action::Cancel, party) else {
+            return Err(Refusal::InvalidTransition.into());
+        };
+        let fee = booking.policy.fee(&booking, party, now);
+        Reply::ok(&Quote { fee, refund: booking.price.less(fee) })
+    })
+    .await
+}
+
+/// Why a visit is called off.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CancelBody {
+    reason: Option<Reason>,
+}
+
+/// Cancel a visit
+///
+/// Calls the visit off under the policy that it was booked with; its time is free again. A therapist and an admin cause
+/// no fee.
+#[utoipa::path(tag = "Bookings", operation_id = "cancel_booking", security(("bearer" = ["client", "therapist", "admin"])),
+    params(("id" = BookingId, Path, description = "The booking.")), request_body = CancelBody, responses(
+    (status = 200, description = "The booking, cancelled.", body = BookingView),
+    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/cancel")]
+async fn cancel_booking(
+    app: Data<App>,
+    me: As<Anyone>,
+    Path(id): Path<BookingId>,
+    Json(body, _): Json<CancelBody>,
+) -> Result<Reply> {
+    work(async move { take(&app, me.principal, id, Action::Cancel, body.reason).await }).await
+}
+
+/// Writes down that a request has expired, if it has: the job's part. Nothing depends on when it runs.
+pub async fn lapse(app: &App, id: BookingId) -> Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let Some(seen) = store::find(&mut tx, id, now).await? else { return Ok(()) };
+    availability::lock(&mut tx, seen.therapist).await?;
+    let Some(booking) = store::lock(&mut tx, id, now).await? else { return Ok(()) };
+    // The row reads as expired from its deadline on; it is written once.
+    if booking.status == Status::Expired && store::is_open_request(&mut tx, id).await? {
+        let taken = Taken {
+            action: Action::Expire,
+            party: Party::System,
+            actor: None,
+            from: Status::Requested,
+            reason: None,
+            at: now,
+        };
+        store::save(&mut tx, &booking, taken).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,361 @@
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::postgres::types::PgRange;
+use sqlx::types::Json;
+use utoipa::ToSchema;
+
+use super::lifecycle::{Action, Party, Status};
+use super::policy::Policy;
+use super::{Booking, Cancelled, Pressure};
+use crate::accounts::Address;
+use crate::availability::intervals::Span;
+use crate::availability::schedule::Hit;
+use crate::db::Tx;
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, BookingId, CredentialId, ServiceId, TherapistId, uuid_at};
+use crate::values::{Money, Zone};
+
+struct Columns {
+    id: BookingId,
+    client_id: AccountId,
+    therapist_id: TherapistId,
+    service_id: ServiceId,
+    status: Status,
+    start_at: DateTime<Utc>,
+    duration_minutes: i16,
+    time_zone: Zone,
+    address: Json<Address>,
+    amount: i64,
+    currency: String,
+    policy: Json<Policy>,
+    notes: Option<String>,
+    focus_areas: Vec<String>,
+    pressure: Option<Pressure>,
+    respond_by: Option<DateTime<Utc>>,
+    cancelled_by: Option<Party>,
+    cancelled_at: Option<DateTime<Utc>>,
+    fee: Option<i64>,
+    created_at: DateTime<Utc>,
+}
+
+impl TryFrom<Columns> for Booking {
+    type Error = Error;
+
+    fn try_from(row: Columns) -> Result<Self> {
+        let currency =
+            row.currency.parse().map_err(|_| Error::Internal(format!("no such currency: {}", row.currency)))?;
+        let cancelled = row.cancelled_by.zip(row.cancelled_at).zip(row.fee);
+        Ok(Self {
+            id: row.id,
+            client: row.client_id,
+            therapist: row.therapist_id,
+            service: row.service_id,
+            status: row.status,
+            start_at: row.start_at,
+            duration_minutes: row.duration_minutes,
+            time_zone: row.time_zone,
+            address: row.address.0,
+            price: Money { amount: row.amount, currency },
+            policy: row.policy.0,
+            notes: row.notes,
+            focus_areas: row.focus_areas,
+            pressure: row.pressure,
+            respond_by: row.respond_by,
+            cancelled: cancelled.map(|((by, at), fee)| Cancelled { by, at, fee }),
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// The columns of a booking. A request whose deadline has passed at `$1` has expired, whether the job that writes it down
+/// has run or not.
+macro_rules! bookings {
+    ($tail:literal, $now:expr, $($arg:expr),+) => {
+        sqlx::query_as!(
+            Columns,
+            r#"SELECT id, client_id, therapist_id, service_id,
+                      CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
+                      start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
+                      currency, policy AS "policy: Json<Policy>", notes, focus_areas, pressure AS "pressure: Pressure",
+                      respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, created_at
+               FROM bookings "# + $tail,
+            $now,
+            $($arg),+
+        )
+    };
+}
+
+/// The booking, locked until the transaction ends.
+pub(super) async fn lock(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
+    let row = bookings!("WHERE id = $2 FOR UPDATE", now, id.0).fetch_optional(&mut **tx).await?;
+    row.map(Booking::try_from).transpose()
+}
+
+pub(super) async fn find(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
+    let row = bookings!("WHERE id = $2", now, id.0).fetch_optional(&mut **tx).await?;
+    row.map(Booking::try_from).transpose()
+}
+
+/// Which bookings a list shows.
+pub(super) struct Listed {
+    pub status: Option<Status>,
+    /// The first date, in the zone of each visit.
+    pub from: Option<NaiveDate>,
+    /// The last date, included.
+    pub to: Option<NaiveDate>,
+    pub client: Option<AccountId>,
+    pub therapist: Option<TherapistId>,
+    pub after: Option<(DateTime<Utc>, BookingId)>,
+    pub count: i64,
+}
+
+pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Result<Vec<Booking>> {
+    let rows = bookings!(
+        "WHERE ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR therapist_id = $3)
+           AND ($4::text IS NULL OR $4 = CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END)
+           AND ($5::date IS NULL OR (start_at >= $5::date - 1 AND (start_at AT TIME ZONE time_zone)::date >= $5))
+           AND ($6::date IS NULL OR (start_at < $6::date + 2 AND (start_at AT TIME ZONE time_zone)::date <= $6))
+           AND ($7::timestamptz IS NULL OR (start_at, id) > ($7, $8))
+         ORDER BY start_at, id LIMIT $9",
+        now,
+        listed.client.map(|id| id.0),
+        listed.therapist.map(|id| id.0),
+        listed.status as Option<Status>,
+        listed.from,
+        listed.to,
+        listed.after.map(|(start, _)| start),
+        listed.after.map(|(_, id)| id.0),
+        listed.count
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(Booking::try_from).collect()
+}
+
+/// Live visits of a therapist that overlap `span`, set-up and pack-up included.
+pub async fn within(tx: &mut Tx, therapist: TherapistId, span: Span, now: DateTime<Utc>) -> Result<Vec<Hit>> {
+    let rows = sqlx::query!(
+        r#"SELECT booking_id AS "booking_id!: BookingId", start_at FROM reservations
+           WHERE therapist_id = $1 AND during && $2 AND booking_id IS NOT NULL
+             AND (hold_expires_at IS NULL OR hold_expires_at > $3)
+           ORDER BY lower(during)"#,
+        therapist.0,
+        range(span),
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| Hit { id: row.booking_id, start_at: row.start_at }).collect())
+}
+
+fn range(span: Span) -> PgRange<DateTime<Utc>> {
+    (span.start..span.end).into()
+}
+
+/// Whether another live reservation overlaps `span`. A plain read without a lock, which turns most losers of a race away
+/// before they queue up.
+pub(super) async fn is_taken(tx: &mut Tx, therapist: TherapistId, span: Span, now: DateTime<Utc>) -> Result<bool> {
+    let taken = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM reservations WHERE therapist_id = $1 AND during && $2
+                 AND (hold_expires_at IS NULL OR hold_expires_at > $3)
+           ) AS "taken!""#,
+        therapist.0,
+        range(span),
+        now
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(taken)
+}
+
+/// A booking to be stored, with the time that it reserves and the credentials that it relies on.
+pub(super) struct New<'a> {
+    pub booking: &'a Booking,
+    /// From set-up to pack-up.
+    pub during: Span,
+    /// Group, credential and the last day of its validity.
+    pub relied_on: Vec<(String, CredentialId, Option<NaiveDate>)>,
+}
+
+/// Stores a booking, its reservation, what it relies on and its first event, in one statement. False where the time was
+/// taken after all; then nothing of it may be committed.
+pub(super) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
+    if try_insert(tx, new).await? {
+        return Ok(true);
+    }
+    // Perhaps nothing stands in the way but what has lapsed.
+    let lapsed = sqlx::query!(
+        "DELETE FROM reservations WHERE therapist_id = $1 AND during && $2 AND hold_expires_at <= $3",
+        new.booking.therapist.0,
+        range(new.during),
+        new.booking.created_at
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(lapsed.rows_affected() > 0 && try_insert(tx, new).await?)
+}
+
+async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
+    let booking = new.booking;
+    let groups: Vec<String> = new.relied_on.iter().map(|(group, ..)| group.clone()).collect();
+    let credentials: Vec<CredentialId> = new.relied_on.iter().map(|(_, id, _)| *id).collect();
+    let ends: Vec<Option<NaiveDate>> = new.relied_on.iter().map(|(.., end)| *end).collect();
+    let lapses = booking.respond_by.filter(|_| booking.status == Status::Requested);
+    let reserved = sqlx::query_scalar!(
+        r#"WITH reservation AS (
+               INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at, booking_id)
+               VALUES ($1, $3, $19, $6, $20, $21, $22, $1) ON CONFLICT DO NOTHING RETURNING id
+           ), booking AS (
+               INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
+                                     jurisdiction, address, amount, currency, policy, notes, focus_areas, pressure, respond_by, created_at)
+               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 FROM reservation RETURNING id
+           ), reliance AS (
+               INSERT INTO booking_credentials (booking_id, "group", credential_id, expires_on)
+               SELECT booking.id, r."group", r.credential_id, r.expires_on
+               FROM booking, unnest($23::text[], $24::uuid[], $25::date[]) AS r ("group", credential_id, expires_on)
+               ON CONFLICT DO NOTHING
+           ), event AS (
+               INSERT INTO booking_events (id, booking_id, at, party, actor_id, action, to_status)
+               SELECT $26, booking.id, $18, 'client', $2, 'create', $5 FROM booking
+           )
+           SELECT id FROM reservation"#,
+        booking.id.0,
+        booking.client.0,
+        booking.therapist.0,
+        booking.service.0,
+        booking.status as Status,
+        booking.start_at,
+        booking.duration_minutes,
+        booking.time_zone as Zone,
+        booking.address.jurisdiction.as_str(),
+        Json(&booking.address) as _,
+        booking.price.amount,
+        booking.price.currency.code(),
+        Json(&booking.policy) as _,
+        booking.notes,
+        &booking.focus_areas,
+        booking.pressure as Option<Pressure>,
+        booking.respond_by,
+        booking.created_at,
+        range(new.during),
+        booking.address.latitude,
+        booking.address.longitude,
+        lapses,
+        &groups,
+        &credentials as &[CredentialId],
+        &ends as &[Option<NaiveDate>],
+        uuid_at(booking.created_at),
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(reserved.is_some())
+}
+
+/// A step that was taken.
+pub(super) struct Taken<'a> {
+    pub action: Action,
+    pub party: Party,
+    pub actor: Option<AccountId>,
+    pub from: Status,
+    pub reason: Option<&'a str>,
+    pub at: DateTime<Utc>,
+}
+
+/// Saves where a booking stands, what becomes of its reserved time, and the event.
+pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5 WHERE id = $1",
+        booking.id.0,
+        booking.status as Status,
+        booking.cancelled.map(|cancelled| cancelled.by) as Option<Party>,
+        booking.cancelled.map(|cancelled| cancelled.at),
+        booking.cancelled.map(|cancelled| cancelled.fee),
+    )
+    .execute(&mut **tx)
+    .await?;
+    if booking.status == Status::Confirmed {
+        sqlx::query!(
+            "UPDATE reservations SET hold_expires_at = NULL WHERE therapist_id = $1 AND booking_id = $2",
+            booking.therapist.0,
+            booking.id.0
+        )
+        .execute(&mut **tx)
+        .await?;
+    } else {
+        sqlx::query!(
+            "DELETE FROM reservations WHERE therapist_id = $1 AND booking_id = $2",
+            booking.therapist.0,
+            booking.id.0
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+    sqlx::query!(
+        "INSERT INTO booking_events (id, booking_id, at, party, actor_id, action, from_status, to_status, reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        uuid_at(taken.at),
+        booking.id.0,
+        taken.at,
+        taken.party as Party,
+        taken.actor.map(|id| id.0),
+        taken.action as Action,
+        taken.from as Status,
+        booking.status as Status,
+        taken.reason,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A step in a booking's life, as it was taken.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(super) struct Event {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    pub party: Party,
+    /// The step.
+    pub action: Action,
+    /// Where the booking stood; null for its beginning.
+    pub from_status: Option<Status>,
+    /// Where it went.
+    pub to_status: Status,
+    /// Why, in the party's words.
+    pub reason: Option<String>,
+}
+
+pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<Event>> {
+    let events = sqlx::query_as!(
+        Event,
+        r#"SELECT at, party AS "party: Party", action AS "action: Action", from_status AS "from_status: Status",
+                  to_status AS "to_status: Status", reason
+           FROM booking_events WHERE booking_id = $1 ORDER BY at, id"#,
+        id.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(events)
+}
+
+/// Writes down that the therapist was shown the address.
+pub(super) async fn record_disclosure(tx: &mut Tx, booking: &Booking, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO address_disclosures (id, booking_id, therapist_id, at) VALUES ($1, $2, $3, $4)",
+        uuid_at(now),
+        booking.id.0,
+        booking.therapist.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whether the row itself still says that the booking is requested.
+pub(super) async fn is_open_request(tx: &mut Tx, id: BookingId) -> Result<bool> {
+    let open = sqlx::query_scalar!(r#"SELECT status = 'requested' AS "open!" FROM bookings WHERE id = $1"#, id.0)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(open)
+}

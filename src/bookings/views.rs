@@ -1,0 +1,239 @@
+//! What each party sees of a booking: a type for each, so that nothing can leak by a forgotten condition.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::lifecycle::{Party, Status};
+use super::policy::Policy;
+use super::{Booking, Pressure};
+use crate::accounts::{self, Address};
+use crate::catalogue;
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::values::{Money, Zone};
+
+/// What both parties and staff see.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Common {
+    /// The booking's id.
+    id: BookingId,
+    /// Where it stands.
+    status: Status,
+    /// What is booked.
+    service: ServiceRef,
+    /// When the time on the table begins.
+    start_at: DateTime<Utc>,
+    /// When it ends.
+    end_at: DateTime<Utc>,
+    /// Minutes on the table.
+    #[schema(example = 90)]
+    duration_minutes: i16,
+    /// The zone at the place.
+    time_zone: Zone,
+    /// What it costs.
+    price: Money,
+    /// What calling it off costs.
+    cancellation_policy: Policy,
+    /// By when the therapist answers a request.
+    respond_by: Option<DateTime<Utc>>,
+    /// How it was called off, if it was.
+    cancellation: Option<Cancellation>,
+    /// When it was booked.
+    created_at: DateTime<Utc>,
+}
+
+/// A service by its id and name.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ServiceRef {
+    id: ServiceId,
+    #[schema(example = "Deep tissue massage")]
+    name: String,
+}
+
+/// A person by their id and name.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct PersonRef {
+    id: AccountId,
+    #[schema(example = "Sam Okafor")]
+    display_name: String,
+}
+
+/// How a visit was called off.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Cancellation {
+    /// By whom.
+    by: Party,
+    /// When.
+    at: DateTime<Utc>,
+    /// What the client pays for it.
+    fee: Money,
+    /// What the client gets back.
+    refund: Money,
+}
+
+/// A booking as its client sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClientBooking {
+    #[serde(flatten)]
+    common: Common,
+    therapist: PersonRef,
+    /// The address as it was when the visit was booked.
+    address: Address,
+    notes: Option<String>,
+    focus_areas: Vec<String>,
+    pressure: Option<Pressure>,
+}
+
+/// A place without its door.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Suburb {
+    #[schema(example = "Surry Hills")]
+    locality: String,
+    #[schema(example = "NSW")]
+    region: String,
+    #[schema(example = "2010")]
+    postcode: String,
+    #[schema(example = "AU")]
+    country: String,
+}
+
+/// A booking as its therapist sees it, without what is for confirmed visits alone.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TherapistBooking {
+    #[serde(flatten)]
+    common: Common,
+    client: PersonRef,
+    suburb: Suburb,
+    focus_areas: Vec<String>,
+    pressure: Option<Pressure>,
+}
+
+/// A booking with the way to the door, for its therapist while the visit is on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DisclosedBooking {
+    #[serde(flatten)]
+    booking: TherapistBooking,
+    /// The address as it was when the visit was booked.
+    address: Address,
+    notes: Option<String>,
+}
+
+/// A booking as staff see it: who and when, and nothing of anyone's health.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AdminBooking {
+    #[serde(flatten)]
+    common: Common,
+    client: PersonRef,
+    therapist: PersonRef,
+    suburb: Suburb,
+}
+
+/// A booking, by whoever looks at it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum BookingView {
+    /// For its client.
+    Client(Box<ClientBooking>),
+    /// For its therapist while the visit is on.
+    Disclosed(Box<DisclosedBooking>),
+    /// For its therapist before and after.
+    Therapist(Box<TherapistBooking>),
+    /// For staff.
+    Admin(Box<AdminBooking>),
+}
+
+/// For whom bookings are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Viewer {
+    Client,
+    /// A list shows no doors.
+    Therapist,
+    /// One booking shows the door, where it may be shown.
+    Disclosed,
+    Admin,
+}
+
+/// The bookings as `viewer` sees them.
+pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -> Result<Vec<BookingView>> {
+    let people: Vec<AccountId> = bookings.iter().flat_map(|b| [b.client, b.therapist.into()]).collect();
+    let services: Vec<ServiceId> = bookings.iter().map(|booking| booking.service).collect();
+    let names = accounts::names(&mut **tx, &people).await?;
+    let services = catalogue::names(&mut **tx, &services).await?;
+    let person = |id: AccountId| PersonRef { id, display_name: names.get(&id).cloned().unwrap_or_default() };
+    let therapist = |id: TherapistId| person(id.into());
+    let view = |booking: Booking| {
+        let service =
+            ServiceRef { id: booking.service, name: services.get(&booking.service).cloned().unwrap_or_default() };
+        let common = Common::new(&booking, service);
+        match viewer {
+            Viewer::Client => BookingView::Client(Box::new(ClientBooking {
+                common,
+                therapist: therapist(booking.therapist),
+                address: booking.address,
+                notes: booking.notes,
+                focus_areas: booking.focus_areas,
+                pressure: booking.pressure,
+            })),
+            Viewer::Admin => BookingView::Admin(Box::new(AdminBooking {
+                common,
+                client: person(booking.client),
+                therapist: therapist(booking.therapist),
+                suburb: Suburb::of(&booking.address),
+            })),
+            Viewer::Therapist | Viewer::Disclosed => {
+                let view = TherapistBooking {
+                    common,
+                    client: person(booking.client),
+                    suburb: Suburb::of(&booking.address),
+                    focus_areas: booking.focus_areas,
+                    pressure: booking.pressure,
+                };
+                if viewer == Viewer::Therapist {
+                    return BookingView::Therapist(Box::new(view));
+                }
+                BookingView::Disclosed(Box::new(DisclosedBooking {
+                    booking: view,
+                    address: booking.address,
+                    notes: booking.notes,
+                }))
+            }
+        }
+    };
+    Ok(bookings.into_iter().map(view).collect())
+}
+
+impl Common {
+    fn new(booking: &Booking, service: ServiceRef) -> Self {
+        let cancellation = booking.cancelled.map(|cancelled| {
+            let fee = Money { amount: cancelled.fee, ..booking.price };
+            Cancellation { by: cancelled.by, at: cancelled.at, fee, refund: booking.price.less(fee) }
+        });
+        Self {
+            id: booking.id,
+            status: booking.status,
+            service,
+            start_at: booking.start_at,
+            end_at: booking.end_at(),
+            duration_minutes: booking.duration_minutes,
+            time_zone: booking.time_zone,
+            price: booking.price,
+            cancellation_policy: booking.policy.clone(),
+            respond_by: booking.respond_by,
+            cancellation,
+            created_at: booking.created_at,
+        }
+    }
+}
+
+impl Suburb {
+    fn of(address: &Address) -> Self {
+        Self {
+            locality: address.locality.clone(),
+            region: address.region.clone(),
+            postcode: address.postcode.clone(),
+            country: address.country.clone(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+use std::collections::HashMap;
+
+use sqlx::{PgExecutor, PgPool};
+
+use super::{Duration, Service, Technique};
+use crate::db::Tx;
+use crate::error::{Error, FieldError, Result};
+use crate::ids::ServiceId;
+use crate::values::Money;
+
+fn money(amount: i64, currency: &str) -> Result<Money> {
+    let currency = currency.parse().map_err(|_| Error::Internal(format!("no such currency: {currency}")))?;
+    Ok(Money { amount, currency })
+}
+
+/// Every service, or the one named, with the prices of `country`.
+pub(super) async fn services(db: &PgPool, country: &str, one: Option<ServiceId>) -> Result<Vec<Service>> {
+    let one = one.map(|id| id.0);
+    let rows = sqlx::query!(
+        "SELECT id, slug, name, description, kind FROM services WHERE $1::uuid IS NULL OR id = $1 ORDER BY position, id",
+        one
+    )
+    .fetch_all(db)
+    .await?;
+    let prices = sqlx::query!(
+        "SELECT service_id, duration_minutes, amount, currency FROM prices
+         WHERE country = $1 AND ($2::uuid IS NULL OR service_id = $2) ORDER BY duration_minutes",
+        country,
+        one
+    )
+    .fetch_all(db)
+    .await?;
+    let techniques = sqlx::query!(
+        "SELECT s.service_id, t.slug, t.name FROM service_techniques s JOIN techniques t ON t.slug = s.technique
+         WHERE $1::uuid IS NULL OR s.service_id = $1 ORDER BY t.slug",
+        one
+    )
+    .fetch_all(db)
+    .await?;
+    let mut durations: HashMap<_, Vec<_>> = HashMap::new();
+    for row in prices {
+        let duration = Duration { duration_minutes: row.duration_minutes, price: money(row.amount, &row.currency)? };
+        durations.entry(row.service_id).or_default().push(duration);
+    }
+    let mut made_of: HashMap<_, Vec<_>> = HashMap::new();
+    for row in techniques {
+        made_of.entry(row.service_id).or_default().push(Technique { slug: row.slug, name: row.name });
+    }
+    let services = rows.into_iter().map(|row| Service {
+        durations: durations.remove(&row.id.0).unwrap_or_default(),
+        techniques: made_of.remove(&row.id.0).unwrap_or_default(),
+        id: row.id,
+        slug: row.slug,
+        name: row.name,
+        description: row.description,
+        kind: row.kind,
+    });
+    Ok(services.collect())
+}
+
+pub(super) async fn techniques<'c>(db: impl PgExecutor<'c>) -> Result<Vec<Technique>> {
+    Ok(sqlx::query_as!(Technique, "SELECT slug, name FROM techniques ORDER BY slug").fetch_all(db).await?)
+}
+
+pub(super) async fn conditions<'c>(db: impl PgExecutor<'c>) -> Result<Vec<Technique>> {
+    Ok(sqlx::query_as!(Technique, "SELECT slug, name FROM conditions ORDER BY slug").fetch_all(db).await?)
+}
+
+/// The kind of a service, which licence requirements are written for; none where there is no such service.
+pub async fn kind_of<'c>(db: impl PgExecutor<'c>, service: ServiceId) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!("SELECT kind FROM services WHERE id = $1", service.0).fetch_optional(db).await?)
+}
+
+/// The price of a service for a duration in a country (ISO 3166-1 alpha-2), where it is sold.
+pub async fn price<'c>(
+    db: impl PgExecutor<'c>,
+    service: ServiceId,
+    minutes: i16,
+    country: &str,
+) -> Result<Option<Money>> {
+    let row = sqlx::query!(
+        "SELECT amount, currency FROM prices WHERE service_id = $1 AND duration_minutes = $2 AND country = $3",
+        service.0,
+        minutes,
+        country
+    )
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| money(row.amount, &row.currency)).transpose()
+}
+
+fn slugs(tags: Vec<Technique>) -> Vec<String> {
+    tags.into_iter().map(|tag| tag.slug).collect()
+}
+
+/// Refuses techniques and conditions that the catalogue does not list, with pointers below `/techniques` and
+/// `/conditions`.
+pub async fn refuse_unknown_tags(tx: &mut Tx, techniques: &[String], conditions: &[String]) -> Result<()> {
+    let known_techniques: Vec<String> = slugs(self::techniques(&mut **tx).await?);
+    let known_conditions: Vec<String> = slugs(self::conditions(&mut **tx).await?);
+    let unknown = |field: &str, tags: &[String], known: &[String]| -> Vec<FieldError> {
+        let wrong = tags.iter().enumerate().filter(|(_, tag)| !known.contains(tag));
+        wrong.map(|(i, _)| FieldError::new(format!("/{field}/{i}"), "is not in the catalogue.")).collect()
+    };
+    let mut errors = unknown("techniques", techniques, &known_techniques);
+    errors.extend(unknown("conditions", conditions, &known_conditions));
+    if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
+}
+
+/// Refuses services and durations that are sold nowhere, with pointers below `/services`.
+pub async fn refuse_unknown_offers(tx: &mut Tx, offers: &[(ServiceId, Vec<i16>)]) -> Result<()> {
+    let ids: Vec<_> = offers.iter().map(|(service, _)| service.0).collect();
+    let sold =
+        sqlx::query!("SELECT DISTINCT service_id, duration_minutes FROM prices WHERE service_id = ANY ($1)", &ids)
+            .fetch_all(&mut **tx)
+            .await?;
+    let mut errors = Vec::new();
+    for (i, (service, durations)) in offers.iter().enumerate() {
+        if !sold.iter().any(|row| row.service_id == service.0) {
+            errors.push(FieldError::new(format!("/services/{i}/service_id"), "is not in the catalogue."));
+            continue;
+        }
+        for (j, minutes) in durations.iter().enumerate() {
+            if !sold.iter().any(|row| row.service_id == service.0 && row.duration_minutes == *minutes) {
+                let pointer = format!("/services/{i}/durations/{j}");
+                errors.push(FieldError::new(pointer, "is not a duration that this service is sold for."));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
+}
+
+/// The names of these services.
+pub async fn names<'c>(db: impl PgExecutor<'c>, ids: &[ServiceId]) -> Result<HashMap<ServiceId, String>> {
+    let rows =
+        sqlx::query!("SELECT id, name FROM services WHERE id = ANY ($1)", ids as &[ServiceId]).fetch_all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}

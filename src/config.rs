@@ -1,0 +1,93 @@
+//! Configuration, from the command line and the environment.
+
+use std::net::{IpAddr, SocketAddr};
+
+use clap::{Args, ValueEnum};
+use secrecy::SecretString;
+
+use crate::auth::{Tokens, generate_signing_key};
+use crate::error::Result;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one JSON object a line.
+    Json,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// Where the database is.
+#[derive(Args, Clone, Debug)]
+pub struct Database {
+    /// The PostgreSQL database, as a URL.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: SecretString,
+}
+
+/// Everything that `serve` needs.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    #[command(flatten)]
+    pub database: Database,
+    /// Signs access tokens: an Ed25519 key in PKCS#8, base64. `knead config init` makes one.
+    #[arg(long, env = "KNEAD_SIGNING_KEY", hide_env_values = true)]
+    pub signing_key: SecretString,
+    /// Where to listen.
+    #[arg(long, env = "KNEAD_ADDR", default_value = "127.0.0.1:8080")]
+    pub addr: SocketAddr,
+    /// The address that clients use, without a slash at its end; names the issuer of tokens.
+    #[arg(long, env = "KNEAD_PUBLIC_URL", default_value = "http://127.0.0.1:8080")]
+    pub public_url: String,
+    /// Where to serve metrics for Prometheus; nowhere unless said.
+    #[arg(long, env = "KNEAD_METRICS_ADDR")]
+    pub metrics_addr: Option<SocketAddr>,
+    /// Connections to the database.
+    #[arg(long, env = "KNEAD_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=500))]
+    pub pool_size: u32,
+    /// Proxies whose X-Forwarded-For is believed, separated by commas.
+    #[arg(long, env = "KNEAD_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Limits on the requests of one caller; `off` is for benchmarks on loopback.
+    #[arg(long, env = "KNEAD_RATE_LIMIT", value_enum, default_value = "on")]
+    pub rate_limit: Switch,
+    /// How log lines are written.
+    #[arg(long, env = "KNEAD_LOG_FORMAT", value_enum, default_value = "json")]
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// The tokens that the signing key makes, once everything else was found to be in order.
+    ///
+    /// # Errors
+    /// One sentence that says what to mend.
+    pub fn check(&self) -> Result<Tokens, String> {
+        if self.rate_limit == Switch::Off && !self.addr.ip().is_loopback() {
+            return Err("KNEAD_RATE_LIMIT=off is for loopback alone; KNEAD_ADDR can be reached from outside".to_owned());
+        }
+        if !self.public_url.starts_with("http://") && !self.public_url.starts_with("https://") {
+            return Err("KNEAD_PUBLIC_URL must begin with https:// or http://".to_owned());
+        }
+        crate::db::pool(secrecy::ExposeSecret::expose_secret(&self.database.database_url), 1)
+            .map_err(|_| "DATABASE_URL is not a PostgreSQL URL".to_owned())?;
+        Tokens::new(&self.public_url, &self.signing_key)
+            .map_err(|why| format!("KNEAD_SIGNING_KEY: {why}; `knead config init` makes a good one"))
+    }
+}
+
+/// The lines that `serve` needs besides `DATABASE_URL`, with fresh secrets.
+pub fn init() -> Result<String> {
+    Ok(format!(
+        "KNEAD_SIGNING_KEY={}\nKNEAD_ADDR=127.0.0.1:8080\nKNEAD_PUBLIC_URL=http://127.0.0.1:8080\n",
+        generate_signing_key()?
+    ))
+}

@@ -1,0 +1,323 @@
+//! Credentials: what a therapist must hold to practise somewhere, and how it is verified.
+//!
+//! Two axes are kept apart: the review (our workflow) and the board status (what the authority says). Whether a
+//! credential is *usable* is computed for the date and place of a visit and never stored.
+
+pub mod review;
+pub mod routes;
+mod store;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use store::requirements;
+
+use crate::ids::{CredentialId, TherapistId};
+use crate::values::{Jurisdiction, bounded_text};
+use review::ReviewState;
+
+bounded_text! {
+    /// A credential type's code.
+    TypeCode line 2..=40, example "US-TX-LMT";
+    /// The number on the credential.
+    Number line 1..=40, example "MT123456";
+    /// The name on the credential.
+    HolderName line 1..=120, example "Sam Okafor";
+    /// A remark of the reviewer.
+    ReviewNote prose 1..=2000, example "Matches the board's own record.";
+    /// How a credential was verified.
+    Method line 1..=60, example "primary_source";
+    /// Where the authority's record was read.
+    SourceUrl line 1..=500, example "https://board.example/licences/123456";
+}
+
+/// What the authority says of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum BoardStatus {
+    /// In force.
+    Active,
+    /// In force under conditions that do not bar practice.
+    Conditional,
+    /// Under supervision after discipline.
+    Probation,
+    /// In force for part of the practice.
+    Limited,
+    /// In force for a time.
+    Temporary,
+    /// Kept up without the right to practise.
+    Inactive,
+    /// Given up at the end of a career.
+    Retired,
+    /// Past its end.
+    Expired,
+    /// Fees or papers are overdue.
+    Delinquent,
+    /// Taken away for a time.
+    Suspended,
+    /// Taken away.
+    Revoked,
+    /// Given back.
+    Surrendered,
+    /// Void from the start.
+    NullAndVoid,
+    /// Replaced by another.
+    Superseded,
+    /// The holder has died.
+    Deceased,
+    /// Applied for.
+    Pending,
+    /// Not known, or in words that we do not know.
+    Unknown,
+}
+
+impl BoardStatus {
+    /// Whether the authority lets the holder practise without a supervisor.
+    pub fn permits_practice(self) -> bool {
+        matches!(self, Self::Active | Self::Conditional | Self::Temporary)
+    }
+}
+
+/// A kind of credential that an authority gives.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CredentialType {
+    /// The code that credentials and requirements use.
+    #[schema(example = "US-TX-LMT")]
+    pub code: String,
+    /// Who gives it.
+    pub authority: String,
+    /// What it is: `licence`, `registration`, `insurance`, ...
+    #[schema(example = "licence")]
+    pub category: String,
+    /// A regular expression for the number; null where there is none. A number that does not match is reviewed
+    /// all the same.
+    pub number_pattern: Option<String>,
+    /// Whether a document must be uploaded before it can be submitted.
+    pub evidence_required: bool,
+    /// Months from one renewal to the next; null where there is none.
+    pub renewal_months: Option<i16>,
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(crate) number_prefix: String,
+    /// Whether it ends on a date that must be told.
+    pub expires: bool,
+}
+
+impl CredentialType {
+    /// A number as it is compared: upper case, letters and digits only, without the type's prefix.
+    pub fn normalise(&self, number: &str) -> String {
+        let plain: String = number.to_uppercase().chars().filter(char::is_ascii_alphanumeric).collect();
+        let bare = plain.strip_prefix(&self.number_prefix).filter(|rest| !rest.is_empty());
+        bare.unwrap_or(&plain).to_owned()
+    }
+
+    /// Whether the number looks as the authority writes it. Patterns rest on samples, so a "no" is for a reviewer
+    /// to look at and never refuses by itself.
+    pub fn recognises(&self, number: &str) -> bool {
+        let number = number.trim().to_uppercase();
+        let matches = |pattern: &String| regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(&number));
+        self.number_pattern.as_ref().is_none_or(matches) && (self.code != "NPI" || is_npi(&number))
+    }
+}
+
+/// A National Provider Identifier: ten digits, the first 1 or 2, Luhn over `80840` and the number (45 CFR 162.406).
+fn is_npi(number: &str) -> bool {
+    let digits: Option<Vec<u32>> = format!("80840{number}").chars().map(|c| c.to_digit(10)).collect();
+    let sum = |digits: Vec<u32>| -> u32 {
+        let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
+        digits.iter().rev().enumerate().map(|(i, digit)| if i % 2 == 1 { doubled(*digit) } else { *digit }).sum()
+    };
+    number.len() == 10 && number.starts_with(['1', '2']) && digits.is_some_and(|digits| sum(digits).is_multiple_of(10))
+}
+
+/// Credentials of which one must be usable.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Requirement {
+    /// The place that asks for it.
+    #[schema(example = "AU")]
+    pub jurisdiction: String,
+    /// What it is about; every group must be met.
+    #[schema(example = "insurance")]
+    pub group: String,
+    /// The types that meet it.
+    #[schema(example = json!(["INSURANCE"]))]
+    pub options: Vec<String>,
+}
+
+/// A verified credential as the engine sees it: reviewed, and the authority lets its holder practise.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The credential.
+    pub id: CredentialId,
+    /// Its type's code.
+    pub type_code: String,
+    /// The first day of its validity, where told.
+    pub issued_on: Option<NaiveDate>,
+    /// The last day of its validity, where it ends.
+    pub expires_on: Option<NaiveDate>,
+}
+
+impl Standing {
+    /// Whether it is good on every day from `first` to `last`, dates at the visit's place. Validity ends with the
+    /// end of `expires_on`.
+    pub fn covers(&self, first: NaiveDate, last: NaiveDate) -> bool {
+        self.issued_on.is_none_or(|issued| issued <= first) && self.expires_on.is_none_or(|expires| last <= expires)
+    }
+}
+
+/// The credentials that a visit from `first` to `last` relies on, one for each group of `requirements`: of those
+/// that cover the whole visit the one that lasts longest. None where a group is not met, and none where nothing
+/// is required: a place whose rules we do not know is not served.
+pub fn relied_on<'a>(
+    requirements: &'a [Requirement],
+    standings: &'a [Standing],
+    first: NaiveDate,
+    last: NaiveDate,
+) -> Option<Vec<(&'a str, &'a Standing)>> {
+    let meets = |requirement: &'a Requirement| {
+        let usable = standings.iter().filter(|s| requirement.options.contains(&s.type_code) && s.covers(first, last));
+        let longest = usable.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id))?;
+        Some((requirement.group.as_str(), longest))
+    };
+    if requirements.is_empty() { None } else { requirements.iter().map(meets).collect() }
+}
+
+/// A credential as its owner sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Credential {
+    /// The credential's id.
+    pub id: CredentialId,
+    /// Its type's code.
+    #[serde(rename = "type")]
+    #[schema(example = "US-TX-LMT")]
+    pub type_code: String,
+    /// The number, as it was written.
+    #[schema(example = "MT123456")]
+    pub number: Option<String>,
+    /// The name on it.
+    #[schema(example = "Sam Okafor")]
+    pub name_on_credential: String,
+    /// Where it was issued, where the type does not say it.
+    pub issuing_jurisdiction: Option<Jurisdiction>,
+    /// The first day of its validity.
+    pub issued_on: Option<NaiveDate>,
+    /// The last day of its validity, in the zone of each visit.
+    pub expires_on: Option<NaiveDate>,
+    /// Where the review stands.
+    pub review_state: ReviewState,
+    /// What the authority says.
+    pub board_status: BoardStatus,
+    /// When it was last submitted.
+    pub submitted_at: Option<DateTime<Utc>>,
+    /// When it was entered.
+    pub created_at: DateTime<Utc>,
+    /// What a reviewer will look at: `number_pattern_mismatch`.
+    pub warnings: Vec<String>,
+}
+
+/// A credential as anyone may see it: no number, no document.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PublicCredential {
+    /// Its type's code.
+    #[serde(rename = "type")]
+    #[schema(example = "US-TX-LMT")]
+    pub type_code: String,
+    /// Who gave it.
+    pub authority: String,
+    /// Where it was issued, where the type does not say it.
+    pub jurisdiction: Option<Jurisdiction>,
+    /// Whether its holder may rely on it today (UTC).
+    pub status: PublicStatus,
+    /// The last day of its validity.
+    pub expires_on: Option<NaiveDate>,
+}
+
+/// What the public is told of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PublicStatus {
+    /// Verified and in force.
+    Verified,
+    /// Verified, and past its end.
+    Expired,
+    /// Verified once, and not in force.
+    NotInForce,
+}
+
+/// A credential as admins see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReviewedCredential {
+    /// The credential itself.
+    #[serde(flatten)]
+    pub credential: Credential,
+    /// Whose it is.
+    pub therapist_id: TherapistId,
+    /// The name that the therapist goes by.
+    pub therapist_name: String,
+    /// Until when the claim of the admin who reviews it holds.
+    pub claimed_until: Option<DateTime<Utc>>,
+    /// Whether the caller holds the claim.
+    pub claimed_by_me: bool,
+    /// Other therapists' credentials with this number.
+    pub duplicates: Vec<CredentialId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texas() -> CredentialType {
+        CredentialType {
+            code: "US-TX-LMT".to_owned(),
+            authority: "TDLR".to_owned(),
+            category: "licence".to_owned(),
+            number_pattern: Some(r"^(MT)?\d{4,6}$".to_owned()),
+            evidence_required: false,
+            renewal_months: Some(24),
+            number_prefix: "MT".to_owned(),
+            expires: true,
+        }
+    }
+
+    #[test]
+    fn two_spellings_are_one_number() {
+        for spelling in ["MT123456", "mt 123-456", "123456", "123.456"] {
+            assert_eq!(texas().normalise(spelling), "123456", "{spelling}");
+        }
+        assert_eq!(texas().normalise("MT"), "MT");
+        assert!(texas().recognises("mt12345") && !texas().recognises("XX12345"));
+    }
+
+    #[test]
+    fn npi_check_digits_are_luhn() {
+        assert!(is_npi("1234567893"));
+        for wrong in ["1234567890", "3234567893", "123456789", "12345678930", "12345678９3"] {
+            assert!(!is_npi(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn one_credential_must_cover_the_whole_visit() {
+        let day = |d| NaiveDate::from_ymd_opt(2026, 12, d).expect("a date");
+        let standing = |issued, expires| Standing {
+            id: CredentialId::new(DateTime::UNIX_EPOCH),
+            type_code: "INSURANCE".to_owned(),
+            issued_on: Some(day(issued)),
+            expires_on: Some(day(expires)),
+        };
+        let group = |options: &[&str]| Requirement {
+            jurisdiction: "AU".to_owned(),
+            group: "insurance".to_owned(),
+            options: options.iter().map(|o| (*o).to_owned()).collect(),
+        };
+        let halves = [standing(1, 5), standing(6, 9)];
+        let required = [group(&["INSURANCE"])];
+        assert!(relied_on(&required, &halves, day(5), day(5)).is_some());
+        assert!(relied_on(&required, &halves, day(5), day(6)).is_none());
+        assert!(relied_on(&required, &halves, day(10), day(10)).is_none());
+        assert!(relied_on(&[], &halves, day(5), day(5)).is_none(), "a place without rules is not served");
+        assert!(relied_on(&[group(&["OTHER"])], &halves, day(5), day(5)).is_none());
+    }
+}

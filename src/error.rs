@@ -1,0 +1,333 @@
+//! Every "no" that the service can say, and how it is said: RFC 9457 problem details.
+
+use std::borrow::Cow;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::request_id;
+
+/// The answer to an operation: a value, or a reason why not.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $status:ident $code:literal $sentence:literal;)+) => {
+        /// A rule of the domain that says no. The code is stable; the sentence is for people.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Refusal { $($(#[$doc])* $name),+ }
+
+        impl Refusal {
+            /// Every refusal there is, in the order of the document.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The stable code that clients act on.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code),+ }
+            }
+
+            /// One sentence that says what the rule is.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence),+ }
+            }
+
+            /// The status that the refusal is answered with.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status),+ }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// Registration with an address that has an account.
+    EmailTaken = CONFLICT "email_taken" "An account with this e-mail address exists already.";
+    /// Log-in: the same answer for an unknown address and a wrong password.
+    WrongPassword = UNAUTHORIZED "wrong_email_or_password" "The e-mail address or the password is wrong.";
+    /// Refresh: unknown, expired, ended or used before.
+    RefreshTokenInvalid = UNAUTHORIZED "refresh_token_invalid" "The refresh token is not valid; log in again.";
+    /// The start was taken, lies outside the working hours or off the grid, or cannot be reached in time.
+    SlotUnavailable = CONFLICT "slot_unavailable" "The therapist is not free for this visit at this time.";
+    /// A required credential is not usable on the day of the visit at its place.
+    CredentialNotValid = UNPROCESSABLE_ENTITY "credential_not_valid" "The therapist holds no usable credential of a kind that is required at this place on this day.";
+    /// The address is too far from the therapist's base.
+    OutsideServiceArea = UNPROCESSABLE_ENTITY "outside_service_area" "The address lies outside the area that the therapist serves.";
+    /// The start is too soon.
+    NoticeTooShort = UNPROCESSABLE_ENTITY "notice_too_short" "The start is sooner than the therapist's minimum notice.";
+    /// The start is too far ahead.
+    BeyondHorizon = UNPROCESSABLE_ENTITY "beyond_horizon" "The start is further ahead than the therapist takes bookings.";
+    /// Not this service, or not for so long.
+    ServiceNotOffered = UNPROCESSABLE_ENTITY "service_not_offered" "The therapist does not offer this service for this duration here.";
+    /// The therapist takes no bookings at present.
+    NotAcceptingBookings = UNPROCESSABLE_ENTITY "not_accepting_bookings" "The therapist is not accepting bookings.";
+    /// The step does not lead on from the present state, or not for this party.
+    InvalidTransition = CONFLICT "invalid_transition" "This step is not possible in the present state.";
+    /// Someone else holds the claim, or the caller holds none.
+    ClaimNotHeld = CONFLICT "claim_not_held" "Only the admin who holds the claim can decide; claim the credential first.";
+    /// Another admin is reviewing.
+    AlreadyClaimed = CONFLICT "already_claimed" "Another admin is reviewing this credential.";
+    /// The number belongs to another therapist's credential.
+    DuplicateClaim = CONFLICT "duplicate_claim" "A credential with this number is held by another therapist.";
+    /// The same key, another request.
+    IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This Idempotency-Key was used for a different request.";
+    /// The same key, and the first request is still running.
+    IdempotencyKeyInFlight = CONFLICT "idempotency_key_in_flight" "A request with this Idempotency-Key is still being carried out; try again shortly.";
+    /// The header is required on this operation.
+    IdempotencyKeyMissing = BAD_REQUEST "idempotency_key_missing" "This operation needs an Idempotency-Key header.";
+    /// More addresses than one client may keep.
+    TooManyAddresses = UNPROCESSABLE_ENTITY "too_many_addresses" "A client keeps at most 50 addresses.";
+}
+
+/// A field that is wrong, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// JSON Pointer (RFC 6901) into the body, or `/name` of a query parameter, path segment or header.
+    #[schema(example = "/email")]
+    pub pointer: String,
+    /// A stable code.
+    #[schema(example = "invalid")]
+    pub code: Cow<'static, str>,
+    /// One sentence for people.
+    #[schema(example = "This is not an e-mail address.")]
+    pub detail: String,
+}
+
+impl FieldError {
+    /// An error with the general code `invalid`.
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code: Cow::Borrowed("invalid"), detail: detail.into() }
+    }
+}
+
+/// Why an operation did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request could not be read at all.
+    #[error("malformed: {0}")]
+    Malformed(String),
+    /// Fields of the request are wrong.
+    #[error("invalid: {0:?}")]
+    Invalid(Vec<FieldError>),
+    /// A rule of the domain says no.
+    #[error("refused: {}", .0.code())]
+    Refused(Refusal),
+    /// No valid access token.
+    #[error("unauthorized")]
+    Unauthorized,
+    /// Signed in, with the wrong role.
+    #[error("forbidden")]
+    Forbidden,
+    /// No such resource, or not the caller's to know of.
+    #[error("not found")]
+    NotFound,
+    /// The path exists, the method does not.
+    #[error("method not allowed")]
+    MethodNotAllowed(String),
+    /// The caller accepts nothing that the service can send.
+    #[error("not acceptable")]
+    NotAcceptable,
+    /// The body took too long to arrive.
+    #[error("request timeout")]
+    Timeout,
+    /// The resource changed since the caller read it.
+    #[error("precondition failed")]
+    PreconditionFailed,
+    /// The body is larger than the limit.
+    #[error("payload too large")]
+    TooLarge,
+    /// The body is not of the type that the operation reads.
+    #[error("unsupported media type")]
+    UnsupportedMediaType,
+    /// A change needs `If-Match`.
+    #[error("precondition required")]
+    PreconditionRequired,
+    /// Too many requests; try again after this many seconds.
+    #[error("too many requests")]
+    TooManyRequests(u64),
+    /// The service cannot answer at present.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// A fault of ours.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<FieldError> for Error {
+    fn from(field: FieldError) -> Self {
+        Self::Invalid(vec![field])
+    }
+}
+
+/// The one map from a database failure to a problem. What a caller could have caused is refused before a
+/// query runs, or by name at the query; what is left is unavailability or our own fault.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let unavailable = match &error {
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
+            sqlx::Error::Database(database) => database.code().is_some_and(|code| is_passing(&code)),
+            _ => false,
+        };
+        if unavailable { Self::Unavailable(error.to_string()) } else { Self::Internal(error.to_string()) }
+    }
+}
+
+/// SQLSTATEs that say "not now": lost connections (08), no resources (53), a server on its way up or down
+/// (57), lock and statement time-outs, and a transaction that lost a race (40).
+fn is_passing(sqlstate: &str) -> bool {
+    matches!(sqlstate.get(..2), Some("08" | "40" | "53" | "57")) || sqlstate == "55P03" || sqlstate == "25P03"
+}
+
+/// Turns the violation of a named constraint into a refusal, at the query that may violate it.
+pub trait OnConstraint<T> {
+    /// `refusal` where `constraint` was violated; any other failure stays what it is.
+    fn on_constraint(self, constraint: &str, refusal: Refusal) -> Result<T>;
+}
+
+impl<T> OnConstraint<T> for std::result::Result<T, sqlx::Error> {
+    fn on_constraint(self, constraint: &str, refusal: Refusal) -> Result<T> {
+        self.map_err(|error| match &error {
+            sqlx::Error::Database(database) if database.constraint() == Some(constraint) => refusal.into(),
+            _ => error.into(),
+        })
+    }
+}
+
+/// Problem details (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// A URN that names the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:knead:problem:slot_unavailable")]
+    pub kind: String,
+    /// The status in words.
+    #[schema(example = "Conflict")]
+    pub title: &'static str,
+    /// The HTTP status again.
+    #[schema(example = 409)]
+    pub status: u16,
+    /// One sentence about this occurrence.
+    #[schema(example = "The therapist is not free for this visit at this time.")]
+    pub detail: String,
+    /// A stable code that clients act on.
+    #[schema(example = "slot_unavailable")]
+    pub code: Cow<'static, str>,
+    /// The request's id, to be quoted when asking for help.
+    #[schema(example = "0198c0de-0000-7000-8000-000000000000")]
+    pub request_id: String,
+    /// The fields that are wrong; absent where none is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+impl Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Invalid(_) => "invalid",
+            Self::Refused(refusal) => refusal.code(),
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::NotAcceptable => "not_acceptable",
+            Self::Timeout => "request_timeout",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::TooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::PreconditionRequired => "precondition_required",
+            Self::TooManyRequests(_) => "too_many_requests",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    fn detail(&self) -> String {
+        let sentence = match self {
+            Self::Malformed(detail) => return detail.clone(),
+            Self::Refused(refusal) => refusal.sentence(),
+            Self::Invalid(_) => "One or more fields are not valid; see `errors`.",
+            Self::Unauthorized => "This operation needs a valid access token.",
+            Self::Forbidden => "Your role may not do this.",
+            Self::NotFound => "There is no such resource.",
+            Self::MethodNotAllowed(_) => "This path does not know this method; see the Allow header.",
+            Self::NotAcceptable => "The answer is application/json; the Accept header must admit it.",
+            Self::Timeout => "The request took too long to arrive.",
+            Self::PreconditionFailed => "The resource changed since you read it; read it again.",
+            Self::TooLarge => "The body is larger than this operation accepts.",
+            Self::UnsupportedMediaType => "The body must be application/json.",
+            Self::PreconditionRequired => "Send the resource's ETag in If-Match, so that no change of another is lost.",
+            Self::TooManyRequests(_) => "Too many requests; try again after the time in Retry-After.",
+            Self::Unavailable(_) => "The service cannot answer at present; try again shortly.",
+            Self::Internal(_) => "Something went wrong on our side.",
+        };
+        sentence.to_owned()
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Refused(refusal) => refusal.status(),
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Internal(cause) => tracing::error!(cause, "internal error"),
+            Self::Unavailable(cause) => tracing::warn!(cause, "unavailable"),
+            _ => {}
+        }
+        let status = self.status_code();
+        let mut response = HttpResponseBuilder::new(status);
+        response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
+        match self {
+            Self::MethodNotAllowed(allow) => {
+                response.insert_header((header::ALLOW, allow.as_str()));
+            }
+            Self::TooManyRequests(seconds) => {
+                response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+            }
+            Self::Unavailable(_) => {
+                response.insert_header((header::RETRY_AFTER, "1"));
+            }
+            Self::Unauthorized | Self::Refused(Refusal::WrongPassword | Refusal::RefreshTokenInvalid) => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            _ => {}
+        }
+        response.json(Problem {
+            kind: format!("urn:knead:problem:{}", self.code()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.detail(),
+            code: Cow::Borrowed(self.code()),
+            request_id: request_id(),
+            errors: match self {
+                Self::Invalid(errors) => errors.clone(),
+                _ => Vec::new(),
+            },
+        })
+    }
+}

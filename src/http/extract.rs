@@ -1,0 +1,202 @@
+//! Extractors that answer bad input with problem details and a pointer to the field.
+
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use aws_lc_rs::digest;
+use futures_util::StreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use super::reply::tag_of;
+use crate::error::{Error, FieldError, Result};
+
+/// The largest JSON body, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The SHA-256 of a request's body: two requests with one are the same request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    fn of(body: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref());
+        Self(bytes)
+    }
+}
+
+/// A JSON body that parsed into `T`, with the fingerprint of its bytes.
+pub struct Json<T>(pub T, pub Fingerprint);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == "application/json");
+        let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let payload = payload.take();
+        Box::pin(async move {
+            if !is_json {
+                return Err(Error::UnsupportedMediaType);
+            }
+            if declared.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
+                return Err(Error::TooLarge);
+            }
+            let body = tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| Error::Timeout)??;
+            Ok(Self(parse(&body)?, Fingerprint::of(&body)))
+        })
+    }
+}
+
+async fn read(mut payload: Payload) -> Result<Bytes> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::Malformed("The body could not be read.".to_owned()))?;
+        if body.len() + chunk.len() > BODY_LIMIT {
+            return Err(Error::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let pointer = pointer(error.path());
+        let inner = error.into_inner();
+        if inner.is_data() {
+            Error::from(FieldError::new(pointer, sentence(&inner.to_string())))
+        } else {
+            Error::Malformed(format!("The body is not JSON: {}.", inner))
+        }
+    })?;
+    deserializer.end().map_err(|_| Error::Malformed("The body goes on after its JSON value.".to_owned()))?;
+    Ok(value)
+}
+
+/// The path of a field as a JSON Pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        let name = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { variant } => variant.clone(),
+            Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&name);
+    }
+    pointer
+}
+
+/// The parser's message without its place in the text, which the pointer tells better.
+fn sentence(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(text, _)| text);
+    format!("{message}.")
+}
+
+/// Query parameters that parsed into `T`.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let query = request.query_string();
+        let deserializer = serde_urlencoded::Deserializer::new(form_pairs(query));
+        ready(serde_path_to_error::deserialize(deserializer).map(Self).map_err(|error| {
+            let detail = sentence(&error.inner().to_string());
+            // A missing or unknown parameter is named in the message alone.
+            let named = detail.split('`').nth(1).filter(|_| error.path().iter().len() == 0);
+            FieldError::new(named.map_or_else(|| pointer(error.path()), |name| format!("/{name}")), detail).into()
+        }))
+    }
+}
+
+fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
+    form_urlencoded::parse(query.as_bytes())
+}
+
+/// Segments of the path that parsed into `T`. An id that cannot exist is an absent resource.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for Path<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let parsed = actix_web::web::Path::<T>::extract(request).into_inner();
+        ready(parsed.map(|path| Self(path.into_inner())).map_err(|_| Error::NotFound))
+    }
+}
+
+/// The `If-Match` header (RFC 9110, section 13.1.1): the state that the caller read before a change.
+pub struct IfMatch(Option<String>);
+
+impl FromRequest for IfMatch {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let value = request.headers().get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+        ready(Ok(Self(value.map(str::to_owned))))
+    }
+}
+
+impl IfMatch {
+    /// Whether the caller knows `current`, the state that is about to change, read under its lock.
+    pub fn check(&self, current: &impl Serialize) -> Result<()> {
+        let known = self.0.as_deref().ok_or(Error::PreconditionRequired)?;
+        let tag = tag_of(&super::reply::body_of(current)?);
+        let matches = known.split(',').map(str::trim).any(|candidate| candidate == "*" || candidate == tag);
+        if matches { Ok(()) } else { Err(Error::PreconditionFailed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the errors are looked at")]
+    struct Body {
+        list: Vec<u8>,
+    }
+
+    fn pointer_of(body: &str) -> String {
+        match parse::<Body>(body.as_bytes()) {
+            Err(Error::Invalid(errors)) => errors[0].pointer.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_is_pointed_to() {
+        assert_eq!(pointer_of(r#"{"list": [1, "x"]}"#), "/list/1");
+        assert_eq!(pointer_of(r#"{"list": [], "a/b": 1}"#), "/a~1b");
+        assert_eq!(pointer_of(r#"{}"#), "");
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed() {
+        for body in ["", "{", "{\"list\": []} x", "\u{0}"] {
+            assert!(matches!(parse::<Body>(body.as_bytes()), Err(Error::Malformed(_))), "{body:?}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The manners of the API: what is read from a request, and how an answer is written.
+
+mod extract;
+mod idempotency;
+mod page;
+mod rate;
+mod reply;
+mod wire;
+
+pub use extract::{Fingerprint, IfMatch, Json, Path, Query};
+pub use idempotency::{IdempotencyKey, Once, forget_old_keys};
+pub use page::{Cursor, Limit, Page};
+pub use rate::RateLimits;
+pub use reply::Reply;
+pub use wire::{refuse_unknown, request_id, wire};

@@ -1,0 +1,90 @@
+//! Lists in pages, each beginning after the last item of the one before.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use crate::error::{Error, FieldError, Result};
+
+/// How many items a page holds: 1 to 100, 20 unless said.
+#[derive(Clone, Copy, Debug, ToSchema)]
+#[schema(value_type = u8, minimum = 1, maximum = 100, default = 20)]
+pub struct Limit(u8);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(20)
+    }
+}
+
+impl Limit {
+    /// The number of items.
+    pub fn get(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// One more than a page holds: the further item tells whether there is a next page.
+    pub fn probe(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer) {
+            Ok(limit @ 1..=100) => Ok(Self(limit)),
+            _ => Err(serde::de::Error::custom("must be a whole number from 1 to 100")),
+        }
+    }
+}
+
+/// Where a page begins. Opaque to callers; ours is the sort key of the last item before it.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, max_length = 500)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// The cursor that begins after `key`.
+    pub fn after(key: &impl Serialize) -> Result<Self> {
+        Ok(Self(URL_SAFE_NO_PAD.encode(super::reply::body_of(key)?)))
+    }
+
+    /// The key that the page begins after.
+    pub fn key<T: DeserializeOwned>(&self) -> Result<T> {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok();
+        bytes
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .ok_or_else(|| Error::from(FieldError::new("/cursor", "This cursor did not come from this list.")))
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// The items, in order.
+    pub data: Vec<T>,
+    /// Where the next page begins; null on the last one.
+    #[schema(value_type = Option<String>)]
+    pub next_cursor: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// A list that fits on one page.
+    pub fn whole(data: Vec<T>) -> Self {
+        Self { data, next_cursor: None }
+    }
+
+    /// A page from up to [`Limit::probe`] items; `key` is an item's sort key.
+    pub fn cut<K: Serialize>(mut data: Vec<T>, limit: Limit, key: impl Fn(&T) -> K) -> Result<Self> {
+        let more = data.len() > limit.get();
+        data.truncate(limit.get());
+        let next_cursor = match data.last() {
+            Some(last) if more => Some(Cursor::after(&key(last))?),
+            _ => None,
+        };
+        Ok(Self { data, next_cursor })
+    }
+}

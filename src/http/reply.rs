@@ -1,0 +1,92 @@
+//! Answers, written once: as bytes that can be tagged, compared and kept.
+
+use actix_web::body::BoxBody;
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// A successful answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) location: Option<String>,
+    pub(super) body: String,
+    /// Given before, under the same idempotency key.
+    pub(super) replayed: bool,
+    cache: &'static str,
+}
+
+impl Reply {
+    fn new(status: StatusCode, location: Option<String>, body: String) -> Self {
+        Self { status, location, body, replayed: false, cache: "no-store" }
+    }
+
+    /// 200 with `view`, which is personal and not to be stored by caches.
+    pub fn ok(view: &impl Serialize) -> Result<Self> {
+        Ok(Self::new(StatusCode::OK, None, body_of(view)?))
+    }
+
+    /// 201 with `view`, found at `location` from now on.
+    pub fn created(location: String, view: &impl Serialize) -> Result<Self> {
+        Ok(Self::new(StatusCode::CREATED, Some(location), body_of(view)?))
+    }
+
+    /// 204.
+    pub fn none() -> Self {
+        Self::new(StatusCode::NO_CONTENT, None, String::new())
+    }
+
+    /// The answer that was kept under an idempotency key.
+    pub(super) fn replay(status: StatusCode, location: Option<String>, body: String) -> Self {
+        Self { replayed: true, ..Self::new(status, location, body) }
+    }
+
+    /// Lets anyone's cache keep the answer for a minute: it says the same to everyone.
+    pub fn public(self) -> Self {
+        Self { cache: "public, max-age=60", ..self }
+    }
+}
+
+pub(super) fn body_of(view: &impl Serialize) -> Result<String> {
+    serde_json::to_string(view).map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// A strong entity tag: the answer's own digest, so that it changes exactly when the answer does.
+pub(super) fn tag_of(body: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, body.as_bytes());
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
+}
+
+impl Responder for Reply {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status);
+        response.insert_header((header::CACHE_CONTROL, self.cache));
+        if let Some(location) = self.location {
+            response.insert_header((header::LOCATION, location));
+        }
+        if self.replayed {
+            response.insert_header(("Idempotent-Replay", "true"));
+        }
+        if self.body.is_empty() {
+            return response.finish();
+        }
+        let tag = tag_of(&self.body);
+        let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        let unchanged = request.method() == Method::GET
+            && known.is_some_and(|known| {
+                known.split(',').map(str::trim).any(|t| t == "*" || t.trim_start_matches("W/") == tag)
+            });
+        response.insert_header((header::ETAG, tag));
+        if unchanged {
+            return response.status(StatusCode::NOT_MODIFIED).finish();
+        }
+        response.content_type("application/json").body(self.body)
+    }
+}

@@ -1,0 +1,67 @@
+//! Typed identifiers: a therapist's id cannot be passed where a booking's is meant.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::{NoContext, Timestamp, Uuid};
+
+/// A UUIDv7 (RFC 9562) whose time is the given instant, so that ids sort by creation.
+pub fn uuid_at(now: DateTime<Utc>) -> Uuid {
+    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+    Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()))
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
+        #[serde(transparent)]
+        #[sqlx(transparent)]
+        #[schema(value_type = Uuid)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A fresh identifier that sorts by `now`.
+            pub fn new(now: DateTime<Utc>) -> Self {
+                Self(uuid_at(now))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// An account: a client, a therapist or an admin.
+    AccountId,
+    /// A log-in and the family of its refresh tokens.
+    SessionId,
+    /// A place where a client receives visits.
+    AddressId,
+    /// A kind of treatment in the catalogue.
+    ServiceId,
+    /// A therapist; equal to the id of the account behind it.
+    TherapistId,
+    /// A licence, certificate or other proof that a therapist holds.
+    CredentialId,
+    /// A stretch of time that a therapist takes off.
+    TimeOffId,
+    /// A booked visit.
+    BookingId,
+}
+
+impl From<TherapistId> for AccountId {
+    fn from(therapist: TherapistId) -> Self {
+        Self(therapist.0)
+    }
+}
+
+impl From<AccountId> for TherapistId {
+    fn from(account: AccountId) -> Self {
+        Self(account.0)
+    }
+}

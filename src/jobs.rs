@@ -1,0 +1,98 @@
+//! Work that is done later: queued in the transaction that makes it necessary, carried out by a worker,
+//! tried again until it succeeds. Every job looks at the present state first, so that running one twice, or
+//! late, does no harm.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use graphile_worker::{Cron, IntoTaskHandlerResult, TaskHandler, Worker, WorkerContext, WorkerOptions};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+use crate::App;
+use crate::bookings::lapse;
+use crate::db::{Tx, work};
+use crate::error::{Error, Result};
+use crate::ids::BookingId;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Clone)]
+struct Shared(Arc<App>);
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared(App)")
+    }
+}
+
+fn app(context: &WorkerContext) -> Result<Arc<App>> {
+    let shared = context.get_ext::<Shared>();
+    shared.map(|shared| shared.0.clone()).ok_or_else(|| Error::Internal("the worker has no app".to_owned()))
+}
+
+/// Ends a request that nobody answered by its deadline.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LapseRequest {
+    /// The booking that was requested.
+    pub booking: BookingId,
+}
+
+impl TaskHandler for LapseRequest {
+    const IDENTIFIER: &'static str = "lapse_request";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        work(async move { lapse(&app, self.booking).await }).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Deletes what has outlived its use: kept answers and refresh tokens.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Sweep {}
+
+impl TaskHandler for Sweep {
+    const IDENTIFIER: &'static str = "sweep";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        let now = app.clock.now();
+        crate::http::forget_old_keys(&app.db, now).await.map_err(|error| error.to_string())?;
+        crate::accounts::forget_expired_tokens(&app.db, now).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Adds `job`, due at `due`, when the transaction commits, and not otherwise.
+pub async fn enqueue<J: TaskHandler + Serialize>(tx: &mut Tx, job: &J, due: DateTime<Utc>) -> Result<()> {
+    let payload = serde_json::to_value(job).map_err(|error| Error::Internal(error.to_string()))?;
+    // Not a checked query: the function belongs to the queue's own schema.
+    sqlx::query("SELECT graphile_worker.add_job($1, $2::json, run_at => $3)")
+        .bind(J::IDENTIFIER)
+        .bind(payload)
+        .bind(due)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Brings the queue's own schema up to date.
+pub async fn migrate(pool: &PgPool) -> Result<(), Failure> {
+    WorkerOptions::default().pg_pool(pool.clone()).listen_os_shutdown_signals(false).init().await?;
+    Ok(())
+}
+
+/// A worker for every kind of job. `stop` ends it after the jobs in hand.
+pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'static) -> Result<Worker, Failure> {
+    let worker = WorkerOptions::default()
+        .pg_pool(app.db.clone())
+        .concurrency(2)
+        .listen_os_shutdown_signals(false)
+        .shutdown_signal(stop)
+        .add_extension(Shared(app))
+        .define_job::<LapseRequest>()
+        .define_job::<Sweep>()
+        .with_cron(Cron::hourly_at::<Sweep>(17)?)
+        .init()
+        .await?;
+    Ok(worker)
+}

@@ -1,0 +1,41 @@
+//! Knead: booking massages at home. No visit is double-booked, and none is booked with a therapist who may not practise
+//! at that place on that day.
+#![cfg_attr(test, expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails"))]
+
+pub mod accounts;
+pub mod auth;
+pub mod availability;
+pub mod bookings;
+pub mod catalogue;
+pub mod clock;
+pub mod config;
+pub mod credentials;
+pub mod db;
+pub mod demo;
+pub mod dev;
+pub mod error;
+pub mod health;
+pub mod http;
+pub mod ids;
+pub mod jobs;
+pub mod openapi;
+pub mod postgres;
+pub mod server;
+pub mod therapists;
+pub mod values;
+
+use sqlx::PgPool;
+
+/// What every operation works with.
+pub struct App {
+    /// The database.
+    pub db: PgPool,
+    /// The time.
+    pub clock: clock::Clock,
+    /// Access tokens.
+    pub tokens: auth::Tokens,
+    /// Passwords.
+    pub passwords: auth::Passwords,
+    /// Limits on callers.
+    pub limits: http::RateLimits,
+}

@@ -1,0 +1,208 @@
+//! The document: made from the operations themselves, completed by what holds for all of them.
+
+use serde_json::{Map, Value, json};
+use utoipa::openapi::OpenApi;
+use utoipa_actix_web::AppExt;
+
+use crate::error::Refusal;
+
+const DESCRIPTION: &str = "Booking massages at home. No visit is ever double-booked, and none is booked with a therapist \
+who may not practise at that place on that day.\n\n\
+Instants are RFC 3339 in UTC, with the IANA `time_zone` of the place beside them; a date means a date in that zone. \
+Money is in minor units of its currency. Errors are problem details (RFC 9457) with a stable `code`. Lists come in \
+pages: pass `next_cursor` as `cursor`. Changes with `PUT` and `PATCH` need the resource's `ETag` in `If-Match`.";
+
+/// The document, complete.
+pub fn document() -> OpenApi {
+    let (_, raw) = actix_web::App::new().into_utoipa_app().configure(crate::server::routes).split_for_parts();
+    let raw = serde_json::to_value(raw).unwrap_or_default();
+    // What was written from a document can be read as one.
+    serde_json::from_value(complete(raw)).unwrap_or_default()
+}
+
+/// The document as it is served and committed.
+pub fn text(document: &OpenApi) -> String {
+    // Through a value, whose keys are in order.
+    let value = serde_json::to_value(document).unwrap_or_default();
+    format!("{value:#}\n")
+}
+
+fn complete(mut document: Value) -> Value {
+    document["info"] = json!({
+        "title": "Knead", "version": env!("CARGO_PKG_VERSION"), "summary": "Booking massages at home.",
+        "description": format!("{DESCRIPTION}\n\n{}", refusals()),
+        "contact": { "name": "Knead", "url": "https://knead.example/contact" },
+        "license": { "name": "Apache 2.0", "identifier": "Apache-2.0" },
+    });
+    document["servers"] = json!([{ "url": "/", "description": "This server." }]);
+    document["tags"] = tags();
+    document["components"]["securitySchemes"] = json!({ "bearer": {
+        "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+        "description": "An access token from log-in. An operation names the roles that it is for.",
+    }});
+    let components = document["components"]["schemas"].clone();
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+            complete_operation(operation, &components);
+        }
+    }
+    document
+}
+
+/// The list of refusals for the front page.
+fn refusals() -> String {
+    let rows =
+        Refusal::ALL.iter().map(|r| format!("| `{}` | {} | {} |\n", r.code(), r.status().as_u16(), r.sentence()));
+    format!("Refusals, by `code`:\n\n| code | status | rule |\n|---|---|---|\n{}", rows.collect::<String>())
+}
+
+fn tags() -> Value {
+    json!([
+        { "name": "Operations", "description": "For those who run the service." },
+        { "name": "Accounts", "description": "Registration, sessions and one's own account." },
+        { "name": "Addresses", "description": "Where a client receives visits." },
+        { "name": "Catalogue", "description": "What can be booked, and its prices." },
+        { "name": "Credentials", "description": "What a therapist holds, and what a place requires." },
+        { "name": "Licence checks", "description": "The review of credentials." },
+        { "name": "Availability", "description": "Working hours, time off, and the slots that come of them." },
+        { "name": "Therapists", "description": "Profiles, offers and search." },
+        { "name": "Bookings", "description": "Visits, from request to end." },
+    ])
+}
+
+/// Adds the answers that follow from what an operation takes, the headers of every answer, and examples.
+fn complete_operation(operation: &mut Value, components: &Value) {
+    let has_parameter = |place: &str, name: Option<&str>| {
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        parameters.iter().any(|p| p["in"] == place && name.is_none_or(|name| p["name"] == name))
+    };
+    let has_body = operation.get("requestBody").is_some();
+    let security = operation["security"].as_array().cloned().unwrap_or_default();
+    let signed_in = security.iter().any(|scheme| scheme.get("bearer").is_some());
+    let must_sign_in = signed_in && security.iter().all(|scheme| scheme.get("bearer").is_some());
+    let is_probe = operation["tags"][0] == "Operations";
+    let common: [(&str, bool, &str); 13] = [
+        ("400", has_body, "The body is not JSON, or a required header is missing."),
+        ("401", !is_probe, "No valid access token."),
+        ("403", signed_in, "The wrong role."),
+        ("404", has_parameter("path", None), "No such resource, or not the caller's to know of."),
+        ("406", !is_probe, "The Accept header does not admit JSON."),
+        ("408", has_body, "The body took too long to arrive."),
+        ("412", has_parameter("header", Some("If-Match")), "The resource changed since it was read."),
+        ("413", has_body, "The body is larger than 64 kB."),
+        ("415", has_body, "The body is not application/json."),
+        (
+            "422",
+            has_body || has_parameter("query", None) || has_parameter("path", Some("date")),
+            "A field is wrong; `errors` points to it.",
+        ),
+        ("428", has_parameter("header", Some("If-Match")), "If-Match is missing."),
+        ("429", true, "Too many requests."),
+        ("503", true, "The service cannot answer at present."),
+    ];
+    if !must_sign_in && !signed_in {
+        operation["security"] = json!([]);
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (status, applies, description) in common {
+        if applies && !responses.contains_key(status) {
+            responses.insert(
+                status.to_owned(),
+                json!({
+                    "description": description,
+                    "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+                }),
+            );
+        }
+    }
+    for (status, response) in responses.iter_mut() {
+        complete_response(status, response, components);
+    }
+    responses.sort_keys();
+    if let Some(body) = operation.get_mut("requestBody") {
+        add_examples(body, components);
+    }
+}
+
+fn complete_response(status: &str, response: &mut Value, components: &Value) {
+    let header = |description: &str, schema: Value| json!({ "description": description, "schema": schema });
+    let headers = &mut response["headers"];
+    headers["X-Request-Id"] = header("Names the request; sent along or made up.", json!({ "type": "string" }));
+    if status == "429" || status == "503" {
+        headers["Retry-After"] = header("Seconds to wait.", json!({ "type": "integer" }));
+    }
+    if status.starts_with('2') && status != "204" {
+        headers["ETag"] =
+            header("The state of the resource, for If-Match and If-None-Match.", json!({ "type": "string" }));
+    }
+    add_examples(response, components);
+    // Problem details have the answer's own status.
+    if let Some(example) = response.pointer_mut("/content/application~1problem+json/example") {
+        *example = problem_example(status);
+    }
+}
+
+fn problem_example(status: &str) -> Value {
+    let status: u16 = status.parse().unwrap_or(500);
+    let title =
+        actix_web::http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("Error");
+    let code = title.to_lowercase().replace(' ', "_");
+    json!({
+        "type": format!("urn:knead:problem:{code}"), "title": title, "status": status, "code": code,
+        "detail": "What went wrong, in a sentence.", "request_id": "0198c0de-0000-7000-8000-000000000000",
+    })
+}
+
+fn add_examples(holder: &mut Value, components: &Value) {
+    let Some(content) = holder["content"].as_object_mut() else { return };
+    for media in content.values_mut() {
+        let example = example(&media["schema"], components, 0);
+        media["example"] = example;
+    }
+}
+
+/// A value that fits `schema`, from the examples of its parts.
+fn example(schema: &Value, components: &Value, depth: usize) -> Value {
+    if depth > 12 {
+        return Value::Null;
+    }
+    let inner = |schema: &Value| example(schema, components, depth + 1);
+    if let Some(example) = schema.get("example").or_else(|| schema["examples"].get(0)).or_else(|| schema.get("default"))
+    {
+        return example.clone();
+    }
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return inner(&components[name]);
+    }
+    if let Some(value) = schema["enum"].get(0).or_else(|| schema.get("const")) {
+        return value.clone();
+    }
+    for choice in ["oneOf", "anyOf"] {
+        if let Some(options) = schema[choice].as_array() {
+            let present = options.iter().find(|option| option["type"] != "null");
+            return present.map(&inner).unwrap_or_default();
+        }
+    }
+    if let Some(parts) = schema["allOf"].as_array() {
+        let parts = parts.iter().map(&inner).filter_map(|part| part.as_object().cloned());
+        return Value::Object(parts.flatten().collect());
+    }
+    let kind = schema["type"].as_str().or_else(|| schema["type"].get(0).and_then(Value::as_str));
+    match kind {
+        Some("object") => {
+            let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+            Value::Object(properties.iter().map(|(name, schema)| (name.clone(), inner(schema))).collect())
+        }
+        Some("array") => json!([inner(&schema["items"])]),
+        Some("integer") => schema.get("minimum").cloned().unwrap_or(json!(1)),
+        Some("number") => schema.get("minimum").cloned().unwrap_or(json!(1.5)),
+        Some("boolean") => json!(true),
+        Some("string") => match schema["format"].as_str() {
+            Some("uuid") => json!("0198c0de-0000-7000-8000-000000000000"),
+            Some("date-time") => json!("2026-12-01T00:30:00Z"),
+            Some("date") => json!("2026-12-01"),
+            _ => json!("text"),
+        },
+        _ => Value::Null,
+    }
+}

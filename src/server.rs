@@ -1,0 +1,116 @@
+//! The HTTP server: one list of routes, and what surrounds each of them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, Redirect};
+use actix_web::{HttpResponse, HttpServer};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_actix_web::{RootSpanBuilder, TracingLogger};
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
+
+use crate::App;
+use crate::auth::identify;
+use crate::http::{RateLimits, refuse_unknown, request_id, wire};
+use crate::{accounts, availability, bookings, catalogue, credentials, health, openapi, therapists};
+
+/// Every operation there is; the document is made from the same list.
+pub fn routes(config: &mut ServiceConfig) {
+    health::routes(config);
+    accounts::routes::routes(config);
+    catalogue::routes::routes(config);
+    // Before the therapists' own pages, whose last segment is an id.
+    credentials::routes::routes(config);
+    availability::routes::routes(config);
+    therapists::routes::routes(config);
+    bookings::routes::routes(config);
+}
+
+/// A span for each request that holds nothing about a person: the route and not the path, and no query.
+struct Spans;
+
+impl RootSpanBuilder for Spans {
+    fn on_request_start(request: &ServiceRequest) -> tracing::Span {
+        let route = request.match_pattern().unwrap_or_default();
+        tracing::info_span!("request", method = %request.method(), route, request_id = request_id(), status = tracing::field::Empty)
+    }
+
+    fn on_request_end<B: MessageBody>(span: tracing::Span, outcome: &Result<ServiceResponse<B>, actix_web::Error>) {
+        let status = match outcome {
+            Ok(response) => response.status(),
+            Err(error) => error.as_response_error().status_code(),
+        };
+        span.record("status", status.as_u16());
+        tracing::info!(parent: &span, "answered");
+    }
+}
+
+/// The service on `listener`, with `workers` threads. It stops in good order on SIGTERM and SIGINT.
+pub fn server(app: Arc<App>, listener: TcpListener, workers: usize) -> std::io::Result<Server> {
+    let document = openapi::document();
+    let text = web::Bytes::from(openapi::text(&document));
+    let document = Data::new(document);
+    let app = Data::from(app);
+    let server = HttpServer::new(move || {
+        let text = text.clone();
+        actix_web::App::new()
+            .into_utoipa_app()
+            .app_data(app.clone())
+            .app_data(document.clone())
+            .configure(routes)
+            .into_app()
+            .route(
+                "/openapi.json",
+                web::get().to(move || {
+                    let text = text.clone();
+                    async move {
+                        let cache = (header::CACHE_CONTROL, "public, max-age=60");
+                        HttpResponse::Ok().insert_header(cache).content_type("application/json").body(text)
+                    }
+                }),
+            )
+            .service(Redirect::new("/docs", "/docs/"))
+            .service(SwaggerUi::new("/docs/{_:.*}").config(SwaggerConfig::from("/openapi.json")))
+            .default_service(web::to(refuse_unknown))
+            // The last one is the outermost.
+            .wrap(from_fn(RateLimits::limit))
+            .wrap(from_fn(identify))
+            .wrap(TracingLogger::<Spans>::new())
+            .wrap(from_fn(wire))
+    });
+    let server = server
+        .workers(workers)
+        .client_request_timeout(Duration::from_secs(5))
+        .keep_alive(Duration::from_secs(30))
+        .shutdown_timeout(20)
+        .listen(listener)?
+        .run();
+    Ok(server)
+}
+
+/// Installs the recorder of metrics, once for the process.
+pub fn record_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
+    PrometheusBuilder::new().install_recorder()
+}
+
+/// `GET /metrics` for Prometheus, on a listener of its own that need not face the world.
+pub fn metrics_server(handle: PrometheusHandle, addr: SocketAddr) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        let handle = handle.clone();
+        actix_web::App::new().route(
+            "/metrics",
+            web::get().to(move || {
+                let text = handle.render();
+                async move { text }
+            }),
+        )
+    });
+    Ok(server.workers(1).disable_signals().bind(addr)?.run())
+}

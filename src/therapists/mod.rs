@@ -1,0 +1,234 @@
+//! Therapists: how they present themselves, where they go and what they offer.
+
+pub mod routes;
+mod search;
+mod store;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use search::{Nearby, Reach, reaching};
+pub use store::{exists, insert, terms};
+
+use crate::ids::{ServiceId, TherapistId};
+use crate::values::{Point, Zone, bounded_number, bounded_text};
+
+bounded_text! {
+    /// What a therapist says of themselves.
+    Bio prose 1..=2000, example "Remedial therapist with a calm, firm touch.";
+}
+
+bounded_number! {
+    /// How far from the base a therapist goes, in kilometres.
+    RadiusKm(f64) in 0.5 ..= 200.0, example 15;
+    /// Minutes between now and the soonest start.
+    MinNotice(i32) in 0 ..= 43200, example 120;
+    /// Days between now and the last start.
+    MaxAdvance(i32) in 1 ..= 365, example 60;
+    /// Minutes at the place before or after the time on the table.
+    Handling(i32) in 0 ..= 60, example 10;
+    /// The most visits on one local date.
+    DailyCap(i32) in 1 ..= 24, example 5;
+}
+
+/// Minutes of wall-clock time between starts: a divisor of the hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema, sqlx::Type)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+#[schema(value_type = i32, example = 15)]
+pub struct SlotInterval(pub i32);
+
+impl<'de> Deserialize<'de> for SlotInterval {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match i32::deserialize(deserializer)? {
+            minutes @ (5 | 10 | 15 | 20 | 30 | 60) => Ok(Self(minutes)),
+            _ => Err(serde::de::Error::custom("must be 5, 10, 15, 20, 30 or 60")),
+        }
+    }
+}
+
+/// A therapist's gender, which clients may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Gender {
+    /// Female.
+    Female,
+    /// Male.
+    Male,
+    /// Neither.
+    NonBinary,
+}
+
+/// How a therapist gets from one visit to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum TravelMode {
+    /// By car.
+    Car,
+    /// By bus, train or ferry.
+    Transit,
+    /// By bicycle.
+    Bicycle,
+    /// On foot.
+    Walk,
+}
+
+/// Whether a booking needs the therapist's yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum BookingMode {
+    /// A booking is confirmed at once.
+    Instant,
+    /// A booking is a request until the therapist accepts it.
+    Request,
+}
+
+/// A therapist's profile as its owner sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Profile {
+    /// The therapist's id.
+    pub id: TherapistId,
+    /// The name that clients see.
+    #[schema(example = "Sam Okafor")]
+    pub display_name: String,
+    /// What the therapist says of themselves.
+    pub bio: Option<String>,
+    /// Gender, where the therapist tells it.
+    pub gender: Option<Gender>,
+    /// BCP 47 tags.
+    #[schema(example = json!(["en", "vi"]))]
+    pub languages: Vec<String>,
+    /// Slugs of the catalogue's techniques.
+    #[schema(example = json!(["trigger-point-therapy"]))]
+    pub techniques: Vec<String>,
+    /// Slugs of the catalogue's conditions.
+    #[schema(example = json!(["neck-pain"]))]
+    pub conditions: Vec<String>,
+    /// Where the therapist sets out from, in degrees north. Shown to nobody else.
+    #[schema(example = -33.8981)]
+    pub base_latitude: Option<f64>,
+    /// Where the therapist sets out from, in degrees east. Shown to nobody else.
+    #[schema(example = 151.1743)]
+    pub base_longitude: Option<f64>,
+    /// How far from the base the therapist goes.
+    #[schema(example = 15.0)]
+    pub service_radius_km: f64,
+    /// How the therapist gets about.
+    pub travel_mode: TravelMode,
+    /// The zone that the working hours are meant in.
+    pub time_zone: Zone,
+    /// Minutes between now and the soonest start.
+    #[schema(example = 120)]
+    pub min_notice_minutes: i32,
+    /// Days between now and the last start.
+    #[schema(example = 60)]
+    pub max_advance_days: i32,
+    /// Minutes at the place before the time on the table.
+    #[schema(example = 10)]
+    pub setup_minutes: i32,
+    /// Minutes at the place after the time on the table.
+    #[schema(example = 10)]
+    pub packup_minutes: i32,
+    /// Minutes of wall-clock time between starts.
+    #[schema(example = 15)]
+    pub slot_interval_minutes: i32,
+    /// Whether a booking needs the therapist's yes.
+    pub booking_mode: BookingMode,
+    /// The most visits on one local date.
+    pub daily_cap: Option<i32>,
+    /// Whether clients can book at all.
+    pub accepting_bookings: bool,
+}
+
+impl Profile {
+    /// Where the therapist sets out from, once told.
+    pub fn base(&self) -> Option<Point> {
+        Some(Point { latitude: self.base_latitude?, longitude: self.base_longitude? })
+    }
+}
+
+/// A service that a therapist offers, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The service.
+    pub service_id: ServiceId,
+    /// Minutes on the table, from the catalogue's durations.
+    #[schema(example = json!([60, 90]), min_items = 1, max_items = 20)]
+    pub durations: Vec<i16>,
+}
+
+/// Everything that a therapist offers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Offers {
+    /// Each service once.
+    #[schema(max_items = 100)]
+    pub services: Vec<Offer>,
+}
+
+/// A therapist as anyone may see them: a coarse place, never the base.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PublicTherapist {
+    /// The therapist's id.
+    pub id: TherapistId,
+    /// The name that clients see.
+    #[schema(example = "Sam Okafor")]
+    pub display_name: String,
+    /// What the therapist says of themselves.
+    pub bio: Option<String>,
+    /// Gender, where the therapist tells it.
+    pub gender: Option<Gender>,
+    /// BCP 47 tags.
+    #[schema(example = json!(["en", "vi"]))]
+    pub languages: Vec<String>,
+    /// Slugs of the catalogue's techniques.
+    #[schema(example = json!(["trigger-point-therapy"]))]
+    pub techniques: Vec<String>,
+    /// Slugs of the catalogue's conditions.
+    #[schema(example = json!(["neck-pain"]))]
+    pub conditions: Vec<String>,
+    /// What can be booked.
+    pub services: Vec<Offer>,
+    /// Whether a booking needs the therapist's yes.
+    pub booking_mode: BookingMode,
+    /// Where the therapist works, to a twentieth of a degree.
+    pub area: Area,
+    /// Whole kilometres from the point that was asked for; null without one.
+    #[schema(example = 4)]
+    pub distance_km: Option<f64>,
+}
+
+/// A place too coarse to find a door: the middle of a square of a twentieth of a degree, about 5 km wide.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Area {
+    /// Degrees north.
+    #[schema(example = -33.875)]
+    pub latitude: f64,
+    /// Degrees east.
+    #[schema(example = 151.175)]
+    pub longitude: f64,
+}
+
+impl From<Point> for Area {
+    fn from(point: Point) -> Self {
+        let middle = |degrees: f64| (((degrees * 20.0).floor() + 0.5) / 20.0 * 1000.0).round() / 1000.0;
+        Self { latitude: middle(point.latitude), longitude: middle(point.longitude) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_base_in_a_square_has_the_same_area() {
+        let area = |latitude, longitude| Area::from(Point { latitude, longitude });
+        assert_eq!(area(-33.8981, 151.1743), area(-33.8612, 151.1951));
+        assert_eq!(area(-33.8981, 151.1743), Area { latitude: -33.875, longitude: 151.175 });
+        assert_ne!(area(-33.8981, 151.1743), area(-33.9012, 151.1743));
+    }
+}

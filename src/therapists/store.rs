@@ -1,0 +1,134 @@
+use std::collections::HashMap;
+
+use sqlx::PgPool;
+
+use super::{BookingMode, Gender, Offer, Offers, Profile, TravelMode};
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::TherapistId;
+use crate::values::Zone;
+
+/// Makes the therapist behind a new account.
+pub async fn insert(tx: &mut Tx, id: TherapistId) -> Result<()> {
+    sqlx::query!("INSERT INTO therapists (id) VALUES ($1)", id.0).execute(&mut **tx).await?;
+    Ok(())
+}
+
+macro_rules! profiles {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            Profile,
+            r#"SELECT t.id, a.display_name, t.bio, t.gender AS "gender: Gender", t.languages, t.techniques, t.conditions,
+                      t.base_latitude, t.base_longitude, t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode",
+                      a.time_zone AS "time_zone: Zone", t.min_notice_minutes, t.max_advance_days, t.setup_minutes,
+                      t.packup_minutes, t.slot_interval_minutes, t.booking_mode AS "booking_mode: BookingMode",
+                      t.daily_cap, t.accepting_bookings
+               FROM therapists t JOIN accounts a ON a.id = t.id "# + $tail,
+            $($arg),+
+        )
+    };
+}
+
+pub(super) async fn profile(db: &PgPool, id: TherapistId) -> Result<Profile> {
+    Ok(profiles!("WHERE t.id = $1", id.0).fetch_one(db).await?)
+}
+
+/// The profile, locked until the transaction ends.
+pub(super) async fn lock(tx: &mut Tx, id: TherapistId) -> Result<Profile> {
+    Ok(profiles!("WHERE t.id = $1 FOR UPDATE", id.0).fetch_one(&mut **tx).await?)
+}
+
+pub(super) async fn update(tx: &mut Tx, profile: &Profile) -> Result<()> {
+    sqlx::query!(
+        "UPDATE therapists SET bio = $2, gender = $3, languages = $4, techniques = $5, conditions = $6,
+                base_latitude = $7, base_longitude = $8, service_radius_km = $9, travel_mode = $10,
+                min_notice_minutes = $11, max_advance_days = $12, setup_minutes = $13, packup_minutes = $14,
+                slot_interval_minutes = $15, booking_mode = $16, daily_cap = $17, accepting_bookings = $18
+         WHERE id = $1",
+        profile.id.0,
+        profile.bio,
+        profile.gender as Option<Gender>,
+        &profile.languages,
+        &profile.techniques,
+        &profile.conditions,
+        profile.base_latitude,
+        profile.base_longitude,
+        profile.service_radius_km,
+        profile.travel_mode as TravelMode,
+        profile.min_notice_minutes,
+        profile.max_advance_days,
+        profile.setup_minutes,
+        profile.packup_minutes,
+        profile.slot_interval_minutes,
+        profile.booking_mode as BookingMode,
+        profile.daily_cap,
+        profile.accepting_bookings,
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "UPDATE accounts SET display_name = $2, time_zone = $3 WHERE id = $1",
+        profile.id.0,
+        profile.display_name,
+        profile.time_zone as Zone
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What each of these therapists offers.
+pub(super) async fn offers<'c>(
+    db: impl sqlx::PgExecutor<'c>,
+    ids: &[TherapistId],
+) -> Result<HashMap<TherapistId, Vec<Offer>>> {
+    let rows = sqlx::query!(
+        r#"SELECT therapist_id, service_id, array_agg(duration_minutes ORDER BY duration_minutes) AS "durations!"
+           FROM offers WHERE therapist_id = ANY ($1) GROUP BY therapist_id, service_id ORDER BY therapist_id, service_id"#,
+        ids as &[TherapistId]
+    )
+    .fetch_all(db)
+    .await?;
+    let mut offers: HashMap<_, Vec<_>> = HashMap::new();
+    for row in rows {
+        let offer = Offer { service_id: row.service_id, durations: row.durations };
+        offers.entry(row.therapist_id).or_default().push(offer);
+    }
+    Ok(offers)
+}
+
+pub(super) async fn replace_offers(tx: &mut Tx, id: TherapistId, offers: &Offers) -> Result<()> {
+    let pairs =
+        offers.services.iter().flat_map(|offer| offer.durations.iter().map(|minutes| (offer.service_id.0, *minutes)));
+    let (services, durations): (Vec<_>, Vec<_>) = pairs.unzip();
+    sqlx::query!("DELETE FROM offers WHERE therapist_id = $1", id.0).execute(&mut **tx).await?;
+    sqlx::query!(
+        "INSERT INTO offers (therapist_id, service_id, duration_minutes)
+         SELECT $1, service_id, duration_minutes FROM unnest($2::uuid[], $3::int2[]) AS o (service_id, duration_minutes)",
+        id.0,
+        &services,
+        &durations
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whether there is such a therapist.
+pub async fn exists(db: &PgPool, id: TherapistId) -> Result<bool> {
+    let found = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM therapists WHERE id = $1) AS "found!""#, id.0)
+        .fetch_one(db)
+        .await?;
+    Ok(found)
+}
+
+/// How a therapist takes bookings, and the minutes of set-up and pack-up; none where there is no such therapist.
+pub async fn terms<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) -> Result<Option<(BookingMode, (i32, i32))>> {
+    let row = sqlx::query!(
+        r#"SELECT booking_mode AS "mode: BookingMode", setup_minutes, packup_minutes FROM therapists WHERE id = $1"#,
+        id.0
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| (row.mode, (row.setup_minutes, row.packup_minutes))))
+}

@@ -1,0 +1,193 @@
+//! Bounded text. Nothing here can hold a NUL or another control character, which PostgreSQL would refuse.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::from_text;
+
+/// Trims `text` and checks it: `min` to `max` characters, none of them a control character save, where
+/// `prose`, line feeds and tabs.
+pub(crate) fn checked(text: &str, min: usize, max: usize, prose: bool) -> Result<String, String> {
+    let text = text.trim();
+    let forbidden = |c: char| c.is_control() && !(prose && matches!(c, '\n' | '\r' | '\t'));
+    if text.chars().any(forbidden) {
+        return Err("must not contain control characters".to_owned());
+    }
+    let length = text.chars().count();
+    if (min..=max).contains(&length) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("must be {min} to {max} characters long"))
+    }
+}
+
+/// Declares text types: `line` takes one line, `prose` keeps line breaks.
+macro_rules! bounded_text {
+    (@prose line) => { false };
+    (@prose prose) => { true };
+    ($($(#[doc = $doc:literal])* $name:ident $shape:ident $min:literal ..= $max:literal, example $example:literal;)+) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text, trimmed and checked.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                $crate::values::checked_text(text, $min, $max, bounded_text!(@prose $shape)).map(Self)
+            }
+        }
+
+        $crate::values::from_text!($name);
+
+        impl utoipa::ToSchema for $name {}
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::Type::String)
+                    .description(Some(concat!($($doc),*).trim()))
+                    .min_length(Some($min))
+                    .max_length(Some($max))
+                    .examples([$example])
+                    .into()
+            }
+        }
+    )+};
+}
+pub(crate) use bounded_text;
+
+bounded_text! {
+    /// A lower-case name in the catalogue.
+    Slug line 2..=60, example "deep-tissue";
+}
+
+/// An e-mail address as a person types it, lower-cased. Deliverability is for a confirmation to show; here
+/// only what could never be an address is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, format = Email, min_length = 3, max_length = 254, example = "mia@example.org")]
+pub struct EmailAddress(String);
+
+impl EmailAddress {
+    /// The address in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for EmailAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = checked(text, 3, 254, false)?.to_lowercase();
+        let plausible = text.split_once('@').is_some_and(|(local, domain)| {
+            (1..=64).contains(&local.len())
+                && !domain.contains('@')
+                && domain.split('.').all(|label| {
+                    !label.is_empty()
+                        && label.len() <= 63
+                        && !label.starts_with('-')
+                        && !label.ends_with('-')
+                        && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+                })
+                && !text.chars().any(char::is_whitespace)
+        });
+        if plausible && text.len() <= 254 { Ok(Self(text)) } else { Err("is not an e-mail address".to_owned()) }
+    }
+}
+
+from_text!(EmailAddress);
+
+/// A phone number in E.164 form, `+` and country code first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, min_length = 7, max_length = 32, example = "+61412345678")]
+pub struct Phone(String);
+
+impl Phone {
+    /// The number in E.164 form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Phone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = checked(text, 7, 32, false)?;
+        let refusal = || "is not a phone number with its country code, such as +61412345678".to_owned();
+        if !text.starts_with('+') {
+            return Err(refusal());
+        }
+        phonelib::normalize_phone_number(&text)
+            .filter(|number| (7..=16).contains(&number.len()))
+            .map(Self)
+            .ok_or_else(refusal)
+    }
+}
+
+from_text!(Phone);
+
+/// A language tag (BCP 47) of the short form: a language, and a region where it matters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, pattern = "^[a-z]{2,3}(-[A-Z]{2})?$", example = "en")]
+pub struct Language(String);
+
+impl Language {
+    /// The tag.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Language {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (language, region) = text.split_once('-').map_or((text, None), |(l, r)| (l, Some(r)));
+        let known = matches!(language.len(), 2 | 3)
+            && language.bytes().all(|b| b.is_ascii_lowercase())
+            && region.is_none_or(|r| r.len() == 2 && r.bytes().all(|b| b.is_ascii_uppercase()));
+        if known { Ok(Self(text.to_owned())) } else { Err("is not a language tag such as en or pt-BR".to_owned()) }
+    }
+}
+
+from_text!(Language);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_and_lengths_are_refused() {
+        assert!(checked("a\0b", 1, 10, true).is_err());
+        assert!(checked("a\nb", 1, 10, false).is_err());
+        assert_eq!(checked(" a\nb ", 1, 10, true), Ok("a\nb".to_owned()));
+        assert!(checked("   ", 1, 10, false).is_err());
+        assert!(checked("ééé", 1, 2, false).is_err());
+    }
+
+    #[test]
+    fn addresses_and_numbers_that_cannot_exist_are_refused() {
+        for bad in ["a", "a@", "@b", "a@b@c", "a b@c.de", "a@b..c", "a@-b.c", "a\0@b.c"] {
+            assert!(bad.parse::<EmailAddress>().is_err(), "{bad:?}");
+        }
+        assert_eq!("Mia@Example.org".parse::<EmailAddress>().map(|e| e.0), Ok("mia@example.org".to_owned()));
+        assert!("0412345678".parse::<Phone>().is_err());
+        assert_eq!("+61 412 345 678".parse::<Phone>().map(|p| p.0), Ok("+61412345678".to_owned()));
+        assert!("+1".parse::<Phone>().is_err());
+    }
+}

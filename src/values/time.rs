@@ -1,0 +1,107 @@
+//! Dates, instants and zones that come in, bounded so that no later arithmetic can overflow.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, NaiveDate, SubsecRound, Utc};
+use chrono_tz::Tz;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{from_text, stored_as_text};
+
+/// A calendar date between 2000 and 2100. Which zone it is meant in, the field that holds it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, format = Date, example = "2026-12-01")]
+pub struct Day(pub NaiveDate);
+
+impl FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // The fixed form alone: chrono would also take signs and further digits.
+        let date = (text.len() == 10).then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten();
+        match date {
+            Some(date) if (2000..=2100).contains(&date.year()) => Ok(Self(date)),
+            Some(_) => Err("must lie between the years 2000 and 2100".to_owned()),
+            None => Err("is not a date of the form 2026-12-01".to_owned()),
+        }
+    }
+}
+
+from_text!(Day);
+
+/// An instant between the years 2000 and 2100, of any offset (RFC 3339); kept in UTC and in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, format = DateTime, example = "2026-12-01T00:30:00Z")]
+pub struct Instant(pub DateTime<Utc>);
+
+impl FromStr for Instant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let instant = DateTime::parse_from_rfc3339(text)
+            .map_err(|_| "is not an instant with an offset, of the form 2026-12-01T00:30:00Z".to_owned())?
+            .with_timezone(&Utc);
+        if (2000..=2100).contains(&instant.year()) {
+            Ok(Self(instant.trunc_subsecs(6)))
+        } else {
+            Err("must lie between the years 2000 and 2100".to_owned())
+        }
+    }
+}
+
+from_text!(Instant);
+
+/// A time zone of the IANA database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, example = "Australia/Sydney")]
+pub struct Zone(pub Tz);
+
+impl FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| "is not a time zone of the IANA database".to_owned())
+    }
+}
+
+from_text!(Zone);
+
+impl From<Tz> for Zone {
+    fn from(zone: Tz) -> Self {
+        Self(zone)
+    }
+}
+
+impl std::fmt::Display for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+stored_as_text!(Zone);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_bounded_and_put_into_utc() {
+        assert!("2026-12-01T00:30:00".parse::<Instant>().is_err());
+        assert!("+262142-12-31T00:00:00Z".parse::<Instant>().is_err());
+        assert!("1999-12-31T23:59:59Z".parse::<Instant>().is_err());
+        let instant: Instant = "2026-12-01T11:30:00.123456789+11:00".parse().expect("a good instant");
+        assert_eq!(instant.0.to_rfc3339(), "2026-12-01T00:30:00.123456+00:00");
+    }
+
+    #[test]
+    fn dates_have_one_form() {
+        for bad in ["2026-2-30", "2026-02-30", "+2026-02-1", "20260201", "2101-01-01", "1999-12-31", ""] {
+            assert!(bad.parse::<Day>().is_err(), "{bad:?}");
+        }
+        assert!("2028-02-29".parse::<Day>().is_ok());
+    }
+}
