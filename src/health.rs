@@ -48,7 +48,6 @@ async fn get_readiness(app: Data<App>) -> Result<Reply> {
 
 /// A public key (RFC 8037).
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
 struct Jwk {
     /// `OKP`.
     #[schema(example = "OKP")]
@@ -73,7 +72,6 @@ struct Jwk {
 
 /// A JWK Set (RFC 7517).
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
 struct Jwks {
     /// The keys.
     keys: Vec<Jwk>,

@@ -112,7 +112,7 @@ async fn main() -> ExitCode {
         Command::Worker { config } => work(config).await,
         Command::Migrate { database } => db::migrate(database.database_url.expose_secret()).await,
         Command::Openapi => {
-            print!("{}", openapi::text(&openapi::document()));
+            println!("{:#}", openapi::document());
             Ok(())
         }
         Command::Admin(Admin::Create { database, email, password_stdin: _ }) => create_admin(database, email).await,

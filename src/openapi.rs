@@ -1,7 +1,6 @@
 //! The document: made from the operations themselves, completed by what holds for all of them.
 
 use serde_json::{Map, Value, json};
-use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt;
 
 use crate::error::Refusal;
@@ -13,18 +12,9 @@ Money is in minor units of its currency. Errors are problem details (RFC 9457) w
 pages: pass `next_cursor` as `cursor`. Changes with `PUT` and `PATCH` need the resource's `ETag` in `If-Match`.";
 
 /// The document, complete.
-pub fn document() -> OpenApi {
+pub fn document() -> Value {
     let (_, raw) = actix_web::App::new().into_utoipa_app().configure(crate::server::routes).split_for_parts();
-    let raw = serde_json::to_value(raw).unwrap_or_default();
-    // What was written from a document can be read as one.
-    serde_json::from_value(complete(raw)).unwrap_or_default()
-}
-
-/// The document as it is served and committed.
-pub fn text(document: &OpenApi) -> String {
-    // Through a value, whose keys are in order.
-    let value = serde_json::to_value(document).unwrap_or_default();
-    format!("{value:#}\n")
+    complete(json!(raw))
 }
 
 fn complete(mut document: Value) -> Value {

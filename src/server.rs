@@ -55,7 +55,7 @@ impl RootSpanBuilder for Spans {
 /// The service on `listener`, with `workers` threads. It stops in good order on SIGTERM and SIGINT.
 pub fn server(app: Arc<App>, listener: TcpListener, workers: usize) -> std::io::Result<Server> {
     let document = openapi::document();
-    let text = web::Bytes::from(openapi::text(&document));
+    let text = web::Bytes::from(format!("{document:#}\n"));
     let document = Data::new(document);
     let app = Data::from(app);
     let server = HttpServer::new(move || {

@@ -4,12 +4,13 @@ use std::panic::AssertUnwindSafe;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ResourceDef, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
-use utoipa::openapi::OpenApi;
+use serde_json::Value;
 
 use crate::App;
 use crate::error::Error;
@@ -44,31 +45,38 @@ pub async fn wire(
         request.head_mut().method = Method::GET;
     }
     let acceptable = !request.path().starts_with("/v1") || accepts_json(request.headers());
-    let bare = request.request().clone();
     REQUEST_ID
         .scope(id.clone(), async move {
-            let outcome = if acceptable {
-                AssertUnwindSafe(next.call(request)).catch_unwind().await
-            } else {
-                drop(request);
-                Ok(Err(Error::NotAcceptable.into()))
-            };
-            let mut response = match outcome {
-                Ok(Ok(response)) => response.map_into_boxed_body(),
-                Ok(Err(error)) => ServiceResponse::new(bare, error.error_response()),
-                Err(_) => ServiceResponse::new(bare, Error::Internal("panic".to_owned()).error_response()),
-            };
-            if let Ok(value) = HeaderValue::from_str(&id) {
-                response.headers_mut().insert(X_REQUEST_ID, value);
+            if !acceptable {
+                let mut refused = request.into_response(Error::NotAcceptable.error_response());
+                finish(refused.response_mut(), &id, method, "none".to_owned());
+                return Ok(refused);
             }
-            response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
-            metrics::counter!("http_requests_total", "method" => method.to_string(), "route" => route,
-                              "status" => response.status().as_u16().to_string())
-            .increment(1);
-            Ok(response)
+            let mut response = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+                Ok(Ok(mut response)) => {
+                    let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
+                    finish(response.response_mut(), &id, method, route);
+                    return Ok(response.map_into_boxed_body());
+                }
+                Ok(Err(error)) => error.error_response(),
+                Err(_) => Error::Internal("panic".to_owned()).error_response(),
+            };
+            // The request is gone, and with it what an answer is made of: the answer goes out as an error.
+            finish(&mut response, &id, method, "none".to_owned());
+            Err(InternalError::from_response("answered", response).into())
         })
         .await
+}
+
+/// What every answer carries, and its count.
+fn finish<B>(response: &mut HttpResponse<B>, id: &str, method: Method, route: String) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("http_requests_total", "method" => method.to_string(), "route" => route, "status" => status)
+        .increment(1);
 }
 
 /// An id from outside goes into our logs, so it may hold nothing but plain characters.
@@ -87,25 +95,18 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 }
 
 /// Answers what no operation matched: 405 with `Allow` where the document knows the path, else 404.
-pub async fn refuse_unknown(request: HttpRequest, document: web::Data<OpenApi>) -> HttpResponse {
-    let known = document
-        .paths
-        .paths
-        .iter()
+pub async fn refuse_unknown(request: HttpRequest, document: web::Data<Value>) -> HttpResponse {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let known = paths
         .filter(|(path, _)| ResourceDef::new(path.as_str()).is_match(request.path()))
         // Of `/therapists/me` and `/therapists/{id}` the literal one is meant.
         .min_by_key(|(path, _)| path.matches('{').count());
     let error = match known {
-        Some((_, item)) => {
-            let methods = [
-                ("GET, HEAD", item.get.is_some()),
-                ("POST", item.post.is_some()),
-                ("PUT", item.put.is_some()),
-                ("PATCH", item.patch.is_some()),
-                ("DELETE", item.delete.is_some()),
-            ];
-            let allowed: Vec<&str> = methods.into_iter().filter(|(_, known)| *known).map(|(name, _)| name).collect();
-            Error::MethodNotAllowed(allowed.join(", "))
+        Some((_, operations)) => {
+            let methods =
+                [("get", "GET, HEAD"), ("post", "POST"), ("put", "PUT"), ("patch", "PATCH"), ("delete", "DELETE")];
+            let allowed = methods.into_iter().filter(|(method, _)| operations.get(method).is_some());
+            Error::MethodNotAllowed(allowed.map(|(_, name)| name).collect::<Vec<_>>().join(", "))
         }
         None => Error::NotFound,
     };
