@@ -19,8 +19,9 @@ impl FromStr for Day {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // The fixed form alone: chrono would also take signs and further digits.
-        let date = (text.len() == 10).then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten();
+        // The fixed form alone: chrono would also take signs and leave out zeros.
+        let plain = text.len() == 10 && text.starts_with(|c: char| c.is_ascii_digit());
+        let date = plain.then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten();
         match date {
             Some(date) if (2000..=2100).contains(&date.year()) => Ok(Self(date)),
             Some(_) => Err("must lie between the years 2000 and 2100".to_owned()),

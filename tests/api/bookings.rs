@@ -1,0 +1,401 @@
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{App, DEEP_TISSUE, Person, at};
+
+const TUESDAY: &str = "2026-12-01T00:00:00Z";
+
+/// A therapist who answers requests, a client, and a request between them.
+async fn requested(app: &App) -> (Person, Person, String) {
+    let therapist = app.therapist().await;
+    therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
+    let (client, address) = app.client_at_home().await;
+    let booking = client.books(&therapist, address, TUESDAY).await.is(201);
+    assert_eq!(booking.body["status"], "requested");
+    (therapist, client, booking.header("location"))
+}
+
+async fn status(person: &Person, path: &str) -> Value {
+    person.get(path).await.is(200).body["status"].clone()
+}
+
+#[tokio::test]
+async fn an_instant_booking_is_confirmed() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let mut wish = client.wish(&therapist, address, "2026-12-01T11:00:00+11:00");
+    wish["notes"] = json!("Left shoulder");
+    wish["focus_areas"] = json!(["shoulders"]);
+    wish["pressure"] = json!("firm");
+    let booking = client.books_with_key("a", &wish).await.is(201);
+    assert_eq!((&booking.body["status"], &booking.body["start_at"]), (&json!("confirmed"), &json!(TUESDAY)));
+    assert_eq!(booking.body["price"], json!({ "amount": 12900, "currency": "AUD" }));
+    assert_eq!(booking.body["address"]["access_notes"], "Ring 4.");
+    assert_eq!(client.get(&booking.header("location")).await.is(200).body, booking.body);
+    assert_eq!(app.count("SELECT count(*) FROM booking_credentials").await, 5, "what it relied on is kept");
+    let events = client.get(&format!("{}/events", booking.header("location"))).await.is(200).body;
+    assert_eq!(
+        events["data"],
+        json!([{ "at": booking.body["created_at"], "party": "client", "action": "create", "from_status": null, "to_status": "confirmed", "reason": null }])
+    );
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_code_and_stores_nothing() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let mut far = crate::support::surry_hills();
+    (far["latitude"], far["longitude"]) = (json!(-33.7), json!(150.9));
+    let far = client.address(far).await;
+    let mut nevada = crate::support::surry_hills();
+    (nevada["country"], nevada["region"]) = (json!("US"), json!("CA"));
+    let abroad = client.address(nevada).await;
+    for (change, status, code) in [
+        (json!({ "start_at": "2026-11-30T02:00:00Z" }), 422, "notice_too_short"),
+        (json!({ "start_at": "2020-01-01T00:00:00Z" }), 422, "notice_too_short"),
+        (json!({ "start_at": "2027-03-01T00:00:00Z" }), 422, "beyond_horizon"),
+        (json!({ "start_at": "2026-12-01T00:01:00Z" }), 409, "slot_unavailable"),
+        (json!({ "start_at": "2026-12-01T00:00:00.5Z" }), 409, "slot_unavailable"),
+        (json!({ "start_at": "2026-12-01T05:15:00Z" }), 409, "slot_unavailable"),
+        (json!({ "start_at": "2026-12-01T12:00:00Z" }), 409, "slot_unavailable"),
+        (json!({ "duration_minutes": 120 }), 422, "service_not_offered"),
+        (json!({ "duration_minutes": 61 }), 422, "service_not_offered"),
+        (json!({ "address_id": far }), 422, "outside_service_area"),
+        (json!({ "address_id": abroad }), 422, "credential_not_valid"),
+    ] {
+        let mut wish = client.wish(&therapist, address, TUESDAY);
+        wish.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        client.books_with_key(&Uuid::now_v7().to_string(), &wish).await.refused(status, code);
+    }
+    for (field, value) in [
+        ("therapist_id", json!(client.id)),
+        ("service_id", json!(client.id)),
+        ("address_id", json!(client.id)),
+        ("start_at", json!("soon")),
+        ("start_at", json!("+262142-12-31T23:59:59Z")),
+        ("duration_minutes", json!(70_000)),
+        ("notes", json!("a\u{0}")),
+        ("pressure", json!("crushing")),
+        ("focus_areas", json!(vec!["neck"; 11])),
+        ("colour", json!("red")),
+    ] {
+        let mut wish = client.wish(&therapist, address, TUESDAY);
+        wish[field] = value;
+        client.books_with_key(&Uuid::now_v7().to_string(), &wish).await.points_to(&[&format!("/{field}")]);
+    }
+    therapist.change("/v1/therapists/me", json!({ "accepting_bookings": false })).await.is(200);
+    client.books(&therapist, address, TUESDAY).await.refused(422, "not_accepting_bookings");
+    for table in [
+        "SELECT count(*) FROM bookings",
+        "SELECT count(*) FROM reservations",
+        "SELECT count(*) FROM booking_events",
+        "SELECT count(*) FROM idempotency_keys",
+    ] {
+        assert_eq!(app.count(table).await, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_daily_cap_counts_local_dates() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    therapist.change("/v1/therapists/me", json!({ "daily_cap": 1 })).await.is(200);
+    let (client, address) = app.client_at_home().await;
+    // Both are on Tuesday in Sydney, on different dates in UTC.
+    client.books(&therapist, address, "2026-11-30T22:00:00Z").await.is(201);
+    client.books(&therapist, address, "2026-12-01T03:00:00Z").await.refused(409, "slot_unavailable");
+    client.books(&therapist, address, "2026-12-01T22:00:00Z").await.is(201);
+}
+
+#[tokio::test]
+async fn a_request_is_accepted_or_declined() {
+    let app = App::start().await;
+    let (therapist, client, path) = requested(&app).await;
+    client.act(&format!("{path}/accept")).await.refused(403, "forbidden");
+    app.therapist().await.act(&format!("{path}/accept")).await.refused(404, "not_found");
+    assert_eq!(therapist.act(&format!("{path}/accept")).await.is(200).body["status"], "confirmed");
+    assert_eq!(therapist.act(&format!("{path}/accept")).await.is(200).body["status"], "confirmed", "again");
+    therapist.act(&format!("{path}/decline")).await.refused(409, "invalid_transition");
+    let events = client.get(&format!("{path}/events")).await.body;
+    assert_eq!(events["data"].as_array().unwrap().len(), 2, "a repeated step leaves no event");
+
+    let (therapist, client, path) = requested(&app).await;
+    assert_eq!(therapist.act(&format!("{path}/decline")).await.is(200).body["status"], "declined");
+    assert_eq!(status(&client, &path).await, "declined");
+    let (other, address) = app.client_at_home().await;
+    other.books(&therapist, address, TUESDAY).await.is(201);
+}
+
+#[tokio::test]
+async fn a_request_holds_its_time_until_its_deadline_and_no_longer() {
+    let app = App::start().await;
+    let (therapist, client, path) = requested(&app).await;
+    let (other, address) = app.client_at_home().await;
+    // 23 hours ahead: half of that to answer.
+    assert_eq!(client.get(&path).await.body["respond_by"], "2026-11-30T12:30:00Z");
+    app.advance(TimeDelta::minutes(11 * 60 + 29));
+    let (therapist, client, other) = (
+        app.nobody().log_in(&therapist.email).await,
+        app.nobody().log_in(&client.email).await,
+        app.nobody().log_in(&other.email).await,
+    );
+    other.books(&therapist, address, TUESDAY).await.refused(409, "slot_unavailable");
+    app.advance(TimeDelta::minutes(1));
+    // No job has run: the request has lapsed all the same.
+    assert_eq!(status(&client, &path).await, "expired");
+    therapist.act(&format!("{path}/accept")).await.refused(409, "invalid_transition");
+    client.post(&format!("{path}/cancel"), json!({})).await.refused(409, "invalid_transition");
+    assert!(other.slots(&therapist, "2026-12-01", "2026-12-01").await.contains(&TUESDAY.to_owned()));
+    other.books(&therapist, address, TUESDAY).await.is(201);
+
+    assert_eq!(app.count("SELECT count(*) FROM bookings WHERE status = 'expired'").await, 0);
+    app.run_jobs().await;
+    app.run_jobs().await;
+    assert_eq!(app.count("SELECT count(*) FROM bookings WHERE status = 'expired'").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM booking_events WHERE action = 'expire'").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 1, "the new one's time is untouched");
+}
+
+#[tokio::test]
+async fn a_job_for_an_answered_request_changes_nothing() {
+    let app = App::start().await;
+    let (therapist, client, path) = requested(&app).await;
+    therapist.act(&format!("{path}/accept")).await.is(200);
+    assert_eq!(app.jobs_waiting().await, 1);
+    app.advance(TimeDelta::hours(12));
+    app.run_jobs().await;
+    assert_eq!(app.jobs_waiting().await, 0);
+    let client = app.nobody().log_in(&client.email).await;
+    assert_eq!(status(&client, &path).await, "confirmed");
+}
+
+#[tokio::test]
+async fn acceptance_asks_every_rule_again() {
+    let app = App::start().await;
+    let (therapist, _, path) = requested(&app).await;
+    let accept = format!("{path}/accept");
+    app.sql("UPDATE credentials SET expires_on = '2026-11-30' WHERE type = 'INSURANCE'").await.unwrap();
+    therapist.act(&accept).await.refused(422, "credential_not_valid");
+    app.sql("UPDATE credentials SET expires_on = '2026-12-01' WHERE type = 'INSURANCE'").await.unwrap();
+    let off = json!({ "start_at": "2026-12-01T00:30:00Z", "end_at": "2026-12-01T00:31:00Z" });
+    let off = therapist.post("/v1/therapists/me/time-off", off).await.is(201).id();
+    therapist.act(&accept).await.refused(409, "slot_unavailable");
+    therapist.delete(&format!("/v1/therapists/me/time-off/{off}")).await.is(204);
+    // The notice that the client gave is not asked of the therapist.
+    therapist.change("/v1/therapists/me", json!({ "min_notice_minutes": 22 * 60 })).await.is(200);
+    app.advance(TimeDelta::hours(2));
+    let therapist = app.nobody().log_in(&therapist.email).await;
+    therapist.act(&accept).await.is(200);
+}
+
+#[tokio::test]
+async fn calling_off_costs_what_the_policy_says() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    // Booked on Monday at 12:00, two days and ten hours ahead.
+    for (hours, minutes, fee) in [(0, 60, 0), (34, 0, 0), (34, 1, 6450), (54, 0, 6450), (54, 1, 12900), (57, 59, 12900)]
+    {
+        let (client, address) = app.client_at_home().await;
+        let booked_at = app.now();
+        let start = booked_at + TimeDelta::hours(58);
+        therapist_is_there(&app, &therapist).await;
+        let booking = client.books(&therapist, address, &start.to_rfc3339()).await.is(201);
+        let path = booking.header("location");
+        app.advance(TimeDelta::minutes(hours * 60 + minutes));
+        let client = app.nobody().log_in(&client.email).await;
+        let quote = client.get(&format!("{path}/cancellation-quote")).await.is(200).body;
+        let money = |amount: i64| json!({ "amount": amount, "currency": "AUD" });
+        assert_eq!(quote, json!({ "fee": money(fee), "refund": money(12900 - fee) }), "after {hours}:{minutes}");
+        let cancelled = client.post(&format!("{path}/cancel"), json!({ "reason": "I am ill" })).await.is(200).body;
+        assert_eq!(cancelled["status"], "cancelled");
+        assert_eq!(
+            (&cancelled["cancellation"]["by"], &cancelled["cancellation"]["fee"]),
+            (&json!("client"), &money(fee))
+        );
+        assert_eq!(client.post(&format!("{path}/cancel"), json!({})).await.is(200).body, cancelled, "again");
+        client.get(&format!("{path}/cancellation-quote")).await.refused(409, "invalid_transition");
+        assert_eq!(app.count("SELECT count(*) FROM reservations").await, 0);
+        // On to the next Monday noon.
+        app.advance(booked_at + TimeDelta::days(7) - app.now());
+    }
+}
+
+/// Keeps a therapist's hours open around the clock, and the session fresh.
+async fn therapist_is_there(app: &App, therapist: &Person) {
+    let therapist = app.nobody().log_in(&therapist.email).await;
+    therapist.works(&crate::support::WEEK.map(|day| (day, "00:00", "00:00"))).await;
+}
+
+#[tokio::test]
+async fn a_therapist_and_an_admin_call_off_without_a_fee() {
+    let app = App::start().await;
+    let (therapist, admin) = (app.therapist().await, app.admin().await);
+    let (client, address) = app.client_at_home().await;
+    for (who, by) in [(&therapist, "therapist"), (&admin, "admin")] {
+        let path = client.books(&therapist, address, "2026-11-30T04:00:00Z").await.is(201).header("location");
+        app.advance(TimeDelta::minutes(1));
+        let cancelled = who.post(&format!("{path}/cancel"), json!({})).await.is(200).body;
+        assert_eq!(
+            (&cancelled["cancellation"]["by"], &cancelled["cancellation"]["fee"]["amount"]),
+            (&json!(by), &json!(0))
+        );
+    }
+    let (therapist, _, path) = requested(&app).await;
+    therapist.post(&format!("{path}/cancel"), json!({})).await.refused(409, "invalid_transition");
+}
+
+#[tokio::test]
+async fn the_door_is_shown_to_the_therapist_while_the_visit_is_on() {
+    let app = App::start().await;
+    let (therapist, client, path) = requested(&app).await;
+    let before = therapist.get(&path).await.is(200);
+    assert_eq!(
+        before.body["suburb"],
+        json!({ "locality": "Surry Hills", "region": "NSW", "postcode": "2010", "country": "AU" })
+    );
+    for secret in ["Crown", "Ring 4", "33.88", &client.email] {
+        assert!(!before.text.contains(secret), "{secret}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM address_disclosures").await, 0);
+    therapist.act(&format!("{path}/accept")).await.is(200);
+    let shown = therapist.get(&path).await.is(200).body;
+    assert_eq!(
+        (&shown["address"]["line1"], &shown["address"]["access_notes"]),
+        (&json!("12 Crown Street"), &json!("Ring 4."))
+    );
+    assert_eq!(app.count("SELECT count(*) FROM address_disclosures").await, 2, "each look is written down");
+    assert!(!therapist.get("/v1/bookings").await.is(200).text.contains("Crown"), "a list shows no doors");
+    let admin = app.admin().await;
+    assert!(!admin.get(&path).await.is(200).text.contains("Crown"));
+
+    app.advance(at("2026-12-02T00:59:59Z") - app.now());
+    let therapist = app.nobody().log_in(&therapist.email).await;
+    assert!(therapist.get(&path).await.is(200).text.contains("Crown"));
+    app.advance(TimeDelta::seconds(1));
+    assert!(!therapist.get(&path).await.is(200).text.contains("Crown"), "24 hours after its end");
+}
+
+#[tokio::test]
+async fn a_visit_that_is_called_off_hides_the_door_again() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let path = client.books(&therapist, address, TUESDAY).await.is(201).header("location");
+    assert!(therapist.get(&path).await.text.contains("Crown"));
+    client.post(&format!("{path}/cancel"), json!({})).await.is(200);
+    assert!(!therapist.get(&path).await.is(200).text.contains("Crown"));
+}
+
+#[tokio::test]
+async fn an_edited_or_removed_address_moves_no_visit() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let path = client.books(&therapist, address, TUESDAY).await.is(201).header("location");
+    client.change(&format!("/v1/me/addresses/{address}"), json!({ "line1": "1 Other Street" })).await.is(200);
+    client.delete(&format!("/v1/me/addresses/{address}")).await.is(204);
+    assert_eq!(client.get(&path).await.is(200).body["address"]["line1"], "12 Crown Street");
+}
+
+#[tokio::test]
+async fn only_the_parties_and_admins_know_of_a_booking() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let path = client.books(&therapist, address, TUESDAY).await.is(201).header("location");
+    for stranger in [app.client().await, app.therapist().await] {
+        stranger.get(&path).await.refused(404, "not_found");
+        stranger.get(&format!("{path}/events")).await.refused(404, "not_found");
+        stranger.get(&format!("{path}/cancellation-quote")).await.refused(404, "not_found");
+        stranger.post(&format!("{path}/cancel"), json!({})).await.refused(404, "not_found");
+        let listed = stranger.get(&format!("/v1/bookings?client_id={}", client.id)).await.is(200).body;
+        assert_eq!(listed["data"], json!([]));
+    }
+    let admin = app.admin().await;
+    admin.get(&path).await.is(200);
+    assert_eq!(
+        admin.get(&format!("/v1/bookings?therapist_id={}", therapist.id)).await.body["data"].as_array().unwrap().len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn lists_are_filtered_by_the_dates_of_the_place() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    for start in ["2026-11-30T22:00:00Z", "2026-12-01T04:00:00Z", "2026-12-01T22:00:00Z"] {
+        client.books(&therapist, address, start).await.is(201);
+    }
+    let starts = |query: &str| {
+        let (client, path) = (client.clone(), format!("/v1/bookings?{query}"));
+        async move {
+            let data = client.get(&path).await.is(200).body["data"].as_array().unwrap().clone();
+            data.iter().map(|booking| booking["start_at"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(starts("from=2026-12-01&to=2026-12-01").await, ["2026-11-30T22:00:00Z", "2026-12-01T04:00:00Z"]);
+    assert_eq!(starts("from=2026-12-02").await, ["2026-12-01T22:00:00Z"]);
+    assert_eq!(starts("to=2026-11-30").await, Vec::<String>::new());
+    assert_eq!(starts("status=confirmed&limit=100").await.len(), 3);
+    assert_eq!(starts("status=cancelled").await.len(), 0);
+    client.get("/v1/bookings?status=lost").await.points_to(&["/status"]);
+    client.get("/v1/bookings?from=2026-02-30").await.points_to(&["/from"]);
+    client.get("/v1/bookings?cursor=%00").await.points_to(&["/cursor"]);
+    let page = client.get("/v1/bookings?limit=2").await.is(200).body;
+    let next = page["next_cursor"].as_str().unwrap();
+    assert_eq!(starts(&format!("limit=2&cursor={next}")).await, ["2026-12-01T22:00:00Z"]);
+}
+
+#[tokio::test]
+async fn history_cannot_be_rewritten() {
+    let app = App::start().await;
+    let (_, _, _) = requested(&app).await;
+    for statement in ["UPDATE booking_events SET reason = 'x'", "DELETE FROM booking_events", "TRUNCATE booking_events"]
+    {
+        let error = app.sql(statement).await.expect_err(statement).to_string();
+        assert!(error.contains("append-only"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_table_itself_refuses_what_would_slip_past() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    client.books(&therapist, address, TUESDAY).await.is(201);
+    let insert = |during: &str| {
+        format!(
+            "INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude)
+             VALUES (gen_random_uuid(), '{}', {during}, '{TUESDAY}', 0, 0)",
+            therapist.id
+        )
+    };
+    for (during, constraint) in [
+        (format!("tstzrange('{TUESDAY}', '2026-12-01T00:30:00Z')"), "reservations_overlap"),
+        ("'empty'".to_owned(), "reservations_during_finite"),
+        (format!("tstzrange(NULL, '{TUESDAY}', '[]')"), "reservations_during_finite"),
+        (format!("tstzrange('{TUESDAY}', 'infinity')"), "reservations_during_finite"),
+        ("NULL".to_owned(), "during"),
+    ] {
+        let error = app.sql(&insert(&during)).await.expect_err(&during).to_string();
+        assert!(error.contains(constraint), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_longer_visit_costs_and_takes_more() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let mut wish = client.wish(&therapist, address, TUESDAY);
+    wish["duration_minutes"] = json!(90);
+    let booking = client.books_with_key("a", &wish).await.is(201).body;
+    assert_eq!((&booking["price"]["amount"], &booking["end_at"]), (&json!(17900), &json!("2026-12-01T01:30:00Z")));
+    assert_eq!(booking["service"]["id"], DEEP_TISSUE);
+    client.books(&therapist, address, "2026-12-01T01:45:00Z").await.refused(409, "slot_unavailable");
+    client.books(&therapist, address, "2026-12-01T02:00:00Z").await.is(201);
+}

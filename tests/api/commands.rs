@@ -1,0 +1,198 @@
+//! The program's commands, run as a user would.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::support::{self, App, PASSWORD};
+
+pub fn knead() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_knead"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null());
+    command
+}
+
+fn output(command: &mut Command) -> (bool, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn fresh_configuration() -> Vec<(String, String)> {
+    let (ok, lines, _) = output(knead().args(["config", "init"]));
+    assert!(ok);
+    lines
+        .lines()
+        .map(|line| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())).expect("KEY=VALUE"))
+        .collect()
+}
+
+/// Ends a process that we started when the test ends, however it ends.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+impl Running {
+    pub fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap().success());
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+pub async fn answers(address: &str, path: &str) -> bool {
+    for _ in 0..400 {
+        if reqwest::get(format!("http://{address}{path}")).await.is_ok_and(|response| response.status() == 200) {
+            return true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_configuration_serves() {
+    let (url, _) = support::database().await;
+    let address = free_address();
+    let mut serve = knead();
+    serve
+        .args(["serve"])
+        .envs(fresh_configuration())
+        .env("KNEAD_ADDR", &address)
+        .env("DATABASE_URL", &url)
+        .env("RUST_LOG", "warn");
+    let mut running = Running(serve.spawn().unwrap());
+    assert!(answers(&address, "/readyz").await);
+    running.signal("-TERM");
+    assert!(tokio::task::spawn_blocking(move || running.0.wait().unwrap().success()).await.unwrap(), "an orderly end");
+}
+
+#[test]
+fn a_missing_or_weak_secret_is_refused() {
+    let with = |key: &str| {
+        let mut check = knead();
+        check.args(["config", "check"]).env("DATABASE_URL", "postgres://localhost/knead").env("KNEAD_SIGNING_KEY", key);
+        output(&mut check)
+    };
+    let good = fresh_configuration().into_iter().find(|(key, _)| key == "KNEAD_SIGNING_KEY").unwrap().1;
+    assert!(with(&good).0);
+    for weak in ["", "secret", "c2VjcmV0", &good[..20]] {
+        let (ok, out, error) = with(weak);
+        assert!(!ok && error.contains("KNEAD_SIGNING_KEY"), "{weak}: {out}{error}");
+    }
+    let (ok, _, error) = output(knead().args(["serve"]));
+    assert!(!ok && error.contains("--database-url") && error.contains("--signing-key"), "{error}");
+    let mut open = knead();
+    open.args(["config", "check"]).envs(fresh_configuration()).env("DATABASE_URL", "postgres://localhost/knead");
+    open.env("KNEAD_RATE_LIMIT", "off").env("KNEAD_ADDR", "0.0.0.0:8080");
+    let (ok, _, error) = output(&mut open);
+    assert!(!ok && error.contains("loopback"), "{error}");
+}
+
+#[test]
+fn two_configurations_share_no_secret() {
+    assert_ne!(fresh_configuration()[0], fresh_configuration()[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrating_twice_and_at_once_does_no_harm() {
+    let (url, _) = support::database().await;
+    support::execute(&url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA graphile_worker CASCADE")
+        .await;
+    let mut both: Vec<Child> = (0..2)
+        .map(|_| knead().arg("migrate").env("DATABASE_URL", &url).stderr(Stdio::piped()).spawn().unwrap())
+        .collect();
+    for child in &mut both {
+        assert!(child.wait().unwrap().success());
+    }
+    assert!(knead().arg("migrate").env("DATABASE_URL", &url).status().unwrap().success());
+    support::execute(&url, "SELECT id FROM bookings").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_is_made_on_the_command_line() {
+    let app = App::start().await;
+    let database: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&app.service.db).await.unwrap();
+    let url = support::url_of(&database);
+    let create = |email: &str, password: &str| {
+        let mut create = knead();
+        create.args(["admin", "create", "--email", email, "--password-stdin"]).env("DATABASE_URL", &url);
+        let mut child = create.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        (done.status.success(), String::from_utf8(done.stderr).unwrap())
+    };
+    assert!(create("boss@knead.test", PASSWORD).0);
+    app.nobody().log_in("boss@knead.test").await.get("/v1/admin/credentials").await.is(200);
+    let (ok, error) = create("boss@knead.test", PASSWORD);
+    assert!(!ok && error.contains("exists"), "{error}");
+    let (ok, error) = create("other@knead.test", "short");
+    assert!(!ok && error.contains("password"), "{error}");
+}
+
+#[test]
+fn the_document_is_printed() {
+    let (ok, text, _) = output(knead().arg("openapi"));
+    assert!(ok);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["info"]["title"], "Knead");
+}
+
+/// Starts `knead dev` and waits for its banner.
+pub fn dev(state: &std::path::Path, address: &str, arguments: &[&str]) -> (Running, String) {
+    let mut command = knead();
+    command.arg("dev").args(arguments).env("KNEAD_STATE_DIR", state).env("KNEAD_ADDR", address).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut banner = String::new();
+    while !banner.contains("Stop with") {
+        banner.push_str(&lines.next().expect("a banner").unwrap());
+        banner.push('\n');
+    }
+    (Running(child), banner)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bare_machine_gets_a_city() {
+    let state = crate::postgres::folder();
+    let address = free_address();
+    let (running, banner) = dev(state.path(), &address, &[]);
+    let line = banner.lines().find(|line| line.contains("curl")).unwrap().trim();
+    let url = line.split('\'').nth(1).unwrap().to_owned();
+    let page: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    assert!(!page["data"].as_array().unwrap().is_empty(), "the line that is shown works");
+    for email in ["client@knead.example", "therapist@knead.example", "admin@knead.example"] {
+        assert!(banner.contains(email));
+        let body = serde_json::json!({ "email": email, "password": "knead-demo-city" });
+        let answer =
+            reqwest::Client::new().post(format!("http://{address}/v1/auth/login")).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+
+    let mut second = knead();
+    second.arg("dev").env("KNEAD_STATE_DIR", state.path()).env("KNEAD_ADDR", free_address());
+    let (ok, _, error) = output(&mut second);
+    assert!(!ok && error.contains(&format!("already running here: http://{address}")), "{error}");
+    assert!(answers(&address, "/readyz").await, "the first one is unharmed");
+    drop(running);
+
+    let (_running, _) = dev(state.path(), &address, &["--reset", "--no-demo"]);
+    let page: serde_json::Value =
+        reqwest::get(format!("http://{address}/v1/therapists")).await.unwrap().json().await.unwrap();
+    assert_eq!(page["data"], serde_json::json!([]));
+}
+
+#[test]
+fn development_stays_on_this_machine() {
+    let (ok, _, error) = output(knead().args(["dev", "--addr", "0.0.0.0:8080"]));
+    assert!(!ok && error.contains("loopback"), "{error}");
+}

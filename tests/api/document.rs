@@ -1,0 +1,152 @@
+//! The document is held against the service, and the committed papers against the code.
+
+use std::collections::BTreeSet;
+
+use knead::bookings::lifecycle;
+use knead::openapi::document;
+use reqwest::Method;
+use serde_json::{Map, Value};
+
+use crate::support::{App, Person, send};
+
+/// The operations that need no account. Whoever adds one here makes it public.
+const PUBLIC: &[&str] = &[
+    "get_jwks",
+    "get_liveness",
+    "get_readiness",
+    "get_service",
+    "get_therapist",
+    "list_conditions",
+    "list_credential_requirements",
+    "list_credential_types",
+    "list_services",
+    "list_slots",
+    "list_techniques",
+    "list_therapist_credentials",
+    "list_therapists",
+    "login",
+    "logout",
+    "refresh",
+    "register",
+];
+
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+    /// None where it is public.
+    roles: Option<BTreeSet<String>>,
+    declared: BTreeSet<u16>,
+    value: Value,
+}
+
+fn operations() -> Vec<Operation> {
+    let document = document();
+    let paths = document["paths"].as_object().unwrap();
+    let each = paths
+        .iter()
+        .flat_map(|(path, item)| item.as_object().unwrap().iter().map(move |(method, value)| (path, method, value)));
+    each.map(|(path, method, value)| {
+        let schemes = value["security"].as_array().unwrap();
+        let roles = schemes.iter().filter_map(|scheme| scheme["bearer"].as_array()).flatten();
+        let public = schemes.is_empty() || schemes.iter().any(|scheme| scheme.as_object().is_some_and(Map::is_empty));
+        Operation {
+            id: value["operationId"].as_str().unwrap().to_owned(),
+            method: method.to_uppercase().parse().unwrap(),
+            // Ids and dates that are nobody's.
+            path: path.replace("{id}", "0198c0de-0000-7000-8000-000000000000").replace("{date}", "2026-12-01"),
+            roles: (!public).then(|| roles.map(|role| role.as_str().unwrap().to_owned()).collect()),
+            declared: value["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap()).collect(),
+            value: value.clone(),
+        }
+    })
+    .collect()
+}
+
+#[test]
+fn public_operations_are_listed_by_hand() {
+    let public: BTreeSet<String> = operations().into_iter().filter(|o| o.roles.is_none()).map(|o| o.id).collect();
+    assert_eq!(public, PUBLIC.iter().map(|id| (*id).to_owned()).collect());
+}
+
+#[test]
+fn every_operation_is_documented() {
+    let operations = operations();
+    let ids: BTreeSet<&str> = operations.iter().map(|operation| operation.id.as_str()).collect();
+    assert_eq!(ids.len(), operations.len(), "ids are unique");
+    for Operation { id, value, .. } in &operations {
+        for text in ["summary", "description"] {
+            assert!(value[text].as_str().is_some_and(|text| text.len() > 3), "{id} has no {text}");
+        }
+        if let Some(body) = value.get("requestBody") {
+            assert!(body["content"]["application/json"]["example"].is_object(), "{id} has no example of its body");
+        }
+        for (status, response) in value["responses"].as_object().unwrap() {
+            assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{id} {status}");
+            let media = response["content"].as_object().into_iter().flat_map(Map::values);
+            assert!(media.into_iter().all(|media| !media["example"].is_null()), "{id} {status} has no example");
+        }
+    }
+}
+
+async fn call(person: &Person, operation: &Operation, body: &str) -> u16 {
+    let request = person.request(operation.method.clone(), &operation.path);
+    let request = if operation.value.get("requestBody").is_some() {
+        request.header("content-type", "application/json").body(body.to_owned())
+    } else {
+        request
+    };
+    let answer = send(request).await;
+    let status = answer.status.as_u16();
+    assert!(
+        operation.declared.contains(&status),
+        "{} answers {status}, which it does not declare: {}",
+        operation.id,
+        answer.text
+    );
+    assert!(status < 500, "{}: {}", operation.id, answer.text);
+    status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_refuses_whom_it_is_not_for() {
+    let app = App::start().await;
+    let people = [("client", app.client().await), ("therapist", app.therapist().await), ("admin", app.admin().await)];
+    for operation in operations() {
+        let example = operation.value["requestBody"]["content"]["application/json"]["example"].to_string();
+        // A body that is malformed does not hide the refusal.
+        for body in ["{", example.as_str()] {
+            let status = call(&app.nobody(), &operation, body).await;
+            assert_eq!(
+                status == 401,
+                operation.roles.is_some() || operation.id == "login" || operation.id == "refresh" && body != "{",
+                "{} answers nobody with {status}",
+                operation.id
+            );
+            for (role, person) in &people {
+                let status = call(person, &operation, body).await;
+                let welcome = operation.roles.as_ref().is_none_or(|roles| roles.contains(*role));
+                assert_eq!(status == 403, !welcome, "{} answers a {role} with {status}", operation.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_committed_document_is_this_one() {
+    let committed = include_str!("../../openapi/openapi.json");
+    assert_eq!(format!("{:#}\n", document()), committed, "run: cargo run -- openapi > openapi/openapi.json");
+}
+
+#[test]
+fn the_lifecycle_is_printed_into_the_docs() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/booking-lifecycle.md");
+    let text = format!(
+        "# The life of a booking\n\nPrinted by a test from `src/bookings/lifecycle.rs`; to print it anew, run `KNEAD_BLESS=1 cargo test lifecycle`.\nSteps that are not listed do not exist.\n\n{}",
+        lifecycle::markdown()
+    );
+    if std::env::var_os("KNEAD_BLESS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+}

@@ -1,0 +1,18 @@
+//! The service as its users meet it: over HTTP, against a real PostgreSQL, with the clock in the test's hand.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod accounts;
+mod bookings;
+mod catalogue;
+mod commands;
+mod credentials;
+mod document;
+mod failures;
+mod idempotency;
+mod manners;
+mod postgres;
+mod races;
+mod schedule;
+mod slots;
+mod support;
+mod therapists;

@@ -1,0 +1,110 @@
+use serde_json::json;
+
+use crate::support::{App, send};
+
+const SCHEDULE: &str = "/v1/therapists/me/schedule";
+const OVERRIDES: &str = "/v1/therapists/me/overrides";
+const TIME_OFF: &str = "/v1/therapists/me/time-off";
+
+#[tokio::test]
+async fn a_week_comes_back_in_order() {
+    let app = App::start().await;
+    let therapist = app.newcomer().await;
+    let window = |day: &str, start: &str, end: &str| json!({ "day": day, "start": start, "end": end });
+    let week = |windows: &[serde_json::Value]| json!({ "time_zone": "Australia/Lord_Howe", "weekly": windows });
+    let (late, early, split) =
+        (window("sunday", "22:00", "02:00"), window("monday", "09:00", "12:00"), window("monday", "13:00", "00:00"));
+    let saved = therapist.replace(SCHEDULE, week(&[late.clone(), split.clone(), early.clone()])).await.is(200).body;
+    assert_eq!(saved, week(&[early, split, late]));
+    assert_eq!(therapist.get(SCHEDULE).await.is(200).body, saved);
+    assert_eq!(therapist.get("/v1/therapists/me").await.body["time_zone"], "Australia/Lord_Howe");
+}
+
+#[tokio::test]
+async fn a_bad_week_is_pointed_to() {
+    let app = App::start().await;
+    let therapist = app.newcomer().await;
+    let put = |weekly: serde_json::Value| therapist.replace(SCHEDULE, json!({ "time_zone": "UTC", "weekly": weekly }));
+    let window = |day: &str, start: &str, end: &str| json!({ "day": day, "start": start, "end": end });
+    put(json!([window("monday", "09:00", "12:00"), window("monday", "11:00", "13:00")]))
+        .await
+        .points_to(&["/weekly/1"]);
+    put(json!([window("monday", "00:30", "02:00"), window("sunday", "23:00", "01:00")]))
+        .await
+        .points_to(&["/weekly/0"]);
+    put(json!([window("moonday", "09:00", "12:00")])).await.points_to(&["/weekly/0/day"]);
+    for bad in ["9:00", "24:00", "09:60", "09:00:00", "+9:00", "noon"] {
+        put(json!([window("monday", bad, "12:00")])).await.points_to(&["/weekly/0/start"]);
+    }
+    let week = json!({ "time_zone": "Nowhere", "weekly": [] });
+    therapist.replace(SCHEDULE, week).await.points_to(&["/time_zone"]);
+    assert_eq!(therapist.get(SCHEDULE).await.body["weekly"], json!([]));
+}
+
+#[tokio::test]
+async fn an_override_replaces_the_day() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let client = app.client().await;
+    let put = |date: &str, windows: serde_json::Value| {
+        send(
+            therapist
+                .request(reqwest::Method::PUT, &format!("{OVERRIDES}/{date}"))
+                .json(&json!({ "windows": windows })),
+        )
+    };
+    put("2026-12-02", json!([])).await.is(200);
+    let noon = json!([{ "start": "12:00", "end": "13:00" }]);
+    let saved = put("2026-12-03", noon.clone()).await.is(200);
+    assert_eq!(saved.body, json!({ "date": "2026-12-03", "windows": noon }));
+    assert!(client.slots(&therapist, "2026-12-02", "2026-12-02").await.is_empty());
+    assert_eq!(client.slots(&therapist, "2026-12-03", "2026-12-03").await, ["2026-12-03T01:00:00Z"]);
+
+    put("2026-12-03", json!([])).await.refused(428, "precondition_required");
+    therapist.replace(&format!("{OVERRIDES}/2026-12-03"), json!({ "windows": [] })).await.is(200);
+    let dates = therapist.get(&format!("{OVERRIDES}?limit=1")).await.is(200).body;
+    assert_eq!(dates["data"][0]["date"], "2026-12-02");
+    let next = dates["next_cursor"].as_str().unwrap();
+    assert_eq!(therapist.get(&format!("{OVERRIDES}?cursor={next}")).await.body["data"][0]["date"], "2026-12-03");
+
+    therapist.delete(&format!("{OVERRIDES}/2026-12-02")).await.is(204);
+    therapist.delete(&format!("{OVERRIDES}/2026-12-02")).await.refused(404, "not_found");
+    therapist.get(&format!("{OVERRIDES}/2026-12-02")).await.refused(404, "not_found");
+    assert!(!client.slots(&therapist, "2026-12-02", "2026-12-02").await.is_empty());
+
+    for bad in ["2026-13-01", "tomorrow", "1999-12-31", "+2026-12-01", "%00"] {
+        put(bad, json!([])).await.points_to(&["/date"]);
+    }
+    let overlapping = json!([{ "start": "09:00", "end": "12:00" }, { "start": "11:59", "end": "13:00" }]);
+    put("2026-12-05", overlapping).await.points_to(&["/windows/1"]);
+}
+
+#[tokio::test]
+async fn time_off_lists_the_visits_that_it_hits_and_cancels_none() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let booking = client.books(&therapist, address, "2026-12-01T00:00:00Z").await.is(201);
+    let off = json!({ "start_at": "2026-12-01T11:05:00+11:00", "end_at": "2026-12-02T00:00:00Z", "note": "Family" });
+    let made = therapist.post(TIME_OFF, off).await.is(201);
+    assert_eq!(made.body["start_at"], "2026-12-01T00:05:00Z");
+    assert_eq!(made.body["bookings"], json!([{ "id": booking.body["id"], "start_at": "2026-12-01T00:00:00Z" }]));
+    assert_eq!(client.get(&booking.header("location")).await.body["status"], "confirmed");
+    assert_eq!(client.slots(&therapist, "2026-12-01", "2026-12-01").await, Vec::<String>::new());
+    client.books(&therapist, address, "2026-12-01T03:00:00Z").await.refused(409, "slot_unavailable");
+
+    let id = made.id();
+    assert_eq!(therapist.get(TIME_OFF).await.is(200).body["data"][0]["id"], id.to_string());
+    app.therapist().await.delete(&format!("{TIME_OFF}/{id}")).await.refused(404, "not_found");
+    therapist.delete(&format!("{TIME_OFF}/{id}")).await.is(204);
+    client.books(&therapist, address, "2026-12-01T03:00:00Z").await.is(201);
+
+    let reversed = json!({ "start_at": "2026-12-02T00:00:00Z", "end_at": "2026-12-02T00:00:00Z" });
+    therapist.post(TIME_OFF, reversed).await.points_to(&["/end_at"]);
+    for bad in ["2026-12-02", "2026-12-02T00:00:00", "+262142-01-01T00:00:00Z", "infinity", "1999-01-01T00:00:00Z"] {
+        therapist
+            .post(TIME_OFF, json!({ "start_at": bad, "end_at": "2026-12-03T00:00:00Z" }))
+            .await
+            .points_to(&["/start_at"]);
+    }
+}

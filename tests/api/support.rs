@@ -1,0 +1,411 @@
+//! What the tests speak: an app with a database and a clock of its own, and the people who call it.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use knead::auth::{Passwords, Tokens, generate_signing_key};
+use knead::clock::Clock;
+use knead::http::RateLimits;
+use knead::postgres::{Options, Server, StartError, reset};
+use knead::{App as Service, db, jobs};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+/// One throw-away server for the whole run, in memory where there is room.
+static POSTGRES: LazyLock<Server> = LazyLock::new(|| {
+    let base =
+        [Path::new("/dev/shm"), &std::env::temp_dir()].into_iter().find(|path| path.is_dir()).unwrap().to_owned();
+    let start = |number: usize| {
+        let root = base.join(format!("knead-tests-{number}"));
+        match reset(&root) {
+            Err(StartError::AlreadyRunning { .. }) => return None,
+            other => other.expect("old test data go"),
+        }
+        match Server::start(&Options { root, durable: false, progress: |line| eprintln!("{line}") }) {
+            Err(StartError::AlreadyRunning { .. }) => None,
+            started => Some(started.expect("PostgreSQL starts")),
+        }
+    };
+    let server = (0..32).find_map(start).expect("a free folder for test data");
+    let url = server.url("template");
+    block_on(async move {
+        execute(&url.replace("/template?", "/postgres?"), "CREATE DATABASE template").await;
+        db::migrate(&url).await.expect("the migrations run");
+    });
+    server
+});
+
+/// Runs a future to its end on a thread of its own, whichever runtime the caller is in.
+fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(future)).join().expect("the future ends")
+    })
+}
+
+pub async fn execute(url: &str, statement: &str) {
+    let mut connection = PgConnection::connect(url).await.expect("a connection");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.expect(statement);
+    connection.close().await.unwrap();
+}
+
+/// A fresh database with the schema in it.
+pub async fn database() -> (String, String) {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let server = tokio::task::spawn_blocking(|| &*POSTGRES).await.unwrap();
+    let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::SeqCst));
+    execute(&server.url("postgres"), &format!("CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY")).await;
+    (server.url(&name), name)
+}
+
+/// The instant at which most tests begin: Monday noon in Sydney.
+pub fn monday_noon() -> DateTime<Utc> {
+    at("2026-11-30T01:00:00Z")
+}
+
+pub fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("an instant")
+}
+
+/// A running service.
+pub struct App {
+    pub url: String,
+    pub service: Arc<Service>,
+    pub clock: Clock,
+    database: String,
+    http: reqwest::Client,
+    server: actix_web::dev::ServerHandle,
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
+        let drop_database = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database);
+        let url = POSTGRES.url("postgres");
+        std::thread::spawn(move || block_on(async move { execute(&url, &drop_database).await }));
+    }
+}
+
+impl App {
+    pub async fn start() -> Self {
+        Self::start_at(monday_noon()).await
+    }
+
+    pub async fn start_at(now: DateTime<Utc>) -> Self {
+        Self::with(now, false).await
+    }
+
+    pub async fn with(now: DateTime<Utc>, rate_limit: bool) -> Self {
+        let (url, database) = database().await;
+        let clock = Clock::manual(now);
+        let service = Arc::new(Service {
+            db: db::pool(&url, 8).unwrap(),
+            clock: clock.clone(),
+            tokens: Tokens::new("http://knead.test", &generate_signing_key().unwrap().into()).unwrap(),
+            passwords: Passwords::new().unwrap(),
+            limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = knead::server::server(service.clone(), listener, 2).unwrap();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Self { url, service, clock, database, http: reqwest::Client::new(), server: handle }
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Carries out every job that is due by the app's clock.
+    pub async fn run_jobs(&self) {
+        sqlx::query("UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 second' WHERE run_at <= $1")
+            .bind(self.now())
+            .execute(&self.service.db)
+            .await
+            .unwrap();
+        jobs::worker(self.service.clone(), std::future::pending()).await.unwrap().run_once().await.unwrap();
+    }
+
+    pub async fn jobs_waiting(&self) -> i64 {
+        self.count("SELECT count(*) FROM graphile_worker._private_jobs").await
+    }
+
+    pub async fn count(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&self.service.db).await.expect(query)
+    }
+
+    pub async fn sql(&self, statement: &str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.service.db).await.map(drop)
+    }
+
+    /// Someone without an account.
+    pub fn nobody(&self) -> Person {
+        Person {
+            id: Uuid::nil(),
+            token: None,
+            refresh_token: String::new(),
+            email: String::new(),
+            url: self.url.clone(),
+            http: self.http.clone(),
+        }
+    }
+
+    async fn register(&self, role: &str) -> Person {
+        let email = format!("{role}-{}@knead.test", Uuid::now_v7());
+        let body = json!({ "email": email, "password": PASSWORD, "role": role, "display_name": format!("Test {role}"), "time_zone": "Australia/Sydney" });
+        let answer = self.nobody().post("/v1/auth/register", body).await.is(201);
+        self.nobody().signed_in(&answer)
+    }
+
+    pub async fn client(&self) -> Person {
+        self.register("client").await
+    }
+
+    /// A therapist who has only registered.
+    pub async fn newcomer(&self) -> Person {
+        self.register("therapist").await
+    }
+
+    /// A therapist in Newtown who works from nine to five, every day, at once and for everything, fully licensed.
+    pub async fn therapist(&self) -> Person {
+        let therapist = self.newcomer().await;
+        therapist
+            .change("/v1/therapists/me", json!({
+                "base_latitude": -33.8981, "base_longitude": 151.1743, "service_radius_km": 15, "booking_mode": "instant",
+                "time_zone": "Australia/Sydney", "gender": "female", "languages": ["en"],
+            }))
+            .await
+            .is(200);
+        therapist
+            .replace(
+                "/v1/therapists/me/services",
+                json!({ "services": [{ "service_id": DEEP_TISSUE, "durations": [60, 90] }] }),
+            )
+            .await
+            .is(200);
+        therapist.works(&WEEK.map(|day| (day, "09:00", "17:00"))).await;
+        self.license(&therapist, "2027-12-31").await;
+        therapist
+    }
+
+    /// Gives a therapist the five credentials that Australia asks for, verified.
+    pub async fn license(&self, therapist: &Person, expires_on: &str) {
+        for code in ["AU-QUAL", "AU-ASSOC", "INSURANCE", "POLICE-CHECK", "FIRST-AID"] {
+            let expires_on = (code != "AU-QUAL").then_some(expires_on);
+            sqlx::query(
+                "INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
+                 VALUES ($1, $2, $3, 'Test', $4::date, 'verified', 'active', $5)",
+            )
+            .bind(Uuid::now_v7())
+            .bind(therapist.id)
+            .bind(code)
+            .bind(expires_on)
+            .bind(self.now())
+            .execute(&self.service.db)
+            .await
+            .unwrap();
+        }
+    }
+
+    pub async fn admin(&self) -> Person {
+        let email = format!("admin-{}@knead.test", Uuid::now_v7());
+        let password = knead::auth::Password::new(PASSWORD).unwrap();
+        let hash = self.service.passwords.hash(password).await.unwrap();
+        knead::accounts::create_admin(&self.service.db, &email, &hash, self.now()).await.unwrap();
+        self.nobody().log_in(&email).await
+    }
+
+    /// A client with an address in Surry Hills, four kilometres from Newtown.
+    pub async fn client_at_home(&self) -> (Person, Uuid) {
+        let client = self.client().await;
+        let address = client.address(surry_hills()).await;
+        (client, address)
+    }
+}
+
+pub const PASSWORD: &str = "correct horse battery";
+pub const DEEP_TISSUE: &str = "019b76da-a800-7c02-8b52-6f1d8e203c02";
+pub const WEEK: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+pub fn surry_hills() -> Value {
+    json!({
+        "label": "Home", "kind": "home", "line1": "12 Crown Street", "locality": "Surry Hills", "region": "NSW",
+        "postcode": "2010", "country": "AU", "latitude": -33.8886, "longitude": 151.2111, "access_notes": "Ring 4.",
+    })
+}
+
+/// Someone who calls the service.
+#[derive(Clone)]
+pub struct Person {
+    pub id: Uuid,
+    pub token: Option<String>,
+    pub refresh_token: String,
+    pub email: String,
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Person {
+    fn signed_in(&self, answer: &Answer) -> Self {
+        let text = |name: &str| answer.body[name].as_str().unwrap().to_owned();
+        Self {
+            id: answer.body["account"]["id"].as_str().unwrap().parse().unwrap(),
+            email: answer.body["account"]["email"].as_str().unwrap().to_owned(),
+            token: Some(text("access_token")),
+            refresh_token: text("refresh_token"),
+            ..self.clone()
+        }
+    }
+
+    pub async fn log_in(&self, email: &str) -> Self {
+        let answer = self.post("/v1/auth/login", json!({ "email": email, "password": PASSWORD })).await.is(200);
+        self.signed_in(&answer)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    /// A POST without a body.
+    pub async fn act(&self, path: &str) -> Answer {
+        send(self.request(Method::POST, path)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    async fn with_tag(&self, method: Method, path: &str, body: Value) -> Answer {
+        let tag = self.get(path).await.is(200).header("etag");
+        send(self.request(method, path).header("If-Match", tag).json(&body)).await
+    }
+
+    /// A PATCH of what was just read.
+    pub async fn change(&self, path: &str, body: Value) -> Answer {
+        self.with_tag(Method::PATCH, path, body).await
+    }
+
+    /// A PUT over what was just read.
+    pub async fn replace(&self, path: &str, body: Value) -> Answer {
+        self.with_tag(Method::PUT, path, body).await
+    }
+
+    pub async fn address(&self, body: Value) -> Uuid {
+        self.post("/v1/me/addresses", body).await.is(201).id()
+    }
+
+    pub async fn works(&self, windows: &[(&str, &str, &str)]) {
+        let zone = self.get("/v1/therapists/me/schedule").await.is(200).body["time_zone"].clone();
+        let weekly: Vec<Value> =
+            windows.iter().map(|(day, start, end)| json!({ "day": day, "start": start, "end": end })).collect();
+        self.replace("/v1/therapists/me/schedule", json!({ "time_zone": zone, "weekly": weekly })).await.is(200);
+    }
+
+    /// A wish for an hour of deep tissue massage.
+    pub fn wish(&self, therapist: &Person, address: Uuid, start_at: &str) -> Value {
+        json!({ "therapist_id": therapist.id, "service_id": DEEP_TISSUE, "duration_minutes": 60, "start_at": start_at, "address_id": address })
+    }
+
+    pub async fn books_with_key(&self, key: &str, wish: &Value) -> Answer {
+        send(self.request(Method::POST, "/v1/bookings").header("Idempotency-Key", key).json(wish)).await
+    }
+
+    pub async fn books(&self, therapist: &Person, address: Uuid, start_at: &str) -> Answer {
+        self.books_with_key(&Uuid::now_v7().to_string(), &self.wish(therapist, address, start_at)).await
+    }
+
+    /// The starts of an hour with `therapist` in Surry Hills.
+    pub async fn slots(&self, therapist: &Person, from: &str, to: &str) -> Vec<String> {
+        let path = format!(
+            "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&from={from}&to={to}&latitude=-33.8886&longitude=151.2111\
+             &country=AU&region=NSW&therapist_id={}",
+            therapist.id
+        );
+        let page = self.get(&path).await.is(200).body;
+        let starts =
+            page["data"].as_array().unwrap().iter().flat_map(|found| found["slots"].as_array().unwrap().clone());
+        starts.map(|slot| slot["start_at"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// What the service answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+    pub body: Value,
+}
+
+pub async fn send(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.expect("an answer");
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await.expect("a body");
+    let body = serde_json::from_str(&text).unwrap_or_default();
+    Answer { status, headers, text, body }
+}
+
+impl Answer {
+    /// Fails unless the status is this one.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+
+    /// Fails unless it is problem details with this status and code.
+    #[track_caller]
+    pub fn refused(self, status: u16, code: &str) -> Self {
+        assert_eq!((self.status.as_u16(), self.body["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.body["request_id"].as_str().unwrap(), self.header("x-request-id"));
+        self
+    }
+
+    /// Fails unless these fields, and no others, are pointed to.
+    #[track_caller]
+    pub fn points_to(self, pointers: &[&str]) -> Self {
+        let answer = self.refused(422, "invalid");
+        let errors = answer.body["errors"].as_array().unwrap();
+        let found: Vec<&str> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+        assert_eq!(found, pointers, "{}", answer.text);
+        answer
+    }
+
+    #[track_caller]
+    pub fn header(&self, name: &str) -> String {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    pub fn id(&self) -> Uuid {
+        self.body["id"].as_str().unwrap_or_else(|| panic!("no id: {}", self.text)).parse().unwrap()
+    }
+}
+
+/// The URL of a test's database.
+pub fn url_of(database: &str) -> String {
+    POSTGRES.url(database)
+}
