@@ -55,7 +55,8 @@ CREATE UNIQUE INDEX credentials_number_claimed ON credentials (type, issuing_jur
 
 -- Every step of a review, for as long as anyone may ask.
 CREATE TABLE credential_decisions (
-    id            uuid        NOT NULL CONSTRAINT credential_decisions_pkey PRIMARY KEY,
+    -- Counts up in the order in which steps were taken, also within one instant.
+    position      bigint      NOT NULL GENERATED ALWAYS AS IDENTITY CONSTRAINT credential_decisions_pkey PRIMARY KEY,
     credential_id uuid        NOT NULL CONSTRAINT credential_decisions_credential_exists REFERENCES credentials,
     actor_id      uuid        NOT NULL CONSTRAINT credential_decisions_actor_exists REFERENCES accounts,
     action        text        NOT NULL,
@@ -67,7 +68,7 @@ CREATE TABLE credential_decisions (
     source_url    text        CONSTRAINT credential_decisions_source_length CHECK (char_length(source_url) BETWEEN 1 AND 500),
     at            timestamptz NOT NULL
 );
-CREATE INDEX credential_decisions_by_credential ON credential_decisions (credential_id, id);
+CREATE INDEX credential_decisions_by_credential ON credential_decisions (credential_id, position);
 CREATE TRIGGER credential_decisions_append_only BEFORE UPDATE OR DELETE ON credential_decisions
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER credential_decisions_keep BEFORE TRUNCATE ON credential_decisions

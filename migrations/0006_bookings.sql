@@ -31,7 +31,8 @@ CREATE INDEX bookings_by_therapist ON bookings (therapist_id, start_at, id);
 CREATE INDEX bookings_by_start ON bookings (start_at, id);
 
 CREATE TABLE booking_events (
-    id          uuid        NOT NULL CONSTRAINT booking_events_pkey PRIMARY KEY,
+    -- Counts up in the order in which steps were taken, also within one instant.
+    position    bigint      NOT NULL GENERATED ALWAYS AS IDENTITY CONSTRAINT booking_events_pkey PRIMARY KEY,
     booking_id  uuid        NOT NULL CONSTRAINT booking_events_booking_exists REFERENCES bookings,
     at          timestamptz NOT NULL,
     party       text        NOT NULL CONSTRAINT booking_events_party_known CHECK (party IN ('client', 'therapist', 'admin', 'system')),
@@ -42,7 +43,7 @@ CREATE TABLE booking_events (
     reason      text        CONSTRAINT booking_events_reason_length CHECK (char_length(reason) BETWEEN 1 AND 500),
     CONSTRAINT booking_events_actor_known CHECK ((party = 'system') = (actor_id IS NULL))
 );
-CREATE INDEX booking_events_by_booking ON booking_events (booking_id, id);
+CREATE INDEX booking_events_by_booking ON booking_events (booking_id, position);
 CREATE TRIGGER booking_events_append_only BEFORE UPDATE OR DELETE ON booking_events
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER booking_events_keep BEFORE TRUNCATE ON booking_events
@@ -59,12 +60,12 @@ CREATE TABLE booking_credentials (
 
 -- Every time a therapist was shown a client's address.
 CREATE TABLE address_disclosures (
-    id           uuid        NOT NULL CONSTRAINT address_disclosures_pkey PRIMARY KEY,
+    position     bigint      NOT NULL GENERATED ALWAYS AS IDENTITY CONSTRAINT address_disclosures_pkey PRIMARY KEY,
     booking_id   uuid        NOT NULL CONSTRAINT address_disclosures_booking_exists REFERENCES bookings,
     therapist_id uuid        NOT NULL CONSTRAINT address_disclosures_therapist_exists REFERENCES therapists,
     at           timestamptz NOT NULL
 );
-CREATE INDEX address_disclosures_by_booking ON address_disclosures (booking_id, id);
+CREATE INDEX address_disclosures_by_booking ON address_disclosures (booking_id, position);
 CREATE TRIGGER address_disclosures_append_only BEFORE UPDATE OR DELETE ON address_disclosures
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER address_disclosures_keep BEFORE TRUNCATE ON address_disclosures

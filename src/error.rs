@@ -110,7 +110,7 @@ pub enum Error {
     #[error("invalid: {0:?}")]
     Invalid(Vec<FieldError>),
     /// A rule of the domain says no.
-    #[error("refused: {}", .0.code())]
+    #[error("{}", .0.sentence())]
     Refused(Refusal),
     /// No valid access token.
     #[error("unauthorized")]

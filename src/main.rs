@@ -1,5 +1,5 @@
 use std::error::Error;
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -171,8 +171,11 @@ async fn develop(options: Dev) -> Result<(), Failure> {
     let note = format!("http://{addr}, process {}", std::process::id());
     let outcome = run(&config, true, || {
         home.postgres.leave_note(&note)?;
-        println!("{}", dev::banner(addr, !options.no_demo));
-        Ok(())
+        // In one piece; a terminal that has gone away is no reason not to serve.
+        match std::io::stdout().write_all(dev::banner(addr, !options.no_demo).as_bytes()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
     })
     .await;
     tokio::task::spawn_blocking(move || home.postgres.stop()).await??;

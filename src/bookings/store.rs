@@ -11,7 +11,7 @@ use crate::availability::intervals::Span;
 use crate::availability::schedule::Hit;
 use crate::db::Tx;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, BookingId, CredentialId, ServiceId, TherapistId, uuid_at};
+use crate::ids::{AccountId, BookingId, CredentialId, ServiceId, TherapistId};
 use crate::values::{Money, Zone};
 
 struct Columns {
@@ -215,8 +215,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                FROM booking, unnest($23::text[], $24::uuid[], $25::date[]) AS r ("group", credential_id, expires_on)
                ON CONFLICT DO NOTHING
            ), event AS (
-               INSERT INTO booking_events (id, booking_id, at, party, actor_id, action, to_status)
-               SELECT $26, booking.id, $18, 'client', $2, 'create', $5 FROM booking
+               INSERT INTO booking_events (booking_id, at, party, actor_id, action, to_status)
+               SELECT booking.id, $18, 'client', $2, 'create', $5 FROM booking
            )
            SELECT id FROM reservation"#,
         booking.id.0,
@@ -244,7 +244,6 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         &groups,
         &credentials as &[CredentialId],
         &ends as &[Option<NaiveDate>],
-        uuid_at(booking.created_at),
     )
     .fetch_optional(&mut **tx)
     .await?;
@@ -291,9 +290,8 @@ pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Re
         .await?;
     }
     sqlx::query!(
-        "INSERT INTO booking_events (id, booking_id, at, party, actor_id, action, from_status, to_status, reason)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        uuid_at(taken.at),
+        "INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         booking.id.0,
         taken.at,
         taken.party as Party,
@@ -330,7 +328,7 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<Event>> {
         Event,
         r#"SELECT at, party AS "party: Party", action AS "action: Action", from_status AS "from_status: Status",
                   to_status AS "to_status: Status", reason
-           FROM booking_events WHERE booking_id = $1 ORDER BY at, id"#,
+           FROM booking_events WHERE booking_id = $1 ORDER BY position"#,
         id.0
     )
     .fetch_all(&mut **tx)
@@ -341,8 +339,7 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<Event>> {
 /// Writes down that the therapist was shown the address.
 pub(super) async fn record_disclosure(tx: &mut Tx, booking: &Booking, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO address_disclosures (id, booking_id, therapist_id, at) VALUES ($1, $2, $3, $4)",
-        uuid_at(now),
+        "INSERT INTO address_disclosures (booking_id, therapist_id, at) VALUES ($1, $2, $3)",
         booking.id.0,
         booking.therapist.0,
         now

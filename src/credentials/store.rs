@@ -7,7 +7,7 @@ use super::review::{ReasonCode, ReviewAction, ReviewState};
 use super::{BoardStatus, Credential, CredentialType, PublicCredential, PublicStatus, Requirement, ReviewedCredential};
 use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};
-use crate::ids::{AccountId, CredentialId, TherapistId, uuid_at};
+use crate::ids::{AccountId, CredentialId, TherapistId};
 use crate::values::Jurisdiction;
 
 /// How long an admin's claim holds.
@@ -228,10 +228,9 @@ pub(super) struct Decision {
 
 pub(super) async fn record(tx: &mut Tx, credential: CredentialId, decision: &Decision) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO credential_decisions (id, credential_id, actor_id, action, from_state, to_state, reason_codes, note,
+        "INSERT INTO credential_decisions (credential_id, actor_id, action, from_state, to_state, reason_codes, note,
                                            method, source_url, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        uuid_at(decision.at),
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         credential.0,
         decision.actor_id.0,
         decision.action as ReviewAction,
@@ -254,7 +253,7 @@ pub(super) async fn history(db: &PgPool, credential: CredentialId) -> Result<Vec
         r#"SELECT actor_id AS "actor_id: AccountId", action AS "action: ReviewAction",
                   from_state AS "from_state: ReviewState", to_state AS "to_state: ReviewState",
                   reason_codes AS "reason_codes: Vec<ReasonCode>", note, method, source_url, at
-           FROM credential_decisions WHERE credential_id = $1 ORDER BY id"#,
+           FROM credential_decisions WHERE credential_id = $1 ORDER BY position"#,
         credential.0
     )
     .fetch_all(db)

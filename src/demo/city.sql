@@ -442,8 +442,8 @@ JOIN accounts AS holder ON holder.id = therapist_id
 JOIN accounts AS admin ON admin.email = 'admin@knead.example';
 
 -- Memberships are looked up with the association; everything else is judged by the document.
-INSERT INTO credential_decisions (id, credential_id, actor_id, action, from_state, to_state, reason_codes, note, method, source_url, at)
-SELECT pg_temp.uuid7(step.at, 'decision' || dossiers.id || action), dossiers.id, actor_id, action, from_state, to_state, reason_codes, note, method,
+INSERT INTO credential_decisions (credential_id, actor_id, action, from_state, to_state, reason_codes, note, method, source_url, at)
+SELECT dossiers.id, actor_id, action, from_state, to_state, reason_codes, note, method,
        CASE method WHEN 'primary_source' THEN 'https://association.example/members/' || number END, step.at
 FROM dossiers
 JOIN accounts AS admin ON admin.email = 'admin@knead.example'
@@ -677,8 +677,8 @@ JOIN addresses ON addresses.id = address_id
 JOIN prices ON prices.service_id = courses.service_id AND prices.duration_minutes = courses.duration_minutes AND prices.country = addresses.country
 CROSS JOIN LATERAL (SELECT to_status AS status FROM steps WHERE booking_id = courses.id ORDER BY at DESC LIMIT 1) AS reached;
 
-INSERT INTO booking_events (id, booking_id, at, party, actor_id, action, from_status, to_status, reason)
-SELECT pg_temp.uuid7(at, 'event' || booking_id || action), booking_id, at, party, actor_id, action, from_status, to_status, reason FROM steps;
+INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason)
+SELECT booking_id, at, party, actor_id, action, from_status, to_status, reason FROM steps ORDER BY at, from_status NULLS FIRST;
 
 INSERT INTO booking_credentials (booking_id, "group", credential_id, expires_on)
 SELECT bookings.id, "group", credentials.id, expires_on

@@ -90,7 +90,8 @@ async fn time_off_lists_the_visits_that_it_hits_and_cancels_none() {
     assert_eq!(made.body["start_at"], "2026-12-01T00:05:00Z");
     assert_eq!(made.body["bookings"], json!([{ "id": booking.body["id"], "start_at": "2026-12-01T00:00:00Z" }]));
     assert_eq!(client.get(&booking.header("location")).await.body["status"], "confirmed");
-    assert_eq!(client.slots(&therapist, "2026-12-01", "2026-12-01").await, Vec::<String>::new());
+    let before = ["2026-11-30T22:00:00Z", "2026-11-30T22:15:00Z", "2026-11-30T22:30:00Z"];
+    assert_eq!(client.slots(&therapist, "2026-12-01", "2026-12-01").await, before);
     client.books(&therapist, address, "2026-12-01T03:00:00Z").await.refused(409, "slot_unavailable");
 
     let id = made.id();

@@ -112,6 +112,7 @@ async fn pages_hold_everyone_once() {
     for _ in 0..5 {
         expected.push(app.therapist().await.id.to_string());
     }
+    expected.sort();
     for order in ["sort=name", "latitude=-33.8886&longitude=151.2111"] {
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {
