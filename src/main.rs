@@ -14,6 +14,7 @@ use knead::http::RateLimits;
 use knead::values::EmailAddress;
 use knead::{accounts, db, dev, jobs, openapi, server};
 use secrecy::ExposeSecret;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -203,17 +204,45 @@ async fn run(config: &Config, with_worker: bool, ready: impl FnOnce() -> std::io
     }
     let server = server::server(app.clone(), listener, threads)?;
     let (stop, stopped) = watch::channel(());
+    let mut told_to_stop = StopSignals::new()?;
+    let handle = server.handle();
+    let mut serving = tokio::spawn(server);
     tokio::spawn(forget_idle_callers(app.clone()));
     let worker = with_worker.then(|| tokio::spawn(keep_working(app.clone(), stopped)));
     ready()?;
     tracing::info!(addr = %config.addr, "serving");
-    server.await?;
+    tokio::select! {
+        () = told_to_stop.wait() => {
+            handle.stop(true).await;
+            serving.await??;
+        }
+        ended = &mut serving => ended??,
+    }
     stop.send_replace(());
     if let Some(worker) = worker {
         worker.await?;
     }
     app.db.close().await;
     Ok(())
+}
+
+/// SIGTERM and SIGINT, heeded from the moment this is made.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 async fn forget_idle_callers(app: Arc<App>) {
@@ -250,11 +279,7 @@ async fn work(config: Config) -> Result<(), Failure> {
     log(config.log_format, "info");
     let (stop, stopped) = watch::channel(());
     let worker = tokio::spawn(keep_working(app(&config)?, stopped));
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
+    StopSignals::new()?.wait().await;
     stop.send_replace(());
     worker.await?;
     Ok(())

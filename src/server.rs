@@ -52,7 +52,7 @@ impl RootSpanBuilder for Spans {
     }
 }
 
-/// The service on `listener`, with `workers` threads. It stops in good order on SIGTERM and SIGINT.
+/// The service on `listener`, with `workers` threads. Signals are the caller's to heed.
 pub fn server(app: Arc<App>, listener: TcpListener, workers: usize) -> std::io::Result<Server> {
     let document = openapi::document();
     let text = web::Bytes::from(format!("{document:#}\n"));
@@ -90,6 +90,7 @@ pub fn server(app: Arc<App>, listener: TcpListener, workers: usize) -> std::io::
         .client_request_timeout(Duration::from_secs(5))
         .keep_alive(Duration::from_secs(30))
         .shutdown_timeout(20)
+        .disable_signals()
         .listen(listener)?
         .run();
     Ok(server)

@@ -455,7 +455,8 @@ CROSS JOIN LATERAL (VALUES
      ARRAY[CASE looked_at WHEN 'primary_source' THEN 'verified_primary_source' ELSE 'verified_document_only' END], NULL, looked_at),
     ('reject', 'in_review', 'rejected',  admin.id,     decided_at,   ARRAY[objection], 'Please send it again with this put right.', NULL)
 ) AS step (action, from_state, to_state, actor_id, at, reason_codes, note, method)
-WHERE step.at IS NOT NULL AND action <> CASE state WHEN 'rejected' THEN 'verify' ELSE 'reject' END;
+WHERE step.at IS NOT NULL AND action <> CASE state WHEN 'rejected' THEN 'verify' ELSE 'reject' END
+ORDER BY step.at;
 
 
 -- ---------------------------------------------------------------------------------------------------------------------
