@@ -49,7 +49,7 @@ impl TaskHandler for LapseRequest {
 
 /// Deletes what has outlived its use: kept answers and refresh tokens.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Sweep {}
+pub struct Sweep;
 
 impl TaskHandler for Sweep {
     const IDENTIFIER: &'static str = "sweep";

@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 #[command(version)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Command,
 }
 
 #[derive(Subcommand)]
@@ -63,7 +64,7 @@ enum Command {
     Config(ConfigCommand),
 }
 
-#[derive(Args, Default)]
+#[derive(Args)]
 struct Dev {
     /// Start without the demo city.
     #[arg(long)]
@@ -107,7 +108,7 @@ enum ConfigCommand {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let outcome = match Cli::parse().command.unwrap_or(Command::Dev(Dev::default())) {
+    let outcome = match Cli::parse_from(with_command(std::env::args_os().collect())).command {
         Command::Dev(options) => develop(options).await,
         Command::Serve { config, no_worker, no_migrate } => serve(config, !no_worker, !no_migrate).await,
         Command::Worker { config } => work(config).await,
@@ -131,6 +132,16 @@ async fn main() -> ExitCode {
     }
 }
 
+/// `dev` is meant where no command is given, with options or without.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = arguments.get(1).map(|argument| argument.to_string_lossy());
+    let of_dev = |first: &str| first.starts_with("--") && !matches!(first, "--help" | "--version");
+    if first.is_none_or(|first| of_dev(&first)) {
+        arguments.insert(arguments.len().min(1), "dev".into());
+    }
+    arguments
+}
+
 fn log(format: LogFormat, default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -152,7 +163,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
 }
 
 async fn develop(options: Dev) -> Result<(), Failure> {
-    log(LogFormat::Text, "warn");
+    log(LogFormat::Text, "warn,actix_http=off");
     let addr = options.addr.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
     if !addr.ip().is_loopback() {
         return Err("`dev` serves on loopback only; `serve` is for the world".into());
@@ -185,7 +196,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
 
 async fn serve(config: Config, with_worker: bool, migrate: bool) -> Result<(), Failure> {
     config.check()?;
-    log(config.log_format, "info");
+    log(config.log_format, "info,actix_http=off");
     if migrate {
         db::migrate(config.database.database_url.expose_secret()).await?;
     }
@@ -276,7 +287,7 @@ async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
 }
 
 async fn work(config: Config) -> Result<(), Failure> {
-    log(config.log_format, "info");
+    log(config.log_format, "info,actix_http=off");
     let (stop, stopped) = watch::channel(());
     let worker = tokio::spawn(keep_working(app(&config)?, stopped));
     StopSignals::new()?.wait().await;

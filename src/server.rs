@@ -18,6 +18,7 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::App;
 use crate::auth::identify;
+use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
 use crate::{accounts, availability, bookings, catalogue, credentials, health, openapi, therapists};
 
@@ -66,15 +67,18 @@ pub fn server(app: Arc<App>, listener: TcpListener, workers: usize) -> std::io::
             .app_data(document.clone())
             .configure(routes)
             .into_app()
-            .route(
-                "/openapi.json",
-                web::get().to(move || {
-                    let text = text.clone();
-                    async move {
-                        let cache = (header::CACHE_CONTROL, "public, max-age=60");
-                        HttpResponse::Ok().insert_header(cache).content_type("application/json").body(text)
-                    }
-                }),
+            .service(
+                web::resource("/openapi.json")
+                    .get(move || {
+                        let text = text.clone();
+                        async move {
+                            let cache = (header::CACHE_CONTROL, "public, max-age=60");
+                            HttpResponse::Ok().insert_header(cache).content_type("application/json").body(text)
+                        }
+                    })
+                    .default_service(web::to(|| async {
+                        Err::<HttpResponse, _>(Error::MethodNotAllowed("GET, HEAD".to_owned()))
+                    })),
             )
             .service(Redirect::new("/docs", "/docs/"))
             .service(SwaggerUi::new("/docs/{_:.*}").config(SwaggerConfig::from("/openapi.json")))

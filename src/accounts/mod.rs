@@ -18,6 +18,8 @@ use crate::values::{Zone, bounded_text};
 bounded_text! {
     /// A name as others see it.
     DisplayName line 1..=80, example "Mia Chen";
+    /// A refresh token as a caller sends it.
+    SentToken line 1..=200, example "bm90LWEtcmVhbC10b2tlbi1idXQtb2YtdGhlLXNpemU";
     /// What the client calls the place.
     Label line 1..=60, example "Home";
     /// A line of a postal address.

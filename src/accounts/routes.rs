@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Account, DisplayName, REFRESH_GRACE, RegistrableRole, Rotation, addresses, store};
+use super::{Account, DisplayName, REFRESH_GRACE, RegistrableRole, Rotation, SentToken, addresses, store};
 use crate::App;
 use crate::auth::{Anyone, As, Password, RefreshToken};
 use crate::db::{Tx, work};
@@ -122,8 +122,7 @@ async fn begin(app: &App, id: AccountId) -> Result<Reply> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Refresh {
-    #[schema(example = "bm90LWEtcmVhbC10b2tlbi1idXQtb2YtdGhlLXNpemU", max_length = 200)]
-    refresh_token: String,
+    refresh_token: SentToken,
 }
 
 /// Refresh
@@ -138,7 +137,7 @@ struct Refresh {
 #[post("/v1/auth/refresh")]
 async fn refresh(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
     work(async move {
-        let token = RefreshToken::sent(&body.refresh_token);
+        let token = RefreshToken::sent(body.refresh_token.as_str());
         let mut tx = app.db.begin().await?;
         match store::use_refresh_token(&mut tx, &token, app.clock.now()).await? {
             (Rotation::Exchange, Some((account, session))) => {
@@ -165,7 +164,7 @@ async fn refresh(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> 
 async fn logout(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
-        store::log_out(&mut tx, &RefreshToken::sent(&body.refresh_token), app.clock.now()).await?;
+        store::log_out(&mut tx, &RefreshToken::sent(body.refresh_token.as_str()), app.clock.now()).await?;
         tx.commit().await?;
         Ok(Reply::none())
     })

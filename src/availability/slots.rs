@@ -164,7 +164,7 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     let (Day(from), Day(to)) = (query.from, query.to);
     match (to - from).num_days() {
         ..0 => return Err(FieldError::new("/to", "lies before `from`.").into()),
-        MOST_DAYS.. => return Err(FieldError::new("/to", "lies more than 14 days after `from`.").into()),
+        MOST_DAYS.. => return Err(FieldError::new("/to", "makes more than 14 days, both ends included.").into()),
         _ => {}
     }
     let client = match (query.address_id, caller) {

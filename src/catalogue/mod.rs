@@ -13,7 +13,7 @@ use crate::values::Money;
 
 /// A duration on the table, and what it costs.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Duration {
+pub struct PricedDuration {
     /// Minutes on the table; set-up and pack-up come on top.
     #[schema(example = 60)]
     pub duration_minutes: i16,
@@ -49,7 +49,7 @@ pub struct Service {
     #[schema(example = "massage")]
     pub kind: String,
     /// Shortest first; empty where the service is not sold in the country.
-    pub durations: Vec<Duration>,
+    pub durations: Vec<PricedDuration>,
     /// What it is made of.
     pub techniques: Vec<Technique>,
 }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use sqlx::{PgExecutor, PgPool};
 
-use super::{Duration, Service, Technique};
+use super::{PricedDuration, Service, Technique};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::ServiceId;
@@ -39,7 +39,8 @@ pub(super) async fn services(db: &PgPool, country: &str, one: Option<ServiceId>)
     .await?;
     let mut durations: HashMap<_, Vec<_>> = HashMap::new();
     for row in prices {
-        let duration = Duration { duration_minutes: row.duration_minutes, price: money(row.amount, &row.currency)? };
+        let duration =
+            PricedDuration { duration_minutes: row.duration_minutes, price: money(row.amount, &row.currency)? };
         durations.entry(row.service_id).or_default().push(duration);
     }
     let mut made_of: HashMap<_, Vec<_>> = HashMap::new();

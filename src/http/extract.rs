@@ -71,6 +71,10 @@ async fn read(mut payload: Payload) -> Result<Bytes> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    // Serde would read a struct from an array too, field by field.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(FieldError::new("", "must be a JSON object.").into());
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());

@@ -121,7 +121,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // There is nobody left to tell of an error.
-        let _ = self.supervisor.wait();
+        self.supervisor.wait().ok();
     }
 }
 

@@ -399,3 +399,15 @@ async fn a_longer_visit_costs_and_takes_more() {
     client.books(&therapist, address, "2026-12-01T01:45:00Z").await.refused(409, "slot_unavailable");
     client.books(&therapist, address, "2026-12-01T02:00:00Z").await.is(201);
 }
+
+#[tokio::test]
+async fn the_hourly_sweep_runs_as_it_is_scheduled() {
+    let app = App::start().await;
+    let client = app.client().await;
+    // The schedule adds its jobs without a payload.
+    app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
+    app.advance(TimeDelta::days(31));
+    app.run_jobs().await;
+    assert_eq!((app.jobs_waiting().await, app.count("SELECT count(*) FROM refresh_tokens").await), (0, 0));
+    assert_eq!(app.count("SELECT count(*) FROM accounts").await, 1, "{}", client.id);
+}
