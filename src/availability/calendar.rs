@@ -96,7 +96,9 @@ fn jumped_over_grid(zone: Tz, interval: i32, instant: DateTime<Utc>) -> bool {
 
 /// The starts on the grid within `span`, in order.
 pub fn grid(zone: Tz, interval: i32, span: Span) -> Vec<DateTime<Utc>> {
-    let offset = offset_seconds(zone, span.start);
+    // A clock that jumps right at the start has perhaps jumped over a start, which is now.
+    let before = span.start - TimeDelta::seconds(1);
+    let offset = offset_seconds(zone, before);
     let step = TimeDelta::minutes(interval.into());
     if offset == offset_seconds(zone, span.end) {
         // The clock runs evenly: count on from the first one.
@@ -107,7 +109,7 @@ pub fn grid(zone: Tz, interval: i32, span: Span) -> Vec<DateTime<Utc>> {
         let first = if whole { first } else { first + step };
         return std::iter::successors(Some(first), |start| Some(*start + step)).take_while(|s| *s < span.end).collect();
     }
-    let (from, to) = (local_date(zone, span.start), local_date(zone, span.end));
+    let (from, to) = (local_date(zone, before), local_date(zone, span.end));
     let walls = from
         .iter_days()
         .take_while(|date| *date <= to)
@@ -211,6 +213,8 @@ mod tests {
         assert!(starts.contains(&at("2026-10-03T15:30:00Z")));
         assert!(starts.iter().all(|start| on_grid(Lord_Howe, 60, *start)));
         assert!(!on_grid(Lord_Howe, 60, at("2026-10-03T16:30:00Z")), "03:30 is no full hour");
+        let from_the_jump = Span { start: at("2026-10-03T15:30:00Z"), end: at("2026-10-03T17:00:00Z") };
+        assert_eq!(grid(Lord_Howe, 60, from_the_jump), [at("2026-10-03T15:30:00Z"), at("2026-10-03T16:00:00Z")]);
         let long = dates(Sydney, "2027-04-04".parse().expect("a date"), "2027-04-04".parse().expect("a date"));
         assert_eq!(grid(Sydney, 60, long).len(), 25, "both occurrences of 02:00 are starts");
     }

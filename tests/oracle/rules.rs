@@ -1,0 +1,211 @@
+//! The oracle: every rule, one minute at a time. Instants are counted in UTC minutes since 1970, and so is what a clock
+//! shows, as if it showed UTC.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use knead::availability::calendar::Hours;
+use knead::availability::{Reservation, Rule, travel};
+use knead::credentials::{Requirement, Standing};
+
+use crate::cases::Case;
+
+/// Minutes in a day of wall-clock time.
+pub const DAY: i64 = 24 * 60;
+
+/// Every rule, those that are quick to look at first.
+pub const RULES: [Rule; 12] = [
+    Rule::NotAccepting,
+    Rule::NotOffered,
+    Rule::OutsideArea,
+    Rule::Grid,
+    Rule::Notice,
+    Rule::Horizon,
+    Rule::Hours,
+    Rule::Taken,
+    Rule::TimeOff,
+    Rule::DailyCap,
+    Rule::Travel,
+    Rule::Credentials,
+];
+
+/// What a clock shows at every minute of a stretch of time.
+pub struct Clock {
+    begins: i64,
+    shown: Vec<i64>,
+}
+
+impl Clock {
+    fn new(zone: Tz, minutes: Range<i64>) -> Self {
+        let begins = minutes.start;
+        let shown = minutes.map(|minute| face(instant(minute).with_timezone(&zone).naive_local()));
+        Self { begins, shown: shown.collect() }
+    }
+
+    fn minutes(&self) -> Range<i64> {
+        self.begins..self.begins + i64::try_from(self.shown.len()).expect("a few days")
+    }
+
+    pub fn shows(&self, minute: i64) -> i64 {
+        self.shown[usize::try_from(minute - self.begins).expect("a minute on the clock")]
+    }
+
+    /// The first minute at which the clock shows `wall`, or the first after the clock jumped over it.
+    fn first(&self, wall: i64) -> i64 {
+        self.minutes().find(|minute| self.shows(*minute) >= wall).unwrap_or(self.minutes().end)
+    }
+
+    /// The last minute at which the clock shows `wall`, or the first after the clock jumped over it.
+    fn last(&self, wall: i64) -> i64 {
+        self.minutes().rev().find(|minute| self.shows(*minute) == wall).unwrap_or_else(|| self.first(wall))
+    }
+}
+
+pub fn instant(minute: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(minute * 60, 0).expect("a minute of this century")
+}
+
+fn face(local: NaiveDateTime) -> i64 {
+    local.and_utc().timestamp().div_euclid(60)
+}
+
+/// The minute that a clock shows when `date` begins.
+pub fn midnight(date: NaiveDate) -> i64 {
+    face(date.and_time(NaiveTime::MIN))
+}
+
+/// The minutes that share an instant with `minutes` minutes from `start`.
+fn minutes_from(start: DateTime<Utc>, minutes: i32) -> Range<i64> {
+    let seconds = start.timestamp();
+    let past = if start.timestamp_subsec_nanos() > 0 { 1 } else { 0 };
+    seconds.div_euclid(60)..(seconds + past + i64::from(minutes) * 60 + 59).div_euclid(60)
+}
+
+pub struct Oracle<'a> {
+    case: &'a Case,
+    /// The minutes in question.
+    pub span: Range<i64>,
+    pub therapist: Clock,
+    place: Clock,
+    /// By minute of the therapist's clock: whether it is a working minute.
+    working: Vec<bool>,
+    /// By minute of the therapist's clock: the reservation that takes it.
+    taken: Vec<Option<&'a Reservation>>,
+}
+
+impl<'a> Oracle<'a> {
+    pub fn new(case: &'a Case) -> Self {
+        // Far enough around the dates for any zone, a window of the evening before and the longest journey.
+        let dates = || (case.first - Days::new(4)).iter_days().take(usize::from(case.days) + 8);
+        let around = midnight(case.first) - 6 * DAY..midnight(case.first) + (i64::from(case.days) + 6) * DAY;
+        let therapist = Clock::new(case.diary.zone, around.clone());
+        let place = Clock::new(case.place_zone, around.clone());
+
+        let mut working = vec![false; therapist.shown.len()];
+        let mut taken = vec![None; therapist.shown.len()];
+        let at = |minute: i64| usize::try_from(minute - around.start).expect("a minute on the clock");
+        for date in dates() {
+            for (opens, closes) in windows_of(&case.diary.hours, date) {
+                let (opens, closes) = (midnight(date) + i64::from(opens), midnight(date) + i64::from(closes));
+                for minute in therapist.first(opens)..therapist.last(closes) {
+                    working[at(minute)] = true;
+                }
+            }
+        }
+        for reservation in case.diary.reservations.iter().filter(|r| r.booking.is_none() || r.booking != case.except) {
+            for minute in reservation.during.start.timestamp() / 60..reservation.during.end.timestamp() / 60 {
+                taken[at(minute)] = Some(reservation);
+            }
+        }
+
+        let span = place.first(midnight(case.first))..place.first(midnight(case.first) + i64::from(case.days) * DAY);
+        Self { case, span, therapist, place, working, taken }
+    }
+
+    fn at(&self, minute: i64) -> usize {
+        usize::try_from(minute - self.therapist.begins).expect("a minute on the clock")
+    }
+
+    /// Whether the visit may start at `start`: no rule is against it.
+    pub fn allows(&self, start: DateTime<Utc>) -> bool {
+        !RULES.iter().any(|rule| self.refuses(*rule, start))
+    }
+
+    pub fn refuses(&self, rule: Rule, start: DateTime<Utc>) -> bool {
+        let Case { diary, minutes, .. } = self.case;
+        let rules = &diary.rules;
+        let table = minutes_from(start, *minutes);
+        let occupied = table.start - i64::from(rules.setup_minutes)..table.end + i64::from(rules.packup_minutes);
+        match rule {
+            Rule::NotAccepting => !rules.accepting,
+            Rule::NotOffered => !diary.offered,
+            Rule::OutsideArea => !rules.base.is_some_and(|base| base.distance_km(self.case.place) <= rules.radius_km),
+            Rule::Notice => start - self.case.now < TimeDelta::minutes(rules.min_notice_minutes.into()),
+            Rule::Horizon => start - self.case.now > TimeDelta::hours(24 * i64::from(rules.max_advance_days)),
+            Rule::Grid => start != instant(table.start) || !self.on_grid(table.start),
+            Rule::Hours => table.into_iter().any(|minute| !self.working[self.at(minute)]),
+            Rule::Taken => occupied.into_iter().any(|minute| self.taken[self.at(minute)].is_some()),
+            Rule::TimeOff => occupied.into_iter().any(|minute| {
+                diary.time_off.iter().any(|off| off.start < instant(minute + 1) && instant(minute) < off.end)
+            }),
+            Rule::DailyCap => rules.daily_cap.is_some_and(|cap| self.others_on_date_of(table.start) >= cap),
+            Rule::Travel => self.too_far_from_neighbours(&occupied),
+            Rule::Credentials => !self.may_practise(&table),
+        }
+    }
+
+    /// Whether the therapist's clock shows a multiple of the interval, or has just jumped over one.
+    fn on_grid(&self, minute: i64) -> bool {
+        let interval = i64::from(self.case.diary.rules.slot_interval_minutes);
+        let multiple = |shown: i64| shown.rem_euclid(DAY) % interval == 0;
+        let (before, now) = (self.therapist.shows(minute - 1), self.therapist.shows(minute));
+        multiple(now) || (before + 1..now).any(multiple)
+    }
+
+    /// The visits whose time on the table begins on the date that the therapist's clock shows at `minute`.
+    fn others_on_date_of(&self, minute: i64) -> i32 {
+        let date = |minute: i64| self.therapist.shows(minute).div_euclid(DAY);
+        let begins = |at: &i64| self.taken[self.at(*at)].is_some_and(|other| other.start_at == instant(*at));
+        let visits = self.therapist.minutes().filter(begins).filter(|at| date(*at) == date(minute)).count();
+        i32::try_from(visits).expect("a few visits")
+    }
+
+    /// Whether the nearest visit before or after leaves fewer free minutes than the way takes.
+    fn too_far_from_neighbours(&self, occupied: &Range<i64>) -> bool {
+        let too_far = |free: i32, minute: i64| {
+            let neighbour = self.taken[self.at(minute)]?;
+            Some(free < travel::minutes(self.case.diary.rules.mode, neighbour.place, self.case.place))
+        };
+        // No journey counts as longer than half a day: whoever is further off than that can be reached.
+        let before = (0..DAY / 2).zip(0..).find_map(|(back, free)| too_far(free, occupied.start - 1 - back));
+        let after = (0..DAY / 2).zip(0..).find_map(|(on, free)| too_far(free, occupied.end + on));
+        before == Some(true) || after == Some(true)
+    }
+
+    /// Whether for every group there is one credential that is good on every date that the clock at the place shows
+    /// during the visit. Where nothing is required nobody knows what is: nobody may.
+    fn may_practise(&self, table: &Range<i64>) -> bool {
+        let dates: Vec<i64> = table.clone().map(|minute| self.place.shows(minute).div_euclid(DAY)).collect();
+        let day = |date: NaiveDate| midnight(date) / DAY;
+        let good = |held: &Standing, date: i64| {
+            held.issued_on.is_none_or(|issued| day(issued) <= date)
+                && held.expires_on.is_none_or(|last| date <= day(last))
+        };
+        let met = |group: &Requirement| {
+            let kind = |held: &&Standing| group.options.contains(&held.type_code);
+            self.case.diary.standings.iter().filter(kind).any(|held| dates.iter().all(|date| good(held, *date)))
+        };
+        !self.case.requirements.is_empty() && self.case.requirements.iter().all(met)
+    }
+}
+
+/// The windows that start on `date`, in minutes since its midnight: its override's, or else its weekday's.
+fn windows_of(hours: &Hours, date: NaiveDate) -> Vec<(i32, i32)> {
+    if let Some((_, windows)) = hours.overrides.iter().find(|(other, _)| *other == date) {
+        return windows.clone();
+    }
+    let weekday = i32::try_from(date.weekday().num_days_from_monday()).expect("one of seven") * 1440;
+    let of_weekday = hours.weekly.iter().filter(|(opens, _)| opens / 1440 * 1440 == weekday);
+    of_weekday.map(|(opens, closes)| (opens - weekday, closes - weekday)).collect()
+}
