@@ -9,6 +9,9 @@ CREATE TABLE therapists (
     conditions            text[]           NOT NULL DEFAULT '{}' CONSTRAINT therapists_conditions_count CHECK (cardinality(conditions) <= 50),
     base_latitude         double precision CONSTRAINT therapists_latitude_range CHECK (base_latitude BETWEEN -90 AND 90),
     base_longitude        double precision CONSTRAINT therapists_longitude_range CHECK (base_longitude BETWEEN -180 AND 180),
+    -- The middle of the square of a fiftieth of a degree that holds the base: all that anyone else may learn of it.
+    area_latitude         double precision GENERATED ALWAYS AS ((floor(base_latitude * 50) + 0.5) / 50) STORED,
+    area_longitude        double precision GENERATED ALWAYS AS ((floor(base_longitude * 50) + 0.5) / 50) STORED,
     service_radius_km     double precision NOT NULL DEFAULT 15 CONSTRAINT therapists_radius_range CHECK (service_radius_km BETWEEN 0.5 AND 200),
     travel_mode           text             NOT NULL DEFAULT 'car' CONSTRAINT therapists_travel_mode_known
                                            CHECK (travel_mode IN ('car', 'transit', 'bicycle', 'walk')),
@@ -25,7 +28,7 @@ CREATE TABLE therapists (
     CONSTRAINT therapists_base_whole CHECK ((base_latitude IS NULL) = (base_longitude IS NULL))
 );
 -- A box of coordinates narrows the search for therapists near a place before any distance is computed.
-CREATE INDEX therapists_by_base ON therapists (base_latitude, base_longitude) WHERE accepting_bookings;
+CREATE INDEX therapists_by_area ON therapists (area_latitude, area_longitude) WHERE accepting_bookings;
 
 CREATE TABLE offers (
     therapist_id     uuid     NOT NULL CONSTRAINT offers_therapist_exists REFERENCES therapists ON DELETE CASCADE,

@@ -4,6 +4,8 @@ CREATE TABLE credential_types (
     authority         text     NOT NULL CONSTRAINT credential_types_authority_length CHECK (char_length(authority) BETWEEN 1 AND 200),
     category          text     NOT NULL CONSTRAINT credential_types_category_known CHECK (category IN
                                ('licence', 'certification', 'registration', 'qualification', 'membership', 'insurance', 'background_check', 'first_aid', 'identifier')),
+    -- Where the authority sits; null for types that are given everywhere.
+    jurisdiction      text     CONSTRAINT credential_types_jurisdiction_form CHECK (jurisdiction ~ '^[A-Z]{2}(-[A-Z0-9]{1,3})?$'),
     -- Null where the authority gives no number.
     number_pattern    text,
     -- What the authority writes before the number and a therapist may leave out.

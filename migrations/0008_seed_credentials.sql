@@ -52,3 +52,10 @@ FROM (VALUES
     ('CA-BC', 'CA-BC-RMT'), ('CA-ON', 'CA-ON-RMT')
 ) AS place (jurisdiction, licence)
 CROSS JOIN LATERAL (VALUES ('licence', place.licence), ('insurance', 'INSURANCE'), ('background', 'POLICE-CHECK')) AS asked ("group", type);
+
+-- A type whose code names a place belongs to it.
+UPDATE credential_types SET jurisdiction = CASE
+    WHEN code LIKE 'AU-%' THEN 'AU'
+    WHEN code LIKE 'UK-%' THEN 'GB'
+    ELSE substring(code FROM '^(US-[A-Z]{2}|CA-[A-Z]{2})-')
+END;

@@ -22,8 +22,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 pub fn pool(url: &str, size: u32) -> Result<PgPool, sqlx::Error> {
     // The server ends what no caller waits for any more: a statement, a wait for a lock, a forgotten transaction.
     let options = PgConnectOptions::from_str(url)?.application_name("knead").options([
-        ("statement_timeout", "5s"),
-        ("lock_timeout", "3s"),
+        ("statement_timeout", "4s"),
+        ("lock_timeout", "2s"),
         ("idle_in_transaction_session_timeout", "10s"),
         ("timezone", "UTC"),
     ]);
@@ -41,11 +41,23 @@ pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send +
     Ok(())
 }
 
+/// How long a caller waits for the database: a server that hangs ends no statement by itself.
+pub const PATIENCE: Duration = Duration::from_millis(2500);
+
+/// `answer`, if it comes in time; else 503.
+pub async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(PATIENCE, answer).await.map_err(|_| late())?
+}
+
+/// What a caller is told who has waited long enough.
+pub fn late() -> Error {
+    Error::Unavailable("the database does not answer".to_owned())
+}
+
 /// Carries a unit of work to its end, also when the caller hangs up half-way: a dropped transaction could hand
-/// its connection back while it is still open, and a change must not depend on who is listening.
+/// its connection back while it is still open, and a change must not depend on who is listening. A caller that is
+/// answered with 503 for the wait may find the work done: that is what idempotency keys are for.
 pub async fn work<T: Send + 'static>(unit: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    match tokio::spawn(unit).await {
-        Ok(outcome) => outcome,
-        Err(error) => Err(Error::Internal(error.to_string())),
-    }
+    let unit = tokio::spawn(unit);
+    in_time(async { unit.await.map_err(|error| Error::Internal(error.to_string()))? }).await
 }

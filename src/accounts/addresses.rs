@@ -14,10 +14,10 @@ use super::{AccessNotes, AddressLine, Label, Locality, Postcode, Region, Remark}
 use crate::App;
 use crate::auth::{As, Client};
 use crate::db::work;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
 use crate::ids::AddressId;
-use crate::values::{Country, Jurisdiction, Latitude, Longitude, Point, Zone, present, zone_at};
+use crate::values::{Country, Jurisdiction, Latitude, Longitude, Place, Point, Zone, present};
 
 /// The operations on addresses.
 pub fn routes(config: &mut ServiceConfig) {
@@ -96,13 +96,12 @@ impl Address {
         Point { latitude: self.latitude, longitude: self.longitude }
     }
 
-    /// Derives the zone and the jurisdiction from the coordinates, the country and the region.
+    /// Derives the zone and the jurisdiction, which the coordinates must bear out.
     fn located(mut self, country: &Country) -> Result<Self> {
-        let zone = zone_at(self.point()).ok_or_else(|| FieldError::new("/latitude", "lies in no time zone."))?;
-        self.jurisdiction = Jurisdiction::of(country, &self.region)
-            .ok_or_else(|| FieldError::new("/region", "is not a region of the country (ISO 3166-2), such as NSW."))?;
-        self.region = self.jurisdiction.region().unwrap_or(&self.region).to_owned();
-        self.time_zone = zone.into();
+        let place = Place::new(self.point(), country, &self.region)?;
+        self.region = place.jurisdiction.region().unwrap_or(&self.region).to_owned();
+        self.jurisdiction = place.jurisdiction;
+        self.time_zone = place.zone.into();
         Ok(self)
     }
 }

@@ -104,6 +104,7 @@ struct Login {
 ))]
 #[post("/v1/auth/login")]
 async fn login(app: Data<App>, Json(login, _): Json<Login>) -> Result<Reply> {
+    app.limits.count_log_in(&login.email)?;
     let found = store::login(&app.db, login.email.as_str()).await?;
     let (id, hash) = found.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
     let matches = app.passwords.matches(login.password, hash).await?;

@@ -12,7 +12,7 @@ pub mod travel;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-pub use slots::{Place, Slot};
+pub use slots::Slot;
 pub use store::{Asked, diaries, lock};
 
 use crate::credentials::{Requirement, Standing, relied_on};
@@ -52,9 +52,9 @@ pub struct Diary {
 pub struct Rules {
     /// Whether bookings are accepted at all.
     pub accepting: bool,
-    /// Where the therapist sets out from, once told.
+    /// Where the therapist works, once told: the public area around the base, so that no list of answers finds the base.
     pub base: Option<Point>,
-    /// Kilometres from the base.
+    /// Kilometres from there.
     pub radius_km: f64,
     /// How the therapist gets about.
     pub mode: TravelMode,

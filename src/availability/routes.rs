@@ -85,7 +85,7 @@ struct PageQuery {
 #[get("/v1/therapists/me/overrides")]
 async fn list_overrides(app: Data<App>, me: As<Therapist>, Query(query): Query<PageQuery>) -> Result<Reply> {
     let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
-    let found = store::overrides(&app.db, me.therapist(), after, query.limit.probe()).await?;
+    let found = store::overrides(&app.db, me.therapist(), after.map(|Day(date)| date), query.limit.probe()).await?;
     Reply::ok(&Page::cut(found, query.limit, |date| date.date)?)
 }
 
@@ -166,6 +166,7 @@ async fn delete_override(app: Data<App>, me: As<Therapist>, Path(path): Path<Str
 #[get("/v1/therapists/me/time-off")]
 async fn list_time_off(app: Data<App>, me: As<Therapist>, Query(query): Query<PageQuery>) -> Result<Reply> {
     let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
+    let after = after.map(|(Instant(start), id): (Instant, TimeOffId)| (start, id));
     let found = store::time_off(&app.db, me.therapist(), after, query.limit.probe()).await?;
     Reply::ok(&Page::cut(found, query.limit, |off| (off.start_at, off.id))?)
 }

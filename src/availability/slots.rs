@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use actix_web::get;
 use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -22,7 +21,7 @@ use crate::error::{Error, FieldError, Result};
 use crate::http::{Cursor, Limit, Page, Query, Reply};
 use crate::ids::{AccountId, AddressId, ServiceId, TherapistId};
 use crate::therapists::{self, Gender, Nearby, Reach};
-use crate::values::{Country, Day, Jurisdiction, Latitude, Longitude, Money, Point, Slug, Zone, zone_at};
+use crate::values::{Country, Day, Instant, Latitude, Longitude, Money, Place, Slug, Zone};
 
 /// The operation on slots.
 pub fn routes(config: &mut ServiceConfig) {
@@ -34,17 +33,6 @@ const MOST_DAYS: i64 = 14;
 
 /// How many therapists are looked at in one page, nearest first: what a request costs does not grow with the city.
 const MOST_CANDIDATES: i64 = 300;
-
-/// Where a visit is, and whose rules hold there.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The point.
-    pub point: Point,
-    /// The zone there.
-    pub zone: Tz,
-    /// Country and region.
-    pub jurisdiction: Jurisdiction,
-}
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -131,7 +119,7 @@ struct SlotTherapist {
 struct TherapistSlots {
     /// Who offers them.
     therapist: SlotTherapist,
-    /// Whole kilometres from the therapist's base.
+    /// Kilometres from the therapist's public area, rounded up.
     #[schema(example = 4)]
     distance_km: f64,
     /// What the visit costs.
@@ -173,6 +161,11 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         (Some(_), Some(caller)) if caller.role != Role::Client => return Err(Error::Forbidden),
         (Some(address), Some(caller)) => Some((caller.account, address)),
     };
+    let by_point =
+        query.latitude.is_some() || query.longitude.is_some() || query.country.is_some() || query.region.is_some();
+    if client.is_some() && by_point {
+        return Err(FieldError::new("/address_id", "stands instead of coordinates, country and region.").into());
+    }
     let place = match client {
         Some((client, address)) => {
             let found = visit_address(&app.db, client, address).await?;
@@ -220,7 +213,6 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
             display_name: names.remove(&found.near.id.into()).unwrap_or_default(),
             id: found.near.id,
         },
-        // Whole kilometres: several exact distances would give the base away.
         distance_km: found.near.distance_km.ceil(),
         price,
         slots: found.starts.into_iter().map(|start| Slot { start_at: start, end_at: start + length }).collect(),
@@ -235,13 +227,7 @@ fn place(query: &SlotQuery) -> Result<Place> {
     let longitude = query.longitude.ok_or_else(|| missing("longitude"))?;
     let country = query.country.as_ref().ok_or_else(|| missing("country"))?;
     let region = query.region.as_deref().ok_or_else(|| missing("region"))?;
-    let point: Point = (latitude, longitude).into();
-    Ok(Place {
-        point,
-        zone: zone_at(point).ok_or_else(|| FieldError::new("/latitude", "lies in no time zone."))?,
-        jurisdiction: Jurisdiction::of(country, region)
-            .ok_or_else(|| FieldError::new("/region", "is not a region of the country (ISO 3166-2), such as NSW."))?,
-    })
+    Ok(Place::new((latitude, longitude).into(), country, region)?)
 }
 
 /// A therapist with at least one start.
@@ -280,9 +266,9 @@ async fn soonest(
 ) -> Result<Page<Found>> {
     let near = therapists::reaching(&app.db, reach, None, MOST_CANDIDATES).await?;
     let mut found = starts(app, near, visit, asked, span, now).await?;
-    let key = |found: &Found| (found.starts[0], found.near.id);
+    let key = |found: &Found| (Instant(found.starts[0]), found.near.id);
     found.sort_by_key(key);
-    if let Some(after) = query.cursor.as_ref().map(Cursor::key::<(DateTime<Utc>, TherapistId)>).transpose()? {
+    if let Some(after) = query.cursor.as_ref().map(Cursor::key::<(Instant, TherapistId)>).transpose()? {
         found.retain(|found| key(found) > after);
     }
     Page::cut(found, query.limit, key)

@@ -43,7 +43,7 @@ pub async fn diaries<'c>(
 ) -> Result<Vec<Diary>> {
     let (from, to) = (span.start - MARGIN, span.end + MARGIN);
     let rows = sqlx::query!(
-        r#"SELECT t.id, a.time_zone AS "time_zone: Zone", t.accepting_bookings, t.base_latitude, t.base_longitude,
+        r#"SELECT t.id, a.time_zone AS "time_zone: Zone", t.accepting_bookings, t.area_latitude, t.area_longitude,
                   t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode", t.min_notice_minutes,
                   t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
                   EXISTS (SELECT FROM offers o WHERE o.therapist_id = t.id AND o.service_id = $2
@@ -132,8 +132,8 @@ pub async fn diaries<'c>(
             rules: Rules {
                 accepting: row.accepting_bookings,
                 base: row
-                    .base_latitude
-                    .zip(row.base_longitude)
+                    .area_latitude
+                    .zip(row.area_longitude)
                     .map(|(latitude, longitude)| Point { latitude, longitude }),
                 radius_km: row.service_radius_km,
                 mode: row.travel_mode,

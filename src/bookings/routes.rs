@@ -16,6 +16,7 @@ use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
 use crate::availability::intervals::Span;
 use crate::availability::{self, Asked, Engine, Visit};
 use crate::catalogue;
+use crate::clock::Clock;
 use crate::credentials::{Requirement, requirements};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
@@ -80,15 +81,15 @@ async fn create_booking(
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        let now = app.clock.now();
         let wish = Wish::read(&mut tx, &new, me.account()).await?;
-        let booking = book(&mut tx, new, wish, me.account(), now).await?;
+        let booking = book(&mut tx, new, wish, me.account(), &app.clock).await?;
+        let made_at = booking.created_at;
         if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
             enqueue(&mut tx, &LapseRequest { booking: booking.id }, deadline).await?;
         }
         let location = format!("/v1/bookings/{}", booking.id);
         let reply = Reply::created(location, &views(&mut tx, vec![booking], Viewer::Client).await?.pop())?;
-        once.keep(&mut tx, &reply, now).await?;
+        once.keep(&mut tx, &reply, made_at).await?;
         tx.commit().await?;
         Ok(reply)
     })
@@ -121,15 +122,17 @@ impl Wish {
 }
 
 /// Lock, decide, save. The probe before the lock turns away whoever is plainly too late.
-async fn book(tx: &mut Tx, new: NewBooking, wish: Wish, client: AccountId, now: DateTime<Utc>) -> Result<Booking> {
+async fn book(tx: &mut Tx, new: NewBooking, wish: Wish, client: AccountId, clock: &Clock) -> Result<Booking> {
     let Instant(start) = new.start_at;
     let minutes = i32::from(new.duration_minutes);
     let price = wish.price.ok_or(Refusal::ServiceNotOffered)?;
     let probed = Span::of_minutes(start, minutes).widened(wish.handling.0, wish.handling.1);
-    if store::is_taken(tx, new.therapist_id, probed, now).await? {
+    if store::is_taken(tx, new.therapist_id, probed, clock.now()).await? {
         return Err(Refusal::SlotUnavailable.into());
     }
     availability::lock(tx, new.therapist_id).await?;
+    // Read after the wait: whoever comes second is later.
+    let now = clock.now();
     let visit = Visit {
         place: wish.address.point(),
         zone: wish.address.time_zone.0,
@@ -242,9 +245,12 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
             to: query.to.map(|Day(date)| date),
             client: query.client_id,
             therapist: query.therapist_id,
-            after: query.cursor.map(|cursor| cursor.key()).transpose()?,
+            after: query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id)),
             count: query.limit.probe(),
         };
+        if listed.from.zip(listed.to).is_some_and(|(from, to)| to < from) {
+            return Err(FieldError::new("/to", "lies before `from`.").into());
+        }
         // Asking for someone else's bookings finds none.
         let others = match role {
             Role::Client => listed.client.replace(account).is_some_and(|client| client != account),
@@ -337,11 +343,12 @@ async fn get_booking_events(app: Data<App>, me: As<Anyone>, Path(id): Path<Booki
 
 /// Takes a step for the caller: lock the therapist's time, lock the booking, decide by the table, save.
 async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: Option<Reason>) -> Result<Reply> {
-    let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let seen = store::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+    let seen = store::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
     let party = party(&seen, &me).ok_or(Error::NotFound)?;
     availability::lock(&mut tx, seen.therapist).await?;
+    // Read after the wait: whoever comes second is later.
+    let now = app.clock.now();
     let mut booking = store::lock(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
     match step(booking.status, action, party) {
         Step::Refused => return Err(Refusal::InvalidTransition.into()),
@@ -457,7 +464,7 @@ struct CancelBody {
 /// Calls the visit off under the policy that it was booked with; its time is free again. A therapist and an admin cause
 /// no fee.
 #[utoipa::path(tag = "Bookings", operation_id = "cancel_booking", security(("bearer" = ["client", "therapist", "admin"])),
-    params(("id" = BookingId, Path, description = "The booking.")), request_body = CancelBody, responses(
+    params(("id" = BookingId, Path, description = "The booking.")), request_body = Option<CancelBody>, responses(
     (status = 200, description = "The booking, cancelled.", body = BookingView),
     (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -473,10 +480,10 @@ async fn cancel_booking(
 
 /// Writes down that a request has expired, if it has: the job's part. Nothing depends on when it runs.
 pub async fn lapse(app: &App, id: BookingId) -> Result<()> {
-    let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let Some(seen) = store::find(&mut tx, id, now).await? else { return Ok(()) };
+    let Some(seen) = store::find(&mut tx, id, app.clock.now()).await? else { return Ok(()) };
     availability::lock(&mut tx, seen.therapist).await?;
+    let now = app.clock.now();
     let Some(booking) = store::lock(&mut tx, id, now).await? else { return Ok(()) };
     // The row reads as expired from its deadline on; it is written once.
     if booking.status == Status::Expired && store::is_open_request(&mut tx, id).await? {

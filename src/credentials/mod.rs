@@ -91,6 +91,9 @@ pub struct CredentialType {
     /// What it is: `licence`, `registration`, `insurance`, ...
     #[schema(example = "licence")]
     pub category: String,
+    /// Where the authority sits; null for types that are given everywhere.
+    #[schema(example = "US-TX")]
+    pub jurisdiction: Option<Jurisdiction>,
     /// A regular expression for the number; null where there is none. A number that does not match is reviewed
     /// all the same.
     pub number_pattern: Option<String>,
@@ -199,7 +202,7 @@ pub struct Credential {
     /// The name on it.
     #[schema(example = "Sam Okafor")]
     pub name_on_credential: String,
-    /// Where it was issued, where the type does not say it.
+    /// Where it was issued: the type's own place, where it has one.
     pub issuing_jurisdiction: Option<Jurisdiction>,
     /// The first day of its validity.
     pub issued_on: Option<NaiveDate>,
@@ -226,7 +229,7 @@ pub struct PublicCredential {
     pub type_code: String,
     /// Who gave it.
     pub authority: String,
-    /// Where it was issued, where the type does not say it.
+    /// Where it was issued: the type's own place, where it has one.
     pub jurisdiction: Option<Jurisdiction>,
     /// Whether its holder may rely on it today (UTC).
     pub status: PublicStatus,
@@ -273,6 +276,7 @@ mod tests {
             code: "US-TX-LMT".to_owned(),
             authority: "TDLR".to_owned(),
             category: "licence".to_owned(),
+            jurisdiction: "US-TX".parse().ok(),
             number_pattern: Some(r"^(MT)?\d{4,6}$".to_owned()),
             evidence_required: false,
             renewal_months: Some(24),

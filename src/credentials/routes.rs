@@ -19,7 +19,7 @@ use crate::db::work;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, Page, Path, Query, Reply};
 use crate::ids::{AccountId, CredentialId, ServiceId, TherapistId};
-use crate::values::{Day, Jurisdiction, present};
+use crate::values::{Day, IssueDay, Jurisdiction, present};
 
 /// The operations on credentials.
 pub fn routes(config: &mut ServiceConfig) {
@@ -90,15 +90,21 @@ struct NewCredential {
     number: Option<Number>,
     name_on_credential: HolderName,
     issuing_jurisdiction: Option<Jurisdiction>,
-    issued_on: Option<Day>,
+    issued_on: Option<IssueDay>,
     /// The last day of its validity.
     expires_on: Option<Day>,
 }
 
-/// A number must have something to compare, and a credential cannot end before it begins.
-fn refuse_nonsense(row: &Row) -> Result<()> {
-    let credential = &row.credential;
+/// A number must have something to compare, a credential cannot end before it begins, and a type that belongs to a place
+/// is issued there: otherwise one number could be claimed once for each spelling of the place.
+fn refuse_nonsense(row: &mut Row) -> Result<()> {
+    let credential = &mut row.credential;
     let mut errors = Vec::new();
+    if let Some(own) = &row.kind.jurisdiction {
+        if credential.issuing_jurisdiction.get_or_insert_with(|| own.clone()) != own {
+            errors.push(FieldError::new("/issuing_jurisdiction", "is not where this type of credential is issued."));
+        }
+    }
     if credential.number.as_deref().is_some_and(|number| row.kind.normalise(number).is_empty()) {
         errors.push(FieldError::new("/number", "must hold a letter or a digit."));
     }
@@ -131,14 +137,14 @@ async fn create_credential(
         let now = app.clock.now();
         let kind = store::find_type(&app.db, new.type_code.as_str()).await?;
         let kind = kind.ok_or_else(|| FieldError::new("/type", "is not a credential type."))?;
-        let row = Row {
+        let mut row = Row {
             credential: Credential {
                 id: CredentialId::new(now),
                 type_code: kind.code.clone(),
                 number: new.number.map(|number| number.as_str().to_owned()),
                 name_on_credential: new.name_on_credential.as_str().to_owned(),
                 issuing_jurisdiction: new.issuing_jurisdiction,
-                issued_on: new.issued_on.map(|Day(date)| date),
+                issued_on: new.issued_on.map(|IssueDay(date)| date),
                 expires_on: new.expires_on.map(|Day(date)| date),
                 review_state: ReviewState::Draft,
                 board_status: BoardStatus::Unknown,
@@ -151,7 +157,7 @@ async fn create_credential(
             claimed_until: None,
             kind,
         };
-        refuse_nonsense(&row)?;
+        refuse_nonsense(&mut row)?;
         let mut tx = app.db.begin().await?;
         let once = match Once::claim(&mut tx, me.account(), "POST /v1/therapists/me/credentials", key, print).await? {
             Ok(once) => once,
@@ -181,7 +187,7 @@ async fn get_own_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<Cr
 }
 
 /// What to change; what is left out stays, null empties an optional field.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CredentialPatch {
     #[serde(default, deserialize_with = "present")]
@@ -192,8 +198,8 @@ struct CredentialPatch {
     #[schema(value_type = Option<Jurisdiction>)]
     issuing_jurisdiction: Option<Option<Jurisdiction>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Day>)]
-    issued_on: Option<Option<Day>>,
+    #[schema(value_type = Option<IssueDay>)]
+    issued_on: Option<Option<IssueDay>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Day>)]
     expires_on: Option<Option<Day>>,
@@ -211,7 +217,7 @@ impl CredentialPatch {
             credential.issuing_jurisdiction = place;
         }
         if let Some(day) = self.issued_on {
-            credential.issued_on = day.map(|Day(date)| date);
+            credential.issued_on = day.map(|IssueDay(date)| date);
         }
         if let Some(day) = self.expires_on {
             credential.expires_on = day.map(|Day(date)| date);
@@ -239,16 +245,20 @@ async fn update_credential(
     Json(patch, _): Json<CredentialPatch>,
 ) -> Result<Reply> {
     work(async move {
-        let now = app.clock.now();
         let mut tx = app.db.begin().await?;
         availability::lock(&mut tx, me.therapist()).await?;
         let mut row = own(store::lock(&mut tx, id).await?, me.therapist())?;
         if_match.check(&row.credential)?;
-        if !matches!(row.credential.review_state, ReviewState::Draft | ReviewState::InfoRequested) {
-            step(&mut tx, &mut row, me.account(), ReviewAction::Edit, Reasons::default(), now).await?;
+        if patch == CredentialPatch::default() {
+            return Reply::ok(&row.credential);
         }
         patch.apply(&mut row.credential);
-        refuse_nonsense(&row)?;
+        refuse_nonsense(&mut row)?;
+        if !matches!(row.credential.review_state, ReviewState::Draft | ReviewState::InfoRequested) {
+            refuse_incomplete(&row)?;
+            let now = app.clock.now();
+            step(&mut tx, &mut row, me.account(), ReviewAction::Edit, Reasons::default(), now).await?;
+        }
         store::save(&mut tx, &row).await?;
         let stored = own(store::lock(&mut tx, id).await?, me.therapist())?;
         tx.commit().await?;

@@ -16,8 +16,8 @@ pub(super) const CLAIM: TimeDelta = TimeDelta::minutes(30);
 pub(super) async fn types(db: &PgPool) -> Result<Vec<CredentialType>> {
     let types = sqlx::query_as!(
         CredentialType,
-        "SELECT code, authority, category, number_pattern, number_prefix, evidence_required, renewal_months, expires
-         FROM credential_types ORDER BY code"
+        r#"SELECT code, authority, category, jurisdiction AS "jurisdiction: Jurisdiction", number_pattern, number_prefix, evidence_required, renewal_months, expires
+         FROM credential_types ORDER BY code"#
     )
     .fetch_all(db)
     .await?;
@@ -27,8 +27,8 @@ pub(super) async fn types(db: &PgPool) -> Result<Vec<CredentialType>> {
 pub(super) async fn find_type(db: &PgPool, code: &str) -> Result<Option<CredentialType>> {
     let found = sqlx::query_as!(
         CredentialType,
-        "SELECT code, authority, category, number_pattern, number_prefix, evidence_required, renewal_months, expires
-         FROM credential_types WHERE code = $1",
+        r#"SELECT code, authority, category, jurisdiction AS "jurisdiction: Jurisdiction", number_pattern, number_prefix, evidence_required, renewal_months, expires
+         FROM credential_types WHERE code = $1"#,
         code
     )
     .fetch_optional(db)
@@ -80,6 +80,7 @@ struct Columns {
     code: String,
     authority: String,
     category: String,
+    jurisdiction: Option<Jurisdiction>,
     number_pattern: Option<String>,
     number_prefix: String,
     evidence_required: bool,
@@ -93,6 +94,7 @@ impl From<Columns> for Row {
             code: row.code,
             authority: row.authority,
             category: row.category,
+            jurisdiction: row.jurisdiction,
             number_pattern: row.number_pattern,
             evidence_required: row.evidence_required,
             renewal_months: row.renewal_months,
@@ -131,7 +133,7 @@ macro_rules! credentials {
                       c.expires_on, c.review_state AS "review_state: ReviewState",
                       c.board_status AS "board_status: BoardStatus", c.claimed_by AS "claimed_by: AccountId",
                       c.claimed_until, c.submitted_at, c.created_at, t.code, t.authority, t.category,
-                      t.number_pattern, t.number_prefix, t.evidence_required, t.renewal_months, t.expires
+                      t.jurisdiction AS "jurisdiction: Jurisdiction", t.number_pattern, t.number_prefix, t.evidence_required, t.renewal_months, t.expires
                FROM credentials c JOIN credential_types t ON t.code = c.type "# + $tail,
             $($arg),+
         )
@@ -351,7 +353,7 @@ pub(super) async fn reviewed(
         r#"SELECT c.id, other.id AS "other: CredentialId"
            FROM credentials c JOIN credentials other
              ON other.type = c.type AND other.normalised_number = c.normalised_number
-            AND other.issuing_jurisdiction = c.issuing_jurisdiction AND other.therapist_id <> c.therapist_id
+            AND other.therapist_id <> c.therapist_id
            WHERE c.id = ANY ($1) ORDER BY other.id"#,
         ids as &[CredentialId]
     )

@@ -474,7 +474,7 @@ FROM therapists
 JOIN qualified ON qualified.therapist_id = therapists.id
 CROSS JOIN addresses
 -- A little inside the radius, so that another formula for the distance agrees.
-WHERE pg_temp.km(base_latitude, base_longitude, addresses.latitude, addresses.longitude) < 0.97 * service_radius_km;
+WHERE pg_temp.km(area_latitude, area_longitude, addresses.latitude, addresses.longitude) < 0.97 * service_radius_km;
 CREATE INDEX ON reach (therapist_id);
 
 -- One working window on some of each therapist's days: the weekly one, or the override's.
@@ -542,7 +542,7 @@ workdays AS (
     SELECT address_id, client_id, row_number() OVER (ORDER BY md5('guest of sam' || address_id)) AS guest
     FROM reach JOIN therapists ON therapists.id = therapist_id
     WHERE therapist_id = (SELECT id FROM sam) AND kind = 'home' AND client_id <> (SELECT id FROM mia)
-      AND pg_temp.km(base_latitude, base_longitude, latitude, longitude) < 8
+      AND pg_temp.km(area_latitude, area_longitude, latitude, longitude) < 8
     UNION ALL
     SELECT id, client_id, 0 FROM addresses WHERE client_id = (SELECT id FROM mia)
 )

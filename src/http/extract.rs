@@ -42,11 +42,20 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let headers = request.headers();
+        let has_body = headers.contains_key(header::CONTENT_TYPE)
+            || headers.contains_key(header::TRANSFER_ENCODING)
+            || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+        let is_encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
         let is_json = request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == "application/json");
         let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let payload = payload.take();
         Box::pin(async move {
-            if !is_json {
+            // Where nothing is sent, nothing was left to say.
+            if !has_body {
+                return Ok(Self(parse(b"{}")?, Fingerprint::of(b"")));
+            }
+            if !is_json || is_encoded {
                 return Err(Error::UnsupportedMediaType);
             }
             if declared.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
@@ -77,10 +86,15 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let pointer = pointer(error.path());
+        let mut pointer = pointer(error.path());
         let inner = error.into_inner();
         if inner.is_data() {
-            Error::from(FieldError::new(pointer, sentence(&inner.to_string())))
+            let detail = sentence(&inner.to_string());
+            // The path of a missing field ends at what should hold it.
+            if let Some(name) = detail.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+                pointer = format!("{pointer}/{name}");
+            }
+            Error::from(FieldError::new(pointer, detail))
         } else {
             Error::Malformed(format!("The body is not JSON: {}.", inner))
         }
@@ -194,7 +208,8 @@ mod tests {
     fn a_wrong_field_is_pointed_to() {
         assert_eq!(pointer_of(r#"{"list": [1, "x"]}"#), "/list/1");
         assert_eq!(pointer_of(r#"{"list": [], "a/b": 1}"#), "/a~1b");
-        assert_eq!(pointer_of(r#"{}"#), "");
+        assert_eq!(pointer_of("{}"), "/list");
+        assert_eq!(pointer_of("[[1]]"), "");
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for Limit {
 /// Where a page begins. Opaque to callers; ours is the sort key of the last item before it.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, max_length = 500)]
+#[schema(value_type = String, max_length = 1000)]
 pub struct Cursor(String);
 
 impl Cursor {
@@ -52,9 +52,9 @@ impl Cursor {
         Ok(Self(URL_SAFE_NO_PAD.encode(super::reply::body_of(key)?)))
     }
 
-    /// The key that the page begins after.
+    /// The key that the page begins after. Callers can write cursors of their own, so `T` is of checked types.
     pub fn key<T: DeserializeOwned>(&self) -> Result<T> {
-        let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok();
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok().filter(|bytes| bytes.len() <= 500);
         bytes
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .ok_or_else(|| Error::from(FieldError::new("/cursor", "This cursor did not come from this list.")))

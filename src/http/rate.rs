@@ -15,9 +15,11 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 
+use super::is_api;
 use crate::App;
 use crate::auth::Principal;
 use crate::error::Error;
+use crate::values::EmailAddress;
 
 type Limiter = RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock, StateInformationMiddleware>;
 
@@ -37,17 +39,25 @@ impl Policy {
 
 /// The limits of this process, and the proxies whose word on the caller's address is taken.
 pub struct RateLimits {
-    policies: Option<[Policy; 2]>,
+    policies: Option<[Policy; 3]>,
     trusted_proxies: Vec<IpAddr>,
 }
 
 const SIGN_IN_PER_MINUTE: NonZeroU32 = NonZeroU32::new(120).unwrap();
+/// Wherever they come from: guesses at one account's password.
+const LOG_INS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const GENERAL_PER_MINUTE: NonZeroU32 = NonZeroU32::new(1200).unwrap();
 
 impl RateLimits {
     /// Limits for production; none where `on` is false, for benchmarks on loopback.
     pub fn new(on: bool, trusted_proxies: Vec<IpAddr>) -> Self {
-        let policies = || [Policy::new("sign-in", SIGN_IN_PER_MINUTE), Policy::new("general", GENERAL_PER_MINUTE)];
+        let policies = || {
+            [
+                Policy::new("sign-in", SIGN_IN_PER_MINUTE),
+                Policy::new("general", GENERAL_PER_MINUTE),
+                Policy::new("account", LOG_INS_PER_MINUTE),
+            ]
+        };
         Self { policies: on.then(policies), trusted_proxies }
     }
 
@@ -55,6 +65,18 @@ impl RateLimits {
     pub fn forget_idle_callers(&self) {
         for policy in self.policies.iter().flatten() {
             policy.limiter.retain_recent();
+        }
+    }
+
+    /// Counts an attempt to log in as `email`; 429 past the limit.
+    pub fn count_log_in(&self, email: &EmailAddress) -> Result<(), Error> {
+        let Some([_, _, account]) = &self.policies else { return Ok(()) };
+        match account.limiter.check_key(&email.as_str().to_owned()) {
+            Ok(_) => Ok(()),
+            Err(refused) => {
+                let wait = refused.wait_time_from(DefaultClock::default().now());
+                Err(Error::TooManyRequests(wait.as_secs() + 1))
+            }
         }
     }
 
@@ -82,10 +104,13 @@ impl RateLimits {
         let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
             return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
         };
-        let Some([sign_in, general]) = &app.limits.policies else {
+        let Some([sign_in, general, _]) = &app.limits.policies else {
             return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
         };
-        let is_sign_in = request.path().starts_with("/v1/auth/");
+        if !is_api(&request) {
+            return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+        }
+        let is_sign_in = request.match_info().as_str().starts_with("/v1/auth/");
         let policy = if is_sign_in { sign_in } else { general };
         let caller = match request.extensions().get::<Principal>() {
             Some(principal) if !is_sign_in => principal.account.to_string(),

@@ -11,8 +11,10 @@ use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::App;
+use crate::db::{PATIENCE, late};
 use crate::error::Error;
 use crate::ids::uuid_at;
 
@@ -44,7 +46,7 @@ pub async fn wire(
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
-    let acceptable = !request.path().starts_with("/v1") || accepts_json(request.headers());
+    let acceptable = !is_api(&request) || accepts_json(request.headers());
     REQUEST_ID
         .scope(id.clone(), async move {
             if !acceptable {
@@ -52,7 +54,11 @@ pub async fn wire(
                 finish(refused.response_mut(), &id, method, "none".to_owned());
                 return Ok(refused);
             }
-            let mut response = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+            let is_read = matches!(method, Method::GET | Method::HEAD);
+            let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
+            // A change bounds its own wait once its body has arrived.
+            let answer = if is_read { timeout(PATIENCE, answer).await } else { Ok(answer.await) };
+            let mut response = match answer.unwrap_or_else(|_| Ok(Err(late().into()))) {
                 Ok(Ok(mut response)) => {
                     let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
                     finish(response.response_mut(), &id, method, route);
@@ -75,8 +81,18 @@ fn finish<B>(response: &mut HttpResponse<B>, id: &str, method: Method, route: St
     }
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let status = response.status().as_u16().to_string();
-    metrics::counter!("http_requests_total", "method" => method.to_string(), "route" => route, "status" => status)
-        .increment(1);
+    // Methods can be made up without end, and each would be a series of its own.
+    let method = match method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => method.to_string(),
+        _ => "other".to_owned(),
+    };
+    metrics::counter!("http_requests_total", "method" => method, "route" => route, "status" => status).increment(1);
+}
+
+/// Whether a request is for the API proper: not a probe, the docs or nothing at all. It asks for the path as the
+/// router reads it, since one path can be written in many ways.
+pub fn is_api(request: &ServiceRequest) -> bool {
+    request.match_info().as_str().starts_with("/v1/")
 }
 
 /// An id from outside goes into our logs, so it may hold nothing but plain characters.
@@ -89,16 +105,18 @@ fn accepts_json(headers: &HeaderMap) -> bool {
         .get_all(header::ACCEPT)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|range| range.split(';').next().unwrap_or(range).trim())
+        .map(|range| range.split(';').next().unwrap_or(range).trim().to_ascii_lowercase())
+        .filter(|range| !range.is_empty())
         .peekable();
-    ranges.peek().is_none() || ranges.any(|range| matches!(range, "*/*" | "application/*" | "application/json"))
+    ranges.peek().is_none()
+        || ranges.any(|range| matches!(range.as_str(), "*/*" | "application/*" | "application/json"))
 }
 
 /// Answers what no operation matched: 405 with `Allow` where the document knows the path, else 404.
 pub async fn refuse_unknown(request: HttpRequest, document: web::Data<Value>) -> HttpResponse {
     let paths = document["paths"].as_object().into_iter().flatten();
     let known = paths
-        .filter(|(path, _)| ResourceDef::new(path.as_str()).is_match(request.path()))
+        .filter(|(path, _)| ResourceDef::new(path.as_str()).is_match(request.match_info().as_str()))
         // Of `/therapists/me` and `/therapists/{id}` the literal one is meant.
         .min_by_key(|(path, _)| path.matches('{').count());
     let error = match known {

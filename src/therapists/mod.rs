@@ -11,7 +11,7 @@ pub use search::{Nearby, Reach, reaching};
 pub use store::{exists, insert, terms};
 
 use crate::ids::{ServiceId, TherapistId};
-use crate::values::{Point, Zone, bounded_number, bounded_text};
+use crate::values::{Zone, bounded_number, bounded_text};
 
 bounded_text! {
     /// What a therapist says of themselves.
@@ -113,7 +113,7 @@ pub struct Profile {
     /// Where the therapist sets out from, in degrees east. Shown to nobody else.
     #[schema(example = 151.1743)]
     pub base_longitude: Option<f64>,
-    /// How far from the base the therapist goes.
+    /// How far the therapist goes, from the middle of the public area around the base.
     #[schema(example = 15.0)]
     pub service_radius_km: f64,
     /// How the therapist gets about.
@@ -141,13 +141,6 @@ pub struct Profile {
     pub daily_cap: Option<i32>,
     /// Whether clients can book at all.
     pub accepting_bookings: bool,
-}
-
-impl Profile {
-    /// Where the therapist sets out from, once told.
-    pub fn base(&self) -> Option<Point> {
-        Some(Point { latitude: self.base_latitude?, longitude: self.base_longitude? })
-    }
 }
 
 /// A service that a therapist offers, and for how long.
@@ -195,40 +188,22 @@ pub struct PublicTherapist {
     pub services: Vec<Offer>,
     /// Whether a booking needs the therapist's yes.
     pub booking_mode: BookingMode,
-    /// Where the therapist works, to a twentieth of a degree.
+    /// Where the therapist works, to a fiftieth of a degree.
     pub area: Area,
-    /// Whole kilometres from the point that was asked for; null without one.
+    /// Kilometres from that area to the point that was asked for, rounded up; null without one.
     #[schema(example = 4)]
     pub distance_km: Option<f64>,
 }
 
-/// A place too coarse to find a door: the middle of a square of a twentieth of a degree, about 5 km wide.
+/// A place too coarse to find a door: the middle of the square of a fiftieth of a degree, about 2 km wide, that holds
+/// the base. Distances and the service radius are measured from here as well, for whoever may ask for them often
+/// enough could otherwise find the base itself.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Area {
     /// Degrees north.
-    #[schema(example = -33.875)]
+    #[schema(example = -33.89)]
     pub latitude: f64,
     /// Degrees east.
-    #[schema(example = 151.175)]
+    #[schema(example = 151.17)]
     pub longitude: f64,
-}
-
-impl From<Point> for Area {
-    fn from(point: Point) -> Self {
-        let middle = |degrees: f64| (((degrees * 20.0).floor() + 0.5) / 20.0 * 1000.0).round() / 1000.0;
-        Self { latitude: middle(point.latitude), longitude: middle(point.longitude) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_base_in_a_square_has_the_same_area() {
-        let area = |latitude, longitude| Area::from(Point { latitude, longitude });
-        assert_eq!(area(-33.8981, 151.1743), area(-33.8612, 151.1951));
-        assert_eq!(area(-33.8981, 151.1743), Area { latitude: -33.875, longitude: 151.175 });
-        assert_ne!(area(-33.8981, 151.1743), area(-33.9012, 151.1743));
-    }
 }

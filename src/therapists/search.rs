@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use sqlx::PgPool;
 
 use super::{Area, BookingMode, Gender, PublicTherapist, store};
+use crate::accounts::DisplayName;
 use crate::error::Result;
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::Point;
@@ -22,7 +23,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// Where a page begins: after this distance, or this name, and this id.
-pub(super) type SortKey = (Option<f64>, Option<String>, TherapistId);
+pub(super) type SortKey = (Option<f64>, Option<DisplayName>, TherapistId);
 
 /// How a list of therapists is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
@@ -51,11 +52,11 @@ pub(super) async fn bookable(
     let rows = sqlx::query!(
         r#"WITH found AS (
                SELECT t.*, a.display_name,
-                      CASE WHEN $2::float8 IS NOT NULL THEN distance_km(t.base_latitude, t.base_longitude, $2, $3) END AS distance
+                      CASE WHEN $2::float8 IS NOT NULL THEN distance_km(t.area_latitude, t.area_longitude, $2, $3) END AS distance
                FROM therapists t JOIN accounts a ON a.id = t.id
-               WHERE t.accepting_bookings AND t.base_latitude IS NOT NULL
+               WHERE t.accepting_bookings AND t.area_latitude IS NOT NULL
                  -- A degree of latitude is at least 110.5 km, and no radius is over 200 km.
-                 AND ($2 IS NULL OR t.base_latitude BETWEEN $2 - 1.82 AND $2 + 1.82)
+                 AND ($2 IS NULL OR t.area_latitude BETWEEN $2 - 1.82 AND $2 + 1.82)
                  AND ($1::uuid IS NULL OR t.id IN (SELECT therapist_id FROM offers WHERE service_id = $1))
                  AND t.id IN (SELECT therapist_id FROM offers)
                  AND ($4::text IS NULL OR $4 = ANY (t.techniques))
@@ -66,7 +67,7 @@ pub(super) async fn bookable(
            )
            SELECT id AS "id!: TherapistId", display_name AS "display_name!", bio, gender AS "gender: Gender",
                   languages AS "languages!", techniques AS "techniques!", conditions AS "conditions!",
-                  base_latitude AS "base_latitude!", base_longitude AS "base_longitude!",
+                  area_latitude AS "area_latitude!", area_longitude AS "area_longitude!",
                   booking_mode AS "booking_mode!: BookingMode", distance
            FROM found
            WHERE (distance IS NULL OR distance <= service_radius_km)
@@ -86,7 +87,7 @@ pub(super) async fn bookable(
         order == Order::Distance,
         after_distance,
         after_id,
-        after_name,
+        after_name.as_ref().map(DisplayName::as_str),
         count,
     )
     .fetch_all(db)
@@ -94,8 +95,7 @@ pub(super) async fn bookable(
     let ids: Vec<TherapistId> = rows.iter().map(|row| row.id).collect();
     let mut offers = store::offers(db, &ids).await?;
     let found = rows.into_iter().map(|row| {
-        let key = (row.distance, Some(row.display_name.clone()), row.id);
-        let base = Point { latitude: row.base_latitude, longitude: row.base_longitude };
+        let key = (row.distance, row.display_name.parse().ok(), row.id);
         let therapist = PublicTherapist {
             services: offers.remove(&row.id).unwrap_or_default(),
             id: row.id,
@@ -106,8 +106,7 @@ pub(super) async fn bookable(
             techniques: row.techniques,
             conditions: row.conditions,
             booking_mode: row.booking_mode,
-            area: Area::from(base),
-            // Whole kilometres: several exact distances would give the base away.
+            area: Area { latitude: row.area_latitude, longitude: row.area_longitude },
             distance_km: row.distance.map(f64::ceil),
         };
         (therapist, key)
@@ -120,7 +119,7 @@ pub(super) async fn bookable(
 pub struct Nearby {
     /// The therapist.
     pub id: TherapistId,
-    /// Kilometres between the base and the point.
+    /// Kilometres between the therapist's area and the point.
     pub distance_km: f64,
 }
 
@@ -151,10 +150,10 @@ pub async fn reaching(
 ) -> Result<Vec<Nearby>> {
     let rows = sqlx::query!(
         r#"SELECT id, distance AS "distance!" FROM (
-               SELECT t.id, t.service_radius_km, distance_km(t.base_latitude, t.base_longitude, $1, $2) AS distance
+               SELECT t.id, t.service_radius_km, distance_km(t.area_latitude, t.area_longitude, $1, $2) AS distance
                FROM therapists t
                JOIN offers o ON o.therapist_id = t.id AND o.service_id = $3 AND o.duration_minutes = $4
-               WHERE t.accepting_bookings AND t.base_latitude BETWEEN $1 - 1.82 AND $1 + 1.82
+               WHERE t.accepting_bookings AND t.area_latitude BETWEEN $1 - 1.82 AND $1 + 1.82
                  AND ($5::uuid IS NULL OR t.id = $5)
                  AND ($6::text IS NULL OR t.gender = $6)
                  AND ($7::text IS NULL OR $7 = ANY (t.techniques))

@@ -6,11 +6,11 @@ mod text;
 mod time;
 
 pub use money::Money;
-pub use place::{Country, Jurisdiction, Latitude, Longitude, Point, zone_at};
+pub use place::{Country, Jurisdiction, Latitude, Longitude, Place, Point};
 pub(crate) use text::bounded_text;
 pub(crate) use text::checked as checked_text;
 pub use text::{EmailAddress, Language, Phone, Slug};
-pub use time::{Day, Instant, Zone};
+pub use time::{Day, Instant, IssueDay, Zone};
 
 /// Deserialises through a string and a checking constructor.
 macro_rules! from_text {

@@ -1,14 +1,17 @@
 //! Places on the globe: coordinates, countries and the jurisdictions within them.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use chrono_tz::Tz;
+use country_boundaries::{BOUNDARIES_ODBL_360X180, BoundingBox, CountryBoundaries, LatLon};
 use serde::{Deserialize, Serialize};
 use tzf_rs::EmbeddedFinder;
 use utoipa::ToSchema;
 
 use super::{bounded_number, from_text, stored_as_text};
+use crate::error::FieldError;
 
 bounded_number! {
     /// Degrees north (WGS 84).
@@ -43,11 +46,49 @@ impl From<(Latitude, Longitude)> for Point {
     }
 }
 
+/// Where a visit is, and whose rules hold there.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The point.
+    pub point: Point,
+    /// The zone there.
+    pub zone: Tz,
+    /// Country and region.
+    pub jurisdiction: Jurisdiction,
+}
+
+impl Place {
+    /// The place of a point in a country's region, `NSW` or `AU-NSW`.
+    ///
+    /// # Errors
+    /// Points to the field that does not fit the others.
+    pub fn new(point: Point, country: &Country, region: &str) -> Result<Self, FieldError> {
+        let jurisdiction = Jurisdiction::of(country, region)
+            .ok_or_else(|| FieldError::new("/region", "is not a region of the country (ISO 3166-2), such as NSW."))?;
+        if !jurisdiction.holds(point) {
+            return Err(FieldError::new("/region", "does not hold the point of `latitude` and `longitude`."));
+        }
+        let zone = zone_at(point).ok_or_else(|| FieldError::new("/latitude", "lies in no time zone."))?;
+        Ok(Self { point, zone, jurisdiction })
+    }
+}
+
 /// The time zone at a point, also at sea; none only where the map of zones has a hole.
-pub fn zone_at(point: Point) -> Option<Tz> {
+fn zone_at(point: Point) -> Option<Tz> {
     static ZONES: LazyLock<EmbeddedFinder> = LazyLock::new(EmbeddedFinder::new);
     ZONES.get_tz_name(point.longitude, point.latitude).parse().ok()
 }
+
+/// The map of countries and regions. Boundaries © OpenStreetMap contributors, ODbL.
+static BOUNDARIES: LazyLock<Option<CountryBoundaries>> =
+    LazyLock::new(|| CountryBoundaries::from_reader(BOUNDARIES_ODBL_360X180).ok());
+
+/// Every area that the map draws: all countries, and the regions of some.
+static DRAWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let stripes = (-18..18).map(|stripe| f64::from(stripe) * 10.0);
+    let boxes = stripes.filter_map(|west| BoundingBox::new(-90.0, west, 90.0, west + 9.999).ok());
+    BOUNDARIES.iter().flat_map(|map| boxes.clone().flat_map(|stripe| map.intersecting_ids(stripe))).collect()
+});
 
 /// A country by its ISO 3166-1 alpha-2 code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -84,13 +125,24 @@ pub struct Jurisdiction(String);
 
 impl Jurisdiction {
     /// The jurisdiction of a country and the code of one of its regions, `NSW` or `AU-NSW`.
-    pub fn of(country: &Country, region: &str) -> Option<Self> {
+    fn of(country: &Country, region: &str) -> Option<Self> {
         let region = region.to_ascii_uppercase();
         let code = match region.split_once('-') {
             Some(_) => region,
             None => format!("{}-{region}", country.as_str()),
         };
         code.parse().ok().filter(|found: &Self| found.country() == country.as_str() && found.region().is_some())
+    }
+
+    /// Whether the point lies there, as far as the map can tell: in the country, and in no other region of it. Whose
+    /// rules hold is not for the client to choose. Regions that the map does not draw, and islands that it counts to
+    /// none, are believed.
+    pub fn holds(&self, point: Point) -> bool {
+        let position = LatLon::new(point.latitude, point.longitude).ok().zip(BOUNDARIES.as_ref());
+        let areas = position.map(|(position, map)| map.ids(position)).unwrap_or_default();
+        let in_a_region = areas.iter().any(|area| area.starts_with(&format!("{}-", self.country())));
+        let in_this_region = areas.contains(&self.as_str());
+        areas.contains(&self.country()) && (in_this_region || !in_a_region || !DRAWN.contains(self.as_str()))
     }
 
     /// The code, `AU-NSW`.
@@ -161,6 +213,28 @@ mod tests {
         assert_eq!(Jurisdiction::of(&au, "CA"), None);
         assert_eq!(Jurisdiction::of(&au, "US-CA"), None);
         assert_eq!(Jurisdiction::of(&au, ""), None);
+    }
+
+    #[test]
+    fn nobody_chooses_whose_rules_hold() {
+        let holds = |code: &str, latitude, longitude| {
+            code.parse::<Jurisdiction>().expect("a place").holds(Point { latitude, longitude })
+        };
+        let sydney = (-33.8886, 151.2111);
+        assert!(holds("AU-NSW", sydney.0, sydney.1));
+        for elsewhere in ["AU-QLD", "GB-LND", "US-TX", "CA-ON", "NZ-AUK"] {
+            assert!(!holds(elsewhere, sydney.0, sydney.1), "{elsewhere}");
+        }
+        // State lines: Texarkana, Kansas City, Albury and Wodonga, Coolangatta and Tweed Heads.
+        assert!(holds("US-TX", 33.4376, -94.0657) && !holds("US-AR", 33.4376, -94.0657));
+        assert!(holds("US-MO", 39.0997, -94.5786) && !holds("US-KS", 39.0997, -94.5786));
+        assert!(holds("AU-NSW", -36.0737, 146.9135) && holds("AU-VIC", -36.1218, 146.8881));
+        assert!(holds("AU-QLD", -28.1670, 153.5350) && holds("AU-NSW", -28.1870, 153.5500));
+        // Lord Howe belongs to New South Wales, which the map does not say.
+        assert!(holds("AU-NSW", -31.53, 159.07) && !holds("NZ-AUK", -31.53, 159.07));
+        // The quay, the opera, and a region that the map does not draw.
+        assert!(holds("AU-NSW", -33.8612, 151.2106) && holds("AU-NSW", -33.8568, 151.2153));
+        assert!(holds("GB-LND", 51.5074, -0.1278) && holds("GB-ENG", 51.5074, -0.1278));
     }
 
     #[test]

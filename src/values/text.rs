@@ -11,9 +11,9 @@ use super::from_text;
 /// `prose`, line feeds and tabs.
 pub(crate) fn checked(text: &str, min: usize, max: usize, prose: bool) -> Result<String, String> {
     let text = text.trim();
-    let forbidden = |c: char| c.is_control() && !(prose && matches!(c, '\n' | '\r' | '\t'));
+    let forbidden = |c: char| is_invisible(c) && !(prose && matches!(c, '\n' | '\r' | '\t'));
     if text.chars().any(forbidden) {
-        return Err("must not contain control characters".to_owned());
+        return Err("must not contain control or invisible characters".to_owned());
     }
     let length = text.chars().count();
     if (min..=max).contains(&length) {
@@ -21,6 +21,12 @@ pub(crate) fn checked(text: &str, min: usize, max: usize, prose: bool) -> Result
     } else {
         Err(format!("must be {min} to {max} characters long"))
     }
+}
+
+/// Controls, and characters that hide, or turn what is read around. The joiners stay: some scripts need them.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}')
 }
 
 /// Declares text types: `line` takes one line, `prose` keeps line breaks.
@@ -93,6 +99,7 @@ impl FromStr for EmailAddress {
         let text = checked(text, 3, 254, false)?.to_lowercase();
         let plausible = text.split_once('@').is_some_and(|(local, domain)| {
             (1..=64).contains(&local.len())
+                && !local.contains(['<', '>', '(', ')', '[', ']', ',', ';', ':', '"', '\\'])
                 && !domain.contains('@')
                 && domain.split('.').all(|label| {
                     !label.is_empty()
@@ -182,7 +189,7 @@ mod tests {
 
     #[test]
     fn addresses_and_numbers_that_cannot_exist_are_refused() {
-        for bad in ["a", "a@", "@b", "a@b@c", "a b@c.de", "a@b..c", "a@-b.c", "a\0@b.c"] {
+        for bad in ["a", "a@", "@b", "a@b@c", "a b@c.de", "a@b..c", "a@-b.c", "a\0@b.c", "<a>@b.c"] {
             assert!(bad.parse::<EmailAddress>().is_err(), "{bad:?}");
         }
         assert_eq!("Mia@Example.org".parse::<EmailAddress>().map(|e| e.0), Ok("mia@example.org".to_owned()));

@@ -257,3 +257,31 @@ async fn a_place_without_rules_is_not_served() {
     let codes = nobody.get("/v1/credential-types").await.is(200).body;
     assert!(codes["data"].as_array().unwrap().len() > 20);
 }
+
+#[tokio::test]
+async fn a_type_that_belongs_to_a_place_is_issued_there() {
+    let app = App::start().await;
+    let therapist = app.newcomer().await;
+    let made = therapist.post(MINE, texas("MT123456")).await.is(201);
+    assert_eq!(made.body["issuing_jurisdiction"], "US-TX");
+    let mut elsewhere = texas("MT123456");
+    for place in ["US", "US-FL"] {
+        elsewhere["issuing_jurisdiction"] = json!(place);
+        therapist.post(MINE, elsewhere.clone()).await.points_to(&["/issuing_jurisdiction"]);
+    }
+    elsewhere["issuing_jurisdiction"] = json!("US-TX");
+    elsewhere["issued_on"] = json!("1996-05-01");
+    therapist.post(MINE, elsewhere).await.is(201);
+}
+
+#[tokio::test]
+async fn what_was_verified_cannot_lose_its_end() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let listed = therapist.get(MINE).await.is(200).body;
+    let insurance = listed["data"].as_array().unwrap().iter().find(|c| c["type"] == "INSURANCE").unwrap().clone();
+    let path = format!("{MINE}/{}", insurance["id"].as_str().unwrap());
+    therapist.change(&path, json!({ "expires_on": null })).await.points_to(&["/expires_on"]);
+    // A change of nothing keeps it verified.
+    assert_eq!(therapist.change(&path, json!({})).await.is(200).body["review_state"], "verified");
+}

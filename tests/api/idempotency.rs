@@ -102,3 +102,15 @@ async fn answers_are_kept_for_two_days() {
     knead::http::forget_old_keys(&app.service.db, app.now()).await.unwrap();
     assert_eq!(app.count("SELECT count(*) FROM idempotency_keys").await, 0);
 }
+
+#[tokio::test]
+async fn the_hourly_sweep_runs_as_it_is_scheduled() {
+    let app = App::start().await;
+    let client = app.client().await;
+    // The schedule adds its jobs without a payload.
+    app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
+    app.advance(TimeDelta::days(32));
+    app.run_jobs().await;
+    assert_eq!((app.jobs_waiting().await, app.count("SELECT count(*) FROM refresh_tokens").await), (0, 0));
+    assert_eq!(app.count("SELECT count(*) FROM accounts").await, 1, "{}", client.id);
+}

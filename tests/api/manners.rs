@@ -17,11 +17,13 @@ async fn nonsense_is_answered_with_problem_details() {
     };
     login("{", "application/json").await.refused(400, "malformed");
     login("", "application/json").await.refused(400, "malformed");
-    login("{} {}", "application/json").await.points_to(&[""]);
+    login("{} {}", "application/json").await.points_to(&["/email"]);
     login("{}", "text/plain").await.refused(415, "unsupported_media_type");
     login("7", "application/json").await.points_to(&[""]);
     login("[\"a@b.org\", \"12345678\"]", "application/json").await.points_to(&[""]);
-    send(nobody.request(Method::POST, "/v1/auth/login")).await.refused(415, "unsupported_media_type");
+    send(nobody.request(Method::POST, "/v1/auth/login")).await.points_to(&["/email"]);
+    let packed = nobody.request(Method::POST, "/v1/auth/login").header("content-encoding", "br").json(&json!({}));
+    send(packed).await.refused(415, "unsupported_media_type");
     let large = json!({ "email": "x".repeat(70_000), "password": "12345678" });
     nobody.post("/v1/auth/login", large).await.refused(413, "payload_too_large");
     let nested = "[".repeat(60_000);
@@ -130,4 +132,48 @@ async fn the_docs_come_from_the_binary() {
     assert_eq!(document.body["openapi"], "3.1.0");
     nobody.get("/livez").await.is(200);
     nobody.get("/readyz").await.is(200);
+}
+
+#[tokio::test]
+async fn a_path_is_the_same_however_it_is_written() {
+    let app = App::with(monday_noon(), true).await;
+    let nobody = app.nobody();
+    let answer =
+        send(nobody.request(Method::POST, "/v1/%61uth/logout").json(&json!({ "refresh_token": "x" }))).await.is(204);
+    assert!(answer.header("ratelimit-policy").starts_with("\"sign-in\""));
+    send(nobody.request(Method::GET, "/%761/services").header("accept", "text/html"))
+        .await
+        .refused(406, "not_acceptable");
+}
+
+#[tokio::test]
+async fn guesses_at_one_account_are_counted_wherever_they_come_from() {
+    let app = App::with(monday_noon(), true).await;
+    let nobody = app.nobody();
+    let mut statuses = Vec::new();
+    for n in 0..31 {
+        let body = json!({ "email": "mia@example.org", "password": "wrong password" });
+        let request =
+            nobody.request(Method::POST, "/v1/auth/login").header("x-forwarded-for", format!("198.51.100.{n}"));
+        statuses.push(send(request.json(&body)).await.status.as_u16());
+    }
+    assert_eq!((statuses[29], statuses[30]), (401, 429));
+}
+
+#[tokio::test]
+async fn a_cursor_of_ones_own_making_is_no_fault_of_ours() {
+    use base64::Engine;
+    let app = App::start().await;
+    let (client, therapist) = (app.client().await, app.newcomer().await);
+    let cursor = |key: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key);
+    let id = "4c923d71-5a38-4d8e-9ce0-61c38c5eb2cc";
+    for (who, path, key) in [
+        (&client, "/v1/therapists", format!("[1.0, \"a\\u0000b\", \"{id}\"]")),
+        (&client, "/v1/bookings", format!("[\"-262143-01-01T00:00:00Z\", \"{id}\"]")),
+        (&therapist, "/v1/therapists/me/time-off", format!("[\"-9999-01-01T00:00:00Z\", \"{id}\"]")),
+        (&therapist, "/v1/therapists/me/overrides", "\"-4714-01-01\"".to_owned()),
+        (&therapist, "/v1/therapists/me/overrides", format!("\"{}\"", "9".repeat(2000))),
+    ] {
+        who.get(&format!("{path}?cursor={}", cursor(&key))).await.points_to(&["/cursor"]);
+    }
 }

@@ -74,7 +74,7 @@ async fn only_who_can_be_booked_is_found_and_the_base_stays_hidden() {
     let newcomer = app.newcomer().await;
     let therapist = app.therapist().await;
     let public = app.nobody().get(&format!("/v1/therapists/{}", therapist.id)).await.is(200);
-    assert_eq!(public.body["area"], json!({ "latitude": -33.875, "longitude": 151.175 }));
+    assert_eq!(public.body["area"], json!({ "latitude": -33.89, "longitude": 151.17 }));
     assert!(!public.text.contains("33.8981") && !public.text.contains(&therapist.email));
     app.nobody().get(&format!("/v1/therapists/{}", newcomer.id)).await.refused(404, "not_found");
     assert_eq!(found(&app, "").await.len(), 1);
@@ -126,4 +126,29 @@ async fn pages_hold_everyone_once() {
         seen.sort();
         assert_eq!(seen, expected, "{order}");
     }
+}
+
+#[tokio::test]
+async fn nothing_that_can_be_asked_tells_one_base_in_a_square_from_another() {
+    use base64::Engine;
+    let app = App::start().await;
+    let (one, other) = (app.therapist().await, app.therapist().await);
+    other.change("/v1/therapists/me", json!({ "base_latitude": -33.8999, "base_longitude": 151.1799 })).await.is(200);
+    // From within the square, across it, and at the edge of the service radius of fifteen kilometres.
+    for step in 0..60 {
+        let latitude = -33.89 - f64::from(step) * 0.0023;
+        let page = found(&app, &format!("latitude={latitude}&longitude=151.2111")).await;
+        let seen = |id: &uuid::Uuid| {
+            page.iter().find(|t| t["id"] == id.to_string()).map(|t| (t["area"].clone(), t["distance_km"].clone()))
+        };
+        assert_eq!(seen(&one.id), seen(&other.id), "at {latitude}");
+    }
+    let next =
+        app.nobody().get("/v1/therapists?limit=1&latitude=-33.8886&longitude=151.2111").await.body["next_cursor"]
+            .clone();
+    let key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(next.as_str().unwrap()).unwrap();
+    let key: Value = serde_json::from_slice(&key).unwrap();
+    let to_area = knead::values::Point { latitude: -33.8886, longitude: 151.2111 }
+        .distance_km(knead::values::Point { latitude: -33.89, longitude: 151.17 });
+    assert!((key[0].as_f64().unwrap() - to_area).abs() < 1e-6, "a cursor holds the area's distance: {key}");
 }
