@@ -93,6 +93,8 @@ enum SlotOrder {
     Soonest,
     /// Whoever is nearest.
     Distance,
+    /// Whoever is rated best. There are no reviews yet, so that all are alike, and the order is that of `soonest`.
+    Rating,
 }
 
 /// A time at which a visit can be booked.
@@ -202,7 +204,7 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     };
     let asked = Asked { service: query.service_id, minutes };
     let found = match query.sort {
-        SlotOrder::Soonest => soonest(&app, reach, &visit, asked, span, &query, now).await?,
+        SlotOrder::Soonest | SlotOrder::Rating => soonest(&app, reach, &visit, asked, span, &query, now).await?,
         SlotOrder::Distance => nearest(&app, reach, &visit, asked, span, &query, now).await?,
     };
     let ids: Vec<AccountId> = found.data.iter().map(|found| found.near.id.into()).collect();

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::credentials::{Requirement, requirements};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, OrDefault, Page, Path, Query, Reply};
 use crate::ids::{AccountId, AddressId, BookingId, CredentialId, ServiceId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::therapists::{self, BookingMode};
@@ -453,7 +453,7 @@ async fn get_cancellation_quote(app: Data<App>, me: As<Anyone>, Path(id): Path<B
 }
 
 /// Why a visit is called off.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CancelBody {
     reason: Option<Reason>,
@@ -473,7 +473,7 @@ async fn cancel_booking(
     app: Data<App>,
     me: As<Anyone>,
     Path(id): Path<BookingId>,
-    Json(body, _): Json<CancelBody>,
+    OrDefault(body): OrDefault<CancelBody>,
 ) -> Result<Reply> {
     work(async move { take(&app, me.principal, id, Action::Cancel, body.reason).await }).await
 }

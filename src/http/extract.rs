@@ -43,18 +43,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let headers = request.headers();
-        let has_body = headers.contains_key(header::CONTENT_TYPE)
-            || headers.contains_key(header::TRANSFER_ENCODING)
-            || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
         let is_encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
         let is_json = request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == "application/json");
-        let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let payload = payload.take();
         Box::pin(async move {
-            // Where nothing is sent, nothing was left to say.
-            if !has_body {
-                return Ok(Self(parse(b"{}")?, Fingerprint::of(b"")));
-            }
             if !is_json || is_encoded {
                 return Err(Error::UnsupportedMediaType);
             }
@@ -64,6 +57,23 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             let body = tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| Error::Timeout)??;
             Ok(Self(parse(&body)?, Fingerprint::of(&body)))
         })
+    }
+}
+
+/// A JSON body that may be left out, where there may be nothing to say.
+pub struct OrDefault<T>(pub T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OrDefault<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let says = |name| request.headers().get(name).is_some_and(|value| value != "0");
+        if !says(header::CONTENT_TYPE) && !says(header::TRANSFER_ENCODING) && !says(header::CONTENT_LENGTH) {
+            return Box::pin(ready(Ok(Self(T::default()))));
+        }
+        let json = Json::from_request(request, payload);
+        Box::pin(async move { json.await.map(|Json(value, _)| Self(value)) })
     }
 }
 

@@ -7,7 +7,7 @@ mod rate;
 mod reply;
 mod wire;
 
-pub use extract::{Fingerprint, IfMatch, Json, Path, Query};
+pub use extract::{Fingerprint, IfMatch, Json, OrDefault, Path, Query};
 pub use idempotency::{IdempotencyKey, Once, forget_old_keys};
 pub use page::{Cursor, Limit, Page};
 pub use rate::RateLimits;

@@ -287,7 +287,8 @@ async fn a_visit_that_is_called_off_hides_the_door_again() {
     let (client, address) = app.client_at_home().await;
     let path = client.books(&therapist, address, TUESDAY).await.is(201).header("location");
     assert!(therapist.get(&path).await.text.contains("Crown"));
-    client.post(&format!("{path}/cancel"), json!({})).await.is(200);
+    client.post(&format!("{path}/cancel"), json!({ "why": "?" })).await.points_to(&["/why"]);
+    client.act(&format!("{path}/cancel")).await.is(200);
     assert!(!therapist.get(&path).await.is(200).text.contains("Crown"));
 }
 

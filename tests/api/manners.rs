@@ -21,7 +21,7 @@ async fn nonsense_is_answered_with_problem_details() {
     login("{}", "text/plain").await.refused(415, "unsupported_media_type");
     login("7", "application/json").await.points_to(&[""]);
     login("[\"a@b.org\", \"12345678\"]", "application/json").await.points_to(&[""]);
-    send(nobody.request(Method::POST, "/v1/auth/login")).await.points_to(&["/email"]);
+    send(nobody.request(Method::POST, "/v1/auth/login")).await.refused(415, "unsupported_media_type");
     let packed = nobody.request(Method::POST, "/v1/auth/login").header("content-encoding", "br").json(&json!({}));
     send(packed).await.refused(415, "unsupported_media_type");
     let large = json!({ "email": "x".repeat(70_000), "password": "12345678" });

@@ -156,7 +156,7 @@ async fn pages_hold_every_therapist_once() {
     for _ in 0..5 {
         expected.insert(app.therapist().await.id.to_string());
     }
-    for sort in ["soonest", "distance"] {
+    for sort in ["soonest", "distance", "rating"] {
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {
             let path = format!(
