@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres};
+use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
@@ -38,6 +39,15 @@ pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send +
     MIGRATOR.run(&pool).await?;
     crate::jobs::migrate(&pool).await?;
     pool.close().await;
+    Ok(())
+}
+
+/// Locks what `id` names until the transaction ends; others who lock it wait. Whoever needs several locks takes a client's
+/// before a therapist's.
+pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
+    // The random half of a UUIDv7 names the lock.
+    let key = id.as_u64_pair().1.cast_signed();
+    sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) AS "locked: ()""#, key).execute(&mut **tx).await?;
     Ok(())
 }
 

@@ -49,6 +49,10 @@ refusals! {
     RefreshTokenInvalid = UNAUTHORIZED "refresh_token_invalid" "The refresh token is not valid; log in again.";
     /// The start was taken, lies outside the working hours or off the grid, or cannot be reached in time.
     SlotUnavailable = CONFLICT "slot_unavailable" "The therapist is not free for this visit at this time.";
+    /// The hold has lapsed, was used, or never was the caller's.
+    HoldExpired = CONFLICT "hold_expired" "This hold is not live; hold the slot again.";
+    /// More slots held at a time than a client may.
+    TooManyHolds = CONFLICT "too_many_holds" "A client holds at most three slots at a time.";
     /// A required credential is not usable on the day of the visit at its place.
     CredentialNotValid = UNPROCESSABLE_ENTITY "credential_not_valid" "The therapist holds no usable credential of a kind that is required at this place on this day.";
     /// The address is too far from the therapist's base.

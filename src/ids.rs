@@ -50,6 +50,8 @@ ids! {
     CredentialId,
     /// A stretch of time that a therapist takes off.
     TimeOffId,
+    /// A slot that a client holds for a while.
+    HoldId,
     /// A booked visit.
     BookingId,
 }

@@ -47,7 +47,7 @@ impl TaskHandler for LapseRequest {
     }
 }
 
-/// Deletes what has outlived its use: kept answers and refresh tokens.
+/// Deletes what has outlived its use: lapsed holds, kept answers and refresh tokens.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sweep;
 
@@ -57,6 +57,7 @@ impl TaskHandler for Sweep {
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let app = app(&context).map_err(|error| error.to_string())?;
         let now = app.clock.now();
+        crate::bookings::holds::forget_lapsed(&app.db, now).await.map_err(|error| error.to_string())?;
         crate::http::forget_old_keys(&app.db, now).await.map_err(|error| error.to_string())?;
         crate::accounts::forget_expired_tokens(&app.db, now).await.map_err(|error| error.to_string())
     }

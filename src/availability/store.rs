@@ -18,10 +18,7 @@ use crate::values::{Point, Zone};
 
 /// Locks a therapist's time until the transaction ends: whoever changes what can be booked goes one after the other.
 pub async fn lock(tx: &mut Tx, therapist: TherapistId) -> Result<()> {
-    // The random half of a UUIDv7 names the lock.
-    let key = therapist.0.as_u64_pair().1.cast_signed();
-    sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) AS "locked: ()""#, key).execute(&mut **tx).await?;
-    Ok(())
+    crate::db::lock(tx, therapist.0).await
 }
 
 /// What a visit is, as far as a diary depends on it.

@@ -1,10 +1,12 @@
 //! Bookings: one visit from the wish to its end.
 
+pub mod holds;
 pub mod lifecycle;
 pub mod policy;
 pub mod routes;
 mod store;
 mod views;
+mod wish;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

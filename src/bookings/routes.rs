@@ -1,6 +1,6 @@
 use actix_web::web::Data;
 use actix_web::{get, post};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -9,19 +9,16 @@ use super::lifecycle::{Action, Party, Status, Step, step};
 use super::policy::Policy;
 use super::store::{self, Event, Listed, New, Taken};
 use super::views::{BookingView, ClientBooking, Viewer, views};
-use super::{Booking, Cancelled, FocusArea, Notes, Pressure, Reason, respond_by};
+use super::wish::{Decided, Wanted, Wish};
+use super::{Booking, Cancelled, FocusArea, Notes, Pressure, Reason, holds, respond_by};
 use crate::App;
-use crate::accounts::{Address, visit_address};
 use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
-use crate::availability::intervals::Span;
-use crate::availability::{self, Asked, Engine, Visit};
-use crate::catalogue;
+use crate::availability;
 use crate::clock::Clock;
-use crate::credentials::{Requirement, requirements};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, OrDefault, Page, Path, Query, Reply};
-use crate::ids::{AccountId, AddressId, BookingId, CredentialId, ServiceId, TherapistId};
+use crate::ids::{AccountId, AddressId, BookingId, HoldId, ServiceId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::therapists::{self, BookingMode};
 use crate::values::{Day, Instant, Money};
@@ -31,26 +28,62 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(list_bookings).service(create_booking).service(get_booking).service(get_booking_events);
     config.service(accept_booking).service(decline_booking);
     config.service(get_cancellation_quote).service(cancel_booking);
+    holds::routes(config);
 }
 
-/// A visit to be booked.
+/// A visit to be booked: a slot that is held, or a slot by its fields.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewBooking {
-    therapist_id: TherapistId,
-    service_id: ServiceId,
+    /// One of the caller's holds, instead of the five fields that name a slot.
+    hold_id: Option<HoldId>,
+    therapist_id: Option<TherapistId>,
+    service_id: Option<ServiceId>,
     /// Minutes on the table.
     #[schema(example = 90, minimum = 15, maximum = 240)]
-    duration_minutes: i16,
-    start_at: Instant,
+    duration_minutes: Option<i16>,
+    start_at: Option<Instant>,
     /// One of the caller's addresses.
-    address_id: AddressId,
+    address_id: Option<AddressId>,
     /// For the therapist, once the visit is confirmed.
     notes: Option<Notes>,
     #[serde(default)]
     #[schema(max_items = 10)]
     focus_areas: Vec<FocusArea>,
     pressure: Option<Pressure>,
+}
+
+/// Which slot is to be booked.
+enum Slot {
+    Held(HoldId),
+    Wanted(Wanted),
+}
+
+impl NewBooking {
+    /// The slot, named in one of the two ways.
+    fn slot(&self) -> Result<Slot> {
+        let named = [
+            ("therapist_id", self.therapist_id.is_some()),
+            ("service_id", self.service_id.is_some()),
+            ("duration_minutes", self.duration_minutes.is_some()),
+            ("start_at", self.start_at.is_some()),
+            ("address_id", self.address_id.is_some()),
+        ];
+        let pointers = |present: bool, detail: &str| -> Vec<FieldError> {
+            let wrong = named.iter().filter(|(_, is_present)| *is_present == present);
+            wrong.map(|(name, _)| FieldError::new(format!("/{name}"), detail)).collect()
+        };
+        if let Some(hold) = self.hold_id {
+            let errors = pointers(true, "is known from the hold.");
+            return if errors.is_empty() { Ok(Slot::Held(hold)) } else { Err(Error::Invalid(errors)) };
+        }
+        let fields = (self.therapist_id, self.service_id, self.duration_minutes, self.start_at, self.address_id);
+        let (Some(therapist_id), Some(service_id), Some(duration_minutes), Some(start_at), Some(address_id)) = fields
+        else {
+            return Err(Error::Invalid(pointers(false, "is needed where there is no `hold_id`.")));
+        };
+        Ok(Slot::Wanted(Wanted { therapist_id, service_id, duration_minutes, start_at, address_id }))
+    }
 }
 
 /// Book a visit
@@ -63,7 +96,7 @@ struct NewBooking {
     (status = 201, description = "The booking.", body = ClientBooking,
      headers(("Location" = String, description = "Where the booking is found."),
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
-    (status = 409, description = "`slot_unavailable`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`slot_unavailable`, `hold_expired`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
      `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -81,7 +114,10 @@ async fn create_booking(
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        let wish = Wish::read(&mut tx, &new, me.account()).await?;
+        let wish = match new.slot()? {
+            Slot::Held(hold) => holds::consume(&mut tx, hold, me.account(), &app.clock).await?,
+            Slot::Wanted(wanted) => Wish::read(&mut tx, &wanted, me.account()).await?,
+        };
         let booking = book(&mut tx, new, wish, me.account(), &app.clock).await?;
         let made_at = booking.created_at;
         if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
@@ -96,73 +132,30 @@ async fn create_booking(
     .await
 }
 
-/// What a wish for a visit refers to.
-struct Wish {
-    address: Address,
-    requirements: Vec<Requirement>,
-    price: Option<Money>,
-    mode: BookingMode,
-    handling: (i32, i32),
-}
-
-impl Wish {
-    async fn read(tx: &mut Tx, new: &NewBooking, client: AccountId) -> Result<Self> {
-        let unknown = |field: &str, detail: &str| FieldError::new(format!("/{field}"), detail);
-        let address = visit_address(&mut **tx, client, new.address_id).await?;
-        let address = address.ok_or_else(|| unknown("address_id", "is not one of your addresses."))?;
-        let kind = catalogue::kind_of(&mut **tx, new.service_id).await?;
-        let kind = kind.ok_or_else(|| unknown("service_id", "is not in the catalogue."))?;
-        let terms = therapists::terms(&mut **tx, new.therapist_id).await?;
-        let (mode, handling) = terms.ok_or_else(|| unknown("therapist_id", "is not a therapist."))?;
-        let country = address.jurisdiction.country();
-        let price = catalogue::price(&mut **tx, new.service_id, new.duration_minutes, country).await?;
-        let requirements = requirements(&mut **tx, &address.jurisdiction, &kind).await?;
-        Ok(Self { address, requirements, price, mode, handling })
-    }
-}
-
-/// Lock, decide, save. The probe before the lock turns away whoever is plainly too late.
+/// Lock, decide, save.
 async fn book(tx: &mut Tx, new: NewBooking, wish: Wish, client: AccountId, clock: &Clock) -> Result<Booking> {
-    let Instant(start) = new.start_at;
-    let minutes = i32::from(new.duration_minutes);
-    let price = wish.price.ok_or(Refusal::ServiceNotOffered)?;
-    let probed = Span::of_minutes(start, minutes).widened(wish.handling.0, wish.handling.1);
-    if store::is_taken(tx, new.therapist_id, probed, clock.now()).await? {
-        return Err(Refusal::SlotUnavailable.into());
-    }
-    availability::lock(tx, new.therapist_id).await?;
-    // Read after the wait: whoever comes second is later.
-    let now = clock.now();
-    let visit = Visit {
-        place: wish.address.point(),
-        zone: wish.address.time_zone.0,
-        minutes,
-        requirements: &wish.requirements,
-        except: None,
-    };
-    let asked = Asked { service: new.service_id, minutes: new.duration_minutes };
-    let decided = decide(tx, new.therapist_id, &visit, asked, start, now, now).await?;
-    let status = if wish.mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
+    let Decided { at, during, relied_on } = wish.reserve(tx, clock).await?;
+    let mode = therapists::booking_mode(&mut **tx, wish.therapist).await?;
+    let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
     let booking = Booking {
-        id: BookingId::new(now),
+        id: BookingId::new(at),
         client,
-        therapist: new.therapist_id,
-        service: new.service_id,
+        therapist: wish.therapist,
+        service: wish.service,
         status,
-        start_at: start,
-        duration_minutes: new.duration_minutes,
+        start_at: wish.start,
+        duration_minutes: wish.minutes,
         time_zone: wish.address.time_zone,
         address: wish.address,
-        price,
+        price: wish.price,
         policy: Policy::current(),
         notes: new.notes.map(|notes| notes.as_str().to_owned()),
         focus_areas: focus_areas(&new.focus_areas)?,
         pressure: new.pressure,
-        respond_by: (status == Status::Requested).then(|| respond_by(now, start)),
+        respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
         cancelled: None,
-        created_at: now,
+        created_at: at,
     };
-    let Decided { during, relied_on } = decided;
     let stored = store::insert(tx, &New { booking: &booking, during, relied_on }).await?;
     if stored { Ok(booking) } else { Err(Refusal::SlotUnavailable.into()) }
 }
@@ -172,35 +165,6 @@ fn focus_areas(areas: &[FocusArea]) -> Result<Vec<String>> {
         return Err(FieldError::new("/focus_areas", "holds at most 10 entries.").into());
     }
     Ok(areas.iter().map(|area| area.as_str().to_owned()).collect())
-}
-
-/// What a visit that may take place takes up and relies on.
-struct Decided {
-    /// From set-up to pack-up.
-    during: Span,
-    /// Group, credential and the last day of its validity.
-    relied_on: Vec<(String, CredentialId, Option<NaiveDate>)>,
-}
-
-/// Asks the engine, under the therapist's lock. Notice and horizon are counted from `asked_at`, when the client asked.
-async fn decide(
-    tx: &mut Tx,
-    therapist: TherapistId,
-    visit: &Visit<'_>,
-    asked: Asked,
-    start: DateTime<Utc>,
-    asked_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<Decided> {
-    let span = Span::of_minutes(start, 1);
-    let diary = availability::diaries(&mut **tx, &[therapist], asked, span, now).await?.pop().ok_or(Error::NotFound)?;
-    let engine = Engine::new(&diary, visit, span, asked_at);
-    engine.decide(start).map_err(Refusal::from)?;
-    let relied_on = engine.relied_on(start).ok_or(Refusal::CredentialNotValid)?;
-    Ok(Decided {
-        during: Span::of_minutes(start, visit.minutes).widened(diary.rules.setup_minutes, diary.rules.packup_minutes),
-        relied_on: relied_on.into_iter().map(|(group, held)| (group.to_owned(), held.id, held.expires_on)).collect(),
-    })
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -356,7 +320,8 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
         Step::To(status) => {
             let from = booking.status;
             match action {
-                Action::Accept => revalidate(&mut tx, &booking, now).await?,
+                // The therapist may have lost a licence since, or taken the day off.
+                Action::Accept => drop(Wish::requested(&mut tx, &booking).await?.decide(&mut tx, now).await?),
                 Action::Cancel => {
                     let fee = booking.policy.fee(&booking, party, now).amount;
                     booking.cancelled = Some(Cancelled { by: party, at: now, fee });
@@ -372,22 +337,6 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
     let reply = view(&mut tx, booking, party, now).await?;
     tx.commit().await?;
     Ok(reply)
-}
-
-/// A request is accepted only if it could be booked as well: the therapist may have lost a licence since.
-async fn revalidate(tx: &mut Tx, booking: &Booking, now: DateTime<Utc>) -> Result<()> {
-    let kind = catalogue::kind_of(&mut **tx, booking.service).await?.ok_or(Error::NotFound)?;
-    let requirements = requirements(&mut **tx, &booking.address.jurisdiction, &kind).await?;
-    let visit = Visit {
-        place: booking.address.point(),
-        zone: booking.time_zone.0,
-        minutes: booking.duration_minutes.into(),
-        requirements: &requirements,
-        except: Some(booking.id),
-    };
-    let asked = Asked { service: booking.service, minutes: booking.duration_minutes };
-    decide(tx, booking.therapist, &visit, asked, booking.start_at, booking.created_at, now).await?;
-    Ok(())
 }
 
 /// Accept a request

@@ -147,7 +147,7 @@ pub async fn within(tx: &mut Tx, therapist: TherapistId, span: Span, now: DateTi
     Ok(rows.into_iter().map(|row| Hit { id: row.booking_id, start_at: row.start_at }).collect())
 }
 
-fn range(span: Span) -> PgRange<DateTime<Utc>> {
+pub(super) fn range(span: Span) -> PgRange<DateTime<Utc>> {
     (span.start..span.end).into()
 }
 
@@ -183,16 +183,21 @@ pub(super) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
     if try_insert(tx, new).await? {
         return Ok(true);
     }
-    // Perhaps nothing stands in the way but what has lapsed.
+    let lapsed = clear_lapsed(tx, new.booking.therapist, new.during, new.booking.created_at).await?;
+    Ok(lapsed && try_insert(tx, new).await?)
+}
+
+/// Deletes what has lapsed within `span`; false where there was nothing. A reservation that lapsed stands in nobody's way.
+pub(super) async fn clear_lapsed(tx: &mut Tx, therapist: TherapistId, span: Span, now: DateTime<Utc>) -> Result<bool> {
     let lapsed = sqlx::query!(
         "DELETE FROM reservations WHERE therapist_id = $1 AND during && $2 AND hold_expires_at <= $3",
-        new.booking.therapist.0,
-        range(new.during),
-        new.booking.created_at
+        therapist.0,
+        range(span),
+        now
     )
     .execute(&mut **tx)
     .await?;
-    Ok(lapsed.rows_affected() > 0 && try_insert(tx, new).await?)
+    Ok(lapsed.rows_affected() > 0)
 }
 
 async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {

@@ -115,20 +115,17 @@ pub(super) async fn replace_offers(tx: &mut Tx, id: TherapistId, offers: &Offers
 }
 
 /// Whether there is such a therapist.
-pub async fn exists(db: &PgPool, id: TherapistId) -> Result<bool> {
+pub async fn exists<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) -> Result<bool> {
     let found = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM therapists WHERE id = $1) AS "found!""#, id.0)
         .fetch_one(db)
         .await?;
     Ok(found)
 }
 
-/// How a therapist takes bookings, and the minutes of set-up and pack-up; none where there is no such therapist.
-pub async fn terms<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) -> Result<Option<(BookingMode, (i32, i32))>> {
-    let row = sqlx::query!(
-        r#"SELECT booking_mode AS "mode: BookingMode", setup_minutes, packup_minutes FROM therapists WHERE id = $1"#,
-        id.0
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(|row| (row.mode, (row.setup_minutes, row.packup_minutes))))
+/// Whether a booking needs the therapist's yes.
+pub async fn booking_mode<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) -> Result<BookingMode> {
+    let mode = sqlx::query_scalar!(r#"SELECT booking_mode AS "mode: BookingMode" FROM therapists WHERE id = $1"#, id.0)
+        .fetch_one(db)
+        .await?;
+    Ok(mode)
 }

@@ -8,6 +8,7 @@ mod commands;
 mod credentials;
 mod document;
 mod failures;
+mod holds;
 mod idempotency;
 mod manners;
 mod postgres;

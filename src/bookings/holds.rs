@@ -1,0 +1,212 @@
+//! Holds: a slot that is kept for a client for ten minutes.
+
+mod store;
+
+use actix_web::web::Data;
+use actix_web::{delete, get, post};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use store::forget_lapsed;
+
+use super::wish::{Decided, Wanted, Wish};
+use crate::App;
+use crate::accounts::Address;
+use crate::auth::{As, Client};
+use crate::availability;
+use crate::clock::Clock;
+use crate::db::{self, Tx, work};
+use crate::error::{Error, Problem, Refusal, Result};
+use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
+use crate::ids::{AccountId, HoldId, ServiceId, TherapistId};
+use crate::values::{Money, Zone};
+
+/// The operations on holds.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(list_holds).service(create_hold).service(get_hold).service(delete_hold);
+}
+
+/// How long a slot is held.
+const HELD: TimeDelta = TimeDelta::minutes(10);
+
+/// How many slots a client may hold at a time.
+const MOST: usize = 3;
+
+/// A slot that is held, as it is stored.
+pub(super) struct Hold {
+    pub id: HoldId,
+    pub therapist: TherapistId,
+    pub service: ServiceId,
+    pub start_at: DateTime<Utc>,
+    pub duration_minutes: i16,
+    pub address: Address,
+    pub price: Money,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A slot that is held for the caller.
+#[derive(Serialize, ToSchema)]
+struct HoldView {
+    /// The hold's id.
+    id: HoldId,
+    /// With whom.
+    therapist_id: TherapistId,
+    /// What.
+    service_id: ServiceId,
+    /// Minutes on the table.
+    #[schema(example = 90)]
+    duration_minutes: i16,
+    /// When the time on the table begins.
+    start_at: DateTime<Utc>,
+    /// When it ends.
+    end_at: DateTime<Utc>,
+    /// The zone at the place.
+    time_zone: Zone,
+    /// Where, as the address was when the slot was held.
+    address: Address,
+    /// What the visit will cost.
+    price: Money,
+    /// When the hold lapses by itself.
+    expires_at: DateTime<Utc>,
+}
+
+impl From<Hold> for HoldView {
+    fn from(hold: Hold) -> Self {
+        Self {
+            id: hold.id,
+            therapist_id: hold.therapist,
+            service_id: hold.service,
+            duration_minutes: hold.duration_minutes,
+            start_at: hold.start_at,
+            end_at: hold.start_at + TimeDelta::minutes(hold.duration_minutes.into()),
+            time_zone: hold.address.time_zone,
+            address: hold.address,
+            price: hold.price,
+            expires_at: hold.expires_at,
+        }
+    }
+}
+
+/// Hold a slot
+///
+/// Keeps a slot for ten minutes: nobody else can have it, and the caller can book it by its `hold_id`. A client holds at most
+/// three slots at a time. A hold lapses by itself.
+#[utoipa::path(tag = "Bookings", operation_id = "create_hold", security(("bearer" = ["client"])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body = Wanted, responses(
+    (status = 201, description = "The hold.", body = HoldView,
+     headers(("Location" = String, description = "Where the hold is found."))),
+    (status = 409, description = "`slot_unavailable`, `too_many_holds`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/holds")]
+async fn create_hold(
+    app: Data<App>,
+    me: As<Client>,
+    key: IdempotencyKey,
+    Json(wanted, print): Json<Wanted>,
+) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let once = match Once::claim(&mut tx, me.account(), "POST /v1/holds", key, print).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        let wish = Wish::read(&mut tx, &wanted, me.account()).await?;
+        // Two requests must not both be the third.
+        db::lock(&mut tx, me.account().0).await?;
+        let Decided { at, during, .. } = wish.reserve(&mut tx, &app.clock).await?;
+        let hold = Hold {
+            id: HoldId::new(at),
+            therapist: wish.therapist,
+            service: wish.service,
+            start_at: wish.start,
+            duration_minutes: wish.minutes,
+            address: wish.address,
+            price: wish.price,
+            created_at: at,
+            expires_at: at + HELD,
+        };
+        if store::live(&mut tx, me.account(), None, at).await?.len() >= MOST {
+            return Err(Refusal::TooManyHolds.into());
+        }
+        if !store::insert(&mut tx, &hold, me.account(), during).await? {
+            return Err(Refusal::SlotUnavailable.into());
+        }
+        let reply = Reply::created(format!("/v1/holds/{}", hold.id), &HoldView::from(hold))?;
+        once.keep(&mut tx, &reply, at).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// List holds
+///
+/// The caller's live holds, oldest first.
+#[utoipa::path(tag = "Bookings", operation_id = "list_holds", security(("bearer" = ["client"])),
+    responses((status = 200, description = "The holds.", body = Page<HoldView>)))]
+#[get("/v1/holds")]
+async fn list_holds(app: Data<App>, me: As<Client>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let holds = store::live(&mut tx, me.account(), None, app.clock.now()).await?;
+        tx.commit().await?;
+        Reply::ok(&Page::whole(holds.into_iter().map(HoldView::from).collect()))
+    })
+    .await
+}
+
+/// Show a hold
+///
+/// One of the caller's live holds.
+#[utoipa::path(tag = "Bookings", operation_id = "get_hold", security(("bearer" = ["client"])),
+    params(("id" = HoldId, Path, description = "The hold.")),
+    responses((status = 200, description = "The hold.", body = HoldView)))]
+#[get("/v1/holds/{id}")]
+async fn get_hold(app: Data<App>, me: As<Client>, Path(id): Path<HoldId>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let hold = store::live(&mut tx, me.account(), Some(id), app.clock.now()).await?.pop();
+        tx.commit().await?;
+        Reply::ok(&HoldView::from(hold.ok_or(Error::NotFound)?))
+    })
+    .await
+}
+
+/// Let a hold go
+///
+/// The slot is free again.
+#[utoipa::path(tag = "Bookings", operation_id = "delete_hold", security(("bearer" = ["client"])),
+    params(("id" = HoldId, Path, description = "The hold.")),
+    responses((status = 204, description = "The hold is gone.")))]
+#[delete("/v1/holds/{id}")]
+async fn delete_hold(app: Data<App>, me: As<Client>, Path(id): Path<HoldId>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        release(&mut tx, id, me.account(), &app.clock).await?.ok_or(Error::NotFound)?;
+        tx.commit().await?;
+        Ok(Reply::none())
+    })
+    .await
+}
+
+/// Takes a live hold away, under the therapist's lock; its time is free for whatever comes next in the transaction.
+async fn release(tx: &mut Tx, id: HoldId, client: AccountId, clock: &Clock) -> Result<Option<Hold>> {
+    let Some(hold) = store::live(tx, client, Some(id), clock.now()).await?.pop() else { return Ok(None) };
+    availability::lock(tx, hold.therapist).await?;
+    // Asked again after the wait: it may have lapsed, or been used.
+    let Some(hold) = store::live(tx, client, Some(id), clock.now()).await?.pop() else { return Ok(None) };
+    store::delete(tx, &hold).await?;
+    Ok(Some(hold))
+}
+
+/// Turns a live hold into the wish that it stands for, and takes it away: whatever fails later brings it back.
+pub(super) async fn consume(tx: &mut Tx, id: HoldId, client: AccountId, clock: &Clock) -> Result<Wish> {
+    let hold = release(tx, id, client, clock).await?.ok_or(Refusal::HoldExpired)?;
+    Wish::held(tx, hold).await
+}

@@ -1,0 +1,100 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+use sqlx::types::Json;
+
+use super::Hold;
+use crate::accounts::Address;
+use crate::availability::intervals::Span;
+use crate::bookings::store::{clear_lapsed, range};
+use crate::db::Tx;
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, HoldId};
+use crate::values::Money;
+
+/// A client's live holds, or the one of them that is named.
+pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, now: DateTime<Utc>) -> Result<Vec<Hold>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, therapist_id, service_id, start_at, duration_minutes, address AS "address: Json<Address>", amount,
+                  currency, created_at, expires_at
+           FROM holds WHERE client_id = $1 AND ($2::uuid IS NULL OR id = $2) AND expires_at > $3 ORDER BY id"#,
+        client.0,
+        one.map(|id| id.0),
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let holds = rows.into_iter().map(|row| {
+        let currency =
+            row.currency.parse().map_err(|_| Error::Internal(format!("no such currency: {}", row.currency)))?;
+        Ok(Hold {
+            id: row.id,
+            therapist: row.therapist_id,
+            service: row.service_id,
+            start_at: row.start_at,
+            duration_minutes: row.duration_minutes,
+            address: row.address.0,
+            price: Money { amount: row.amount, currency },
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+        })
+    });
+    holds.collect()
+}
+
+/// Stores a hold and reserves its time; false where the time was taken after all.
+pub(super) async fn insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -> Result<bool> {
+    if try_insert(tx, hold, client, during).await? {
+        return Ok(true);
+    }
+    let lapsed = clear_lapsed(tx, hold.therapist, during, hold.created_at).await?;
+    Ok(lapsed && try_insert(tx, hold, client, during).await?)
+}
+
+async fn try_insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -> Result<bool> {
+    let reserved = sqlx::query_scalar!(
+        "WITH reservation AS (
+             INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at)
+             VALUES ($1, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id
+         ), hold AS (
+             INSERT INTO holds (id, client_id, therapist_id, service_id, start_at, duration_minutes, address, amount, currency,
+                                created_at, expires_at)
+             SELECT $1, $2, $3, $9, $5, $10, $11, $12, $13, $14, $8 FROM reservation
+         )
+         SELECT id FROM reservation",
+        hold.id.0,
+        client.0,
+        hold.therapist.0,
+        range(during),
+        hold.start_at,
+        hold.address.latitude,
+        hold.address.longitude,
+        hold.expires_at,
+        hold.service.0,
+        hold.duration_minutes,
+        Json(&hold.address) as _,
+        hold.price.amount,
+        hold.price.currency.code(),
+        hold.created_at,
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(reserved.is_some())
+}
+
+pub(super) async fn delete(tx: &mut Tx, hold: &Hold) -> Result<()> {
+    sqlx::query!("DELETE FROM reservations WHERE therapist_id = $1 AND id = $2", hold.therapist.0, hold.id.0)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query!("DELETE FROM holds WHERE id = $1", hold.id.0).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Deletes holds that lapsed an hour ago or longer, with what is left of their time.
+pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    let lapsed = now - TimeDelta::hours(1);
+    sqlx::query!("DELETE FROM reservations WHERE booking_id IS NULL AND hold_expires_at < $1", lapsed)
+        .execute(db)
+        .await?;
+    sqlx::query!("DELETE FROM holds WHERE expires_at < $1", lapsed).execute(db).await?;
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! A visit that is wanted: what its fields refer to, and whether it may take place.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::holds::Hold;
+use super::{Booking, store};
+use crate::accounts::{Address, visit_address};
+use crate::availability::intervals::Span;
+use crate::availability::{self, Asked, Engine, Visit};
+use crate::catalogue;
+use crate::clock::Clock;
+use crate::credentials::{Requirement, requirements};
+use crate::db::Tx;
+use crate::error::{Error, FieldError, Refusal, Result};
+use crate::ids::{AccountId, AddressId, BookingId, CredentialId, ServiceId, TherapistId};
+use crate::therapists;
+use crate::values::{Instant, Money};
+
+/// A slot, as a client names it.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    pub therapist_id: TherapistId,
+    pub service_id: ServiceId,
+    /// Minutes on the table.
+    #[schema(example = 90, minimum = 15, maximum = 240)]
+    pub duration_minutes: i16,
+    pub start_at: Instant,
+    /// One of the caller's addresses.
+    pub address_id: AddressId,
+}
+
+/// A visit that is wanted, with what its fields refer to.
+pub(super) struct Wish {
+    pub therapist: TherapistId,
+    pub service: ServiceId,
+    pub minutes: i16,
+    pub start: DateTime<Utc>,
+    pub address: Address,
+    pub price: Money,
+    requirements: Vec<Requirement>,
+    /// When the client first asked, if not now: notice and horizon are counted from then.
+    asked_at: Option<DateTime<Utc>>,
+    /// A booking whose own time counts as free.
+    except: Option<BookingId>,
+}
+
+/// What a visit that may take place takes up and relies on.
+pub(super) struct Decided {
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// From set-up to pack-up.
+    pub during: Span,
+    /// Group, credential and the last day of its validity.
+    pub relied_on: Vec<(String, CredentialId, Option<NaiveDate>)>,
+}
+
+impl Wish {
+    /// What `client` wants.
+    pub async fn read(tx: &mut Tx, wanted: &Wanted, client: AccountId) -> Result<Self> {
+        let unknown = |field: &str, detail: &str| Error::from(FieldError::new(format!("/{field}"), detail));
+        let address = visit_address(&mut **tx, client, wanted.address_id).await?;
+        let address = address.ok_or_else(|| unknown("address_id", "is not one of your addresses."))?;
+        let requirements = required(tx, wanted.service_id, &address).await?;
+        let requirements = requirements.ok_or_else(|| unknown("service_id", "is not in the catalogue."))?;
+        if !therapists::exists(&mut **tx, wanted.therapist_id).await? {
+            return Err(unknown("therapist_id", "is not a therapist."));
+        }
+        let country = address.jurisdiction.country();
+        let price = catalogue::price(&mut **tx, wanted.service_id, wanted.duration_minutes, country).await?;
+        let Instant(start) = wanted.start_at;
+        Ok(Self {
+            therapist: wanted.therapist_id,
+            service: wanted.service_id,
+            minutes: wanted.duration_minutes,
+            start,
+            price: price.ok_or(Refusal::ServiceNotOffered)?,
+            address,
+            requirements,
+            asked_at: None,
+            except: None,
+        })
+    }
+
+    /// What a hold reserved, on the terms on which it did.
+    pub async fn held(tx: &mut Tx, hold: Hold) -> Result<Self> {
+        Ok(Self {
+            requirements: required(tx, hold.service, &hold.address).await?.ok_or(Error::NotFound)?,
+            therapist: hold.therapist,
+            service: hold.service,
+            minutes: hold.duration_minutes,
+            start: hold.start_at,
+            price: hold.price,
+            address: hold.address,
+            asked_at: Some(hold.created_at),
+            except: None,
+        })
+    }
+
+    /// What `booking` requested, to be asked again.
+    pub async fn requested(tx: &mut Tx, booking: &Booking) -> Result<Self> {
+        Ok(Self {
+            requirements: required(tx, booking.service, &booking.address).await?.ok_or(Error::NotFound)?,
+            therapist: booking.therapist,
+            service: booking.service,
+            minutes: booking.duration_minutes,
+            start: booking.start_at,
+            price: booking.price,
+            address: booking.address.clone(),
+            asked_at: Some(booking.created_at),
+            except: Some(booking.id),
+        })
+    }
+
+    /// Locks the therapist's time and decides. A probe before the lock turns away whoever is plainly too late.
+    pub async fn reserve(&self, tx: &mut Tx, clock: &Clock) -> Result<Decided> {
+        let table = Span::of_minutes(self.start, self.minutes.into());
+        if store::is_taken(tx, self.therapist, table, clock.now()).await? {
+            return Err(Refusal::SlotUnavailable.into());
+        }
+        availability::lock(tx, self.therapist).await?;
+        // Read after the wait: whoever comes second is later.
+        self.decide(tx, clock.now()).await
+    }
+
+    /// Asks the engine, under the therapist's lock.
+    pub async fn decide(&self, tx: &mut Tx, now: DateTime<Utc>) -> Result<Decided> {
+        let visit = Visit {
+            place: self.address.point(),
+            zone: self.address.time_zone.0,
+            minutes: self.minutes.into(),
+            requirements: &self.requirements,
+            except: self.except,
+        };
+        let asked = Asked { service: self.service, minutes: self.minutes };
+        let span = Span::of_minutes(self.start, 1);
+        let diary = availability::diaries(&mut **tx, &[self.therapist], asked, span, now).await?.pop();
+        let diary = diary.ok_or(Error::NotFound)?;
+        let engine = Engine::new(&diary, &visit, span, self.asked_at.unwrap_or(now));
+        engine.decide(self.start).map_err(Refusal::from)?;
+        let relied_on = engine.relied_on(self.start).ok_or(Refusal::CredentialNotValid)?;
+        Ok(Decided {
+            at: now,
+            during: Span::of_minutes(self.start, visit.minutes)
+                .widened(diary.rules.setup_minutes, diary.rules.packup_minutes),
+            relied_on: relied_on
+                .into_iter()
+                .map(|(group, held)| (group.to_owned(), held.id, held.expires_on))
+                .collect(),
+        })
+    }
+}
+
+/// What the place of a visit requires for the service; none where there is no such service.
+async fn required(tx: &mut Tx, service: ServiceId, address: &Address) -> Result<Option<Vec<Requirement>>> {
+    match catalogue::kind_of(&mut **tx, service).await? {
+        Some(kind) => Ok(Some(requirements(&mut **tx, &address.jurisdiction, &kind).await?)),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,138 @@
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::{Answer, App, Person};
+
+const TUESDAY: &str = "2026-12-01T00:00:00Z";
+
+async fn book_held(client: &Person, key: &str, hold: &Answer) -> Answer {
+    client.books_with_key(key, &json!({ "hold_id": hold.body["id"], "notes": "Left shoulder" })).await
+}
+
+#[tokio::test]
+async fn a_held_slot_is_booked_by_its_hold_alone() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let ((client, address), (other, elsewhere)) = (app.client_at_home().await, app.client_at_home().await);
+    let hold = client.post("/v1/holds", client.wish(&therapist, address, TUESDAY)).await.is(201);
+    assert_eq!(
+        (&hold.body["expires_at"], &hold.body["price"]["amount"]),
+        (&json!("2026-11-30T01:10:00Z"), &json!(12900))
+    );
+    assert_eq!(client.get(&hold.header("location")).await.is(200).body, hold.body);
+    assert_eq!(client.get("/v1/holds").await.is(200).body["data"], json!([hold.body]));
+    assert!(!other.slots(&therapist, "2026-12-01", "2026-12-01").await.contains(&TUESDAY.to_owned()));
+    other.books(&therapist, elsewhere, TUESDAY).await.refused(409, "slot_unavailable");
+    book_held(&other, "theirs", &hold).await.refused(409, "hold_expired");
+
+    let booking = book_held(&client, "mine", &hold).await.is(201);
+    assert_eq!((&booking.body["start_at"], &booking.body["notes"]), (&json!(TUESDAY), &json!("Left shoulder")));
+    assert_eq!(book_held(&client, "mine", &hold).await.is(201).text, booking.text, "the same key, the same answer");
+    book_held(&client, "again", &hold).await.refused(409, "hold_expired");
+    client.get(&hold.header("location")).await.refused(404, "not_found");
+    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 1);
+}
+
+#[tokio::test]
+async fn a_hold_lapses_by_itself_and_stands_in_nobodys_way() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let ((client, address), (other, elsewhere)) = (app.client_at_home().await, app.client_at_home().await);
+    let hold = client.post("/v1/holds", client.wish(&therapist, address, TUESDAY)).await.is(201);
+    app.advance(TimeDelta::seconds(599));
+    other.books(&therapist, elsewhere, TUESDAY).await.refused(409, "slot_unavailable");
+    app.advance(TimeDelta::seconds(1));
+    assert_eq!(client.get("/v1/holds").await.is(200).body["data"], json!([]));
+    book_held(&client, "late", &hold).await.refused(409, "hold_expired");
+    other.books(&therapist, elsewhere, TUESDAY).await.is(201);
+    client.delete(&hold.header("location")).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_hold_keeps_the_notice_that_was_given_and_no_licence_that_was_lost() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    // Two hours ahead to the minute.
+    let hold = client.post("/v1/holds", client.wish(&therapist, address, "2026-11-30T03:00:00Z")).await.is(201);
+    app.advance(TimeDelta::minutes(9));
+    app.sql("UPDATE credentials SET board_status = 'suspended' WHERE type = 'INSURANCE'").await.unwrap();
+    book_held(&client, "a", &hold).await.refused(422, "credential_not_valid");
+    client.get(&hold.header("location")).await.is(200);
+    app.sql("UPDATE credentials SET board_status = 'active'").await.unwrap();
+    book_held(&client, "a", &hold).await.is(201);
+}
+
+#[tokio::test]
+async fn a_client_holds_at_most_three_slots() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let mut tasks = JoinSet::new();
+    for day in 1..=6 {
+        let wish = client.wish(&therapist, address, &format!("2026-12-0{day}T00:00:00Z"));
+        let client = client.clone();
+        tasks.spawn(async move { client.post("/v1/holds", wish).await });
+    }
+    let (held, refused): (Vec<Answer>, Vec<Answer>) = tasks.join_all().await.into_iter().partition(|a| a.status == 201);
+    assert_eq!((held.len(), refused.len()), (3, 3));
+    for answer in refused {
+        answer.refused(409, "too_many_holds");
+    }
+    client.delete(&held[0].header("location")).await.is(204);
+    client.delete(&held[0].header("location")).await.refused(404, "not_found");
+    client.post("/v1/holds", client.wish(&therapist, address, "2026-12-07T00:00:00Z")).await.is(201);
+    app.client().await.delete(&held[1].header("location")).await.refused(404, "not_found");
+    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 3);
+}
+
+#[tokio::test]
+async fn a_slot_is_named_in_one_way() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let hold = client.post("/v1/holds", client.wish(&therapist, address, TUESDAY)).await.is(201);
+    let mut both = client.wish(&therapist, address, TUESDAY);
+    both["hold_id"] = hold.body["id"].clone();
+    let all = ["/therapist_id", "/service_id", "/duration_minutes", "/start_at", "/address_id"];
+    client.books_with_key("a", &both).await.points_to(&all);
+    client.books_with_key("a", &json!({})).await.points_to(&all);
+    let mut part: Value = client.wish(&therapist, address, TUESDAY);
+    part.as_object_mut().unwrap().remove("start_at");
+    client.books_with_key("a", &part).await.points_to(&["/start_at"]);
+    client.post("/v1/holds", part).await.points_to(&["/start_at"]);
+    client
+        .post("/v1/holds", client.wish(&therapist, address, "2026-12-01T00:01:00Z"))
+        .await
+        .refused(409, "slot_unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_hold_makes_one_booking() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let hold = client.post("/v1/holds", client.wish(&therapist, address, TUESDAY)).await.is(201);
+    let mut tasks = JoinSet::new();
+    for n in 0..16 {
+        let (client, hold) = (client.clone(), hold.clone());
+        tasks.spawn(async move { book_held(&client, &format!("key {n}"), &hold).await.status.as_u16() });
+    }
+    let mut statuses = tasks.join_all().await;
+    statuses.sort_unstable();
+    assert_eq!((statuses[0], statuses[1..].iter().all(|status| *status == 409)), (201, true), "{statuses:?}");
+    assert_eq!(app.count("SELECT count(*) FROM bookings").await, 1);
+}
+
+#[tokio::test]
+async fn lapsed_holds_are_swept() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    client.post("/v1/holds", client.wish(&therapist, address, TUESDAY)).await.is(201);
+    app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
+    app.advance(TimeDelta::minutes(71));
+    app.run_jobs().await;
+    assert_eq!(app.count("SELECT (SELECT count(*) FROM holds) + (SELECT count(*) FROM reservations)").await, 0);
+}
