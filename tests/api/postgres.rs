@@ -13,10 +13,11 @@ use sqlx::{Connection, PgConnection, Row};
 use tempfile::TempDir;
 
 use crate::commands::{Running, dev, free_address};
+use crate::support::has_room;
 
 pub fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap()
+    if has_room(memory) { TempDir::new_in(memory) } else { TempDir::new() }.unwrap()
 }
 
 fn options(root: &Path) -> Options {
