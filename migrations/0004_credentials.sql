@@ -51,9 +51,10 @@ CREATE TABLE credentials (
 );
 CREATE INDEX credentials_by_therapist ON credentials (therapist_id, type);
 CREATE INDEX credentials_queue ON credentials (review_state, submitted_at, id);
--- A number belongs to one therapist.
-CREATE UNIQUE INDEX credentials_number_claimed ON credentials (type, issuing_jurisdiction, normalised_number)
-    WHERE review_state IN ('verified', 'suspended');
+-- A number belongs to one therapist, who may hold it more than once: a renewal has the number of what it renews.
+ALTER TABLE credentials ADD CONSTRAINT credentials_number_claimed
+    EXCLUDE USING gist (type WITH =, issuing_jurisdiction WITH =, normalised_number WITH =, therapist_id WITH <>)
+    WHERE (review_state IN ('verified', 'suspended'));
 
 -- Every step of a review, for as long as anyone may ask.
 CREATE TABLE credential_decisions (

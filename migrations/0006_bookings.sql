@@ -18,6 +18,8 @@ CREATE TABLE bookings (
     notes            text        CONSTRAINT bookings_notes_length CHECK (char_length(notes) BETWEEN 1 AND 1000),
     focus_areas      text[]      NOT NULL DEFAULT '{}' CONSTRAINT bookings_focus_areas_count CHECK (cardinality(focus_areas) <= 10),
     pressure         text        CONSTRAINT bookings_pressure_known CHECK (pressure IN ('light', 'medium', 'firm', 'deep')),
+    -- When the client first asked, where that was before: notice is counted from then. A hold comes before its booking.
+    asked_at         timestamptz,
     respond_by       timestamptz,
     cancelled_by     text        CONSTRAINT bookings_cancelled_by_known CHECK (cancelled_by IN ('client', 'therapist', 'admin', 'system')),
     cancelled_at     timestamptz,

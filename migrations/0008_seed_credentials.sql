@@ -57,5 +57,6 @@ CROSS JOIN LATERAL (VALUES ('licence', place.licence), ('insurance', 'INSURANCE'
 UPDATE credential_types SET jurisdiction = CASE
     WHEN code LIKE 'AU-%' THEN 'AU'
     WHEN code LIKE 'UK-%' THEN 'GB'
+    WHEN code = 'NPI' THEN 'US'
     ELSE substring(code FROM '^(US-[A-Z]{2}|CA-[A-Z]{2})-')
 END;

@@ -42,8 +42,8 @@ pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send +
     Ok(())
 }
 
-/// Locks what `id` names until the transaction ends; others who lock it wait. Whoever needs several locks takes a client's
-/// before a therapist's.
+/// Locks what `id` names until the transaction ends; others who lock it wait. Whoever needs several locks takes
+/// an idempotency key's first, then a client's, then a therapist's.
 pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
     // The random half of a UUIDv7 names the lock.
     let key = id.as_u64_pair().1.cast_signed();

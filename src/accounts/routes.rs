@@ -6,8 +6,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Account, DisplayName, REFRESH_GRACE, RegistrableRole, Rotation, SentToken, addresses, store};
 use crate::App;
-use crate::auth::{Anyone, As, Password, RefreshToken};
-use crate::db::{Tx, work};
+use crate::auth::{Anyone, As, Password, RefreshToken, Role};
+use crate::availability;
+use crate::db::{Tx, in_time, work};
 use crate::error::{Problem, Refusal, Result};
 use crate::http::{IfMatch, Json, Reply};
 use crate::ids::{AccountId, SessionId};
@@ -105,7 +106,7 @@ struct Login {
 #[post("/v1/auth/login")]
 async fn login(app: Data<App>, Json(login, _): Json<Login>) -> Result<Reply> {
     app.limits.count_log_in(&login.email)?;
-    let found = store::login(&app.db, login.email.as_str()).await?;
+    let found = in_time(store::login(&app.db, login.email.as_str())).await?;
     let (id, hash) = found.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
     let matches = app.passwords.matches(login.password, hash).await?;
     let Some(id) = id.filter(|_| matches) else { return Err(Refusal::WrongPassword.into()) };
@@ -142,7 +143,7 @@ async fn refresh(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> 
         let mut tx = app.db.begin().await?;
         match store::use_refresh_token(&mut tx, &token, app.clock.now()).await? {
             (Rotation::Exchange, Some((account, session))) => {
-                let account = store::lock(&mut tx, account).await?;
+                let account = store::find(&mut *tx, account).await?;
                 Reply::ok(&sign_in(&app, tx, account, session).await?)
             }
             _ => {
@@ -210,6 +211,10 @@ async fn update_me(
 ) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
+        // A therapist's zone is that of the working hours.
+        if me.principal.role == Role::Therapist {
+            availability::lock(&mut tx, me.account().into()).await?;
+        }
         let mut account = store::lock(&mut tx, me.account()).await?;
         if_match.check(&account)?;
         if let Some(name) = patch.display_name {

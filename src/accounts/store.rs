@@ -62,7 +62,7 @@ pub async fn create_admin(db: &PgPool, email: &str, password_hash: &str, now: Da
     Ok(account.id)
 }
 
-pub(super) async fn find(db: &PgPool, id: AccountId) -> Result<Account> {
+pub(super) async fn find<'c>(db: impl PgExecutor<'c>, id: AccountId) -> Result<Account> {
     let account = sqlx::query_as!(
         Account,
         r#"SELECT id, email::text AS "email!", role AS "role: Role", display_name, phone,

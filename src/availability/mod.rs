@@ -12,7 +12,6 @@ pub mod travel;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-pub use slots::Slot;
 pub use store::{Asked, diaries, lock};
 
 use crate::credentials::{Requirement, Standing, relied_on};

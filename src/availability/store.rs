@@ -9,7 +9,7 @@ use super::calendar::Hours;
 use super::intervals::Span;
 use super::schedule::{Override, TimeOff, Windows};
 use super::{Diary, MARGIN, Reservation, Rules};
-use crate::credentials::Standing;
+use crate::credentials::{BoardStatus, Standing};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{BookingId, CredentialId, ServiceId, TherapistId, TimeOffId};
@@ -80,7 +80,7 @@ pub async fn diaries<'c>(
                SELECT array_agg(id ORDER BY id) AS ids, array_agg(type ORDER BY id) AS types,
                       array_agg(issued_on ORDER BY id) AS issued, array_agg(expires_on ORDER BY id) AS expires
                FROM credentials c
-               WHERE c.therapist_id = t.id AND c.review_state = 'verified' AND c.board_status IN ('active', 'conditional', 'temporary')
+               WHERE c.therapist_id = t.id AND c.review_state = 'verified' AND c.board_status = ANY ($7)
            ) held ON true
            WHERE t.id = ANY ($1)"#,
         therapists as &[TherapistId],
@@ -89,6 +89,7 @@ pub async fn diaries<'c>(
         from,
         to,
         now,
+        &BoardStatus::PERMITTING as &[BoardStatus],
     )
     .fetch_all(db)
     .await?;

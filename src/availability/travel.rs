@@ -6,9 +6,6 @@ use crate::values::Point;
 /// The longest journey that is counted: whoever has half a day can also take a train.
 pub const LONGEST_MINUTES: i32 = 12 * 60;
 
-/// Closer than this it is the same door.
-const SAME_PLACE_KM: f64 = 0.05;
-
 /// Roads are longer than the great circle; 1.3 is usual for cities.
 const DETOUR: f64 = 1.3;
 
@@ -22,12 +19,20 @@ fn pace(mode: TravelMode) -> (f64, f64) {
     }
 }
 
-/// Whole minutes to get from `from` to `to`; the same both ways.
+/// The middle of the square of a two-hundredth of a degree, about 500 m wide, that holds the point. Anyone may ask for slots
+/// anywhere: if an answer depended on more than this, asking often enough would find the doors that others are visited at.
+fn block(point: Point) -> Point {
+    let middle = |degrees: f64| ((degrees * 200.0).floor() + 0.5) / 200.0;
+    Point { latitude: middle(point.latitude), longitude: middle(point.longitude) }
+}
+
+/// Whole minutes to get from the block of `from` to that of `to`; the same both ways, and none within one.
 pub fn minutes(mode: TravelMode, from: Point, to: Point) -> i32 {
-    let distance_km = from.distance_km(to);
-    if distance_km < SAME_PLACE_KM {
+    let (from, to) = (block(from), block(to));
+    if from == to {
         return 0;
     }
+    let distance_km = from.distance_km(to);
     let (speed, overhead) = pace(mode);
     let minutes = (distance_km * DETOUR / speed * 60.0 + overhead).ceil().min(f64::from(LONGEST_MINUTES));
     #[expect(clippy::cast_possible_truncation, reason = "at most the longest journey")]
@@ -48,6 +53,12 @@ mod tests {
         let by_mode = [TravelMode::Car, TravelMode::Transit, TravelMode::Bicycle, TravelMode::Walk]
             .map(|mode| minutes(mode, newtown, bondi));
         assert!(by_mode.is_sorted(), "{by_mode:?}");
+        let neighbour = Point { latitude: -33.8999, longitude: 151.1701 };
+        assert_eq!(
+            minutes(TravelMode::Car, neighbour, bondi),
+            minutes(TravelMode::Car, newtown, bondi),
+            "a block tells of no door"
+        );
         let perth = Point { latitude: -31.95, longitude: 115.86 };
         assert_eq!(minutes(TravelMode::Walk, newtown, perth), LONGEST_MINUTES);
     }

@@ -119,6 +119,9 @@ async fn create_hold(
         let wish = Wish::read(&mut tx, &wanted, me.account()).await?;
         // Two requests must not both be the third.
         db::lock(&mut tx, me.account().0).await?;
+        if store::live(&mut tx, me.account(), None, app.clock.now()).await?.len() >= MOST {
+            return Err(Refusal::TooManyHolds.into());
+        }
         let Decided { at, during, .. } = wish.reserve(&mut tx, &app.clock).await?;
         let hold = Hold {
             id: HoldId::new(at),
@@ -131,9 +134,6 @@ async fn create_hold(
             created_at: at,
             expires_at: at + HELD,
         };
-        if store::live(&mut tx, me.account(), None, at).await?.len() >= MOST {
-            return Err(Refusal::TooManyHolds.into());
-        }
         if !store::insert(&mut tx, &hold, me.account(), during).await? {
             return Err(Refusal::SlotUnavailable.into());
         }

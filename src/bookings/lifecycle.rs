@@ -32,23 +32,6 @@ pub enum Status {
     Stopped,
 }
 
-impl Status {
-    /// Every status, in the order of a booking's life.
-    pub const ALL: [Self; 11] = [
-        Self::Requested,
-        Self::Confirmed,
-        Self::OnTheWay,
-        Self::Arrived,
-        Self::InProgress,
-        Self::Completed,
-        Self::Declined,
-        Self::Expired,
-        Self::Cancelled,
-        Self::NoShow,
-        Self::Stopped,
-    ];
-}
-
 /// A step in a booking's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]

@@ -8,7 +8,7 @@ mod store;
 mod views;
 mod wish;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -62,6 +62,8 @@ pub struct Booking {
     pub notes: Option<String>,
     pub focus_areas: Vec<String>,
     pub pressure: Option<Pressure>,
+    /// When the client first asked, where that was before it was booked.
+    pub asked_at: Option<DateTime<Utc>>,
     pub respond_by: Option<DateTime<Utc>>,
     pub cancelled: Option<Cancelled>,
     pub created_at: DateTime<Utc>,
@@ -93,5 +95,6 @@ impl Booking {
 /// How long a therapist has to answer a request made at `now`: a day, and never more than half of the time that is
 /// left until the start.
 pub fn respond_by(now: DateTime<Utc>, start_at: DateTime<Utc>) -> DateTime<Utc> {
-    now + ((start_at - now) / 2).min(TimeDelta::hours(24))
+    // To the microseconds that PostgreSQL keeps.
+    (now + ((start_at - now) / 2).min(TimeDelta::hours(24))).trunc_subsecs(6)
 }

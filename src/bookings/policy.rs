@@ -40,7 +40,8 @@ impl Policy {
     /// What `party` pays to call `booking` off at `now`. Only a client pays, and only for a visit that was agreed.
     pub fn fee(&self, booking: &Booking, party: Party, now: DateTime<Utc>) -> Money {
         let grace = TimeDelta::minutes(self.free_within_minutes_of_booking);
-        let free = party != Party::Client || booking.status == Status::Requested || now <= booking.created_at + grace;
+        let just_booked = now <= booking.created_at + grace && now < booking.start_at;
+        let free = party != Party::Client || booking.status == Status::Requested || just_booked;
         let left = booking.start_at - now;
         let tier = self.tiers.iter().find(|tier| left >= TimeDelta::minutes(tier.minutes_before));
         let percent = if free { 0 } else { tier.map_or(100, |tier| tier.fee_percent) };

@@ -108,17 +108,20 @@ async fn create_booking(
     Json(new, print): Json<NewBooking>,
 ) -> Result<Reply> {
     let key = key.required()?;
+    let slot = new.slot()?;
+    let focus_areas = focus_areas(&new.focus_areas)?;
     work(async move {
         let mut tx = app.db.begin().await?;
         let once = match Once::claim(&mut tx, me.account(), "POST /v1/bookings", key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        let wish = match new.slot()? {
+        let wish = match slot {
             Slot::Held(hold) => holds::consume(&mut tx, hold, me.account(), &app.clock).await?,
             Slot::Wanted(wanted) => Wish::read(&mut tx, &wanted, me.account()).await?,
         };
-        let booking = book(&mut tx, new, wish, me.account(), &app.clock).await?;
+        let details = Details { notes: new.notes, focus_areas, pressure: new.pressure };
+        let booking = book(&mut tx, wish, details, me.account(), &app.clock).await?;
         let made_at = booking.created_at;
         if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
             enqueue(&mut tx, &LapseRequest { booking: booking.id }, deadline).await?;
@@ -132,8 +135,15 @@ async fn create_booking(
     .await
 }
 
+/// What the client wants the therapist to know.
+struct Details {
+    notes: Option<Notes>,
+    focus_areas: Vec<String>,
+    pressure: Option<Pressure>,
+}
+
 /// Lock, decide, save.
-async fn book(tx: &mut Tx, new: NewBooking, wish: Wish, client: AccountId, clock: &Clock) -> Result<Booking> {
+async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, clock: &Clock) -> Result<Booking> {
     let Decided { at, during, relied_on } = wish.reserve(tx, clock).await?;
     let mode = therapists::booking_mode(&mut **tx, wish.therapist).await?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
@@ -149,9 +159,10 @@ async fn book(tx: &mut Tx, new: NewBooking, wish: Wish, client: AccountId, clock
         address: wish.address,
         price: wish.price,
         policy: Policy::current(),
-        notes: new.notes.map(|notes| notes.as_str().to_owned()),
-        focus_areas: focus_areas(&new.focus_areas)?,
-        pressure: new.pressure,
+        notes: details.notes.map(|notes| notes.as_str().to_owned()),
+        focus_areas: details.focus_areas,
+        pressure: details.pressure,
+        asked_at: wish.asked_at,
         respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
         cancelled: None,
         created_at: at,
@@ -321,7 +332,11 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
             let from = booking.status;
             match action {
                 // The therapist may have lost a licence since, or taken the day off.
-                Action::Accept => drop(Wish::requested(&mut tx, &booking).await?.decide(&mut tx, now).await?),
+                Action::Accept => {
+                    let decided = Wish::requested(&mut tx, &booking).await?.decide(&mut tx, now).await?;
+                    store::rely_on(&mut tx, id, &decided.relied_on).await?;
+                }
+                Action::Cancel if now >= booking.end_at() => return Err(Refusal::InvalidTransition.into()),
                 Action::Cancel => {
                     let fee = booking.policy.fee(&booking, party, now).amount;
                     booking.cancelled = Some(Cancelled { by: party, at: now, fee });
@@ -392,9 +407,10 @@ async fn get_cancellation_quote(app: Data<App>, me: As<Anyone>, Path(id): Path<B
         let booking = store::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
         tx.commit().await?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
-        let Step::To(_) = step(booking.status, Action::Cancel, party) else {
+        let possible = matches!(step(booking.status, Action::Cancel, party), Step::To(_)) && now < booking.end_at();
+        if !possible {
             return Err(Refusal::InvalidTransition.into());
-        };
+        }
         let fee = booking.policy.fee(&booking, party, now);
         Reply::ok(&Quote { fee, refund: booking.price.less(fee) })
     })
@@ -434,6 +450,10 @@ pub async fn lapse(app: &App, id: BookingId) -> Result<()> {
     availability::lock(&mut tx, seen.therapist).await?;
     let now = app.clock.now();
     let Some(booking) = store::lock(&mut tx, id, now).await? else { return Ok(()) };
+    if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
+        // The queue's clock is ahead of ours.
+        enqueue(&mut tx, &LapseRequest { booking: id }, deadline).await?;
+    }
     // The row reads as expired from its deadline on; it is written once.
     if booking.status == Status::Expired && store::is_open_request(&mut tx, id).await? {
         let taken = Taken {

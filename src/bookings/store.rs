@@ -30,6 +30,7 @@ struct Columns {
     notes: Option<String>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
+    asked_at: Option<DateTime<Utc>>,
     respond_by: Option<DateTime<Utc>>,
     cancelled_by: Option<Party>,
     cancelled_at: Option<DateTime<Utc>>,
@@ -41,8 +42,6 @@ impl TryFrom<Columns> for Booking {
     type Error = Error;
 
     fn try_from(row: Columns) -> Result<Self> {
-        let currency =
-            row.currency.parse().map_err(|_| Error::Internal(format!("no such currency: {}", row.currency)))?;
         let cancelled = row.cancelled_by.zip(row.cancelled_at).zip(row.fee);
         Ok(Self {
             id: row.id,
@@ -54,11 +53,12 @@ impl TryFrom<Columns> for Booking {
             duration_minutes: row.duration_minutes,
             time_zone: row.time_zone,
             address: row.address.0,
-            price: Money { amount: row.amount, currency },
+            price: Money::stored(row.amount, &row.currency)?,
             policy: row.policy.0,
             notes: row.notes,
             focus_areas: row.focus_areas,
             pressure: row.pressure,
+            asked_at: row.asked_at,
             respond_by: row.respond_by,
             cancelled: cancelled.map(|((by, at), fee)| Cancelled { by, at, fee }),
             created_at: row.created_at,
@@ -76,7 +76,7 @@ macro_rules! bookings {
                       CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
                       currency, policy AS "policy: Json<Policy>", notes, focus_areas, pressure AS "pressure: Pressure",
-                      respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, created_at
+                      asked_at, respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, created_at
                FROM bookings "# + $tail,
             $now,
             $($arg),+
@@ -177,14 +177,17 @@ pub(super) struct New<'a> {
     pub relied_on: Vec<(String, CredentialId, Option<NaiveDate>)>,
 }
 
-/// Stores a booking, its reservation, what it relies on and its first event, in one statement. False where the time was
-/// taken after all; then nothing of it may be committed.
+/// Stores a booking, its reservation and its first event in one statement, and what it relies on. False where the time was
+/// taken after all; then nothing is stored.
 pub(super) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
-    if try_insert(tx, new).await? {
-        return Ok(true);
+    let mut stored = try_insert(tx, new).await?;
+    if !stored && clear_lapsed(tx, new.booking.therapist, new.during, new.booking.created_at).await? {
+        stored = try_insert(tx, new).await?;
     }
-    let lapsed = clear_lapsed(tx, new.booking.therapist, new.during, new.booking.created_at).await?;
-    Ok(lapsed && try_insert(tx, new).await?)
+    if stored {
+        rely_on(tx, new.booking.id, &new.relied_on).await?;
+    }
+    Ok(stored)
 }
 
 /// Deletes what has lapsed within `span`; false where there was nothing. A reservation that lapsed stands in nobody's way.
@@ -202,9 +205,6 @@ pub(super) async fn clear_lapsed(tx: &mut Tx, therapist: TherapistId, span: Span
 
 async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
     let booking = new.booking;
-    let groups: Vec<String> = new.relied_on.iter().map(|(group, ..)| group.clone()).collect();
-    let credentials: Vec<CredentialId> = new.relied_on.iter().map(|(_, id, _)| *id).collect();
-    let ends: Vec<Option<NaiveDate>> = new.relied_on.iter().map(|(.., end)| *end).collect();
     let lapses = booking.respond_by.filter(|_| booking.status == Status::Requested);
     let reserved = sqlx::query_scalar!(
         r#"WITH reservation AS (
@@ -212,13 +212,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                VALUES ($1, $3, $19, $6, $20, $21, $22, $1) ON CONFLICT DO NOTHING RETURNING id
            ), booking AS (
                INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
-                                     jurisdiction, address, amount, currency, policy, notes, focus_areas, pressure, respond_by, created_at)
-               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 FROM reservation RETURNING id
-           ), reliance AS (
-               INSERT INTO booking_credentials (booking_id, "group", credential_id, expires_on)
-               SELECT booking.id, r."group", r.credential_id, r.expires_on
-               FROM booking, unnest($23::text[], $24::uuid[], $25::date[]) AS r ("group", credential_id, expires_on)
-               ON CONFLICT DO NOTHING
+                                     jurisdiction, address, amount, currency, policy, notes, focus_areas, pressure, respond_by, created_at, asked_at)
+               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23 FROM reservation RETURNING id
            ), event AS (
                INSERT INTO booking_events (booking_id, at, party, actor_id, action, to_status)
                SELECT booking.id, $18, 'client', $2, 'create', $5 FROM booking
@@ -246,13 +241,34 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         booking.address.latitude,
         booking.address.longitude,
         lapses,
-        &groups,
-        &credentials as &[CredentialId],
-        &ends as &[Option<NaiveDate>],
+        booking.asked_at,
     )
     .fetch_optional(&mut **tx)
     .await?;
     Ok(reserved.is_some())
+}
+
+/// Replaces what a booking relies on: an acceptance may rest on other credentials than the request did.
+pub(super) async fn rely_on(
+    tx: &mut Tx,
+    booking: BookingId,
+    relied_on: &[(String, CredentialId, Option<NaiveDate>)],
+) -> Result<()> {
+    let groups: Vec<String> = relied_on.iter().map(|(group, ..)| group.clone()).collect();
+    let credentials: Vec<CredentialId> = relied_on.iter().map(|(_, id, _)| *id).collect();
+    let ends: Vec<Option<NaiveDate>> = relied_on.iter().map(|(.., end)| *end).collect();
+    sqlx::query!("DELETE FROM booking_credentials WHERE booking_id = $1", booking.0).execute(&mut **tx).await?;
+    sqlx::query!(
+        r#"INSERT INTO booking_credentials (booking_id, "group", credential_id, expires_on)
+           SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::date[])"#,
+        booking.0,
+        &groups,
+        &credentials as &[CredentialId],
+        &ends as &[Option<NaiveDate>],
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// A step that was taken.

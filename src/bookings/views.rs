@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::lifecycle::{Party, Status};
 use super::policy::Policy;
 use super::{Booking, Pressure};
-use crate::accounts::{self, Address};
+use crate::accounts::{self, Address, AddressKind};
 use crate::catalogue;
 use crate::db::Tx;
 use crate::error::Result;
@@ -110,13 +110,41 @@ pub(super) struct TherapistBooking {
     pressure: Option<Pressure>,
 }
 
+/// The way to the door, as it was when the visit was booked; what the client calls the place is the client's own.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Door {
+    kind: AddressKind,
+    #[schema(example = "12 Crown Street")]
+    line1: String,
+    line2: Option<String>,
+    #[schema(example = "Surry Hills")]
+    locality: String,
+    #[schema(example = "NSW")]
+    region: String,
+    #[schema(example = "2010")]
+    postcode: String,
+    #[schema(example = "AU")]
+    country: String,
+    #[schema(example = -33.8886)]
+    latitude: f64,
+    #[schema(example = 151.2111)]
+    longitude: f64,
+    /// How to get in.
+    access_notes: Option<String>,
+    /// Where to park.
+    parking: Option<String>,
+    /// How many stairs, and whether there is a lift.
+    stairs: Option<String>,
+    /// Which animals live there.
+    pets: Option<String>,
+}
+
 /// A booking with the way to the door, for its therapist while the visit is on.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DisclosedBooking {
     #[serde(flatten)]
     booking: TherapistBooking,
-    /// The address as it was when the visit was booked.
-    address: Address,
+    address: Door,
     notes: Option<String>,
 }
 
@@ -195,7 +223,7 @@ pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -
                 }
                 BookingView::Disclosed(Box::new(DisclosedBooking {
                     booking: view,
-                    address: booking.address,
+                    address: Door::of(booking.address),
                     notes: booking.notes,
                 }))
             }
@@ -223,6 +251,26 @@ impl Common {
             respond_by: booking.respond_by,
             cancellation,
             created_at: booking.created_at,
+        }
+    }
+}
+
+impl Door {
+    fn of(address: Address) -> Self {
+        Self {
+            kind: address.kind,
+            line1: address.line1,
+            line2: address.line2,
+            locality: address.locality,
+            region: address.region,
+            postcode: address.postcode,
+            country: address.country,
+            latitude: address.latitude,
+            longitude: address.longitude,
+            access_notes: address.access_notes,
+            parking: address.parking,
+            stairs: address.stairs,
+            pets: address.pets,
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Wish {
     pub price: Money,
     requirements: Vec<Requirement>,
     /// When the client first asked, if not now: notice and horizon are counted from then.
-    asked_at: Option<DateTime<Utc>>,
+    pub asked_at: Option<DateTime<Utc>>,
     /// A booking whose own time counts as free.
     except: Option<BookingId>,
 }
@@ -109,7 +109,7 @@ impl Wish {
             start: booking.start_at,
             price: booking.price,
             address: booking.address.clone(),
-            asked_at: Some(booking.created_at),
+            asked_at: Some(booking.asked_at.unwrap_or(booking.created_at)),
             except: Some(booking.id),
         })
     }
@@ -127,6 +127,10 @@ impl Wish {
 
     /// Asks the engine, under the therapist's lock.
     pub async fn decide(&self, tx: &mut Tx, now: DateTime<Utc>) -> Result<Decided> {
+        // However early the client asked.
+        if self.start <= now {
+            return Err(Refusal::NoticeTooShort.into());
+        }
         let visit = Visit {
             place: self.address.point(),
             zone: self.address.time_zone.0,

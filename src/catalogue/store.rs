@@ -8,11 +8,6 @@ use crate::error::{Error, FieldError, Result};
 use crate::ids::ServiceId;
 use crate::values::Money;
 
-fn money(amount: i64, currency: &str) -> Result<Money> {
-    let currency = currency.parse().map_err(|_| Error::Internal(format!("no such currency: {currency}")))?;
-    Ok(Money { amount, currency })
-}
-
 /// Every service, or the one named, with the prices of `country`.
 pub(super) async fn services(db: &PgPool, country: &str, one: Option<ServiceId>) -> Result<Vec<Service>> {
     let one = one.map(|id| id.0);
@@ -40,7 +35,7 @@ pub(super) async fn services(db: &PgPool, country: &str, one: Option<ServiceId>)
     let mut durations: HashMap<_, Vec<_>> = HashMap::new();
     for row in prices {
         let duration =
-            PricedDuration { duration_minutes: row.duration_minutes, price: money(row.amount, &row.currency)? };
+            PricedDuration { duration_minutes: row.duration_minutes, price: Money::stored(row.amount, &row.currency)? };
         durations.entry(row.service_id).or_default().push(duration);
     }
     let mut made_of: HashMap<_, Vec<_>> = HashMap::new();
@@ -87,7 +82,7 @@ pub async fn price<'c>(
     )
     .fetch_optional(db)
     .await?;
-    row.map(|row| money(row.amount, &row.currency)).transpose()
+    row.map(|row| Money::stored(row.amount, &row.currency)).transpose()
 }
 
 fn slugs(tags: Vec<Technique>) -> Vec<String> {

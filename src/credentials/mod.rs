@@ -74,10 +74,8 @@ pub enum BoardStatus {
 }
 
 impl BoardStatus {
-    /// Whether the authority lets the holder practise without a supervisor.
-    pub fn permits_practice(self) -> bool {
-        matches!(self, Self::Active | Self::Conditional | Self::Temporary)
-    }
+    /// What lets the holder practise without a supervisor.
+    pub const PERMITTING: [Self; 3] = [Self::Active, Self::Conditional, Self::Temporary];
 }
 
 /// A kind of credential that an authority gives.
@@ -97,7 +95,7 @@ pub struct CredentialType {
     /// A regular expression for the number; null where there is none. A number that does not match is reviewed
     /// all the same.
     pub number_pattern: Option<String>,
-    /// Whether a document must be uploaded before it can be submitted.
+    /// Whether a document is asked for. None is yet: there are no uploads.
     pub evidence_required: bool,
     /// Months from one renewal to the next; null where there is none.
     pub renewal_months: Option<i16>,

@@ -178,6 +178,16 @@ pub(super) async fn insert(tx: &mut Tx, row: &Row) -> Result<()> {
     Ok(())
 }
 
+/// Locks a number until the transaction ends, so that two claims on it are decided one after the other.
+pub(super) async fn lock_number(tx: &mut Tx, row: &Row) -> Result<()> {
+    let number = row.credential.number.as_deref().map(|number| row.kind.normalise(number));
+    let claim = format!("{} {}", row.kind.code, number.unwrap_or_default());
+    sqlx::query!(r#"SELECT pg_advisory_xact_lock(hashtextextended($1, 0)) AS "locked: ()""#, claim)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// Saves what may change; `duplicate_claim` where the number is verified for someone else.
 pub(super) async fn save(tx: &mut Tx, row: &Row) -> Result<()> {
     let credential = &row.credential;
@@ -274,7 +284,10 @@ pub(super) async fn public(db: &PgPool, therapist: TherapistId, today: NaiveDate
     let shown = rows.into_iter().map(|row| PublicCredential {
         status: match row.expires_on {
             Some(last) if last < today => PublicStatus::Expired,
-            _ if row.review_state == ReviewState::Verified && row.board_status.permits_practice() => {
+            _ if row.issued_on.is_none_or(|first| first <= today)
+                && row.review_state == ReviewState::Verified
+                && BoardStatus::PERMITTING.contains(&row.board_status) =>
+            {
                 PublicStatus::Verified
             }
             _ => PublicStatus::NotInForce,
@@ -339,16 +352,16 @@ pub(super) async fn queue(db: &PgPool, wanted: Queue<'_>) -> Result<Vec<(Credent
 
 /// These credentials as `admin` sees them, in the order asked for.
 pub(super) async fn reviewed(
-    db: &PgPool,
+    tx: &mut Tx,
     ids: &[CredentialId],
     admin: AccountId,
     now: DateTime<Utc>,
 ) -> Result<Vec<ReviewedCredential>> {
     let rows = credentials!("WHERE c.id = ANY ($1) ORDER BY array_position($1, c.id)", ids as &[CredentialId])
-        .fetch_all(db)
+        .fetch_all(&mut **tx)
         .await?;
     let therapists: Vec<AccountId> = rows.iter().map(|row| row.therapist_id.into()).collect();
-    let names = crate::accounts::names(db, &therapists).await?;
+    let names = crate::accounts::names(&mut **tx, &therapists).await?;
     let twins = sqlx::query!(
         r#"SELECT c.id, other.id AS "other: CredentialId"
            FROM credentials c JOIN credentials other
@@ -357,7 +370,7 @@ pub(super) async fn reviewed(
            WHERE c.id = ANY ($1) ORDER BY other.id"#,
         ids as &[CredentialId]
     )
-    .fetch_all(db)
+    .fetch_all(&mut **tx)
     .await?;
     let reviewed = rows.into_iter().map(Row::from).map(|row| {
         let live = row.claimed_until.filter(|until| *until > now);

@@ -67,26 +67,27 @@ impl Once {
     ) -> Result<std::result::Result<Self, Reply>> {
         let once = Self { account, route, key: key.0, fingerprint };
         let Some(key) = &once.key else { return Ok(Ok(once)) };
-        let row = sqlx::query!(
-            r#"SELECT pg_try_advisory_xact_lock($1) AS "claimed!", k.fingerprint AS "fingerprint?",
-                      k.status AS "status?", k.location, k.body AS "body?"
-               FROM (SELECT 1) AS one
-               LEFT JOIN idempotency_keys k ON k.account_id = $2 AND k.route = $3 AND k.key = $4"#,
-            once.lock(key),
+        let claimed = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "claimed!""#, once.lock(key))
+            .fetch_one(&mut **tx)
+            .await?;
+        // A statement of its own, so that it sees what was committed before the claim.
+        let kept = sqlx::query!(
+            "SELECT fingerprint, status, location, body FROM idempotency_keys
+             WHERE account_id = $1 AND route = $2 AND key = $3",
             account.0,
             route,
             key,
         )
-        .fetch_one(&mut **tx)
+        .fetch_optional(&mut **tx)
         .await?;
-        match (row.fingerprint, row.status, row.body) {
-            (Some(print), Some(status), Some(body)) if print == once.fingerprint.0 => {
-                let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-                Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), row.location, body)))
+        match kept {
+            Some(kept) if kept.fingerprint == once.fingerprint.0 => {
+                let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+                Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, kept.body)))
             }
-            (Some(_), ..) => Err(Refusal::IdempotencyKeyReused.into()),
-            _ if row.claimed => Ok(Ok(once)),
-            _ => Err(Refusal::IdempotencyKeyInFlight.into()),
+            Some(_) => Err(Refusal::IdempotencyKeyReused.into()),
+            None if claimed => Ok(Ok(once)),
+            None => Err(Refusal::IdempotencyKeyInFlight.into()),
         }
     }
 
@@ -94,9 +95,9 @@ impl Once {
     pub async fn keep(self, tx: &mut Tx, reply: &Reply, now: DateTime<Utc>) -> Result<()> {
         let Some(key) = self.key else { return Ok(()) };
         let status = i16::try_from(reply.status.as_u16()).unwrap_or(200);
-        let kept = sqlx::query!(
+        sqlx::query!(
             "INSERT INTO idempotency_keys (account_id, route, key, fingerprint, status, location, body, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             self.account.0,
             self.route,
             key,
@@ -108,8 +109,7 @@ impl Once {
         )
         .execute(&mut **tx)
         .await?;
-        // The claim was read in a snapshot just older than a twin's commit: the twin's answer stands.
-        if kept.rows_affected() == 1 { Ok(()) } else { Err(Refusal::IdempotencyKeyInFlight.into()) }
+        Ok(())
     }
 
     fn lock(&self, key: &str) -> i64 {

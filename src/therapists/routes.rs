@@ -167,6 +167,9 @@ async fn get_own_services(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
 
 /// Puts the offers into their one order; each service at most once, each with a duration.
 fn tidy(mut offers: Offers) -> Result<Offers> {
+    if offers.services.len() > 100 {
+        return Err(FieldError::new("/services", "holds at most 100 services.").into());
+    }
     let mut seen = HashSet::new();
     for (i, offer) in offers.services.iter_mut().enumerate() {
         if !seen.insert(offer.service_id) {

@@ -4,6 +4,8 @@ use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::error::{Error, Result};
+
 /// An amount in the minor units of its currency (ISO 4217): 12900 AUD is 129 dollars, 12900 JPY is 12,900 yen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Money {
@@ -16,6 +18,12 @@ pub struct Money {
 }
 
 impl Money {
+    /// As it is stored, with the currency's code.
+    pub fn stored(amount: i64, currency: &str) -> Result<Self> {
+        let currency = currency.parse().map_err(|_| Error::Internal(format!("no such currency: {currency}")))?;
+        Ok(Self { amount, currency })
+    }
+
     /// This share of the amount, rounded half up to a whole minor unit.
     pub fn percent(self, percent: u8) -> Self {
         // The widest product is far within i128, and the result no larger than the amount.

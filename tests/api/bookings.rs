@@ -402,3 +402,32 @@ async fn a_longer_visit_costs_and_takes_more() {
     client.books(&therapist, address, "2026-12-01T01:45:00Z").await.refused(409, "slot_unavailable");
     client.books(&therapist, address, "2026-12-01T02:00:00Z").await.is(201);
 }
+
+#[tokio::test]
+async fn an_acceptance_remembers_what_it_rested_on() {
+    let app = App::start().await;
+    let (therapist, _, path) = requested(&app).await;
+    let insurance = "SELECT count(*) FROM booking_credentials b JOIN credentials c ON c.id = b.credential_id WHERE c.type = 'INSURANCE' AND c.review_state = 'verified'";
+    assert_eq!(app.count(insurance).await, 1);
+    // The policy that the request rested on is taken back, and another one verified.
+    app.sql("UPDATE credentials SET review_state = 'revoked' WHERE type = 'INSURANCE'").await.unwrap();
+    assert_eq!(app.count(insurance).await, 0);
+    app.license(&therapist, "2028-12-31").await;
+    therapist.act(&format!("{path}/accept")).await.is(200);
+    assert_eq!(app.count(insurance).await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM booking_credentials").await, 5);
+}
+
+#[tokio::test]
+async fn what_is_over_can_no_longer_be_called_off() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let path = client.books(&therapist, address, TUESDAY).await.is(201).header("location");
+    app.advance(TimeDelta::hours(24));
+    for who in [&client, &therapist] {
+        let who = app.nobody().log_in(&who.email).await;
+        who.act(&format!("{path}/cancel")).await.refused(409, "invalid_transition");
+        who.get(&format!("{path}/cancellation-quote")).await.refused(409, "invalid_transition");
+    }
+}

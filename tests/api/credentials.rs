@@ -285,3 +285,21 @@ async fn what_was_verified_cannot_lose_its_end() {
     // A change of nothing keeps it verified.
     assert_eq!(therapist.change(&path, json!({})).await.is(200).body["review_state"], "verified");
 }
+
+#[tokio::test]
+async fn a_renewal_has_the_number_of_what_it_renews() {
+    let app = App::start().await;
+    let (therapist, admin) = (app.newcomer().await, app.admin().await);
+    let mut renewal = texas("MT123456");
+    (renewal["issued_on"], renewal["expires_on"]) = (json!("2027-07-01"), json!("2029-06-30"));
+    for body in [texas("MT123456"), renewal] {
+        let path = submitted(&therapist, body).await;
+        review(&admin, &path, "claim", json!({})).await.is(200);
+        review(&admin, &path, "verify", verified()).await.is(200);
+    }
+    let public = app.nobody().get(&format!("/v1/therapists/{}/credentials", therapist.id)).await.is(200).body;
+    let mut states: Vec<&str> =
+        public["data"].as_array().unwrap().iter().map(|c| c["status"].as_str().unwrap()).collect();
+    states.sort_unstable();
+    assert_eq!(states, ["not_in_force", "verified"], "the renewal begins next year");
+}

@@ -136,3 +136,32 @@ async fn lapsed_holds_are_swept() {
     app.run_jobs().await;
     assert_eq!(app.count("SELECT (SELECT count(*) FROM holds) + (SELECT count(*) FROM reservations)").await, 0);
 }
+
+#[tokio::test]
+async fn a_hold_books_nothing_that_has_begun() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    therapist.change("/v1/therapists/me", json!({ "min_notice_minutes": 0 })).await.is(200);
+    let (client, address) = app.client_at_home().await;
+    client
+        .post("/v1/holds", client.wish(&therapist, address, "2026-11-30T01:00:00Z"))
+        .await
+        .refused(422, "notice_too_short");
+    app.advance(TimeDelta::minutes(10));
+    let hold = client.post("/v1/holds", client.wish(&therapist, address, "2026-11-30T01:15:00Z")).await.is(201);
+    app.advance(TimeDelta::minutes(5));
+    let client = app.nobody().log_in(&client.email).await;
+    book_held(&client, "a", &hold).await.refused(422, "notice_too_short");
+}
+
+#[tokio::test]
+async fn a_request_keeps_the_notice_of_its_hold() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
+    let (client, address) = app.client_at_home().await;
+    let hold = client.post("/v1/holds", client.wish(&therapist, address, "2026-11-30T03:00:00Z")).await.is(201);
+    app.advance(TimeDelta::minutes(5));
+    let path = book_held(&client, "a", &hold).await.is(201).header("location");
+    assert_eq!(therapist.act(&format!("{path}/accept")).await.is(200).body["status"], "confirmed");
+}

@@ -76,6 +76,37 @@ async fn a_visit_leaves_room_for_set_up_pack_up_and_travel() {
 }
 
 #[tokio::test]
+async fn no_slot_tells_where_someone_else_is_visited() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let day = |latitude: f64, longitude: f64| {
+        let (nobody, id) = (app.nobody(), therapist.id);
+        async move {
+            let path = format!(
+                "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&from=2026-12-01&to=2026-12-01&latitude={latitude}&longitude={longitude}&country=AU&region=NSW&therapist_id={id}"
+            );
+            nobody.get(&path).await.is(200).body["data"].clone()
+        }
+    };
+    // Two doors in one block of 500 m: the answers must be the same wherever they are asked from.
+    let mut seen = Vec::new();
+    for (latitude, longitude) in [(-33.8886, 151.2111), (-33.8861, 151.2139)] {
+        let client = app.client().await;
+        let mut door = surry_hills();
+        (door["latitude"], door["longitude"]) = (json!(latitude), json!(longitude));
+        let address = client.address(door).await;
+        let path = client.books(&therapist, address, "2026-12-01T01:00:00Z").await.is(201).header("location");
+        let mut answers = Vec::new();
+        for step in 0..40 {
+            answers.push(day(-33.8886, 151.2111 + f64::from(step) * 0.0017).await);
+        }
+        seen.push(answers);
+        client.act(&format!("{path}/cancel")).await.is(200);
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
+#[tokio::test]
 async fn validity_ends_with_the_day_at_the_place() {
     let app = App::start().await;
     let therapist = app.therapist().await;

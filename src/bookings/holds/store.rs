@@ -7,7 +7,7 @@ use crate::accounts::Address;
 use crate::availability::intervals::Span;
 use crate::bookings::store::{clear_lapsed, range};
 use crate::db::Tx;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{AccountId, HoldId};
 use crate::values::Money;
 
@@ -24,8 +24,6 @@ pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, no
     .fetch_all(&mut **tx)
     .await?;
     let holds = rows.into_iter().map(|row| {
-        let currency =
-            row.currency.parse().map_err(|_| Error::Internal(format!("no such currency: {}", row.currency)))?;
         Ok(Hold {
             id: row.id,
             therapist: row.therapist_id,
@@ -33,7 +31,7 @@ pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, no
             start_at: row.start_at,
             duration_minutes: row.duration_minutes,
             address: row.address.0,
-            price: Money { amount: row.amount, currency },
+            price: Money::stored(row.amount, &row.currency)?,
             created_at: row.created_at,
             expires_at: row.expires_at,
         })
@@ -92,9 +90,12 @@ pub(super) async fn delete(tx: &mut Tx, hold: &Hold) -> Result<()> {
 /// Deletes holds that lapsed an hour ago or longer, with what is left of their time.
 pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
     let lapsed = now - TimeDelta::hours(1);
-    sqlx::query!("DELETE FROM reservations WHERE booking_id IS NULL AND hold_expires_at < $1", lapsed)
-        .execute(db)
-        .await?;
-    sqlx::query!("DELETE FROM holds WHERE expires_at < $1", lapsed).execute(db).await?;
+    sqlx::query!(
+        "WITH gone AS (DELETE FROM holds WHERE expires_at < $1 RETURNING id, therapist_id)
+         DELETE FROM reservations r USING gone WHERE r.therapist_id = gone.therapist_id AND r.id = gone.id",
+        lapsed
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

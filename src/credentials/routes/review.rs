@@ -2,6 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{get, post};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -13,7 +14,7 @@ use crate::availability;
 use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState};
 use crate::credentials::store::{self, Decision, Queue, QueueOrder};
 use crate::credentials::{Method, ReviewNote, ReviewedCredential, SourceUrl, TypeCode};
-use crate::db::work;
+use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Result};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, CredentialId};
@@ -64,24 +65,30 @@ struct QueueQuery {
     responses((status = 200, description = "A page of credentials.", body = Page<ReviewedCredential>)))]
 #[get("/v1/admin/credentials")]
 async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Query<QueueQuery>) -> Result<Reply> {
-    let wanted = Queue {
-        review_state: query.review_state,
-        type_code: query.type_code.as_ref().map(TypeCode::as_str),
-        jurisdiction: query.jurisdiction.as_ref(),
-        expires_before: query.expires_before.map(|Day(date)| date),
-        order: query.sort,
-        after: query.cursor.map(|cursor| cursor.key()).transpose()?,
-        count: query.limit.probe(),
-    };
-    let keys = store::queue(&app.db, wanted).await?;
-    let page = Page::cut(keys, query.limit, |(id, key)| (*key, *id))?;
-    let ids: Vec<CredentialId> = page.data.iter().map(|(id, _)| *id).collect();
-    let data = store::reviewed(&app.db, &ids, me.account(), app.clock.now()).await?;
-    Reply::ok(&Page { data, next_cursor: page.next_cursor })
+    work(async move {
+        let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
+        let wanted = Queue {
+            review_state: query.review_state,
+            type_code: query.type_code.as_ref().map(TypeCode::as_str),
+            jurisdiction: query.jurisdiction.as_ref(),
+            expires_before: query.expires_before.map(|Day(date)| date),
+            order: query.sort,
+            after,
+            count: query.limit.probe(),
+        };
+        let keys = store::queue(&app.db, wanted).await?;
+        let page = Page::cut(keys, query.limit, |(id, key)| (*key, *id))?;
+        let ids: Vec<CredentialId> = page.data.iter().map(|(id, _)| *id).collect();
+        let mut tx = app.db.begin().await?;
+        let data = store::reviewed(&mut tx, &ids, me.account(), app.clock.now()).await?;
+        tx.commit().await?;
+        Reply::ok(&Page { data, next_cursor: page.next_cursor })
+    })
+    .await
 }
 
-async fn review_page(app: &App, admin: AccountId, id: CredentialId) -> Result<Reply> {
-    let found = store::reviewed(&app.db, &[id], admin, app.clock.now()).await?.pop();
+async fn review_page(tx: &mut Tx, admin: AccountId, id: CredentialId, now: DateTime<Utc>) -> Result<Reply> {
+    let found = store::reviewed(tx, &[id], admin, now).await?.pop();
     Reply::ok(&found.ok_or(Error::NotFound)?)
 }
 
@@ -93,7 +100,13 @@ async fn review_page(app: &App, admin: AccountId, id: CredentialId) -> Result<Re
     responses((status = 200, description = "The credential.", body = ReviewedCredential)))]
 #[get("/v1/admin/credentials/{id}")]
 async fn get_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    review_page(&app, me.account(), id).await
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let reply = review_page(&mut tx, me.account(), id, app.clock.now()).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
 }
 
 /// Show a credential's history
@@ -121,10 +134,15 @@ async fn review(
         let mut tx = app.db.begin().await?;
         availability::lock(&mut tx, therapist).await?;
         let mut row = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
-        step(&mut tx, &mut row, me.account(), action, reasons, app.clock.now()).await?;
+        if action == ReviewAction::Verify {
+            store::lock_number(&mut tx, &row).await?;
+        }
+        let now = app.clock.now();
+        step(&mut tx, &mut row, me.account(), action, reasons, now).await?;
         store::save(&mut tx, &row).await?;
+        let reply = review_page(&mut tx, me.account(), id, now).await?;
         tx.commit().await?;
-        review_page(&app, me.account(), id).await
+        Ok(reply)
     })
     .await
 }
