@@ -144,8 +144,8 @@ struct Details {
 
 /// Lock, decide, save.
 async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, clock: &Clock) -> Result<Booking> {
-    let Decided { at, during, relied_on } = wish.reserve(tx, clock).await?;
     let mode = therapists::booking_mode(&mut **tx, wish.therapist).await?;
+    let Decided { at, during, relied_on } = wish.reserve(tx, clock).await?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
     let booking = Booking {
         id: BookingId::new(at),

@@ -257,10 +257,16 @@ pub(super) async fn rely_on(
     let groups: Vec<String> = relied_on.iter().map(|(group, ..)| group.clone()).collect();
     let credentials: Vec<CredentialId> = relied_on.iter().map(|(_, id, _)| *id).collect();
     let ends: Vec<Option<NaiveDate>> = relied_on.iter().map(|(.., end)| *end).collect();
-    sqlx::query!("DELETE FROM booking_credentials WHERE booking_id = $1", booking.0).execute(&mut **tx).await?;
     sqlx::query!(
-        r#"INSERT INTO booking_credentials (booking_id, "group", credential_id, expires_on)
-           SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::date[])"#,
+        r#"WITH present AS (
+               SELECT * FROM unnest($2::text[], $3::uuid[], $4::date[]) AS r ("group", credential_id, expires_on)
+           ), gone AS (
+               DELETE FROM booking_credentials b
+               WHERE booking_id = $1
+                 AND NOT EXISTS (SELECT FROM present p WHERE p."group" = b."group" AND p.credential_id = b.credential_id)
+           )
+           INSERT INTO booking_credentials (booking_id, "group", credential_id, expires_on)
+           SELECT $1, "group", credential_id, expires_on FROM present ON CONFLICT DO NOTHING"#,
         booking.0,
         &groups,
         &credentials as &[CredentialId],
