@@ -37,9 +37,19 @@ impl Policy {
     }
 }
 
+/// Every policy there is.
+struct Policies {
+    /// For each address, on the operations that cost a password hash.
+    sign_in: Policy,
+    /// For each account or address, on all others.
+    general: Policy,
+    /// For each e-mail address, wherever the guesses come from.
+    account: Policy,
+}
+
 /// The limits of this process, and the proxies whose word on the caller's address is taken.
 pub struct RateLimits {
-    policies: Option<[Policy; 3]>,
+    policies: Option<Policies>,
     trusted_proxies: Vec<IpAddr>,
 }
 
@@ -51,27 +61,25 @@ const GENERAL_PER_MINUTE: NonZeroU32 = NonZeroU32::new(1200).unwrap();
 impl RateLimits {
     /// Limits for production; none where `on` is false, for benchmarks on loopback.
     pub fn new(on: bool, trusted_proxies: Vec<IpAddr>) -> Self {
-        let policies = || {
-            [
-                Policy::new("sign-in", SIGN_IN_PER_MINUTE),
-                Policy::new("general", GENERAL_PER_MINUTE),
-                Policy::new("account", LOG_INS_PER_MINUTE),
-            ]
+        let policies = || Policies {
+            sign_in: Policy::new("sign-in", SIGN_IN_PER_MINUTE),
+            general: Policy::new("general", GENERAL_PER_MINUTE),
+            account: Policy::new("account", LOG_INS_PER_MINUTE),
         };
         Self { policies: on.then(policies), trusted_proxies }
     }
 
     /// Forgets callers that have been silent for long enough to have their whole quota again.
     pub fn forget_idle_callers(&self) {
-        for policy in self.policies.iter().flatten() {
+        for policy in self.policies.iter().flat_map(|all| [&all.sign_in, &all.general, &all.account]) {
             policy.limiter.retain_recent();
         }
     }
 
     /// Counts an attempt to log in as `email`; 429 past the limit.
     pub fn count_log_in(&self, email: &EmailAddress) -> Result<(), Error> {
-        let Some([_, _, account]) = &self.policies else { return Ok(()) };
-        match account.limiter.check_key(&email.as_str().to_owned()) {
+        let Some(policies) = &self.policies else { return Ok(()) };
+        match policies.account.limiter.check_key(&email.as_str().to_owned()) {
             Ok(_) => Ok(()),
             Err(refused) => {
                 let wait = refused.wait_time_from(DefaultClock::default().now());
@@ -101,20 +109,16 @@ impl RateLimits {
         request: ServiceRequest,
         next: Next<impl MessageBody + 'static>,
     ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-        let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
+        let app = request.app_data::<web::Data<App>>().cloned().filter(|_| is_api(&request));
+        let limits = app.as_ref().map(|app| &app.limits);
+        let Some((limits, policies)) = limits.and_then(|limits| Some((limits, limits.policies.as_ref()?))) else {
             return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
         };
-        let Some([sign_in, general, _]) = &app.limits.policies else {
-            return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-        };
-        if !is_api(&request) {
-            return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-        }
         let is_sign_in = request.match_info().as_str().starts_with("/v1/auth/");
-        let policy = if is_sign_in { sign_in } else { general };
+        let policy = if is_sign_in { &policies.sign_in } else { &policies.general };
         let caller = match request.extensions().get::<Principal>() {
             Some(principal) if !is_sign_in => principal.account.to_string(),
-            _ => app.limits.address(&request),
+            _ => limits.address(&request),
         };
         let (remaining, wait, mut response) = match policy.limiter.check_key(&caller) {
             Ok(state) => {
