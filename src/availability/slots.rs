@@ -34,6 +34,9 @@ const MOST_DAYS: i64 = 14;
 /// How many therapists are looked at in one page, nearest first: what a request costs does not grow with the city.
 const MOST_CANDIDATES: i64 = 300;
 
+/// How many are looked at in one go, at the least.
+const FEWEST_CANDIDATES: i64 = 50;
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -202,10 +205,10 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         gender: query.gender,
         technique: query.technique.as_ref().map(Slug::as_str),
     };
-    let asked = Asked { service: query.service_id, minutes };
+    let search = Search { app: &app, reach, visit: &visit, span, now };
     let found = match query.sort {
-        SlotOrder::Soonest | SlotOrder::Rating => soonest(&app, reach, &visit, asked, span, &query, now).await?,
-        SlotOrder::Distance => nearest(&app, reach, &visit, asked, span, &query, now).await?,
+        SlotOrder::Soonest | SlotOrder::Rating => search.soonest(query.limit, query.cursor).await?,
+        SlotOrder::Distance => search.nearest(query.limit, query.cursor).await?,
     };
     let ids: Vec<AccountId> = found.data.iter().map(|found| found.near.id.into()).collect();
     let mut names = accounts::names(&app.db, &ids).await?;
@@ -238,72 +241,62 @@ struct Found {
     starts: Vec<DateTime<Utc>>,
 }
 
-/// The starts of those of `near` who have any, in the same order.
-async fn starts(
-    app: &App,
-    near: Vec<Nearby>,
-    visit: &Visit<'_>,
-    asked: Asked,
+/// What is looked for: a visit, within a stretch of time, with whoever reaches its place.
+struct Search<'a> {
+    app: &'a App,
+    reach: Reach<'a>,
+    visit: &'a Visit<'a>,
     span: Span,
     now: DateTime<Utc>,
-) -> Result<Vec<Found>> {
-    let ids: Vec<TherapistId> = near.iter().map(|near| near.id).collect();
-    let diaries: HashMap<TherapistId, Diary> =
-        diaries(&app.db, &ids, asked, span, now).await?.into_iter().map(|diary| (diary.therapist, diary)).collect();
-    let found = near.into_iter().filter_map(|near| {
-        let starts = Engine::new(diaries.get(&near.id)?, visit, span, now).starts(span);
-        (!starts.is_empty()).then_some(Found { near, starts })
-    });
-    Ok(found.collect())
 }
 
-async fn soonest(
-    app: &App,
-    reach: Reach<'_>,
-    visit: &Visit<'_>,
-    asked: Asked,
-    span: Span,
-    query: &SlotQuery,
-    now: DateTime<Utc>,
-) -> Result<Page<Found>> {
-    let near = therapists::reaching(&app.db, reach, None, MOST_CANDIDATES).await?;
-    let mut found = starts(app, near, visit, asked, span, now).await?;
-    let key = |found: &Found| (Instant(found.starts[0]), found.near.id);
-    found.sort_by_key(key);
-    if let Some(after) = query.cursor.as_ref().map(Cursor::key::<(Instant, TherapistId)>).transpose()? {
-        found.retain(|found| key(found) > after);
+impl Search<'_> {
+    /// The starts of those of `near` who have any, in the same order.
+    async fn starts(&self, near: Vec<Nearby>) -> Result<Vec<Found>> {
+        let ids: Vec<TherapistId> = near.iter().map(|near| near.id).collect();
+        let asked = Asked { service: self.reach.service, minutes: self.reach.minutes };
+        let diaries = diaries(&self.app.db, &ids, asked, self.span, self.now).await?;
+        let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
+        let found = near.into_iter().filter_map(|near| {
+            let engine = Engine::new(diaries.get(&near.id)?, self.visit, self.span, self.now);
+            let starts = engine.starts(self.span);
+            (!starts.is_empty()).then_some(Found { near, starts })
+        });
+        Ok(found.collect())
     }
-    Page::cut(found, query.limit, key)
-}
 
-async fn nearest(
-    app: &App,
-    reach: Reach<'_>,
-    visit: &Visit<'_>,
-    asked: Asked,
-    span: Span,
-    query: &SlotQuery,
-    now: DateTime<Utc>,
-) -> Result<Page<Found>> {
-    let key = |near: &Nearby| (near.distance_km, near.id);
-    let mut after = query.cursor.as_ref().map(Cursor::key::<(f64, TherapistId)>).transpose()?;
-    let mut found: Vec<Found> = Vec::new();
-    // Nearest first and no further than the page needs.
-    let batch = query.limit.probe() * 2;
-    for _ in 0..MOST_CANDIDATES / batch {
-        let near = therapists::reaching(&app.db, reach, after, batch).await?;
-        let last = i64::try_from(near.len()).unwrap_or(0) < batch;
-        after = if last { None } else { near.last().map(key) };
-        found.extend(starts(app, near, visit, asked, span, now).await?);
-        if last || found.len() > query.limit.get() {
-            break;
+    async fn soonest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
+        let near = therapists::reaching(&self.app.db, self.reach, None, MOST_CANDIDATES).await?;
+        let mut found = self.starts(near).await?;
+        let key = |found: &Found| (Instant(found.starts[0]), found.near.id);
+        found.sort_by_key(key);
+        if let Some(after) = cursor.map(|cursor| cursor.key()).transpose()? {
+            found.retain(|found| key(found) > after);
         }
+        Page::cut(found, limit, key)
     }
-    let page = Page::cut(found, query.limit, |found| key(&found.near))?;
-    // A page that looked at its share of therapists without filling up goes on from the last of them.
-    let next_cursor = match (page.next_cursor, after) {
-        (None, Some(after)) => Some(Cursor::after(&after)?),
-        (cursor, _) => cursor,
-    };
-    Ok(Page { next_cursor, ..page })
+
+    async fn nearest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
+        let key = |near: &Nearby| (near.distance_km, near.id);
+        let mut after = cursor.map(|cursor| cursor.key()).transpose()?;
+        let mut found: Vec<Found> = Vec::new();
+        // Nearest first and hardly further than the page needs, in few statements for a short page too.
+        let batch = (limit.probe() * 2).max(FEWEST_CANDIDATES);
+        for _ in 0..MOST_CANDIDATES / batch {
+            let near = therapists::reaching(&self.app.db, self.reach, after, batch).await?;
+            let last = i64::try_from(near.len()).unwrap_or(0) < batch;
+            after = if last { None } else { near.last().map(key) };
+            found.extend(self.starts(near).await?);
+            if last || found.len() > limit.get() {
+                break;
+            }
+        }
+        let page = Page::cut(found, limit, |found| key(&found.near))?;
+        // A page that looked at its share of therapists without filling up goes on from the last of them.
+        let next_cursor = match (page.next_cursor, after) {
+            (None, Some(after)) => Some(Cursor::after(&after)?),
+            (cursor, _) => cursor,
+        };
+        Ok(Page { next_cursor, ..page })
+    }
 }
