@@ -62,31 +62,27 @@ pub async fn create_admin(db: &PgPool, email: &str, password_hash: &str, now: Da
     Ok(account.id)
 }
 
+/// The columns of an account, read alike everywhere.
+macro_rules! account {
+    ($tail:literal, $id:expr) => {
+        sqlx::query_as!(
+            Account,
+            r#"SELECT id, email::text AS "email!", role AS "role: Role", display_name, phone,
+                      time_zone AS "time_zone: Zone", created_at
+               FROM accounts WHERE id = $1 "#
+                + $tail,
+            $id
+        )
+    };
+}
+
 pub(super) async fn find<'c>(db: impl PgExecutor<'c>, id: AccountId) -> Result<Account> {
-    let account = sqlx::query_as!(
-        Account,
-        r#"SELECT id, email::text AS "email!", role AS "role: Role", display_name, phone,
-                  time_zone AS "time_zone: Zone", created_at
-           FROM accounts WHERE id = $1"#,
-        id.0
-    )
-    .fetch_one(db)
-    .await?;
-    Ok(account)
+    Ok(account!("", id.0).fetch_one(db).await?)
 }
 
 /// The account, locked until the transaction ends.
 pub(super) async fn lock(tx: &mut Tx, id: AccountId) -> Result<Account> {
-    let account = sqlx::query_as!(
-        Account,
-        r#"SELECT id, email::text AS "email!", role AS "role: Role", display_name, phone,
-                  time_zone AS "time_zone: Zone", created_at
-           FROM accounts WHERE id = $1 FOR UPDATE"#,
-        id.0
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(account)
+    Ok(account!("FOR UPDATE", id.0).fetch_one(&mut **tx).await?)
 }
 
 pub(super) async fn update(tx: &mut Tx, account: &Account) -> Result<()> {

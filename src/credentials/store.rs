@@ -13,27 +13,25 @@ use crate::values::Jurisdiction;
 /// How long an admin's claim holds.
 pub(super) const CLAIM: TimeDelta = TimeDelta::minutes(30);
 
+/// The columns of a credential type, read alike everywhere.
+macro_rules! types {
+    ($tail:literal $(, $arg:expr)*) => {
+        sqlx::query_as!(
+            CredentialType,
+            r#"SELECT code, authority, category, jurisdiction AS "jurisdiction: Jurisdiction", number_pattern,
+                      number_prefix, evidence_required, renewal_months, expires
+               FROM credential_types "# + $tail
+            $(, $arg)*
+        )
+    };
+}
+
 pub(super) async fn types(db: &PgPool) -> Result<Vec<CredentialType>> {
-    let types = sqlx::query_as!(
-        CredentialType,
-        r#"SELECT code, authority, category, jurisdiction AS "jurisdiction: Jurisdiction", number_pattern, number_prefix, evidence_required, renewal_months, expires
-         FROM credential_types ORDER BY code"#
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(types)
+    Ok(types!("ORDER BY code").fetch_all(db).await?)
 }
 
 pub(super) async fn find_type(db: &PgPool, code: &str) -> Result<Option<CredentialType>> {
-    let found = sqlx::query_as!(
-        CredentialType,
-        r#"SELECT code, authority, category, jurisdiction AS "jurisdiction: Jurisdiction", number_pattern, number_prefix, evidence_required, renewal_months, expires
-         FROM credential_types WHERE code = $1"#,
-        code
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(found)
+    Ok(types!("WHERE code = $1", code).fetch_optional(db).await?)
 }
 
 /// What is required for services of `kind` in `jurisdiction`, from every place in its chain.
