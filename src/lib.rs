@@ -3,6 +3,7 @@
 #![cfg_attr(test, expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails"))]
 
 pub mod accounts;
+pub mod audit;
 pub mod auth;
 pub mod availability;
 pub mod bookings;
@@ -21,6 +22,7 @@ pub mod jobs;
 pub mod openapi;
 pub mod postgres;
 pub mod server;
+pub mod tasks;
 pub mod therapists;
 pub mod values;
 

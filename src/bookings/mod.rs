@@ -1,6 +1,7 @@
 //! Bookings: one visit from the wish to its end.
 
 pub mod holds;
+pub mod licensing;
 pub mod lifecycle;
 pub mod policy;
 pub mod routes;

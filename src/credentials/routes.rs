@@ -304,7 +304,7 @@ async fn step(
     }
     row.credential.review_state = to;
     let decision = Decision {
-        actor_id: actor,
+        actor_id: Some(actor),
         action,
         from_state: from,
         to_state: to,

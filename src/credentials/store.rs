@@ -216,8 +216,8 @@ pub(super) async fn save(tx: &mut Tx, row: &Row) -> Result<()> {
 /// One step of a review, as it was taken.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(super) struct Decision {
-    /// The account that took it.
-    pub actor_id: AccountId,
+    /// The account that took it; null where the system did.
+    pub actor_id: Option<AccountId>,
     /// The step.
     pub action: ReviewAction,
     /// Where the review stood.
@@ -242,7 +242,7 @@ pub(super) async fn record(tx: &mut Tx, credential: CredentialId, decision: &Dec
                                            method, source_url, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         credential.0,
-        decision.actor_id.0,
+        decision.actor_id.map(|id| id.0),
         decision.action as ReviewAction,
         decision.from_state as ReviewState,
         decision.to_state as ReviewState,
