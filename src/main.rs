@@ -13,7 +13,7 @@ use knead::clock::Clock;
 use knead::config::{self, Config, Database, LogFormat, Switch};
 use knead::http::RateLimits;
 use knead::values::EmailAddress;
-use knead::{accounts, db, dev, jobs, openapi, server};
+use knead::{accounts, audit, db, dev, jobs, openapi, server};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -59,6 +59,9 @@ enum Command {
     /// Look after admins.
     #[command(subcommand)]
     Admin(Admin),
+    /// Look after the audit.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Look after the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -96,6 +99,15 @@ enum Admin {
 }
 
 #[derive(Subcommand)]
+enum AuditCommand {
+    /// Recompute every entry; fails, and names the first broken position, where the audit is not what was written.
+    Verify {
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+#[derive(Subcommand)]
 enum ConfigCommand {
     /// Print a configuration for `serve` with fresh secrets.
     Init,
@@ -118,6 +130,7 @@ async fn main() -> ExitCode {
             Ok(())
         }
         Command::Admin(Admin::Create { database, email, password_stdin: _ }) => create_admin(database, email).await,
+        Command::Audit(AuditCommand::Verify { database }) => verify_audit(database).await,
         Command::Config(ConfigCommand::Init) => config::init().map(|lines| print!("{lines}")).map_err(Failure::from),
         Command::Config(ConfigCommand::Check { config }) => {
             config.check().map(|_| println!("The configuration is good.")).map_err(Failure::from)
@@ -306,4 +319,31 @@ async fn create_admin(database: Database, email: EmailAddress) -> Result<(), Fai
     let id = accounts::create_admin(&pool, email.as_str(), &hash, Clock::System.now()).await?;
     println!("{id}");
     Ok(())
+}
+
+async fn verify_audit(database: Database) -> Result<(), Failure> {
+    let pool = db::pool(database.database_url.expose_secret(), 1)?;
+    let (mut entries, mut breaks, mut from) = (0, Vec::new(), None);
+    loop {
+        let found = audit::verify(&pool, from, 100_000).await?;
+        entries += found.entries;
+        breaks.extend(found.breaks);
+        from = found.rest;
+        if from.is_none() {
+            break;
+        }
+    }
+    match breaks.iter().min() {
+        None => {
+            println!("The audit is intact: {entries} entries.");
+            Ok(())
+        }
+        Some(first) => Err(format!(
+            "the audit is broken at {} of {entries} entries, first at position {}: {:?}",
+            breaks.len(),
+            first.position,
+            first.damage
+        )
+        .into()),
+    }
 }

@@ -15,7 +15,7 @@ pub fn knead() -> Command {
     command
 }
 
-fn output(command: &mut Command) -> (bool, String, String) {
+pub fn output(command: &mut Command) -> (bool, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }

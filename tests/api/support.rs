@@ -85,7 +85,7 @@ pub struct App {
     pub url: String,
     pub service: Arc<Service>,
     pub clock: Clock,
-    database: String,
+    pub database: String,
     http: reqwest::Client,
     server: actix_web::dev::ServerHandle,
 }

@@ -1,0 +1,156 @@
+use actix_web::get;
+use actix_web::web::Data;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::store::{self, Listed};
+use super::{Break, Link};
+use crate::App;
+use crate::auth::{Admin, As};
+use crate::db::work;
+use crate::error::Result;
+use crate::http::{Cursor, Limit, Page, Query, Reply};
+use crate::ids::{AccountId, TherapistId};
+use crate::values::{Instant, bounded_text};
+
+bounded_text! {
+    /// What was done, or the kind of thing it was done to.
+    Term line 1..=60, example "credential.verify";
+    /// The id or code of what it was done to.
+    SubjectId line 1..=200, example "0198c0de-0000-7000-8000-000000000000";
+}
+
+/// The operations on the audit.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(list_audit_events).service(verify_audit);
+}
+
+/// An entry of the audit.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Event {
+    /// Counts up; numbers may be left out.
+    pub position: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who; null where the system acted.
+    pub actor_id: Option<AccountId>,
+    /// The therapist whom it is about; null where it is about none.
+    pub therapist_id: Option<TherapistId>,
+    /// What was done.
+    #[schema(example = "credential.verify")]
+    pub action: String,
+    /// The kind of thing it was done to.
+    #[schema(example = "credential")]
+    pub subject_type: String,
+    /// Which one.
+    pub subject_id: String,
+    /// What else is worth knowing, such as the values before and after.
+    #[schema(value_type = Object)]
+    pub details: Value,
+    /// SHA-256 of this entry and of the one before it in its chain, in hexadecimal.
+    pub hash: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AuditQuery {
+    /// Done to this kind of thing.
+    #[param(inline)]
+    subject_type: Option<Term>,
+    /// Done to this one.
+    #[param(inline)]
+    subject_id: Option<SubjectId>,
+    /// Done by this account.
+    actor_id: Option<AccountId>,
+    /// About this therapist.
+    therapist_id: Option<TherapistId>,
+    /// This was done.
+    #[param(inline)]
+    action: Option<Term>,
+    /// At this instant or later.
+    #[param(inline)]
+    from: Option<Instant>,
+    /// Before this instant.
+    #[param(inline)]
+    to: Option<Instant>,
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// List the audit
+///
+/// What was done, by whom, to what; newest first.
+#[utoipa::path(tag = "Audit", operation_id = "list_audit_events", security(("bearer" = ["admin"])), params(AuditQuery),
+    responses((status = 200, description = "A page of entries.", body = Page<Event>)))]
+#[get("/v1/admin/audit")]
+async fn list_audit_events(app: Data<App>, _me: As<Admin>, Query(query): Query<AuditQuery>) -> Result<Reply> {
+    let listed = Listed {
+        subject_type: query.subject_type.as_ref().map(Term::as_str),
+        subject_id: query.subject_id.as_ref().map(SubjectId::as_str),
+        actor: query.actor_id,
+        therapist: query.therapist_id,
+        action: query.action.as_ref().map(Term::as_str),
+        from: query.from.map(|Instant(from)| from),
+        to: query.to.map(|Instant(to)| to),
+        before: query.cursor.as_ref().map(Cursor::key).transpose()?,
+        count: query.limit.probe(),
+    };
+    let events = store::list(&app.db, listed).await?;
+    Reply::ok(&Page::cut(events, query.limit, |event| event.position)?)
+}
+
+/// Entries that one request verifies at most.
+const MOST: usize = 20_000;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct VerifyQuery {
+    /// From `next_cursor` of the answer before, to go on from there.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// Whether the audit is what was written.
+#[derive(Serialize, ToSchema)]
+struct Verified {
+    /// Whether nothing that was looked at is broken.
+    intact: bool,
+    /// Entries that were looked at.
+    entries: usize,
+    /// The first broken position of these; null where there is none.
+    first_broken: Option<Break>,
+    /// How many positions are broken.
+    broken: usize,
+    /// Where to go on; null where all was looked at.
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<Cursor>,
+}
+
+/// Verify the audit
+///
+/// Recomputes the hash of every entry, chain by chain, and names the first position that is broken. One answer covers up
+/// to 22,000 entries; a longer audit goes on with `next_cursor`.
+#[utoipa::path(tag = "Audit", operation_id = "verify_audit", security(("bearer" = ["admin"])), params(VerifyQuery),
+    responses((status = 200, description = "What was found.", body = Verified)))]
+#[get("/v1/admin/audit/verify")]
+async fn verify_audit(app: Data<App>, _me: As<Admin>, Query(query): Query<VerifyQuery>) -> Result<Reply> {
+    let from: Option<Link> = query.cursor.as_ref().map(Cursor::key).transpose()?;
+    let found = work(async move { store::verify(&app.db, from, MOST).await }).await?;
+    Reply::ok(&Verified {
+        intact: found.breaks.is_empty(),
+        entries: found.entries,
+        first_broken: found.breaks.first().copied(),
+        broken: found.breaks.len(),
+        next_cursor: found.rest.as_ref().map(Cursor::after).transpose()?,
+    })
+}
