@@ -86,12 +86,61 @@ ALTER TABLE credential_types
     -- The least cover of an insurance: {"AUD": 500000000}, minor units for each currency.
     ADD COLUMN minimum_cover jsonb NOT NULL DEFAULT '{}' CONSTRAINT credential_types_minimum_cover_object CHECK (jsonb_typeof(minimum_cover) = 'object');
 
+-- From when until when a requirement holds, dates of the visit at its place; without an end where it is null.
+ALTER TABLE credential_requirements
+    ADD COLUMN valid_from date CONSTRAINT credential_requirements_from_bounds CHECK (valid_from BETWEEN '2000-01-01' AND '2100-12-31'),
+    ADD COLUMN valid_until date CONSTRAINT credential_requirements_until_bounds CHECK (valid_until BETWEEN '2000-01-01' AND '2100-12-31'),
+    ADD CONSTRAINT credential_requirements_dates_ordered CHECK (valid_from <= valid_until);
+
+-- Credentials that let their holders practise, dates aside: verified, not on hold, in force by the authority's word, and an insurance that pays enough.
+CREATE VIEW standings AS
+SELECT c.id, c.therapist_id, c.type, c.issued_on, c.expires_on, c.verification_id, c.covers_jurisdictions, c.covers_kinds
+FROM credentials c JOIN credential_types t ON t.code = c.type
+WHERE c.review_state = 'verified' AND c.board_status IN ('active', 'conditional', 'temporary')
+  AND (t.minimum_cover = '{}' OR c.cover_amount >= (t.minimum_cover ->> c.cover_currency)::bigint)
+  AND NOT EXISTS (SELECT FROM credential_holds h WHERE h.credential_id = c.id AND h.lifted_at IS NULL);
+
+-- Whether a therapist meets every requirement of some place on `day`: a place that has no place with rules of its own below it. The rule itself lives
+-- in the service; this copy narrows searches.
+CREATE OR REPLACE FUNCTION may_practise_somewhere(therapist uuid, day date) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH asked AS (
+        SELECT * FROM credential_requirements r
+        WHERE (r.valid_from IS NULL OR r.valid_from <= day) AND (r.valid_until IS NULL OR day <= r.valid_until)
+    )
+    SELECT EXISTS (
+        SELECT FROM (SELECT DISTINCT jurisdiction FROM asked) place
+        WHERE NOT EXISTS (SELECT FROM asked below WHERE starts_with(below.jurisdiction, place.jurisdiction || '-'))
+          AND NOT EXISTS (
+            SELECT FROM asked r
+            WHERE r.jurisdiction IN (place.jurisdiction, split_part(place.jurisdiction, '-', 1))
+              AND NOT EXISTS (
+                SELECT FROM standings s
+                WHERE s.therapist_id = therapist AND s.type = ANY (r.options)
+                  AND (s.issued_on IS NULL OR s.issued_on <= day) AND (s.expires_on IS NULL OR day <= s.expires_on)
+                  AND (s.covers_jurisdictions IS NULL OR s.covers_jurisdictions && ARRAY[place.jurisdiction, split_part(place.jurisdiction, '-', 1)])
+                  AND (s.covers_kinds IS NULL OR r.service_kind = ANY (s.covers_kinds)))))
+$$;
+DROP FUNCTION credential_usable;
+
 -- A visit whose therapist may no longer carry it out, until it is reassigned, restored or called off.
 ALTER TABLE bookings ADD COLUMN at_risk_since timestamptz;
 CREATE INDEX bookings_at_risk ON bookings (start_at, id) WHERE at_risk_since IS NOT NULL;
 
--- The verification behind a credential as it was when the visit was booked.
-ALTER TABLE booking_credentials ADD COLUMN verification_id uuid CONSTRAINT booking_credentials_verification_exists REFERENCES credential_verifications;
+-- What a visit relies on, and the verification behind it as it was then: added to and never changed. The rows of the highest revision hold now.
+ALTER TABLE booking_credentials
+    ADD COLUMN revision integer NOT NULL DEFAULT 1 CONSTRAINT booking_credentials_revision_positive CHECK (revision > 0),
+    ADD COLUMN relied_at timestamptz,
+    ADD COLUMN verification_id uuid CONSTRAINT booking_credentials_verification_exists REFERENCES credential_verifications;
+UPDATE booking_credentials b SET relied_at = created_at FROM bookings WHERE bookings.id = b.booking_id;
+ALTER TABLE booking_credentials
+    ALTER COLUMN relied_at SET NOT NULL,
+    DROP CONSTRAINT booking_credentials_pkey,
+    ADD CONSTRAINT booking_credentials_pkey PRIMARY KEY (booking_id, revision, "group");
+CREATE TRIGGER booking_credentials_append_only BEFORE UPDATE OR DELETE ON booking_credentials
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER booking_credentials_keep BEFORE TRUNCATE ON booking_credentials
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE INDEX booking_credentials_by_credential ON booking_credentials (credential_id);
 
 -- What an admin should look at, and has or has not.
 CREATE TABLE tasks (

@@ -48,6 +48,16 @@ ids! {
     TherapistId,
     /// A licence, certificate or other proof that a therapist holds.
     CredentialId,
+    /// What a source said of a credential when someone looked.
+    VerificationId,
+    /// A file that shows a credential.
+    DocumentId,
+    /// A bar on the use of a credential.
+    CredentialHoldId,
+    /// One reading of an authority's list.
+    RosterImportId,
+    /// Something that staff should look at.
+    TaskId,
     /// A stretch of time that a therapist takes off.
     TimeOffId,
     /// A slot that a client holds for a while.

@@ -59,10 +59,12 @@ fn tags() -> Value {
         { "name": "Addresses", "description": "Where a client receives visits." },
         { "name": "Catalogue", "description": "What can be booked, and its prices." },
         { "name": "Credentials", "description": "What a therapist holds, and what a place requires." },
-        { "name": "Licence checks", "description": "The review of credentials." },
+        { "name": "Licence checks", "description": "The review of credentials, and what is required where." },
+        { "name": "Rosters", "description": "Authorities' own lists, and credentials held against them." },
         { "name": "Availability", "description": "Working hours, time off, and the slots that come of them." },
         { "name": "Therapists", "description": "Profiles, offers and search." },
         { "name": "Bookings", "description": "Visits, from request to end." },
+        { "name": "Audit", "description": "What was done, by whom, to what." },
     ])
 }
 

@@ -14,7 +14,7 @@ use chrono_tz::Tz;
 
 pub use store::{Asked, diaries, lock};
 
-use crate::credentials::{Requirement, Standing, relied_on};
+use crate::credentials::{Required, Standing, relied_on};
 use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
 use crate::therapists::TravelMode;
@@ -94,7 +94,7 @@ pub struct Visit<'a> {
     /// Minutes on the table.
     pub minutes: i32,
     /// What the place requires.
-    pub requirements: &'a [Requirement],
+    pub required: &'a Required,
     /// A booking whose own time counts as free.
     pub except: Option<BookingId>,
 }
@@ -219,7 +219,7 @@ impl<'a> Engine<'a> {
     pub fn relied_on(&self, start: DateTime<Utc>) -> Option<Vec<(&str, &Standing)>> {
         let end = start + TimeDelta::minutes(self.visit.minutes.into()) - TimeDelta::microseconds(1);
         let (first, last) = (calendar::local_date(self.visit.zone, start), calendar::local_date(self.visit.zone, end));
-        relied_on(self.visit.requirements, &self.diary.standings, first, last)
+        relied_on(self.visit.required, &self.diary.standings, first, last)
     }
 
     fn others(&self) -> impl Iterator<Item = (&Reservation, i32)> {

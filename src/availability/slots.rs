@@ -188,14 +188,9 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
             FieldError::new("/duration_minutes", "is not a duration that this service is sold for here.").into()
         );
     };
-    let requirements = requirements(&app.db, &place.jurisdiction, &kind).await?;
-    let visit = Visit {
-        place: place.point,
-        zone: place.zone,
-        minutes: minutes.into(),
-        requirements: &requirements,
-        except: None,
-    };
+    let required = requirements(&app.db, &place.jurisdiction, &kind).await?;
+    let visit =
+        Visit { place: place.point, zone: place.zone, minutes: minutes.into(), required: &required, except: None };
     let span = dates(place.zone, from, to);
     let reach = Reach {
         point: place.point,

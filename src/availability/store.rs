@@ -9,10 +9,10 @@ use super::calendar::Hours;
 use super::intervals::Span;
 use super::schedule::{Override, TimeOff, Windows};
 use super::{Diary, MARGIN, Reservation, Rules};
-use crate::credentials::{BoardStatus, Standing};
+use crate::credentials::Standing;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::{BookingId, CredentialId, ServiceId, TherapistId, TimeOffId};
+use crate::ids::{BookingId, ServiceId, TherapistId, TimeOffId};
 use crate::therapists::TravelMode;
 use crate::values::{Point, Zone};
 
@@ -51,9 +51,7 @@ pub async fn diaries<'c>(
                   taken.starts AS "taken_starts?", taken.ends AS "taken_ends?", taken.visits AS "taken_visits?",
                   taken.latitudes AS "taken_latitudes?", taken.longitudes AS "taken_longitudes?",
                   taken.bookings AS "taken_bookings?: Vec<Option<BookingId>>",
-                  held.ids AS "held_ids?: Vec<CredentialId>", held.types AS "held_types?",
-                  held.issued AS "held_issued?: Vec<Option<NaiveDate>>",
-                  held.expires AS "held_expires?: Vec<Option<NaiveDate>>"
+                  held.standings AS "standings?: Json<Vec<Standing>>"
            FROM therapists t
            JOIN accounts a ON a.id = t.id
            LEFT JOIN LATERAL (
@@ -77,10 +75,10 @@ pub async fn diaries<'c>(
                  AND (hold_expires_at IS NULL OR hold_expires_at > $6)
            ) taken ON true
            LEFT JOIN LATERAL (
-               SELECT array_agg(id ORDER BY id) AS ids, array_agg(type ORDER BY id) AS types,
-                      array_agg(issued_on ORDER BY id) AS issued, array_agg(expires_on ORDER BY id) AS expires
-               FROM credentials c
-               WHERE c.therapist_id = t.id AND c.review_state = 'verified' AND c.board_status = ANY ($7)
+               SELECT json_agg(json_build_object('id', c.id, 'type_code', c.type, 'issued_on', c.issued_on, 'expires_on', c.expires_on,
+                                                 'verification', c.verification_id, 'jurisdictions', c.covers_jurisdictions,
+                                                 'kinds', c.covers_kinds)) AS standings
+               FROM standings c WHERE c.therapist_id = t.id
            ) held ON true
            WHERE t.id = ANY ($1)"#,
         therapists as &[TherapistId],
@@ -89,7 +87,6 @@ pub async fn diaries<'c>(
         from,
         to,
         now,
-        &BoardStatus::PERMITTING as &[BoardStatus],
     )
     .fetch_all(db)
     .await?;
@@ -107,14 +104,6 @@ pub async fn diaries<'c>(
                 place: Point { latitude, longitude },
                 booking,
             });
-        let standings = row
-            .held_ids
-            .into_iter()
-            .flatten()
-            .zip(row.held_types.into_iter().flatten())
-            .zip(row.held_issued.into_iter().flatten())
-            .zip(row.held_expires.into_iter().flatten())
-            .map(|(((id, type_code), issued_on), expires_on)| Standing { id, type_code, issued_on, expires_on });
         let windows = row.override_windows.map(|Json(windows)| windows).into_iter().flatten();
         Diary {
             therapist: row.id,
@@ -125,7 +114,7 @@ pub async fn diaries<'c>(
             },
             time_off: time_off.map(|(start, end)| Span { start, end }).collect(),
             reservations: reservations.collect(),
-            standings: standings.collect(),
+            standings: row.standings.map(|Json(standings)| standings).unwrap_or_default(),
             offered: row.offered,
             rules: Rules {
                 accepting: row.accepting_bookings,

@@ -334,7 +334,7 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
                 // The therapist may have lost a licence since, or taken the day off.
                 Action::Accept => {
                     let decided = Wish::requested(&mut tx, &booking).await?.decide(&mut tx, now).await?;
-                    store::rely_on(&mut tx, id, &decided.relied_on).await?;
+                    store::rely_on(&mut tx, id, &decided.relied_on, now).await?;
                 }
                 Action::Cancel if now >= booking.end_at() => return Err(Refusal::InvalidTransition.into()),
                 Action::Cancel => {

@@ -9,9 +9,10 @@ use super::{Booking, Cancelled, Pressure};
 use crate::accounts::Address;
 use crate::availability::intervals::Span;
 use crate::availability::schedule::Hit;
+use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, BookingId, CredentialId, ServiceId, TherapistId};
+use crate::ids::{AccountId, BookingId, CredentialId, ServiceId, TherapistId, VerificationId};
 use crate::values::{Money, Zone};
 
 struct Columns {
@@ -173,8 +174,8 @@ pub(super) struct New<'a> {
     pub booking: &'a Booking,
     /// From set-up to pack-up.
     pub during: Span,
-    /// Group, credential and the last day of its validity.
-    pub relied_on: Vec<(String, CredentialId, Option<NaiveDate>)>,
+    /// The credentials that it relies on.
+    pub relied_on: Vec<Reliance>,
 }
 
 /// Stores a booking, its reservation and its first event in one statement, and what it relies on. False where the time was
@@ -185,7 +186,7 @@ pub(super) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         stored = try_insert(tx, new).await?;
     }
     if stored {
-        rely_on(tx, new.booking.id, &new.relied_on).await?;
+        rely_on(tx, new.booking.id, &new.relied_on, new.booking.created_at).await?;
     }
     Ok(stored)
 }
@@ -248,29 +249,23 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
     Ok(reserved.is_some())
 }
 
-/// Replaces what a booking relies on: an acceptance may rest on other credentials than the request did.
-pub(super) async fn rely_on(
-    tx: &mut Tx,
-    booking: BookingId,
-    relied_on: &[(String, CredentialId, Option<NaiveDate>)],
-) -> Result<()> {
-    let groups: Vec<String> = relied_on.iter().map(|(group, ..)| group.clone()).collect();
-    let credentials: Vec<CredentialId> = relied_on.iter().map(|(_, id, _)| *id).collect();
-    let ends: Vec<Option<NaiveDate>> = relied_on.iter().map(|(.., end)| *end).collect();
+/// Writes down what a booking relies on from now on: an acceptance may rest on other credentials than the request did.
+/// What it relied on before stays written.
+pub(super) async fn rely_on(tx: &mut Tx, booking: BookingId, relied_on: &[Reliance], now: DateTime<Utc>) -> Result<()> {
+    let groups: Vec<String> = relied_on.iter().map(|reliance| reliance.group.clone()).collect();
+    let credentials: Vec<CredentialId> = relied_on.iter().map(|reliance| reliance.credential).collect();
+    let verifications: Vec<Option<VerificationId>> = relied_on.iter().map(|reliance| reliance.verification).collect();
+    let ends: Vec<Option<NaiveDate>> = relied_on.iter().map(|reliance| reliance.expires_on).collect();
     sqlx::query!(
-        r#"WITH present AS (
-               SELECT * FROM unnest($2::text[], $3::uuid[], $4::date[]) AS r ("group", credential_id, expires_on)
-           ), gone AS (
-               DELETE FROM booking_credentials b
-               WHERE booking_id = $1
-                 AND NOT EXISTS (SELECT FROM present p WHERE p."group" = b."group" AND p.credential_id = b.credential_id)
-           )
-           INSERT INTO booking_credentials (booking_id, "group", credential_id, expires_on)
-           SELECT $1, "group", credential_id, expires_on FROM present ON CONFLICT DO NOTHING"#,
+        r#"INSERT INTO booking_credentials (booking_id, revision, relied_at, "group", credential_id, verification_id, expires_on)
+           SELECT $1, (SELECT coalesce(max(revision), 0) + 1 FROM booking_credentials WHERE booking_id = $1), $6, relied.*
+           FROM unnest($2::text[], $3::uuid[], $4::uuid[], $5::date[]) AS relied"#,
         booking.0,
         &groups,
         &credentials as &[CredentialId],
+        &verifications as &[Option<VerificationId>],
         &ends as &[Option<NaiveDate>],
+        now,
     )
     .execute(&mut **tx)
     .await?;

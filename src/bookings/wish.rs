@@ -1,6 +1,6 @@
 //! A visit that is wanted: what its fields refer to, and whether it may take place.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -11,10 +11,10 @@ use crate::availability::intervals::Span;
 use crate::availability::{self, Asked, Engine, Visit};
 use crate::catalogue;
 use crate::clock::Clock;
-use crate::credentials::{Requirement, requirements};
+use crate::credentials::{Reliance, Required, requirements};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
-use crate::ids::{AccountId, AddressId, BookingId, CredentialId, ServiceId, TherapistId};
+use crate::ids::{AccountId, AddressId, BookingId, ServiceId, TherapistId};
 use crate::therapists;
 use crate::values::{Instant, Money};
 
@@ -40,7 +40,7 @@ pub(super) struct Wish {
     pub start: DateTime<Utc>,
     pub address: Address,
     pub price: Money,
-    requirements: Vec<Requirement>,
+    required: Required,
     /// When the client first asked, if not now: notice and horizon are counted from then.
     pub asked_at: Option<DateTime<Utc>>,
     /// A booking whose own time counts as free.
@@ -53,8 +53,8 @@ pub(super) struct Decided {
     pub at: DateTime<Utc>,
     /// From set-up to pack-up.
     pub during: Span,
-    /// Group, credential and the last day of its validity.
-    pub relied_on: Vec<(String, CredentialId, Option<NaiveDate>)>,
+    /// The credentials.
+    pub relied_on: Vec<Reliance>,
 }
 
 impl Wish {
@@ -63,8 +63,8 @@ impl Wish {
         let unknown = |field: &str, detail: &str| Error::from(FieldError::new(format!("/{field}"), detail));
         let address = visit_address(&mut **tx, client, wanted.address_id).await?;
         let address = address.ok_or_else(|| unknown("address_id", "is not one of your addresses."))?;
-        let requirements = required(tx, wanted.service_id, &address).await?;
-        let requirements = requirements.ok_or_else(|| unknown("service_id", "is not in the catalogue."))?;
+        let required = required(tx, wanted.service_id, &address).await?;
+        let required = required.ok_or_else(|| unknown("service_id", "is not in the catalogue."))?;
         if !therapists::exists(&mut **tx, wanted.therapist_id).await? {
             return Err(unknown("therapist_id", "is not a therapist."));
         }
@@ -78,7 +78,7 @@ impl Wish {
             start,
             price: price.ok_or(Refusal::ServiceNotOffered)?,
             address,
-            requirements,
+            required,
             asked_at: None,
             except: None,
         })
@@ -87,7 +87,7 @@ impl Wish {
     /// What a hold reserved, on the terms on which it did.
     pub async fn held(tx: &mut Tx, hold: Hold) -> Result<Self> {
         Ok(Self {
-            requirements: required(tx, hold.service, &hold.address).await?.ok_or(Error::NotFound)?,
+            required: required(tx, hold.service, &hold.address).await?.ok_or(Error::NotFound)?,
             therapist: hold.therapist,
             service: hold.service,
             minutes: hold.duration_minutes,
@@ -102,7 +102,7 @@ impl Wish {
     /// What `booking` requested, to be asked again.
     pub async fn requested(tx: &mut Tx, booking: &Booking) -> Result<Self> {
         Ok(Self {
-            requirements: required(tx, booking.service, &booking.address).await?.ok_or(Error::NotFound)?,
+            required: required(tx, booking.service, &booking.address).await?.ok_or(Error::NotFound)?,
             therapist: booking.therapist,
             service: booking.service,
             minutes: booking.duration_minutes,
@@ -135,7 +135,7 @@ impl Wish {
             place: self.address.point(),
             zone: self.address.time_zone.0,
             minutes: self.minutes.into(),
-            requirements: &self.requirements,
+            required: &self.required,
             except: self.except,
         };
         let asked = Asked { service: self.service, minutes: self.minutes };
@@ -149,16 +149,13 @@ impl Wish {
             at: now,
             during: Span::of_minutes(self.start, visit.minutes)
                 .widened(diary.rules.setup_minutes, diary.rules.packup_minutes),
-            relied_on: relied_on
-                .into_iter()
-                .map(|(group, held)| (group.to_owned(), held.id, held.expires_on))
-                .collect(),
+            relied_on: relied_on.into_iter().map(Reliance::from).collect(),
         })
     }
 }
 
 /// What the place of a visit requires for the service; none where there is no such service.
-async fn required(tx: &mut Tx, service: ServiceId, address: &Address) -> Result<Option<Vec<Requirement>>> {
+async fn required(tx: &mut Tx, service: ServiceId, address: &Address) -> Result<Option<Required>> {
     match catalogue::kind_of(&mut **tx, service).await? {
         Some(kind) => Ok(Some(requirements(&mut **tx, &address.jurisdiction, &kind).await?)),
         None => Ok(None),

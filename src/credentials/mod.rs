@@ -3,6 +3,7 @@
 //! Two axes are kept apart: the review (our workflow) and the board status (what the authority says). Whether a
 //! credential is *usable* is computed for the date and place of a visit and never stored.
 
+pub mod checks;
 pub mod review;
 pub mod routes;
 mod store;
@@ -11,9 +12,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use store::requirements;
+pub use store::{requirements, settle, unsettle};
 
-use crate::ids::{CredentialId, TherapistId};
+use crate::ids::{CredentialId, TherapistId, VerificationId};
 use crate::values::{Jurisdiction, bounded_text};
 use review::ReviewState;
 
@@ -145,10 +146,32 @@ pub struct Requirement {
     /// The types that meet it.
     #[schema(example = json!(["INSURANCE"]))]
     pub options: Vec<String>,
+    /// The first date of a visit for which it is asked, at the visit's place; null: since ever.
+    pub valid_from: Option<NaiveDate>,
+    /// The last date; null: until further notice.
+    pub valid_until: Option<NaiveDate>,
 }
 
-/// A verified credential as the engine sees it: reviewed, and the authority lets its holder practise.
+impl Requirement {
+    /// Whether it is asked for on any day from `first` to `last`.
+    fn applies(&self, first: NaiveDate, last: NaiveDate) -> bool {
+        self.valid_from.is_none_or(|from| from <= last) && self.valid_until.is_none_or(|until| first <= until)
+    }
+}
+
+/// What a place asks for a kind of service.
 #[derive(Clone, Debug)]
+pub struct Required {
+    /// The place and every place that it lies in, widest first: `AU`, `AU-NSW`.
+    pub chain: Vec<String>,
+    /// The kind of service.
+    pub kind: String,
+    /// Every group of the chain, past and future ones too.
+    pub groups: Vec<Requirement>,
+}
+
+/// A verified credential as the engine sees it: reviewed, not on hold, and the authority lets its holder practise.
+#[derive(Clone, Debug, Deserialize)]
 pub struct Standing {
     /// The credential.
     pub id: CredentialId,
@@ -158,6 +181,12 @@ pub struct Standing {
     pub issued_on: Option<NaiveDate>,
     /// The last day of its validity, where it ends.
     pub expires_on: Option<NaiveDate>,
+    /// The verification that it rests on.
+    pub verification: Option<VerificationId>,
+    /// The places where it counts; everywhere that asks for its type, where none are named.
+    pub jurisdictions: Option<Vec<String>>,
+    /// The kinds of service for which it counts; all, where none are named.
+    pub kinds: Option<Vec<String>>,
 }
 
 impl Standing {
@@ -166,23 +195,59 @@ impl Standing {
     pub fn covers(&self, first: NaiveDate, last: NaiveDate) -> bool {
         self.issued_on.is_none_or(|issued| issued <= first) && self.expires_on.is_none_or(|expires| last <= expires)
     }
+
+    /// Whether it counts at the place, for the kind of service.
+    fn counts_for(&self, required: &Required) -> bool {
+        self.jurisdictions.as_ref().is_none_or(|places| places.iter().any(|place| required.chain.contains(place)))
+            && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&required.kind))
+    }
 }
 
-/// The credentials that a visit from `first` to `last` relies on, one for each group of `requirements`: of those
+/// The credentials that a visit from `first` to `last` relies on, one for each group that is `required` then: of those
 /// that cover the whole visit the one that lasts longest. None where a group is not met, and none where nothing
 /// is required: a place whose rules we do not know is not served.
 pub fn relied_on<'a>(
-    requirements: &'a [Requirement],
+    required: &'a Required,
     standings: &'a [Standing],
     first: NaiveDate,
     last: NaiveDate,
 ) -> Option<Vec<(&'a str, &'a Standing)>> {
     let meets = |requirement: &'a Requirement| {
-        let usable = standings.iter().filter(|s| requirement.options.contains(&s.type_code) && s.covers(first, last));
+        let usable = standings.iter().filter(|standing| {
+            requirement.options.contains(&standing.type_code)
+                && standing.covers(first, last)
+                && standing.counts_for(required)
+        });
         let longest = usable.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id))?;
         Some((requirement.group.as_str(), longest))
     };
-    if requirements.is_empty() { None } else { requirements.iter().map(meets).collect() }
+    let mut asked = required.groups.iter().filter(|group| group.applies(first, last)).peekable();
+    asked.peek()?;
+    asked.map(meets).collect()
+}
+
+/// What a visit relies on to meet one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reliance {
+    /// The group.
+    pub group: String,
+    /// The credential.
+    pub credential: CredentialId,
+    /// The verification that it rests on.
+    pub verification: Option<VerificationId>,
+    /// The last day of its validity as it was known.
+    pub expires_on: Option<NaiveDate>,
+}
+
+impl From<(&str, &Standing)> for Reliance {
+    fn from((group, standing): (&str, &Standing)) -> Self {
+        Self {
+            group: group.to_owned(),
+            credential: standing.id,
+            verification: standing.verification,
+            expires_on: standing.expires_on,
+        }
+    }
 }
 
 /// A credential as its owner sees it.
@@ -308,18 +373,43 @@ mod tests {
             type_code: "INSURANCE".to_owned(),
             issued_on: Some(day(issued)),
             expires_on: Some(day(expires)),
+            verification: None,
+            jurisdictions: None,
+            kinds: None,
         };
-        let group = |options: &[&str]| Requirement {
+        let group = |option: &str| Requirement {
             jurisdiction: "AU".to_owned(),
             group: "insurance".to_owned(),
-            options: options.iter().map(|o| (*o).to_owned()).collect(),
+            options: vec![option.to_owned()],
+            valid_from: None,
+            valid_until: None,
         };
+        let in_sydney =
+            |groups| Required { chain: vec!["AU".to_owned(), "AU-NSW".to_owned()], kind: "massage".to_owned(), groups };
         let halves = [standing(1, 5), standing(6, 9)];
-        let required = [group(&["INSURANCE"])];
+        let required = in_sydney(vec![group("INSURANCE")]);
         assert!(relied_on(&required, &halves, day(5), day(5)).is_some());
         assert!(relied_on(&required, &halves, day(5), day(6)).is_none());
         assert!(relied_on(&required, &halves, day(10), day(10)).is_none());
-        assert!(relied_on(&[], &halves, day(5), day(5)).is_none(), "a place without rules is not served");
-        assert!(relied_on(&[group(&["OTHER"])], &halves, day(5), day(5)).is_none());
+        assert!(
+            relied_on(&in_sydney(vec![]), &halves, day(5), day(5)).is_none(),
+            "a place without rules is not served"
+        );
+        assert!(relied_on(&in_sydney(vec![group("OTHER")]), &halves, day(5), day(5)).is_none());
+
+        let elsewhere = Standing { jurisdictions: Some(vec!["AU-QLD".to_owned()]), ..standing(1, 9) };
+        assert!(relied_on(&required, &[elsewhere], day(5), day(5)).is_none());
+        let everywhere = Standing { jurisdictions: Some(vec!["AU".to_owned()]), ..standing(1, 9) };
+        assert!(relied_on(&required, &[everywhere], day(5), day(5)).is_some());
+        let other_work = Standing { kinds: Some(vec!["physiotherapy".to_owned()]), ..standing(1, 9) };
+        assert!(relied_on(&required, &[other_work], day(5), day(5)).is_none());
+
+        let tomorrow = Requirement { valid_from: Some(day(6)), ..group("OTHER") };
+        let both = in_sydney(vec![group("INSURANCE"), tomorrow]);
+        let whole = [standing(1, 9)];
+        assert!(relied_on(&both, &whole, day(5), day(5)).is_some(), "not asked for yet");
+        assert!(relied_on(&both, &whole, day(5), day(6)).is_none(), "asked for before the visit ends");
+        let past = Requirement { valid_until: Some(day(4)), ..group("INSURANCE") };
+        assert!(relied_on(&in_sydney(vec![past]), &whole, day(5), day(5)).is_none(), "no rule is left");
     }
 }

@@ -65,7 +65,7 @@ async fn list_credential_requirements(
     let kind = catalogue::kind_of(&app.db, query.service_id).await?;
     let kind = kind.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
     let required = store::requirements(&app.db, &query.jurisdiction, &kind).await?;
-    Ok(Reply::ok(&Page::whole(required))?.public())
+    Ok(Reply::ok(&Page::whole(required.groups))?.public())
 }
 
 /// List my credentials

@@ -10,7 +10,7 @@ use chrono_tz::{Africa, America, Antarctica, Asia, Atlantic, Australia, Europe, 
 use knead::availability::calendar::Hours;
 use knead::availability::intervals::Span;
 use knead::availability::{Diary, Reservation, Rules};
-use knead::credentials::{Requirement, Standing};
+use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
 use knead::therapists::TravelMode;
 use knead::values::Point;
@@ -29,7 +29,7 @@ pub struct Case {
     pub place: Point,
     pub place_zone: Tz,
     pub minutes: i32,
-    pub requirements: Vec<Requirement>,
+    pub required: Required,
     pub except: Option<BookingId>,
     pub now: DateTime<Utc>,
     pub first: NaiveDate,
@@ -191,23 +191,33 @@ fn reservations(stays: &[Stay], from: i64, until: i64, place: Point) -> Vec<Rese
 
 const TYPES: [&str; 3] = ["LICENCE", "REGISTRATION", "INSURANCE"];
 
-fn requirements() -> impl Strategy<Value = Vec<Requirement>> {
-    let group = subsequence(TYPES.to_vec(), 1..=3).prop_map(|options| Requirement {
-        jurisdiction: "AU".to_owned(),
-        group: options.concat(),
-        options: options.into_iter().map(str::to_owned).collect(),
-    });
+/// Groups by their options, each asked for from and until so many days after the first date in question.
+fn requirements() -> impl Strategy<Value = Vec<(Vec<&'static str>, Option<i64>, Option<i64>)>> {
+    let asked = || weighted(0.15, -1_i64..4);
+    let group = (subsequence(TYPES.to_vec(), 1..=3), asked(), asked());
     prop_oneof![1 => vec(group.clone(), 0..=0), 20 => vec(group, 1..=3)]
+}
+
+type Coverage = (Option<Vec<String>>, Option<Vec<String>>);
+
+/// The places and the kinds of service that a credential counts for, where they are few.
+fn coverage() -> impl Strategy<Value = Coverage> {
+    let some = |of: [&'static str; 3]| {
+        let names = subsequence(of.to_vec(), 1..=3);
+        weighted(0.1, names.prop_map(|names| names.into_iter().map(str::to_owned).collect()))
+    };
+    (some(["AU", "AU-NSW", "AU-QLD"]), some(["massage", "physiotherapy", "acupuncture"]))
 }
 
 /// Credentials by type, the first and the last day of each in days after the first date in question: mostly one of
 /// each type that is good throughout, and some that begin or end about then.
-fn standings() -> impl Strategy<Value = Vec<(&'static str, Option<i64>, Option<i64>)>> {
+fn standings() -> impl Strategy<Value = Vec<(&'static str, Option<i64>, Option<i64>, Coverage)>> {
     let lasting = weighted(0.6, subsequence(TYPES.to_vec(), 1..=3)).prop_map(Option::unwrap_or_default);
     let issued = prop_oneof![1 => Just(None), 1 => Just(Some(-300)), 2 => (-1_i64..4).prop_map(Some)];
     let expires = prop_oneof![1 => Just(None), 1 => Just(Some(300)), 4 => (0_i64..3).prop_map(Some)];
-    (lasting, vec((select(TYPES.to_vec()), issued, expires), 0..10)).prop_map(|(lasting, mut others)| {
-        others.extend(lasting.into_iter().map(|code| (code, Some(-300), None)));
+    let credential = (select(TYPES.to_vec()), issued, expires, coverage());
+    (lasting, vec(credential, 0..10)).prop_map(|(lasting, mut others)| {
+        others.extend(lasting.into_iter().map(|code| (code, Some(-300), None, (None, None))));
         others
     })
 }
@@ -263,18 +273,37 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 let start = instant(begins) + TimeDelta::seconds(from);
                 Span { start, end: start + TimeDelta::seconds(length) }
             });
-            let everything = TYPES.into_iter().filter(|_| plain).map(|code| (code, None, None));
-            let standings = everything.chain(standings).enumerate().map(|(i, (type_code, issued, expires))| Standing {
-                id: CredentialId(Uuid::from_u128(i as u128)),
-                type_code: type_code.to_owned(),
-                issued_on: issued.map(|days| first + TimeDelta::days(days)),
-                expires_on: expires.map(|days| first + TimeDelta::days(days)),
+            let on = |days: Option<i64>| days.map(|days| first + TimeDelta::days(days));
+            let groups = requirements.into_iter().map(|(options, from, until)| Requirement {
+                jurisdiction: "AU".to_owned(),
+                group: options.concat(),
+                options: options.into_iter().map(str::to_owned).collect(),
+                valid_from: on(from),
+                valid_until: on(until),
+            });
+            let required = Required {
+                chain: vec!["AU".to_owned(), "AU-NSW".to_owned()],
+                kind: "massage".to_owned(),
+                groups: groups.collect(),
+            };
+            let everything = TYPES.into_iter().filter(|_| plain).map(|code| (code, None, None, (None, None)));
+            let standings = everything.chain(standings).enumerate().map(|(i, (type_code, issued, expires, covers))| {
+                let (jurisdictions, kinds) = covers;
+                Standing {
+                    id: CredentialId(Uuid::from_u128(i as u128)),
+                    type_code: type_code.to_owned(),
+                    issued_on: on(issued),
+                    expires_on: on(expires),
+                    verification: None,
+                    jurisdictions,
+                    kinds,
+                }
             });
             Case {
                 place,
                 place_zone: other_zone.unwrap_or(zone),
                 minutes,
-                requirements,
+                required,
                 except: except.filter(|_| !reservations.is_empty()).and_then(|i| i.get(&reservations).booking),
                 now: instant(begins + now.0) + TimeDelta::milliseconds(now.1.unwrap_or(0)),
                 first,

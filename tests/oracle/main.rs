@@ -42,7 +42,7 @@ fn compare(case: &Case, tally: &mut Tally) -> TestCaseResult {
         place: case.place,
         zone: case.place_zone,
         minutes: case.minutes,
-        requirements: &case.requirements,
+        required: &case.required,
         except: case.except,
     };
     let span = Span { start: instant(oracle.span.start), end: instant(oracle.span.end) };

@@ -192,11 +192,25 @@ impl<'a> Oracle<'a> {
             held.issued_on.is_none_or(|issued| day(issued) <= date)
                 && held.expires_on.is_none_or(|last| date <= day(last))
         };
+        let required = &self.case.required;
+        let counts = |held: &Standing| {
+            let here = |places: &Vec<String>| required.chain.iter().any(|place| places.contains(place));
+            held.jurisdictions.as_ref().is_none_or(here)
+                && held.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| *kind == required.kind))
+        };
         let met = |group: &Requirement| {
-            let kind = |held: &&Standing| group.options.contains(&held.type_code);
+            let kind = |held: &&Standing| group.options.contains(&held.type_code) && counts(held);
             self.case.diary.standings.iter().filter(kind).any(|held| dates.iter().all(|date| good(held, *date)))
         };
-        !self.case.requirements.is_empty() && self.case.requirements.iter().all(met)
+        let asked = |group: &&Requirement| {
+            let on = |date: &i64| {
+                group.valid_from.is_none_or(|from| day(from) <= *date)
+                    && group.valid_until.is_none_or(|until| *date <= day(until))
+            };
+            dates.iter().any(on)
+        };
+        let mut asked = required.groups.iter().filter(asked).peekable();
+        asked.peek().is_some() && asked.all(met)
     }
 }
 
