@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use knead::availability;
 use knead::credentials::checks::{CheckMethod, Found, Verdict};
-use knead::credentials::review::{Party, ReasonCode, ReviewAction, ReviewState};
+use knead::credentials::review::{Party, ReasonCode, ReviewAction, ReviewState, Reviewer, TABLE};
 use knead::credentials::{BoardStatus, settle, unsettle};
 use knead::ids::{CredentialId, TherapistId};
 use serde_json::{Value, json};
@@ -133,10 +133,11 @@ async fn every_step_from_every_state_does_what_the_table_says() {
             _ => drop(answer.refused(409, "invalid_transition")),
         }
     }
-    assert_eq!(
-        taken, 25,
-        "as many as the table has rows for admins and therapists, the second approval and edits aside"
-    );
+    let tried = |row: &&(ReviewState, ReviewAction, Reviewer, ReviewState)| {
+        matches!(row.2, Reviewer::Therapist | Reviewer::Admin | Reviewer::ClaimHolder)
+            && !matches!(row.1, ReviewAction::Edit | ReviewAction::Approve)
+    };
+    assert_eq!(taken, TABLE.iter().filter(tried).count());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
