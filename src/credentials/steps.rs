@@ -208,7 +208,8 @@ pub(super) async fn raise(
 /// Lets `verdict` on what was `found` take effect, as far as the credential stands now; its therapist's lock is taken. Only
 /// what the system may do by itself is done: a submitted credential is verified where the verdict is clean and nothing
 /// stands against it, and a verified one is suspended where it is adverse; all else becomes a task. What was found is
-/// recorded in any case, and visits follow in the same transaction. None where there is no such credential.
+/// recorded in any case, and visits follow in the same transaction. None where there is no such credential, or none that is
+/// handed in and not yet done with.
 pub async fn settle(
     tx: &mut Tx,
     credential: CredentialId,
@@ -218,6 +219,9 @@ pub async fn settle(
 ) -> Result<Option<Change>> {
     let Some(mut row) = store::lock(tx, credential).await? else { return Ok(None) };
     let before = row.facts();
+    if before.review_state == ReviewState::Draft || before.review_state.has_ended() {
+        return Ok(None);
+    }
     let against = concerns(tx, &row, found).await?;
     let id = store::record_check(tx, credential, found, None, now).await?;
     let check = Check { id, found: found.clone() };
