@@ -73,6 +73,14 @@ refusals! {
     AlreadyClaimed = CONFLICT "already_claimed" "Another admin is reviewing this credential.";
     /// The number belongs to another therapist's credential.
     DuplicateClaim = CONFLICT "duplicate_claim" "A credential with this number is held by another therapist.";
+    /// A jurisdiction or a credential type that is there.
+    CodeTaken = CONFLICT "code_taken" "This code is taken.";
+    /// Deletion of a place that requirements, credential types, credentials or places within it name.
+    JurisdictionInUse = CONFLICT "jurisdiction_in_use" "Requirements, credential types, credentials or places within it name this jurisdiction.";
+    /// A second version of a requirement for days that have one.
+    RequirementOverlaps = CONFLICT "requirement_overlaps" "This group has a requirement for some of these dates already.";
+    /// Changed, the prefix and the place of a type would make other numbers of those that are entered.
+    TypeInUse = CONFLICT "type_in_use" "Credentials of this type exist: its number prefix and its jurisdiction tell their numbers apart, and cannot change.";
     /// The same key, another request.
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This Idempotency-Key was used for a different request.";
     /// The same key, and the first request is still running.

@@ -6,17 +6,20 @@
 pub mod checks;
 pub mod review;
 pub mod routes;
+pub mod rules;
 mod store;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use store::{requirements, settle, unsettle};
+pub use rules::requirements;
+pub use store::{settle, unsettle};
 
 use crate::ids::{CredentialId, TherapistId, VerificationId};
 use crate::values::{Jurisdiction, bounded_text};
 use review::ReviewState;
+use rules::{Category, Cover};
 
 bounded_text! {
     /// A credential type's code.
@@ -80,16 +83,15 @@ impl BoardStatus {
 }
 
 /// A kind of credential that an authority gives.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CredentialType {
     /// The code that credentials and requirements use.
     #[schema(example = "US-TX-LMT")]
     pub code: String,
     /// Who gives it.
     pub authority: String,
-    /// What it is: `licence`, `registration`, `insurance`, ...
-    #[schema(example = "licence")]
-    pub category: String,
+    /// What it is.
+    pub category: Category,
     /// Where the authority sits; null for types that are given everywhere.
     #[schema(example = "US-TX")]
     pub jurisdiction: Option<Jurisdiction>,
@@ -100,11 +102,21 @@ pub struct CredentialType {
     pub evidence_required: bool,
     /// Months from one renewal to the next; null where there is none.
     pub renewal_months: Option<i16>,
+    /// Whether it ends on a date that must be told.
+    pub expires: bool,
+    /// What an insurance must pay for one claim.
+    pub minimum_cover: Cover,
     #[serde(skip)]
     #[schema(ignore)]
     pub(crate) number_prefix: String,
-    /// Whether it ends on a date that must be told.
-    pub expires: bool,
+    /// Whether a second admin must approve every verification.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub four_eyes: bool,
+    /// Days after which the authority is asked again; none: never.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub recheck_days: Option<i16>,
 }
 
 impl CredentialType {
@@ -157,12 +169,17 @@ impl Requirement {
     fn applies(&self, first: NaiveDate, last: NaiveDate) -> bool {
         self.valid_from.is_none_or(|from| from <= last) && self.valid_until.is_none_or(|until| first <= until)
     }
+
+    /// Whether a county or a city asks for it.
+    fn is_local(&self) -> bool {
+        self.jurisdiction.contains('.')
+    }
 }
 
 /// What a place asks for a kind of service.
 #[derive(Clone, Debug)]
 pub struct Required {
-    /// The place and every place that it lies in, widest first: `AU`, `AU-NSW`.
+    /// The place and every place that it lies in, counties and cities too: `AU`, `AU-NSW`.
     pub chain: Vec<String>,
     /// The kind of service.
     pub kind: String,
@@ -205,7 +222,8 @@ impl Standing {
 
 /// The credentials that a visit from `first` to `last` relies on, one for each group that is `required` then: of those
 /// that cover the whole visit the one that lasts longest. None where a group is not met, and none where nothing
-/// is required: a place whose rules we do not know is not served.
+/// is required: a place whose rules we do not know is not served. What a county or a city asks for comes on top of the rules of
+/// its region or country, and opens no place that has none.
 pub fn relied_on<'a>(
     required: &'a Required,
     standings: &'a [Standing],
@@ -221,8 +239,8 @@ pub fn relied_on<'a>(
         let longest = usable.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id))?;
         Some((requirement.group.as_str(), longest))
     };
-    let mut asked = required.groups.iter().filter(|group| group.applies(first, last)).peekable();
-    asked.peek()?;
+    let asked = required.groups.iter().filter(|group| group.applies(first, last));
+    asked.clone().find(|group| !group.is_local())?;
     asked.map(meets).collect()
 }
 
@@ -338,13 +356,16 @@ mod tests {
         CredentialType {
             code: "US-TX-LMT".to_owned(),
             authority: "TDLR".to_owned(),
-            category: "licence".to_owned(),
+            category: Category::Licence,
             jurisdiction: "US-TX".parse().ok(),
             number_pattern: Some(r"^(MT)?\d{4,6}$".to_owned()),
             evidence_required: false,
             renewal_months: Some(24),
             number_prefix: "MT".to_owned(),
             expires: true,
+            minimum_cover: Cover::default(),
+            four_eyes: false,
+            recheck_days: None,
         }
     }
 

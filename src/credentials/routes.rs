@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::review::{ReasonCode, ReviewAction, ReviewState};
+use super::rules;
 use super::store::{self, Decision, Row};
 use super::{BoardStatus, Credential, CredentialType, HolderName, Number, PublicCredential, Requirement, TypeCode};
 use crate::App;
@@ -18,7 +19,7 @@ use crate::db::work;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{AccountId, CredentialId, ServiceId, TherapistId};
-use crate::values::{Day, IssueDay, Jurisdiction, present};
+use crate::values::{Day, IssueDay, Jurisdiction, JurisdictionCode, present};
 
 /// The operations on credentials.
 pub fn routes(config: &mut ServiceConfig) {
@@ -43,9 +44,9 @@ async fn list_credential_types(app: Data<App>, _caller: Caller) -> Result<Reply>
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct RequiredWhere {
-    /// The place of the visit.
+    /// The place of the visit: a country, a region, a county or a city.
     #[param(inline)]
-    jurisdiction: Jurisdiction,
+    jurisdiction: JurisdictionCode,
     /// The service that is given there.
     service_id: ServiceId,
 }
@@ -64,7 +65,10 @@ async fn list_credential_requirements(
 ) -> Result<Reply> {
     let kind = catalogue::kind_of(&app.db, query.service_id).await?;
     let kind = kind.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
-    let required = store::requirements(&app.db, &query.jurisdiction, &kind).await?;
+    if query.jurisdiction.is_local() && !rules::exists(&app.db, &query.jurisdiction).await? {
+        return Err(FieldError::new("/jurisdiction", "is not a place that the service knows.").into());
+    }
+    let required = rules::required(&app.db, query.jurisdiction.chain(), None, &kind).await?;
     Ok(Reply::ok(&Page::whole(required.groups))?.public())
 }
 

@@ -5,9 +5,8 @@ use utoipa::ToSchema;
 
 use super::checks::{Change, Found, Verdict};
 use super::review::{ReasonCode, ReviewAction, ReviewState};
-use super::{
-    BoardStatus, Credential, CredentialType, PublicCredential, PublicStatus, Required, Requirement, ReviewedCredential,
-};
+use super::rules::{Category, Cover};
+use super::{BoardStatus, Credential, CredentialType, PublicCredential, PublicStatus, ReviewedCredential};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, CredentialId, TherapistId};
@@ -21,8 +20,9 @@ macro_rules! types {
     ($tail:literal $(, $arg:expr)*) => {
         sqlx::query_as!(
             CredentialType,
-            r#"SELECT code, authority, category, jurisdiction AS "jurisdiction: Jurisdiction", number_pattern,
-                      number_prefix, evidence_required, renewal_months, expires
+            r#"SELECT code, authority, category AS "category: Category", jurisdiction AS "jurisdiction: Jurisdiction", number_pattern,
+                      number_prefix, evidence_required, renewal_months, expires, four_eyes, recheck_days,
+                      minimum_cover AS "minimum_cover: Cover"
                FROM credential_types "# + $tail
             $(, $arg)*
         )
@@ -33,23 +33,8 @@ pub(super) async fn types(db: &PgPool) -> Result<Vec<CredentialType>> {
     Ok(types!("ORDER BY code").fetch_all(db).await?)
 }
 
-pub(super) async fn find_type(db: &PgPool, code: &str) -> Result<Option<CredentialType>> {
+pub(super) async fn find_type<'c>(db: impl PgExecutor<'c>, code: &str) -> Result<Option<CredentialType>> {
     Ok(types!("WHERE code = $1", code).fetch_optional(db).await?)
-}
-
-/// What is required for services of `kind` in `jurisdiction`, from every place in its chain.
-pub async fn requirements<'c>(db: impl PgExecutor<'c>, jurisdiction: &Jurisdiction, kind: &str) -> Result<Required> {
-    let chain = jurisdiction.chain();
-    let groups = sqlx::query_as!(
-        Requirement,
-        r#"SELECT jurisdiction, "group", options, valid_from, valid_until FROM credential_requirements
-           WHERE jurisdiction = ANY ($1) AND service_kind = $2 ORDER BY jurisdiction, "group""#,
-        &chain,
-        kind
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(Required { chain, kind: kind.to_owned(), groups })
 }
 
 /// A credential's row, with what its type adds.
@@ -77,13 +62,16 @@ struct Columns {
     created_at: DateTime<Utc>,
     code: String,
     authority: String,
-    category: String,
+    category: Category,
     jurisdiction: Option<Jurisdiction>,
     number_pattern: Option<String>,
     number_prefix: String,
     evidence_required: bool,
     renewal_months: Option<i16>,
     expires: bool,
+    four_eyes: bool,
+    recheck_days: Option<i16>,
+    minimum_cover: Cover,
 }
 
 impl From<Columns> for Row {
@@ -98,6 +86,9 @@ impl From<Columns> for Row {
             renewal_months: row.renewal_months,
             number_prefix: row.number_prefix,
             expires: row.expires,
+            four_eyes: row.four_eyes,
+            recheck_days: row.recheck_days,
+            minimum_cover: row.minimum_cover,
         };
         let strange = row.number.as_deref().is_some_and(|number| !kind.recognises(number));
         Self {
@@ -130,8 +121,9 @@ macro_rules! credentials {
             r#"SELECT c.id, c.therapist_id, c.number, c.name_on_credential, c.issuing_jurisdiction, c.issued_on,
                       c.expires_on, c.review_state AS "review_state: ReviewState",
                       c.board_status AS "board_status: BoardStatus", c.claimed_by AS "claimed_by: AccountId",
-                      c.claimed_until, c.submitted_at, c.created_at, t.code, t.authority, t.category,
-                      t.jurisdiction AS "jurisdiction: Jurisdiction", t.number_pattern, t.number_prefix, t.evidence_required, t.renewal_months, t.expires
+                      c.claimed_until, c.submitted_at, c.created_at, t.code, t.authority, t.category AS "category: Category",
+                      t.jurisdiction AS "jurisdiction: Jurisdiction", t.number_pattern, t.number_prefix, t.evidence_required, t.renewal_months, t.expires,
+                      t.four_eyes, t.recheck_days, t.minimum_cover AS "minimum_cover: Cover"
                FROM credentials c JOIN credential_types t ON t.code = c.type "# + $tail,
             $($arg),+
         )
