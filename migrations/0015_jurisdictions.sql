@@ -75,7 +75,7 @@ ALTER TABLE credential_types
     ADD CONSTRAINT credential_types_prefix_form CHECK (number_prefix ~ '^[A-Z0-9]{0,10}$');
 
 -- Whether a therapist meets every requirement of some country or region on `day`, one that has none with rules of its own below it. What counties and
--- cities ask for on top narrows them alone, and a credential that counts in a part of a region counts somewhere in it. The rule itself lives in the
+-- cities ask for on top narrows them alone, and a credential that counts in a part of the place counts somewhere in it. The rule itself lives in the
 -- service; this copy narrows searches.
 CREATE OR REPLACE FUNCTION may_practise_somewhere(therapist uuid, day date) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH asked AS (
@@ -94,6 +94,7 @@ CREATE OR REPLACE FUNCTION may_practise_somewhere(therapist uuid, day date) RETU
                   AND (s.issued_on IS NULL OR s.issued_on <= day) AND (s.expires_on IS NULL OR day <= s.expires_on)
                   AND (s.covers_jurisdictions IS NULL OR EXISTS (
                         SELECT FROM unnest(s.covers_jurisdictions) covered
-                        WHERE split_part(covered, '.', 1) IN (place.jurisdiction, split_part(place.jurisdiction, '-', 1))))
+                        WHERE covered IN (place.jurisdiction, split_part(place.jurisdiction, '-', 1))
+                           OR starts_with(covered, place.jurisdiction || '-') OR starts_with(covered, place.jurisdiction || '.')))
                   AND (s.covers_kinds IS NULL OR r.service_kind = ANY (s.covers_kinds)))))
 $$;

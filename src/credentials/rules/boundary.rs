@@ -11,11 +11,22 @@ const MOST_POINTS: usize = 2_000;
 /// How far a boundary may lie outside its parent, in degrees: about two kilometres. Maps draw one border in two ways.
 const BORDER_WIDTH: f64 = 0.02;
 
-/// Longitude and latitude in degrees, in this order.
+/// Longitude and latitude in degrees, in this order. An altitude, where one is sent, is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
+#[serde(try_from = "Vec<f64>")]
 #[schema(value_type = Vec<f64>)]
 pub struct Position([f64; 2]);
+
+impl TryFrom<Vec<f64>> for Position {
+    type Error = &'static str;
+
+    fn try_from(numbers: Vec<f64>) -> Result<Self, &'static str> {
+        match numbers[..] {
+            [longitude, latitude] | [longitude, latitude, _] => Ok(Self([longitude, latitude])),
+            _ => Err("must have positions of a longitude and a latitude"),
+        }
+    }
+}
 
 /// An outline, then the holes in it. The first position of each is repeated as its last.
 type Rings = Vec<Vec<Position>>;
@@ -114,11 +125,13 @@ impl Boundary {
 
     /// Whether every corner lies in its parent, or close enough to it to be a matter of drawing.
     pub fn lies_in(&self, parent: impl Fn(Point) -> bool) -> bool {
-        let about = [(0.0, 0.0), (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)];
+        // At the corner and around it, far and near: a parent may be narrow.
+        let offsets = [0.0, BORDER_WIDTH, -BORDER_WIDTH, BORDER_WIDTH / 100.0, -BORDER_WIDTH / 100.0];
         self.positions().all(|Position([longitude, latitude])| {
-            about.iter().any(|(east, north)| {
-                let longitude = (longitude + east * BORDER_WIDTH).clamp(-180.0, 180.0);
-                let latitude = (latitude + north * BORDER_WIDTH).clamp(-90.0, 90.0);
+            let mut about = offsets.iter().flat_map(|east| offsets.iter().map(move |north| (east, north)));
+            about.any(|(east, north)| {
+                let longitude = (longitude + east).clamp(-180.0, 180.0);
+                let latitude = (latitude + north).clamp(-90.0, 90.0);
                 parent(Point { latitude, longitude })
             })
         })
@@ -192,13 +205,16 @@ mod tests {
             ("180th meridian", "[[[179, 0], [-179, 0], [-179, 1], [179, 0]]]"),
             ("enclose", "[[[0, 0], [1, 1], [2, 2], [0, 0]]]"),
             ("2,000 points", &format!("[[{many}]]")),
-            ("invalid length", "[[[0, 0, 5], [1, 0, 5], [1, 1, 5], [0, 0, 5]]]"),
+            ("a longitude and a latitude", "[[[0, 0, 5, 6], [1, 0], [1, 1], [0, 0]]]"),
+            ("a longitude and a latitude", "[[[0], [1, 0], [1, 1], [0, 0]]]"),
             ("invalid type", "[[[0, null], [1, 0], [1, 1], [0, 0]]]"),
         ] {
             let refused = boundary(&format!(r#"{{"type": "Polygon", "coordinates": {coordinates}}}"#));
             let message = refused.expect_err(coordinates).to_string();
             assert!(message.contains(why), "{message}");
         }
+        let high = boundary(r#"{"type": "Polygon", "coordinates": [[[0, 0, 5], [1, 0, 5], [1, 1, 5], [0, 0, 5]]]}"#);
+        assert_eq!(high.expect("an area").bbox(), [0.0, 0.0, 1.0, 1.0], "altitudes do not matter");
         assert!(boundary(r#"{"type": "Point", "coordinates": [0, 0]}"#).is_err());
         assert!(boundary(r#"{"type": "MultiPolygon", "coordinates": []}"#).is_err());
     }
