@@ -20,7 +20,7 @@ use crate::App;
 use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
-use crate::{accounts, audit, availability, bookings, catalogue, credentials, health, openapi, therapists};
+use crate::{accounts, audit, availability, bookings, catalogue, credentials, health, notices, openapi, therapists};
 
 /// Every operation there is; the document is made from the same list.
 pub fn routes(config: &mut ServiceConfig) {
@@ -32,6 +32,7 @@ pub fn routes(config: &mut ServiceConfig) {
     availability::routes::routes(config);
     therapists::routes::routes(config);
     bookings::routes::routes(config);
+    notices::routes::routes(config);
     audit::routes::routes(config);
 }
 

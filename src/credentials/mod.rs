@@ -12,7 +12,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use store::{requirements, settle, unsettle};
+pub use store::{requirements, settle, standings, unsettle};
 
 use crate::ids::{CredentialId, TherapistId, VerificationId};
 use crate::values::{Jurisdiction, bounded_text};
@@ -203,47 +203,75 @@ impl Standing {
     }
 }
 
-/// The credentials that a visit from `first` to `last` relies on, one for each group that is `required` then: of those
-/// that cover the whole visit the one that lasts longest. None where a group is not met, and none where nothing
-/// is required: a place whose rules we do not know is not served.
-pub fn relied_on<'a>(
+/// Each group that is `required` of a visit from `first` to `last`, with the credential that meets it: of those that
+/// cover the whole visit the one that lasts longest.
+fn met<'a>(
     required: &'a Required,
     standings: &'a [Standing],
     first: NaiveDate,
     last: NaiveDate,
-) -> Option<Vec<(&'a str, &'a Standing)>> {
-    let meets = |requirement: &'a Requirement| {
+) -> impl Iterator<Item = (&'a Requirement, Option<&'a Standing>)> {
+    required.groups.iter().filter(move |group| group.applies(first, last)).map(move |requirement| {
         let usable = standings.iter().filter(|standing| {
             requirement.options.contains(&standing.type_code)
                 && standing.covers(first, last)
                 && standing.counts_for(required)
         });
-        let longest = usable.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id))?;
-        Some((requirement.group.as_str(), longest))
-    };
-    let mut asked = required.groups.iter().filter(|group| group.applies(first, last)).peekable();
-    asked.peek()?;
-    asked.map(meets).collect()
+        (requirement, usable.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id)))
+    })
 }
 
-/// What a visit relies on to meet one group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The credentials that a visit from `first` to `last` relies on, one for each group that is `required` then. None where
+/// a group is not met, and none where nothing is required: a place whose rules we do not know is not served.
+pub fn relied_on<'a>(
+    required: &'a Required,
+    standings: &'a [Standing],
+    first: NaiveDate,
+    last: NaiveDate,
+) -> Option<Vec<(&'a Requirement, &'a Standing)>> {
+    let mut asked = met(required, standings, first, last).peekable();
+    asked.peek()?;
+    asked.map(|(requirement, standing)| Some((requirement, standing?))).collect()
+}
+
+/// The groups that no credential meets for a visit from `first` to `last`.
+pub fn missing<'a>(
+    required: &'a Required,
+    standings: &'a [Standing],
+    first: NaiveDate,
+    last: NaiveDate,
+) -> Vec<&'a Requirement> {
+    let unmet = met(required, standings, first, last).filter(|(_, standing)| standing.is_none());
+    unmet.map(|(requirement, _)| requirement).collect()
+}
+
+/// What a visit relies on to meet one group: everything that an inspector will ask for, as it is known now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Reliance {
     /// The group.
     pub group: String,
+    /// The place that asks for it.
+    pub required_by: Option<String>,
+    /// The types that meet it.
+    pub options: Option<Vec<String>>,
     /// The credential.
     pub credential: CredentialId,
+    /// Its type's code.
+    pub type_code: Option<String>,
     /// The verification that it rests on.
     pub verification: Option<VerificationId>,
     /// The last day of its validity as it was known.
     pub expires_on: Option<NaiveDate>,
 }
 
-impl From<(&str, &Standing)> for Reliance {
-    fn from((group, standing): (&str, &Standing)) -> Self {
+impl From<(&Requirement, &Standing)> for Reliance {
+    fn from((requirement, standing): (&Requirement, &Standing)) -> Self {
         Self {
-            group: group.to_owned(),
+            group: requirement.group.clone(),
+            required_by: Some(requirement.jurisdiction.clone()),
+            options: Some(requirement.options.clone()),
             credential: standing.id,
+            type_code: Some(standing.type_code.clone()),
             verification: standing.verification,
             expires_on: standing.expires_on,
         }
@@ -396,6 +424,9 @@ mod tests {
             "a place without rules is not served"
         );
         assert!(relied_on(&in_sydney(vec![group("OTHER")]), &halves, day(5), day(5)).is_none());
+        let unmet = in_sydney(vec![group("INSURANCE"), group("OTHER")]);
+        let unmet: Vec<_> = missing(&unmet, &halves, day(5), day(5)).iter().map(|asked| &asked.options[0]).collect();
+        assert_eq!(unmet, ["OTHER"]);
 
         let elsewhere = Standing { jurisdictions: Some(vec!["AU-QLD".to_owned()]), ..standing(1, 9) };
         assert!(relied_on(&required, &[elsewhere], day(5), day(5)).is_none());

@@ -7,10 +7,11 @@ use super::checks::{Change, Found, Verdict};
 use super::review::{ReasonCode, ReviewAction, ReviewState};
 use super::{
     BoardStatus, Credential, CredentialType, PublicCredential, PublicStatus, Required, Requirement, ReviewedCredential,
+    Standing,
 };
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
-use crate::ids::{AccountId, CredentialId, TherapistId};
+use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId};
 use crate::values::Jurisdiction;
 
 /// How long an admin's claim holds.
@@ -50,6 +51,20 @@ pub async fn requirements<'c>(db: impl PgExecutor<'c>, jurisdiction: &Jurisdicti
     .fetch_all(db)
     .await?;
     Ok(Required { chain, kind: kind.to_owned(), groups })
+}
+
+/// The credentials that let a therapist practise, dates aside.
+pub async fn standings(tx: &mut Tx, therapist: TherapistId) -> Result<Vec<Standing>> {
+    let standings = sqlx::query_as!(
+        Standing,
+        r#"SELECT id AS "id!: CredentialId", type AS "type_code!", issued_on, expires_on,
+                  verification_id AS "verification: VerificationId", covers_jurisdictions AS jurisdictions, covers_kinds AS kinds
+           FROM standings WHERE therapist_id = $1"#,
+        therapist.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(standings)
 }
 
 /// A credential's row, with what its type adds.
