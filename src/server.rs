@@ -20,7 +20,9 @@ use crate::App;
 use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
-use crate::{accounts, audit, availability, bookings, catalogue, credentials, health, openapi, tasks, therapists};
+use crate::{
+    accounts, audit, availability, bookings, catalogue, credentials, health, notices, openapi, tasks, therapists,
+};
 
 /// Every operation there is; the document is made from the same list.
 pub fn routes(config: &mut ServiceConfig) {
@@ -33,6 +35,7 @@ pub fn routes(config: &mut ServiceConfig) {
     availability::routes::routes(config);
     therapists::routes::routes(config);
     bookings::routes::routes(config);
+    notices::routes::routes(config);
     audit::routes::routes(config);
     tasks::routes::routes(config);
 }
