@@ -22,6 +22,7 @@ pub mod jobs;
 pub mod openapi;
 pub mod postgres;
 pub mod server;
+pub mod storage;
 pub mod tasks;
 pub mod therapists;
 pub mod values;
@@ -40,4 +41,8 @@ pub struct App {
     pub passwords: auth::Passwords,
     /// Limits on callers.
     pub limits: http::RateLimits,
+    /// Files.
+    pub storage: storage::Storage,
+    /// Looks at documents that are handed in.
+    pub inspector: credentials::documents::Inspector,
 }

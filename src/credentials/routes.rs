@@ -27,6 +27,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(update_credential).service(submit_credential).service(withdraw_credential);
     config.service(list_therapist_credentials);
     review::routes(config);
+    super::documents::routes::routes(config);
 }
 
 /// List credential types
