@@ -84,15 +84,31 @@ fn complete_operation(operation: &mut Value, components: &Value) {
     let must_sign_in = signed_in && security.iter().all(|scheme| scheme.get("bearer").is_some());
     let is_probe = operation["tags"][0] == "Operations";
     let common: [(&str, bool, &str); 13] = [
-        ("400", has_body, if is_form { "The form cannot be read." } else { "The body is not JSON, or a required header is missing." }),
+        (
+            "400",
+            has_body,
+            if is_form { "The form cannot be read." } else { "The body is not JSON, or a required header is missing." },
+        ),
         ("401", !is_probe, "No valid access token."),
         ("403", signed_in, "The wrong role."),
         ("404", has_parameter("path", None), "No such resource, or not the caller's to know of."),
-        ("406", !is_probe, if sends_file { "The Accept header admits neither the file nor JSON." } else { "The Accept header does not admit JSON." }),
+        (
+            "406",
+            !is_probe,
+            if sends_file {
+                "The Accept header admits neither the file nor JSON."
+            } else {
+                "The Accept header does not admit JSON."
+            },
+        ),
         ("408", has_body, "The body took too long to arrive."),
         ("412", has_parameter("header", Some("If-Match")), "The resource changed since it was read."),
         ("413", has_body, if is_form { "The file is too large." } else { "The body is larger than 64 kB." }),
-        ("415", has_body, if is_form { "The body is not multipart/form-data." } else { "The body is not application/json." }),
+        (
+            "415",
+            has_body,
+            if is_form { "The body is not multipart/form-data." } else { "The body is not application/json." },
+        ),
         (
             "422",
             has_body || has_parameter("query", None) || has_parameter("path", Some("date")),

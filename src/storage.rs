@@ -99,12 +99,16 @@ impl Storage {
         let mode = fs::metadata(folder).map_err(|error| failed("read", &error))?.permissions().mode();
         // What is below is as open as the machine's habits make it.
         if mode & 0o007 != 0 {
-            return Err(format!("KNEAD_STORAGE: {0} is open to everyone; close it with chmod o= {0}", folder.display()));
+            return Err(format!(
+                "KNEAD_STORAGE: {0} is open to everyone; close it with chmod o= {0}",
+                folder.display()
+            ));
         }
         let probe = folder.join(format!(".probe-{}", Uuid::now_v7()));
         fs::write(&probe, "").and_then(|()| fs::remove_file(&probe)).map_err(|error| failed("written", &error))?;
         // An answer says that the file is kept, also when the power fails.
-        let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| failed("opened", &error))?.with_fsync(true);
+        let store =
+            LocalFileSystem::new_with_prefix(folder).map_err(|error| failed("opened", &error))?.with_fsync(true);
         Ok(Self { store: Arc::new(store) })
     }
 

@@ -13,7 +13,7 @@ use actix_web::web::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
 pub use inspect::{Clean, Extent, inspect};
@@ -140,7 +140,11 @@ fn display_name(sent: Option<&str>, media_type: MediaType) -> String {
 /// Looks at files, on threads of their own and no more at once than the machine can carry.
 pub struct Inspector {
     turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
 }
+
+/// Files that are in memory at a time, each of up to 10 MB.
+const PLACES: usize = 32;
 
 /// How long a file waits for its turn before its caller is answered with 503.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -149,7 +153,13 @@ impl Inspector {
     /// One file at a time for each core, and no more than four: a picture takes up to half a gigabyte.
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { turns: Arc::new(Semaphore::new(cores.min(4))) }
+        Self { turns: Arc::new(Semaphore::new(cores.min(4))), places: Arc::new(Semaphore::new(PLACES)) }
+    }
+
+    /// A place in memory for one file, for as long as it is held; 503 where all are taken.
+    pub fn place(&self) -> Result<OwnedSemaphorePermit> {
+        let full = |_| Error::Unavailable("too many documents on their way".to_owned());
+        self.places.clone().try_acquire_owned().map_err(full)
     }
 
     /// See [`inspect`]. A file over which a parser stumbles is refused as unreadable.

@@ -265,7 +265,8 @@ async fn update_credential(
     .await
 }
 
-fn own(row: Option<Row>, therapist: TherapistId) -> Result<Row> {
+/// The row, where it is the therapist's own.
+pub(super) fn own(row: Option<Row>, therapist: TherapistId) -> Result<Row> {
     row.filter(|row| row.therapist == therapist).ok_or(Error::NotFound)
 }
 

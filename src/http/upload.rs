@@ -70,7 +70,8 @@ impl Upload {
             let name = name_of(&part);
             if name == "file" {
                 let sent_name = part.content_disposition().and_then(|sent| {
-                    let extended = sent.get_filename_ext().map(|name| String::from_utf8_lossy(&name.value).into_owned());
+                    let extended =
+                        sent.get_filename_ext().map(|name| String::from_utf8_lossy(&name.value).into_owned());
                     extended.or_else(|| sent.get_filename().map(str::to_owned))
                 });
                 form.file = Some(part);

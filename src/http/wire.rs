@@ -125,7 +125,10 @@ fn answers(request: &ServiceRequest) -> Vec<String> {
     });
     let responses = operation.as_ref().and_then(Value::as_object).into_iter().flatten();
     let successes = responses.filter(|(status, _)| status.starts_with('2'));
-    successes.filter_map(|(_, response)| response["content"].as_object()).flat_map(|media| media.keys().cloned()).collect()
+    successes
+        .filter_map(|(_, response)| response["content"].as_object())
+        .flat_map(|media| media.keys().cloned())
+        .collect()
 }
 
 /// Answers what no operation matched: 405 with `Allow` where the document knows the path, else 404.

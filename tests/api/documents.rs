@@ -146,7 +146,8 @@ async fn a_document_is_kept_and_served_as_an_attachment() {
     let listed = admin.get(&path.replace(MINE, "/v1/admin/credentials")).await.is(200).body;
     assert_eq!((&listed["data"][0]["sha256"], &listed["data"][0]["shared_with"]), (&made.body["sha256"], &json!([])));
 
-    let audited = admin.get(&format!("/v1/admin/audit?subject_type=document&subject_id={}", made.id())).await.is(200).body;
+    let audited =
+        admin.get(&format!("/v1/admin/audit?subject_type=document&subject_id={}", made.id())).await.is(200).body;
     let entries: Vec<(&str, &Value)> =
         audited["data"].as_array().unwrap().iter().map(|e| (e["action"].as_str().unwrap(), &e["actor_id"])).collect();
     let owner = json!(therapist.id);
@@ -192,7 +193,9 @@ async fn what_attacks_is_refused_and_nothing_is_kept() {
     let therapist = app.newcomer().await;
     let path = format!("{}/documents", draft(&therapist).await);
     let (document, photo, picture) = (pdf(1), jpeg(), png());
-    let action = |kind: &str| pdf_with(1, dictionary! { "OpenAction" => dictionary! { "S" => kind, "F" => Object::string_literal("x") } });
+    let action = |kind: &str| {
+        pdf_with(1, dictionary! { "OpenAction" => dictionary! { "S" => kind, "F" => Object::string_literal("x") } })
+    };
     let replaced = |from: &str, to: &str| {
         // Of one length, so that every place in the file stays where it is.
         assert_eq!(from.len(), to.len());
@@ -240,9 +243,21 @@ async fn what_attacks_is_refused_and_nothing_is_kept() {
         ("document_unsafe", "JavaScript", action("JavaScript")),
         ("document_unsafe", "Launch", action("Launch")),
         ("document_unsafe", "SubmitForm", action("SubmitForm")),
-        ("document_unsafe", "JS alone", pdf_with(1, dictionary! { "AA" => dictionary! { "JS" => Object::string_literal("x") } })),
-        ("document_unsafe", "XFA", pdf_with(1, dictionary! { "AcroForm" => dictionary! { "XFA" => Object::Array(vec![]) } })),
-        ("document_unsafe", "a file within", pdf_with(1, dictionary! { "Names" => dictionary! { "EmbeddedFiles" => dictionary! {} } })),
+        (
+            "document_unsafe",
+            "JS alone",
+            pdf_with(1, dictionary! { "AA" => dictionary! { "JS" => Object::string_literal("x") } }),
+        ),
+        (
+            "document_unsafe",
+            "XFA",
+            pdf_with(1, dictionary! { "AcroForm" => dictionary! { "XFA" => Object::Array(vec![]) } }),
+        ),
+        (
+            "document_unsafe",
+            "a file within",
+            pdf_with(1, dictionary! { "Names" => dictionary! { "EmbeddedFiles" => dictionary! {} } }),
+        ),
         ("document_unsafe", "an escaped name", replaced("/MediaBox[0 0 595 842]", "/S/J#61vaScript/B[595]")),
         ("document_unsafe", "encryption", encrypted()),
         ("document_unsafe", "a virus", virus().into_bytes()),
@@ -254,9 +269,17 @@ async fn what_attacks_is_refused_and_nothing_is_kept() {
     ];
     for (code, what, bytes) in &attacks {
         let answer = therapist.upload(&path, "licence.pdf", bytes).await;
-        assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (422, Some(*code)), "{what}: {}", answer.text);
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["code"].as_str()),
+            (422, Some(*code)),
+            "{what}: {}",
+            answer.text
+        );
     }
-    therapist.upload(&path, "licence.pdf", &joined(&[&document, &vec![b' '; 10 << 20]])).await.refused(413, "payload_too_large");
+    therapist
+        .upload(&path, "licence.pdf", &joined(&[&document, &vec![b' '; 10 << 20]]))
+        .await
+        .refused(413, "payload_too_large");
     assert_eq!(app.count("SELECT count(*) FROM credential_documents").await, 0);
     assert_eq!(files(app.files.path()), 0);
     // What they are made of is good by itself.
@@ -309,7 +332,7 @@ async fn a_form_is_one_file_and_nothing_else() {
         let made = therapist.upload(&path, name, &file).await.is(201);
         let shown = made.body["name"].as_str().unwrap();
         assert!(shown.ends_with(".pdf") && !shown.contains(['/', '\\']) && !shown.starts_with('.'), "{shown}");
-        let stored = format!("documents/{}", made.id());
+        let stored = format!("kept/documents/{}", made.id());
         assert!(app.files.path().join(&stored).is_file(), "{stored}");
         therapist.delete(&made.header("location")).await.is(204);
     }
@@ -440,7 +463,10 @@ async fn one_file_of_two_therapists_raises_one_task() {
     let bare = joined(&[&file[..2], &file[4 + usize::from(u16::from_be_bytes([file[4], file[5]]))..]]);
     assert_ne!(sha256(&bare), sha256(&file));
     assert_eq!(app.count(tasks).await, 1);
-    let about = format!("SELECT count(*) FROM tasks WHERE subject_type = 'credential' AND subject_id = '{}'", ours.rsplit('/').next().unwrap());
+    let about = format!(
+        "SELECT count(*) FROM tasks WHERE subject_type = 'credential' AND subject_id = '{}'",
+        ours.rsplit('/').next().unwrap()
+    );
     assert_eq!(app.count(Box::leak(about.into_boxed_str())).await, 1);
     let listed = admin.get(&format!("{}/documents", ours.replace(MINE, "/v1/admin/credentials"))).await.is(200).body;
     assert_eq!(listed["data"][0]["shared_with"], json!([theirs.rsplit('/').next().unwrap()]));
@@ -516,7 +542,10 @@ fn a_folder_that_cannot_keep_files_is_refused_at_the_start() {
     let check = |place: &str, more: &[(&str, &str)]| {
         let (_, lines, _) = output(knead().args(["config", "init"]));
         let mut command = knead();
-        command.args(["config", "check"]).env("DATABASE_URL", "postgres://localhost/knead").envs(lines.lines().filter_map(|line| line.split_once('=')));
+        command
+            .args(["config", "check"])
+            .env("DATABASE_URL", "postgres://localhost/knead")
+            .envs(lines.lines().filter_map(|line| line.split_once('=')));
         output(command.env("KNEAD_STORAGE", place).envs(more.iter().copied()))
     };
     let good = folder.path().join("good");
@@ -568,7 +597,10 @@ async fn fake_s3(request: HttpRequest, body: web::Bytes, bucket: web::Data<Mutex
         "POST" if query.contains_key("delete") => {
             let text = String::from_utf8(body.to_vec()).unwrap();
             let gone = text.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
-            let gone: Vec<String> = gone.inspect(|key| drop(objects.remove(*key))).map(|key| format!("<Deleted><Key>{key}</Key></Deleted>")).collect();
+            let gone: Vec<String> = gone
+                .inspect(|key| drop(objects.remove(*key)))
+                .map(|key| format!("<Deleted><Key>{key}</Key></Deleted>"))
+                .collect();
             xml(format!("<DeleteResult>{}</DeleteResult>", gone.concat()))
         }
         "DELETE" => {
@@ -587,7 +619,10 @@ async fn fake_s3(request: HttpRequest, body: web::Bytes, bucket: web::Data<Mutex
             let listed = objects.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(key, bytes)| {
                 format!("<Contents><Key>{key}</Key><LastModified>2026-11-30T01:00:00.000Z</LastModified><ETag>x</ETag><Size>{}</Size></Contents>", bytes.len())
             });
-            xml(format!("<ListBucketResult><IsTruncated>false</IsTruncated>{}</ListBucketResult>", listed.collect::<String>()))
+            xml(format!(
+                "<ListBucketResult><IsTruncated>false</IsTruncated>{}</ListBucketResult>",
+                listed.collect::<String>()
+            ))
         }
         _ => match objects.get(&key) {
             Some(bytes) => HttpResponse::Ok()
@@ -627,8 +662,7 @@ async fn a_bucket_keeps_files() {
     assert_eq!(bucket.lock().unwrap().objects.keys().collect::<Vec<_>>(), [&format!("knead/{key}")]);
     storage.delete(key).await.unwrap();
     keeps_files(&storage).await;
+    handle.stop(false).await;
     let held = bucket.lock().unwrap();
     assert!(held.objects.is_empty() && held.parts.is_empty(), "nothing is left behind, nor under way");
-    drop(held);
-    handle.stop(false).await;
 }

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::codecs::png::{PngDecoder, PngEncoder};
-use image::{ColorType, DynamicImage, ImageDecoder, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, Limits};
 use lopdf::{Dictionary, Document, LoadOptions, Object};
 
 use super::{MAX_BYTES, MAX_PAGES, MediaType};
@@ -59,11 +59,11 @@ pub fn inspect(bytes: &[u8]) -> Result<Clean, Refusal> {
         Some("application/pdf") => pdf(bytes),
         Some("image/jpeg") => {
             refuse_tail(bytes, end_of_jpeg(bytes))?;
-            picture(JpegDecoder::new(Cursor::new(bytes)).map_err(unreadable)?, MediaType::Jpeg)
+            picture(JpegDecoder::new(Cursor::new(bytes)).map_err(undecoded)?, MediaType::Jpeg)
         }
         Some("image/png") => {
             refuse_tail(bytes, end_of_png(bytes))?;
-            picture(PngDecoder::with_limits(Cursor::new(bytes), limits()).map_err(unreadable)?, MediaType::Png)
+            picture(PngDecoder::with_limits(Cursor::new(bytes), limits()).map_err(undecoded)?, MediaType::Png)
         }
         _ => Err(Refusal::DocumentTypeUnsupported),
     }
@@ -137,6 +137,13 @@ fn limits() -> Limits {
     limits
 }
 
+fn undecoded(error: ImageError) -> Refusal {
+    match error {
+        ImageError::Limits(_) => Refusal::DocumentTooLarge,
+        _ => Refusal::DocumentUnreadable,
+    }
+}
+
 /// Decodes a picture, turns it as its metadata say, and writes it anew without them.
 fn picture(mut decoder: impl ImageDecoder, media_type: MediaType) -> Result<Clean, Refusal> {
     let (width, height) = decoder.dimensions();
@@ -147,9 +154,9 @@ fn picture(mut decoder: impl ImageDecoder, media_type: MediaType) -> Result<Clea
     {
         return Err(Refusal::DocumentTooLarge);
     }
-    decoder.set_limits(limits()).map_err(unreadable)?;
-    let orientation = decoder.orientation().map_err(unreadable)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
+    decoder.set_limits(limits()).map_err(undecoded)?;
+    let orientation = decoder.orientation().map_err(undecoded)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(undecoded)?;
     image.apply_orientation(orientation);
     let mut bytes = Vec::new();
     match media_type {
@@ -161,7 +168,7 @@ fn picture(mut decoder: impl ImageDecoder, media_type: MediaType) -> Result<Clea
         }
         _ => image.write_with_encoder(PngEncoder::new(&mut bytes)),
     }
-    .map_err(unreadable)?;
+    .map_err(undecoded)?;
     let side = |pixels: u32| i32::try_from(pixels).map_err(unreadable);
     Ok(Clean { bytes, media_type, extent: Extent::Pixels(side(image.width())?, side(image.height())?) })
 }
@@ -185,7 +192,8 @@ const ACTING: [&[u8]; 13] = [
 
 fn pdf(bytes: &[u8]) -> Result<Clean, Refusal> {
     let end = bytes.windows(5).rposition(|window| window == b"%%EOF").ok_or(Refusal::DocumentUnreadable)? + 5;
-    if !bytes.starts_with(b"%PDF-") || !bytes[end..].trim_ascii().is_empty() || is_something_else(bytes) || acts(bytes) {
+    if !bytes.starts_with(b"%PDF-") || !bytes[end..].trim_ascii().is_empty() || is_something_else(bytes) || acts(bytes)
+    {
         return Err(Refusal::DocumentUnsafe);
     }
     // Strict: what is read here must be what a reader of PDFs sees, which a repair by guesswork could not promise.

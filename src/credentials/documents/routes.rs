@@ -10,10 +10,13 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Clean, Document, Extent, MAX_BYTES, MAX_DOCUMENTS, ReviewedDocument, display_name, key, refuse_closed, store};
+use super::{
+    Clean, Document, Extent, MAX_BYTES, MAX_DOCUMENTS, ReviewedDocument, display_name, key, refuse_closed, store,
+};
 use crate::App;
 use crate::audit::{self, Entry};
 use crate::auth::{Admin, As, Therapist};
+use crate::credentials::routes::own;
 use crate::credentials::store as credentials;
 use crate::db::{Tx, work};
 use crate::error::{Error, Problem, Refusal, Result};
@@ -69,6 +72,7 @@ async fn upload_document(
     key: IdempotencyKey,
     upload: Upload,
 ) -> Result<Reply> {
+    let place = app.inspector.place()?;
     let file = upload.open(&[], LIMITS).await?;
     let sent = file.chunks.try_fold(BytesMut::new(), async |mut all, chunk| {
         all.extend_from_slice(&chunk);
@@ -77,15 +81,16 @@ async fn upload_document(
     let sent = sent.await?.freeze();
     // Carried to its end also when the caller hangs up: a file and its row belong together.
     let kept = tokio::spawn(async move {
-        let row = credentials::find(&app.db, credential).await?.filter(|row| row.therapist == me.therapist());
-        refuse_closed(row.ok_or(Error::NotFound)?.credential.review_state)?;
+        let _place = place;
+        own(credentials::find(&app.db, credential).await?, me.therapist())?;
         let sent_sha256 = hex(&sent);
         let print = Fingerprint::of(format!("{credential} {sent_sha256}").as_bytes());
         let clean = app.inspector.inspect(sent).await?;
         let document = described(&app, &clean, sent_sha256, file.name.as_deref())?;
         keep(&app, me.account(), credential, document, clean.bytes.into(), (key, print)).await
     });
-    let kept = timeout(PATIENCE, kept).await.map_err(|_| Error::Unavailable("the file takes too long to keep".to_owned()))?;
+    let kept =
+        timeout(PATIENCE, kept).await.map_err(|_| Error::Unavailable("the file takes too long to keep".to_owned()))?;
     kept.map_err(|error| Error::Internal(error.to_string()))?
 }
 
@@ -174,8 +179,7 @@ async fn add(
 
 /// Locks the caller's own credential, if documents may come and go there.
 async fn lock_open(tx: &mut Tx, me: TherapistId, credential: CredentialId) -> Result<()> {
-    let row = credentials::lock(tx, credential).await?.filter(|row| row.therapist == me);
-    refuse_closed(row.ok_or(Error::NotFound)?.credential.review_state)
+    refuse_closed(own(credentials::lock(tx, credential).await?, me)?.credential.review_state)
 }
 
 async fn record(
@@ -205,7 +209,7 @@ fn hex(bytes: &[u8]) -> String {
     responses((status = 200, description = "The documents.", body = Page<Document>)))]
 #[get("/v1/therapists/me/credentials/{id}/documents")]
 async fn list_own_documents(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    credentials::find(&app.db, id).await?.filter(|row| row.therapist == me.therapist()).ok_or(Error::NotFound)?;
+    own(credentials::find(&app.db, id).await?, me.therapist())?;
     Reply::ok(&Page::whole(store::list(&app.db, id).await?))
 }
 
@@ -245,9 +249,12 @@ async fn serve(
     })
     .await?;
     let file = shared.storage.read(key(id)).await?;
-    let name = ExtendedValue { charset: Charset::Ext("UTF-8".to_owned()), language_tag: None, value: document.name.into() };
-    let attachment =
-        ContentDisposition { disposition: DispositionType::Attachment, parameters: vec![DispositionParam::FilenameExt(name)] };
+    let name =
+        ExtendedValue { charset: Charset::Ext("UTF-8".to_owned()), language_tag: None, value: document.name.into() };
+    let attachment = ContentDisposition {
+        disposition: DispositionType::Attachment,
+        parameters: vec![DispositionParam::FilenameExt(name)],
+    };
     Ok(HttpResponse::Ok()
         .content_type(document.media_type.as_str())
         .insert_header(attachment)

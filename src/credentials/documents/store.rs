@@ -79,12 +79,10 @@ pub(super) async fn find(
 /// Every document of these credentials whose file is there, oldest first, with other therapists' credentials that the same file was
 /// sent for.
 pub async fn of(tx: &mut Tx, credentials: &[CredentialId]) -> Result<Vec<(CredentialId, ReviewedDocument)>> {
-    let rows = documents!(
-        "WHERE d.credential_id = ANY ($1) AND NOT d.erased ORDER BY d.id",
-        credentials as &[CredentialId]
-    )
-    .fetch_all(&mut **tx)
-    .await?;
+    let rows =
+        documents!("WHERE d.credential_id = ANY ($1) AND NOT d.erased ORDER BY d.id", credentials as &[CredentialId])
+            .fetch_all(&mut **tx)
+            .await?;
     let twins = sqlx::query!(
         r#"SELECT DISTINCT d.id, other.credential_id AS "other: CredentialId"
            FROM credential_documents d JOIN credentials c ON c.id = d.credential_id
