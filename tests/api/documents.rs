@@ -289,6 +289,28 @@ async fn what_attacks_is_refused_and_nothing_is_kept() {
     assert_eq!(files(app.files.path()), 4);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_of_any_kind_is_refused_in_good_order() {
+    let inspector = knead::credentials::documents::Inspector::new();
+    // Not random, so that what fails once fails again.
+    let mut seed = 1_u64;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % below
+    };
+    for whole in [pdf(3), jpeg(), png()] {
+        for _ in 0..200 {
+            let mut bytes = whole.clone();
+            for _ in 0..=next(4) {
+                let at = next(bytes.len());
+                bytes[at] = u8::try_from(next(256)).unwrap();
+            }
+            let found = inspector.inspect(bytes.into()).await;
+            assert!(matches!(found, Ok(_) | Err(Error::Refused(_))), "{found:?}");
+        }
+    }
+}
+
 /// The checksum of a chunk of PNG (ISO 3309).
 fn flate_crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {

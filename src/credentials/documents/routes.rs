@@ -123,14 +123,21 @@ async fn keep(
     bytes: Bytes,
     once: (IdempotencyKey, Fingerprint),
 ) -> Result<Reply> {
-    let object = key(document.id);
-    app.storage.put(object, bytes).await?;
+    let id = document.id;
+    app.storage.put(key(id), bytes).await?;
     let outcome = add(app, me, credential, document, once).await;
     // Where the database did not say whether the row stands, the file is left to the sweep, which asks again.
     if !matches!(outcome, Ok((_, true)) | Err(Error::Unavailable(_) | Error::Internal(_))) {
-        app.storage.delete(object).await?;
+        discard(app, id).await;
     }
     outcome.map(|(reply, _)| reply)
+}
+
+/// Deletes a file that no row names.
+async fn discard(app: &App, id: DocumentId) {
+    if let Err(error) = app.storage.delete(key(id)).await {
+        tracing::warn!(%error, document = %id, "a file is left to the sweep");
+    }
 }
 
 /// Adds the row; the second half says whether it did, or repeated an answer.
@@ -291,9 +298,8 @@ async fn remove_document(
         Ok(erased)
     })
     .await?;
-    // The row no longer names it: what fails here is done by the sweep.
-    if erased && let Err(error) = shared.storage.delete(key(id)).await {
-        tracing::warn!(%error, "a removed document is left to the sweep");
+    if erased {
+        discard(&shared, id).await;
     }
     Ok(Reply::none())
 }
