@@ -81,7 +81,7 @@ impl TaskHandler for ReconcileVisits {
     }
 }
 
-/// Deletes what has outlived its use: lapsed holds, kept answers and refresh tokens.
+/// Deletes what has outlived its use: lapsed holds, kept answers, refresh tokens, and files that nothing names.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sweep;
 
@@ -93,7 +93,8 @@ impl TaskHandler for Sweep {
         let now = app.clock.now();
         crate::bookings::holds::forget_lapsed(&app.db, now).await.map_err(|error| error.to_string())?;
         crate::http::forget_old_keys(&app.db, now).await.map_err(|error| error.to_string())?;
-        crate::accounts::forget_expired_tokens(&app.db, now).await.map_err(|error| error.to_string())
+        crate::accounts::forget_expired_tokens(&app.db, now).await.map_err(|error| error.to_string())?;
+        crate::credentials::documents::forget_orphans(&app, now).await.map_err(|error| error.to_string())
     }
 }
 

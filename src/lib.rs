@@ -23,6 +23,7 @@ pub mod notices;
 pub mod openapi;
 pub mod postgres;
 pub mod server;
+pub mod storage;
 pub mod tasks;
 pub mod therapists;
 pub mod values;
@@ -41,4 +42,8 @@ pub struct App {
     pub passwords: auth::Passwords,
     /// Limits on callers.
     pub limits: http::RateLimits,
+    /// Files.
+    pub storage: storage::Storage,
+    /// Looks at documents that are handed in.
+    pub inspector: credentials::documents::Inspector,
 }

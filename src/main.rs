@@ -11,6 +11,7 @@ use knead::App;
 use knead::auth::{Password, Passwords};
 use knead::clock::Clock;
 use knead::config::{self, Config, Database, LogFormat, Switch};
+use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
 use knead::values::EmailAddress;
 use knead::{accounts, audit, db, dev, jobs, openapi, server};
@@ -166,12 +167,15 @@ fn log(format: LogFormat, default: &str) {
 
 /// What serves and works alike need, from a configuration that was checked.
 fn app(config: &Config) -> Result<Arc<App>, Failure> {
+    let (tokens, storage) = config.check()?;
     Ok(Arc::new(App {
-        tokens: config.check()?,
+        tokens,
         db: db::pool(config.database.database_url.expose_secret(), config.pool_size)?,
         clock: Clock::System,
         passwords: Passwords::new()?,
         limits: RateLimits::new(config.rate_limit == Switch::On, config.trusted_proxies.clone()),
+        storage,
+        inspector: Inspector::new(),
     }))
 }
 
@@ -192,6 +196,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
         trusted_proxies: Vec::new(),
         rate_limit: options.rate_limit.unwrap_or(Switch::On),
         log_format: LogFormat::Text,
+        storage: home.files.clone(),
     };
     let note = format!("http://{addr}, process {}", std::process::id());
     let outcome = run(&config, true, || {

@@ -2,7 +2,7 @@
 
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
 use actix_web::web::Data;
 use actix_web::{get, post};
@@ -94,10 +94,10 @@ async fn list_bookings_at_risk(app: Data<App>, _me: As<Admin>, Query(query): Que
         let mut standings: HashMap<TherapistId, Vec<Standing>> = HashMap::new();
         let mut facts = Vec::new();
         for booking in &page.data {
-            if !standings.contains_key(&booking.therapist) {
-                standings.insert(booking.therapist, credentials::standings(&mut tx, booking.therapist).await?);
-            }
-            let held = standings.get(&booking.therapist).map(Vec::as_slice).unwrap_or_default();
+            let held = match standings.entry(booking.therapist) {
+                hash_map::Entry::Occupied(known) => known.into_mut(),
+                hash_map::Entry::Vacant(new) => new.insert(credentials::standings(&mut tx, booking.therapist).await?),
+            };
             let (first, last) = booking.dates();
             let missing = missing(rules.of(&mut tx, booking).await?, held, first, last);
             let missing = missing.into_iter().map(|asked| MissingGroup {

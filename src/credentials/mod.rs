@@ -4,6 +4,7 @@
 //! credential is *usable* is computed for the date and place of a visit and never stored.
 
 pub mod checks;
+pub mod documents;
 mod fhir;
 pub mod review;
 pub mod routes;

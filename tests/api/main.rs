@@ -8,6 +8,7 @@ mod catalogue;
 mod commands;
 mod credentials;
 mod document;
+mod documents;
 mod failures;
 mod holds;
 mod idempotency;

@@ -22,7 +22,7 @@ use crate::credentials::views::{Hold, Verification};
 use crate::credentials::{BoardStatus, HolderName, Method, Number, ReviewNote, SourceUrl, StatusText};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, Json, Once, Path, Reply, accepts};
+use crate::http::{IdempotencyKey, Json, Once, Path, Reply, names};
 use crate::ids::{CredentialHoldId, CredentialId, VerificationId};
 use crate::values::Day;
 
@@ -185,7 +185,7 @@ async fn get_credential_check(
     Path((id, check)): Path<(CredentialId, VerificationId)>,
     request: HttpRequest,
 ) -> Result<Reply> {
-    let as_fhir = accepts(request.headers(), fhir::MEDIA_TYPE);
+    let as_fhir = names(request.headers(), fhir::MEDIA_TYPE);
     work(async move {
         let mut tx = app.db.begin().await?;
         let row = store::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
