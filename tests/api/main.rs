@@ -17,5 +17,6 @@ mod postgres;
 mod races;
 mod schedule;
 mod slots;
+mod storage;
 mod support;
 mod therapists;
