@@ -19,6 +19,7 @@ mod reviews;
 mod rules;
 mod schedule;
 mod slots;
+mod storage;
 mod support;
 mod tasks;
 mod therapists;
