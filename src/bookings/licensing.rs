@@ -241,3 +241,73 @@ pub(super) async fn tell(
     let notice = Notice { to, kind, subject_type: "booking", subject: booking.id.0, details };
     notices::post(tx, &notice, now).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVE: [Status; 5] =
+        [Status::Requested, Status::Confirmed, Status::OnTheWay, Status::Arrived, Status::InProgress];
+    const ENDED: [Status; 6] =
+        [Status::Completed, Status::Declined, Status::Expired, Status::Cancelled, Status::NoShow, Status::Stopped];
+
+    fn noon() -> DateTime<Utc> {
+        "2026-12-01T12:00:00Z".parse().expect("an instant")
+    }
+
+    /// What follows, `left` before the start of an hour's visit.
+    fn before(left: TimeDelta, status: Status, at_risk: bool, licensed: bool) -> Consequence {
+        consequence(status, Span::of_minutes(noon() + left, 60), at_risk, licensed, noon())
+    }
+
+    #[test]
+    fn whoever_is_licensed_keeps_their_visits() {
+        for status in LIVE {
+            for left in [TimeDelta::days(30), NOTICE, TimeDelta::seconds(1), TimeDelta::zero(), -TimeDelta::minutes(59)]
+            {
+                assert_eq!(before(left, status, false, true), Consequence::Stands, "{status:?} {left}");
+                assert_eq!(before(left, status, true, true), Consequence::Restore, "{status:?} {left}");
+            }
+        }
+    }
+
+    #[test]
+    fn time_to_find_someone_else_ends_24_hours_before_the_start() {
+        let moment = TimeDelta::microseconds(1);
+        for status in [Status::Requested, Status::Confirmed, Status::OnTheWay, Status::Arrived] {
+            for left in [TimeDelta::days(30), NOTICE] {
+                assert_eq!(before(left, status, false, false), Consequence::PutAtRisk, "{status:?} {left}");
+                assert_eq!(before(left, status, true, false), Consequence::Stands, "once");
+            }
+            for (left, at_risk) in [(NOTICE - moment, false), (NOTICE - moment, true), (moment, false), (moment, true)]
+            {
+                assert_eq!(before(left, status, at_risk, false), Consequence::CallOff, "{status:?} {left}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_begun_is_for_staff() {
+        for at_risk in [false, true] {
+            for status in LIVE {
+                for left in [TimeDelta::zero(), -TimeDelta::minutes(59)] {
+                    assert_eq!(before(left, status, at_risk, false), Consequence::Alert, "{status:?} {left}");
+                }
+            }
+            let early = before(TimeDelta::minutes(5), Status::InProgress, at_risk, false);
+            assert_eq!(early, Consequence::Alert, "begun before its time");
+        }
+    }
+
+    #[test]
+    fn what_has_ended_stays_as_it_is() {
+        for (at_risk, licensed) in [(false, false), (false, true), (true, false), (true, true)] {
+            for status in ENDED {
+                assert_eq!(before(TimeDelta::days(3), status, at_risk, licensed), Consequence::Stands, "{status:?}");
+            }
+            for status in LIVE {
+                assert_eq!(before(-TimeDelta::minutes(60), status, at_risk, licensed), Consequence::Stands, "over");
+            }
+        }
+    }
+}
