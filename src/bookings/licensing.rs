@@ -6,7 +6,8 @@
 
 mod store;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::btree_map::Entry as Known;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -71,27 +72,24 @@ fn consequence(status: Status, visit: Span, at_risk: bool, licensed: bool, now: 
 /// What places require, each read once.
 #[derive(Default)]
 pub(super) struct Rules {
-    kinds: HashMap<ServiceId, String>,
+    kinds: BTreeMap<ServiceId, String>,
     required: BTreeMap<(Jurisdiction, String), Required>,
 }
 
 impl Rules {
     /// What the place of `booking` requires for its service.
     pub async fn of(&mut self, tx: &mut Tx, booking: &Booking) -> Result<&Required> {
-        let kind = match self.kinds.get(&booking.service) {
-            Some(kind) => kind.clone(),
-            None => {
-                let kind = catalogue::kind_of(&mut **tx, booking.service).await?.ok_or(Error::NotFound)?;
-                self.kinds.entry(booking.service).or_insert(kind).clone()
+        let kind = match self.kinds.entry(booking.service) {
+            Known::Occupied(kind) => kind.into_mut(),
+            Known::Vacant(kind) => {
+                kind.insert(catalogue::kind_of(&mut **tx, booking.service).await?.ok_or(Error::NotFound)?)
             }
         };
         let place = &booking.address.jurisdiction;
-        let key = (place.clone(), kind);
-        if !self.required.contains_key(&key) {
-            let required = requirements(&mut **tx, place, &key.1).await?;
-            self.required.insert(key.clone(), required);
-        }
-        self.required.get(&key).ok_or(Error::NotFound)
+        Ok(match self.required.entry((place.clone(), kind.clone())) {
+            Known::Occupied(required) => required.into_mut(),
+            Known::Vacant(required) => required.insert(requirements(&mut **tx, place, kind).await?),
+        })
     }
 }
 
