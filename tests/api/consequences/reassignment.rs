@@ -262,3 +262,47 @@ async fn a_suspension_and_a_booking_at_once_know_of_each_other() {
         change(app, new, REINSTATE).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reassignment_and_the_candidates_suspension_at_once_know_of_each_other() {
+    let scene = scene().await;
+    let Scene { app, old, new, admin, path, .. } = &scene;
+    change(app, old, REINSTATE).await;
+    for _ in 0..10 {
+        let (reassigned, _) = tokio::join!(scene.reassigns(new.id), change(app, new, SUSPEND));
+        let at_risk = seen(app, admin, path).await["at_risk_since"].is_string();
+        match reassigned.status.as_u16() {
+            200 => {
+                assert!(at_risk, "taken over first, and then at risk");
+                scene.reassigns(old.id).await.is(200);
+            }
+            _ => {
+                reassigned.refused(422, "credential_not_valid");
+                assert!(!at_risk);
+            }
+        }
+        change(app, new, REINSTATE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reassignment_and_an_acceptance_at_once_leave_one_therapist() {
+    let scene = scene().await;
+    let Scene { app, new, client, address, admin, .. } = &scene;
+    let asked = app.therapist().await;
+    asked.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
+    for _ in 0..10 {
+        let path = booked(client, &asked, *address, "2026-12-04T03:00:00Z").await;
+        let (accept, reassign) = (format!("{path}/accept"), under_admin(&path, "reassign"));
+        let (accepted, reassigned) =
+            tokio::join!(asked.act(&accept), admin.post(&reassign, json!({ "therapist_id": new.id })));
+        let moved = reassigned.is(200).body;
+        let accepted = accepted.status.as_u16();
+        assert!(matches!(accepted, 200 | 404), "{accepted}");
+        let status = if accepted == 200 { "confirmed" } else { "requested" };
+        assert_eq!((&moved["status"], &moved["therapist"]["id"]), (&json!(status), &json!(new.id)));
+        asked.act(&accept).await.refused(404, "not_found");
+        new.act(&accept).await.is(200);
+        client.act(&format!("{path}/cancel")).await.is(200);
+    }
+}
