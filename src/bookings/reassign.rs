@@ -2,7 +2,7 @@
 
 mod store;
 
-use std::collections::{HashMap, hash_map};
+use std::collections::HashMap;
 
 use actix_web::web::Data;
 use actix_web::{get, post};
@@ -23,7 +23,7 @@ use crate::accounts;
 use crate::audit::{self, Entry};
 use crate::auth::{Admin, As};
 use crate::availability::{self, Diary};
-use crate::credentials::{self, Standing, missing};
+use crate::credentials::{self, missing};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
@@ -91,15 +91,11 @@ async fn list_bookings_at_risk(app: Data<App>, _me: As<Admin>, Query(query): Que
         let found = bookings::at_risk(&mut tx, after, query.limit.probe(), app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
         let mut rules = Rules::default();
-        let mut standings: HashMap<TherapistId, Vec<Standing>> = HashMap::new();
         let mut facts = Vec::new();
         for booking in &page.data {
-            let held = match standings.entry(booking.therapist) {
-                hash_map::Entry::Occupied(known) => known.into_mut(),
-                hash_map::Entry::Vacant(new) => new.insert(credentials::standings(&mut tx, booking.therapist).await?),
-            };
+            let held = credentials::standings(&mut tx, booking.therapist).await?;
             let (first, last) = booking.dates();
-            let missing = missing(rules.of(&mut tx, booking).await?, held, first, last);
+            let missing = missing(rules.of(&mut tx, booking).await?, &held, first, last);
             let missing = missing.into_iter().map(|asked| MissingGroup {
                 jurisdiction: asked.jurisdiction.clone(),
                 group: asked.group.clone(),

@@ -274,13 +274,13 @@ pub fn missing<'a>(
 pub struct Reliance {
     /// The group.
     pub group: String,
-    /// The place that asks for it.
+    /// The place that asks for it; none where that was not recorded.
     pub required_by: Option<String>,
-    /// The types that meet it.
+    /// The types that meet it; none where they were not recorded.
     pub options: Option<Vec<String>>,
     /// The credential.
     pub credential: CredentialId,
-    /// Its type's code.
+    /// Its type's code; none where that was not recorded.
     pub type_code: Option<String>,
     /// The verification that it rests on.
     pub verification: Option<VerificationId>,

@@ -6,6 +6,7 @@ mod audit;
 mod bookings;
 mod catalogue;
 mod commands;
+mod consequences;
 mod credentials;
 mod document;
 mod documents;
