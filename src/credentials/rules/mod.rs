@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use store::requirements;
-pub(super) use store::{exists, required};
+pub(super) use store::{knows, required};
 
 use super::Requirement;
 use crate::audit::{self, Entry};
@@ -114,9 +114,8 @@ enum Level {
 impl Level {
     /// Whether a place of this level may have this code.
     fn fits(self, code: &JurisdictionCode) -> bool {
-        let chain = code.as_str();
-        match chain.matches('.').count() {
-            0 if chain.contains('-') => self == Self::Region,
+        match code.as_str().matches('.').count() {
+            0 if code.parent().is_some() => self == Self::Region,
             0 => self == Self::Country,
             1 => matches!(self, Self::County | Self::City),
             _ => self == Self::City,
@@ -125,7 +124,7 @@ impl Level {
 }
 
 /// A place whose rules decide who may practise there.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Territory {
     /// Its code: of ISO 3166 for countries and regions, a name below the parent's code for counties and cities.
     code: JurisdictionCode,
@@ -143,7 +142,7 @@ struct Territory {
 }
 
 /// A place with its boundary.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct DrawnTerritory {
     #[serde(flatten)]
     territory: Territory,
