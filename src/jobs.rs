@@ -11,6 +11,7 @@ use sqlx::PgPool;
 
 use crate::App;
 use crate::bookings::{lapse, licensing};
+use crate::credentials::reminders::{recheck, recheck_one, remind};
 use crate::credentials::supersede_due;
 use crate::db::{Tx, work};
 use crate::error::{Error, Result};
@@ -81,6 +82,23 @@ impl TaskHandler for ReconcileVisits {
     }
 }
 
+/// Holds the visits of everyone who has any at a place against what is required now.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReconcilePlace {
+    /// A country or region; everywhere, where there is none.
+    pub jurisdiction: Option<String>,
+}
+
+impl TaskHandler for ReconcilePlace {
+    const IDENTIFIER: &'static str = "reconcile_place";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        let listed = work(async move { licensing::reconcile_place(&app, self.jurisdiction.as_deref()).await }).await;
+        listed.map_err(|error| error.to_string())
+    }
+}
+
 /// Deletes what has outlived its use: lapsed holds, kept answers, refresh tokens, and files that nothing names.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sweep;
@@ -114,6 +132,36 @@ impl TaskHandler for Supersede {
     }
 }
 
+/// Asks an authority again about one credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Recheck {
+    /// The credential.
+    pub credential: CredentialId,
+}
+
+impl TaskHandler for Recheck {
+    const IDENTIFIER: &'static str = "recheck_credential";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        work(async move { recheck_one(&app, self.credential).await }).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Looks for what has become due: reminders and re-checks.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LookAhead;
+
+impl TaskHandler for LookAhead {
+    const IDENTIFIER: &'static str = "look_ahead";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        remind(&app).await.map_err(|error| error.to_string())?;
+        recheck(&app).await.map_err(|error| error.to_string())
+    }
+}
+
 /// Adds `job`, due at `due`, when the transaction commits, and not otherwise.
 pub async fn enqueue<J: TaskHandler + Serialize>(tx: &mut Tx, job: &J, due: DateTime<Utc>) -> Result<()> {
     let payload = serde_json::to_value(job).map_err(|error| Error::Internal(error.to_string()))?;
@@ -144,9 +192,13 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<LapseRequest>()
         .define_job::<SettleAtRisk>()
         .define_job::<ReconcileVisits>()
+        .define_job::<ReconcilePlace>()
         .define_job::<Sweep>()
         .define_job::<Supersede>()
+        .define_job::<Recheck>()
+        .define_job::<LookAhead>()
         .with_cron(Cron::hourly_at::<Sweep>(17)?)
+        .with_cron(Cron::hourly_at::<LookAhead>(41)?)
         .init()
         .await?;
     Ok(worker)

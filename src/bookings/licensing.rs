@@ -149,12 +149,19 @@ pub async fn reconcile(
     Ok(())
 }
 
-/// Reconciles a therapist's visits soon, in a transaction of its own: for changes that concern many therapists.
-pub async fn reconcile_later(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc>) -> Result<()> {
-    enqueue(tx, &ReconcileVisits { therapist }, now).await
+/// Reconciles the visits of everyone who has any at a place, each therapist's by a job of their own: what the rules of the place
+/// have changed for.
+pub async fn reconcile_place(app: &App, jurisdiction: Option<&str>) -> Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    for therapist in store::therapists_with_visits(&mut tx, jurisdiction, now).await? {
+        enqueue(&mut tx, &ReconcileVisits { therapist }, now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
-/// The job's part of [`reconcile_later`].
+/// Reconciles one therapist's visits: the job's part.
 pub async fn reconcile_now(app: &App, therapist: TherapistId) -> Result<()> {
     let mut tx = app.db.begin().await?;
     availability::lock(&mut tx, therapist).await?;

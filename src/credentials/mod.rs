@@ -6,6 +6,7 @@
 pub mod checks;
 pub mod documents;
 mod fhir;
+pub mod reminders;
 pub mod review;
 pub mod routes;
 pub mod rules;

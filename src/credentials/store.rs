@@ -1,4 +1,5 @@
 mod checks;
+mod due;
 mod queue;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(super) use checks::{
     claim_number, claimant, find_verification, holds, lift_hold, place_hold, record_check, release_numbers, since,
     verifications,
 };
+pub(super) use due::{is_recheck_due, remind, to_recheck};
 pub(super) use queue::{Counts, Queue, QueueOrder, counts, queue, reviewed};
 
 /// How long an admin's claim holds.

@@ -423,12 +423,14 @@ async fn a_licence_counts_on_its_own_side_of_the_state_line() {
         let found = licensing::therapists_with_visits(&mut tx, prefix, app.now()).await.unwrap();
         assert_eq!(found.len(), count, "{prefix:?}");
     }
-    // A requirement changes for many at once.
-    app.sql("DELETE FROM credential_requirements WHERE jurisdiction = 'US-IL' AND \"group\" = 'licence'")
-        .await
-        .unwrap();
-    licensing::reconcile_later(&mut tx, TherapistId(therapist.id), app.now()).await.unwrap();
     tx.commit().await.unwrap();
+    // An admin takes the requirement back, for everyone at once.
+    let rules = admin.get("/v1/admin/credential-requirements?jurisdiction=US-IL").await.is(200).body;
+    let licence = rules["data"].as_array().unwrap().iter().find(|rule| rule["group"] == "licence").unwrap();
+    let rule = format!("/v1/admin/credential-requirements/{}", licence["id"].as_str().unwrap());
+    admin.delete(&rule).await.is(204);
+    assert!(seen(&app, &admin, &illinois).await["at_risk_since"].is_string(), "the job does it");
+    app.run_jobs().await;
     app.run_jobs().await;
     assert_eq!(seen(&app, &admin, &illinois).await["at_risk_since"], Value::Null);
 }

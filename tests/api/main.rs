@@ -16,6 +16,7 @@ mod idempotency;
 mod manners;
 mod postgres;
 mod races;
+mod reminders;
 mod reviews;
 mod rules;
 mod schedule;

@@ -8,7 +8,7 @@ mod types;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,10 +21,10 @@ pub(super) use store::{knows, required};
 
 use super::Requirement;
 use crate::audit::{self, Entry};
-use crate::bookings::licensing;
 use crate::db::Tx;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{AccountId, RequirementId};
+use crate::jobs::{ReconcilePlace, enqueue};
 use crate::values::{JurisdictionCode, Money, bounded_text};
 use boundary::Boundary;
 
@@ -228,13 +228,13 @@ impl<'r> sqlx::Decode<'r, sqlx::Postgres> for Cover {
     }
 }
 
-/// Lets a change of the rules of `jurisdiction`, or of all places, have its effect on visits that are booked: whoever has
-/// any there is looked at by a job that is added in the transaction of the change.
+/// Lets a change of the rules of `jurisdiction`, or of all places, have its effect on visits that are booked, by a job that is
+/// added in the transaction of the change. A second one looks again: whoever read the old rules may still be booking.
 async fn rules_changed(tx: &mut Tx, jurisdiction: Option<&JurisdictionCode>, now: DateTime<Utc>) -> Result<()> {
-    // Visits know their region; which of them lie in a county or city, the job sees.
-    let region = jurisdiction.map(|code| code.as_str().split('.').next().unwrap_or_default());
-    for therapist in licensing::therapists_with_visits(tx, region, now).await? {
-        licensing::reconcile_later(tx, therapist, now).await?;
+    let state = jurisdiction.map(JurisdictionCode::state).transpose().map_err(Error::Internal)?;
+    let job = ReconcilePlace { jurisdiction: state.map(|state| state.as_str().to_owned()) };
+    for due in [now, now + TimeDelta::seconds(30)] {
+        enqueue(tx, &job, due).await?;
     }
     Ok(())
 }
