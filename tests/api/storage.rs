@@ -102,7 +102,9 @@ async fn fake_s3(request: HttpRequest, body: web::Bytes, bucket: web::Data<Mutex
             xml(format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"))
         }
         "PUT" if let Some(upload) = upload => {
-            parts.get_mut(upload).unwrap().insert(query["partNumber"].parse().unwrap(), body.to_vec());
+            // A part may still be on its way when its upload is given up.
+            let Some(upload) = parts.get_mut(upload) else { return HttpResponse::NotFound().finish() };
+            upload.insert(query["partNumber"].parse().unwrap(), body.to_vec());
             HttpResponse::Ok().insert_header(("ETag", "\"part\"")).finish()
         }
         "POST" if let Some(upload) = upload => {
