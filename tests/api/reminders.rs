@@ -78,7 +78,8 @@ async fn whoever_was_not_reminded_in_time_is_reminded_of_the_nearest_end_alone()
     let therapist = app.newcomer().await;
     let id = verified(&app, &therapist, "INSURANCE", "2026-12-05").await;
     let (one, other) = tokio::join!(remind(&app.service), remind(&app.service));
-    (one.unwrap(), other.unwrap());
+    one.unwrap();
+    other.unwrap();
     assert_eq!(told(&app, &therapist).await, [7]);
     assert_eq!(app.count("SELECT count(*) FROM credential_reminders").await, 3, "60 and 30 are past");
 
