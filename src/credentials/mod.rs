@@ -4,6 +4,7 @@
 //! credential is *usable* is computed for the date and place of a visit and never stored.
 
 pub mod checks;
+pub mod held;
 pub mod review;
 pub mod routes;
 mod store;
@@ -12,7 +13,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use store::{requirements, settle, unsettle};
+pub use store::{find_type, requirements, settle, unsettle};
 
 use crate::ids::{CredentialId, TherapistId, VerificationId};
 use crate::values::{Jurisdiction, bounded_text};
