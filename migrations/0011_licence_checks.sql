@@ -41,6 +41,8 @@ ALTER TABLE credentials
     -- Where and for which kinds of service it counts, where that is less than its type allows.
     ADD COLUMN covers_jurisdictions text[] CONSTRAINT credentials_covers_jurisdictions_count CHECK (cardinality(covers_jurisdictions) BETWEEN 1 AND 50),
     ADD COLUMN covers_kinds text[] CONSTRAINT credentials_covers_kinds_count CHECK (cardinality(covers_kinds) BETWEEN 1 AND 10),
+    -- The same therapist's credential that it takes the place of.
+    ADD COLUMN renews uuid CONSTRAINT credentials_renewed_exists REFERENCES credentials,
     -- The first of two approvals: by whom, and of which content (SHA-256).
     ADD COLUMN approved_by uuid CONSTRAINT credentials_approver_exists REFERENCES accounts,
     ADD COLUMN approved_content bytea CONSTRAINT credentials_approved_content_sha256 CHECK (octet_length(approved_content) = 32),
@@ -62,6 +64,20 @@ CREATE TABLE number_claims (
     CONSTRAINT number_claims_pkey PRIMARY KEY (type, jurisdiction, normalised_number)
 );
 CREATE INDEX number_claims_by_therapist ON number_claims (therapist_id);
+INSERT INTO number_claims (type, jurisdiction, normalised_number, therapist_id, claimed_at)
+SELECT DISTINCT ON (type, issuing_jurisdiction, normalised_number) type, issuing_jurisdiction, normalised_number, therapist_id, coalesce(submitted_at, created_at)
+FROM credentials
+WHERE normalised_number IS NOT NULL AND review_state NOT IN ('draft', 'withdrawn', 'rejected')
+ORDER BY type, issuing_jurisdiction, normalised_number, (review_state IN ('verified', 'suspended')) DESC, submitted_at;
+
+-- What therapists were reminded of: once for each credential, end and number of days before.
+CREATE TABLE credential_reminders (
+    credential_id uuid        NOT NULL CONSTRAINT credential_reminders_credential_exists REFERENCES credentials ON DELETE CASCADE,
+    expires_on    date        NOT NULL,
+    days_before   smallint    NOT NULL,
+    at            timestamptz NOT NULL,
+    CONSTRAINT credential_reminders_pkey PRIMARY KEY (credential_id, expires_on, days_before)
+);
 
 -- A credential on hold is not usable, whatever its review found, until the hold is lifted.
 CREATE TABLE credential_holds (
@@ -141,6 +157,24 @@ CREATE TRIGGER booking_credentials_append_only BEFORE UPDATE OR DELETE ON bookin
 CREATE TRIGGER booking_credentials_keep BEFORE TRUNCATE ON booking_credentials
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE INDEX booking_credentials_by_credential ON booking_credentials (credential_id);
+
+-- Types that no register shows are shown by a document.
+UPDATE credential_types SET evidence_required = true WHERE code IN ('AU-QUAL', 'AU-ASSOC', 'UK-DBS', 'POLICE-CHECK', 'FIRST-AID', 'INSURANCE');
+-- Licences and registrations can be taken away between renewals.
+UPDATE credential_types SET recheck_days = 30 WHERE category IN ('licence', 'certification', 'registration');
+CREATE INDEX credentials_to_recheck ON credentials (recheck_on) WHERE review_state = 'verified';
+CREATE INDEX credentials_to_expire ON credentials (expires_on) WHERE review_state = 'verified';
+
+-- The soonest visit of a therapist that rests on a credential of a type.
+CREATE FUNCTION next_visit_of(therapist uuid, credential_type text, now timestamptz) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT min(b.start_at)
+    FROM bookings b
+    JOIN booking_credentials r ON r.booking_id = b.id
+    JOIN credentials c ON c.id = r.credential_id
+    WHERE b.therapist_id = therapist AND c.therapist_id = therapist AND c.type = credential_type AND b.start_at > now
+      AND b.status IN ('requested', 'confirmed')
+      AND r.revision = (SELECT max(revision) FROM booking_credentials newest WHERE newest.booking_id = b.id)
+$$;
 
 -- What an admin should look at, and has or has not.
 CREATE TABLE tasks (

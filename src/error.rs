@@ -73,6 +73,18 @@ refusals! {
     AlreadyClaimed = CONFLICT "already_claimed" "Another admin is reviewing this credential.";
     /// The number belongs to another therapist's credential.
     DuplicateClaim = CONFLICT "duplicate_claim" "A credential with this number is held by another therapist.";
+    /// An admin's own credential.
+    OwnCredential = CONFLICT "own_credential" "Nobody decides on a credential of their own.";
+    /// The second approval of two by the same admin.
+    SecondAdminNeeded = CONFLICT "second_admin_needed" "Another admin than the first must confirm this.";
+    /// The second approval of something else than the first.
+    ContentChanged = CONFLICT "content_changed" "The credential is not what was approved first; it must be reviewed anew.";
+    /// Verifying against what was found.
+    OverrideNotStated = UNPROCESSABLE_ENTITY "override_not_stated" "A check found another name or a disciplinary action: name it among the reason codes, and a second admin must confirm.";
+    /// Submitting without the document that the type asks for.
+    EvidenceMissing = UNPROCESSABLE_ENTITY "evidence_missing" "This type of credential needs a document.";
+    /// An insurance that pays too little, or in a currency that is not accepted.
+    InsuranceBelowMinimum = UNPROCESSABLE_ENTITY "insurance_below_minimum" "The insurance pays less than the minimum.";
     /// The same key, another request.
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This Idempotency-Key was used for a different request.";
     /// The same key, and the first request is still running.

@@ -11,9 +11,10 @@ use sqlx::PgPool;
 
 use crate::App;
 use crate::bookings::lapse;
+use crate::credentials::supersede_due;
 use crate::db::{Tx, work};
 use crate::error::{Error, Result};
-use crate::ids::BookingId;
+use crate::ids::{BookingId, CredentialId};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -63,6 +64,22 @@ impl TaskHandler for Sweep {
     }
 }
 
+/// Lets a renewal that has begun take the place of what it renews.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Supersede {
+    /// The renewal.
+    pub by: CredentialId,
+}
+
+impl TaskHandler for Supersede {
+    const IDENTIFIER: &'static str = "supersede_credential";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        work(async move { supersede_due(&app, self.by).await }).await.map_err(|error| error.to_string())
+    }
+}
+
 /// Adds `job`, due at `due`, when the transaction commits, and not otherwise.
 pub async fn enqueue<J: TaskHandler + Serialize>(tx: &mut Tx, job: &J, due: DateTime<Utc>) -> Result<()> {
     let payload = serde_json::to_value(job).map_err(|error| Error::Internal(error.to_string()))?;
@@ -92,6 +109,7 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .add_extension(Shared(app))
         .define_job::<LapseRequest>()
         .define_job::<Sweep>()
+        .define_job::<Supersede>()
         .with_cron(Cron::hourly_at::<Sweep>(17)?)
         .init()
         .await?;

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::values::name;
+
 /// Where a booking stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
@@ -113,11 +115,6 @@ pub fn markdown() -> String {
         format!("| {} | {} | {} | {} |\n", name(from), name(action), parties.join(", "), name(to))
     });
     format!("| from | step | by | to |\n|---|---|---|---|\n{}", rows.collect::<String>())
-}
-
-/// The name that the API gives to a status, a step or a party.
-fn name(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 #[cfg(test)]

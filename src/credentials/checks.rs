@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::BoardStatus;
 use super::review::{ReasonCode, ReviewState};
+use super::views::Verification;
 use crate::ids::VerificationId;
 
 /// How a credential was looked up.
@@ -46,6 +47,28 @@ pub struct Found {
     pub board_action: bool,
     /// How alike the names are, from 0 to 1.
     pub name_similarity: Option<f32>,
+}
+
+impl Found {
+    /// What stands against verifying a credential of which this was found. A person may know better: then two must agree.
+    pub fn concerns(&self) -> impl Iterator<Item = ReasonCode> {
+        concerns(self.name_similarity, self.board_action)
+    }
+}
+
+impl Verification {
+    /// As [`Found::concerns`].
+    pub fn concerns(&self) -> impl Iterator<Item = ReasonCode> {
+        concerns(self.name_similarity, self.board_action)
+    }
+}
+
+/// Names that are at least so alike are taken to be one person's.
+pub const SAME_NAME: f32 = 0.92;
+
+fn concerns(name_similarity: Option<f32>, board_action: bool) -> impl Iterator<Item = ReasonCode> {
+    let other_name = name_similarity.is_some_and(|alike| alike < SAME_NAME).then_some(ReasonCode::NameMismatch);
+    other_name.into_iter().chain(board_action.then_some(ReasonCode::DisciplinaryAction))
 }
 
 /// What rows of a roster mean for a credential.

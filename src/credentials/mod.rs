@@ -4,20 +4,26 @@
 //! credential is *usable* is computed for the date and place of a visit and never stored.
 
 pub mod checks;
+mod fhir;
 pub mod held;
 pub mod review;
 pub mod routes;
+mod steps;
 mod store;
+mod views;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use store::{find_type, requirements, settle, unsettle};
+pub use steps::{settle, supersede_due, unsettle};
+pub use store::{find_type, requirements};
 
-use crate::ids::{CredentialId, TherapistId, VerificationId};
-use crate::values::{Jurisdiction, bounded_text};
-use review::ReviewState;
+use crate::ids::{CredentialId, VerificationId};
+use crate::values::{Jurisdiction, Money, bounded_text, from_text};
 
 bounded_text! {
     /// A credential type's code.
@@ -28,11 +34,37 @@ bounded_text! {
     HolderName line 1..=120, example "Sam Okafor";
     /// A remark of the reviewer.
     ReviewNote prose 1..=2000, example "Matches the board's own record.";
-    /// How a credential was verified.
+    /// How a credential was verified, in the reviewer's words.
     Method line 1..=60, example "primary_source";
+    /// The status in the authority's own words.
+    StatusText line 1..=200, example "Clear/Active";
     /// Where the authority's record was read.
     SourceUrl line 1..=500, example "https://board.example/licences/123456";
 }
+
+/// A kind of service, as requirements name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, pattern = "^[a-z][a-z_]{1,39}$", example = "massage")]
+pub struct ServiceKind(String);
+
+impl FromStr for ServiceKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+        let known = (2..=40).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('_');
+        if known { Ok(Self(text.to_owned())) } else { Err("is not a kind of service such as massage".to_owned()) }
+    }
+}
+
+impl std::fmt::Display for ServiceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+from_text!(ServiceKind);
 
 /// What the authority says of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -81,7 +113,7 @@ impl BoardStatus {
 }
 
 /// A kind of credential that an authority gives.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CredentialType {
     /// The code that credentials and requirements use.
     #[schema(example = "US-TX-LMT")]
@@ -97,7 +129,7 @@ pub struct CredentialType {
     /// A regular expression for the number; null where there is none. A number that does not match is reviewed
     /// all the same.
     pub number_pattern: Option<String>,
-    /// Whether a document is asked for. None is yet: there are no uploads.
+    /// Whether a document must be there before it is submitted.
     pub evidence_required: bool,
     /// Months from one renewal to the next; null where there is none.
     pub renewal_months: Option<i16>,
@@ -106,6 +138,18 @@ pub struct CredentialType {
     pub(crate) number_prefix: String,
     /// Whether it ends on a date that must be told.
     pub expires: bool,
+    /// The least that an insurance must pay for one claim, in minor units of the currencies that are accepted; empty where
+    /// there is no minimum.
+    #[schema(value_type = Object, example = json!({ "AUD": 500000000 }))]
+    pub minimum_cover: BTreeMap<String, i64>,
+    /// Whether every verification takes two admins.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(crate) four_eyes: bool,
+    /// Days until the authority is asked again; never, where there are none.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(crate) recheck_days: Option<i16>,
 }
 
 impl CredentialType {
@@ -114,6 +158,13 @@ impl CredentialType {
         let plain: String = number.to_uppercase().chars().filter(char::is_ascii_alphanumeric).collect();
         let bare = plain.strip_prefix(&self.number_prefix).filter(|rest| !rest.is_empty());
         bare.unwrap_or(&plain).to_owned()
+    }
+
+    /// Whether an insurance pays enough; what needs no cover always does.
+    pub fn is_covered_by(&self, cover: Option<Money>) -> bool {
+        let least = |cover: Money| self.minimum_cover.get(cover.currency.code()).copied();
+        self.minimum_cover.is_empty()
+            || cover.is_some_and(|cover| least(cover).is_some_and(|least| cover.amount >= least))
     }
 
     /// Whether the number looks as the authority writes it. Patterns rest on samples, so a "no" is for a reviewer
@@ -251,86 +302,6 @@ impl From<(&str, &Standing)> for Reliance {
     }
 }
 
-/// A credential as its owner sees it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Credential {
-    /// The credential's id.
-    pub id: CredentialId,
-    /// Its type's code.
-    #[serde(rename = "type")]
-    #[schema(example = "US-TX-LMT")]
-    pub type_code: String,
-    /// The number, as it was written.
-    #[schema(example = "MT123456")]
-    pub number: Option<String>,
-    /// The name on it.
-    #[schema(example = "Sam Okafor")]
-    pub name_on_credential: String,
-    /// Where it was issued: the type's own place, where it has one.
-    pub issuing_jurisdiction: Option<Jurisdiction>,
-    /// The first day of its validity.
-    pub issued_on: Option<NaiveDate>,
-    /// The last day of its validity, in the zone of each visit.
-    pub expires_on: Option<NaiveDate>,
-    /// Where the review stands.
-    pub review_state: ReviewState,
-    /// What the authority says.
-    pub board_status: BoardStatus,
-    /// When it was last submitted.
-    pub submitted_at: Option<DateTime<Utc>>,
-    /// When it was entered.
-    pub created_at: DateTime<Utc>,
-    /// What a reviewer will look at: `number_pattern_mismatch`.
-    pub warnings: Vec<String>,
-}
-
-/// A credential as anyone may see it: no number, no document.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PublicCredential {
-    /// Its type's code.
-    #[serde(rename = "type")]
-    #[schema(example = "US-TX-LMT")]
-    pub type_code: String,
-    /// Who gave it.
-    pub authority: String,
-    /// Where it was issued: the type's own place, where it has one.
-    pub jurisdiction: Option<Jurisdiction>,
-    /// Whether its holder may rely on it today (UTC).
-    pub status: PublicStatus,
-    /// The last day of its validity.
-    pub expires_on: Option<NaiveDate>,
-}
-
-/// What the public is told of a credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PublicStatus {
-    /// Verified and in force.
-    Verified,
-    /// Verified, and past its end.
-    Expired,
-    /// Verified once, and not in force.
-    NotInForce,
-}
-
-/// A credential as admins see it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ReviewedCredential {
-    /// The credential itself.
-    #[serde(flatten)]
-    pub credential: Credential,
-    /// Whose it is.
-    pub therapist_id: TherapistId,
-    /// The name that the therapist goes by.
-    pub therapist_name: String,
-    /// Until when the claim of the admin who reviews it holds.
-    pub claimed_until: Option<DateTime<Utc>>,
-    /// Whether the caller holds the claim.
-    pub claimed_by_me: bool,
-    /// Other therapists' credentials with this number.
-    pub duplicates: Vec<CredentialId>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,6 +317,9 @@ mod tests {
             renewal_months: Some(24),
             number_prefix: "MT".to_owned(),
             expires: true,
+            minimum_cover: BTreeMap::new(),
+            four_eyes: false,
+            recheck_days: None,
         }
     }
 
@@ -356,6 +330,18 @@ mod tests {
         }
         assert_eq!(texas().normalise("MT"), "MT");
         assert!(texas().recognises("mt12345") && !texas().recognises("XX12345"));
+    }
+
+    #[test]
+    fn an_insurance_pays_enough_in_a_currency_that_is_accepted() {
+        let cover = |amount, currency: &str| Money::stored(amount, currency).ok();
+        let minimum = BTreeMap::from([("AUD".to_owned(), 500), ("NZD".to_owned(), 600)]);
+        let insurance = CredentialType { minimum_cover: minimum, ..texas() };
+        assert!(insurance.is_covered_by(cover(500, "AUD")) && insurance.is_covered_by(cover(600, "NZD")));
+        for too_little in [cover(499, "AUD"), cover(500, "NZD"), cover(1_000_000, "USD"), None] {
+            assert!(!insurance.is_covered_by(too_little), "{too_little:?}");
+        }
+        assert!(texas().is_covered_by(None));
     }
 
     #[test]
@@ -370,7 +356,7 @@ mod tests {
     fn one_credential_must_cover_the_whole_visit() {
         let day = |d| NaiveDate::from_ymd_opt(2026, 12, d).expect("a date");
         let standing = |issued, expires| Standing {
-            id: CredentialId::new(DateTime::UNIX_EPOCH),
+            id: CredentialId::new(chrono::DateTime::UNIX_EPOCH),
             type_code: "INSURANCE".to_owned(),
             issued_on: Some(day(issued)),
             expires_on: Some(day(expires)),

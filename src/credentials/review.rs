@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{Refusal, Result};
+use crate::values::name;
 
 /// Where a review stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -47,44 +48,131 @@ pub enum ReviewAction {
     Edit,
     /// An admin takes it up.
     Claim,
-    /// The admin puts it back.
+    /// An admin puts it back.
     Release,
-    /// The admin verifies it.
+    /// An admin verifies it, and another one must agree.
+    Approve,
+    /// It is verified.
     Verify,
-    /// The admin rejects it.
+    /// An admin rejects it.
     Reject,
-    /// The admin asks for more.
+    /// An admin asks for more.
     RequestInfo,
+    /// It is put out of force for a time.
+    Suspend,
+    /// It is in force again, after a fresh verification.
+    Reinstate,
+    /// It is put out of force for good.
+    Revoke,
+    /// Its renewal takes its place.
+    Supersede,
+    /// A roster's import is taken back, and with it what followed.
+    RollBack,
 }
 
-impl ReviewAction {
-    /// Whether only the admin who holds the claim may do it.
-    pub fn needs_claim(self) -> bool {
-        matches!(self, Self::Release | Self::Verify | Self::Reject | Self::RequestInfo)
-    }
+/// Who takes a step of a review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reviewer {
+    /// Whose credential it is.
+    Therapist,
+    /// Staff.
+    Admin,
+    /// Staff, holding the claim.
+    ClaimHolder,
+    /// Staff, and not whoever approved first.
+    SecondAdmin,
+    /// The service itself.
+    System,
 }
+
+type Row = (ReviewState, ReviewAction, Reviewer, ReviewState);
+
+/// What leads where: from, step, who takes it, to. Steps that are not listed do not exist.
+pub const TABLE: &[Row] = {
+    use ReviewAction as A;
+    use ReviewState as S;
+    use Reviewer::{Admin, ClaimHolder, SecondAdmin, System, Therapist};
+    &[
+        (S::Draft, A::Submit, Therapist, S::Submitted),
+        (S::InfoRequested, A::Submit, Therapist, S::Submitted),
+        (S::Draft, A::Withdraw, Therapist, S::Withdrawn),
+        (S::Submitted, A::Withdraw, Therapist, S::Withdrawn),
+        (S::InReview, A::Withdraw, Therapist, S::Withdrawn),
+        (S::InfoRequested, A::Withdraw, Therapist, S::Withdrawn),
+        (S::PendingSecond, A::Withdraw, Therapist, S::Withdrawn),
+        (S::Verified, A::Edit, Therapist, S::Submitted),
+        (S::Submitted, A::Claim, Admin, S::InReview),
+        // A lapsed claim leaves its credential in review: another admin may take it up.
+        (S::InReview, A::Claim, Admin, S::InReview),
+        (S::InReview, A::Release, ClaimHolder, S::Submitted),
+        // Whoever does not agree with the first approval puts the credential back, to be reviewed anew.
+        (S::PendingSecond, A::Release, Admin, S::Submitted),
+        (S::InReview, A::Verify, ClaimHolder, S::Verified),
+        (S::InReview, A::Approve, ClaimHolder, S::PendingSecond),
+        (S::PendingSecond, A::Verify, SecondAdmin, S::Verified),
+        (S::Submitted, A::Verify, System, S::Verified),
+        (S::InReview, A::Reject, ClaimHolder, S::Rejected),
+        (S::InReview, A::RequestInfo, ClaimHolder, S::InfoRequested),
+        (S::Verified, A::Suspend, Admin, S::Suspended),
+        (S::Verified, A::Suspend, System, S::Suspended),
+        (S::Suspended, A::Reinstate, Admin, S::Verified),
+        (S::Draft, A::Revoke, Admin, S::Revoked),
+        (S::Submitted, A::Revoke, Admin, S::Revoked),
+        (S::InReview, A::Revoke, Admin, S::Revoked),
+        (S::InfoRequested, A::Revoke, Admin, S::Revoked),
+        (S::PendingSecond, A::Revoke, Admin, S::Revoked),
+        (S::Verified, A::Revoke, Admin, S::Revoked),
+        (S::Suspended, A::Revoke, Admin, S::Revoked),
+        (S::Verified, A::Supersede, System, S::Superseded),
+        (S::Verified, A::RollBack, System, S::Submitted),
+        (S::Suspended, A::RollBack, System, S::Verified),
+    ]
+};
 
 impl ReviewState {
-    /// Where `action` leads from here.
+    /// Whether no step leads on.
+    pub fn has_ended(self) -> bool {
+        TABLE.iter().all(|row| row.0 != self)
+    }
+
+    /// Where `action` leads from here, and what whoever takes it must be.
     ///
     /// # Errors
-    /// `invalid_transition` where it leads nowhere.
-    pub fn after(self, action: ReviewAction) -> Result<Self> {
-        use ReviewAction as A;
-        use ReviewState as S;
-        Ok(match (self, action) {
-            (S::Draft | S::InfoRequested, A::Submit) => S::Submitted,
-            (S::Draft | S::Submitted | S::InReview | S::InfoRequested, A::Withdraw) => S::Withdrawn,
-            (S::Verified, A::Edit) => S::Submitted,
-            // A lapsed claim leaves its credential in review: another admin may take it up.
-            (S::Submitted | S::InReview, A::Claim) => S::InReview,
-            (S::InReview, A::Release) => S::Submitted,
-            (S::InReview, A::Verify) => S::Verified,
-            (S::InReview, A::Reject) => S::Rejected,
-            (S::InReview, A::RequestInfo) => S::InfoRequested,
-            _ => return Err(Refusal::InvalidTransition.into()),
-        })
+    /// `invalid_transition` where `party` may not take it: the therapist, an admin of any kind, or the system.
+    pub fn after(self, action: ReviewAction, party: Party) -> Result<(Self, Reviewer)> {
+        let row = TABLE.iter().find(|row| row.0 == self && row.1 == action && party.may_be(row.2));
+        row.map(|row| (row.3, row.2)).ok_or_else(|| Refusal::InvalidTransition.into())
     }
+}
+
+/// A side of a review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// Whose credential it is.
+    Therapist,
+    /// Staff.
+    Admin,
+    /// The service itself.
+    System,
+}
+
+impl Party {
+    fn may_be(self, reviewer: Reviewer) -> bool {
+        match reviewer {
+            Reviewer::Therapist => self == Self::Therapist,
+            Reviewer::Admin | Reviewer::ClaimHolder | Reviewer::SecondAdmin => self == Self::Admin,
+            Reviewer::System => self == Self::System,
+        }
+    }
+}
+
+/// The table in Markdown, for the documentation.
+pub fn markdown() -> String {
+    let rows = TABLE
+        .iter()
+        .map(|(from, action, by, to)| format!("| {} | {} | {} | {} |\n", name(from), name(action), name(by), name(to)));
+    format!("| from | step | by | to |\n|---|---|---|---|\n{}", rows.collect::<String>())
 }
 
 /// Why an admin decided as they did.
@@ -128,5 +216,87 @@ impl ReasonCode {
     /// Whether it records how a credential was verified.
     pub fn records_verification(self) -> bool {
         matches!(self, Self::VerifiedPrimarySource | Self::VerifiedDocumentOnly)
+    }
+
+    /// Whether a credential may be verified all the same, if two admins agree.
+    pub fn may_be_overridden(self) -> bool {
+        matches!(self, Self::NameMismatch | Self::DuplicateClaim | Self::DisciplinaryAction)
+    }
+}
+
+/// What an approval by the holder of the claim amounts to: `Verify`, or `Approve` where another admin must agree, because
+/// the type is always seen by `four_eyes` or because something is overridden. `against` is what was found against it.
+///
+/// # Errors
+/// `duplicate_claim` or `override_not_stated` where the reviewer does not name what was found.
+pub fn approval(stated: &[ReasonCode], against: &[ReasonCode], four_eyes: bool) -> Result<ReviewAction> {
+    match against.iter().find(|concern| !stated.contains(concern)) {
+        Some(ReasonCode::DuplicateClaim) => return Err(Refusal::DuplicateClaim.into()),
+        Some(_) => return Err(Refusal::OverrideNotStated.into()),
+        None => {}
+    }
+    let overrides = stated.iter().any(|code| code.may_be_overridden());
+    Ok(if four_eyes || overrides { ReviewAction::Approve } else { ReviewAction::Verify })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn what_has_ended_stays_ended() {
+        use ReviewState::{Rejected, Revoked, Superseded, Withdrawn};
+        for row in TABLE {
+            assert!(![Rejected, Revoked, Superseded, Withdrawn].contains(&row.0), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn every_step_of_a_party_leads_to_one_place() {
+        let mut seen = HashSet::new();
+        for (from, action, reviewer, _) in TABLE {
+            let parties = [Party::Therapist, Party::Admin, Party::System];
+            for party in parties.into_iter().filter(|party| party.may_be(*reviewer)) {
+                assert!(seen.insert((*from, *action, format!("{party:?}"))), "{from:?} {action:?} {party:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_has_not_ended_can_be_revoked_and_nothing_returns_from_it() {
+        use ReviewState as S;
+        let live = [S::Draft, S::Submitted, S::InReview, S::InfoRequested, S::PendingSecond, S::Verified, S::Suspended];
+        for state in live {
+            assert_eq!(state.after(ReviewAction::Revoke, Party::Admin).map(|(to, _)| to).ok(), Some(S::Revoked));
+            assert!(state.after(ReviewAction::Revoke, Party::Therapist).is_err());
+            assert!(state.after(ReviewAction::Revoke, Party::System).is_err());
+        }
+    }
+
+    #[test]
+    fn the_system_verifies_what_nobody_reviews() {
+        use ReviewState as S;
+        let states = [S::Draft, S::InReview, S::InfoRequested, S::PendingSecond, S::Suspended, S::Revoked, S::Rejected];
+        for state in states {
+            assert!(state.after(ReviewAction::Verify, Party::System).is_err(), "{state:?}");
+        }
+        assert!(S::Submitted.after(ReviewAction::Verify, Party::System).is_ok());
+    }
+
+    #[test]
+    fn what_is_overridden_is_named_and_takes_two() {
+        use ReasonCode::{DisciplinaryAction, DuplicateClaim, NameMismatch, VerifiedPrimarySource};
+        let plain = [VerifiedPrimarySource];
+        assert_eq!(approval(&plain, &[], false).ok(), Some(ReviewAction::Verify));
+        assert_eq!(approval(&plain, &[], true).ok(), Some(ReviewAction::Approve));
+        for concern in [DisciplinaryAction, DuplicateClaim, NameMismatch] {
+            assert!(approval(&plain, &[concern], false).is_err(), "{concern:?}");
+            assert!(approval(&plain, &[concern], true).is_err(), "{concern:?}");
+            let named = [VerifiedPrimarySource, concern];
+            assert_eq!(approval(&named, &[concern], false).ok(), Some(ReviewAction::Approve), "{concern:?}");
+            assert!(approval(&named, &[DisciplinaryAction, DuplicateClaim, NameMismatch], false).is_err());
+        }
     }
 }

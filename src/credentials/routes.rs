@@ -1,24 +1,27 @@
+mod checks;
+mod queue;
 mod review;
 
 use actix_web::web::Data;
 use actix_web::{get, patch, post};
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::review::{ReasonCode, ReviewAction, ReviewState};
-use super::store::{self, Decision, Row};
-use super::{BoardStatus, Credential, CredentialType, HolderName, Number, PublicCredential, Requirement, TypeCode};
+use super::review::{ReviewAction, ReviewState};
+use super::steps::{self, By, Grounds};
+use super::store::{self, Row};
+use super::views::{Credential, PublicCredential};
+use super::{BoardStatus, CredentialType, HolderName, Number, Requirement, ServiceKind, TypeCode};
 use crate::App;
 use crate::auth::{As, Caller, Therapist};
 use crate::availability;
 use crate::catalogue;
-use crate::db::work;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::db::{Tx, work};
+use crate::error::{Error, FieldError, Problem, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
-use crate::ids::{AccountId, CredentialId, ServiceId, TherapistId};
-use crate::values::{Day, IssueDay, Jurisdiction, present};
+use crate::ids::{CredentialId, ServiceId, TherapistId};
+use crate::values::{Day, IssueDay, Jurisdiction, Money, present};
 
 /// The operations on credentials.
 pub fn routes(config: &mut ServiceConfig) {
@@ -26,7 +29,9 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(list_own_credentials).service(create_credential).service(get_own_credential);
     config.service(update_credential).service(submit_credential).service(withdraw_credential);
     config.service(list_therapist_credentials);
+    queue::routes(config);
     review::routes(config);
+    checks::routes(config);
 }
 
 /// List credential types
@@ -75,7 +80,13 @@ async fn list_credential_requirements(
     responses((status = 200, description = "The credentials.", body = Page<Credential>)))]
 #[get("/v1/therapists/me/credentials")]
 async fn list_own_credentials(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
-    Reply::ok(&Page::whole(store::list(&app.db, me.therapist()).await?))
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let list = store::list(&mut tx, me.therapist()).await?;
+        tx.commit().await?;
+        Reply::ok(&Page::whole(list))
+    })
+    .await
 }
 
 /// A credential to be entered.
@@ -90,7 +101,20 @@ struct NewCredential {
     issued_on: Option<IssueDay>,
     /// The last day of its validity.
     expires_on: Option<Day>,
+    /// What an insurance pays at most for one claim.
+    cover: Option<Money>,
+    /// The places where it counts, where they are fewer than its type allows.
+    #[schema(min_items = 1, max_items = 50)]
+    covers_jurisdictions: Option<Vec<Jurisdiction>>,
+    /// The kinds of service for which it counts, where they are fewer than its type allows.
+    #[schema(min_items = 1, max_items = 10)]
+    covers_kinds: Option<Vec<ServiceKind>>,
+    /// The caller's credential of the same type that it renews.
+    renews: Option<CredentialId>,
 }
+
+/// The largest cover, in minor units.
+const MOST_COVER: i64 = 100_000_000_000;
 
 /// A number must have something to compare, a credential cannot end before it begins, and a type that belongs to a place
 /// is issued there: otherwise one number could be claimed once for each spelling of the place.
@@ -110,7 +134,30 @@ fn refuse_nonsense(row: &mut Row) -> Result<()> {
     {
         errors.push(FieldError::new("/expires_on", "lies before `issued_on`."));
     }
+    if credential.cover.is_some_and(|cover| !(0..=MOST_COVER).contains(&cover.amount)) {
+        errors.push(FieldError::new("/cover/amount", "must lie between 0 and 100000000000."));
+    }
+    let count = |list: &Option<Vec<String>>| list.as_ref().map_or(1, Vec::len);
+    if !(1..=50).contains(&count(&credential.covers_jurisdictions)) {
+        errors.push(FieldError::new("/covers_jurisdictions", "must hold 1 to 50 places."));
+    }
+    if !(1..=10).contains(&count(&credential.covers_kinds)) {
+        errors.push(FieldError::new("/covers_kinds", "must hold 1 to 10 kinds."));
+    }
     if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
+}
+
+/// What is renewed must be the caller's own, of the same type, and not have been withdrawn.
+async fn refuse_strange_renewal(tx: &mut Tx, row: &Row) -> Result<()> {
+    let Some(renewed) = row.credential.renews else { return Ok(()) };
+    let known = store::find(tx, renewed).await?.is_some_and(|older| {
+        older.therapist == row.therapist && older.kind.code == row.kind.code && older.credential.id != row.credential.id
+    });
+    if known { Ok(()) } else { Err(FieldError::new("/renews", "is not your credential of this type.").into()) }
+}
+
+fn texts<T: ToString>(values: Option<Vec<T>>) -> Option<Vec<String>> {
+    values.map(|values| values.iter().map(T::to_string).collect())
 }
 
 /// Enter a credential
@@ -132,17 +179,20 @@ async fn create_credential(
 ) -> Result<Reply> {
     work(async move {
         let now = app.clock.now();
-        let kind = store::find_type(&app.db, new.type_code.as_str()).await?;
-        let kind = kind.ok_or_else(|| FieldError::new("/type", "is not a credential type."))?;
         let mut row = Row {
+            kind: find_type(&app, &new.type_code).await?,
             credential: Credential {
                 id: CredentialId::new(now),
-                type_code: kind.code.clone(),
+                type_code: new.type_code.as_str().to_owned(),
                 number: new.number.map(|number| number.as_str().to_owned()),
                 name_on_credential: new.name_on_credential.as_str().to_owned(),
                 issuing_jurisdiction: new.issuing_jurisdiction,
                 issued_on: new.issued_on.map(|IssueDay(date)| date),
                 expires_on: new.expires_on.map(|Day(date)| date),
+                cover: new.cover,
+                covers_jurisdictions: texts(new.covers_jurisdictions),
+                covers_kinds: texts(new.covers_kinds),
+                renews: new.renews,
                 review_state: ReviewState::Draft,
                 board_status: BoardStatus::Unknown,
                 submitted_at: None,
@@ -152,7 +202,10 @@ async fn create_credential(
             therapist: me.therapist(),
             claimed_by: None,
             claimed_until: None,
-            kind,
+            approval: None,
+            board_action: false,
+            verification: None,
+            recheck_on: None,
         };
         refuse_nonsense(&mut row)?;
         let mut tx = app.db.begin().await?;
@@ -161,6 +214,7 @@ async fn create_credential(
             Err(reply) => return Ok(reply),
         };
         let id = row.credential.id;
+        refuse_strange_renewal(&mut tx, &row).await?;
         store::insert(&mut tx, &row).await?;
         let stored = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/credentials/{id}"), &stored.credential)?;
@@ -179,14 +233,26 @@ async fn create_credential(
     responses((status = 200, description = "The credential.", body = Credential)))]
 #[get("/v1/therapists/me/credentials/{id}")]
 async fn get_own_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    let row = store::find(&app.db, id).await?.filter(|row| row.therapist == me.therapist()).ok_or(Error::NotFound)?;
-    Reply::ok(&row.credential)
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let row = own(store::find(&mut tx, id).await?, me.therapist())?;
+        tx.commit().await?;
+        Reply::ok(&row.credential)
+    })
+    .await
+}
+
+async fn find_type(app: &App, code: &TypeCode) -> Result<CredentialType> {
+    let kind = store::find_type(&app.db, code.as_str()).await?;
+    kind.ok_or_else(|| FieldError::new("/type", "is not a credential type.").into())
 }
 
 /// What to change; what is left out stays, null empties an optional field.
 #[derive(Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CredentialPatch {
+    #[serde(rename = "type")]
+    type_code: Option<TypeCode>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Number>)]
     number: Option<Option<Number>>,
@@ -200,6 +266,18 @@ struct CredentialPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Day>)]
     expires_on: Option<Option<Day>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Money>)]
+    cover: Option<Option<Money>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<Jurisdiction>>)]
+    covers_jurisdictions: Option<Option<Vec<Jurisdiction>>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<ServiceKind>>)]
+    covers_kinds: Option<Option<Vec<ServiceKind>>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<CredentialId>)]
+    renews: Option<Option<CredentialId>>,
 }
 
 impl CredentialPatch {
@@ -218,6 +296,18 @@ impl CredentialPatch {
         }
         if let Some(day) = self.expires_on {
             credential.expires_on = day.map(|Day(date)| date);
+        }
+        if let Some(cover) = self.cover {
+            credential.cover = cover;
+        }
+        if let Some(places) = self.covers_jurisdictions {
+            credential.covers_jurisdictions = texts(places);
+        }
+        if let Some(kinds) = self.covers_kinds {
+            credential.covers_kinds = texts(kinds);
+        }
+        if let Some(renewed) = self.renews {
+            credential.renews = renewed;
         }
     }
 }
@@ -249,14 +339,22 @@ async fn update_credential(
         if patch == CredentialPatch::default() {
             return Reply::ok(&row.credential);
         }
+        if let Some(code) = &patch.type_code {
+            row.kind = find_type(&app, code).await?;
+            row.credential.type_code = row.kind.code.clone();
+            // The place of the former type says nothing of the new one.
+            row.credential.issuing_jurisdiction = None;
+        }
         patch.apply(&mut row.credential);
         refuse_nonsense(&mut row)?;
-        if !matches!(row.credential.review_state, ReviewState::Draft | ReviewState::InfoRequested) {
+        refuse_strange_renewal(&mut tx, &row).await?;
+        if matches!(row.credential.review_state, ReviewState::Draft | ReviewState::InfoRequested) {
+            store::save(&mut tx, &row).await?;
+        } else {
             refuse_incomplete(&row)?;
-            let now = app.clock.now();
-            step(&mut tx, &mut row, me.account(), ReviewAction::Edit, Reasons::default(), now).await?;
+            let by = By::therapist(me.account());
+            steps::take(&mut tx, &mut row, ReviewAction::Edit, by, Grounds::default(), app.clock.now()).await?;
         }
-        store::save(&mut tx, &row).await?;
         let stored = own(store::lock(&mut tx, id).await?, me.therapist())?;
         tx.commit().await?;
         Reply::ok(&stored.credential)
@@ -266,55 +364,6 @@ async fn update_credential(
 
 fn own(row: Option<Row>, therapist: TherapistId) -> Result<Row> {
     row.filter(|row| row.therapist == therapist).ok_or(Error::NotFound)
-}
-
-/// Why a step is taken, and on what grounds.
-#[derive(Default)]
-struct Reasons {
-    codes: Vec<ReasonCode>,
-    note: Option<String>,
-    method: Option<String>,
-    source_url: Option<String>,
-}
-
-/// Takes one step of a review and records it; the caller saves the row.
-async fn step(
-    tx: &mut crate::db::Tx,
-    row: &mut Row,
-    actor: AccountId,
-    action: ReviewAction,
-    reasons: Reasons,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let from = row.credential.review_state;
-    let to = from.after(action)?;
-    let held = row.claimed_until.is_some_and(|until| until > now);
-    if action.needs_claim() && !(held && row.claimed_by == Some(actor)) {
-        return Err(Refusal::ClaimNotHeld.into());
-    }
-    if action == ReviewAction::Claim && held && row.claimed_by != Some(actor) {
-        return Err(Refusal::AlreadyClaimed.into());
-    }
-    (row.claimed_by, row.claimed_until) =
-        if action == ReviewAction::Claim { (Some(actor), Some(now + store::CLAIM)) } else { (None, None) };
-    match action {
-        ReviewAction::Submit | ReviewAction::Edit => row.credential.submitted_at = Some(now),
-        ReviewAction::Verify => row.credential.board_status = BoardStatus::Active,
-        _ => {}
-    }
-    row.credential.review_state = to;
-    let decision = Decision {
-        actor_id: Some(actor),
-        action,
-        from_state: from,
-        to_state: to,
-        reason_codes: reasons.codes,
-        note: reasons.note,
-        method: reasons.method,
-        source_url: reasons.source_url,
-        at: now,
-    };
-    store::record(tx, row.credential.id, &decision).await
 }
 
 /// What is missing before a credential can be reviewed.
@@ -332,12 +381,13 @@ fn refuse_incomplete(row: &Row) -> Result<()> {
 async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: ReviewAction) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
+        availability::lock(&mut tx, me.therapist()).await?;
         let mut row = own(store::lock(&mut tx, id).await?, me.therapist())?;
-        step(&mut tx, &mut row, me.account(), action, Reasons::default(), app.clock.now()).await?;
+        let by = By::therapist(me.account());
+        steps::take(&mut tx, &mut row, action, by, Grounds::default(), app.clock.now()).await?;
         if action == ReviewAction::Submit {
             refuse_incomplete(&row)?;
         }
-        store::save(&mut tx, &row).await?;
         tx.commit().await?;
         Reply::ok(&row.credential)
     })

@@ -1,17 +1,27 @@
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
-use sqlx::{PgExecutor, PgPool};
-use utoipa::ToSchema;
+mod checks;
+mod queue;
 
-use super::checks::{Change, Found, Verdict};
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use sqlx::types::Json;
+use sqlx::{PgExecutor, PgPool};
+
+use super::checks::Facts;
 use super::review::{ReasonCode, ReviewAction, ReviewState};
-use super::{
-    BoardStatus, Credential, CredentialType, PublicCredential, PublicStatus, Required, Requirement, ReviewedCredential,
-};
+use super::views::{Credential, Decision, PublicCredential, PublicStatus};
+use super::{BoardStatus, CredentialType, Required, Requirement};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
-use crate::ids::{AccountId, CredentialId, TherapistId};
-use crate::values::Jurisdiction;
+use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId};
+use crate::values::{Jurisdiction, Money};
+
+pub(super) use checks::{
+    claim_number, claimant, find_verification, holds, lift_hold, place_hold, record_check, release_numbers, since,
+    verifications,
+};
+pub(super) use queue::{Counts, Queue, QueueOrder, counts, queue, reviewed};
 
 /// How long an admin's claim holds.
 pub(super) const CLAIM: TimeDelta = TimeDelta::minutes(30);
@@ -20,22 +30,63 @@ pub(super) const CLAIM: TimeDelta = TimeDelta::minutes(30);
 macro_rules! types {
     ($tail:literal $(, $arg:expr)*) => {
         sqlx::query_as!(
-            CredentialType,
+            TypeColumns,
             r#"SELECT code, authority, category, jurisdiction AS "jurisdiction: Jurisdiction", number_pattern,
-                      number_prefix, evidence_required, renewal_months, expires
+                      number_prefix, evidence_required, renewal_months, expires, four_eyes, recheck_days,
+                      minimum_cover AS "minimum_cover: Json<BTreeMap<String, i64>>"
                FROM credential_types "# + $tail
             $(, $arg)*
         )
     };
 }
 
+struct TypeColumns {
+    code: String,
+    authority: String,
+    category: String,
+    jurisdiction: Option<Jurisdiction>,
+    number_pattern: Option<String>,
+    number_prefix: String,
+    evidence_required: bool,
+    renewal_months: Option<i16>,
+    expires: bool,
+    four_eyes: bool,
+    recheck_days: Option<i16>,
+    minimum_cover: Json<BTreeMap<String, i64>>,
+}
+
+impl From<TypeColumns> for CredentialType {
+    fn from(row: TypeColumns) -> Self {
+        Self {
+            code: row.code,
+            authority: row.authority,
+            category: row.category,
+            jurisdiction: row.jurisdiction,
+            number_pattern: row.number_pattern,
+            number_prefix: row.number_prefix,
+            evidence_required: row.evidence_required,
+            renewal_months: row.renewal_months,
+            expires: row.expires,
+            four_eyes: row.four_eyes,
+            recheck_days: row.recheck_days,
+            minimum_cover: row.minimum_cover.0,
+        }
+    }
+}
+
 pub(super) async fn types(db: &PgPool) -> Result<Vec<CredentialType>> {
-    Ok(types!("ORDER BY code").fetch_all(db).await?)
+    Ok(types!("ORDER BY code").fetch_all(db).await?.into_iter().map(CredentialType::from).collect())
 }
 
 /// The type of this code.
-pub async fn find_type(db: &PgPool, code: &str) -> Result<Option<CredentialType>> {
-    Ok(types!("WHERE code = $1", code).fetch_optional(db).await?)
+pub async fn find_type<'c>(db: impl PgExecutor<'c>, code: &str) -> Result<Option<CredentialType>> {
+    Ok(types!("WHERE code = $1", code).fetch_optional(db).await?.map(CredentialType::from))
+}
+
+/// The types of `codes`.
+async fn types_of(tx: &mut Tx, codes: &[String]) -> Result<BTreeMap<String, CredentialType>> {
+    let rows = types!("WHERE code = ANY ($1)", codes).fetch_all(&mut **tx).await?;
+    Ok(rows.into_iter().map(|row| (row.code.clone(), CredentialType::from(row))).collect())
 }
 
 /// What is required for services of `kind` in `jurisdiction`, from every place in its chain.
@@ -53,121 +104,227 @@ pub async fn requirements<'c>(db: impl PgExecutor<'c>, jurisdiction: &Jurisdicti
     Ok(Required { chain, kind: kind.to_owned(), groups })
 }
 
-/// A credential's row, with what its type adds.
+/// A credential's row, with its type.
+#[derive(Clone, Debug)]
 pub(super) struct Row {
     pub credential: Credential,
+    pub kind: CredentialType,
     pub therapist: TherapistId,
     pub claimed_by: Option<AccountId>,
     pub claimed_until: Option<DateTime<Utc>>,
-    pub kind: CredentialType,
+    /// The first of two approvals: by whom, and of which content.
+    pub approval: Option<(AccountId, Vec<u8>)>,
+    pub board_action: bool,
+    pub verification: Option<VerificationId>,
+    pub recheck_on: Option<NaiveDate>,
+}
+
+impl Row {
+    /// The number as it is compared.
+    pub fn normalised_number(&self) -> Option<String> {
+        self.credential.number.as_deref().map(|number| self.kind.normalise(number))
+    }
+
+    /// What an approval approves, as one digest.
+    pub fn content(&self) -> Vec<u8> {
+        let Credential {
+            type_code,
+            number,
+            name_on_credential,
+            issuing_jurisdiction,
+            issued_on,
+            expires_on,
+            cover,
+            ..
+        } = &self.credential;
+        let coverage = (&self.credential.covers_jurisdictions, &self.credential.covers_kinds);
+        let text = format!(
+            "{:?}",
+            (type_code, number, name_on_credential, issuing_jurisdiction, issued_on, expires_on, cover, coverage)
+        );
+        digest(&SHA256, text.as_bytes()).as_ref().to_vec()
+    }
+
+    /// What a check may change.
+    pub fn facts(&self) -> Facts {
+        Facts {
+            review_state: self.credential.review_state,
+            board_status: self.credential.board_status,
+            board_action: self.board_action,
+            expires_on: self.credential.expires_on,
+            verification: self.verification,
+        }
+    }
+
+    /// What a reviewer will look at.
+    fn warn(mut self) -> Self {
+        let strange = self.credential.number.as_deref().is_some_and(|number| !self.kind.recognises(number));
+        let low = !self.kind.is_covered_by(self.credential.cover);
+        let warnings = [(strange, "number_pattern_mismatch"), (low, "insurance_below_minimum")];
+        self.credential.warnings =
+            warnings.into_iter().filter(|(is_so, _)| *is_so).map(|(_, warning)| warning.to_owned()).collect();
+        self
+    }
 }
 
 struct Columns {
     id: CredentialId,
     therapist_id: TherapistId,
+    code: String,
     number: Option<String>,
     name_on_credential: String,
     issuing_jurisdiction: String,
     issued_on: Option<NaiveDate>,
     expires_on: Option<NaiveDate>,
+    cover_amount: Option<i64>,
+    cover_currency: Option<String>,
+    covers_jurisdictions: Option<Vec<String>>,
+    covers_kinds: Option<Vec<String>>,
+    renews: Option<CredentialId>,
     review_state: ReviewState,
     board_status: BoardStatus,
+    board_action: bool,
+    verification_id: Option<VerificationId>,
+    recheck_on: Option<NaiveDate>,
     claimed_by: Option<AccountId>,
     claimed_until: Option<DateTime<Utc>>,
+    approved_by: Option<AccountId>,
+    approved_content: Option<Vec<u8>>,
     submitted_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
-    code: String,
-    authority: String,
-    category: String,
-    jurisdiction: Option<Jurisdiction>,
-    number_pattern: Option<String>,
-    number_prefix: String,
-    evidence_required: bool,
-    renewal_months: Option<i16>,
-    expires: bool,
 }
 
-impl From<Columns> for Row {
-    fn from(row: Columns) -> Self {
-        let kind = CredentialType {
-            code: row.code,
-            authority: row.authority,
-            category: row.category,
-            jurisdiction: row.jurisdiction,
-            number_pattern: row.number_pattern,
-            evidence_required: row.evidence_required,
-            renewal_months: row.renewal_months,
-            number_prefix: row.number_prefix,
-            expires: row.expires,
-        };
-        let strange = row.number.as_deref().is_some_and(|number| !kind.recognises(number));
-        Self {
+impl Columns {
+    fn with(self, kind: CredentialType) -> Result<Row> {
+        let cover = self.cover_amount.zip(self.cover_currency.as_deref());
+        let row = Row {
             credential: Credential {
-                id: row.id,
-                type_code: kind.code.clone(),
-                number: row.number,
-                name_on_credential: row.name_on_credential,
-                issuing_jurisdiction: row.issuing_jurisdiction.parse().ok(),
-                issued_on: row.issued_on,
-                expires_on: row.expires_on,
-                review_state: row.review_state,
-                board_status: row.board_status,
-                submitted_at: row.submitted_at,
-                created_at: row.created_at,
-                warnings: if strange { vec!["number_pattern_mismatch".to_owned()] } else { Vec::new() },
+                id: self.id,
+                type_code: self.code,
+                number: self.number,
+                name_on_credential: self.name_on_credential,
+                issuing_jurisdiction: self.issuing_jurisdiction.parse().ok(),
+                issued_on: self.issued_on,
+                expires_on: self.expires_on,
+                cover: cover.map(|(amount, currency)| Money::stored(amount, currency)).transpose()?,
+                covers_jurisdictions: self.covers_jurisdictions,
+                covers_kinds: self.covers_kinds,
+                renews: self.renews,
+                review_state: self.review_state,
+                board_status: self.board_status,
+                submitted_at: self.submitted_at,
+                created_at: self.created_at,
+                warnings: Vec::new(),
             },
-            therapist: row.therapist_id,
-            claimed_by: row.claimed_by,
-            claimed_until: row.claimed_until,
             kind,
-        }
+            therapist: self.therapist_id,
+            claimed_by: self.claimed_by,
+            claimed_until: self.claimed_until,
+            approval: self.approved_by.zip(self.approved_content),
+            board_action: self.board_action,
+            verification: self.verification_id,
+            recheck_on: self.recheck_on,
+        };
+        Ok(row.warn())
     }
 }
 
+/// The columns of a credential, read alike everywhere.
 macro_rules! credentials {
     ($tail:literal, $($arg:expr),+) => {
         sqlx::query_as!(
             Columns,
-            r#"SELECT c.id, c.therapist_id, c.number, c.name_on_credential, c.issuing_jurisdiction, c.issued_on,
-                      c.expires_on, c.review_state AS "review_state: ReviewState",
-                      c.board_status AS "board_status: BoardStatus", c.claimed_by AS "claimed_by: AccountId",
-                      c.claimed_until, c.submitted_at, c.created_at, t.code, t.authority, t.category,
-                      t.jurisdiction AS "jurisdiction: Jurisdiction", t.number_pattern, t.number_prefix, t.evidence_required, t.renewal_months, t.expires
-               FROM credentials c JOIN credential_types t ON t.code = c.type "# + $tail,
+            r#"SELECT id, therapist_id, type AS code, number, name_on_credential, issuing_jurisdiction, issued_on, expires_on,
+                      cover_amount, cover_currency, covers_jurisdictions, covers_kinds, renews AS "renews: CredentialId",
+                      review_state AS "review_state: ReviewState", board_status AS "board_status: BoardStatus", board_action,
+                      verification_id AS "verification_id: VerificationId", recheck_on, claimed_by AS "claimed_by: AccountId",
+                      claimed_until, approved_by AS "approved_by: AccountId", approved_content, submitted_at, created_at
+               FROM credentials "# + $tail,
             $($arg),+
         )
     };
 }
 
-pub(super) async fn list(db: &PgPool, therapist: TherapistId) -> Result<Vec<Credential>> {
-    let rows = credentials!("WHERE c.therapist_id = $1 ORDER BY c.id", therapist.0).fetch_all(db).await?;
-    Ok(rows.into_iter().map(|row| Row::from(row).credential).collect())
+use credentials;
+
+/// The rows with their types.
+async fn typed(tx: &mut Tx, columns: Vec<Columns>) -> Result<Vec<Row>> {
+    let codes: Vec<String> = columns.iter().map(|row| row.code.clone()).collect();
+    let types = types_of(tx, &codes).await?;
+    let with_type = |row: Columns| {
+        let kind = types.get(&row.code).cloned();
+        row.with(kind.ok_or_else(|| Error::Internal("a credential without its type".to_owned()))?)
+    };
+    columns.into_iter().map(with_type).collect()
 }
 
-pub(super) async fn find(db: &PgPool, id: CredentialId) -> Result<Option<Row>> {
-    Ok(credentials!("WHERE c.id = $1", id.0).fetch_optional(db).await?.map(Row::from))
+pub(super) async fn list(tx: &mut Tx, therapist: TherapistId) -> Result<Vec<Credential>> {
+    let rows = credentials!("WHERE therapist_id = $1 ORDER BY id", therapist.0).fetch_all(&mut **tx).await?;
+    Ok(typed(tx, rows).await?.into_iter().map(|row| row.credential).collect())
+}
+
+pub(super) async fn find(tx: &mut Tx, id: CredentialId) -> Result<Option<Row>> {
+    let row = credentials!("WHERE id = $1", id.0).fetch_optional(&mut **tx).await?;
+    Ok(typed(tx, row.into_iter().collect()).await?.pop())
 }
 
 /// The credential, locked until the transaction ends.
 pub(super) async fn lock(tx: &mut Tx, id: CredentialId) -> Result<Option<Row>> {
-    Ok(credentials!("WHERE c.id = $1 FOR UPDATE OF c", id.0).fetch_optional(&mut **tx).await?.map(Row::from))
+    let row = credentials!("WHERE id = $1 FOR UPDATE", id.0).fetch_optional(&mut **tx).await?;
+    Ok(typed(tx, row.into_iter().collect()).await?.pop())
+}
+
+/// Whose credential it is.
+pub(super) async fn holder<'c>(db: impl PgExecutor<'c>, id: CredentialId) -> Result<Option<TherapistId>> {
+    Ok(sqlx::query_scalar!("SELECT therapist_id FROM credentials WHERE id = $1", id.0).fetch_optional(db).await?)
+}
+
+/// The verified credentials that `row` takes the place of: the one that it names, and those of its type and number, as far
+/// as it lasts no less and has begun on `today`.
+pub(super) async fn renewed_by(tx: &mut Tx, row: &Row, today: NaiveDate) -> Result<Vec<Row>> {
+    let credential = &row.credential;
+    if credential.issued_on.is_some_and(|begins| begins > today) {
+        return Ok(Vec::new());
+    }
+    let rows = credentials!(
+        "WHERE therapist_id = $1 AND type = $2 AND id <> $3 AND review_state = 'verified'
+           AND (id = $4 OR (normalised_number = $5 AND issuing_jurisdiction = $6))
+           AND ($7::date IS NULL OR expires_on <= $7)
+         ORDER BY id FOR UPDATE",
+        row.therapist.0,
+        credential.type_code,
+        credential.id.0,
+        credential.renews.map(|id| id.0),
+        row.normalised_number(),
+        credential.issuing_jurisdiction.as_ref().map_or("", Jurisdiction::as_str),
+        credential.expires_on
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    typed(tx, rows).await
 }
 
 pub(super) async fn insert(tx: &mut Tx, row: &Row) -> Result<()> {
     let credential = &row.credential;
     sqlx::query!(
-        "INSERT INTO credentials (id, therapist_id, type, number, normalised_number, name_on_credential,
-                                  issuing_jurisdiction, issued_on, expires_on, review_state, board_status, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO credentials (id, therapist_id, type, number, normalised_number, name_on_credential, issuing_jurisdiction,
+                                  issued_on, expires_on, cover_amount, cover_currency, covers_jurisdictions, covers_kinds,
+                                  renews, review_state, board_status, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         credential.id.0,
         row.therapist.0,
         credential.type_code,
         credential.number,
-        credential.number.as_deref().map(|number| row.kind.normalise(number)),
+        row.normalised_number(),
         credential.name_on_credential,
         credential.issuing_jurisdiction.as_ref().map_or("", Jurisdiction::as_str),
         credential.issued_on,
         credential.expires_on,
+        credential.cover.map(|cover| cover.amount),
+        credential.cover.map(|cover| cover.currency.code()),
+        credential.covers_jurisdictions.as_deref(),
+        credential.covers_kinds.as_deref(),
+        credential.renews.map(|id| id.0),
         credential.review_state as ReviewState,
         credential.board_status as BoardStatus,
         credential.created_at,
@@ -177,35 +334,39 @@ pub(super) async fn insert(tx: &mut Tx, row: &Row) -> Result<()> {
     Ok(())
 }
 
-/// Locks a number until the transaction ends, so that two claims on it are decided one after the other.
-pub(super) async fn lock_number(tx: &mut Tx, row: &Row) -> Result<()> {
-    let number = row.credential.number.as_deref().map(|number| row.kind.normalise(number));
-    let claim = format!("{} {}", row.kind.code, number.unwrap_or_default());
-    sqlx::query!(r#"SELECT pg_advisory_xact_lock(hashtextextended($1, 0)) AS "locked: ()""#, claim)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
 /// Saves what may change; `duplicate_claim` where the number is verified for someone else.
 pub(super) async fn save(tx: &mut Tx, row: &Row) -> Result<()> {
     let credential = &row.credential;
     sqlx::query!(
-        "UPDATE credentials SET number = $2, normalised_number = $3, name_on_credential = $4, issuing_jurisdiction = $5,
-                issued_on = $6, expires_on = $7, review_state = $8, board_status = $9, claimed_by = $10,
-                claimed_until = $11, submitted_at = $12
+        "UPDATE credentials
+         SET type = $2, number = $3, normalised_number = $4, name_on_credential = $5, issuing_jurisdiction = $6, issued_on = $7,
+             expires_on = $8, cover_amount = $9, cover_currency = $10, covers_jurisdictions = $11, covers_kinds = $12,
+             renews = $13, review_state = $14, board_status = $15, board_action = $16, verification_id = $17,
+             recheck_on = $18, claimed_by = $19, claimed_until = $20, approved_by = $21, approved_content = $22,
+             submitted_at = $23
          WHERE id = $1",
         credential.id.0,
+        credential.type_code,
         credential.number,
-        credential.number.as_deref().map(|number| row.kind.normalise(number)),
+        row.normalised_number(),
         credential.name_on_credential,
         credential.issuing_jurisdiction.as_ref().map_or("", Jurisdiction::as_str),
         credential.issued_on,
         credential.expires_on,
+        credential.cover.map(|cover| cover.amount),
+        credential.cover.map(|cover| cover.currency.code()),
+        credential.covers_jurisdictions.as_deref(),
+        credential.covers_kinds.as_deref(),
+        credential.renews.map(|id| id.0),
         credential.review_state as ReviewState,
         credential.board_status as BoardStatus,
+        row.board_action,
+        row.verification.map(|id| id.0),
+        row.recheck_on,
         row.claimed_by.map(|account| account.0),
         row.claimed_until,
+        row.approval.as_ref().map(|(account, _)| account.0),
+        row.approval.as_ref().map(|(_, content)| content.as_slice()),
         credential.submitted_at,
     )
     .execute(&mut **tx)
@@ -214,34 +375,11 @@ pub(super) async fn save(tx: &mut Tx, row: &Row) -> Result<()> {
     Ok(())
 }
 
-/// One step of a review, as it was taken.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(super) struct Decision {
-    /// The account that took it; null where the system did.
-    pub actor_id: Option<AccountId>,
-    /// The step.
-    pub action: ReviewAction,
-    /// Where the review stood.
-    pub from_state: ReviewState,
-    /// Where it went.
-    pub to_state: ReviewState,
-    /// Why.
-    pub reason_codes: Vec<ReasonCode>,
-    /// In the reviewer's words.
-    pub note: Option<String>,
-    /// How it was verified.
-    pub method: Option<String>,
-    /// Where the authority's record was read.
-    pub source_url: Option<String>,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
 pub(super) async fn record(tx: &mut Tx, credential: CredentialId, decision: &Decision) -> Result<()> {
     sqlx::query!(
         "INSERT INTO credential_decisions (credential_id, actor_id, action, from_state, to_state, reason_codes, note,
-                                           method, source_url, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                                           method, source_url, verification_id, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         credential.0,
         decision.actor_id.map(|id| id.0),
         decision.action as ReviewAction,
@@ -251,6 +389,7 @@ pub(super) async fn record(tx: &mut Tx, credential: CredentialId, decision: &Dec
         decision.note,
         decision.method,
         decision.source_url,
+        decision.verification_id.map(|id| id.0),
         decision.at,
     )
     .execute(&mut **tx)
@@ -258,24 +397,28 @@ pub(super) async fn record(tx: &mut Tx, credential: CredentialId, decision: &Dec
     Ok(())
 }
 
-pub(super) async fn history(db: &PgPool, credential: CredentialId) -> Result<Vec<Decision>> {
+pub(super) async fn history(tx: &mut Tx, credential: CredentialId) -> Result<Vec<Decision>> {
     let decisions = sqlx::query_as!(
         Decision,
         r#"SELECT actor_id AS "actor_id: AccountId", action AS "action: ReviewAction",
                   from_state AS "from_state: ReviewState", to_state AS "to_state: ReviewState",
-                  reason_codes AS "reason_codes: Vec<ReasonCode>", note, method, source_url, at
+                  reason_codes AS "reason_codes: Vec<ReasonCode>", note, method, source_url,
+                  verification_id AS "verification_id: VerificationId", at
            FROM credential_decisions WHERE credential_id = $1 ORDER BY position"#,
         credential.0
     )
-    .fetch_all(db)
+    .fetch_all(&mut **tx)
     .await?;
     Ok(decisions)
 }
 
 /// What the public may know: credentials that were verified, `today` by UTC.
 pub(super) async fn public(db: &PgPool, therapist: TherapistId, today: NaiveDate) -> Result<Vec<PublicCredential>> {
-    let rows = credentials!(
-        "WHERE c.therapist_id = $1 AND c.review_state IN ('verified', 'suspended') ORDER BY t.code, c.id",
+    let rows = sqlx::query!(
+        r#"SELECT t.code, t.authority, c.issuing_jurisdiction, c.issued_on, c.expires_on,
+                  EXISTS (SELECT FROM standings s WHERE s.id = c.id) AS "in_force!"
+           FROM credentials c JOIN credential_types t ON t.code = c.type
+           WHERE c.therapist_id = $1 AND c.review_state IN ('verified', 'suspended') ORDER BY t.code, c.id"#,
         therapist.0
     )
     .fetch_all(db)
@@ -283,12 +426,7 @@ pub(super) async fn public(db: &PgPool, therapist: TherapistId, today: NaiveDate
     let shown = rows.into_iter().map(|row| PublicCredential {
         status: match row.expires_on {
             Some(last) if last < today => PublicStatus::Expired,
-            _ if row.issued_on.is_none_or(|first| first <= today)
-                && row.review_state == ReviewState::Verified
-                && BoardStatus::PERMITTING.contains(&row.board_status) =>
-            {
-                PublicStatus::Verified
-            }
+            _ if row.in_force && row.issued_on.is_none_or(|first| first <= today) => PublicStatus::Verified,
             _ => PublicStatus::NotInForce,
         },
         jurisdiction: row.issuing_jurisdiction.parse().ok(),
@@ -297,109 +435,4 @@ pub(super) async fn public(db: &PgPool, therapist: TherapistId, today: NaiveDate
         authority: row.authority,
     });
     Ok(shown.collect())
-}
-
-/// How the queue is ordered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum QueueOrder {
-    /// Longest waiting first.
-    #[default]
-    SubmittedAt,
-    /// First to expire first.
-    ExpiresOn,
-}
-
-/// Which credentials the queue shows.
-pub(super) struct Queue<'a> {
-    pub review_state: Option<ReviewState>,
-    pub type_code: Option<&'a str>,
-    pub jurisdiction: Option<&'a Jurisdiction>,
-    pub expires_before: Option<NaiveDate>,
-    pub order: QueueOrder,
-    /// After this instant or date, as a number of seconds or days, and this id.
-    pub after: Option<(f64, CredentialId)>,
-    pub count: i64,
-}
-
-/// The queue, with each item's sort key.
-pub(super) async fn queue(db: &PgPool, wanted: Queue<'_>) -> Result<Vec<(CredentialId, f64)>> {
-    let rows = sqlx::query!(
-        r#"SELECT id, key AS "key!" FROM (
-               SELECT id, CASE WHEN $5::bool THEN coalesce(expires_on - '1970-01-01'::date, 1e9)::float8
-                               ELSE coalesce(extract(epoch FROM submitted_at), 1e12)::float8 END AS key
-               FROM credentials
-               WHERE ($1::text IS NULL OR review_state = $1) AND ($2::text IS NULL OR type = $2)
-                 AND ($3::text IS NULL OR issuing_jurisdiction = $3 OR starts_with(type, $3 || '-'))
-                 AND ($4::date IS NULL OR expires_on < $4)
-           ) AS waiting
-           WHERE $6::float8 IS NULL OR (key, id) > ($6, $7)
-           ORDER BY key, id LIMIT $8"#,
-        wanted.review_state as Option<ReviewState>,
-        wanted.type_code,
-        wanted.jurisdiction.map(Jurisdiction::as_str),
-        wanted.expires_before,
-        wanted.order == QueueOrder::ExpiresOn,
-        wanted.after.map(|(key, _)| key),
-        wanted.after.map(|(_, id)| id.0),
-        wanted.count,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.key)).collect())
-}
-
-/// These credentials as `admin` sees them, in the order asked for.
-pub(super) async fn reviewed(
-    tx: &mut Tx,
-    ids: &[CredentialId],
-    admin: AccountId,
-    now: DateTime<Utc>,
-) -> Result<Vec<ReviewedCredential>> {
-    let rows = credentials!("WHERE c.id = ANY ($1) ORDER BY array_position($1, c.id)", ids as &[CredentialId])
-        .fetch_all(&mut **tx)
-        .await?;
-    let therapists: Vec<AccountId> = rows.iter().map(|row| row.therapist_id.into()).collect();
-    let names = crate::accounts::names(&mut **tx, &therapists).await?;
-    let twins = sqlx::query!(
-        r#"SELECT c.id, other.id AS "other: CredentialId"
-           FROM credentials c JOIN credentials other
-             ON other.type = c.type AND other.normalised_number = c.normalised_number
-            AND other.therapist_id <> c.therapist_id
-           WHERE c.id = ANY ($1) ORDER BY other.id"#,
-        ids as &[CredentialId]
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let reviewed = rows.into_iter().map(Row::from).map(|row| {
-        let live = row.claimed_until.filter(|until| *until > now);
-        ReviewedCredential {
-            duplicates: twins.iter().filter(|twin| twin.id == row.credential.id).map(|twin| twin.other).collect(),
-            claimed_by_me: live.is_some() && row.claimed_by == Some(admin),
-            claimed_until: live,
-            therapist_name: names.get(&row.therapist.into()).cloned().unwrap_or_default(),
-            therapist_id: row.therapist,
-            credential: row.credential,
-        }
-    });
-    Ok(reviewed.collect())
-}
-
-/// Lets `verdict` on what was `found` take effect, as far as the credential stands now; its therapist's lock is taken. Only
-/// what the system may do by itself is done: a submitted credential is verified where the verdict is clean and nobody
-/// else claims its number, and a verified one is suspended where it is adverse; all else becomes a task. What was found is
-/// recorded in any case, and visits follow in the same transaction. None where there is no such credential.
-pub async fn settle(
-    _tx: &mut Tx,
-    _credential: CredentialId,
-    _found: &Found,
-    _verdict: &Verdict,
-    _now: DateTime<Utc>,
-) -> Result<Option<Change>> {
-    Err(Error::Internal("not there yet".to_owned()))
-}
-
-/// Takes a [`settle`]d change back, where the credential still stands as that left it; false where it does not.
-pub async fn unsettle(_tx: &mut Tx, _credential: CredentialId, _change: &Change, _now: DateTime<Utc>) -> Result<bool> {
-    Err(Error::Internal("not there yet".to_owned()))
 }

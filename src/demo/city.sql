@@ -442,9 +442,25 @@ JOIN accounts AS holder ON holder.id = therapist_id
 JOIN accounts AS admin ON admin.email = 'admin@knead.example';
 
 -- Memberships are looked up with the association; everything else is judged by the document.
-INSERT INTO credential_decisions (credential_id, actor_id, action, from_state, to_state, reason_codes, note, method, source_url, at)
+INSERT INTO credential_verifications (id, credential_id, actor_id, method, source, source_url, name_found, number_found, board_status, expires_on, name_similarity, at)
+SELECT pg_temp.uuid7(decided_at, 'verification' || dossiers.id), dossiers.id, admin.id, CASE type WHEN 'AU-ASSOC' THEN 'primary_source' ELSE 'document' END,
+       authority, CASE type WHEN 'AU-ASSOC' THEN 'https://association.example/members/' || number END, holder.display_name, number, 'active', expires_on, 1, decided_at
+FROM dossiers
+JOIN credential_types ON code = type
+JOIN accounts AS holder ON holder.id = therapist_id
+JOIN accounts AS admin ON admin.email = 'admin@knead.example'
+WHERE state = 'verified';
+
+UPDATE credentials SET verification_id = verification.id FROM credential_verifications AS verification WHERE credential_id = credentials.id;
+
+INSERT INTO number_claims (type, jurisdiction, normalised_number, therapist_id, claimed_at)
+SELECT type, issuing_jurisdiction, normalised_number, therapist_id, submitted_at
+FROM credentials WHERE review_state NOT IN ('draft', 'rejected') ORDER BY submitted_at ON CONFLICT DO NOTHING;
+
+INSERT INTO credential_decisions (credential_id, actor_id, action, from_state, to_state, reason_codes, note, method, source_url, verification_id, at)
 SELECT dossiers.id, actor_id, action, from_state, to_state, reason_codes, note, method,
-       CASE method WHEN 'primary_source' THEN 'https://association.example/members/' || number END, step.at
+       CASE method WHEN 'primary_source' THEN 'https://association.example/members/' || number END,
+       CASE action WHEN 'verify' THEN pg_temp.uuid7(decided_at, 'verification' || dossiers.id) END, step.at
 FROM dossiers
 JOIN accounts AS admin ON admin.email = 'admin@knead.example'
 CROSS JOIN LATERAL (SELECT CASE type WHEN 'AU-ASSOC' THEN 'primary_source' ELSE 'document' END AS looked_at) AS judged
@@ -681,8 +697,8 @@ CROSS JOIN LATERAL (SELECT to_status AS status FROM steps WHERE booking_id = cou
 INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason)
 SELECT booking_id, at, party, actor_id, action, from_status, to_status, reason FROM steps ORDER BY at, from_status NULLS FIRST;
 
-INSERT INTO booking_credentials (booking_id, relied_at, "group", credential_id, expires_on)
-SELECT bookings.id, bookings.created_at, "group", credentials.id, expires_on
+INSERT INTO booking_credentials (booking_id, relied_at, "group", credential_id, verification_id, expires_on)
+SELECT bookings.id, bookings.created_at, "group", credentials.id, verification_id, expires_on
 FROM bookings
 JOIN credential_requirements AS asked ON asked.jurisdiction = left(bookings.jurisdiction, 2) AND asked.service_kind = 'massage'
 JOIN credentials ON credentials.therapist_id = bookings.therapist_id AND type = ANY (options);

@@ -12,4 +12,4 @@ pub use idempotency::{IdempotencyKey, Once, forget_old_keys};
 pub use page::{Cursor, Limit, Page};
 pub use rate::RateLimits;
 pub use reply::Reply;
-pub use wire::{is_api, refuse_unknown, request_id, wire};
+pub use wire::{accepts, is_api, refuse_unknown, request_id, wire};

@@ -19,11 +19,12 @@ pub struct Reply {
     /// Given before, under the same idempotency key.
     pub(super) replayed: bool,
     cache: &'static str,
+    media_type: &'static str,
 }
 
 impl Reply {
     fn new(status: StatusCode, location: Option<String>, body: String) -> Self {
-        Self { status, location, body, replayed: false, cache: "no-store" }
+        Self { status, location, body, replayed: false, cache: "no-store", media_type: "application/json" }
     }
 
     /// 200 with `view`, which is personal and not to be stored by caches.
@@ -44,6 +45,11 @@ impl Reply {
     /// The answer that was kept under an idempotency key.
     pub(super) fn replay(status: StatusCode, location: Option<String>, body: String) -> Self {
         Self { replayed: true, ..Self::new(status, location, body) }
+    }
+
+    /// Says that the body is of another type than plain JSON.
+    pub fn typed(self, media_type: &'static str) -> Self {
+        Self { media_type, ..self }
     }
 
     /// Lets anyone's cache keep the answer for a minute: it says the same to everyone.
@@ -87,6 +93,6 @@ impl Responder for Reply {
         if unchanged {
             return response.status(StatusCode::NOT_MODIFIED).finish();
         }
-        response.content_type("application/json").body(self.body)
+        response.content_type(self.media_type).body(self.body)
     }
 }

@@ -100,16 +100,25 @@ fn is_plain(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
+/// Whether the caller asks for `media_type` by its name.
+pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    ranges(headers).any(|range| range == media_type)
+}
+
 fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut ranges = headers
+    let mut ranges = ranges(headers).peekable();
+    let json = ["*/*", "application/*", "application/json", "application/fhir+json"];
+    ranges.peek().is_none() || ranges.any(|range| json.contains(&range.as_str()))
+}
+
+/// The media ranges that the caller accepts.
+fn ranges(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    headers
         .get_all(header::ACCEPT)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|range| range.split(';').next().unwrap_or(range).trim().to_ascii_lowercase())
         .filter(|range| !range.is_empty())
-        .peekable();
-    ranges.peek().is_none()
-        || ranges.any(|range| matches!(range.as_str(), "*/*" | "application/*" | "application/json"))
 }
 
 /// Answers what no operation matched: 405 with `Allow` where the document knows the path, else 404.

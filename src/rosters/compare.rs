@@ -79,7 +79,8 @@ pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) ->
         name: Some(row.name.clone()),
         number: Some(row.number_written.clone()),
         status_text: row.status_text.clone(),
-        board_status: row.board_status,
+        // Those who exclude are not the board, and say nothing of the licence.
+        board_status: if list.source.reinstated.is_some() { held.facts.board_status } else { row.board_status },
         expires_on: row.expires_on,
         board_action: row.board_action,
         #[expect(clippy::cast_possible_truncation, reason = "it is kept as four bytes")]

@@ -102,3 +102,8 @@ where
 {
     serde::Deserialize::deserialize(deserializer).map(Some)
 }
+
+/// The name that the API gives to a state, a step or a party.
+pub(crate) fn name(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

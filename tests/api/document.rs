@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use knead::bookings::lifecycle;
+use knead::credentials::review;
 use knead::openapi::document;
 use reqwest::Method;
 use serde_json::{Map, Value};
@@ -40,6 +41,10 @@ struct Operation {
     value: Value,
 }
 
+fn with_nobodys_id(segment: &str) -> &str {
+    if segment.starts_with('{') { "0198c0de-0000-7000-8000-000000000000" } else { segment }
+}
+
 fn operations() -> Vec<Operation> {
     let document = document();
     let paths = document["paths"].as_object().unwrap();
@@ -54,7 +59,7 @@ fn operations() -> Vec<Operation> {
             id: value["operationId"].as_str().unwrap().to_owned(),
             method: method.to_uppercase().parse().unwrap(),
             // Ids and dates that are nobody's.
-            path: path.replace("{id}", "0198c0de-0000-7000-8000-000000000000").replace("{date}", "2026-12-01"),
+            path: path.replace("{date}", "2026-12-01").split('/').map(with_nobodys_id).collect::<Vec<_>>().join("/"),
             roles: (!public).then(|| roles.map(|role| role.as_str().unwrap().to_owned()).collect()),
             declared: value["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap()).collect(),
             value: value.clone(),
@@ -133,15 +138,20 @@ fn the_committed_document_is_this_one() {
     assert_eq!(format!("{:#}\n", document()), committed, "run: cargo run -- openapi > openapi/openapi.json");
 }
 
-#[test]
-fn the_lifecycle_is_printed_into_the_docs() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/booking-lifecycle.md");
+/// Holds `docs/{name}.md` against `table`, or prints it anew.
+fn assert_printed(name: &str, title: &str, source: &str, table: &str) {
+    let path = format!("{}/docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
     let text = format!(
-        "# The life of a booking\n\nPrinted by a test from `src/bookings/lifecycle.rs`; to print it anew, run `KNEAD_BLESS=1 cargo test lifecycle`.\nSteps that are not listed do not exist.\n\n{}",
-        lifecycle::markdown()
+        "# {title}\n\nPrinted by a test from `{source}`; to print it anew, run `KNEAD_BLESS=1 cargo test lifecycle`.\nSteps that are not listed do not exist.\n\n{table}"
     );
     if std::env::var_os("KNEAD_BLESS").is_some() {
-        std::fs::write(path, &text).unwrap();
+        std::fs::write(&path, &text).unwrap();
     }
     assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+}
+
+#[test]
+fn the_lifecycles_are_printed_into_the_docs() {
+    assert_printed("booking-lifecycle", "The life of a booking", "src/bookings/lifecycle.rs", &lifecycle::markdown());
+    assert_printed("credential-review", "The review of a credential", "src/credentials/review.rs", &review::markdown());
 }

@@ -14,6 +14,7 @@ mod idempotency;
 mod manners;
 mod postgres;
 mod races;
+mod reviews;
 mod schedule;
 mod slots;
 mod support;

@@ -196,7 +196,7 @@ impl<'a> Oracle<'a> {
         let counts = |held: &Standing| {
             let here = |places: &Vec<String>| required.chain.iter().any(|place| places.contains(place));
             held.jurisdictions.as_ref().is_none_or(here)
-                && held.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| *kind == required.kind))
+                && held.kinds.as_ref().is_none_or(|kinds| kinds.contains(&required.kind))
         };
         let met = |group: &Requirement| {
             let kind = |held: &&Standing| group.options.contains(&held.type_code) && counts(held);

@@ -1,150 +1,121 @@
-//! The admins' side of a review.
+//! The admins' steps of a review.
 
+use actix_web::post;
 use actix_web::web::Data;
-use actix_web::{get, post};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Reasons, step};
+use super::checks::CheckBody;
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::availability;
-use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState};
-use crate::credentials::store::{self, Decision, Queue, QueueOrder};
-use crate::credentials::{Method, ReviewNote, ReviewedCredential, SourceUrl, TypeCode};
+use crate::credentials::review::{Party, ReasonCode, ReviewAction, ReviewState, approval};
+use crate::credentials::steps::{self, By, Check, Grounds};
+use crate::credentials::store::{self, Row};
+use crate::credentials::views::ReviewedCredential;
+use crate::credentials::{BoardStatus, Method, ReviewNote, SourceUrl};
 use crate::db::{Tx, work};
-use crate::error::{Error, FieldError, Problem, Result};
-use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::http::{Json, Path, Reply};
 use crate::ids::{AccountId, CredentialId};
-use crate::values::{Day, Jurisdiction};
 
 /// The operations of a review.
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(list_credential_queue).service(get_credential).service(get_credential_history);
     config.service(claim_credential).service(release_credential).service(verify_credential);
     config.service(reject_credential).service(request_credential_info);
+    config.service(suspend_credential).service(reinstate_credential).service(revoke_credential);
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct QueueQuery {
-    /// In this state.
-    #[param(inline)]
-    review_state: Option<ReviewState>,
-    /// Of this type.
-    #[serde(rename = "type")]
-    #[param(inline)]
-    type_code: Option<TypeCode>,
-    /// Issued in this place, or of a type that belongs to it.
-    #[param(inline)]
-    jurisdiction: Option<Jurisdiction>,
-    /// Ending before this date.
-    #[param(inline)]
-    expires_before: Option<Day>,
-    /// The order.
-    #[serde(default)]
-    #[param(inline, value_type = Option<QueueOrder>)]
-    sort: QueueOrder,
-    /// Items on a page.
-    #[serde(default)]
-    #[param(inline, value_type = Option<Limit>)]
-    limit: Limit,
-    /// From `next_cursor` of the page before.
-    #[param(inline)]
-    cursor: Option<Cursor>,
-}
-
-/// List the review queue
-///
-/// Credentials of all therapists, longest waiting first.
-#[utoipa::path(tag = "Licence checks", operation_id = "list_credential_queue", security(("bearer" = ["admin"])),
-    params(QueueQuery),
-    responses((status = 200, description = "A page of credentials.", body = Page<ReviewedCredential>)))]
-#[get("/v1/admin/credentials")]
-async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Query<QueueQuery>) -> Result<Reply> {
-    work(async move {
-        let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
-        let wanted = Queue {
-            review_state: query.review_state,
-            type_code: query.type_code.as_ref().map(TypeCode::as_str),
-            jurisdiction: query.jurisdiction.as_ref(),
-            expires_before: query.expires_before.map(|Day(date)| date),
-            order: query.sort,
-            after,
-            count: query.limit.probe(),
-        };
-        let keys = store::queue(&app.db, wanted).await?;
-        let page = Page::cut(keys, query.limit, |(id, key)| (*key, *id))?;
-        let ids: Vec<CredentialId> = page.data.iter().map(|(id, _)| *id).collect();
-        let mut tx = app.db.begin().await?;
-        let data = store::reviewed(&mut tx, &ids, me.account(), app.clock.now()).await?;
-        tx.commit().await?;
-        Reply::ok(&Page { data, next_cursor: page.next_cursor })
-    })
-    .await
-}
-
-async fn review_page(tx: &mut Tx, admin: AccountId, id: CredentialId, now: DateTime<Utc>) -> Result<Reply> {
-    let found = store::reviewed(tx, &[id], admin, now).await?.pop();
-    Reply::ok(&found.ok_or(Error::NotFound)?)
-}
-
-/// Show a credential for review
-///
-/// A credential with whose it is, the claim on it and other therapists' credentials of the same number.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")),
-    responses((status = 200, description = "The credential.", body = ReviewedCredential)))]
-#[get("/v1/admin/credentials/{id}")]
-async fn get_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let reply = review_page(&mut tx, me.account(), id, app.clock.now()).await?;
-        tx.commit().await?;
-        Ok(reply)
-    })
-    .await
-}
-
-/// Show a credential's history
-///
-/// Every step of the review, oldest first: who, when, what and why. It is never changed.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_history", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")),
-    responses((status = 200, description = "The steps.", body = Page<Decision>)))]
-#[get("/v1/admin/credentials/{id}/history")]
-async fn get_credential_history(app: Data<App>, _me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    store::find(&app.db, id).await?.ok_or(Error::NotFound)?;
-    Reply::ok(&Page::whole(store::history(&app.db, id).await?))
+/// What an admin wants to do.
+enum Wanted {
+    /// A step that rests on its grounds alone.
+    Step(ReviewAction, Grounds),
+    /// To verify, alone or as one of two.
+    Verify(CheckBody),
+    /// To put back into force.
+    Reinstate(CheckBody),
 }
 
 /// Takes an admin's step under the therapist's lock, since it may change what can be booked.
-async fn review(
-    app: Data<App>,
-    me: As<Admin>,
-    id: CredentialId,
-    action: ReviewAction,
-    reasons: Reasons,
-) -> Result<Reply> {
+async fn review(app: Data<App>, me: As<Admin>, id: CredentialId, wanted: Wanted) -> Result<Reply> {
     work(async move {
-        let therapist = store::find(&app.db, id).await?.ok_or(Error::NotFound)?.therapist;
         let mut tx = app.db.begin().await?;
+        let therapist = store::holder(&mut *tx, id).await?.ok_or(Error::NotFound)?;
         availability::lock(&mut tx, therapist).await?;
         let mut row = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
-        if action == ReviewAction::Verify {
-            store::lock_number(&mut tx, &row).await?;
-        }
         let now = app.clock.now();
-        step(&mut tx, &mut row, me.account(), action, reasons, now).await?;
-        store::save(&mut tx, &row).await?;
-        let reply = review_page(&mut tx, me.account(), id, now).await?;
+        let (action, grounds) = match wanted {
+            Wanted::Step(action, grounds) => (action, grounds),
+            Wanted::Verify(body) => verify(&mut tx, &row, body, me.account(), now).await?,
+            Wanted::Reinstate(body) => reinstate(&mut tx, &row, body, me.account(), now).await?,
+        };
+        steps::take(&mut tx, &mut row, action, By::admin(me.account()), grounds, now).await?;
+        let reply = store::reviewed(&mut tx, &[id], me.account(), now).await?.pop().ok_or(Error::NotFound)?;
         tx.commit().await?;
-        Ok(reply)
+        Reply::ok(&reply)
     })
     .await
+}
+
+/// Weighs what was found against the credential: verified at once, or approved by the first of two.
+async fn verify(
+    tx: &mut Tx,
+    row: &Row,
+    body: CheckBody,
+    admin: AccountId,
+    now: DateTime<Utc>,
+) -> Result<(ReviewAction, Grounds)> {
+    let state = row.credential.review_state;
+    // A step that does not exist is told before what stands against it.
+    state.after(ReviewAction::Verify, Party::Admin)?;
+    let grounds = checked(tx, row, body, admin, now).await?;
+    if !row.kind.is_covered_by(row.credential.cover) {
+        return Err(Refusal::InsuranceBelowMinimum.into());
+    }
+    let against = match &grounds.check {
+        Some(check) => steps::concerns(tx, row, &check.found).await?,
+        None => Vec::new(),
+    };
+    let action = match approval(&grounds.codes, &against, row.kind.four_eyes)? {
+        ReviewAction::Approve if state == ReviewState::PendingSecond => ReviewAction::Verify,
+        action => action,
+    };
+    Ok((action, grounds))
+}
+
+/// A credential comes back into force on a fresh verification that nothing stands against.
+async fn reinstate(
+    tx: &mut Tx,
+    row: &Row,
+    body: CheckBody,
+    admin: AccountId,
+    now: DateTime<Utc>,
+) -> Result<(ReviewAction, Grounds)> {
+    row.credential.review_state.after(ReviewAction::Reinstate, Party::Admin)?;
+    let grounds = checked(tx, row, body, admin, now).await?;
+    if grounds.check.as_ref().is_some_and(|check| check.found.concerns().next().is_some()) {
+        return Err(Refusal::OverrideNotStated.into());
+    }
+    Ok((ReviewAction::Reinstate, grounds))
+}
+
+/// The grounds of a step that puts a credential into force, with the check recorded.
+async fn checked(tx: &mut Tx, row: &Row, body: CheckBody, admin: AccountId, now: DateTime<Utc>) -> Result<Grounds> {
+    let (codes, found) = body.read(row)?;
+    if !BoardStatus::PERMITTING.contains(&found.board_status) {
+        return Err(FieldError::new("/board_status", "does not let the holder practise.").into());
+    }
+    let id = store::record_check(tx, row.credential.id, &found, Some(admin), now).await?;
+    let CheckBody { note, method, .. } = body;
+    Ok(Grounds {
+        codes,
+        note: note.map(|note| note.as_str().to_owned()),
+        method: method.map(|method| method.as_str().to_owned()),
+        source_url: found.source_url.clone(),
+        check: Some(Check { id, found }),
+    })
 }
 
 /// Claim a credential
@@ -153,16 +124,17 @@ async fn review(
 #[utoipa::path(tag = "Licence checks", operation_id = "claim_credential", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")), responses(
     (status = 200, description = "The credential, claimed.", body = ReviewedCredential),
-    (status = 409, description = "`already_claimed`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`already_claimed`, `own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/admin/credentials/{id}/claim")]
 async fn claim_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    review(app, me, id, ReviewAction::Claim, Reasons::default()).await
+    review(app, me, id, Wanted::Step(ReviewAction::Claim, Grounds::default())).await
 }
 
 /// Release a credential
 ///
-/// Puts a claimed credential back into the queue.
+/// Puts a credential back into the queue: one that the caller has claimed, or one that waits for a second approval which
+/// the caller does not give.
 #[utoipa::path(tag = "Licence checks", operation_id = "release_credential", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")), responses(
     (status = 200, description = "The credential, back in the queue.", body = ReviewedCredential),
@@ -170,7 +142,30 @@ async fn claim_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Credenti
 ))]
 #[post("/v1/admin/credentials/{id}/release")]
 async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    review(app, me, id, ReviewAction::Release, Reasons::default()).await
+    review(app, me, id, Wanted::Step(ReviewAction::Release, Grounds::default())).await
+}
+
+/// Verify a credential
+///
+/// Finds that the credential is what it says; what was found is recorded. Where the type asks for four eyes, or another name,
+/// a disciplinary action or another's claim on the number is overridden by naming it among the reason codes, the
+/// credential then waits for a second admin, who verifies it in the same way.
+#[utoipa::path(tag = "Licence checks", operation_id = "verify_credential", security(("bearer" = ["admin"])),
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody, responses(
+    (status = 200, description = "The credential, verified or waiting for a second admin.", body = ReviewedCredential),
+    (status = 409, description = "`claim_not_held`, `duplicate_claim`, `own_credential`, `second_admin_needed`, `content_changed`, \
+     `invalid_transition`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `override_not_stated`, `insurance_below_minimum`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/admin/credentials/{id}/verify")]
+async fn verify_credential(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<CredentialId>,
+    Json(body, _): Json<CheckBody>,
+) -> Result<Reply> {
+    body.refuse_contradiction()?;
+    review(app, me, id, Wanted::Verify(body)).await
 }
 
 /// A decision and its grounds.
@@ -186,44 +181,23 @@ struct DecisionBody {
 }
 
 impl DecisionBody {
-    /// The grounds, where they can carry `action`.
-    fn reasons(self, action: ReviewAction) -> Result<Reasons> {
-        let verifies = self.reason_codes.iter().any(|code| code.records_verification());
-        let detail = match action {
-            _ if !(1..=15).contains(&self.reason_codes.len()) => "must hold 1 to 15 codes.",
-            ReviewAction::Verify if !verifies => {
-                "must say how it was verified: from the primary source or by document."
-            }
-            ReviewAction::Reject if verifies => "must not say that it was verified.",
+    /// The grounds of a step against a credential.
+    fn grounds(self) -> Result<Grounds> {
+        let detail = match &self.reason_codes {
+            codes if !(1..=15).contains(&codes.len()) => "must hold 1 to 15 codes.",
+            codes if codes.iter().any(|code| code.records_verification()) => "must not say that it was verified.",
             _ => {
-                return Ok(Reasons {
+                return Ok(Grounds {
                     codes: self.reason_codes,
                     note: self.note.map(|note| note.as_str().to_owned()),
                     method: self.method.map(|method| method.as_str().to_owned()),
                     source_url: self.source_url.map(|url| url.as_str().to_owned()),
+                    check: None,
                 });
             }
         };
         Err(FieldError::new("/reason_codes", detail).into())
     }
-}
-
-/// Verify a credential
-///
-/// Finds that the credential is what it says. The reasons must record how that was found.
-#[utoipa::path(tag = "Licence checks", operation_id = "verify_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody, responses(
-    (status = 200, description = "The credential, verified.", body = ReviewedCredential),
-    (status = 409, description = "`claim_not_held`, `duplicate_claim`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
-#[post("/v1/admin/credentials/{id}/verify")]
-async fn verify_credential(
-    app: Data<App>,
-    me: As<Admin>,
-    Path(id): Path<CredentialId>,
-    Json(body, _): Json<DecisionBody>,
-) -> Result<Reply> {
-    review(app, me, id, ReviewAction::Verify, body.reasons(ReviewAction::Verify)?).await
 }
 
 /// Reject a credential
@@ -232,7 +206,7 @@ async fn verify_credential(
 #[utoipa::path(tag = "Licence checks", operation_id = "reject_credential", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody, responses(
     (status = 200, description = "The credential, rejected.", body = ReviewedCredential),
-    (status = 409, description = "`claim_not_held`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`claim_not_held`, `own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/admin/credentials/{id}/reject")]
 async fn reject_credential(
@@ -241,7 +215,7 @@ async fn reject_credential(
     Path(id): Path<CredentialId>,
     Json(body, _): Json<DecisionBody>,
 ) -> Result<Reply> {
-    review(app, me, id, ReviewAction::Reject, body.reasons(ReviewAction::Reject)?).await
+    review(app, me, id, Wanted::Step(ReviewAction::Reject, body.grounds()?)).await
 }
 
 /// Ask for more
@@ -250,7 +224,7 @@ async fn reject_credential(
 #[utoipa::path(tag = "Licence checks", operation_id = "request_credential_info", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody, responses(
     (status = 200, description = "The credential, waiting for the therapist.", body = ReviewedCredential),
-    (status = 409, description = "`claim_not_held`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`claim_not_held`, `own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/admin/credentials/{id}/request-info")]
 async fn request_credential_info(
@@ -259,5 +233,63 @@ async fn request_credential_info(
     Path(id): Path<CredentialId>,
     Json(body, _): Json<DecisionBody>,
 ) -> Result<Reply> {
-    review(app, me, id, ReviewAction::RequestInfo, body.reasons(ReviewAction::RequestInfo)?).await
+    review(app, me, id, Wanted::Step(ReviewAction::RequestInfo, body.grounds()?)).await
+}
+
+/// Suspend a credential
+///
+/// Puts a verified credential out of force. Visits that rest on it follow at once: those under 24 hours ahead are called off
+/// with a full refund, later ones are at risk, and staff are alerted of one that has begun.
+#[utoipa::path(tag = "Licence checks", operation_id = "suspend_credential", security(("bearer" = ["admin"])),
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody, responses(
+    (status = 200, description = "The credential, suspended.", body = ReviewedCredential),
+    (status = 409, description = "`own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/admin/credentials/{id}/suspend")]
+async fn suspend_credential(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<CredentialId>,
+    Json(body, _): Json<DecisionBody>,
+) -> Result<Reply> {
+    review(app, me, id, Wanted::Step(ReviewAction::Suspend, body.grounds()?)).await
+}
+
+/// Reinstate a credential
+///
+/// Puts a suspended credential back into force on a fresh verification, which is recorded. Visits at risk are restored;
+/// what was called off stays so.
+#[utoipa::path(tag = "Licence checks", operation_id = "reinstate_credential", security(("bearer" = ["admin"])),
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody, responses(
+    (status = 200, description = "The credential, in force again.", body = ReviewedCredential),
+    (status = 409, description = "`own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `override_not_stated`: something still stands against it.", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/admin/credentials/{id}/reinstate")]
+async fn reinstate_credential(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<CredentialId>,
+    Json(body, _): Json<CheckBody>,
+) -> Result<Reply> {
+    body.refuse_contradiction()?;
+    review(app, me, id, Wanted::Reinstate(body)).await
+}
+
+/// Revoke a credential
+///
+/// Puts a credential that is not decided against out of force for good. Visits follow as after a suspension.
+#[utoipa::path(tag = "Licence checks", operation_id = "revoke_credential", security(("bearer" = ["admin"])),
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody, responses(
+    (status = 200, description = "The credential, revoked.", body = ReviewedCredential),
+    (status = 409, description = "`own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/admin/credentials/{id}/revoke")]
+async fn revoke_credential(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<CredentialId>,
+    Json(body, _): Json<DecisionBody>,
+) -> Result<Reply> {
+    review(app, me, id, Wanted::Step(ReviewAction::Revoke, body.grounds()?)).await
 }

@@ -1,0 +1,153 @@
+//! The admins' queue, and what there is to know of one credential.
+
+use actix_web::get;
+use actix_web::web::Data;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::App;
+use crate::auth::{Admin, As};
+use crate::credentials::TypeCode;
+use crate::credentials::review::ReviewState;
+use crate::credentials::store::{self, Counts, Queue, QueueOrder};
+use crate::credentials::views::{CredentialFile, Decision, ReviewedCredential};
+use crate::db::work;
+use crate::error::{Error, Result};
+use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
+use crate::ids::{CredentialId, TherapistId};
+use crate::values::{Day, Jurisdiction};
+
+/// The operations of the queue.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    // A literal path before the one with an id.
+    config.service(list_credential_queue).service(count_credentials);
+    config.service(get_credential).service(get_credential_history);
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct QueueQuery {
+    /// In this state.
+    #[param(inline)]
+    review_state: Option<ReviewState>,
+    /// Of this type.
+    #[serde(rename = "type")]
+    #[param(inline)]
+    type_code: Option<TypeCode>,
+    /// Issued in this place, or of a type that belongs to it.
+    #[param(inline)]
+    jurisdiction: Option<Jurisdiction>,
+    /// Ending before this date.
+    #[param(inline)]
+    expires_before: Option<Day>,
+    /// Of this therapist.
+    therapist_id: Option<TherapistId>,
+    /// Whether another therapist claims the number.
+    duplicate: Option<bool>,
+    /// The order.
+    #[serde(default)]
+    #[param(inline, value_type = Option<QueueOrder>)]
+    sort: QueueOrder,
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// List the review queue
+///
+/// Credentials of all therapists: longest waiting first, first to expire first, or those first on which the soonest visit
+/// rests.
+#[utoipa::path(tag = "Licence checks", operation_id = "list_credential_queue", security(("bearer" = ["admin"])),
+    params(QueueQuery),
+    responses((status = 200, description = "A page of credentials.", body = Page<ReviewedCredential>)))]
+#[get("/v1/admin/credentials")]
+async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Query<QueueQuery>) -> Result<Reply> {
+    work(async move {
+        let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
+        let wanted = Queue {
+            review_state: query.review_state,
+            type_code: query.type_code.as_ref().map(TypeCode::as_str),
+            jurisdiction: query.jurisdiction.as_ref(),
+            expires_before: query.expires_before.map(|Day(date)| date),
+            therapist: query.therapist_id,
+            duplicate: query.duplicate,
+            order: query.sort,
+            after,
+            count: query.limit.probe(),
+        };
+        let keys = store::queue(&app.db, wanted, app.clock.now()).await?;
+        let page = Page::cut(keys, query.limit, |(id, key)| (*key, *id))?;
+        let ids: Vec<CredentialId> = page.data.iter().map(|(id, _)| *id).collect();
+        let mut tx = app.db.begin().await?;
+        let data = store::reviewed(&mut tx, &ids, me.account(), app.clock.now()).await?;
+        tx.commit().await?;
+        Reply::ok(&Page { data, next_cursor: page.next_cursor })
+    })
+    .await
+}
+
+/// Count the review queue
+///
+/// How many credentials stand where, and what else there is to do.
+#[utoipa::path(tag = "Licence checks", operation_id = "count_credentials", security(("bearer" = ["admin"])),
+    responses((status = 200, description = "The counts.", body = Counts)))]
+#[get("/v1/admin/credentials/counts")]
+async fn count_credentials(app: Data<App>, _me: As<Admin>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let counts = store::counts(&mut tx, app.clock.now().date_naive()).await?;
+        tx.commit().await?;
+        Reply::ok(&counts)
+    })
+    .await
+}
+
+/// Show a credential for review
+///
+/// Everything about a credential on one page: whose it is, the claim on it, what sources said, who else claims its number,
+/// bars on its use, and every decision.
+#[utoipa::path(tag = "Licence checks", operation_id = "get_credential", security(("bearer" = ["admin"])),
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The credential.", body = CredentialFile)))]
+#[get("/v1/admin/credentials/{id}")]
+async fn get_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let row = store::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        let credential = store::reviewed(&mut tx, &[id], me.account(), app.clock.now()).await?.pop();
+        let file = CredentialFile {
+            credential: credential.ok_or(Error::NotFound)?,
+            number_claimed_by: store::claimant(&mut tx, &row).await?,
+            checks: store::verifications(&mut tx, id).await?,
+            holds: store::holds(&mut tx, id).await?,
+            decisions: store::history(&mut tx, id).await?,
+        };
+        tx.commit().await?;
+        Reply::ok(&file)
+    })
+    .await
+}
+
+/// Show a credential's history
+///
+/// Every step of the review, oldest first: who, when, what and why. It is never changed.
+#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_history", security(("bearer" = ["admin"])),
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The steps.", body = Page<Decision>)))]
+#[get("/v1/admin/credentials/{id}/history")]
+async fn get_credential_history(app: Data<App>, _me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        store::holder(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+        let history = store::history(&mut tx, id).await?;
+        tx.commit().await?;
+        Reply::ok(&Page::whole(history))
+    })
+    .await
+}

@@ -1,0 +1,322 @@
+//! Steps of a review with all that follows from them, in one transaction: the decision that is recorded, the claim on the
+//! number, what a renewal replaces, and the visits that rest on the credential. The caller holds the therapist's lock.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::BoardStatus;
+use super::checks::{Change, Facts, Found, Verdict};
+use super::review::{Party, ReasonCode, ReviewAction, ReviewState, Reviewer};
+use super::store::{self, Row};
+use super::views::Decision;
+use crate::App;
+use crate::bookings::licensing::reconcile;
+use crate::db::Tx;
+use crate::error::{Refusal, Result};
+use crate::ids::{AccountId, CredentialId, VerificationId};
+use crate::jobs::{Supersede, enqueue};
+use crate::tasks::{self, Task};
+use crate::{audit, availability};
+
+/// Who takes a step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By {
+    pub party: Party,
+    /// None where the system acts.
+    pub account: Option<AccountId>,
+}
+
+impl By {
+    pub const SYSTEM: Self = Self { party: Party::System, account: None };
+
+    pub fn admin(account: AccountId) -> Self {
+        Self { party: Party::Admin, account: Some(account) }
+    }
+
+    pub fn therapist(account: AccountId) -> Self {
+        Self { party: Party::Therapist, account: Some(account) }
+    }
+}
+
+/// On what grounds a step is taken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Grounds {
+    pub codes: Vec<ReasonCode>,
+    pub note: Option<String>,
+    pub method: Option<String>,
+    pub source_url: Option<String>,
+    /// The check that it rests on.
+    pub check: Option<Check>,
+}
+
+/// What was found, as it was recorded.
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    pub id: VerificationId,
+    pub found: Found,
+}
+
+/// Moves the row by one step, if `by` may take it.
+fn step(row: &mut Row, action: ReviewAction, by: By, now: DateTime<Utc>) -> Result<()> {
+    let (to, reviewer) = row.credential.review_state.after(action, by.party)?;
+    if by.party == Party::Admin && by.account == Some(row.therapist.into()) {
+        return Err(Refusal::OwnCredential.into());
+    }
+    let holder = row.claimed_by.filter(|_| row.claimed_until.is_some_and(|until| until > now));
+    match reviewer {
+        Reviewer::ClaimHolder if holder != by.account => return Err(Refusal::ClaimNotHeld.into()),
+        Reviewer::SecondAdmin => match &row.approval {
+            Some((first, _)) if Some(*first) == by.account => return Err(Refusal::SecondAdminNeeded.into()),
+            Some((_, content)) if *content == row.content() => {}
+            _ => return Err(Refusal::ContentChanged.into()),
+        },
+        _ if action == ReviewAction::Claim && holder.is_some() && holder != by.account => {
+            return Err(Refusal::AlreadyClaimed.into());
+        }
+        _ => {}
+    }
+    let claimant = by.account.filter(|_| action == ReviewAction::Claim);
+    (row.claimed_by, row.claimed_until) = (claimant, claimant.map(|_| now + store::CLAIM));
+    row.approval = by.account.filter(|_| action == ReviewAction::Approve).map(|account| (account, row.content()));
+    if matches!(action, ReviewAction::Submit | ReviewAction::Edit) {
+        row.credential.submitted_at = Some(now);
+    }
+    row.credential.review_state = to;
+    Ok(())
+}
+
+/// Takes a step, with all that follows.
+pub(super) async fn take(
+    tx: &mut Tx,
+    row: &mut Row,
+    action: ReviewAction,
+    by: By,
+    grounds: Grounds,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let from_state = row.credential.review_state;
+    step(row, action, by, now)?;
+    let to_state = row.credential.review_state;
+    if let Some(check) = &grounds.check
+        && matches!(to_state, ReviewState::Verified | ReviewState::Suspended)
+    {
+        adopt(row, check, now);
+    }
+    store::save(tx, row).await?;
+    let decision = Decision {
+        actor_id: by.account,
+        action,
+        from_state,
+        to_state,
+        reason_codes: grounds.codes,
+        note: grounds.note,
+        method: grounds.method,
+        source_url: grounds.source_url,
+        verification_id: grounds.check.map(|check| check.id),
+        at: now,
+    };
+    store::record(tx, row.credential.id, &decision).await?;
+    match action {
+        ReviewAction::Submit | ReviewAction::Edit => {
+            store::release_numbers(tx, row.therapist).await?;
+            store::claim_number(tx, row, false, now).await?;
+            if is_claimed_by_another(tx, row).await? {
+                raise(tx, "duplicate_claim", row, &[ReasonCode::DuplicateClaim], now).await?;
+            }
+        }
+        ReviewAction::Withdraw | ReviewAction::Reject => store::release_numbers(tx, row.therapist).await?,
+        // Whoever was found to be right owns the number.
+        ReviewAction::Verify => store::claim_number(tx, row, true, now).await?,
+        _ => {}
+    }
+    if to_state == ReviewState::Verified {
+        supersede(tx, row, now).await?;
+    }
+    if from_state == ReviewState::Verified || to_state == ReviewState::Verified {
+        reconcile(tx, row.therapist, by.account, now).await?;
+    }
+    Ok(())
+}
+
+/// Lets a verified credential take the place of what it renews. One that begins later does so on its first day.
+async fn supersede(tx: &mut Tx, row: &Row, now: DateTime<Utc>) -> Result<()> {
+    let today = now.date_naive();
+    if let Some(begins) = row.credential.issued_on.filter(|begins| *begins > today) {
+        // The day has begun everywhere when it begins in the west.
+        let due = begins.and_hms_opt(12, 0, 0).map_or(now, |noon| noon.and_utc());
+        return enqueue(tx, &Supersede { by: row.credential.id }, due).await;
+    }
+    for mut older in store::renewed_by(tx, row, today).await? {
+        Box::pin(take(tx, &mut older, ReviewAction::Supersede, By::SYSTEM, Grounds::default(), now)).await?;
+    }
+    Ok(())
+}
+
+/// The job's part of a renewal that began later than it was verified.
+pub async fn supersede_due(app: &App, by: CredentialId) -> Result<()> {
+    let Some(therapist) = store::holder(&app.db, by).await? else { return Ok(()) };
+    let mut tx = app.db.begin().await?;
+    availability::lock(&mut tx, therapist).await?;
+    let row = store::lock(&mut tx, by).await?;
+    if let Some(row) = row.filter(|row| row.credential.review_state == ReviewState::Verified) {
+        supersede(&mut tx, &row, app.clock.now()).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Whether another therapist is taken to own the number.
+pub(super) async fn is_claimed_by_another(tx: &mut Tx, row: &Row) -> Result<bool> {
+    Ok(store::claimant(tx, row).await?.is_some_and(|claimant| claimant != row.therapist))
+}
+
+/// What stands against verifying: what was found now and since it was submitted, and another's claim on the number.
+pub(super) async fn concerns(tx: &mut Tx, row: &Row, found: &Found) -> Result<Vec<ReasonCode>> {
+    let mut concerns: Vec<ReasonCode> = found.concerns().collect();
+    for check in store::since(tx, row).await? {
+        concerns.extend(check.concerns());
+    }
+    if is_claimed_by_another(tx, row).await? {
+        concerns.push(ReasonCode::DuplicateClaim);
+    }
+    Ok(concerns)
+}
+
+/// Writes what was found onto the row.
+pub(super) fn adopt(row: &mut Row, check: &Check, now: DateTime<Utc>) {
+    let Check { id, found } = check;
+    row.credential.board_status = found.board_status;
+    // The authority knows better than the holder when it ends.
+    row.credential.expires_on = found.expires_on.or(row.credential.expires_on);
+    row.board_action = found.board_action;
+    row.verification = Some(*id);
+    row.recheck_on = row.kind.recheck_days.map(|days| (now + TimeDelta::days(days.into())).date_naive());
+}
+
+pub(super) async fn raise(
+    tx: &mut Tx,
+    kind: &'static str,
+    row: &Row,
+    reasons: &[ReasonCode],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let details =
+        json!({ "therapist_id": row.therapist, "review_state": row.credential.review_state, "reason_codes": reasons });
+    tasks::raise(tx, &Task { kind, subject_type: "credential", subject: row.credential.id.0, details }, now).await
+}
+
+/// Lets `verdict` on what was `found` take effect, as far as the credential stands now; its therapist's lock is taken. Only
+/// what the system may do by itself is done: a submitted credential is verified where the verdict is clean and nothing
+/// stands against it, and a verified one is suspended where it is adverse; all else becomes a task. What was found is
+/// recorded in any case, and visits follow in the same transaction. None where there is no such credential, or none that is
+/// handed in and not yet done with.
+pub async fn settle(
+    tx: &mut Tx,
+    credential: CredentialId,
+    found: &Found,
+    verdict: &Verdict,
+    now: DateTime<Utc>,
+) -> Result<Option<Change>> {
+    let Some(mut row) = store::lock(tx, credential).await? else { return Ok(None) };
+    let before = row.facts();
+    if before.review_state == ReviewState::Draft || before.review_state.has_ended() {
+        return Ok(None);
+    }
+    let against = concerns(tx, &row, found).await?;
+    let id = store::record_check(tx, credential, found, None, now).await?;
+    let check = Check { id, found: found.clone() };
+    let grounds = |codes: &[ReasonCode]| Grounds {
+        codes: codes.to_vec(),
+        method: Some("roster".to_owned()),
+        check: Some(check.clone()),
+        ..Grounds::default()
+    };
+    match (verdict, before.review_state) {
+        (Verdict::Clean, ReviewState::Submitted) if against.is_empty() && !row.kind.four_eyes => {
+            let grounds = grounds(&[ReasonCode::VerifiedPrimarySource]);
+            take(tx, &mut row, ReviewAction::Verify, By::SYSTEM, grounds, now).await?;
+        }
+        (Verdict::Clean, ReviewState::Verified) => {
+            adopt(&mut row, &check, now);
+            keep_up(tx, &row, &before, None, now).await?;
+        }
+        // Whoever was suspended is reinstated by a person.
+        (Verdict::Clean, ReviewState::Suspended) => raise(tx, "reinstatement_possible", &row, &[], now).await?,
+        (Verdict::Clean, _) => {}
+        (Verdict::Adverse { reasons }, ReviewState::Verified) => {
+            take(tx, &mut row, ReviewAction::Suspend, By::SYSTEM, grounds(reasons), now).await?;
+            raise(tx, "suspended_by_roster", &row, reasons, now).await?;
+        }
+        (Verdict::Adverse { .. }, ReviewState::Suspended) => {
+            adopt(&mut row, &check, now);
+            store::save(tx, &row).await?;
+        }
+        (Verdict::Adverse { reasons }, _) => raise(tx, "adverse_finding", &row, reasons, now).await?,
+        // Words that we do not know are no permission.
+        (Verdict::Unclear { reasons }, ReviewState::Verified) if found.board_status == BoardStatus::Unknown => {
+            (row.credential.board_status, row.verification) = (BoardStatus::Unknown, Some(id));
+            keep_up(tx, &row, &before, None, now).await?;
+            raise(tx, "status_unknown", &row, reasons, now).await?;
+        }
+        (Verdict::Unclear { reasons }, _) => raise(tx, "finding_unclear", &row, reasons, now).await?,
+    }
+    Ok(Some(Change { before, after: row.facts() }))
+}
+
+/// Saves what a check found of a credential that stays where it is; visits follow where it matters.
+pub(super) async fn keep_up(
+    tx: &mut Tx,
+    row: &Row,
+    before: &Facts,
+    actor: Option<AccountId>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    store::save(tx, row).await?;
+    let change = Change { before: before.clone(), after: row.facts() };
+    if change.is_real() {
+        note(tx, row, "credential.updated", actor, &change, now).await?;
+        reconcile(tx, row.therapist, actor, now).await?;
+    }
+    Ok(())
+}
+
+async fn note(
+    tx: &mut Tx,
+    row: &Row,
+    action: &'static str,
+    actor: Option<AccountId>,
+    change: &Change,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let entry = audit::Entry {
+        therapist: Some(row.therapist),
+        actor,
+        action,
+        subject_type: "credential",
+        subject_id: &row.credential.id.to_string(),
+        details: json!(change),
+    };
+    audit::record(tx, &entry, now).await
+}
+
+/// Takes a [`settle`]d change back, where the credential still stands as that left it; false where it does not. What was
+/// cancelled meanwhile stays cancelled.
+pub async fn unsettle(tx: &mut Tx, credential: CredentialId, change: &Change, now: DateTime<Utc>) -> Result<bool> {
+    let Some(mut row) = store::lock(tx, credential).await? else { return Ok(false) };
+    if row.facts() != change.after {
+        return Ok(false);
+    }
+    let Facts { review_state, board_status, board_action, expires_on, verification } = change.before.clone();
+    (row.credential.board_status, row.board_action) = (board_status, board_action);
+    (row.credential.expires_on, row.verification) = (expires_on, verification);
+    if review_state == change.after.review_state {
+        let undone = Change { before: change.after.clone(), after: row.facts() };
+        store::save(tx, &row).await?;
+        note(tx, &row, "credential.rolled_back", None, &undone, now).await?;
+        reconcile(tx, row.therapist, None, now).await?;
+    } else {
+        let grounds = Grounds { codes: vec![ReasonCode::StaleSource], ..Grounds::default() };
+        take(tx, &mut row, ReviewAction::RollBack, By::SYSTEM, grounds, now).await?;
+    }
+    Ok(true)
+}
