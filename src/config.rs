@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use crate::auth::{Tokens, generate_signing_key};
 use crate::error::Result;
+use crate::storage::Storage;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,17 +61,20 @@ pub struct Config {
     /// Limits on the requests of one caller; `off` is for benchmarks on loopback.
     #[arg(long, env = "KNEAD_RATE_LIMIT", value_enum, default_value = "on")]
     pub rate_limit: Switch,
+    /// Where files are kept: a folder, which is made where it is missing, or `s3://bucket/prefix` with the usual AWS_* variables.
+    #[arg(long, env = "KNEAD_STORAGE", default_value = "./knead-files")]
+    pub storage: String,
     /// How log lines are written.
     #[arg(long, env = "KNEAD_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,
 }
 
 impl Config {
-    /// The tokens that the signing key makes, once everything else was found to be in order.
+    /// The tokens that the signing key makes and the place for files, once everything else was found to be in order.
     ///
     /// # Errors
     /// One sentence that says what to mend.
-    pub fn check(&self) -> Result<Tokens, String> {
+    pub fn check(&self) -> Result<(Tokens, Storage), String> {
         if self.rate_limit == Switch::Off && !self.addr.ip().is_loopback() {
             return Err("KNEAD_RATE_LIMIT=off is for loopback alone; KNEAD_ADDR can be reached from outside".to_owned());
         }
@@ -79,8 +83,9 @@ impl Config {
         }
         crate::db::pool(secrecy::ExposeSecret::expose_secret(&self.database.database_url), 1)
             .map_err(|_| "DATABASE_URL is not a PostgreSQL URL".to_owned())?;
-        Tokens::new(&self.public_url, &self.signing_key)
-            .map_err(|why| format!("KNEAD_SIGNING_KEY: {why}; `knead config init` makes a good one"))
+        let tokens = Tokens::new(&self.public_url, &self.signing_key)
+            .map_err(|why| format!("KNEAD_SIGNING_KEY: {why}; `knead config init` makes a good one"))?;
+        Ok((tokens, Storage::open(&self.storage)?))
     }
 }
 

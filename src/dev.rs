@@ -27,14 +27,20 @@ pub struct Home {
     pub database_url: String,
     /// The signing key, kept between runs so that sessions outlive a restart.
     pub signing_key: String,
+    /// The folder for files.
+    pub files: String,
 }
 
 /// Starts the private PostgreSQL, wiped first where `wipe`, with the schema up to date and the demo city in it where
 /// `with_demo`.
 pub async fn home(wipe: bool, with_demo: bool) -> Result<Home, Failure> {
     let root = default_root()?;
+    let files = root.join("files");
     if wipe {
         reset(&root)?;
+        if files.exists() {
+            fs::remove_dir_all(&files)?;
+        }
     }
     let options = Options { root: root.clone(), durable: true, progress: |line| eprintln!("{line} ...") };
     let postgres = tokio::task::spawn_blocking(move || Server::start(&options)).await??;
@@ -44,7 +50,7 @@ pub async fn home(wipe: bool, with_demo: bool) -> Result<Home, Failure> {
         fill_demo(&database_url).await?;
     }
     let signing_key = kept_key(&root.join("signing-key"))?;
-    Ok(Home { postgres, database_url, signing_key })
+    Ok(Home { postgres, database_url, signing_key, files: files.to_string_lossy().into_owned() })
 }
 
 /// Creates the database where it is not there yet; returns its URL.

@@ -93,6 +93,16 @@ refusals! {
     IdempotencyKeyMissing = BAD_REQUEST "idempotency_key_missing" "This operation needs an Idempotency-Key header.";
     /// More addresses than one client may keep.
     TooManyAddresses = UNPROCESSABLE_ENTITY "too_many_addresses" "A client keeps at most 50 addresses.";
+    /// The same list has taken effect already.
+    RosterAlreadyApplied = CONFLICT "roster_already_applied" "This file was applied already; applying it again would change nothing.";
+    /// A rule keeps the import from taking effect.
+    RosterStopped = CONFLICT "roster_stopped" "A rule stops this import, see `stop_reasons`; only `rows_fell` can be overridden, with a note.";
+    /// The import was not read yet, or is done with.
+    RosterNotPreviewed = CONFLICT "roster_not_previewed" "Only an import that was read, and not applied yet, can be applied.";
+    /// A later import of the source was applied.
+    RosterNotLatest = CONFLICT "roster_not_latest" "A later import of this source has been applied; roll that one back first.";
+    /// Another import of the source is taking effect or being taken back.
+    RosterBusy = CONFLICT "roster_busy" "Another import of this source is being applied or rolled back; wait until it is done.";
 }
 
 /// A field that is wrong, and how.

@@ -21,7 +21,9 @@ pub mod ids;
 pub mod jobs;
 pub mod openapi;
 pub mod postgres;
+pub mod rosters;
 pub mod server;
+pub mod storage;
 pub mod tasks;
 pub mod therapists;
 pub mod values;
@@ -40,4 +42,6 @@ pub struct App {
     pub passwords: auth::Passwords,
     /// Limits on callers.
     pub limits: http::RateLimits,
+    /// Files.
+    pub storage: storage::Storage,
 }

@@ -75,20 +75,40 @@ fn complete_operation(operation: &mut Value, components: &Value) {
         parameters.iter().any(|p| p["in"] == place && name.is_none_or(|name| p["name"] == name))
     };
     let has_body = operation.get("requestBody").is_some();
+    let is_form = operation["requestBody"]["content"].get("multipart/form-data").is_some();
+    // A file goes out as it is; all else is JSON.
+    let media = operation["responses"]["200"]["content"].as_object();
+    let sends_file = media.is_some_and(|media| !media.contains_key("application/json"));
     let security = operation["security"].as_array().cloned().unwrap_or_default();
     let signed_in = security.iter().any(|scheme| scheme.get("bearer").is_some());
     let must_sign_in = signed_in && security.iter().all(|scheme| scheme.get("bearer").is_some());
     let is_probe = operation["tags"][0] == "Operations";
     let common: [(&str, bool, &str); 13] = [
-        ("400", has_body, "The body is not JSON, or a required header is missing."),
+        (
+            "400",
+            has_body,
+            if is_form { "The form cannot be read." } else { "The body is not JSON, or a required header is missing." },
+        ),
         ("401", !is_probe, "No valid access token."),
         ("403", signed_in, "The wrong role."),
         ("404", has_parameter("path", None), "No such resource, or not the caller's to know of."),
-        ("406", !is_probe, "The Accept header does not admit JSON."),
+        (
+            "406",
+            !is_probe,
+            if sends_file {
+                "The Accept header admits neither the file nor JSON."
+            } else {
+                "The Accept header does not admit JSON."
+            },
+        ),
         ("408", has_body, "The body took too long to arrive."),
         ("412", has_parameter("header", Some("If-Match")), "The resource changed since it was read."),
-        ("413", has_body, "The body is larger than 64 kB."),
-        ("415", has_body, "The body is not application/json."),
+        ("413", has_body, if is_form { "The file is too large." } else { "The body is larger than 64 kB." }),
+        (
+            "415",
+            has_body,
+            if is_form { "The body is not multipart/form-data." } else { "The body is not application/json." },
+        ),
         (
             "422",
             has_body || has_parameter("query", None) || has_parameter("path", Some("date")),
@@ -124,12 +144,13 @@ fn complete_operation(operation: &mut Value, components: &Value) {
 
 fn complete_response(status: &str, response: &mut Value, components: &Value) {
     let header = |description: &str, schema: Value| json!({ "description": description, "schema": schema });
+    let is_json = response["content"].get("application/json").is_some();
     let headers = &mut response["headers"];
     headers["X-Request-Id"] = header("Names the request; sent along or made up.", json!({ "type": "string" }));
     if status == "429" || status == "503" {
         headers["Retry-After"] = header("Seconds to wait.", json!({ "type": "integer" }));
     }
-    if status.starts_with('2') && status != "204" {
+    if status.starts_with('2') && is_json {
         headers["ETag"] =
             header("The state of the resource, for If-Match and If-None-Match.", json!({ "type": "string" }));
     }
@@ -154,9 +175,18 @@ fn problem_example(status: &str) -> Value {
 fn add_examples(holder: &mut Value, components: &Value) {
     let Some(content) = holder.get_mut("content").and_then(Value::as_object_mut) else { return };
     for media in content.values_mut() {
+        // Of a file on its own there is none that could be shown.
         let example = example(&media["schema"], components, 0);
-        media["example"] = example;
+        if let Some(media) = media.as_object_mut().filter(|media| !is_file(&media["schema"], components)) {
+            media.insert("example".to_owned(), example);
+        }
     }
+}
+
+/// Whether the schema stands for the bytes of a file.
+fn is_file(schema: &Value, components: &Value) -> bool {
+    let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+    name.map_or(schema, |name| &components[name])["format"] == "binary"
 }
 
 /// A value that fits `schema`, from the examples of its parts.

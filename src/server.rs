@@ -20,7 +20,7 @@ use crate::App;
 use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
-use crate::{accounts, audit, availability, bookings, catalogue, credentials, health, openapi, therapists};
+use crate::{accounts, audit, availability, bookings, catalogue, credentials, health, openapi, rosters, therapists};
 
 /// Every operation there is; the document is made from the same list.
 pub fn routes(config: &mut ServiceConfig) {
@@ -33,6 +33,7 @@ pub fn routes(config: &mut ServiceConfig) {
     therapists::routes::routes(config);
     bookings::routes::routes(config);
     audit::routes::routes(config);
+    rosters::routes::routes(config);
 }
 
 /// A span for each request that holds nothing about a person: the route and not the path, and no query.

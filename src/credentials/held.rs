@@ -37,12 +37,7 @@ pub enum Which<'a> {
 }
 
 /// Credentials of a type, in the order of their ids, with what `source` had to do with them.
-pub async fn held<'c>(
-    db: impl PgExecutor<'c>,
-    type_code: &str,
-    source: &str,
-    which: Which<'_>,
-) -> Result<Vec<Held>> {
+pub async fn held<'c>(db: impl PgExecutor<'c>, type_code: &str, source: &str, which: Which<'_>) -> Result<Vec<Held>> {
     let (after, ids, count) = match which {
         Which::After(after, count) => (after, None, count),
         Which::Ids(ids) => (None, Some(ids.iter().map(|id| id.0).collect::<Vec<_>>()), i64::MAX),

@@ -27,7 +27,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
-    fn of(body: &[u8]) -> Self {
+    /// The fingerprint of these bytes.
+    pub fn of(body: &[u8]) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref());
         Self(bytes)

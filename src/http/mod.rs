@@ -5,6 +5,7 @@ mod idempotency;
 mod page;
 mod rate;
 mod reply;
+mod upload;
 mod wire;
 
 pub use extract::{Fingerprint, IfMatch, Json, OrDefault, Path, Query};
@@ -12,4 +13,5 @@ pub use idempotency::{IdempotencyKey, Once, forget_old_keys};
 pub use page::{Cursor, Limit, Page};
 pub use rate::RateLimits;
 pub use reply::Reply;
+pub use upload::{SentFile, Upload, UploadLimits};
 pub use wire::{accepts, is_api, refuse_unknown, request_id, wire};

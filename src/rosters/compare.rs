@@ -65,10 +65,8 @@ pub struct Match {
 /// Compares a credential with the rows of its type and number. None where there is no row, which proves nothing.
 pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) -> Option<Match> {
     let rows = collapse(rows);
-    let (row, score) = rows
-        .iter()
-        .map(|row| (row, similarity(&held.name, &row.name)))
-        .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let (row, score) =
+        rows.iter().map(|row| (row, similarity(&held.name, &row.name))).max_by(|(_, a), (_, b)| a.total_cmp(b))?;
     let name = NameMatch::of(score);
     let verdict = verdict(held, row, rows.len(), name, list, today);
     let found = Found {
@@ -105,14 +103,7 @@ fn collapse(rows: &[RosterRow]) -> Vec<RosterRow> {
     distinct
 }
 
-fn verdict(
-    held: &Held,
-    row: &RosterRow,
-    rows: usize,
-    name: NameMatch,
-    list: List,
-    today: NaiveDate,
-) -> Verdict {
+fn verdict(held: &Held, row: &RosterRow, rows: usize, name: NameMatch, list: List, today: NaiveDate) -> Verdict {
     use ReasonCode as R;
     if row.establishment {
         return Verdict::Unclear { reasons: vec![R::EstablishmentNumber] };
@@ -190,5 +181,6 @@ fn doubt(status: BoardStatus) -> Option<ReasonCode> {
 /// Whether the list says something else of the credential than we hold.
 pub fn differs(held: &Held, found: &Found) -> bool {
     let facts = &held.facts;
-    (facts.board_status, facts.board_action, facts.expires_on) != (found.board_status, found.board_action, found.expires_on)
+    (facts.board_status, facts.board_action, facts.expires_on)
+        != (found.board_status, found.board_action, found.expires_on)
 }

@@ -122,15 +122,9 @@ mod tests {
 
     #[test]
     fn what_was_stopped_takes_effect_only_by_an_override() {
-        assert!(matches!(
-            ImportState::Stopped.after(Step::Apply),
-            Err(Error::Refused(Refusal::RosterStopped))
-        ));
+        assert!(matches!(ImportState::Stopped.after(Step::Apply), Err(Error::Refused(Refusal::RosterStopped))));
         assert_eq!(ImportState::Stopped.after(Step::Override).ok(), Some(ImportState::Applying));
-        assert!(matches!(
-            ImportState::Reading.after(Step::Override),
-            Err(Error::Refused(Refusal::RosterNotPreviewed))
-        ));
+        assert!(matches!(ImportState::Reading.after(Step::Override), Err(Error::Refused(Refusal::RosterNotPreviewed))));
     }
 
     #[test]

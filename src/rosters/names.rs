@@ -33,7 +33,9 @@ impl Name {
 
     /// Whether something between given and family name has no counterpart in `other`.
     fn has_stray_middle(&self, other: &Self) -> bool {
-        let agrees = |a: &str, b: &str| a == b || (a.chars().count() == 1 || b.chars().count() == 1) && a.chars().next() == b.chars().next();
+        let agrees = |a: &str, b: &str| {
+            a == b || (a.chars().count() == 1 || b.chars().count() == 1) && a.chars().next() == b.chars().next()
+        };
         let middle = (0..self.parts.len()).filter(|i| !self.core.contains(i));
         middle.map(|i| &self.parts[i]).any(|part| !other.parts.iter().any(|theirs| agrees(part, theirs)))
     }
@@ -139,10 +141,14 @@ mod tests {
         for (one, other) in [("Jon Okafor", "John Okafor"), ("Sam Okafor", "Sam Okafar")] {
             assert!(similarity(one, other) >= 0.92, "{one} {other} {}", similarity(one, other));
         }
-        for (one, other) in [("Sam Okafor", "Samuel Okafor"), ("S Okafor", "Sam Okafor"), ("Sam J Okafor", "Sam P Okafor")] {
+        for (one, other) in
+            [("Sam Okafor", "Samuel Okafor"), ("S Okafor", "Sam Okafor"), ("Sam J Okafor", "Sam P Okafor")]
+        {
             assert!((0.75..0.92).contains(&similarity(one, other)), "{one} {other} {}", similarity(one, other));
         }
-        for (one, other) in [("Sam Okafor", "Maria Okafor"), ("Sam Okafor", "Sam Nguyen"), ("Sam", "Sam Okafor"), ("", "Sam Okafor")] {
+        for (one, other) in
+            [("Sam Okafor", "Maria Okafor"), ("Sam Okafor", "Sam Nguyen"), ("Sam", "Sam Okafor"), ("", "Sam Okafor")]
+        {
             assert!(similarity(one, other) < 0.75, "{one} {other} {}", similarity(one, other));
         }
     }

@@ -121,7 +121,8 @@ impl<R: Read> Reader<R> {
             .from_reader(Lines::new(bytes, source.delimiter, source.quoted));
         let mut record = ByteRecord::new();
         csv.read_byte_record(&mut record)?;
-        let header: Vec<String> = record.iter().map(|name| unquoted(source, &decoded(source, name)).to_owned()).collect();
+        let header: Vec<String> =
+            record.iter().map(|name| unquoted(source, &decoded(source, name)).to_owned()).collect();
         // A separator after the last name.
         let count = header.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
         let mapping = Mapping::new(source, &header[..count]);
@@ -225,7 +226,8 @@ impl Row<'_> {
         let is_ours = licence.as_deref().is_none_or(|licence| source.is_ours(licence));
         let is_business = places.skip.is_some_and(|(place, value)| plain(&self.text(place)) == value);
         // An exclusion that has ended; a date that cannot be read is none that ends it.
-        let is_over = places.reinstated.is_some_and(|place| !matches!(source.date(&self.text(place)), Ok(None) | Err(())));
+        let is_over =
+            places.reinstated.is_some_and(|place| !matches!(source.date(&self.text(place)), Ok(None) | Err(())));
         if !is_ours || is_business || is_over {
             return Ok(None);
         }
@@ -258,7 +260,8 @@ impl Row<'_> {
             board_status,
             issued_on: self.date(places.issued, RejectReason::IssueDateUnreadable)?,
             expires_on: self.date(places.expires, RejectReason::ExpiryUnreadable)?,
-            board_action: source.reinstated.is_some() || self.optional(places.action).is_some_and(|text| !says_no(&text)),
+            board_action: source.reinstated.is_some()
+                || self.optional(places.action).is_some_and(|text| !says_no(&text)),
             establishment: licence.is_some_and(|licence| source.establishment == Some(licence.as_str())),
         }))
     }

@@ -533,7 +533,10 @@ mod tests {
         let mut renamed = Mapping::new(texas, &columns);
         assert_eq!(renamed.missing, ["LICENSE SUBTYPE"]);
         renamed.compare(&mapping);
-        assert_eq!((renamed.added, renamed.lost), (vec!["LICENCE SUBTYPE".to_owned()], vec!["LICENSE SUBTYPE".to_owned()]));
+        assert_eq!(
+            (renamed.added, renamed.lost),
+            (vec!["LICENCE SUBTYPE".to_owned()], vec!["LICENSE SUBTYPE".to_owned()])
+        );
     }
 
     #[test]

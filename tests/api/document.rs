@@ -31,6 +31,14 @@ const PUBLIC: &[&str] = &[
     "register",
 ];
 
+/// An id that nothing has.
+const NOBODYS: &str = "0198c0de-0000-7000-8000-000000000000";
+
+/// What a form with a file is sent as.
+const FORM: &str = "multipart/form-data";
+/// What files are answered as.
+const FILES: [&str; 3] = ["application/pdf", "image/jpeg", "image/png"];
+
 struct Operation {
     id: String,
     method: Method,
@@ -42,7 +50,13 @@ struct Operation {
 }
 
 fn with_nobodys_id(segment: &str) -> &str {
-    if segment.starts_with('{') { "0198c0de-0000-7000-8000-000000000000" } else { segment }
+    if segment.starts_with('{') { NOBODYS } else { segment }
+}
+
+impl Operation {
+    fn sends(&self, media: &str) -> bool {
+        self.value["requestBody"]["content"].get(media).is_some()
+    }
 }
 
 fn operations() -> Vec<Operation> {
@@ -84,19 +98,34 @@ fn every_operation_is_documented() {
             assert!(value[text].as_str().is_some_and(|text| text.len() > 3), "{id} has no {text}");
         }
         if let Some(body) = value.get("requestBody") {
-            assert!(body["content"]["application/json"]["example"].is_object(), "{id} has no example of its body");
+            let content = body["content"].as_object().unwrap();
+            assert_eq!(content.len(), 1, "{id} reads one media type");
+            for (media, body) in content {
+                assert!(["application/json", FORM].contains(&media.as_str()), "{id} reads {media}");
+                assert!(body["example"].is_object(), "{id} has no example of its body");
+            }
         }
         for (status, response) in value["responses"].as_object().unwrap() {
             assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{id} {status}");
-            let media = response["content"].as_object().into_iter().flat_map(Map::values);
-            assert!(media.into_iter().all(|media| !media["example"].is_null()), "{id} {status} has no example");
+            for (media, answer) in response["content"].as_object().into_iter().flatten() {
+                let is_file = FILES.contains(&media.as_str());
+                assert_eq!(answer["example"].is_null(), is_file, "{id} {status} and its example");
+                assert!(!is_file || answer["schema"].to_string().contains("File"), "{id} {status} is no file");
+            }
         }
     }
 }
 
 async fn call(person: &Person, operation: &Operation, body: &str) -> u16 {
     let request = person.request(operation.method.clone(), &operation.path);
-    let request = if operation.value.get("requestBody").is_some() {
+    let request = if operation.sends(FORM) {
+        // The malformed body stays malformed.
+        let form = match body {
+            "{" => body.to_owned(),
+            _ => format!("--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n{body}\r\n--x--\r\n"),
+        };
+        request.header("content-type", format!("{FORM}; boundary=x")).body(form)
+    } else if operation.sends("application/json") {
         request.header("content-type", "application/json").body(body.to_owned())
     } else {
         request
@@ -118,7 +147,8 @@ async fn every_operation_refuses_whom_it_is_not_for() {
     let app = App::start().await;
     let people = [("client", app.client().await), ("therapist", app.therapist().await), ("admin", app.admin().await)];
     for operation in operations() {
-        let example = operation.value["requestBody"]["content"]["application/json"]["example"].to_string();
+        let media = if operation.sends(FORM) { FORM } else { "application/json" };
+        let example = operation.value["requestBody"]["content"][media]["example"].to_string();
         // A body that is malformed does not hide the refusal.
         for body in ["{", example.as_str()] {
             let status = call(&app.nobody(), &operation, body).await;

@@ -11,10 +11,12 @@ use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::clock::Clock;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server, StartError, reset};
+use knead::storage::Storage;
 use knead::{App as Service, db, jobs};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
 use uuid::Uuid;
 
 /// One throw-away server for the whole run, in memory where there is room.
@@ -86,6 +88,8 @@ pub struct App {
     pub service: Arc<Service>,
     pub clock: Clock,
     pub database: String,
+    /// Where its files are kept.
+    pub files: TempDir,
     http: reqwest::Client,
     server: actix_web::dev::ServerHandle,
 }
@@ -111,19 +115,21 @@ impl App {
     pub async fn with(now: DateTime<Utc>, rate_limit: bool) -> Self {
         let (url, database) = database().await;
         let clock = Clock::manual(now);
+        let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
             db: db::pool(&url, 8).unwrap(),
             clock: clock.clone(),
             tokens: Tokens::new("http://knead.test", &generate_signing_key().unwrap().into()).unwrap(),
             passwords: Passwords::new().unwrap(),
             limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),
+            storage: Storage::open(files.path().to_str().unwrap()).unwrap(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = knead::server::server(service.clone(), listener, 2).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { url, service, clock, database, http: reqwest::Client::new(), server: handle }
+        Self { url, service, clock, database, files, http: reqwest::Client::new(), server: handle }
     }
 
     /// Moves the clock.
@@ -300,6 +306,26 @@ impl Person {
     /// A POST without a body.
     pub async fn act(&self, path: &str) -> Answer {
         send(self.request(Method::POST, path)).await
+    }
+
+    /// A POST of a form: text fields, and `file` with its name, in this order.
+    pub fn form(&self, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> reqwest::RequestBuilder {
+        let mut body = Vec::new();
+        for (name, file_name, content) in parts {
+            let file_name = file_name.map(|name| format!("; filename=\"{name}\"")).unwrap_or_default();
+            body.extend_from_slice(
+                format!("--boundary\r\nContent-Disposition: form-data; name=\"{name}\"{file_name}\r\n\r\n").as_bytes(),
+            );
+            body.extend_from_slice(content);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--boundary--\r\n");
+        self.request(Method::POST, path).header("Content-Type", "multipart/form-data; boundary=boundary").body(body)
+    }
+
+    /// A POST of one file.
+    pub async fn upload(&self, path: &str, name: &str, content: &[u8]) -> Answer {
+        send(self.form(path, &[("file", Some(name), content)])).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {

@@ -1,0 +1,162 @@
+//! Files sent as `multipart/form-data` (RFC 7578), read as they arrive.
+
+use std::collections::BTreeMap;
+use std::future::{Ready, ready};
+use std::time::Duration;
+
+use actix_multipart::{Field, Multipart};
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::stream::{LocalBoxStream, try_unfold};
+use futures_util::{StreamExt, TryStreamExt};
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{Error, FieldError, Result};
+
+/// The longest text field, in bytes.
+const TEXT_LIMIT: usize = 1024;
+/// How long a caller may send nothing.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A form with one file in it. Nothing of it is read yet: the first thing that is refused is the wrong role.
+pub struct Upload(Multipart);
+
+impl FromRequest for Upload {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let headers = request.headers();
+        let is_encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+        let is_form =
+            request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == "multipart/form-data");
+        ready(if !is_form || is_encoded {
+            Err(Error::UnsupportedMediaType)
+        } else {
+            Ok(Self(Multipart::new(headers, payload.take())))
+        })
+    }
+}
+
+/// How large a file may be, and how long it may take to arrive.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadLimits {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// From the first byte of the form to the last.
+    pub time: Duration,
+}
+
+/// A file on its way.
+pub struct SentFile {
+    /// The text fields that came before it.
+    pub fields: BTreeMap<String, String>,
+    /// The name that the caller has for it.
+    pub name: Option<String>,
+    /// What is in it. Ends with an error where more follows than the file, where it is too large, or too slow.
+    pub chunks: LocalBoxStream<'static, Result<Bytes>>,
+}
+
+impl Upload {
+    /// Reads as far as the part named `file`. Before it there may be text fields of the names in `known`, each once; after it
+    /// there is nothing.
+    pub async fn open(self, known: &[&str], limits: UploadLimits) -> Result<SentFile> {
+        let mut form = Form { parts: self.0, deadline: Instant::now() + limits.time, file: None, left: limits.bytes };
+        let mut fields = BTreeMap::new();
+        loop {
+            let part = form.next_part().await?.ok_or_else(|| FieldError::new("/file", "is missing."))?;
+            let name = name_of(&part);
+            if name == "file" {
+                let sent_name = part.content_disposition().and_then(|sent| {
+                    let extended =
+                        sent.get_filename_ext().map(|name| String::from_utf8_lossy(&name.value).into_owned());
+                    extended.or_else(|| sent.get_filename().map(str::to_owned))
+                });
+                form.file = Some(part);
+                return Ok(SentFile { fields, name: sent_name, chunks: form.into_chunks() });
+            }
+            if !known.contains(&name.as_str()) || fields.contains_key(&name) {
+                return Err(surplus(&name));
+            }
+            let text = form.text(part, &name).await?;
+            fields.insert(name, text);
+        }
+    }
+}
+
+/// The state of a form that is being read.
+struct Form {
+    parts: Multipart,
+    deadline: Instant,
+    file: Option<Field>,
+    left: u64,
+}
+
+impl Form {
+    async fn in_time<T>(deadline: Instant, answer: impl Future<Output = T>) -> Result<T> {
+        timeout_at(deadline.min(Instant::now() + IDLE), answer).await.map_err(|_| Error::Timeout)
+    }
+
+    async fn next_part(&mut self) -> Result<Option<Field>> {
+        Self::in_time(self.deadline, self.parts.try_next()).await?.map_err(malformed)
+    }
+
+    async fn text(&self, mut part: Field, name: &str) -> Result<String> {
+        let wrong = |detail: &str| FieldError::new(format!("/{name}"), detail);
+        let mut text = Vec::new();
+        while let Some(chunk) = Self::in_time(self.deadline, part.try_next()).await?.map_err(malformed)? {
+            text.extend_from_slice(&chunk);
+            if text.len() > TEXT_LIMIT {
+                return Err(wrong("must be at most 1 kB long.").into());
+            }
+        }
+        String::from_utf8(text).map_err(|_| wrong("must be UTF-8.").into())
+    }
+
+    fn into_chunks(self) -> LocalBoxStream<'static, Result<Bytes>> {
+        try_unfold(self, async |mut form| Ok(form.chunk().await?.map(|chunk| (chunk, form)))).boxed_local()
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let Some(file) = &mut self.file else { return Ok(None) };
+        if let Some(chunk) = Self::in_time(self.deadline, file.try_next()).await?.map_err(malformed)? {
+            match self.left.checked_sub(chunk.len() as u64) {
+                Some(left) => self.left = left,
+                None => return Err(self.refuse_rest().await),
+            }
+            return Ok(Some(chunk));
+        }
+        self.file = None;
+        match self.next_part().await? {
+            Some(part) => Err(surplus(&name_of(&part))),
+            None => Ok(None),
+        }
+    }
+
+    /// A caller that is still sending would not see the answer: a little of what is too much is read and thrown away.
+    async fn refuse_rest(&mut self) -> Error {
+        let mut patience = 16 * 1024 * 1024_usize;
+        while let Some(file) = &mut self.file
+            && let Ok(Ok(Some(chunk))) = Self::in_time(self.deadline, file.try_next()).await
+            && let Some(rest) = patience.checked_sub(chunk.len())
+        {
+            patience = rest;
+        }
+        Error::TooLarge
+    }
+}
+
+fn name_of(part: &Field) -> String {
+    part.name().unwrap_or_default().to_owned()
+}
+
+fn surplus(name: &str) -> Error {
+    let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+    FieldError::new(pointer, "is not a part of this form, comes twice, or comes after the file.").into()
+}
+
+fn malformed(error: actix_multipart::MultipartError) -> Error {
+    Error::Malformed(format!("The form could not be read: {error}."))
+}
