@@ -4,7 +4,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{get, post};
 use chrono::NaiveDate;
 use futures_util::stream::once;
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
