@@ -85,6 +85,14 @@ refusals! {
     EvidenceMissing = UNPROCESSABLE_ENTITY "evidence_missing" "This type of credential needs a document.";
     /// An insurance that pays too little, or in a currency that is not accepted.
     InsuranceBelowMinimum = UNPROCESSABLE_ENTITY "insurance_below_minimum" "The insurance pays less than the minimum.";
+    /// A jurisdiction or a credential type that is there.
+    CodeTaken = CONFLICT "code_taken" "This code is taken.";
+    /// Deletion of a place that requirements, credential types, credentials or places within it name.
+    JurisdictionInUse = CONFLICT "jurisdiction_in_use" "Requirements, credential types, credentials or places within it name this jurisdiction.";
+    /// A second version of a requirement for days that have one.
+    RequirementOverlaps = CONFLICT "requirement_overlaps" "This group has a requirement for some of these dates already.";
+    /// Changed, the prefix and the place of a type would make other numbers of those that are entered.
+    TypeInUse = CONFLICT "type_in_use" "Credentials of this type exist: its number prefix and its jurisdiction tell their numbers apart, and cannot change.";
     /// The same key, another request.
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This Idempotency-Key was used for a different request.";
     /// The same key, and the first request is still running.

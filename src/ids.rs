@@ -52,6 +52,8 @@ ids! {
     VerificationId,
     /// A file that shows a credential.
     DocumentId,
+    /// A rule on what a place asks for.
+    RequirementId,
     /// A bar on the use of a credential.
     CredentialHoldId,
     /// One reading of an authority's list.

@@ -20,7 +20,9 @@ use crate::App;
 use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
-use crate::{accounts, audit, availability, bookings, catalogue, credentials, health, openapi, rosters, therapists};
+use crate::{
+    accounts, audit, availability, bookings, catalogue, credentials, health, openapi, rosters, tasks, therapists,
+};
 
 /// Every operation there is; the document is made from the same list.
 pub fn routes(config: &mut ServiceConfig) {
@@ -29,11 +31,13 @@ pub fn routes(config: &mut ServiceConfig) {
     catalogue::routes::routes(config);
     // Before the therapists' own pages, whose last segment is an id.
     credentials::routes::routes(config);
+    credentials::rules::routes(config);
     availability::routes::routes(config);
     therapists::routes::routes(config);
     bookings::routes::routes(config);
     audit::routes::routes(config);
     rosters::routes::routes(config);
+    tasks::routes::routes(config);
 }
 
 /// A span for each request that holds nothing about a person: the route and not the path, and no query.

@@ -188,7 +188,7 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
             FieldError::new("/duration_minutes", "is not a duration that this service is sold for here.").into()
         );
     };
-    let required = requirements(&app.db, &place.jurisdiction, &kind).await?;
+    let required = requirements(&app.db, &place.jurisdiction, place.point, &kind).await?;
     let visit =
         Visit { place: place.point, zone: place.zone, minutes: minutes.into(), required: &required, except: None };
     let span = dates(place.zone, from, to);

@@ -157,7 +157,7 @@ impl Wish {
 /// What the place of a visit requires for the service; none where there is no such service.
 async fn required(tx: &mut Tx, service: ServiceId, address: &Address) -> Result<Option<Required>> {
     match catalogue::kind_of(&mut **tx, service).await? {
-        Some(kind) => Ok(Some(requirements(&mut **tx, &address.jurisdiction, &kind).await?)),
+        Some(kind) => Ok(Some(requirements(&mut **tx, &address.jurisdiction, address.point(), &kind).await?)),
         None => Ok(None),
     }
 }

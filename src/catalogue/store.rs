@@ -67,6 +67,14 @@ pub async fn kind_of<'c>(db: impl PgExecutor<'c>, service: ServiceId) -> Result<
     Ok(sqlx::query_scalar!("SELECT kind FROM services WHERE id = $1", service.0).fetch_optional(db).await?)
 }
 
+/// Whether the catalogue has services of this kind.
+pub async fn is_kind<'c>(db: impl PgExecutor<'c>, kind: &str) -> Result<bool> {
+    let found = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM services WHERE kind = $1) AS "found!""#, kind)
+        .fetch_one(db)
+        .await?;
+    Ok(found)
+}
+
 /// The price of a service for a duration in a country (ISO 3166-1 alpha-2), where it is sold.
 pub async fn price<'c>(
     db: impl PgExecutor<'c>,

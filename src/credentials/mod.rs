@@ -8,22 +8,24 @@ mod fhir;
 pub mod held;
 pub mod review;
 pub mod routes;
+pub mod rules;
 mod steps;
 mod store;
 mod views;
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use rules::requirements;
 pub use steps::{settle, supersede_due, unsettle};
-pub use store::{find_type, requirements};
+pub use store::find_type;
 
 use crate::ids::{CredentialId, VerificationId};
-use crate::values::{Jurisdiction, Money, bounded_text, from_text};
+use crate::values::{Jurisdiction, bounded_text, from_text};
+use rules::{Category, Cover};
 
 bounded_text! {
     /// A credential type's code.
@@ -120,9 +122,8 @@ pub struct CredentialType {
     pub code: String,
     /// Who gives it.
     pub authority: String,
-    /// What it is: `licence`, `registration`, `insurance`, ...
-    #[schema(example = "licence")]
-    pub category: String,
+    /// What it is.
+    pub category: Category,
     /// Where the authority sits; null for types that are given everywhere.
     #[schema(example = "US-TX")]
     pub jurisdiction: Option<Jurisdiction>,
@@ -133,23 +134,21 @@ pub struct CredentialType {
     pub evidence_required: bool,
     /// Months from one renewal to the next; null where there is none.
     pub renewal_months: Option<i16>,
+    /// Whether it ends on a date that must be told.
+    pub expires: bool,
+    /// What an insurance must pay for one claim.
+    pub minimum_cover: Cover,
     #[serde(skip)]
     #[schema(ignore)]
     pub(crate) number_prefix: String,
-    /// Whether it ends on a date that must be told.
-    pub expires: bool,
-    /// The least that an insurance must pay for one claim, in minor units of the currencies that are accepted; empty where
-    /// there is no minimum.
-    #[schema(value_type = Object, example = json!({ "AUD": 500000000 }))]
-    pub minimum_cover: BTreeMap<String, i64>,
-    /// Whether every verification takes two admins.
+    /// Whether a second admin must approve every verification.
     #[serde(skip)]
     #[schema(ignore)]
-    pub(crate) four_eyes: bool,
-    /// Days until the authority is asked again; never, where there are none.
+    pub four_eyes: bool,
+    /// Days after which the authority is asked again; none: never.
     #[serde(skip)]
     #[schema(ignore)]
-    pub(crate) recheck_days: Option<i16>,
+    pub recheck_days: Option<i16>,
 }
 
 impl CredentialType {
@@ -158,13 +157,6 @@ impl CredentialType {
         let plain: String = number.to_uppercase().chars().filter(char::is_ascii_alphanumeric).collect();
         let bare = plain.strip_prefix(&self.number_prefix).filter(|rest| !rest.is_empty());
         bare.unwrap_or(&plain).to_owned()
-    }
-
-    /// Whether an insurance pays enough; what needs no cover always does.
-    pub fn is_covered_by(&self, cover: Option<Money>) -> bool {
-        let least = |cover: Money| self.minimum_cover.get(cover.currency.code()).copied();
-        self.minimum_cover.is_empty()
-            || cover.is_some_and(|cover| least(cover).is_some_and(|least| cover.amount >= least))
     }
 
     /// Whether the number looks as the authority writes it. Patterns rest on samples, so a "no" is for a reviewer
@@ -209,12 +201,17 @@ impl Requirement {
     fn applies(&self, first: NaiveDate, last: NaiveDate) -> bool {
         self.valid_from.is_none_or(|from| from <= last) && self.valid_until.is_none_or(|until| first <= until)
     }
+
+    /// Whether a county or a city asks for it.
+    fn is_local(&self) -> bool {
+        self.jurisdiction.contains('.')
+    }
 }
 
 /// What a place asks for a kind of service.
 #[derive(Clone, Debug)]
 pub struct Required {
-    /// The place and every place that it lies in, widest first: `AU`, `AU-NSW`.
+    /// The place and every place that it lies in, counties and cities too: `AU`, `AU-NSW`.
     pub chain: Vec<String>,
     /// The kind of service.
     pub kind: String,
@@ -257,7 +254,8 @@ impl Standing {
 
 /// The credentials that a visit from `first` to `last` relies on, one for each group that is `required` then: of those
 /// that cover the whole visit the one that lasts longest. None where a group is not met, and none where nothing
-/// is required: a place whose rules we do not know is not served.
+/// is required: a place whose rules we do not know is not served. What a county or a city asks for comes on top of the rules of
+/// its region or country, and opens no place that has none.
 pub fn relied_on<'a>(
     required: &'a Required,
     standings: &'a [Standing],
@@ -273,8 +271,8 @@ pub fn relied_on<'a>(
         let longest = usable.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id))?;
         Some((requirement.group.as_str(), longest))
     };
-    let mut asked = required.groups.iter().filter(|group| group.applies(first, last)).peekable();
-    asked.peek()?;
+    let asked = required.groups.iter().filter(|group| group.applies(first, last));
+    asked.clone().find(|group| !group.is_local())?;
     asked.map(meets).collect()
 }
 
@@ -310,14 +308,14 @@ mod tests {
         CredentialType {
             code: "US-TX-LMT".to_owned(),
             authority: "TDLR".to_owned(),
-            category: "licence".to_owned(),
+            category: Category::Licence,
             jurisdiction: "US-TX".parse().ok(),
             number_pattern: Some(r"^(MT)?\d{4,6}$".to_owned()),
             evidence_required: false,
             renewal_months: Some(24),
             number_prefix: "MT".to_owned(),
             expires: true,
-            minimum_cover: BTreeMap::new(),
+            minimum_cover: Cover::default(),
             four_eyes: false,
             recheck_days: None,
         }
@@ -330,18 +328,6 @@ mod tests {
         }
         assert_eq!(texas().normalise("MT"), "MT");
         assert!(texas().recognises("mt12345") && !texas().recognises("XX12345"));
-    }
-
-    #[test]
-    fn an_insurance_pays_enough_in_a_currency_that_is_accepted() {
-        let cover = |amount, currency: &str| Money::stored(amount, currency).ok();
-        let minimum = BTreeMap::from([("AUD".to_owned(), 500), ("NZD".to_owned(), 600)]);
-        let insurance = CredentialType { minimum_cover: minimum, ..texas() };
-        assert!(insurance.is_covered_by(cover(500, "AUD")) && insurance.is_covered_by(cover(600, "NZD")));
-        for too_little in [cover(499, "AUD"), cover(500, "NZD"), cover(1_000_000, "USD"), None] {
-            assert!(!insurance.is_covered_by(too_little), "{too_little:?}");
-        }
-        assert!(texas().is_covered_by(None));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::review::{ReviewAction, ReviewState};
+use super::rules;
 use super::steps::{self, By, Grounds};
 use super::store::{self, Row};
 use super::views::{Credential, PublicCredential};
@@ -21,7 +22,7 @@ use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{CredentialId, ServiceId, TherapistId};
-use crate::values::{Day, IssueDay, Jurisdiction, Money, present};
+use crate::values::{Day, IssueDay, Jurisdiction, JurisdictionCode, Money, present};
 
 /// The operations on credentials.
 pub fn routes(config: &mut ServiceConfig) {
@@ -48,9 +49,9 @@ async fn list_credential_types(app: Data<App>, _caller: Caller) -> Result<Reply>
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct RequiredWhere {
-    /// The place of the visit.
+    /// The place of the visit: a country, a region, a county or a city.
     #[param(inline)]
-    jurisdiction: Jurisdiction,
+    jurisdiction: JurisdictionCode,
     /// The service that is given there.
     service_id: ServiceId,
 }
@@ -69,7 +70,10 @@ async fn list_credential_requirements(
 ) -> Result<Reply> {
     let kind = catalogue::kind_of(&app.db, query.service_id).await?;
     let kind = kind.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
-    let required = store::requirements(&app.db, &query.jurisdiction, &kind).await?;
+    if query.jurisdiction.is_local() && !rules::exists(&app.db, &query.jurisdiction).await? {
+        return Err(FieldError::new("/jurisdiction", "is not a place that the service knows.").into());
+    }
+    let required = rules::required(&app.db, query.jurisdiction.chain(), None, &kind).await?;
     Ok(Reply::ok(&Page::whole(required.groups))?.public())
 }
 
@@ -105,7 +109,7 @@ struct NewCredential {
     cover: Option<Money>,
     /// The places where it counts, where they are fewer than its type allows.
     #[schema(min_items = 1, max_items = 50)]
-    covers_jurisdictions: Option<Vec<Jurisdiction>>,
+    covers_jurisdictions: Option<Vec<JurisdictionCode>>,
     /// The kinds of service for which it counts, where they are fewer than its type allows.
     #[schema(min_items = 1, max_items = 10)]
     covers_kinds: Option<Vec<ServiceKind>>,
@@ -270,8 +274,8 @@ struct CredentialPatch {
     #[schema(value_type = Option<Money>)]
     cover: Option<Option<Money>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Vec<Jurisdiction>>)]
-    covers_jurisdictions: Option<Option<Vec<Jurisdiction>>>,
+    #[schema(value_type = Option<Vec<JurisdictionCode>>)]
+    covers_jurisdictions: Option<Option<Vec<JurisdictionCode>>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<ServiceKind>>)]
     covers_kinds: Option<Option<Vec<ServiceKind>>>,

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sqlx::types::Json;
 use sqlx::{PgExecutor, PgPool};
 
 use super::checks::Facts;
 use super::review::{ReasonCode, ReviewAction, ReviewState};
+use super::rules::{Category, Cover};
 use super::views::{Credential, Decision, PublicCredential, PublicStatus};
-use super::{BoardStatus, CredentialType, Required, Requirement};
+use super::{BoardStatus, CredentialType};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId};
@@ -30,78 +30,29 @@ pub(super) const CLAIM: TimeDelta = TimeDelta::minutes(30);
 macro_rules! types {
     ($tail:literal $(, $arg:expr)*) => {
         sqlx::query_as!(
-            TypeColumns,
-            r#"SELECT code, authority, category, jurisdiction AS "jurisdiction: Jurisdiction", number_pattern,
+            CredentialType,
+            r#"SELECT code, authority, category AS "category: Category", jurisdiction AS "jurisdiction: Jurisdiction", number_pattern,
                       number_prefix, evidence_required, renewal_months, expires, four_eyes, recheck_days,
-                      minimum_cover AS "minimum_cover: Json<BTreeMap<String, i64>>"
+                      minimum_cover AS "minimum_cover: Cover"
                FROM credential_types "# + $tail
             $(, $arg)*
         )
     };
 }
 
-struct TypeColumns {
-    code: String,
-    authority: String,
-    category: String,
-    jurisdiction: Option<Jurisdiction>,
-    number_pattern: Option<String>,
-    number_prefix: String,
-    evidence_required: bool,
-    renewal_months: Option<i16>,
-    expires: bool,
-    four_eyes: bool,
-    recheck_days: Option<i16>,
-    minimum_cover: Json<BTreeMap<String, i64>>,
-}
-
-impl From<TypeColumns> for CredentialType {
-    fn from(row: TypeColumns) -> Self {
-        Self {
-            code: row.code,
-            authority: row.authority,
-            category: row.category,
-            jurisdiction: row.jurisdiction,
-            number_pattern: row.number_pattern,
-            number_prefix: row.number_prefix,
-            evidence_required: row.evidence_required,
-            renewal_months: row.renewal_months,
-            expires: row.expires,
-            four_eyes: row.four_eyes,
-            recheck_days: row.recheck_days,
-            minimum_cover: row.minimum_cover.0,
-        }
-    }
-}
-
 pub(super) async fn types(db: &PgPool) -> Result<Vec<CredentialType>> {
-    Ok(types!("ORDER BY code").fetch_all(db).await?.into_iter().map(CredentialType::from).collect())
+    Ok(types!("ORDER BY code").fetch_all(db).await?)
 }
 
 /// The type of this code.
 pub async fn find_type<'c>(db: impl PgExecutor<'c>, code: &str) -> Result<Option<CredentialType>> {
-    Ok(types!("WHERE code = $1", code).fetch_optional(db).await?.map(CredentialType::from))
+    Ok(types!("WHERE code = $1", code).fetch_optional(db).await?)
 }
 
 /// The types of `codes`.
 async fn types_of(tx: &mut Tx, codes: &[String]) -> Result<BTreeMap<String, CredentialType>> {
     let rows = types!("WHERE code = ANY ($1)", codes).fetch_all(&mut **tx).await?;
-    Ok(rows.into_iter().map(|row| (row.code.clone(), CredentialType::from(row))).collect())
-}
-
-/// What is required for services of `kind` in `jurisdiction`, from every place in its chain.
-pub async fn requirements<'c>(db: impl PgExecutor<'c>, jurisdiction: &Jurisdiction, kind: &str) -> Result<Required> {
-    let chain = jurisdiction.chain();
-    let groups = sqlx::query_as!(
-        Requirement,
-        r#"SELECT jurisdiction, "group", options, valid_from, valid_until FROM credential_requirements
-           WHERE jurisdiction = ANY ($1) AND service_kind = $2 ORDER BY jurisdiction, "group""#,
-        &chain,
-        kind
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(Required { chain, kind: kind.to_owned(), groups })
+    Ok(rows.into_iter().map(|kind| (kind.code.clone(), kind)).collect())
 }
 
 /// A credential's row, with its type.
@@ -159,7 +110,7 @@ impl Row {
     /// What a reviewer will look at.
     fn warn(mut self) -> Self {
         let strange = self.credential.number.as_deref().is_some_and(|number| !self.kind.recognises(number));
-        let low = !self.kind.is_covered_by(self.credential.cover);
+        let low = !self.kind.minimum_cover.is_met_by(self.credential.cover);
         let warnings = [(strange, "number_pattern_mismatch"), (low, "insurance_below_minimum")];
         self.credential.warnings =
             warnings.into_iter().filter(|(is_so, _)| *is_so).map(|(_, warning)| warning.to_owned()).collect();

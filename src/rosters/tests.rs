@@ -9,6 +9,7 @@ use super::sources::{SOURCES, Source};
 use crate::credentials::checks::{Facts, Verdict};
 use crate::credentials::held::Held;
 use crate::credentials::review::{ReasonCode, ReviewState};
+use crate::credentials::rules::{Category, Cover};
 use crate::credentials::{BoardStatus, CredentialType};
 use crate::ids::{CredentialId, TherapistId};
 
@@ -17,11 +18,20 @@ fn day(text: &str) -> NaiveDate {
 }
 
 fn kind(code: &str, prefix: &str) -> CredentialType {
-    serde_json::from_value(serde_json::json!({
-        "code": code, "authority": "A board", "category": "licence", "jurisdiction": null, "number_pattern": null,
-        "number_prefix": prefix, "evidence_required": false, "renewal_months": null, "expires": true,
-    }))
-    .unwrap()
+    CredentialType {
+        code: code.to_owned(),
+        authority: "A board".to_owned(),
+        category: Category::Licence,
+        jurisdiction: None,
+        number_pattern: None,
+        evidence_required: false,
+        renewal_months: None,
+        expires: true,
+        minimum_cover: Cover::default(),
+        number_prefix: prefix.to_owned(),
+        four_eyes: false,
+        recheck_days: None,
+    }
 }
 
 /// What the reader makes of a file, and whether the file was cut off.
@@ -69,7 +79,12 @@ fn washington_tells_status_and_action() {
     let (kept, rejected, _) = read(source("us-wa-doh"), fixture!("us-wa-doh.csv"));
     let statuses: Vec<_> = kept.iter().map(|row| (row.number.as_str(), row.board_status, row.board_action)).collect();
     use BoardStatus::{Active, Suspended, Unknown};
-    let expected = [("60000001", Active, false), ("60000002", Suspended, true), ("60000003", Unknown, false), ("60000004", Active, true)];
+    let expected = [
+        ("60000001", Active, false),
+        ("60000002", Suspended, true),
+        ("60000003", Unknown, false),
+        ("60000004", Active, true),
+    ];
     assert_eq!(statuses, expected);
     assert_eq!((kept[0].name.as_str(), kept[0].issued_on), ("Okafor, Sam James", Some(day("2020-01-15"))));
     assert!(rejected.is_empty());
@@ -134,7 +149,10 @@ fn a_file_that_was_cut_is_known_by_its_last_line() {
         ("us-oig-leie", fixture!("us-oig-leie.csv")),
     ] {
         assert!(!read(source(code), bytes).2, "{code} is whole");
-        assert!(!read(source(code), bytes.trim_ascii_end()).2 || code == "us-fl-doh", "{code} needs no last line break");
+        assert!(
+            !read(source(code), bytes.trim_ascii_end()).2 || code == "us-fl-doh",
+            "{code} needs no last line break"
+        );
         assert!(read(source(code), &bytes[..bytes.len() - 30]).2, "{code} was cut");
     }
     let texas = fixture!("us-tx-tdlr.csv");
@@ -146,7 +164,10 @@ fn a_file_that_was_cut_is_known_by_its_last_line() {
 fn a_quote_that_is_never_closed_costs_little() {
     let header = "LICENSE TYPE,LICENSE NUMBER,OWNER NAME,LICENSE EXPIRATION DATE (MMDDCCYY),LICENSE SUBTYPE\n";
     let good = "Massage Therapist,123456,\"OKAFOR, SAM\",06302028,LMT\n";
-    let text = format!("{header}{good}Massage Therapist,7,\"OKAFOR,06302028,LMT\n{}", "x,y\n".repeat(10_000) + &good.repeat(1000));
+    let text = format!(
+        "{header}{good}Massage Therapist,7,\"OKAFOR,06302028,LMT\n{}",
+        "x,y\n".repeat(10_000) + &good.repeat(1000)
+    );
     let (kept, rejected, is_cut) = read(source("us-tx-tdlr"), text.as_bytes());
     assert!((1000..=1001).contains(&kept.len()), "{}", kept.len());
     assert!(!rejected.is_empty() && !is_cut);
@@ -257,7 +278,10 @@ fn only_the_clean_row_is_clean() {
     assert_eq!(verdict("Sam Okafor", RosterRow { expires_on: None, ..row() }), unclear(&[R::Illegible]));
     assert_eq!(verdict("Sam Okafor", RosterRow { board_action: true, ..row() }), unclear(&[R::DisciplinaryAction]));
     assert_eq!(verdict("Sam Okafor", RosterRow { establishment: true, ..row() }), unclear(&[R::EstablishmentNumber]));
-    assert_eq!(verdict("Sam Okafor", RosterRow { board_status: BoardStatus::Unknown, ..row() }), unclear(&[R::Illegible]));
+    assert_eq!(
+        verdict("Sam Okafor", RosterRow { board_status: BoardStatus::Unknown, ..row() }),
+        unclear(&[R::Illegible])
+    );
     let two = [row(), RosterRow { name: "GOMEZ, MARIA".to_owned(), ..row() }];
     let found = against("us-wa-doh", "Sam Okafor", &two).unwrap();
     assert_eq!((found.verdict, found.found.name.as_deref()), (unclear(&[R::DuplicateClaim]), Some("OKAFOR, SAM")));

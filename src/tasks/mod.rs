@@ -1,5 +1,6 @@
 //! Tasks: what an admin should look at, and has or has not.
 
+pub mod routes;
 mod store;
 
 use serde_json::Value;

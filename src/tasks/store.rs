@@ -1,10 +1,15 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
 
 use super::Task;
+use super::routes::RaisedTask;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::uuid_at;
+use crate::ids::{AccountId, TaskId, uuid_at};
 
 /// Raises a task, unless one of its kind is open for its subject.
 pub async fn raise(tx: &mut Tx, task: &Task, now: DateTime<Utc>) -> Result<()> {
@@ -20,5 +25,83 @@ pub async fn raise(tx: &mut Tx, task: &Task, now: DateTime<Utc>) -> Result<()> {
     )
     .execute(&mut **tx)
     .await?;
+    Ok(())
+}
+
+/// The columns of a task, read alike everywhere.
+macro_rules! tasks {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            RaisedTask,
+            "SELECT id, kind, subject_type, subject_id, details, raised_at, resolved_at, resolved_by, note FROM tasks " + $tail,
+            $($arg),+
+        )
+    };
+}
+
+/// Which tasks a list shows.
+pub(super) struct Listed<'a> {
+    pub kind: Option<&'a str>,
+    pub subject_type: Option<&'a str>,
+    pub subject: Option<Uuid>,
+    pub open: bool,
+    /// After this instant and id.
+    pub after: Option<(DateTime<Utc>, TaskId)>,
+    pub count: i64,
+}
+
+/// The tasks, oldest first.
+pub(super) async fn list(db: &PgPool, listed: &Listed<'_>) -> Result<Vec<RaisedTask>> {
+    let tasks = tasks!(
+        "WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR subject_type = $2)
+           AND ($3::uuid IS NULL OR subject_id = $3) AND (resolved_at IS NULL) = $4
+           AND ($5::timestamptz IS NULL OR (raised_at, id) > ($5, $6))
+         ORDER BY raised_at, id LIMIT $7",
+        listed.kind,
+        listed.subject_type,
+        listed.subject,
+        listed.open,
+        listed.after.map(|(at, _)| at),
+        listed.after.map(|(_, id)| id.0),
+        listed.count
+    );
+    Ok(tasks.fetch_all(db).await?)
+}
+
+/// How many tasks there are of each kind, on all pages and of all kinds.
+pub(super) async fn counts(db: &PgPool, listed: &Listed<'_>) -> Result<BTreeMap<String, i64>> {
+    let counts = sqlx::query!(
+        r#"SELECT kind, count(*) AS "count!" FROM tasks
+           WHERE ($1::text IS NULL OR subject_type = $1) AND ($2::uuid IS NULL OR subject_id = $2)
+             AND (resolved_at IS NULL) = $3
+           GROUP BY kind"#,
+        listed.subject_type,
+        listed.subject,
+        listed.open
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(counts.into_iter().map(|row| (row.kind, row.count)).collect())
+}
+
+pub(super) async fn find<'c>(db: impl PgExecutor<'c>, id: TaskId) -> Result<Option<RaisedTask>> {
+    Ok(tasks!("WHERE id = $1", id.0).fetch_optional(db).await?)
+}
+
+/// The task, locked until the transaction ends.
+pub(super) async fn lock(tx: &mut Tx, id: TaskId) -> Result<Option<RaisedTask>> {
+    Ok(tasks!("WHERE id = $1 FOR UPDATE", id.0).fetch_optional(&mut **tx).await?)
+}
+
+pub(super) async fn resolve(
+    tx: &mut Tx,
+    id: TaskId,
+    by: AccountId,
+    note: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!("UPDATE tasks SET resolved_at = $2, resolved_by = $3, note = $4 WHERE id = $1", id.0, now, by.0, note)
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }

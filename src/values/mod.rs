@@ -6,7 +6,7 @@ mod text;
 mod time;
 
 pub use money::Money;
-pub use place::{Country, Jurisdiction, Latitude, Longitude, Place, Point};
+pub use place::{Country, Jurisdiction, JurisdictionCode, Latitude, Longitude, Place, Point};
 pub(crate) use text::bounded_text;
 pub(crate) use text::checked as checked_text;
 pub use text::{EmailAddress, Language, Phone, Slug};

@@ -201,9 +201,96 @@ impl From<Jurisdiction> for String {
     }
 }
 
+/// A jurisdiction of any level by its code. A county or city is named below its parent, and is where its own boundary
+/// says: `US-CA.los-angeles.west-hollywood`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(
+    value_type = String,
+    max_length = 100,
+    pattern = r"^[A-Z]{2}(-[A-Z0-9]{1,3})?(\.[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?){0,2}$",
+    example = "US-CA.los-angeles"
+)]
+pub struct JurisdictionCode(String);
+
+impl JurisdictionCode {
+    /// The code.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is a county or a city.
+    pub fn is_local(&self) -> bool {
+        self.0.contains('.')
+    }
+
+    /// The country or region that it is, or lies in.
+    pub fn state(&self) -> Result<Jurisdiction, String> {
+        self.0.split('.').next().unwrap_or_default().parse()
+    }
+
+    /// The code of what it lies in; none of a country.
+    pub fn parent(&self) -> Option<Self> {
+        let (parent, _) = self.0.rsplit_once('.').or_else(|| self.0.split_once('-'))?;
+        Some(Self(parent.to_owned()))
+    }
+
+    /// This place and every place that it lies in, widest first.
+    pub fn chain(&self) -> Vec<String> {
+        let mut chain: Vec<String> =
+            std::iter::successors(Some(self.clone()), Self::parent).map(|Self(code)| code).collect();
+        chain.reverse();
+        chain
+    }
+}
+
+impl FromStr for JurisdictionCode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_name = |name: &str| {
+            (1..=40).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && !name.starts_with('-')
+                && !name.ends_with('-')
+        };
+        let mut parts = text.split('.');
+        let known = parts.next().is_some_and(|state| state.parse::<Jurisdiction>().is_ok());
+        if known && parts.clone().count() <= 2 && parts.all(is_name) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("is not a jurisdiction such as AU, AU-NSW or US-CA.los-angeles".to_owned())
+        }
+    }
+}
+
+impl std::fmt::Display for JurisdictionCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+from_text!(JurisdictionCode);
+stored_as_text!(JurisdictionCode);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_county_and_a_city_are_named_below_their_parents() {
+        let city: JurisdictionCode = "US-CA.los-angeles.west-hollywood".parse().expect("a city");
+        assert_eq!(city.chain(), ["US", "US-CA", "US-CA.los-angeles", "US-CA.los-angeles.west-hollywood"]);
+        let country: JurisdictionCode = "US".parse().expect("a country");
+        assert_eq!((country.chain(), country.parent()), (vec!["US".to_owned()], None));
+        assert_eq!(city.state().expect("a state").as_str(), "US-CA");
+        let long = format!("US-CA.{}", "a".repeat(41));
+        for bad in
+            ["", "XX", "US-ZZ", "US-CA.", "US-CA.Los", "US-CA.a.b.c", "US-CA.-a", "US-CA.a-", "US-CA..a", "us", &long]
+        {
+            assert!(bad.parse::<JurisdictionCode>().is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_region_belongs_to_its_country() {

@@ -71,7 +71,7 @@ async fn verify(
     // A step that does not exist is told before what stands against it.
     state.after(ReviewAction::Verify, Party::Admin)?;
     let grounds = checked(tx, row, body, admin, now).await?;
-    if !row.kind.is_covered_by(row.credential.cover) {
+    if !row.kind.minimum_cover.is_met_by(row.credential.cover) {
         return Err(Refusal::InsuranceBelowMinimum.into());
     }
     let against = match &grounds.check {

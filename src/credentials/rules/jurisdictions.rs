@@ -1,0 +1,246 @@
+//! The places whose rules decide, as admins edit them.
+
+use actix_web::web::Data;
+use actix_web::{delete, get, patch, post};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::boundary::Boundary;
+use super::store::{self, Listed};
+use super::{Change, DrawnTerritory, Level, PlaceName, Territory, rules_changed};
+use crate::App;
+use crate::auth::{Admin, As};
+use crate::db::{Tx, work};
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::values::{Jurisdiction, JurisdictionCode};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(list_jurisdictions).service(create_jurisdiction).service(get_jurisdiction);
+    config.service(update_jurisdiction).service(delete_jurisdiction);
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct JurisdictionQuery {
+    /// Directly within this place.
+    #[param(inline)]
+    parent: Option<JurisdictionCode>,
+    /// Of this level.
+    #[param(inline)]
+    level: Option<Level>,
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// List jurisdictions
+///
+/// The places whose rules decide who may practise, by code; without their boundaries.
+#[utoipa::path(tag = "Licence checks", operation_id = "list_jurisdictions", security(("bearer" = ["admin"])),
+    params(JurisdictionQuery),
+    responses((status = 200, description = "A page of jurisdictions.", body = Page<Territory>)))]
+#[get("/v1/admin/jurisdictions")]
+async fn list_jurisdictions(app: Data<App>, _me: As<Admin>, Query(query): Query<JurisdictionQuery>) -> Result<Reply> {
+    let after: Option<JurisdictionCode> = query.cursor.as_ref().map(Cursor::key).transpose()?;
+    let listed =
+        Listed { parent: query.parent.as_ref(), level: query.level, after: after.as_ref(), count: query.limit.probe() };
+    let found = store::territories(&app.db, listed).await?;
+    Reply::ok(&Page::cut(found, query.limit, |territory| territory.code.clone())?)
+}
+
+/// A new place.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewJurisdiction {
+    code: JurisdictionCode,
+    #[schema(example = "county")]
+    level: Level,
+    name: PlaceName,
+    /// Where it is. Counties and cities have one; countries and regions are where the service's own map says.
+    boundary: Option<Boundary>,
+}
+
+impl NewJurisdiction {
+    /// The place, if its parts fit each other and its parent.
+    async fn checked(self, tx: &mut Tx) -> Result<DrawnTerritory> {
+        if !self.level.fits(&self.code) {
+            return Err(FieldError::new("/level", "is not the level of a place with this code.").into());
+        }
+        let parent = match self.code.parent() {
+            None => None,
+            Some(parent) => {
+                let detail = format!("lies in {parent}, which the service does not know.");
+                Some(store::territory(&mut **tx, &parent).await?.ok_or_else(|| FieldError::new("/code", detail))?)
+            }
+        };
+        if self.level == Level::City && parent.as_ref().is_some_and(|parent| parent.territory.level == Level::City) {
+            return Err(FieldError::new("/code", "lies in a city, which has nothing below it.").into());
+        }
+        if self.boundary.is_some() != self.code.is_local() {
+            return Err(FieldError::new("/boundary", "is for counties and cities, which need one.").into());
+        }
+        let drawn = DrawnTerritory {
+            territory: Territory {
+                level: self.level,
+                parent: self.code.parent(),
+                code: self.code,
+                name: self.name.as_str().to_owned(),
+                bbox: self.boundary.as_ref().map(|boundary| boundary.bbox().to_vec()),
+            },
+            boundary: self.boundary,
+        };
+        refuse_outside(&drawn, parent.as_ref())?;
+        Ok(drawn)
+    }
+}
+
+/// A place lies within the region and the county that it is named below.
+fn refuse_outside(drawn: &DrawnTerritory, parent: Option<&DrawnTerritory>) -> Result<()> {
+    let Some(boundary) = &drawn.boundary else { return Ok(()) };
+    let state: Jurisdiction = drawn.territory.code.state().map_err(Error::Internal)?;
+    let around = parent.and_then(|parent| parent.boundary.as_ref());
+    let inside = boundary.lies_in(|point| state.holds(point))
+        && around.is_none_or(|around| boundary.lies_in(|point| around.holds(point)));
+    if inside { Ok(()) } else { Err(FieldError::new("/boundary", "leaves the place that it lies in.").into()) }
+}
+
+/// Add a jurisdiction
+///
+/// A country or region by its ISO code, or a county or city below one, with its boundary. It has no effect before it
+/// requires something.
+#[utoipa::path(tag = "Licence checks", operation_id = "create_jurisdiction", security(("bearer" = ["admin"])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body = NewJurisdiction, responses(
+    (status = 201, description = "The jurisdiction.", body = DrawnTerritory,
+     headers(("Location" = String, description = "Where the jurisdiction is found."))),
+    (status = 409, description = "`code_taken`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/admin/jurisdictions")]
+async fn create_jurisdiction(
+    app: Data<App>,
+    me: As<Admin>,
+    key: IdempotencyKey,
+    Json(new, print): Json<NewJurisdiction>,
+) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let once = match Once::claim(&mut tx, me.account(), "POST /v1/admin/jurisdictions", key, print).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        store::lock(&mut tx).await?;
+        if store::exists(&mut *tx, &new.code).await? {
+            return Err(Refusal::CodeTaken.into());
+        }
+        let drawn = new.checked(&mut tx).await?;
+        store::save_territory(&mut tx, &drawn).await?;
+        let subject = drawn.territory.code.as_str();
+        let reply = Reply::created(format!("/v1/admin/jurisdictions/{subject}"), &drawn)?;
+        once.keep(&mut tx, &reply, now).await?;
+        let action = "jurisdiction.create";
+        Change { admin: me.account(), action, subject, before: None, after: Some(&drawn) }.record(&mut tx, now).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// Show a jurisdiction
+///
+/// A place, with its boundary.
+#[utoipa::path(tag = "Licence checks", operation_id = "get_jurisdiction", security(("bearer" = ["admin"])),
+    params(("code" = JurisdictionCode, Path, description = "The jurisdiction.")),
+    responses((status = 200, description = "The jurisdiction.", body = DrawnTerritory)))]
+#[get("/v1/admin/jurisdictions/{code}")]
+async fn get_jurisdiction(app: Data<App>, _me: As<Admin>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
+    Reply::ok(&store::territory(&app.db, &code).await?.ok_or(Error::NotFound)?)
+}
+
+/// What to change; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct JurisdictionPatch {
+    name: Option<PlaceName>,
+    /// Where it is, of counties and cities.
+    boundary: Option<Boundary>,
+}
+
+/// Change a jurisdiction
+///
+/// A new boundary decides from now on which visits the rules of a county or city are for. Visits that are booked are held
+/// against it anew.
+#[utoipa::path(tag = "Licence checks", operation_id = "update_jurisdiction", security(("bearer" = ["admin"])),
+    params(("code" = JurisdictionCode, Path, description = "The jurisdiction."),
+           ("If-Match" = String, Header, description = "The ETag of the jurisdiction as it was read.")),
+    request_body = JurisdictionPatch,
+    responses((status = 200, description = "The jurisdiction as it is now.", body = DrawnTerritory)))]
+#[patch("/v1/admin/jurisdictions/{code}")]
+async fn update_jurisdiction(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(code): Path<JurisdictionCode>,
+    if_match: IfMatch,
+    Json(patch, _): Json<JurisdictionPatch>,
+) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        store::lock(&mut tx).await?;
+        let before = store::territory(&mut *tx, &code).await?.ok_or(Error::NotFound)?;
+        if_match.check(&before)?;
+        let merged = NewJurisdiction {
+            level: before.territory.level,
+            name: match patch.name {
+                Some(name) => name,
+                None => before.territory.name.parse().map_err(Error::Internal)?,
+            },
+            boundary: patch.boundary.or_else(|| before.boundary.clone()),
+            code,
+        };
+        let after = merged.checked(&mut tx).await?;
+        store::save_territory(&mut tx, &after).await?;
+        if after.boundary != before.boundary {
+            rules_changed(&mut tx, Some(&after.territory.code), now).await?;
+        }
+        let (action, subject) = ("jurisdiction.update", after.territory.code.as_str());
+        let change = Change { admin: me.account(), action, subject, before: Some(&before), after: Some(&after) };
+        change.record(&mut tx, now).await?;
+        tx.commit().await?;
+        Reply::ok(&after)
+    })
+    .await
+}
+
+/// Remove a jurisdiction
+///
+/// Only one that nothing names any more.
+#[utoipa::path(tag = "Licence checks", operation_id = "delete_jurisdiction", security(("bearer" = ["admin"])),
+    params(("code" = JurisdictionCode, Path, description = "The jurisdiction.")), responses(
+    (status = 204, description = "The jurisdiction is gone."),
+    (status = 409, description = "`jurisdiction_in_use`", body = Problem, content_type = "application/problem+json"),
+))]
+#[delete("/v1/admin/jurisdictions/{code}")]
+async fn delete_jurisdiction(app: Data<App>, me: As<Admin>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        store::lock(&mut tx).await?;
+        let before = store::territory(&mut *tx, &code).await?.ok_or(Error::NotFound)?;
+        store::delete_territory(&mut tx, &code).await?;
+        let (action, subject) = ("jurisdiction.delete", code.as_str());
+        Change { admin: me.account(), action, subject, before: Some(&before), after: None }
+            .record(&mut tx, now)
+            .await?;
+        tx.commit().await?;
+        Ok(Reply::none())
+    })
+    .await
+}

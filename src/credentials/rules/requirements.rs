@@ -1,0 +1,246 @@
+//! What each place asks for, as admins edit it.
+
+use actix_web::web::Data;
+use actix_web::{delete, get, post, put};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{Change, Group, Rule, ServiceKind, rules_changed, store};
+use crate::App;
+use crate::auth::{Admin, As};
+use crate::catalogue;
+use crate::credentials::{Requirement, TypeCode};
+use crate::db::{Tx, work};
+use crate::error::{Error, FieldError, Problem, Result};
+use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::ids::RequirementId;
+use crate::values::{Day, JurisdictionCode};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(list_admin_credential_requirements).service(create_credential_requirement);
+    config.service(get_credential_requirement).service(replace_credential_requirement);
+    config.service(delete_credential_requirement);
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RuleQuery {
+    /// Asked for by this place itself.
+    #[param(inline)]
+    jurisdiction: Option<JurisdictionCode>,
+    /// Asked for this kind of service.
+    #[param(inline)]
+    service_kind: Option<ServiceKind>,
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// List requirements for editing
+///
+/// Every requirement, past and future ones too, by jurisdiction, kind of service and group.
+#[utoipa::path(tag = "Licence checks", operation_id = "list_admin_credential_requirements",
+    security(("bearer" = ["admin"])), params(RuleQuery),
+    responses((status = 200, description = "A page of requirements.", body = Page<Rule>)))]
+#[get("/v1/admin/credential-requirements")]
+async fn list_admin_credential_requirements(
+    app: Data<App>,
+    _me: As<Admin>,
+    Query(query): Query<RuleQuery>,
+) -> Result<Reply> {
+    let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
+    let (jurisdiction, kind) = (query.jurisdiction.as_ref(), query.service_kind.as_ref());
+    let rules = store::rules(&app.db, jurisdiction, kind, after, query.limit.probe()).await?;
+    Reply::ok(&Page::cut(rules, query.limit, |rule| {
+        let Requirement { jurisdiction, group, .. } = &rule.requirement;
+        (jurisdiction.clone(), rule.service_kind.clone(), group.clone(), rule.id)
+    })?)
+}
+
+/// A requirement as it is to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RuleBody {
+    /// The place that asks for it, and all that lies within.
+    #[schema(example = "AU")]
+    jurisdiction: JurisdictionCode,
+    service_kind: ServiceKind,
+    group: Group,
+    /// Codes of credential types, of which one must be usable: 1 to 20.
+    #[schema(min_items = 1, max_items = 20, example = json!(["INSURANCE"]))]
+    options: Vec<TypeCode>,
+    /// The first date of a visit for which it is asked, at the visit's place; left out: since ever.
+    valid_from: Option<Day>,
+    /// The last date; left out: until further notice.
+    valid_until: Option<Day>,
+}
+
+impl RuleBody {
+    /// The requirement, if what it names is there.
+    async fn checked(self, tx: &mut Tx, id: RequirementId) -> Result<Rule> {
+        let mut errors = Vec::new();
+        if !store::exists(&mut **tx, &self.jurisdiction).await? {
+            errors.push(FieldError::new("/jurisdiction", "is not a jurisdiction that the service knows."));
+        }
+        if !catalogue::is_kind(&mut **tx, self.service_kind.as_str()).await? {
+            errors.push(FieldError::new("/service_kind", "is not a kind of service in the catalogue."));
+        }
+        if !(1..=20).contains(&self.options.len()) {
+            return Err(FieldError::new("/options", "must name 1 to 20 credential types.").into());
+        }
+        let options: Vec<String> = self.options.iter().map(|code| code.as_str().to_owned()).collect();
+        let unknown = store::unknown_types(tx, &options).await?;
+        for (i, code) in options.iter().enumerate() {
+            if unknown.contains(code) {
+                errors.push(FieldError::new(format!("/options/{i}"), "is not a credential type."));
+            } else if options[..i].contains(code) {
+                errors.push(FieldError::new(format!("/options/{i}"), "is named twice."));
+            }
+        }
+        if self.valid_from.zip(self.valid_until).is_some_and(|(from, until)| until < from) {
+            errors.push(FieldError::new("/valid_until", "lies before `valid_from`."));
+        }
+        if !errors.is_empty() {
+            return Err(Error::Invalid(errors));
+        }
+        Ok(Rule {
+            id,
+            service_kind: self.service_kind.as_str().to_owned(),
+            requirement: Requirement {
+                jurisdiction: self.jurisdiction.as_str().to_owned(),
+                group: self.group.as_str().to_owned(),
+                options,
+                valid_from: self.valid_from.map(|Day(date)| date),
+                valid_until: self.valid_until.map(|Day(date)| date),
+            },
+        })
+    }
+}
+
+/// The place whose rules a requirement belongs to.
+fn place_of(rule: &Rule) -> Result<JurisdictionCode> {
+    rule.requirement.jurisdiction.parse().map_err(Error::Internal)
+}
+
+/// Add a requirement
+///
+/// A rule that changes on a date is two requirements of one group, of which the first ends the day before the second
+/// begins. Visits that are booked are held against it.
+#[utoipa::path(tag = "Licence checks", operation_id = "create_credential_requirement", security(("bearer" = ["admin"])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body = RuleBody, responses(
+    (status = 201, description = "The requirement.", body = Rule,
+     headers(("Location" = String, description = "Where the requirement is found."))),
+    (status = 409, description = "`requirement_overlaps`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/admin/credential-requirements")]
+async fn create_credential_requirement(
+    app: Data<App>,
+    me: As<Admin>,
+    key: IdempotencyKey,
+    Json(new, print): Json<RuleBody>,
+) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let route = "POST /v1/admin/credential-requirements";
+        let once = match Once::claim(&mut tx, me.account(), route, key, print).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        store::lock(&mut tx).await?;
+        let rule = new.checked(&mut tx, RequirementId::new(now)).await?;
+        store::save_rule(&mut tx, &rule).await?;
+        rules_changed(&mut tx, Some(&place_of(&rule)?), now).await?;
+        let subject = &rule.id.to_string();
+        let reply = Reply::created(format!("/v1/admin/credential-requirements/{subject}"), &rule)?;
+        once.keep(&mut tx, &reply, now).await?;
+        let action = "requirement.create";
+        Change { admin: me.account(), action, subject, before: None, after: Some(&rule) }.record(&mut tx, now).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// Show a requirement
+///
+/// One requirement.
+#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_requirement", security(("bearer" = ["admin"])),
+    params(("id" = RequirementId, Path, description = "The requirement.")),
+    responses((status = 200, description = "The requirement.", body = Rule)))]
+#[get("/v1/admin/credential-requirements/{id}")]
+async fn get_credential_requirement(app: Data<App>, _me: As<Admin>, Path(id): Path<RequirementId>) -> Result<Reply> {
+    Reply::ok(&store::rule(&app.db, id).await?.ok_or(Error::NotFound)?)
+}
+
+/// Replace a requirement
+///
+/// Visits that are booked are held against it anew. To change a rule from a date on, let it end and add another.
+#[utoipa::path(tag = "Licence checks", operation_id = "replace_credential_requirement", security(("bearer" = ["admin"])),
+    params(("id" = RequirementId, Path, description = "The requirement."),
+           ("If-Match" = String, Header, description = "The ETag of the requirement as it was read.")),
+    request_body = RuleBody, responses(
+    (status = 200, description = "The requirement as it is now.", body = Rule),
+    (status = 409, description = "`requirement_overlaps`", body = Problem, content_type = "application/problem+json"),
+))]
+#[put("/v1/admin/credential-requirements/{id}")]
+async fn replace_credential_requirement(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<RequirementId>,
+    if_match: IfMatch,
+    Json(body, _): Json<RuleBody>,
+) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        store::lock(&mut tx).await?;
+        let before = store::rule(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+        if_match.check(&before)?;
+        let after = body.checked(&mut tx, id).await?;
+        store::save_rule(&mut tx, &after).await?;
+        let (left, entered) = (place_of(&before)?, place_of(&after)?);
+        rules_changed(&mut tx, Some(&entered), now).await?;
+        if left != entered {
+            rules_changed(&mut tx, Some(&left), now).await?;
+        }
+        let (action, subject) = ("requirement.update", &*id.to_string());
+        let change = Change { admin: me.account(), action, subject, before: Some(&before), after: Some(&after) };
+        change.record(&mut tx, now).await?;
+        tx.commit().await?;
+        Reply::ok(&after)
+    })
+    .await
+}
+
+/// Remove a requirement
+///
+/// It is asked for no more, as if it had never been. A place that is left without any requirement is not served.
+#[utoipa::path(tag = "Licence checks", operation_id = "delete_credential_requirement", security(("bearer" = ["admin"])),
+    params(("id" = RequirementId, Path, description = "The requirement.")),
+    responses((status = 204, description = "The requirement is gone.")))]
+#[delete("/v1/admin/credential-requirements/{id}")]
+async fn delete_credential_requirement(app: Data<App>, me: As<Admin>, Path(id): Path<RequirementId>) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        store::lock(&mut tx).await?;
+        let before = store::rule(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+        store::delete_rule(&mut tx, id).await?;
+        rules_changed(&mut tx, Some(&place_of(&before)?), now).await?;
+        let (action, subject) = ("requirement.delete", &*id.to_string());
+        Change { admin: me.account(), action, subject, before: Some(&before), after: None }
+            .record(&mut tx, now)
+            .await?;
+        tx.commit().await?;
+        Ok(Reply::none())
+    })
+    .await
+}

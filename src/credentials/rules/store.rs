@@ -1,0 +1,281 @@
+use sqlx::types::Json;
+use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
+
+use super::boundary::Boundary;
+use super::{Category, Cover, DrawnTerritory, Group, Level, Rule, ServiceKind, Territory};
+use crate::credentials::{CredentialType, Required, Requirement};
+use crate::db::{self, Tx};
+use crate::error::{OnConstraint, Refusal, Result};
+use crate::ids::RequirementId;
+use crate::values::{Jurisdiction, JurisdictionCode, Point};
+
+/// What is required for services of `kind` at a point of a region: by the country, the region, and every county and city
+/// whose boundary holds the point.
+pub async fn requirements<'c>(
+    db: impl PgExecutor<'c>,
+    jurisdiction: &Jurisdiction,
+    point: Point,
+    kind: &str,
+) -> Result<Required> {
+    required(db, jurisdiction.chain(), Some(point), kind).await
+}
+
+/// What is required by the places of `chain` and, with a point, by every place within them whose boundary holds it.
+pub(in crate::credentials) async fn required<'c>(
+    db: impl PgExecutor<'c>,
+    mut chain: Vec<String>,
+    point: Option<Point>,
+    kind: &str,
+) -> Result<Required> {
+    let rows = sqlx::query!(
+        r#"SELECT place.code AS "code!", place.boundary AS "boundary: Json<Boundary>", r."group" AS "group?",
+                  r.options AS "options?", r.valid_from, r.valid_until
+           FROM (SELECT code, NULL AS boundary FROM unnest($1::text[]) AS code
+                 UNION ALL
+                 SELECT code, boundary FROM jurisdictions
+                 WHERE state = ANY ($1) AND boundary IS NOT NULL
+                   AND $2::float8 BETWEEN bbox[1] AND bbox[3] AND $3::float8 BETWEEN bbox[2] AND bbox[4]) AS place
+           LEFT JOIN credential_requirements r ON r.jurisdiction = place.code AND r.service_kind = $4
+           ORDER BY place.code, r."group", r.valid_from NULLS FIRST"#,
+        &chain,
+        point.map(|point| point.longitude),
+        point.map(|point| point.latitude),
+        kind
+    )
+    .fetch_all(db)
+    .await?;
+    let mut groups = Vec::new();
+    for row in rows {
+        if let (Some(Json(boundary)), Some(point)) = (row.boundary, point) {
+            if !boundary.holds(point) {
+                continue;
+            }
+            if !chain.contains(&row.code) {
+                chain.push(row.code.clone());
+            }
+        }
+        if let (Some(group), Some(options)) = (row.group, row.options) {
+            let (valid_from, valid_until) = (row.valid_from, row.valid_until);
+            groups.push(Requirement { jurisdiction: row.code, group, options, valid_from, valid_until });
+        }
+    }
+    Ok(Required { chain, kind: kind.to_owned(), groups })
+}
+
+/// Lets one change of the rules be made at a time, so that each is decided on what the last one left.
+pub(super) async fn lock(tx: &mut Tx) -> Result<()> {
+    db::lock(tx, Uuid::from_u128(u128::from(u64::from_be_bytes(*b"ourrules")))).await
+}
+
+/// Whether the service knows this place.
+pub(in crate::credentials) async fn exists<'c>(db: impl PgExecutor<'c>, code: &JurisdictionCode) -> Result<bool> {
+    let found =
+        sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM jurisdictions WHERE code = $1) AS "found!""#, code.as_str())
+            .fetch_one(db)
+            .await?;
+    Ok(found)
+}
+
+/// Which places a list shows.
+pub(super) struct Listed<'a> {
+    pub parent: Option<&'a JurisdictionCode>,
+    pub level: Option<Level>,
+    pub after: Option<&'a JurisdictionCode>,
+    pub count: i64,
+}
+
+pub(super) async fn territories(db: &PgPool, listed: Listed<'_>) -> Result<Vec<Territory>> {
+    let found = sqlx::query_as!(
+        Territory,
+        r#"SELECT code, level AS "level: Level", parent, name, bbox FROM jurisdictions
+           WHERE ($1::text IS NULL OR parent = $1) AND ($2::text IS NULL OR level = $2) AND ($3::text IS NULL OR code > $3)
+           ORDER BY code LIMIT $4"#,
+        listed.parent.map(JurisdictionCode::as_str),
+        listed.level as Option<Level>,
+        listed.after.map(JurisdictionCode::as_str),
+        listed.count
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(found)
+}
+
+pub(super) async fn territory<'c>(db: impl PgExecutor<'c>, code: &JurisdictionCode) -> Result<Option<DrawnTerritory>> {
+    let row = sqlx::query!(
+        r#"SELECT code, level AS "level: Level", parent, name, bbox, boundary AS "boundary: Json<Boundary>"
+           FROM jurisdictions WHERE code = $1"#,
+        code.as_str()
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| DrawnTerritory {
+        territory: Territory { code: row.code, level: row.level, parent: row.parent, name: row.name, bbox: row.bbox },
+        boundary: row.boundary.map(|Json(boundary)| boundary),
+    }))
+}
+
+/// Writes a place, new or changed.
+pub(super) async fn save_territory(tx: &mut Tx, drawn: &DrawnTerritory) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO jurisdictions (code, level, name, boundary, bbox) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (code) DO UPDATE SET name = excluded.name, boundary = excluded.boundary, bbox = excluded.bbox",
+        drawn.territory.code.as_str(),
+        drawn.territory.level as Level,
+        drawn.territory.name,
+        drawn.boundary.as_ref().map(Json) as Option<Json<&Boundary>>,
+        drawn.territory.bbox.as_deref(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Deletes a place that nothing names.
+pub(super) async fn delete_territory(tx: &mut Tx, code: &JurisdictionCode) -> Result<()> {
+    let deleted = sqlx::query!(
+        "DELETE FROM jurisdictions WHERE code = $1
+            AND NOT EXISTS (SELECT FROM jurisdictions WHERE parent = $1)
+            AND NOT EXISTS (SELECT FROM credential_requirements WHERE jurisdiction = $1)
+            AND NOT EXISTS (SELECT FROM credential_types WHERE jurisdiction = $1)
+            AND NOT EXISTS (SELECT FROM credentials WHERE issuing_jurisdiction = $1 OR $1 = ANY (covers_jurisdictions))",
+        code.as_str()
+    )
+    .execute(&mut **tx)
+    .await?;
+    if deleted.rows_affected() == 1 { Ok(()) } else { Err(Refusal::JurisdictionInUse.into()) }
+}
+
+/// Whether anyone holds, or entered, a credential of the type; none can be added until the transaction ends.
+pub(super) async fn is_held(tx: &mut Tx, code: &str) -> Result<bool> {
+    sqlx::query!("SELECT FROM credential_types WHERE code = $1 FOR UPDATE", code).execute(&mut **tx).await?;
+    let held = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM credentials WHERE type = $1) AS "held!""#, code)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(held)
+}
+
+/// Writes a credential type, new or changed.
+pub(super) async fn save_type(tx: &mut Tx, kind: &CredentialType) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO credential_types (code, authority, category, jurisdiction, number_pattern, number_prefix,
+                                       evidence_required, expires, renewal_months, four_eyes, recheck_days, minimum_cover)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         ON CONFLICT (code) DO UPDATE SET
+             authority = excluded.authority, category = excluded.category, jurisdiction = excluded.jurisdiction,
+             number_pattern = excluded.number_pattern, number_prefix = excluded.number_prefix,
+             evidence_required = excluded.evidence_required, expires = excluded.expires,
+             renewal_months = excluded.renewal_months, four_eyes = excluded.four_eyes,
+             recheck_days = excluded.recheck_days, minimum_cover = excluded.minimum_cover",
+        kind.code,
+        kind.authority,
+        kind.category as Category,
+        kind.jurisdiction.as_ref().map(Jurisdiction::as_str),
+        kind.number_pattern,
+        kind.number_prefix,
+        kind.evidence_required,
+        kind.expires,
+        kind.renewal_months,
+        kind.four_eyes,
+        kind.recheck_days,
+        Json(&kind.minimum_cover) as Json<&Cover>,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Those of `codes` that no credential type has.
+pub(super) async fn unknown_types(tx: &mut Tx, codes: &[String]) -> Result<Vec<String>> {
+    let unknown = sqlx::query_scalar!(
+        r#"SELECT code AS "code!" FROM unnest($1::text[]) AS code
+           WHERE NOT EXISTS (SELECT FROM credential_types t WHERE t.code = code.code)"#,
+        codes
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(unknown)
+}
+
+/// Where a page of requirements begins: after this one.
+pub(super) type RuleKey = (JurisdictionCode, ServiceKind, Group, RequirementId);
+
+/// The columns of a requirement, read alike everywhere.
+macro_rules! rules {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query!(
+            r#"SELECT id, service_kind, jurisdiction, "group", options, valid_from, valid_until
+               FROM credential_requirements "# + $tail,
+            $($arg),+
+        )
+        .map(|row| Rule {
+            id: row.id,
+            service_kind: row.service_kind,
+            requirement: Requirement {
+                jurisdiction: row.jurisdiction,
+                group: row.group,
+                options: row.options,
+                valid_from: row.valid_from,
+                valid_until: row.valid_until,
+            },
+        })
+    };
+}
+
+pub(super) async fn rules(
+    db: &PgPool,
+    jurisdiction: Option<&JurisdictionCode>,
+    kind: Option<&ServiceKind>,
+    after: Option<RuleKey>,
+    count: i64,
+) -> Result<Vec<Rule>> {
+    let (place, asked_for, group, id) = match after {
+        Some((place, kind, group, id)) => (Some(place), Some(kind), Some(group), Some(id)),
+        None => (None, None, None, None),
+    };
+    let rules = rules!(
+        r#"WHERE ($1::text IS NULL OR jurisdiction = $1) AND ($2::text IS NULL OR service_kind = $2)
+             AND ($3::text IS NULL OR (jurisdiction, service_kind, "group", id) > ($3, $4, $5, $6))
+           ORDER BY jurisdiction, service_kind, "group", id LIMIT $7"#,
+        jurisdiction.map(JurisdictionCode::as_str),
+        kind.map(ServiceKind::as_str),
+        place.as_ref().map(JurisdictionCode::as_str),
+        asked_for.as_ref().map(ServiceKind::as_str),
+        group.as_ref().map(Group::as_str),
+        id.map(|id| id.0),
+        count
+    );
+    Ok(rules.fetch_all(db).await?)
+}
+
+pub(super) async fn rule<'c>(db: impl PgExecutor<'c>, id: RequirementId) -> Result<Option<Rule>> {
+    Ok(rules!("WHERE id = $1", id.0).fetch_optional(db).await?)
+}
+
+/// Writes a requirement, new or changed.
+pub(super) async fn save_rule(tx: &mut Tx, rule: &Rule) -> Result<()> {
+    let requirement = &rule.requirement;
+    sqlx::query!(
+        r#"INSERT INTO credential_requirements (id, jurisdiction, service_kind, "group", options, valid_from, valid_until)
+           VALUES ($1, $2, $3, $4, $5, $6, $7)
+           ON CONFLICT (id) DO UPDATE SET
+               jurisdiction = excluded.jurisdiction, service_kind = excluded.service_kind, "group" = excluded."group",
+               options = excluded.options, valid_from = excluded.valid_from, valid_until = excluded.valid_until"#,
+        rule.id.0,
+        requirement.jurisdiction,
+        rule.service_kind,
+        requirement.group,
+        &requirement.options,
+        requirement.valid_from,
+        requirement.valid_until
+    )
+    .execute(&mut **tx)
+    .await
+    .on_constraint("credential_requirements_one_at_a_time", Refusal::RequirementOverlaps)?;
+    Ok(())
+}
+
+pub(super) async fn delete_rule(tx: &mut Tx, id: RequirementId) -> Result<()> {
+    sqlx::query!("DELETE FROM credential_requirements WHERE id = $1", id.0).execute(&mut **tx).await?;
+    Ok(())
+}
