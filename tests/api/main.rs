@@ -15,6 +15,7 @@ mod manners;
 mod postgres;
 mod races;
 mod reviews;
+mod rosters;
 mod rules;
 mod schedule;
 mod slots;
