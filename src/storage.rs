@@ -119,7 +119,8 @@ impl Storage {
     }
 
     /// Writes a file of any size as it arrives, in bounded memory; 413 past `max_bytes`. Nothing is left of a file that does not
-    /// arrive whole.
+    /// arrive whole; where the write itself is cut off, by a kill or a dropped future, a bucket keeps its parts until a lifecycle
+    /// rule of its own clears them away.
     pub async fn put_stream(
         &self,
         key: Key,

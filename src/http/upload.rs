@@ -160,3 +160,48 @@ fn surplus(name: &str) -> Error {
 fn malformed(error: actix_multipart::MultipartError) -> Error {
     Error::Malformed(format!("The form could not be read: {error}."))
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    async fn opened(parts: &[(&str, &[u8])]) -> Result<(BTreeMap<String, String>, Vec<u8>)> {
+        let mut body = Vec::new();
+        for (name, content) in parts {
+            let head = format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+            body.extend([head.as_bytes(), content, b"\r\n"].concat());
+        }
+        body.extend(b"--x--\r\n");
+        let request = TestRequest::post().insert_header((header::CONTENT_TYPE, "multipart/form-data; boundary=x"));
+        let (request, mut payload) = request.set_payload(body).to_http_parts();
+        let upload = Upload::from_request(&request, &mut payload).into_inner()?;
+        let limits = UploadLimits { bytes: 5000, time: Duration::from_secs(5) };
+        let file = upload.open(&["source", "source_date"], limits).await?;
+        let chunks: Vec<Bytes> = file.chunks.try_collect().await?;
+        Ok((file.fields, chunks.concat()))
+    }
+
+    #[actix_web::test]
+    async fn text_fields_come_before_the_file() {
+        let (fields, file) = opened(&[("source_date", b"2026-11-30"), ("source", b"us-tx-tdlr"), ("file", &[7; 5000])])
+            .await
+            .expect("a form");
+        assert_eq!(fields["source"], "us-tx-tdlr");
+        assert_eq!(fields["source_date"], "2026-11-30");
+        assert_eq!(file, [7; 5000]);
+        for (parts, pointer) in [
+            (vec![("source", b"x".as_slice())], "/file"),
+            (vec![("source", b"x"), ("source", b"y"), ("file", b"z")], "/source"),
+            (vec![("file", b"z"), ("source", b"x")], "/source"),
+            (vec![("other", b"x"), ("file", b"z")], "/other"),
+            (vec![("source", &[b'x'; 1025]), ("file", b"z")], "/source"),
+            (vec![("source", &[0xFF]), ("file", b"z")], "/source"),
+        ] {
+            let Err(Error::Invalid(errors)) = opened(&parts).await else { panic!("{pointer}") };
+            assert_eq!(errors[0].pointer, pointer);
+        }
+        assert!(matches!(opened(&[("file", &[7; 5001])]).await, Err(Error::TooLarge)));
+    }
+}

@@ -174,7 +174,7 @@ async fn findings_take_effect_once_and_are_taken_back() {
     upload(&admin, "us-wa-doh", "2026-11-28", &file).await.refused(409, "roster_already_applied");
     upload(&admin, "us-wa-doh", "2026-11-29", &file).await.refused(409, "roster_already_applied");
     admin.act(&format!("{path}/apply")).await.refused(409, "roster_already_applied");
-    let files = std::fs::read_dir(app.files.path().join("rosters")).unwrap().count();
+    let files = std::fs::read_dir(app.files.path().join("kept/rosters")).unwrap().count();
     assert_eq!(files, 1, "what is refused is not kept");
 
     // Bad news suspends; a row that has gone proves nothing, and is looked into.
@@ -431,7 +431,7 @@ async fn a_file_that_is_gone_fails_its_import() {
     let app = App::start().await;
     let admin = app.admin().await;
     let answer = upload(&admin, "us-wa-doh", "2026-11-29", &washington(&[], 1)).await.is(201);
-    std::fs::remove_dir_all(app.files.path().join("rosters")).unwrap();
+    std::fs::remove_dir_all(app.files.path().join("kept/rosters")).unwrap();
     app.run_jobs().await;
     assert_eq!(import(&admin, &answer.header("location")).await["state"], "failed");
 }
@@ -483,7 +483,7 @@ async fn a_form_that_is_wrong_keeps_nothing() {
     send(admin.form(IMPORTS, &[("colour", None, b"red"), ("file", None, &file)])).await.points_to(&["/colour"]);
     admin.post(IMPORTS, json!({})).await.refused(415, "unsupported_media_type");
     assert_eq!(app.count("SELECT count(*) FROM roster_imports").await, 0);
-    let kept = std::fs::read_dir(app.files.path().join("rosters")).map_or(0, Iterator::count);
+    let kept = std::fs::read_dir(app.files.path().join("kept/rosters")).map_or(0, Iterator::count);
     assert_eq!(kept, 0);
     let nobodys = format!("{IMPORTS}/{}", Uuid::now_v7());
     for path in ["", "/findings"] {
@@ -507,7 +507,7 @@ async fn an_upload_is_repeated_safely_and_history_comes_in_pages() {
     assert_eq!((first.text.as_str(), again.header("idempotent-replay").as_str()), (again.text.as_str(), "true"));
     assert_eq!(first.body["source_date"], "2026-11-30", "today");
     assert_eq!(app.count("SELECT count(*) FROM roster_imports").await, 1);
-    assert_eq!(std::fs::read_dir(app.files.path().join("rosters")).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(app.files.path().join("kept/rosters")).unwrap().count(), 1);
     let other = washington(&[], 2);
     let changed: [(&str, Option<&str>, &[u8]); 2] = [("source", None, b"us-wa-doh"), ("file", Some("a.csv"), &other)];
     send(admin.form(IMPORTS, &changed).header("Idempotency-Key", "k1")).await.refused(422, "idempotency_key_reused");

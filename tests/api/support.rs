@@ -122,7 +122,7 @@ impl App {
             tokens: Tokens::new("http://knead.test", &generate_signing_key().unwrap().into()).unwrap(),
             passwords: Passwords::new().unwrap(),
             limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),
-            storage: Storage::open(files.path().to_str().unwrap()).unwrap(),
+            storage: Storage::open(files.path().join("kept").to_str().unwrap()).unwrap(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
