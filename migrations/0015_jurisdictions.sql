@@ -63,12 +63,6 @@ ALTER TABLE credential_requirements
     ADD CONSTRAINT credential_requirements_one_at_a_time
         EXCLUDE USING gist (jurisdiction WITH =, service_kind WITH =, "group" WITH =, daterange(valid_from, valid_until, '[]') WITH &&);
 
--- A visit past midnight may rely on two versions of a rule, and two places of a chain may ask about one thing: each is a row.
-ALTER TABLE booking_credentials
-    DROP CONSTRAINT IF EXISTS booking_credentials_pkey,
-    DROP CONSTRAINT IF EXISTS booking_credentials_once;
-CREATE INDEX booking_credentials_by_booking ON booking_credentials (booking_id, revision, "group");
-
 -- What a type may say, now that admins write it.
 ALTER TABLE credential_types
     ADD CONSTRAINT credential_types_pattern_length CHECK (char_length(number_pattern) BETWEEN 2 AND 200),

@@ -66,6 +66,8 @@ ids! {
     HoldId,
     /// A booked visit.
     BookingId,
+    /// Something that a person is told.
+    NoticeId,
 }
 
 impl From<TherapistId> for AccountId {

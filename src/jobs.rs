@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use crate::App;
-use crate::bookings::lapse;
+use crate::bookings::{lapse, licensing};
 use crate::credentials::supersede_due;
 use crate::db::{Tx, work};
 use crate::error::{Error, Refusal, Result};
-use crate::ids::{BookingId, CredentialId, RosterImportId};
+use crate::ids::{BookingId, CredentialId, RosterImportId, TherapistId};
 use crate::rosters;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -46,6 +46,39 @@ impl TaskHandler for LapseRequest {
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let app = app(&context).map_err(|error| error.to_string())?;
         work(async move { lapse(&app, self.booking).await }).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Calls a visit off that is still at risk 24 hours before its start.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SettleAtRisk {
+    /// The booking that was put at risk.
+    pub booking: BookingId,
+}
+
+impl TaskHandler for SettleAtRisk {
+    const IDENTIFIER: &'static str = "settle_at_risk";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        work(async move { licensing::settle(&app, self.booking).await }).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Holds a therapist's visits against what is required now.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReconcileVisits {
+    /// Whose visits.
+    pub therapist: TherapistId,
+}
+
+impl TaskHandler for ReconcileVisits {
+    const IDENTIFIER: &'static str = "reconcile_visits";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        let reconciled = work(async move { licensing::reconcile_now(&app, self.therapist).await }).await;
+        reconciled.map_err(|error| error.to_string())
     }
 }
 
@@ -183,6 +216,8 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .shutdown_signal(stop)
         .add_extension(Shared(app))
         .define_job::<LapseRequest>()
+        .define_job::<SettleAtRisk>()
+        .define_job::<ReconcileVisits>()
         .define_job::<Sweep>()
         .define_job::<Supersede>()
         .define_job::<ReadRoster>()

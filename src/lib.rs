@@ -19,6 +19,7 @@ pub mod health;
 pub mod http;
 pub mod ids;
 pub mod jobs;
+pub mod notices;
 pub mod openapi;
 pub mod postgres;
 pub mod rosters;

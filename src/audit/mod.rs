@@ -14,7 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use store::{record, verify};
+pub use store::{positions, record, verify};
 
 use crate::ids::{AccountId, TherapistId};
 
@@ -45,6 +45,17 @@ pub struct Link {
     pub chain: Uuid,
     /// Counts from 1, without a gap.
     pub link: i64,
+}
+
+/// Where entries lie, from the first to the last. Others lie between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Positions {
+    /// The first entry.
+    pub first: i64,
+    /// The last one.
+    pub last: i64,
+    /// How many there are.
+    pub entries: i64,
 }
 
 /// An entry as it is stored.

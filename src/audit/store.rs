@@ -4,7 +4,7 @@ use sqlx::PgPool;
 use sqlx::types::Json;
 
 use super::routes::Event;
-use super::{Break, Damage, Entry, Findings, Link, SERVICE, Stored, Walk};
+use super::{Break, Damage, Entry, Findings, Link, Positions, SERVICE, Stored, Walk};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, TherapistId};
@@ -25,6 +25,21 @@ pub async fn record(tx: &mut Tx, entry: &Entry<'_>, at: DateTime<Utc>) -> Result
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Where the entries about a thing lie, those of the action `except` aside; none where there are none.
+pub async fn positions(tx: &mut Tx, subject_type: &str, subject_id: &str, except: &str) -> Result<Option<Positions>> {
+    let found = sqlx::query!(
+        r#"SELECT min(position) AS first, max(position) AS last, count(*) AS "entries!"
+           FROM audit_events WHERE subject_type = $1 AND subject_id = $2 AND action <> $3"#,
+        subject_type,
+        subject_id,
+        except
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    let ends = found.first.zip(found.last);
+    Ok(ends.map(|(first, last)| Positions { first, last, entries: found.entries }))
 }
 
 /// Which entries a list shows.

@@ -55,6 +55,11 @@ pub fn local_date(zone: Tz, instant: DateTime<Utc>) -> NaiveDate {
     instant.with_timezone(&zone).date_naive()
 }
 
+/// The first and the last date that `visit` touches in `zone`: one that ends at midnight ends with the day before.
+pub fn dates_of(zone: Tz, visit: Span) -> (NaiveDate, NaiveDate) {
+    (local_date(zone, visit.start), local_date(zone, visit.end - TimeDelta::microseconds(1)))
+}
+
 /// The wall-clock time `minutes` after the midnight that begins `date`, counted on the clock's face.
 fn wall(date: NaiveDate, minutes: i32) -> NaiveDateTime {
     date.and_time(NaiveTime::MIN) + TimeDelta::minutes(minutes.into())

@@ -14,7 +14,7 @@ use chrono_tz::Tz;
 
 pub use store::{Asked, diaries, lock};
 
-use crate::credentials::{Required, Standing, relied_on};
+use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
 use crate::therapists::TravelMode;
@@ -216,9 +216,8 @@ impl<'a> Engine<'a> {
     }
 
     /// The credentials that a visit at `start` relies on, one for each group; none where one is missing.
-    pub fn relied_on(&self, start: DateTime<Utc>) -> Option<Vec<(&str, &Standing)>> {
-        let end = start + TimeDelta::minutes(self.visit.minutes.into()) - TimeDelta::microseconds(1);
-        let (first, last) = (calendar::local_date(self.visit.zone, start), calendar::local_date(self.visit.zone, end));
+    pub fn relied_on(&self, start: DateTime<Utc>) -> Option<Vec<(&Requirement, &Standing)>> {
+        let (first, last) = calendar::dates_of(self.visit.zone, Span::of_minutes(start, self.visit.minutes));
         relied_on(self.visit.required, &self.diary.standings, first, last)
     }
 

@@ -1,19 +1,246 @@
 //! What becomes of booked visits when it changes who may practise where.
+//!
+//! A visit that its therapist may no longer carry out is put at risk: staff can give it to another, and 24 hours before
+//! its start it is called off by [`settle`]. Whatever moves a visit on must not do so meanwhile, however late that job is:
+//! acceptance asks the engine again, and `take` in `routes.rs` lets no therapist set out to a visit at risk.
 
-use chrono::{DateTime, Utc};
+mod store;
 
+use std::collections::{BTreeSet, HashMap, hash_map};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+pub use store::therapists_with_visits;
+
+use super::lifecycle::{Action, Party, Status, Step, step};
+use super::routes::begin;
+use super::store::{Taken, live, lock, rely_on, save};
+use super::{Booking, Cancelled};
+use crate::App;
+use crate::audit::{self, Entry};
+use crate::availability;
+use crate::availability::intervals::Span;
+use crate::catalogue;
+use crate::credentials::{self, Reliance, Required, missing, relied_on, requirements};
 use crate::db::Tx;
-use crate::error::Result;
-use crate::ids::{AccountId, TherapistId};
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::jobs::{ReconcileVisits, SettleAtRisk, enqueue};
+use crate::notices::{self, Notice};
+use crate::tasks::{self, Task};
+use crate::values::Jurisdiction;
+
+/// From so long before its start on, a visit without a licensed therapist is called off.
+pub(super) const NOTICE: TimeDelta = TimeDelta::hours(24);
+
+/// What the parties of a visit that is called off are told.
+const CALLED_OFF: &str = "The therapist may not practise there on that day.";
+
+/// What follows for a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Consequence {
+    /// Nothing.
+    Stands,
+    /// It is at risk no more.
+    Restore,
+    /// There is time to find someone else.
+    PutAtRisk,
+    /// There is none: it is called off, and costs nothing.
+    CallOff,
+    /// It has begun: a person must decide what to do.
+    Alert,
+}
+
+/// What follows for a visit from whether its therapist is `licensed` for every date of it, at its place. What has ended
+/// stays as it is.
+fn consequence(status: Status, visit: Span, at_risk: bool, licensed: bool, now: DateTime<Utc>) -> Consequence {
+    if !status.is_live() || visit.end <= now {
+        return Consequence::Stands;
+    }
+    match (licensed, at_risk) {
+        (true, false) => Consequence::Stands,
+        (true, true) => Consequence::Restore,
+        (false, _) if status == Status::InProgress || visit.start <= now => Consequence::Alert,
+        (false, _) if visit.start - now < NOTICE => Consequence::CallOff,
+        (false, true) => Consequence::Stands,
+        (false, false) => Consequence::PutAtRisk,
+    }
+}
+
+/// What places require, each read once.
+#[derive(Default)]
+pub(super) struct Rules {
+    kinds: HashMap<ServiceId, String>,
+    /// By region, kind of service and the bits of the point: counties and cities are where their boundaries say.
+    required: HashMap<(Jurisdiction, String, [u64; 2]), Required>,
+}
+
+impl Rules {
+    /// What the place of `booking` requires for its service.
+    pub async fn of(&mut self, tx: &mut Tx, booking: &Booking) -> Result<&Required> {
+        let kind = match self.kinds.get(&booking.service) {
+            Some(kind) => kind.clone(),
+            None => {
+                let kind = catalogue::kind_of(&mut **tx, booking.service).await?.ok_or(Error::NotFound)?;
+                self.kinds.entry(booking.service).or_insert(kind).clone()
+            }
+        };
+        let (place, point) = (&booking.address.jurisdiction, booking.address.point());
+        let key = (place.clone(), kind, [point.latitude.to_bits(), point.longitude.to_bits()]);
+        match self.required.entry(key) {
+            hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            hash_map::Entry::Vacant(new) => {
+                let required = requirements(&mut **tx, place, point, &new.key().1).await?;
+                Ok(new.insert(required))
+            }
+        }
+    }
+}
 
 /// Holds the therapist's future visits against the credentials as they stand now, in the transaction that changed
 /// them: puts at risk, calls off, or restores what follows from it. Running it again changes nothing. The caller holds
 /// the therapist's lock. `actor` is whoever made the change; none where the system did.
 pub async fn reconcile(
-    _tx: &mut Tx,
-    _therapist: TherapistId,
-    _actor: Option<AccountId>,
-    _now: DateTime<Utc>,
+    tx: &mut Tx,
+    therapist: TherapistId,
+    actor: Option<AccountId>,
+    now: DateTime<Utc>,
 ) -> Result<()> {
+    let visits = live(tx, therapist, now).await?;
+    if visits.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<BookingId> = visits.iter().map(|visit| visit.id).collect();
+    let mut before = store::reliances(tx, &ids).await?;
+    let standings = credentials::standings(tx, therapist).await?;
+    let mut rules = Rules::default();
+    for visit in visits {
+        let required = rules.of(tx, &visit).await?;
+        let (first, last) = visit.dates();
+        let relied_on = relied_on(required, &standings, first, last);
+        match consequence(visit.status, visit.table(), visit.at_risk_since.is_some(), relied_on.is_some(), now) {
+            Consequence::Stands => {}
+            Consequence::Restore => {
+                store::set_at_risk(tx, visit.id, None).await?;
+                record(tx, &visit, actor, "booking.restored", json!({}), now).await?;
+                tell(tx, therapist.into(), "visit_restored", &visit, now).await?;
+            }
+            Consequence::PutAtRisk => {
+                store::set_at_risk(tx, visit.id, Some(now)).await?;
+                enqueue(tx, &SettleAtRisk { booking: visit.id }, visit.start_at - NOTICE).await?;
+                let groups: Vec<&str> =
+                    missing(required, &standings, first, last).iter().map(|asked| asked.group.as_str()).collect();
+                record(tx, &visit, actor, "booking.put_at_risk", json!({ "missing": groups }), now).await?;
+                tell(tx, therapist.into(), "visit_at_risk", &visit, now).await?;
+            }
+            Consequence::CallOff => {
+                call_off(tx, visit, now).await?;
+                continue;
+            }
+            Consequence::Alert => alert(tx, &visit, now).await?,
+        }
+        let Some(relied_on) = relied_on else { continue };
+        let relied_on: BTreeSet<Reliance> = relied_on.into_iter().map(Reliance::from).collect();
+        if before.remove(&visit.id).as_ref() != Some(&relied_on) {
+            let relied_on: Vec<Reliance> = relied_on.into_iter().collect();
+            rely_on(tx, visit.id, &relied_on, now).await?;
+            let credentials: Vec<_> = relied_on.iter().map(|reliance| reliance.credential).collect();
+            record(tx, &visit, actor, "booking.relied_anew", json!({ "credentials": credentials }), now).await?;
+        }
+    }
     Ok(())
+}
+
+/// Reconciles a therapist's visits soon, in a transaction of its own: for changes that concern many therapists.
+pub async fn reconcile_later(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc>) -> Result<()> {
+    enqueue(tx, &ReconcileVisits { therapist }, now).await
+}
+
+/// The job's part of [`reconcile_later`].
+pub async fn reconcile_now(app: &App, therapist: TherapistId) -> Result<()> {
+    let mut tx = app.db.begin().await?;
+    availability::lock(&mut tx, therapist).await?;
+    reconcile(&mut tx, therapist, None, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Calls off a visit that is still at risk 24 hours before its start: the job's part. It looks at the present state, so
+/// that it may run twice, early or late; a visit that has begun, or is over, is for staff to look into.
+pub async fn settle(app: &App, id: BookingId) -> Result<()> {
+    let Some((mut tx, booking, _, now)) = begin(app, id, |_| Some(Party::System)).await? else { return Ok(()) };
+    if booking.at_risk_since.is_some() {
+        if booking.start_at - now > NOTICE {
+            // The queue's clock is ahead of ours.
+            enqueue(&mut tx, &SettleAtRisk { booking: id }, booking.start_at - NOTICE).await?;
+        } else {
+            reconcile(&mut tx, booking.therapist, None, now).await?;
+            match lock(&mut tx, id, now).await? {
+                Some(booking) if booking.at_risk_since.is_none() => {}
+                Some(booking) if booking.start_at > now => call_off(&mut tx, booking, now).await?,
+                Some(booking) => alert(&mut tx, &booking, now).await?,
+                None => {}
+            }
+        }
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Cancels a visit in the service's own name; the client gets everything back.
+async fn call_off(tx: &mut Tx, mut booking: Booking, now: DateTime<Utc>) -> Result<()> {
+    let from = booking.status;
+    let Step::To(status) = step(from, Action::Cancel, Party::System) else { return Ok(()) };
+    booking.cancelled = Some(Cancelled { by: Party::System, at: now, fee: 0 });
+    booking.enter(status);
+    let taken =
+        Taken { action: Action::Cancel, party: Party::System, actor: None, from, reason: Some(CALLED_OFF), at: now };
+    save(tx, &booking, taken).await?;
+    for person in [booking.client, booking.therapist.into()] {
+        tell(tx, person, "visit_called_off", &booking, now).await?;
+    }
+    Ok(())
+}
+
+async fn alert(tx: &mut Tx, booking: &Booking, now: DateTime<Utc>) -> Result<()> {
+    let task = Task {
+        kind: "visit_in_progress_unlicensed",
+        subject_type: "booking",
+        subject: booking.id.0,
+        details: json!({ "therapist_id": booking.therapist, "status": booking.status, "start_at": booking.start_at }),
+    };
+    tasks::raise(tx, &task, now).await
+}
+
+async fn record(
+    tx: &mut Tx,
+    booking: &Booking,
+    actor: Option<AccountId>,
+    action: &'static str,
+    details: Value,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let entry = Entry {
+        therapist: Some(booking.therapist),
+        actor,
+        action,
+        subject_type: "booking",
+        subject_id: &booking.id.to_string(),
+        details,
+    };
+    audit::record(tx, &entry, now).await
+}
+
+/// Tells someone what became of a visit.
+pub(super) async fn tell(
+    tx: &mut Tx,
+    to: AccountId,
+    kind: &'static str,
+    booking: &Booking,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let details = json!({ "start_at": booking.start_at, "time_zone": booking.time_zone });
+    let notice = Notice { to, kind, subject_type: "booking", subject: booking.id.0, details };
+    notices::post(tx, &notice, now).await
 }

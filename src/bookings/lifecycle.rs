@@ -34,6 +34,13 @@ pub enum Status {
     Stopped,
 }
 
+impl Status {
+    /// Whether the visit is still to take place, or does.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Requested | Self::Confirmed | Self::OnTheWay | Self::Arrived | Self::InProgress)
+    }
+}
+
 /// A step in a booking's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +68,8 @@ pub enum Action {
     NoShow,
     /// The visit is broken off.
     Stop,
+    /// Another therapist takes the visit over, at the same time.
+    Reassign,
 }
 
 /// Who takes a step.
@@ -83,8 +92,18 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::Requested, Action::Accept, &[Party::Therapist], Status::Confirmed),
     (Status::Requested, Action::Decline, &[Party::Therapist], Status::Declined),
     (Status::Requested, Action::Expire, &[Party::System], Status::Expired),
-    (Status::Requested, Action::Cancel, &[Party::Client, Party::Admin], Status::Cancelled),
-    (Status::Confirmed, Action::Cancel, &[Party::Client, Party::Therapist, Party::Admin], Status::Cancelled),
+    (Status::Requested, Action::Cancel, &[Party::Client, Party::Admin, Party::System], Status::Cancelled),
+    (Status::Requested, Action::Reassign, &[Party::Admin], Status::Requested),
+    (
+        Status::Confirmed,
+        Action::Cancel,
+        &[Party::Client, Party::Therapist, Party::Admin, Party::System],
+        Status::Cancelled,
+    ),
+    (Status::Confirmed, Action::Reassign, &[Party::Admin], Status::Confirmed),
+    // Where it turns out on the way, or at the door, that the therapist may not practise there.
+    (Status::OnTheWay, Action::Cancel, &[Party::System], Status::Cancelled),
+    (Status::Arrived, Action::Cancel, &[Party::System], Status::Cancelled),
 ];
 
 /// What becomes of a step.
@@ -127,6 +146,7 @@ mod tests {
     fn what_has_ended_stays_ended() {
         use Status::{Cancelled, Completed, Declined, Expired, NoShow, Stopped};
         for status in [Completed, Declined, Expired, Cancelled, NoShow, Stopped] {
+            assert!(!status.is_live());
             for (_, action, ..) in TABLE {
                 for party in PARTIES {
                     assert!(!matches!(step(status, *action, party), Step::To(_)), "{status:?} {action:?} {party:?}");

@@ -4,12 +4,14 @@ pub mod holds;
 pub mod licensing;
 pub mod lifecycle;
 pub mod policy;
+mod proof;
+mod reassign;
 pub mod routes;
 mod store;
 mod views;
 mod wish;
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,6 +19,8 @@ pub use routes::lapse;
 pub use store::within;
 
 use crate::accounts::Address;
+use crate::availability::calendar;
+use crate::availability::intervals::Span;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::values::{Money, Zone, bounded_text};
 use lifecycle::{Party, Status};
@@ -67,6 +71,8 @@ pub struct Booking {
     pub asked_at: Option<DateTime<Utc>>,
     pub respond_by: Option<DateTime<Utc>>,
     pub cancelled: Option<Cancelled>,
+    /// Since when the therapist may not carry it out, as far as the visit is still to take place.
+    pub at_risk_since: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -81,7 +87,28 @@ pub struct Cancelled {
 impl Booking {
     /// When the time on the table ends.
     pub fn end_at(&self) -> DateTime<Utc> {
-        self.start_at + TimeDelta::minutes(self.duration_minutes.into())
+        self.table().end
+    }
+
+    /// The time on the table.
+    pub fn table(&self) -> Span {
+        Span::of_minutes(self.start_at, self.duration_minutes.into())
+    }
+
+    /// The first and the last date of the visit at its place, for which its therapist must be licensed.
+    pub fn dates(&self) -> (NaiveDate, NaiveDate) {
+        calendar::dates_of(self.time_zone.0, self.table())
+    }
+
+    /// Moves it on to `status`. What has ended is at risk no more.
+    fn enter(&mut self, status: Status) {
+        self.status = status;
+        self.at_risk_since = self.at_risk_since.filter(|_| status.is_live());
+    }
+
+    /// When the client first asked: notice and horizon are counted from then.
+    fn first_asked_at(&self) -> DateTime<Utc> {
+        self.asked_at.unwrap_or(self.created_at)
     }
 
     /// Whether the therapist may see the door at `now`: from confirmation until 24 hours after the visit, and as long

@@ -10,7 +10,7 @@ use super::policy::Policy;
 use super::store::{self, Event, Listed, New, Taken};
 use super::views::{BookingView, ClientBooking, Viewer, views};
 use super::wish::{Decided, Wanted, Wish};
-use super::{Booking, Cancelled, FocusArea, Notes, Pressure, Reason, holds, respond_by};
+use super::{Booking, Cancelled, FocusArea, Notes, Pressure, Reason, holds, proof, reassign, respond_by};
 use crate::App;
 use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
 use crate::availability;
@@ -29,6 +29,8 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(accept_booking).service(decline_booking);
     config.service(get_cancellation_quote).service(cancel_booking);
     holds::routes(config);
+    reassign::routes(config);
+    proof::routes(config);
 }
 
 /// A visit to be booked: a slot that is held, or a slot by its fields.
@@ -165,6 +167,7 @@ async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, cloc
         asked_at: wish.asked_at,
         respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
         cancelled: None,
+        at_risk_since: None,
         created_at: at,
     };
     let stored = store::insert(tx, &New { booking: &booking, during, relied_on }).await?;
@@ -316,15 +319,34 @@ async fn get_booking_events(app: Data<App>, me: As<Anyone>, Path(id): Path<Booki
     .await
 }
 
-/// Takes a step for the caller: lock the therapist's time, lock the booking, decide by the table, save.
+/// Begins a unit of work on a booking: locks its therapist's time, then the booking itself. None where there is no such
+/// booking, or none that `who` makes a party to.
+pub(super) async fn begin(
+    app: &App,
+    id: BookingId,
+    who: impl Fn(&Booking) -> Option<Party>,
+) -> Result<Option<(Tx, Booking, Party, DateTime<Utc>)>> {
+    loop {
+        let mut tx = app.db.begin().await?;
+        let seen = store::find(&mut tx, id, app.clock.now()).await?;
+        let Some(seen) = seen.filter(|seen| who(seen).is_some()) else { return Ok(None) };
+        availability::lock(&mut tx, seen.therapist).await?;
+        // Read after the wait: whoever comes second is later.
+        let now = app.clock.now();
+        let Some(booking) = store::lock(&mut tx, id, now).await? else { return Ok(None) };
+        if booking.therapist == seen.therapist {
+            let party = who(&booking);
+            return Ok(party.map(|party| (tx, booking, party, now)));
+        }
+        // It was given to another therapist meanwhile, whose lock must be taken before anything else.
+        tx.rollback().await?;
+    }
+}
+
+/// Takes a step for the caller: lock, decide by the table, save.
 async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: Option<Reason>) -> Result<Reply> {
-    let mut tx = app.db.begin().await?;
-    let seen = store::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
-    let party = party(&seen, &me).ok_or(Error::NotFound)?;
-    availability::lock(&mut tx, seen.therapist).await?;
-    // Read after the wait: whoever comes second is later.
-    let now = app.clock.now();
-    let mut booking = store::lock(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+    let begun = begin(app, id, |booking| party(booking, &me)).await?;
+    let (mut tx, mut booking, party, now) = begun.ok_or(Error::NotFound)?;
     match step(booking.status, action, party) {
         Step::Refused => return Err(Refusal::InvalidTransition.into()),
         Step::Done => {}
@@ -336,6 +358,10 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
                     let decided = Wish::requested(&mut tx, &booking).await?.decide(&mut tx, now).await?;
                     store::rely_on(&mut tx, id, &decided.relied_on, now).await?;
                 }
+                // Until it is settled, nobody sets out to a visit at risk.
+                Action::OnTheWay | Action::Arrive | Action::Start if booking.at_risk_since.is_some() => {
+                    return Err(Refusal::InvalidTransition.into());
+                }
                 Action::Cancel if now >= booking.end_at() => return Err(Refusal::InvalidTransition.into()),
                 Action::Cancel => {
                     let fee = booking.policy.fee(&booking, party, now).amount;
@@ -343,7 +369,7 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
                 }
                 _ => {}
             }
-            booking.status = status;
+            booking.enter(status);
             let reason = reason.as_ref().map(Reason::as_str);
             let taken = Taken { action, party, actor: Some(me.account), from, reason, at: now };
             store::save(&mut tx, &booking, taken).await?;
@@ -445,11 +471,7 @@ async fn cancel_booking(
 
 /// Writes down that a request has expired, if it has: the job's part. Nothing depends on when it runs.
 pub async fn lapse(app: &App, id: BookingId) -> Result<()> {
-    let mut tx = app.db.begin().await?;
-    let Some(seen) = store::find(&mut tx, id, app.clock.now()).await? else { return Ok(()) };
-    availability::lock(&mut tx, seen.therapist).await?;
-    let now = app.clock.now();
-    let Some(booking) = store::lock(&mut tx, id, now).await? else { return Ok(()) };
+    let Some((mut tx, booking, _, now)) = begin(app, id, |_| Some(Party::System)).await? else { return Ok(()) };
     if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
         // The queue's clock is ahead of ours.
         enqueue(&mut tx, &LapseRequest { booking: id }, deadline).await?;

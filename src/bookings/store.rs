@@ -12,7 +12,7 @@ use crate::availability::schedule::Hit;
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, BookingId, CredentialId, ServiceId, TherapistId, VerificationId};
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::values::{Money, Zone};
 
 struct Columns {
@@ -36,6 +36,7 @@ struct Columns {
     cancelled_by: Option<Party>,
     cancelled_at: Option<DateTime<Utc>>,
     fee: Option<i64>,
+    at_risk_since: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
@@ -62,6 +63,7 @@ impl TryFrom<Columns> for Booking {
             asked_at: row.asked_at,
             respond_by: row.respond_by,
             cancelled: cancelled.map(|((by, at), fee)| Cancelled { by, at, fee }),
+            at_risk_since: row.at_risk_since.filter(|_| row.status.is_live()),
             created_at: row.created_at,
         })
     }
@@ -77,7 +79,7 @@ macro_rules! bookings {
                       CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
                       currency, policy AS "policy: Json<Policy>", notes, focus_areas, pressure AS "pressure: Pressure",
-                      asked_at, respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, created_at
+                      asked_at, respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, at_risk_since, created_at
                FROM bookings "# + $tail,
             $now,
             $($arg),+
@@ -126,6 +128,42 @@ pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Res
         listed.after.map(|(start, _)| start),
         listed.after.map(|(_, id)| id.0),
         listed.count
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(Booking::try_from).collect()
+}
+
+/// A therapist's visits that are still to take place or do, and whose time is not over, by their start.
+pub(super) async fn live(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc>) -> Result<Vec<Booking>> {
+    let rows = bookings!(
+        // No visit is longer than four hours, which the index can use.
+        "WHERE therapist_id = $2 AND start_at > $1 - interval '4 hours' AND start_at + make_interval(mins => duration_minutes) > $1
+           AND (status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress') OR (status = 'requested' AND respond_by > $1))
+         ORDER BY start_at, id",
+        now,
+        therapist.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(Booking::try_from).collect()
+}
+
+/// Visits at risk whose time is not over, soonest first: up to `count` from after `after`.
+pub(super) async fn at_risk(
+    tx: &mut Tx,
+    after: Option<(DateTime<Utc>, BookingId)>,
+    count: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Booking>> {
+    let rows = bookings!(
+        "WHERE at_risk_since IS NOT NULL AND start_at + make_interval(mins => duration_minutes) > $1
+           AND (status <> 'requested' OR respond_by > $1) AND ($2::timestamptz IS NULL OR (start_at, id) > ($2, $3))
+         ORDER BY start_at, id LIMIT $4",
+        now,
+        after.map(|(start, _)| start),
+        after.map(|(_, id)| id.0),
+        count
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -252,19 +290,16 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
 /// Writes down what a booking relies on from now on: an acceptance may rest on other credentials than the request did.
 /// What it relied on before stays written.
 pub(super) async fn rely_on(tx: &mut Tx, booking: BookingId, relied_on: &[Reliance], now: DateTime<Utc>) -> Result<()> {
-    let groups: Vec<String> = relied_on.iter().map(|reliance| reliance.group.clone()).collect();
-    let credentials: Vec<CredentialId> = relied_on.iter().map(|reliance| reliance.credential).collect();
-    let verifications: Vec<Option<VerificationId>> = relied_on.iter().map(|reliance| reliance.verification).collect();
-    let ends: Vec<Option<NaiveDate>> = relied_on.iter().map(|reliance| reliance.expires_on).collect();
     sqlx::query!(
-        r#"INSERT INTO booking_credentials (booking_id, revision, relied_at, "group", credential_id, verification_id, expires_on)
-           SELECT $1, (SELECT coalesce(max(revision), 0) + 1 FROM booking_credentials WHERE booking_id = $1), $6, relied.*
-           FROM unnest($2::text[], $3::uuid[], $4::uuid[], $5::date[]) AS relied"#,
+        r#"INSERT INTO booking_credentials (booking_id, revision, relied_at, therapist_id, "group", required_by, options, credential_id,
+                                            type, authority, verification_id, expires_on)
+           SELECT $1, (SELECT coalesce(max(revision), 0) + 1 FROM booking_credentials WHERE booking_id = $1), $3,
+                  (SELECT therapist_id FROM bookings WHERE id = $1), "group", required_by, options, credential,
+                  type_code, (SELECT authority FROM credential_types WHERE code = type_code), verification, expires_on
+           FROM jsonb_to_recordset($2) AS relied ("group" text, required_by text, options text[], credential uuid,
+                                                  type_code text, verification uuid, expires_on date)"#,
         booking.0,
-        &groups,
-        &credentials as &[CredentialId],
-        &verifications as &[Option<VerificationId>],
-        &ends as &[Option<NaiveDate>],
+        Json(relied_on) as _,
         now,
     )
     .execute(&mut **tx)
@@ -285,12 +320,13 @@ pub(super) struct Taken<'a> {
 /// Saves where a booking stands, what becomes of its reserved time, and the event.
 pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Result<()> {
     sqlx::query!(
-        "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5 WHERE id = $1",
+        "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5, at_risk_since = $6 WHERE id = $1",
         booking.id.0,
         booking.status as Status,
         booking.cancelled.map(|cancelled| cancelled.by) as Option<Party>,
         booking.cancelled.map(|cancelled| cancelled.at),
         booking.cancelled.map(|cancelled| cancelled.fee),
+        booking.at_risk_since,
     )
     .execute(&mut **tx)
     .await?;
@@ -311,6 +347,11 @@ pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Re
         .execute(&mut **tx)
         .await?;
     }
+    record(tx, booking, taken).await
+}
+
+/// Writes down the step that led `booking` to where it is.
+pub(super) async fn record(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Result<()> {
     sqlx::query!(
         "INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

@@ -156,6 +156,8 @@ pub(super) struct AdminBooking {
     client: PersonRef,
     therapist: PersonRef,
     suburb: Suburb,
+    /// Since when the therapist may not carry the visit out; null where nothing is known against it.
+    at_risk_since: Option<DateTime<Utc>>,
 }
 
 /// A booking, by whoever looks at it.
@@ -209,6 +211,7 @@ pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -
                 client: person(booking.client),
                 therapist: therapist(booking.therapist),
                 suburb: Suburb::of(&booking.address),
+                at_risk_since: booking.at_risk_since,
             })),
             Viewer::Therapist | Viewer::Disclosed => {
                 let view = TherapistBooking {

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use sqlx::PgExecutor;
 use utoipa::ToSchema;
 
 use super::holds::Hold;
 use super::{Booking, store};
 use crate::accounts::{Address, visit_address};
 use crate::availability::intervals::Span;
-use crate::availability::{self, Asked, Engine, Visit};
+use crate::availability::{self, Asked, Diary, Engine, Visit};
 use crate::catalogue;
 use crate::clock::Clock;
 use crate::credentials::{Reliance, Required, requirements};
@@ -109,7 +110,7 @@ impl Wish {
             start: booking.start_at,
             price: booking.price,
             address: booking.address.clone(),
-            asked_at: Some(booking.asked_at.unwrap_or(booking.created_at)),
+            asked_at: Some(booking.first_asked_at()),
             except: Some(booking.id),
         })
     }
@@ -127,6 +128,23 @@ impl Wish {
 
     /// Asks the engine, under the therapist's lock.
     pub async fn decide(&self, tx: &mut Tx, now: DateTime<Utc>) -> Result<Decided> {
+        let diary = self.diaries(&mut **tx, &[self.therapist], now).await?.pop();
+        self.judge(&diary.ok_or(Error::NotFound)?, now)
+    }
+
+    /// What bears on the visit in the diaries of `therapists`.
+    pub async fn diaries<'c>(
+        &self,
+        db: impl PgExecutor<'c>,
+        therapists: &[TherapistId],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Diary>> {
+        let asked = Asked { service: self.service, minutes: self.minutes };
+        availability::diaries(db, therapists, asked, Span::of_minutes(self.start, 1), now).await
+    }
+
+    /// Whether the visit may take place with the therapist of `diary`.
+    pub fn judge(&self, diary: &Diary, now: DateTime<Utc>) -> Result<Decided> {
         // However early the client asked.
         if self.start <= now {
             return Err(Refusal::NoticeTooShort.into());
@@ -138,11 +156,8 @@ impl Wish {
             required: &self.required,
             except: self.except,
         };
-        let asked = Asked { service: self.service, minutes: self.minutes };
         let span = Span::of_minutes(self.start, 1);
-        let diary = availability::diaries(&mut **tx, &[self.therapist], asked, span, now).await?.pop();
-        let diary = diary.ok_or(Error::NotFound)?;
-        let engine = Engine::new(&diary, &visit, span, self.asked_at.unwrap_or(now));
+        let engine = Engine::new(diary, &visit, span, self.asked_at.unwrap_or(now));
         engine.decide(self.start).map_err(Refusal::from)?;
         let relied_on = engine.relied_on(self.start).ok_or(Refusal::CredentialNotValid)?;
         Ok(Decided {

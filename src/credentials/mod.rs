@@ -13,18 +13,16 @@ mod steps;
 mod store;
 mod views;
 
-use std::str::FromStr;
-
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use rules::requirements;
 pub use steps::{settle, supersede_due, unsettle};
-pub use store::find_type;
+pub use store::{find_type, standings};
 
 use crate::ids::{CredentialId, VerificationId};
-use crate::values::{Jurisdiction, bounded_text, from_text};
+use crate::values::{Jurisdiction, bounded_text};
 use rules::{Category, Cover};
 
 bounded_text! {
@@ -43,30 +41,6 @@ bounded_text! {
     /// Where the authority's record was read.
     SourceUrl line 1..=500, example "https://board.example/licences/123456";
 }
-
-/// A kind of service, as requirements name it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = String, pattern = "^[a-z][a-z_]{1,39}$", example = "massage")]
-pub struct ServiceKind(String);
-
-impl FromStr for ServiceKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let plain = |c: char| c.is_ascii_lowercase() || c == '_';
-        let known = (2..=40).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('_');
-        if known { Ok(Self(text.to_owned())) } else { Err("is not a kind of service such as massage".to_owned()) }
-    }
-}
-
-impl std::fmt::Display for ServiceKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-from_text!(ServiceKind);
 
 /// What the authority says of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -252,48 +226,76 @@ impl Standing {
     }
 }
 
-/// The credentials that a visit from `first` to `last` relies on, one for each group that is `required` then: of those
-/// that cover the whole visit the one that lasts longest. None where a group is not met, and none where nothing
-/// is required: a place whose rules we do not know is not served. What a county or a city asks for comes on top of the rules of
-/// its region or country, and opens no place that has none.
-pub fn relied_on<'a>(
+/// Each group that is `required` of a visit from `first` to `last`, with the credential that meets it: of those that
+/// cover the whole visit the one that lasts longest.
+fn met<'a>(
     required: &'a Required,
     standings: &'a [Standing],
     first: NaiveDate,
     last: NaiveDate,
-) -> Option<Vec<(&'a str, &'a Standing)>> {
-    let meets = |requirement: &'a Requirement| {
+) -> impl Iterator<Item = (&'a Requirement, Option<&'a Standing>)> {
+    required.groups.iter().filter(move |group| group.applies(first, last)).map(move |requirement| {
         let usable = standings.iter().filter(|standing| {
             requirement.options.contains(&standing.type_code)
                 && standing.covers(first, last)
                 && standing.counts_for(required)
         });
-        let longest = usable.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id))?;
-        Some((requirement.group.as_str(), longest))
-    };
-    let asked = required.groups.iter().filter(|group| group.applies(first, last));
-    asked.clone().find(|group| !group.is_local())?;
-    asked.map(meets).collect()
+        (requirement, usable.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id)))
+    })
 }
 
-/// What a visit relies on to meet one group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The credentials that a visit from `first` to `last` relies on, one for each group that is `required` then. None where
+/// a group is not met, and none where nothing is required: a place whose rules we do not know is not served. What a county or
+/// a city asks for comes on top of the rules of its region or country, and opens no place that has none.
+pub fn relied_on<'a>(
+    required: &'a Required,
+    standings: &'a [Standing],
+    first: NaiveDate,
+    last: NaiveDate,
+) -> Option<Vec<(&'a Requirement, &'a Standing)>> {
+    let asked: Vec<_> = met(required, standings, first, last).collect();
+    asked.iter().find(|(requirement, _)| !requirement.is_local())?;
+    asked.into_iter().map(|(requirement, standing)| Some((requirement, standing?))).collect()
+}
+
+/// The groups that no credential meets for a visit from `first` to `last`.
+pub fn missing<'a>(
+    required: &'a Required,
+    standings: &'a [Standing],
+    first: NaiveDate,
+    last: NaiveDate,
+) -> Vec<&'a Requirement> {
+    let unmet = met(required, standings, first, last).filter(|(_, standing)| standing.is_none());
+    unmet.map(|(requirement, _)| requirement).collect()
+}
+
+/// What a visit relies on to meet one group: everything that an inspector will ask for, as it is known now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Reliance {
     /// The group.
     pub group: String,
+    /// The place that asks for it.
+    pub required_by: Option<String>,
+    /// The types that meet it.
+    pub options: Option<Vec<String>>,
     /// The credential.
     pub credential: CredentialId,
+    /// Its type's code.
+    pub type_code: Option<String>,
     /// The verification that it rests on.
     pub verification: Option<VerificationId>,
     /// The last day of its validity as it was known.
     pub expires_on: Option<NaiveDate>,
 }
 
-impl From<(&str, &Standing)> for Reliance {
-    fn from((group, standing): (&str, &Standing)) -> Self {
+impl From<(&Requirement, &Standing)> for Reliance {
+    fn from((requirement, standing): (&Requirement, &Standing)) -> Self {
         Self {
-            group: group.to_owned(),
+            group: requirement.group.clone(),
+            required_by: Some(requirement.jurisdiction.clone()),
+            options: Some(requirement.options.clone()),
             credential: standing.id,
+            type_code: Some(standing.type_code.clone()),
             verification: standing.verification,
             expires_on: standing.expires_on,
         }
@@ -369,6 +371,9 @@ mod tests {
             "a place without rules is not served"
         );
         assert!(relied_on(&in_sydney(vec![group("OTHER")]), &halves, day(5), day(5)).is_none());
+        let unmet = in_sydney(vec![group("INSURANCE"), group("OTHER")]);
+        let unmet: Vec<_> = missing(&unmet, &halves, day(5), day(5)).iter().map(|asked| &asked.options[0]).collect();
+        assert_eq!(unmet, ["OTHER"]);
 
         let elsewhere = Standing { jurisdictions: Some(vec!["AU-QLD".to_owned()]), ..standing(1, 9) };
         assert!(relied_on(&required, &[elsewhere], day(5), day(5)).is_none());

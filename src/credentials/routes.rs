@@ -9,11 +9,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::review::{ReviewAction, ReviewState};
-use super::rules;
+use super::rules::{self, ServiceKind};
 use super::steps::{self, By, Grounds};
 use super::store::{self, Row};
 use super::views::{Credential, PublicCredential};
-use super::{BoardStatus, CredentialType, HolderName, Number, Requirement, ServiceKind, TypeCode};
+use super::{BoardStatus, CredentialType, HolderName, Number, Requirement, TypeCode};
 use crate::App;
 use crate::auth::{As, Caller, Therapist};
 use crate::availability;
@@ -160,8 +160,12 @@ async fn refuse_strange_renewal(tx: &mut Tx, row: &Row) -> Result<()> {
     if known { Ok(()) } else { Err(FieldError::new("/renews", "is not your credential of this type.").into()) }
 }
 
-fn texts<T: ToString>(values: Option<Vec<T>>) -> Option<Vec<String>> {
-    values.map(|values| values.iter().map(T::to_string).collect())
+fn codes(places: Vec<JurisdictionCode>) -> Vec<String> {
+    places.iter().map(|place| place.as_str().to_owned()).collect()
+}
+
+fn kinds(kinds: Vec<ServiceKind>) -> Vec<String> {
+    kinds.iter().map(|kind| kind.as_str().to_owned()).collect()
 }
 
 /// Enter a credential
@@ -194,8 +198,8 @@ async fn create_credential(
                 issued_on: new.issued_on.map(|IssueDay(date)| date),
                 expires_on: new.expires_on.map(|Day(date)| date),
                 cover: new.cover,
-                covers_jurisdictions: texts(new.covers_jurisdictions),
-                covers_kinds: texts(new.covers_kinds),
+                covers_jurisdictions: new.covers_jurisdictions.map(codes),
+                covers_kinds: new.covers_kinds.map(kinds),
                 renews: new.renews,
                 review_state: ReviewState::Draft,
                 board_status: BoardStatus::Unknown,
@@ -305,10 +309,10 @@ impl CredentialPatch {
             credential.cover = cover;
         }
         if let Some(places) = self.covers_jurisdictions {
-            credential.covers_jurisdictions = texts(places);
+            credential.covers_jurisdictions = places.map(codes);
         }
-        if let Some(kinds) = self.covers_kinds {
-            credential.covers_kinds = texts(kinds);
+        if let Some(served) = self.covers_kinds {
+            credential.covers_kinds = served.map(kinds);
         }
         if let Some(renewed) = self.renews {
             credential.renews = renewed;

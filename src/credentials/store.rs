@@ -11,7 +11,7 @@ use super::checks::Facts;
 use super::review::{ReasonCode, ReviewAction, ReviewState};
 use super::rules::{Category, Cover};
 use super::views::{Credential, Decision, PublicCredential, PublicStatus};
-use super::{BoardStatus, CredentialType};
+use super::{BoardStatus, CredentialType, Standing};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId};
@@ -53,6 +53,20 @@ pub async fn find_type<'c>(db: impl PgExecutor<'c>, code: &str) -> Result<Option
 async fn types_of(tx: &mut Tx, codes: &[String]) -> Result<BTreeMap<String, CredentialType>> {
     let rows = types!("WHERE code = ANY ($1)", codes).fetch_all(&mut **tx).await?;
     Ok(rows.into_iter().map(|kind| (kind.code.clone(), kind)).collect())
+}
+
+/// The credentials that let a therapist practise, dates aside.
+pub async fn standings(tx: &mut Tx, therapist: TherapistId) -> Result<Vec<Standing>> {
+    let standings = sqlx::query_as!(
+        Standing,
+        r#"SELECT id AS "id!: CredentialId", type AS "type_code!", issued_on, expires_on,
+                  verification_id AS "verification: VerificationId", covers_jurisdictions AS jurisdictions, covers_kinds AS kinds
+           FROM standings WHERE therapist_id = $1"#,
+        therapist.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(standings)
 }
 
 /// A credential's row, with its type.

@@ -21,6 +21,7 @@ pub(super) use store::{exists, required};
 
 use super::Requirement;
 use crate::audit::{self, Entry};
+use crate::bookings::licensing;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, RequirementId};
@@ -230,7 +231,12 @@ impl<'r> sqlx::Decode<'r, sqlx::Postgres> for Cover {
 
 /// Lets a change of the rules of `jurisdiction`, or of all places, have its effect on visits that are booked: whoever has
 /// any there is looked at by a job that is added in the transaction of the change.
-async fn rules_changed(_tx: &mut Tx, _jurisdiction: Option<&JurisdictionCode>, _now: DateTime<Utc>) -> Result<()> {
+async fn rules_changed(tx: &mut Tx, jurisdiction: Option<&JurisdictionCode>, now: DateTime<Utc>) -> Result<()> {
+    // Visits know their region; which of them lie in a county or city, the job sees.
+    let region = jurisdiction.map(|code| code.as_str().split('.').next().unwrap_or_default());
+    for therapist in licensing::therapists_with_visits(tx, region, now).await? {
+        licensing::reconcile_later(tx, therapist, now).await?;
+    }
     Ok(())
 }
 

@@ -1,0 +1,60 @@
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use crate::credentials::Reliance;
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::{BookingId, TherapistId};
+
+/// What each of these bookings relies on now.
+pub(super) async fn reliances(tx: &mut Tx, bookings: &[BookingId]) -> Result<HashMap<BookingId, BTreeSet<Reliance>>> {
+    let rows = sqlx::query!(
+        r#"SELECT booking_id, "group", required_by, options, credential_id, type AS type_code, verification_id, expires_on
+           FROM booking_credentials c
+           WHERE booking_id = ANY ($1) AND revision = (SELECT max(revision) FROM booking_credentials m WHERE m.booking_id = c.booking_id)"#,
+        bookings as &[BookingId]
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut reliances: HashMap<_, BTreeSet<_>> = HashMap::new();
+    for row in rows {
+        reliances.entry(row.booking_id).or_default().insert(Reliance {
+            group: row.group,
+            required_by: row.required_by,
+            options: row.options,
+            credential: row.credential_id,
+            type_code: row.type_code,
+            verification: row.verification_id,
+            expires_on: row.expires_on,
+        });
+    }
+    Ok(reliances)
+}
+
+/// Puts a visit at risk, or takes it out.
+pub(super) async fn set_at_risk(tx: &mut Tx, booking: BookingId, since: Option<DateTime<Utc>>) -> Result<()> {
+    sqlx::query!("UPDATE bookings SET at_risk_since = $2 WHERE id = $1", booking.0, since).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// The therapists who have live visits that have not ended in `jurisdiction` or any place below it; anywhere, where none
+/// is named.
+pub async fn therapists_with_visits(
+    tx: &mut Tx,
+    jurisdiction: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Vec<TherapistId>> {
+    let therapists = sqlx::query_scalar!(
+        r#"SELECT DISTINCT therapist_id FROM bookings
+           WHERE start_at > $1::timestamptz - interval '4 hours' AND start_at + make_interval(mins => duration_minutes) > $1
+             AND (status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress') OR (status = 'requested' AND respond_by > $1))
+             AND ($2::text IS NULL OR jurisdiction = $2 OR starts_with(jurisdiction, $2 || '-'))
+           ORDER BY therapist_id"#,
+        now,
+        jurisdiction
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(therapists)
+}

@@ -1,0 +1,326 @@
+//! Visits at risk, and giving a visit to another therapist at the same time.
+
+mod store;
+
+use std::collections::HashMap;
+
+use actix_web::web::Data;
+use actix_web::{get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::licensing::{NOTICE, Rules, tell};
+use super::lifecycle::{Action, Party, Step, step};
+use super::store::{self as bookings, Taken};
+use super::views::{AdminBooking, BookingView, Viewer, views};
+use super::wish::Wish;
+use super::{Booking, Reason};
+use crate::App;
+use crate::accounts;
+use crate::audit::{self, Entry};
+use crate::auth::{Admin, As};
+use crate::availability::{self, Diary};
+use crate::credentials::{self, Standing, missing};
+use crate::db::{Tx, work};
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
+use crate::ids::{AccountId, BookingId, TherapistId};
+use crate::therapists::{self, Gender, Nearby, Reach};
+use crate::values::{Instant, Slug};
+
+/// The operations on visits whose therapist may have to change.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(list_bookings_at_risk).service(list_candidates).service(reassign_booking);
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AtRiskQuery {
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// A group of credentials of which the therapist holds none that is usable.
+#[derive(Debug, Serialize, ToSchema)]
+struct MissingGroup {
+    /// The place that asks for it.
+    #[schema(example = "AU")]
+    jurisdiction: String,
+    /// What it is about.
+    #[schema(example = "insurance")]
+    group: String,
+    /// The types that meet it.
+    #[schema(example = json!(["INSURANCE"]))]
+    options: Vec<String>,
+}
+
+/// A visit at risk.
+#[derive(Debug, Serialize, ToSchema)]
+struct AtRisk {
+    /// The visit.
+    #[schema(value_type = AdminBooking)]
+    booking: BookingView,
+    /// Since when the therapist may not carry it out.
+    at_risk_since: Option<DateTime<Utc>>,
+    /// What the therapist lacks at its place on its dates; empty where no rules are known there.
+    missing: Vec<MissingGroup>,
+    /// When it is called off, unless something changes.
+    cancels_at: DateTime<Utc>,
+}
+
+/// List visits at risk
+///
+/// Visits whose therapist may not carry them out as things stand, soonest first. Each can be reassigned; what is left is
+/// called off 24 hours before its start.
+#[utoipa::path(tag = "Bookings", operation_id = "list_bookings_at_risk", security(("bearer" = ["admin"])), params(AtRiskQuery),
+    responses((status = 200, description = "A page of visits.", body = Page<AtRisk>)))]
+#[get("/v1/admin/bookings/at-risk")]
+async fn list_bookings_at_risk(app: Data<App>, _me: As<Admin>, Query(query): Query<AtRiskQuery>) -> Result<Reply> {
+    work(async move {
+        let after = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id));
+        let mut tx = app.db.begin().await?;
+        let found = bookings::at_risk(&mut tx, after, query.limit.probe(), app.clock.now()).await?;
+        let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
+        let mut rules = Rules::default();
+        let mut standings: HashMap<TherapistId, Vec<Standing>> = HashMap::new();
+        let mut facts = Vec::new();
+        for booking in &page.data {
+            if !standings.contains_key(&booking.therapist) {
+                standings.insert(booking.therapist, credentials::standings(&mut tx, booking.therapist).await?);
+            }
+            let held = standings.get(&booking.therapist).map(Vec::as_slice).unwrap_or_default();
+            let (first, last) = booking.dates();
+            let missing = missing(rules.of(&mut tx, booking).await?, held, first, last);
+            let missing = missing.into_iter().map(|asked| MissingGroup {
+                jurisdiction: asked.jurisdiction.clone(),
+                group: asked.group.clone(),
+                options: asked.options.clone(),
+            });
+            facts.push((booking.at_risk_since, missing.collect(), booking.start_at - NOTICE));
+        }
+        let shown = views(&mut tx, page.data, Viewer::Admin).await?;
+        tx.commit().await?;
+        let data = shown.into_iter().zip(facts).map(|(booking, (at_risk_since, missing, cancels_at))| AtRisk {
+            booking,
+            at_risk_since,
+            missing,
+            cancels_at,
+        });
+        Reply::ok(&Page { data: data.collect(), next_cursor: page.next_cursor })
+    })
+    .await
+}
+
+/// How many candidates are shown.
+const MOST_CANDIDATES: usize = 20;
+
+/// How many therapists are asked in one go, and how often.
+const BATCH: (i64, usize) = (50, 6);
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CandidateQuery {
+    /// Of this gender, where the client has asked for it.
+    #[param(inline)]
+    gender: Option<Gender>,
+    /// Who works with this technique.
+    #[param(inline)]
+    technique: Option<Slug>,
+}
+
+/// A therapist who could take a visit over.
+#[derive(Debug, Serialize, ToSchema)]
+struct Candidate {
+    /// The therapist's id.
+    therapist_id: TherapistId,
+    #[schema(example = "Sam Okafor")]
+    display_name: String,
+    /// Kilometres from the therapist's public area, rounded up.
+    #[schema(example = 4)]
+    distance_km: f64,
+}
+
+/// Whether the visit can be given to someone else at `now`.
+fn is_movable(booking: &Booking, now: DateTime<Utc>) -> bool {
+    matches!(step(booking.status, Action::Reassign, Party::Admin), Step::To(_)) && now < booking.start_at
+}
+
+/// List candidates
+///
+/// Therapists who can take the visit over at its time, nearest first: the 20 nearest of the 300 nearest who offer it
+/// there. The same rules decide as when it was booked, with notice and horizon counted from when the client first asked.
+#[utoipa::path(tag = "Bookings", operation_id = "list_candidates", security(("bearer" = ["admin"])),
+    params(("id" = BookingId, Path, description = "The booking."), CandidateQuery), responses(
+    (status = 200, description = "The candidates.", body = Page<Candidate>),
+    (status = 409, description = "`invalid_transition`: the visit cannot be reassigned.", body = Problem, content_type = "application/problem+json"),
+))]
+#[get("/v1/admin/bookings/{id}/candidates")]
+async fn list_candidates(
+    app: Data<App>,
+    _me: As<Admin>,
+    Path(id): Path<BookingId>,
+    Query(query): Query<CandidateQuery>,
+) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        if !is_movable(&booking, now) {
+            return Err(Refusal::InvalidTransition.into());
+        }
+        let wish = Wish::requested(&mut tx, &booking).await?;
+        tx.commit().await?;
+        let mut found = candidates(&app, &wish, &query, now).await?;
+        found.truncate(MOST_CANDIDATES);
+        let ids: Vec<AccountId> = found.iter().map(|near| near.id.into()).collect();
+        let mut names = accounts::names(&app.db, &ids).await?;
+        let shown = found.into_iter().map(|near| Candidate {
+            therapist_id: near.id,
+            display_name: names.remove(&near.id.into()).unwrap_or_default(),
+            distance_km: near.distance_km.ceil(),
+        });
+        Reply::ok(&Page::whole(shown.collect()))
+    })
+    .await
+}
+
+/// Who else can do what is wished, nearest first; looks no further once there are enough.
+async fn candidates(app: &App, wish: &Wish, query: &CandidateQuery, now: DateTime<Utc>) -> Result<Vec<Nearby>> {
+    let reach = Reach {
+        point: wish.address.point(),
+        service: wish.service,
+        minutes: wish.minutes,
+        therapist: None,
+        gender: query.gender,
+        technique: query.technique.as_ref().map(Slug::as_str),
+    };
+    let (size, batches) = BATCH;
+    let (mut found, mut after) = (Vec::new(), None);
+    for _ in 0..batches {
+        let near = therapists::reaching(&app.db, reach, after, size).await?;
+        after = near.last().map(|near| (near.distance_km, near.id));
+        let ids: Vec<TherapistId> = near.iter().map(|near| near.id).collect();
+        let diaries = wish.diaries(&app.db, &ids, now).await?;
+        let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
+        found.extend(near.into_iter().filter(|near| {
+            let free = |diary: &Diary| wish.judge(diary, now).is_ok();
+            near.id != wish.therapist && diaries.get(&near.id).is_some_and(free)
+        }));
+        if found.len() >= MOST_CANDIDATES || i64::try_from(ids.len()).unwrap_or(0) < size {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Who takes a visit over.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReassignBody {
+    therapist_id: TherapistId,
+    note: Option<Reason>,
+}
+
+/// Reassign a visit
+///
+/// Gives a visit that has not begun to another therapist: same time, same price, same terms. A request still waits for
+/// an answer, now the other therapist's. The same rules decide as when it was booked, with notice and horizon counted from
+/// when the client first asked. Whoever had it before sees it no more.
+#[utoipa::path(tag = "Bookings", operation_id = "reassign_booking", security(("bearer" = ["admin"])),
+    params(("id" = BookingId, Path, description = "The booking.")), request_body = ReassignBody, responses(
+    (status = 200, description = "The booking, with its new therapist.", body = BookingView),
+    (status = 409, description = "`invalid_transition`, also where it was reassigned in the same moment; `slot_unavailable`",
+     body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/admin/bookings/{id}/reassign")]
+async fn reassign_booking(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<BookingId>,
+    Json(body, _): Json<ReassignBody>,
+) -> Result<Reply> {
+    work(async move {
+        let wrong = |detail: &str| Error::from(FieldError::new("/therapist_id", detail));
+        let new = body.therapist_id;
+        let mut tx = app.db.begin().await?;
+        let seen = bookings::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+        if seen.therapist == new {
+            return Err(wrong("is the therapist of this visit already."));
+        }
+        if !therapists::exists(&mut *tx, new).await? {
+            return Err(wrong("is not a therapist."));
+        }
+        availability::lock(&mut tx, seen.therapist.min(new)).await?;
+        availability::lock(&mut tx, seen.therapist.max(new)).await?;
+        let now = app.clock.now();
+        let booking = bookings::lock(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        // Where another admin was first, this one decided on what is no longer so.
+        if booking.therapist != seen.therapist || !is_movable(&booking, now) {
+            return Err(Refusal::InvalidTransition.into());
+        }
+        let note = body.note.as_ref().map(Reason::as_str);
+        let booking = hand_over(&mut tx, booking, new, me.account(), note, now).await?;
+        let reply = Reply::ok(&views(&mut tx, vec![booking], Viewer::Admin).await?.pop())?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// Decide, save, and tell everyone; both therapists' locks are taken.
+async fn hand_over(
+    tx: &mut Tx,
+    mut booking: Booking,
+    new: TherapistId,
+    admin: AccountId,
+    note: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Booking> {
+    let mut wish = Wish::requested(tx, &booking).await?;
+    wish.therapist = new;
+    let decided = wish.decide(tx, now).await?;
+    let old = booking.therapist;
+    booking.therapist = new;
+    booking.at_risk_since = None;
+    if !store::hand_over(tx, &booking, old, decided.during, now).await? {
+        return Err(Refusal::SlotUnavailable.into());
+    }
+    bookings::rely_on(tx, booking.id, &decided.relied_on, now).await?;
+    let told =
+        [(booking.client, "visit_reassigned"), (old.into(), "visit_given_away"), (new.into(), "visit_taken_over")];
+    for (person, kind) in told {
+        tell(tx, person, kind, &booking, now).await?;
+    }
+    let taken = Taken {
+        action: Action::Reassign,
+        party: Party::Admin,
+        actor: Some(admin),
+        from: booking.status,
+        reason: note,
+        at: now,
+    };
+    // In the new therapist's chain of the audit, and then in the old one's.
+    bookings::record(tx, &booking, taken).await?;
+    let entry = Entry {
+        therapist: Some(old),
+        actor: Some(admin),
+        action: "booking.given_away",
+        subject_type: "booking",
+        subject_id: &booking.id.to_string(),
+        details: json!({ "from": old, "to": new }),
+    };
+    audit::record(tx, &entry, now).await?;
+    Ok(booking)
+}

@@ -1,0 +1,88 @@
+use actix_web::web::Data;
+use actix_web::{get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::store::{self, Listed};
+use crate::App;
+use crate::auth::{Anyone, As};
+use crate::db::work;
+use crate::error::{Error, Result};
+use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
+use crate::ids::NoticeId;
+use crate::values::Instant;
+
+/// The operations on notices.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(list_notices).service(read_notice);
+}
+
+/// What the service tells the caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NoticeView {
+    /// The notice's id.
+    pub id: NoticeId,
+    /// What happened.
+    #[schema(example = "visit_called_off")]
+    pub kind: String,
+    /// The kind of thing that it is about.
+    #[schema(example = "booking")]
+    pub subject_type: String,
+    /// Which one.
+    pub subject_id: Uuid,
+    /// What else is worth knowing.
+    #[schema(value_type = Object)]
+    pub details: Value,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// When it was read; null until then.
+    pub read_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct NoticeQuery {
+    /// Only what was not read yet.
+    #[serde(default)]
+    unread: bool,
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// List notices
+///
+/// What the service told the caller, newest first.
+#[utoipa::path(tag = "Notices", operation_id = "list_notices", security(("bearer" = ["client", "therapist", "admin"])),
+    params(NoticeQuery), responses((status = 200, description = "A page of notices.", body = Page<NoticeView>)))]
+#[get("/v1/me/notices")]
+async fn list_notices(app: Data<App>, me: As<Anyone>, Query(query): Query<NoticeQuery>) -> Result<Reply> {
+    let before = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(at), id)| (at, id));
+    let listed = Listed { to: me.account(), unread: query.unread, before, count: query.limit.probe() };
+    let notices = store::list(&app.db, listed).await?;
+    Reply::ok(&Page::cut(notices, query.limit, |notice| (notice.created_at, notice.id))?)
+}
+
+/// Mark a notice as read
+///
+/// Keeps when it was read first.
+#[utoipa::path(tag = "Notices", operation_id = "read_notice", security(("bearer" = ["client", "therapist", "admin"])),
+    params(("id" = NoticeId, Path, description = "The notice.")),
+    responses((status = 200, description = "The notice.", body = NoticeView)))]
+#[post("/v1/me/notices/{id}/read")]
+async fn read_notice(app: Data<App>, me: As<Anyone>, Path(id): Path<NoticeId>) -> Result<Reply> {
+    work(async move {
+        let notice = store::read(&app.db, me.account(), id, app.clock.now()).await?;
+        Reply::ok(&notice.ok_or(Error::NotFound)?)
+    })
+    .await
+}

@@ -1,0 +1,74 @@
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgPool;
+
+use super::Notice;
+use super::routes::NoticeView;
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::{AccountId, NoticeId};
+
+/// Tells a person something, when the transaction commits.
+pub async fn post(tx: &mut Tx, notice: &Notice, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO notices (id, account_id, kind, subject_type, subject_id, details, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        NoticeId::new(now).0,
+        notice.to.0,
+        notice.kind,
+        notice.subject_type,
+        notice.subject,
+        &notice.details as &Value,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Which notices a list shows.
+pub(super) struct Listed {
+    pub to: AccountId,
+    pub unread: bool,
+    pub before: Option<(DateTime<Utc>, NoticeId)>,
+    pub count: i64,
+}
+
+/// The notices, newest first.
+pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<NoticeView>> {
+    let notices = sqlx::query_as!(
+        NoticeView,
+        "SELECT id, kind, subject_type, subject_id, details, created_at, read_at FROM notices
+         WHERE account_id = $1 AND NOT ($2 AND read_at IS NOT NULL)
+           AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
+         ORDER BY created_at DESC, id DESC LIMIT $5",
+        listed.to.0,
+        listed.unread,
+        listed.before.map(|(at, _)| at),
+        listed.before.map(|(_, id)| id.0),
+        listed.count,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(notices)
+}
+
+/// Marks a notice as read, once; none where there is no such notice to `reader`.
+pub(super) async fn read(
+    db: &PgPool,
+    reader: AccountId,
+    id: NoticeId,
+    now: DateTime<Utc>,
+) -> Result<Option<NoticeView>> {
+    let notice = sqlx::query_as!(
+        NoticeView,
+        "UPDATE notices SET read_at = coalesce(read_at, $3) WHERE account_id = $1 AND id = $2
+         RETURNING id, kind, subject_type, subject_id, details, created_at, read_at",
+        reader.0,
+        id.0,
+        now,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(notice)
+}
