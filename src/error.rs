@@ -115,6 +115,16 @@ refusals! {
     DocumentTooLarge = UNPROCESSABLE_ENTITY "document_too_large" "A file has at most 10 MB; a picture has at most 40 megapixels, and 12,000 pixels a side.";
     /// More files than one credential needs.
     TooManyDocuments = UNPROCESSABLE_ENTITY "too_many_documents" "A credential has at most 10 documents.";
+    /// The same list has taken effect already.
+    RosterAlreadyApplied = CONFLICT "roster_already_applied" "This file was applied already; applying it again would change nothing.";
+    /// A rule keeps the import from taking effect.
+    RosterStopped = CONFLICT "roster_stopped" "A rule stops this import, see `stop_reasons`; only `rows_fell` can be overridden, with a note.";
+    /// The import was not read yet, or is done with.
+    RosterNotPreviewed = CONFLICT "roster_not_previewed" "Only an import that was read, and not applied yet, can be applied.";
+    /// A later import of the source was applied.
+    RosterNotLatest = CONFLICT "roster_not_latest" "A later import of this source has been applied; roll that one back first.";
+    /// Another import of the source is taking effect or being taken back.
+    RosterBusy = CONFLICT "roster_busy" "Another import of this source is being applied or rolled back; wait until it is done.";
 }
 
 /// A field that is wrong, and how.

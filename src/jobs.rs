@@ -14,8 +14,9 @@ use crate::bookings::{lapse, licensing};
 use crate::credentials::reminders::{recheck, recheck_one, remind};
 use crate::credentials::supersede_due;
 use crate::db::{Tx, work};
-use crate::error::{Error, Result};
-use crate::ids::{BookingId, CredentialId, TherapistId};
+use crate::error::{Error, Refusal, Result};
+use crate::ids::{BookingId, CredentialId, RosterImportId, TherapistId};
+use crate::rosters;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -132,6 +133,70 @@ impl TaskHandler for Supersede {
     }
 }
 
+/// Reads an authority's list.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadRoster {
+    /// The import that it came as.
+    pub import: RosterImportId,
+}
+
+impl TaskHandler for ReadRoster {
+    const IDENTIFIER: &'static str = "read_roster";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        to_end(async move { rosters::reading::run(&app, self.import).await }).await
+    }
+}
+
+/// Lets an authority's list take effect.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ApplyRoster {
+    /// The import that it came as.
+    pub import: RosterImportId,
+}
+
+impl TaskHandler for ApplyRoster {
+    const IDENTIFIER: &'static str = "apply_roster";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        to_end(async move { rosters::applying::apply(&app.db, &app.clock, self.import, |_| {}).await }).await
+    }
+}
+
+/// Takes back what an authority's list changed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RollBackRoster {
+    /// The import that it came as.
+    pub import: RosterImportId,
+}
+
+impl TaskHandler for RollBackRoster {
+    const IDENTIFIER: &'static str = "roll_back_roster";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        to_end(async move { rosters::applying::roll_back(&app.db, &app.clock, self.import).await }).await
+    }
+}
+
+/// Compares one credential with the authority's list that is in effect.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CheckAgainstRoster {
+    /// The credential.
+    pub credential: CredentialId,
+}
+
+impl TaskHandler for CheckAgainstRoster {
+    const IDENTIFIER: &'static str = "check_against_roster";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        work(async move { rosters::check(&app, self.credential).await }).await.map_err(|error| error.to_string())
+    }
+}
+
 /// Asks an authority again about one credential.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Recheck {
@@ -159,6 +224,16 @@ impl TaskHandler for LookAhead {
         let app = app(&context).map_err(|error| error.to_string())?;
         remind(&app).await.map_err(|error| error.to_string())?;
         recheck(&app).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Carries out what may take minutes, also where the worker is told to stop meanwhile. What is not to be done any more, since
+/// another has done it, is done.
+async fn to_end(job: impl Future<Output = Result<()>> + Send + 'static) -> Result<(), String> {
+    match tokio::spawn(job).await {
+        Ok(Ok(()) | Err(Error::Refused(Refusal::InvalidTransition))) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -197,6 +272,10 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<Supersede>()
         .define_job::<Recheck>()
         .define_job::<LookAhead>()
+        .define_job::<ReadRoster>()
+        .define_job::<ApplyRoster>()
+        .define_job::<RollBackRoster>()
+        .define_job::<CheckAgainstRoster>()
         .with_cron(Cron::hourly_at::<Sweep>(17)?)
         .with_cron(Cron::hourly_at::<LookAhead>(41)?)
         .init()

@@ -2,6 +2,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use knead::clock::Clock;
 use knead::config::{self, Config, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
-use knead::values::EmailAddress;
-use knead::{accounts, audit, db, dev, jobs, openapi, server};
+use knead::rosters::command::Asked;
+use knead::values::{Day, EmailAddress};
+use knead::{accounts, audit, db, dev, jobs, openapi, rosters, server};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -63,6 +65,9 @@ enum Command {
     /// Look after the audit.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Hold credentials against authorities' lists.
+    #[command(subcommand)]
+    Roster(Roster),
     /// Look after the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -109,6 +114,28 @@ enum AuditCommand {
 }
 
 #[derive(Subcommand)]
+enum Roster {
+    /// Read a list and show what it says of our credentials. Fails where a rule stops it.
+    Import {
+        #[command(flatten)]
+        database: Database,
+        /// The list, as the authority gives it out.
+        file: PathBuf,
+        /// Whose list it is; see `knead roster sources`.
+        #[arg(long)]
+        source: String,
+        /// The date that the list bears; today unless said.
+        #[arg(long)]
+        source_date: Option<Day>,
+        /// Let it take effect.
+        #[arg(long)]
+        apply: bool,
+    },
+    /// Print the lists that can be read.
+    Sources,
+}
+
+#[derive(Subcommand)]
 enum ConfigCommand {
     /// Print a configuration for `serve` with fresh secrets.
     Init,
@@ -132,6 +159,13 @@ async fn main() -> ExitCode {
         }
         Command::Admin(Admin::Create { database, email, password_stdin: _ }) => create_admin(database, email).await,
         Command::Audit(AuditCommand::Verify { database }) => verify_audit(database).await,
+        Command::Roster(Roster::Import { database, file, source, source_date, apply }) => {
+            import_roster(database, Asked { file: &file, source: &source, source_date, apply }).await
+        }
+        Command::Roster(Roster::Sources) => {
+            print!("{}", rosters::command::sources());
+            Ok(())
+        }
         Command::Config(ConfigCommand::Init) => config::init().map(|lines| print!("{lines}")).map_err(Failure::from),
         Command::Config(ConfigCommand::Check { config }) => {
             config.check().map(|_| println!("The configuration is good.")).map_err(Failure::from)
@@ -324,6 +358,11 @@ async fn create_admin(database: Database, email: EmailAddress) -> Result<(), Fai
     let id = accounts::create_admin(&pool, email.as_str(), &hash, Clock::System.now()).await?;
     println!("{id}");
     Ok(())
+}
+
+async fn import_roster(database: Database, asked: Asked<'_>) -> Result<(), Failure> {
+    let pool = db::pool(database.database_url.expose_secret(), 2)?;
+    rosters::command::import(&pool, &Clock::System, asked).await
 }
 
 async fn verify_audit(database: Database) -> Result<(), Failure> {

@@ -21,7 +21,8 @@ use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
 use crate::{
-    accounts, audit, availability, bookings, catalogue, credentials, health, notices, openapi, tasks, therapists,
+    accounts, audit, availability, bookings, catalogue, credentials, health, notices, openapi, rosters, tasks,
+    therapists,
 };
 
 /// Every operation there is; the document is made from the same list.
@@ -37,6 +38,7 @@ pub fn routes(config: &mut ServiceConfig) {
     bookings::routes::routes(config);
     notices::routes::routes(config);
     audit::routes::routes(config);
+    rosters::routes::routes(config);
     tasks::routes::routes(config);
 }
 

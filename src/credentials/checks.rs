@@ -23,7 +23,7 @@ pub enum CheckMethod {
 }
 
 /// What a source said of a credential when someone looked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Found {
     /// How it was looked up.
     pub method: CheckMethod,
@@ -92,7 +92,7 @@ pub enum Verdict {
 }
 
 /// What a check may change of a credential, as it was or is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Facts {
     /// Where the review stands.
     pub review_state: ReviewState,

@@ -6,6 +6,7 @@
 pub mod checks;
 pub mod documents;
 mod fhir;
+pub mod held;
 pub mod reminders;
 pub mod review;
 pub mod routes;
@@ -20,7 +21,7 @@ use utoipa::ToSchema;
 
 pub use rules::requirements;
 pub use steps::{settle, supersede_due, unsettle};
-pub use store::standings;
+pub use store::{find_type, standings};
 
 use crate::ids::{CredentialId, VerificationId};
 use crate::values::{Jurisdiction, bounded_text};

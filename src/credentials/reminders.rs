@@ -55,7 +55,7 @@ pub async fn recheck(app: &App) -> Result<()> {
 
 /// Compares a credential with its authority's list, where there is one; asks staff to look where that settled nothing.
 pub async fn recheck_one(app: &App, credential: CredentialId) -> Result<()> {
-    // MERGE rosters::check
+    crate::rosters::check(app, credential).await?;
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     if store::is_recheck_due(&mut tx, credential, now.date_naive()).await? {

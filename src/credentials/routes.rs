@@ -22,6 +22,7 @@ use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{CredentialId, ServiceId, TherapistId};
+use crate::jobs::{CheckAgainstRoster, enqueue};
 use crate::values::{Day, IssueDay, Jurisdiction, JurisdictionCode, Money, present};
 
 /// The operations on credentials.
@@ -401,6 +402,7 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
             if row.kind.evidence_required && row.evidence.is_empty() {
                 return Err(Refusal::EvidenceMissing.into());
             }
+            enqueue(&mut tx, &CheckAgainstRoster { credential: id }, app.clock.now()).await?;
         }
         tx.commit().await?;
         Reply::ok(&row.credential)

@@ -46,7 +46,8 @@ pub(super) async fn types(db: &PgPool) -> Result<Vec<CredentialType>> {
     Ok(types!("ORDER BY code").fetch_all(db).await?)
 }
 
-pub(super) async fn find_type<'c>(db: impl PgExecutor<'c>, code: &str) -> Result<Option<CredentialType>> {
+/// The type of this code.
+pub async fn find_type<'c>(db: impl PgExecutor<'c>, code: &str) -> Result<Option<CredentialType>> {
     Ok(types!("WHERE code = $1", code).fetch_optional(db).await?)
 }
 

@@ -37,6 +37,11 @@ impl Reply {
         Ok(Self::new(StatusCode::CREATED, Some(location), body_of(view)?))
     }
 
+    /// 202 with `view`: what was asked for is under way.
+    pub fn accepted(view: &impl Serialize) -> Result<Self> {
+        Ok(Self::new(StatusCode::ACCEPTED, None, body_of(view)?))
+    }
+
     /// 204.
     pub fn none() -> Self {
         Self::new(StatusCode::NO_CONTENT, None, String::new())

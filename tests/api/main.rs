@@ -18,6 +18,7 @@ mod postgres;
 mod races;
 mod reminders;
 mod reviews;
+mod rosters;
 mod rules;
 mod schedule;
 mod slots;

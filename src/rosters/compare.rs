@@ -1,0 +1,186 @@
+//! What the rows of a list mean for a credential.
+
+use chrono::{NaiveDate, TimeDelta};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::names::similarity;
+use super::reader::RosterRow;
+use super::sources::Source;
+use crate::credentials::BoardStatus;
+use crate::credentials::checks::{CheckMethod, Found, Verdict};
+use crate::credentials::held::Held;
+use crate::credentials::review::ReasonCode;
+
+/// How old a list may be to prove that someone may practise.
+const FRESH: TimeDelta = TimeDelta::days(35);
+/// From here on two names are one person's.
+const SAME: f64 = 0.92;
+/// From here on they may be.
+const CLOSE: f64 = 0.75;
+
+/// How the name on a credential compares with that in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum NameMatch {
+    /// At least 0.92: the same.
+    Same,
+    /// From 0.75: for a person to look at.
+    Review,
+    /// Lower: another person's.
+    Mismatch,
+}
+
+impl NameMatch {
+    fn of(similarity: f64) -> Self {
+        match similarity {
+            SAME.. => Self::Same,
+            CLOSE.. => Self::Review,
+            _ => Self::Mismatch,
+        }
+    }
+}
+
+/// A list as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct List {
+    /// Whose it is.
+    pub source: &'static Source,
+    /// The date that it bears.
+    pub date: NaiveDate,
+}
+
+/// What a list says of a credential.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// What stands there.
+    pub found: Found,
+    /// What that means.
+    pub verdict: Verdict,
+    /// How the names compare.
+    pub name: NameMatch,
+}
+
+/// Compares a credential with the rows of its type and number. None where there is no row, which proves nothing.
+pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) -> Option<Match> {
+    let rows = collapse(rows);
+    let (row, score) =
+        rows.iter().map(|row| (row, similarity(&held.name, &row.name))).max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let name = NameMatch::of(score);
+    let verdict = verdict(held, row, rows.len(), name, list, today);
+    let found = Found {
+        method: CheckMethod::Roster,
+        source: list.source.code.to_owned(),
+        source_url: None,
+        source_date: Some(list.date),
+        name: Some(row.name.clone()),
+        number: Some(row.number_written.clone()),
+        status_text: row.status_text.clone(),
+        // Those who exclude are not the board, and say nothing of the licence.
+        board_status: if list.source.reinstated.is_some() { held.facts.board_status } else { row.board_status },
+        expires_on: row.expires_on,
+        board_action: row.board_action,
+        #[expect(clippy::cast_possible_truncation, reason = "it is kept as four bytes")]
+        name_similarity: Some(score as f32),
+    };
+    Some(Match { found, verdict, name })
+}
+
+/// Rows that say the same of the same licence are one: some lists have a row for each case of discipline.
+fn collapse(rows: &[RosterRow]) -> Vec<RosterRow> {
+    let mut distinct: Vec<RosterRow> = Vec::new();
+    for row in rows {
+        let twin = distinct.iter_mut().find(|other| {
+            (&other.name, other.board_status, other.expires_on, other.establishment)
+                == (&row.name, row.board_status, row.expires_on, row.establishment)
+        });
+        match twin {
+            Some(twin) => twin.board_action |= row.board_action,
+            None => distinct.push(row.clone()),
+        }
+    }
+    distinct
+}
+
+fn verdict(held: &Held, row: &RosterRow, rows: usize, name: NameMatch, list: List, today: NaiveDate) -> Verdict {
+    use ReasonCode as R;
+    if row.establishment {
+        return Verdict::Unclear { reasons: vec![R::EstablishmentNumber] };
+    }
+    let mut doubts = Vec::new();
+    if name != NameMatch::Same {
+        doubts.push(R::NameMismatch);
+    }
+    if rows > 1 {
+        doubts.push(R::DuplicateClaim);
+    }
+    if !held.jurisdiction.is_empty() && held.jurisdiction != list.source.jurisdiction {
+        doubts.push(R::WrongJurisdiction);
+    }
+    if list.source.reinstated.is_some() {
+        doubts.insert(0, R::DisciplinaryAction);
+        return Verdict::Unclear { reasons: doubts };
+    }
+    // A licence that ended after the list was made may have been renewed since.
+    let ended = row.expires_on.is_some_and(|last| last < today);
+    let ended_by_then = row.expires_on.is_some_and(|last| last < list.date);
+    let mut news: Vec<ReasonCode> = adverse(row.board_status).into_iter().collect();
+    if ended_by_then && !news.contains(&R::Expired) {
+        news.push(R::Expired);
+    }
+    if !news.is_empty() && row.board_action && !news.contains(&R::DisciplinaryAction) {
+        news.push(R::DisciplinaryAction);
+    }
+    // Under another name it may be news of someone else.
+    if !news.is_empty() && name != NameMatch::Mismatch && rows == 1 {
+        return Verdict::Adverse { reasons: news };
+    }
+    doubts.extend(news);
+    let is_stale = today - list.date > FRESH;
+    let more = [
+        (row.expires_on.is_none(), R::Illegible),
+        (ended && !ended_by_then, R::Expired),
+        (row.board_action, R::DisciplinaryAction),
+        (is_stale || (ended && !ended_by_then), R::StaleSource),
+    ];
+    doubts.extend(more.into_iter().filter(|(applies, _)| *applies).map(|(_, reason)| reason));
+    doubts.extend(doubt(row.board_status));
+    let mut reasons: Vec<ReasonCode> = Vec::new();
+    for reason in doubts {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    if reasons.is_empty() { Verdict::Clean } else { Verdict::Unclear { reasons } }
+}
+
+/// Why a holder of this status must not practise.
+fn adverse(status: BoardStatus) -> Option<ReasonCode> {
+    use BoardStatus as B;
+    match status {
+        B::Expired => Some(ReasonCode::Expired),
+        B::Inactive | B::Retired | B::Delinquent | B::Deceased | B::Superseded => Some(ReasonCode::Inactive),
+        B::Suspended | B::Revoked | B::Surrendered | B::NullAndVoid => Some(ReasonCode::DisciplinaryAction),
+        B::Active | B::Conditional | B::Probation | B::Limited | B::Temporary | B::Pending | B::Unknown => None,
+    }
+}
+
+/// Why a person should look at this status.
+fn doubt(status: BoardStatus) -> Option<ReasonCode> {
+    use BoardStatus as B;
+    match status {
+        B::Unknown => Some(ReasonCode::Illegible),
+        B::Conditional | B::Probation => Some(ReasonCode::DisciplinaryAction),
+        B::Limited | B::Pending => Some(ReasonCode::Inactive),
+        B::Temporary => Some(ReasonCode::WrongType),
+        _ => None,
+    }
+}
+
+/// Whether the list says something else of the credential than we hold.
+pub fn differs(held: &Held, found: &Found) -> bool {
+    let facts = &held.facts;
+    (facts.board_status, facts.board_action, facts.expires_on)
+        != (found.board_status, found.board_action, found.expires_on)
+}

@@ -1,0 +1,329 @@
+//! Reads a list from its bytes to its preview, in bounded memory: one thread parses while the rows before are copied.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+
+use actix_web::web::{Buf, Bytes};
+use futures_util::{Stream, StreamExt};
+use serde_json::json;
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::compare::{List, compare};
+use super::lifecycle::{ImportState, Step};
+use super::reader::{Outcome as Row, Reader, RejectedRow, RosterRow};
+use super::sources::Mapping;
+use super::store::{self, findings, rows};
+use super::{Finding, Outcome, RosterImport, StopReason, Worker, file_of};
+use crate::App;
+use crate::audit::{self, Entry};
+use crate::clock::Clock;
+use crate::credentials::held::{Held, Which, held};
+use crate::credentials::{CredentialType, find_type};
+use crate::db::Tx;
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, RosterImportId};
+
+/// Rows that are copied at a time, and rows after which progress is shown although few of them were kept.
+const KEPT_AT_A_TIME: i64 = 10_000;
+const READ_AT_A_TIME: i64 = 100_000;
+/// Rejected rows that are told.
+const REJECTED_TOLD: usize = 100;
+/// Credentials that are compared at a time.
+const HELD_AT_A_TIME: i64 = 500;
+
+/// How far a reading has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Bytes of the file.
+    pub bytes_read: i64,
+    /// Rows of any kind.
+    pub rows_read: i64,
+    /// Rows of a type of ours.
+    pub rows_kept: i64,
+    /// Rows that cannot be used.
+    pub rows_rejected: i64,
+}
+
+/// What the parser hands over.
+enum Parsed {
+    Header(Mapping),
+    Batch { rows: Vec<u8>, progress: Progress, rejected: Vec<RejectedRow> },
+    End { is_cut: bool },
+}
+
+/// Reads an import from `bytes` to its preview, or to where a rule stops it. An import whose worker was killed is begun
+/// anew. `tell` hears how far it has come.
+///
+/// # Errors
+/// `invalid_transition` where it is not to be read, or another worker has taken it over.
+pub async fn read(
+    db: &PgPool,
+    clock: &Clock,
+    id: RosterImportId,
+    bytes: impl Stream<Item = Result<Bytes>>,
+    tell: impl FnMut(&Progress),
+) -> Result<ImportState> {
+    let worker = Worker { import: id, mark: Uuid::now_v7() };
+    let list = begin(db, clock, worker).await?;
+    rows::forget(db, id).await?;
+    let source = list.source;
+    let kind = find_type(db, source.credential_type).await?;
+    let kind = kind.ok_or_else(|| Error::Internal(format!("no type {}", source.credential_type)))?;
+    let (feed, chunks) = mpsc::channel::<Result<Bytes>>(4);
+    let (hand_over, parsed) = mpsc::channel(2);
+    let parser = tokio::task::spawn_blocking(move || parse(list, kind, id, Chunks::new(chunks), &hand_over));
+    let feeding = async {
+        let mut bytes = std::pin::pin!(bytes);
+        while let Some(chunk) = bytes.next().await {
+            // A parser that has gone away needs no more.
+            if feed.send(chunk).await.is_err() {
+                break;
+            }
+        }
+        drop(feed);
+    };
+    let (is_cut, ()) = tokio::join!(store_parsed(db, clock, worker, parsed, tell), feeding);
+    // Why the parser ended is what the rest follows from.
+    parser.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let is_cut = is_cut?.ok_or_else(|| Error::Internal("the parser ended early".to_owned()))?;
+    match_held(db, clock, worker, list).await?;
+    finish(db, clock, worker, is_cut).await
+}
+
+async fn begin(db: &PgPool, clock: &Clock, worker: Worker) -> Result<List> {
+    let mut tx = db.begin().await?;
+    let mut import = store::lock(&mut tx, worker.import).await?;
+    store::step(&mut tx, &mut import, Step::Read, clock.now()).await?;
+    store::mark(&mut tx, worker).await?;
+    findings::forget(&mut tx, worker.import).await?;
+    tx.commit().await?;
+    import.list()
+}
+
+/// Stores what the parser hands over; whether the file was cut off, where it came to its end.
+async fn store_parsed(
+    db: &PgPool,
+    clock: &Clock,
+    worker: Worker,
+    mut parsed: mpsc::Receiver<Parsed>,
+    mut tell: impl FnMut(&Progress),
+) -> Result<Option<bool>> {
+    while let Some(part) = parsed.recv().await {
+        match part {
+            Parsed::Header(mut mapping) => {
+                let mut tx = db.begin().await?;
+                let import = store::lock_marked(&mut tx, worker).await?;
+                if let Some(last) = store::last_applied(&mut *tx, &import.source).await?.and_then(|last| last.mapping) {
+                    mapping.compare(&last);
+                }
+                store::begin_counts(&mut tx, worker, &mapping).await?;
+                tx.commit().await?;
+            }
+            Parsed::Batch { rows, progress, rejected } => {
+                let mut tx = db.begin().await?;
+                rows::allow_time(&mut tx).await?;
+                rows::copy(&mut tx, &rows).await?;
+                store::count_rows(&mut tx, worker, &progress, &rejected, clock.now()).await?;
+                tx.commit().await?;
+                tell(&progress);
+            }
+            Parsed::End { is_cut } => return Ok(Some(is_cut)),
+        }
+    }
+    Ok(None)
+}
+
+fn parse(
+    list: List,
+    kind: CredentialType,
+    import: RosterImportId,
+    chunks: Chunks,
+    to: &mpsc::Sender<Parsed>,
+) -> Result<()> {
+    // Bytes that cannot be had are what the storage says of it.
+    let mut reader = Reader::new(list.source, kind, chunks).map_err(unreadable)?;
+    let import = import.to_string();
+    // The other end has gone away with an error of its own.
+    let send = |part| to.blocking_send(part).is_ok();
+    if !send(Parsed::Header(reader.mapping().clone())) {
+        return Ok(());
+    }
+    let (mut progress, mut rejected, mut rows) = (Progress::default(), Vec::new(), Vec::new());
+    let mut sent = progress;
+    loop {
+        let row = reader.next_row().map_err(unreadable)?;
+        progress.bytes_read = i64::try_from(reader.bytes()).unwrap_or(i64::MAX);
+        let is_full = progress.rows_kept - sent.rows_kept >= KEPT_AT_A_TIME
+            || progress.rows_read - sent.rows_read >= READ_AT_A_TIME;
+        if is_full || row.is_none() {
+            let capacity = rows.len();
+            let full = std::mem::replace(&mut rows, Vec::with_capacity(capacity));
+            if !send(Parsed::Batch { rows: full, progress, rejected: rejected.clone() }) {
+                return Ok(());
+            }
+            sent = progress;
+        }
+        let Some(row) = row else { break };
+        progress.rows_read += 1;
+        match row {
+            Row::Kept(row) => {
+                progress.rows_kept += 1;
+                rows::write(&mut rows, &import, &row)?;
+            }
+            Row::Skipped => {}
+            Row::Rejected(row) => {
+                progress.rows_rejected += 1;
+                if rejected.len() < REJECTED_TOLD {
+                    rejected.push(row);
+                }
+            }
+        }
+    }
+    send(Parsed::End { is_cut: reader.is_cut() });
+    Ok(())
+}
+
+fn unreadable(error: io::Error) -> Error {
+    Error::Unavailable(error.to_string())
+}
+
+/// Bytes that arrive from elsewhere, for a parser that waits for them.
+struct Chunks {
+    source: mpsc::Receiver<Result<Bytes>>,
+    rest: Bytes,
+}
+
+impl Chunks {
+    fn new(source: mpsc::Receiver<Result<Bytes>>) -> Self {
+        Self { source, rest: Bytes::new() }
+    }
+}
+
+impl Read for Chunks {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.source.blocking_recv() {
+                None => return Ok(0),
+                Some(chunk) => self.rest = chunk.map_err(io::Error::other)?,
+            }
+        }
+        let length = out.len().min(self.rest.len());
+        self.rest.copy_to_slice(&mut out[..length]);
+        Ok(length)
+    }
+}
+
+/// Compares every credential of the list's type with its rows; those that were compared before are left as they are.
+pub(super) async fn match_held(db: &PgPool, clock: &Clock, worker: Worker, list: List) -> Result<()> {
+    let type_code = list.source.credential_type;
+    let mut after = None;
+    loop {
+        let batch = held(db, type_code, list.source.code, Which::After(after, HELD_AT_A_TIME)).await?;
+        let Some(last) = batch.last() else { return Ok(()) };
+        after = Some(last.id);
+        let numbers: Vec<String> = batch.iter().map(|held| held.number.clone()).collect();
+        let rows = by_number(rows::of_numbers(db, worker.import, type_code, &numbers).await?);
+        let now = clock.now();
+        let found: Vec<Finding> = batch.into_iter().map(|held| finding(held, &rows, list, clock)).collect();
+        let mut tx = db.begin().await?;
+        let added = findings::add(&mut tx, worker.import, &found).await?;
+        let new = found.iter().filter(|finding| added.contains(&finding.credential_id));
+        let (mut matched, mut differing) = (0, 0);
+        for finding in new {
+            matched += i64::from(finding.outcome != Outcome::Absent);
+            differing += i64::from(finding.differs);
+        }
+        store::count_findings(&mut tx, worker, (matched, differing, 0), now).await?;
+        tx.commit().await?;
+    }
+}
+
+/// The rows of a list by number.
+pub(super) type Rows = HashMap<String, Vec<RosterRow>>;
+
+pub(super) fn by_number(rows: Vec<RosterRow>) -> Rows {
+    let mut found = Rows::new();
+    for row in rows {
+        found.entry(row.number.clone()).or_default().push(row);
+    }
+    found
+}
+
+/// What the list says of a credential today.
+pub(super) fn finding(held: Held, rows: &Rows, list: List, clock: &Clock) -> Finding {
+    let rows = rows.get(&held.number).map(Vec::as_slice).unwrap_or_default();
+    let found = compare(&held, rows, list, clock.now().date_naive());
+    Finding::new(held, found, list)
+}
+
+async fn finish(db: &PgPool, clock: &Clock, worker: Worker, is_cut: bool) -> Result<ImportState> {
+    let mut tx = db.begin().await?;
+    let mut import = store::lock_marked(&mut tx, worker).await?;
+    let last = store::last_applied(&mut *tx, &import.source).await?;
+    import.stop_reasons = import.objections(is_cut, last.as_ref());
+    let (step, action) = if import.stop_reasons.is_empty() {
+        (Step::Preview, "roster_import.previewed")
+    } else {
+        (Step::Stop, "roster_import.stopped")
+    };
+    let now = clock.now();
+    store::step(&mut tx, &mut import, step, now).await?;
+    note(&mut tx, &import, action, None, now).await?;
+    tx.commit().await?;
+    Ok(import.state)
+}
+
+/// Reads an import from its file, and gives it up where that cannot be read.
+pub async fn run(app: &App, id: RosterImportId) -> Result<()> {
+    let outcome = async {
+        let bytes = app.storage.read(file_of(id)).await?;
+        read(&app.db, &app.clock, id, bytes, |_| {}).await
+    };
+    match outcome.await {
+        Ok(_) => Ok(()),
+        // Of no use to try again.
+        Err(Error::Internal(cause)) => {
+            tracing::error!(%id, cause, "a roster cannot be read");
+            fail(&app.db, &app.clock, id).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives an import up that cannot be read.
+pub async fn fail(db: &PgPool, clock: &Clock, id: RosterImportId) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let mut import = store::lock(&mut tx, id).await?;
+    let now = clock.now();
+    store::step(&mut tx, &mut import, Step::Fail, now).await?;
+    note(&mut tx, &import, "roster_import.failed", None, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Writes a step of an import into the audit.
+pub(super) async fn note(
+    tx: &mut Tx,
+    import: &RosterImport,
+    action: &'static str,
+    actor: Option<AccountId>,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<()> {
+    let reasons: &[StopReason] = &import.stop_reasons;
+    let entry = Entry {
+        therapist: None,
+        actor,
+        action,
+        subject_type: "roster_import",
+        subject_id: &import.id.to_string(),
+        details: json!({
+            "source": import.source, "source_date": import.source_date, "state": import.state, "sha256": import.sha256,
+            "rows_read": import.rows_read, "rows_kept": import.rows_kept, "matched": import.matched,
+            "differing": import.differing, "changed": import.changed, "stop_reasons": reasons,
+            "overridden": import.overridden,
+        }),
+    };
+    audit::record(tx, &entry, now).await
+}

@@ -1,0 +1,551 @@
+//! Authorities' lists: what is read, what stops, what takes effect and what is taken back.
+
+use futures_util::stream::{iter, unfold};
+use knead::error::Error;
+use knead::ids::{CredentialId, RosterImportId};
+use knead::rosters::{applying, check, reading};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::commands::{knead, output};
+use crate::support::{Answer, App, Person, send, url_of};
+
+const IMPORTS: &str = "/v1/admin/roster-imports";
+const MINE: &str = "/v1/therapists/me/credentials";
+const HEADER: &str = "credentialnumber,lastname,firstname,middlename,credentialtype,status,firstissuedate,lastissuedate,expirationdate,actiontaken\n";
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/fixtures/rosters/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// A line of Washington's list.
+fn line(number: u32, name: &str, status: &str, expires: &str) -> String {
+    let (last, first) = name.split_once(", ").unwrap();
+    format!("MA{number:08},{last},{first},,Massage Therapist License,{status},01/15/2020,01/15/2026,{expires},No\n")
+}
+
+/// Washington's list with these lines and `more` of nobody's.
+fn washington(lines: &[String], more: u32) -> Vec<u8> {
+    let filler = (0..more).map(|i| line(90_000_000 + i, "Filler, Phil", "ACTIVE", "06/30/2028"));
+    [HEADER.to_owned(), lines.concat(), filler.collect()].concat().into_bytes()
+}
+
+async fn upload(admin: &Person, source: &str, date: &str, file: &[u8]) -> Answer {
+    let parts: [(&str, Option<&str>, &[u8]); 3] =
+        [("source", None, source.as_bytes()), ("source_date", None, date.as_bytes()), ("file", Some("list.csv"), file)];
+    send(admin.form(IMPORTS, &parts)).await
+}
+
+/// Uploads and reads a list; its path.
+async fn read(app: &App, admin: &Person, source: &str, date: &str, file: &[u8]) -> String {
+    let answer = upload(admin, source, date, file).await.is(201);
+    let path = answer.header("location");
+    assert_eq!(
+        (path.as_str(), &answer.body["state"]),
+        (format!("{IMPORTS}/{}", answer.id()).as_str(), &json!("uploaded"))
+    );
+    app.run_jobs().await;
+    path
+}
+
+async fn import(admin: &Person, path: &str) -> Value {
+    admin.get(path).await.is(200).body
+}
+
+/// Reads and applies a list.
+async fn apply(app: &App, admin: &Person, date: &str, file: &[u8]) -> String {
+    let path = read(app, admin, "us-wa-doh", date, file).await;
+    admin.act(&format!("{path}/apply")).await.is(202);
+    app.run_jobs().await;
+    assert_eq!(import(admin, &path).await["state"], "applied");
+    path
+}
+
+/// A therapist with a credential that was submitted.
+async fn holder(app: &App, kind: &str, number: &str, name: &str) -> (Person, Uuid) {
+    let therapist = app.newcomer().await;
+    let mut body = json!({ "type": kind, "number": number, "name_on_credential": name });
+    if kind != "NPI" {
+        body["expires_on"] = json!("2027-06-30");
+    }
+    let id = therapist.post(MINE, body).await.is(201).id();
+    therapist.act(&format!("{MINE}/{id}/submit")).await.is(200);
+    (therapist, id)
+}
+
+async fn state(admin: &Person, credential: Uuid) -> (String, String) {
+    let body = admin.get(&format!("/v1/admin/credentials/{credential}")).await.is(200).body;
+    (body["review_state"].as_str().unwrap().to_owned(), body["board_status"].as_str().unwrap().to_owned())
+}
+
+fn state_of(review: &str, board: &str) -> (String, String) {
+    (review.to_owned(), board.to_owned())
+}
+
+async fn tasks(app: &App) -> Vec<String> {
+    sqlx::query_scalar("SELECT kind FROM tasks ORDER BY kind").fetch_all(&app.service.db).await.unwrap()
+}
+
+fn id_of(path: &str) -> RosterImportId {
+    RosterImportId(path.rsplit('/').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn every_source_is_read_and_shown_before_anything_changes() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let sources = admin.get("/v1/admin/roster-sources").await.is(200).body;
+    assert_eq!(sources["data"].as_array().unwrap().len(), 6);
+    let (_, texas) = holder(&app, "US-TX-LMT", "MT123456", "Sam Okafor").await;
+    for (source, file, read_kept_rejected) in [
+        ("us-tx-tdlr", "us-tx-tdlr.csv", [7, 3, 2]),
+        ("us-wa-doh", "us-wa-doh.csv", [5, 4, 0]),
+        ("us-fl-doh", "us-fl-doh.txt", [6, 5, 0]),
+        ("us-il-idfpr", "us-il-idfpr.csv", [4, 3, 0]),
+        ("us-co-dora", "us-co-dora.csv", [4, 3, 0]),
+        ("us-oig-leie", "us-oig-leie.csv", [4, 1, 0]),
+    ] {
+        let bytes = fixture(file);
+        let path = read(&app, &admin, source, "2026-11-29", &bytes).await;
+        let seen = import(&admin, &path).await;
+        assert_eq!(seen["state"], "previewed", "{seen}");
+        assert_eq!(
+            json!([seen["rows_read"], seen["rows_kept"], seen["rows_rejected"]]),
+            json!(read_kept_rejected),
+            "{source}"
+        );
+        assert_eq!((&seen["bytes_read"], &seen["size"]), (&json!(bytes.len()), &json!(bytes.len())));
+        let columns = seen["mapping"].to_string().to_lowercase();
+        for personal in ["address", "phone", "birth", "dob", "mail", "zip"] {
+            assert!(!columns.contains(personal), "{source} {personal}");
+        }
+    }
+    let texan = admin.get(&format!("{IMPORTS}?source=us-tx-tdlr")).await.is(200).body["data"][0].clone();
+    assert_eq!(
+        texan["rejected"],
+        json!([{ "line": 5, "reason": "expiry_unreadable" }, { "line": 6, "reason": "number_missing" }])
+    );
+    let path = format!("{IMPORTS}/{}", texan["id"].as_str().unwrap());
+    let seen = import(&admin, &path).await;
+    assert_eq!((&seen["matched"], &seen["differing"], &seen["changed"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(seen["outcomes"], json!({ "clean": 1, "adverse": 0, "unclear": 0, "absent": 0 }));
+    let findings = admin.get(&format!("{path}/findings?verdict=clean")).await.is(200).body;
+    let found = &findings["data"][0];
+    assert_eq!((&found["credential_id"], &found["name_match"]), (&json!(texas), &json!("same")));
+    assert!(found["note"].as_str().unwrap().contains("suspension cannot be seen"));
+    assert_eq!(admin.get(&format!("{path}/findings?verdict=adverse")).await.is(200).body["data"], json!([]));
+    assert_eq!(state(&admin, texas).await.0, "submitted");
+    assert_eq!(app.count("SELECT count(*) FROM credential_verifications").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'roster_import.previewed'").await, 6);
+}
+
+#[tokio::test]
+async fn findings_take_effect_once_and_are_taken_back() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (_, clean) = holder(&app, "US-WA-LMT", "MA60000001", "Sam Okafor").await;
+    let (_, close) = holder(&app, "US-WA-LMT", "MA60000002", "Samuel Okafor").await;
+    let (_, other) = holder(&app, "US-WA-LMT", "MA60000003", "Maria Gomez").await;
+    let (_, absent) = holder(&app, "US-WA-LMT", "MA60000004", "Rosa Alvarez").await;
+    let good = "06/30/2028";
+    let lines = [
+        line(60_000_001, "Okafor, Sam", "ACTIVE", good),
+        line(60_000_002, "Okafor, Sam", "ACTIVE", good),
+        line(60_000_003, "Nguyen, Linh", "REVOKED", good),
+    ];
+    let file = washington(&lines, 0);
+    let path = apply(&app, &admin, "2026-11-28", &file).await;
+    let seen = import(&admin, &path).await;
+    assert_eq!((&seen["matched"], &seen["changed"]), (&json!(3), &json!(1)));
+    assert_eq!(seen["outcomes"], json!({ "clean": 1, "adverse": 0, "unclear": 2, "absent": 1 }));
+    assert_eq!(state(&admin, clean).await, state_of("verified", "active"));
+    for unchanged in [close, other, absent] {
+        assert_eq!(state(&admin, unchanged).await, state_of("submitted", "unknown"));
+    }
+    let findings = admin.get(&format!("{path}/findings?verdict=unclear")).await.is(200).body;
+    let mut bands: Vec<&str> =
+        findings["data"].as_array().unwrap().iter().map(|f| f["name_match"].as_str().unwrap()).collect();
+    bands.sort_unstable();
+    assert_eq!(bands, ["mismatch", "review"]);
+    assert_eq!(tasks(&app).await, ["finding_unclear", "finding_unclear"]);
+
+    // The same file again, under any date, is known.
+    upload(&admin, "us-wa-doh", "2026-11-28", &file).await.refused(409, "roster_already_applied");
+    upload(&admin, "us-wa-doh", "2026-11-29", &file).await.refused(409, "roster_already_applied");
+    admin.act(&format!("{path}/apply")).await.refused(409, "roster_already_applied");
+    let files = std::fs::read_dir(app.files.path().join("kept/rosters")).unwrap().count();
+    assert_eq!(files, 1, "what is refused is not kept");
+
+    // Bad news suspends; a row that has gone proves nothing, and is looked into.
+    let lines = [line(60_000_002, "Okafor, Sam", "ACTIVE", good), line(60_000_001, "Okafor, Sam", "REVOKED", good)];
+    let second = apply(&app, &admin, "2026-11-29", &washington(&lines, 2)).await;
+    assert_eq!(state(&admin, clean).await, state_of("suspended", "revoked"));
+    assert!(tasks(&app).await.contains(&"suspended_by_roster".to_owned()));
+    admin.act(&format!("{path}/roll-back")).await.refused(409, "roster_not_latest");
+    admin.act(&format!("{second}/roll-back")).await.is(202);
+    admin.act(&format!("{second}/roll-back")).await.is(202);
+    app.run_jobs().await;
+    assert_eq!(import(&admin, &second).await["state"], "rolled_back");
+    assert_eq!(state(&admin, clean).await, state_of("verified", "active"));
+    admin.act(&format!("{second}/roll-back")).await.refused(409, "invalid_transition");
+    admin.act(&format!("{second}/apply")).await.refused(409, "roster_not_previewed");
+
+    admin.act(&format!("{path}/roll-back")).await.is(202);
+    app.run_jobs().await;
+    assert_ne!(state(&admin, clean).await.0, "verified");
+    assert_eq!(app.count("SELECT count(*) FROM roster_rows").await, 0, "rows go with what is done with");
+    let steps: Vec<String> = sqlx::query_scalar(
+        "SELECT action FROM audit_events WHERE subject_type = 'roster_import' AND subject_id = $1 ORDER BY position",
+    )
+    .bind(id_of(&path).to_string())
+    .fetch_all(&app.service.db)
+    .await
+    .unwrap();
+    let expected = ["uploaded", "previewed", "apply", "applied", "roll_back", "rolled_back"];
+    assert_eq!(steps, expected.map(|step| format!("roster_import.{step}")));
+}
+
+#[tokio::test]
+async fn a_row_that_has_gone_is_looked_into_and_proves_nothing() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (_, id) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
+    apply(&app, &admin, "2026-11-28", &washington(&[line(60_000_001, "Okafor, Sam", "ACTIVE", "06/30/2028")], 1)).await;
+    apply(&app, &admin, "2026-11-29", &washington(&[], 2)).await;
+    assert_eq!(state(&admin, id).await, state_of("verified", "active"));
+    assert_eq!(tasks(&app).await, ["roster_row_missing"]);
+}
+
+#[tokio::test]
+async fn what_has_changed_since_stays_when_an_import_is_rolled_back() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (therapist, id) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
+    let path =
+        apply(&app, &admin, "2026-11-28", &washington(&[line(60_000_001, "Okafor, Sam", "ACTIVE", "06/30/2028")], 0))
+            .await;
+    therapist.change(&format!("{MINE}/{id}"), json!({ "name_on_credential": "Sam O. Okafor" })).await.is(200);
+    let before = state(&admin, id).await;
+    admin.act(&format!("{path}/roll-back")).await.is(202);
+    app.run_jobs().await;
+    assert_eq!(state(&admin, id).await, before);
+    let findings = admin.get(&format!("{path}/findings")).await.is(200).body;
+    assert!(findings["data"][0]["note"].as_str().unwrap().contains("changed since"), "{findings}");
+}
+
+#[tokio::test]
+async fn the_rules_stop_what_cannot_be_trusted() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let stopped = async |date: &str, file: &[u8]| {
+        let path = read(&app, &admin, "us-wa-doh", date, file).await;
+        let seen = import(&admin, &path).await;
+        assert_eq!(seen["state"], "stopped", "{seen}");
+        admin.act(&format!("{path}/apply")).await.refused(409, "roster_stopped");
+        (path, seen["stop_reasons"].clone())
+    };
+    let whole = String::from_utf8(washington(&[], 100)).unwrap();
+    let renamed = whole.replace("actiontaken", "action_taken");
+    assert_eq!(stopped("2026-11-20", renamed.as_bytes()).await.1, json!(["header_changed"]));
+    let lost = whole.replace(",actiontaken", "").replace(",No\n", "\n");
+    assert_eq!(stopped("2026-11-20", lost.as_bytes()).await.1, json!(["header_changed"]));
+    assert_eq!(stopped("2026-11-20", HEADER.as_bytes()).await.1, json!(["no_rows"]));
+    assert_eq!(stopped("2026-11-20", b"<html>Not now</html>").await.1, json!(["header_changed"]));
+    assert_eq!(stopped("2026-11-20", &whole.as_bytes()[..whole.len() - 20]).await.1, json!(["truncated"]));
+    let quoted = format!("{whole}MA60000001,\"Okafor");
+    assert_eq!(stopped("2026-11-20", quoted.as_bytes()).await.1, json!(["truncated"]));
+
+    apply(&app, &admin, "2026-11-20", whole.as_bytes()).await;
+    assert_eq!(stopped("2026-11-19", &washington(&[], 101)).await.1, json!(["source_older"]));
+    assert_eq!(stopped("2026-11-20", &washington(&[], 101)).await.1, json!(["same_date_other_content"]));
+    let gained = whole.replace("actiontaken\n", "actiontaken,mood\n").replace(",No\n", ",No,good\n");
+    assert_eq!(stopped("2026-11-21", gained.as_bytes()).await.1, json!(["header_changed"]));
+    assert_eq!(stopped("2026-11-21", &washington(&[], 79)).await.1, json!(["rows_fell"]));
+    let (older, reasons) = stopped("2026-11-18", &washington(&[], 79)).await;
+    assert_eq!(reasons, json!(["rows_fell", "source_older"]));
+
+    // 20 % fewer are no fall.
+    let path = read(&app, &admin, "us-wa-doh", "2026-11-21", &washington(&[], 80)).await;
+    assert_eq!(import(&admin, &path).await["state"], "previewed");
+    admin.act(&format!("{path}/discard")).await.is(200);
+    admin.act(&format!("{path}/apply")).await.refused(409, "roster_not_previewed");
+    admin.act(&format!("{path}/discard")).await.refused(409, "invalid_transition");
+
+    // Only the fall can be set aside, with a reason, and is written down.
+    let (path, _) = stopped("2026-11-22", &washington(&[], 50)).await;
+    let over = |rules: Value, note: Value| json!({ "override": rules, "note": note });
+    let by = async |path: &str, body: Value| admin.post(&format!("{path}/apply"), body).await;
+    by(&path, over(json!(["rows_fell"]), Value::Null)).await.points_to(&["/note"]);
+    by(&path, over(json!(["rows_fell", "source_older"]), json!("So be it."))).await.points_to(&["/override/1"]);
+    by(&path, over(json!(["whatever"]), json!("So be it."))).await.points_to(&["/override/0"]);
+    by(&older, over(json!(["rows_fell"]), json!("So be it."))).await.refused(409, "roster_stopped");
+    by(&path, over(json!(["rows_fell"]), json!("The board has tidied up."))).await.is(202);
+    app.run_jobs().await;
+    let seen = import(&admin, &path).await;
+    assert_eq!(
+        (&seen["state"], &seen["overridden"], &seen["note"]),
+        (&json!("applied"), &json!(["rows_fell"]), &json!("The board has tidied up."))
+    );
+    let details: Value = sqlx::query_scalar(
+        "SELECT details FROM audit_events WHERE action = 'roster_import.apply' ORDER BY position DESC LIMIT 1",
+    )
+    .fetch_one(&app.service.db)
+    .await
+    .unwrap();
+    assert_eq!(details["overridden"], json!(["rows_fell"]));
+}
+
+#[tokio::test]
+async fn a_preview_that_was_overtaken_cannot_be_applied() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (first, second) = (washington(&[], 10), washington(&[], 11));
+    let early = read(&app, &admin, "us-wa-doh", "2026-11-20", &first).await;
+    let twin = read(&app, &admin, "us-wa-doh", "2026-11-21", &second).await;
+    let late = read(&app, &admin, "us-wa-doh", "2026-11-21", &second).await;
+    admin.act(&format!("{late}/apply")).await.is(202);
+    admin.act(&format!("{twin}/apply")).await.refused(409, "roster_busy");
+    app.run_jobs().await;
+    admin.act(&format!("{early}/apply")).await.refused(409, "roster_stopped");
+    admin.act(&format!("{twin}/apply")).await.refused(409, "roster_already_applied");
+}
+
+#[tokio::test]
+async fn unknown_words_blank_dates_and_clear_but_inactive_verify_nobody() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (_, inactive) = holder(&app, "US-FL-LMT", "MA12346", "Linh Nguyen").await;
+    let (_, blank) = holder(&app, "US-FL-LMT", "MA12348", "Rosa Alvarez").await;
+    let (_, establishment) = holder(&app, "US-FL-LMT", "MM12345", "Calm Hands").await;
+    let (_, good) = holder(&app, "US-FL-LMT", "MA12345", "Sam Okafor").await;
+    let (_, unknown) = holder(&app, "US-WA-LMT", "MA60000003", "Rosa Alvarez").await;
+    for (source, file) in [("us-fl-doh", "us-fl-doh.txt"), ("us-wa-doh", "us-wa-doh.csv")] {
+        let path = read(&app, &admin, source, "2026-11-29", &fixture(file)).await;
+        admin.act(&format!("{path}/apply")).await.is(202);
+        app.run_jobs().await;
+    }
+    for id in [inactive, blank, establishment, unknown] {
+        assert_eq!(state(&admin, id).await.0, "submitted");
+    }
+    assert_eq!(state(&admin, good).await, state_of("verified", "active"));
+    let reasons = async |id: Uuid| -> Value {
+        sqlx::query_scalar("SELECT verdict FROM roster_findings WHERE credential_id = $1")
+            .bind(id)
+            .fetch_one(&app.service.db)
+            .await
+            .unwrap()
+    };
+    assert_eq!(reasons(inactive).await, json!({ "verdict": "adverse", "reasons": ["inactive"] }));
+    assert_eq!(reasons(blank).await, json!({ "verdict": "unclear", "reasons": ["illegible"] }));
+    assert_eq!(reasons(establishment).await, json!({ "verdict": "unclear", "reasons": ["establishment_number"] }));
+    assert_eq!(reasons(unknown).await, json!({ "verdict": "unclear", "reasons": ["illegible"] }));
+}
+
+#[tokio::test]
+async fn an_exclusion_is_for_a_person_to_look_at() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (_, excluded) = holder(&app, "NPI", "1234567893", "Sam Okafor").await;
+    let (_, reinstated) = holder(&app, "NPI", "1245319599", "Linh Nguyen").await;
+    let path = read(&app, &admin, "us-oig-leie", "2026-11-29", &fixture("us-oig-leie.csv")).await;
+    admin.act(&format!("{path}/apply")).await.is(202);
+    app.run_jobs().await;
+    assert_eq!(state(&admin, excluded).await.0, "submitted");
+    assert_eq!(state(&admin, reinstated).await.0, "submitted");
+    assert_eq!(tasks(&app).await, ["finding_unclear"]);
+    assert_eq!(import(&admin, &path).await["changed"], 0);
+}
+
+#[tokio::test]
+async fn an_interrupted_apply_goes_on_where_it_was() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let mut ids = Vec::new();
+    for number in 60_000_001..60_000_004_u32 {
+        ids.push(holder(&app, "US-WA-LMT", &number.to_string(), "Sam Okafor").await.1);
+    }
+    let lines: Vec<String> = (60_000_001..60_000_005).map(|n| line(n, "Okafor, Sam", "ACTIVE", "06/30/2028")).collect();
+    let path = read(&app, &admin, "us-wa-doh", "2026-11-29", &washington(&lines, 0)).await;
+    // Handed in after the preview.
+    ids.push(holder(&app, "US-WA-LMT", "60000004", "Sam Okafor").await.1);
+    admin.act(&format!("{path}/apply")).await.is(202);
+    let (service, import_id) = (app.service.clone(), id_of(&path));
+    let killed =
+        tokio::spawn(
+            async move { applying::apply(&service.db, &service.clock, import_id, |_| panic!("killed")).await },
+        );
+    assert!(killed.await.is_err());
+    let half = import(&admin, &path).await;
+    assert_eq!((&half["state"], &half["changed"]), (&json!("applying"), &json!(1)));
+    admin.act(&format!("{path}/apply")).await.is(202);
+    app.run_jobs().await;
+    let whole = import(&admin, &path).await;
+    assert_eq!((&whole["state"], &whole["changed"], &whole["matched"]), (&json!("applied"), &json!(4), &json!(4)));
+    for id in ids {
+        assert_eq!(state(&admin, id).await, state_of("verified", "active"));
+    }
+    assert_eq!(app.count("SELECT count(*) FROM credential_verifications").await, 4, "one check each");
+}
+
+#[tokio::test]
+async fn progress_shows_and_a_killed_reading_begins_anew() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let file = washington(&[], 25_000);
+    let answer = upload(&admin, "us-wa-doh", "2026-11-29", &file).await.is(201);
+    let (path, id) = (answer.header("location"), RosterImportId(answer.id()));
+    let (feed, chunks) = mpsc::channel(1);
+    let service = app.service.clone();
+    let reading = tokio::spawn(async move {
+        let chunks = unfold(chunks, async |mut chunks| chunks.recv().await.map(|chunk| (chunk, chunks)));
+        reading::read(&service.db, &service.clock, id, chunks, |_| {}).await
+    });
+    for piece in file[..file.len() / 2].chunks(60_000) {
+        feed.send(Ok(piece.to_vec().into())).await.unwrap();
+    }
+    let mut seen = import(&admin, &path).await;
+    for _ in 0..200 {
+        if seen["rows_read"] != 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        seen = import(&admin, &path).await;
+    }
+    assert_eq!((&seen["state"], &seen["rows_read"]), (&json!("reading"), &json!(10_000)));
+    assert!(seen["bytes_read"].as_u64().unwrap() < file.len() as u64);
+    admin.act(&format!("{path}/apply")).await.refused(409, "roster_not_previewed");
+    admin.act(&format!("{path}/discard")).await.refused(409, "invalid_transition");
+    feed.send(Err(Error::Unavailable("killed".to_owned()))).await.unwrap();
+    assert!(reading.await.unwrap().is_err());
+    app.run_jobs().await;
+    let seen = import(&admin, &path).await;
+    assert_eq!((&seen["state"], &seen["rows_read"]), (&json!("previewed"), &json!(25_000)));
+    assert_eq!(app.count("SELECT count(*) FROM roster_rows").await, 25_000);
+    let again = reading::read(&app.service.db, &app.clock, id, iter([]), |_| {}).await;
+    assert!(again.is_err(), "what was read is not read again");
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_fails_its_import() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let answer = upload(&admin, "us-wa-doh", "2026-11-29", &washington(&[], 1)).await.is(201);
+    std::fs::remove_dir_all(app.files.path().join("kept/rosters")).unwrap();
+    app.run_jobs().await;
+    assert_eq!(import(&admin, &answer.header("location")).await["state"], "failed");
+}
+
+#[tokio::test]
+async fn one_credential_is_held_against_the_list_in_effect() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (_, early) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
+    check(&app.service, CredentialId(early)).await.unwrap();
+    assert_eq!(state(&admin, early).await.0, "submitted", "there is no list yet");
+    let lines = [
+        line(60_000_001, "Okafor, Sam", "ACTIVE", "06/30/2028"),
+        line(60_000_002, "Nguyen, Linh", "ACTIVE", "06/30/2028"),
+    ];
+    let path = apply(&app, &admin, "2026-11-29", &washington(&lines, 0)).await;
+    let (_, late) = holder(&app, "US-WA-LMT", "60000002", "Linh Nguyen").await;
+    check(&app.service, CredentialId(late)).await.unwrap();
+    assert_eq!(state(&admin, late).await, state_of("verified", "active"));
+    check(&app.service, CredentialId(late)).await.unwrap();
+    check(&app.service, CredentialId(Uuid::now_v7())).await.unwrap();
+    let (_, other) = holder(&app, "FIRST-AID", "1", "Sam Okafor").await;
+    check(&app.service, CredentialId(other)).await.unwrap();
+    // What rests on the list goes with it.
+    admin.act(&format!("{path}/roll-back")).await.is(202);
+    app.run_jobs().await;
+    assert_ne!(state(&admin, late).await.0, "verified");
+}
+
+#[tokio::test]
+async fn a_form_that_is_wrong_keeps_nothing() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let file = washington(&[], 1);
+    for stranger in [app.client().await, app.newcomer().await] {
+        upload(&stranger, "us-wa-doh", "2026-11-29", &file).await.refused(403, "forbidden");
+        stranger.get("/v1/admin/roster-sources").await.refused(403, "forbidden");
+    }
+    upload(&app.nobody(), "us-wa-doh", "2026-11-29", &file).await.refused(401, "unauthorized");
+    let unknown = upload(&admin, "us-zz", "2026-11-29", &file).await.points_to(&["/source"]);
+    assert_eq!(unknown.body["errors"][0]["code"], "roster_source_unknown");
+    for date in ["2026-12-01", "yesterday", "2026-02-30"] {
+        upload(&admin, "us-wa-doh", date, &file).await.points_to(&["/source_date"]);
+    }
+    upload(&admin, "us-wa-doh", "2026-11-29", b"").await.points_to(&["/file"]);
+    upload(&admin, "us-wa-doh", "2026-11-29", &[0x1f, 0x8b, 8, 0]).await.points_to(&["/file"]);
+    send(admin.form(IMPORTS, &[("file", Some("a.csv"), &file)])).await.points_to(&["/source"]);
+    send(admin.form(IMPORTS, &[("source", None, b"us-wa-doh")])).await.points_to(&["/file"]);
+    send(admin.form(IMPORTS, &[("colour", None, b"red"), ("file", None, &file)])).await.points_to(&["/colour"]);
+    admin.post(IMPORTS, json!({})).await.refused(415, "unsupported_media_type");
+    assert_eq!(app.count("SELECT count(*) FROM roster_imports").await, 0);
+    let kept = std::fs::read_dir(app.files.path().join("kept/rosters")).map_or(0, Iterator::count);
+    assert_eq!(kept, 0);
+    let nobodys = format!("{IMPORTS}/{}", Uuid::now_v7());
+    for path in ["", "/findings"] {
+        admin.get(&format!("{nobodys}{path}")).await.refused(404, "not_found");
+    }
+    for step in ["apply", "roll-back", "discard"] {
+        admin.act(&format!("{nobodys}/{step}")).await.refused(404, "not_found");
+    }
+    admin.get(&format!("{IMPORTS}?state=lost")).await.points_to(&["/state"]);
+    admin.get(&format!("{IMPORTS}?cursor=x")).await.points_to(&["/cursor"]);
+}
+
+#[tokio::test]
+async fn an_upload_is_repeated_safely_and_history_comes_in_pages() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let file = washington(&[], 1);
+    let parts: [(&str, Option<&str>, &[u8]); 2] = [("source", None, b"us-wa-doh"), ("file", Some("a.csv"), &file)];
+    let once = async || send(admin.form(IMPORTS, &parts).header("Idempotency-Key", "k1")).await;
+    let (first, again) = (once().await.is(201), once().await.is(201));
+    assert_eq!((first.text.as_str(), again.header("idempotent-replay").as_str()), (again.text.as_str(), "true"));
+    assert_eq!(first.body["source_date"], "2026-11-30", "today");
+    assert_eq!(app.count("SELECT count(*) FROM roster_imports").await, 1);
+    assert_eq!(std::fs::read_dir(app.files.path().join("kept/rosters")).unwrap().count(), 1);
+    let other = washington(&[], 2);
+    let changed: [(&str, Option<&str>, &[u8]); 2] = [("source", None, b"us-wa-doh"), ("file", Some("a.csv"), &other)];
+    send(admin.form(IMPORTS, &changed).header("Idempotency-Key", "k1")).await.refused(422, "idempotency_key_reused");
+    let second = upload(&admin, "us-wa-doh", "2026-11-30", &other).await.is(201).id();
+    let page = admin.get(&format!("{IMPORTS}?limit=1&state=uploaded")).await.is(200).body;
+    assert_eq!(page["data"][0]["id"], json!(second));
+    let next = page["next_cursor"].as_str().unwrap();
+    let page = admin.get(&format!("{IMPORTS}?limit=1&cursor={next}")).await.is(200).body;
+    assert_eq!((&page["data"][0]["id"], &page["next_cursor"]), (&json!(first.id()), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_does_the_same() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let url = url_of(&app.database);
+    let (_, id) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("list.csv");
+    let run = |arguments: &[&str]| {
+        let mut command = knead();
+        command.args(["roster", "import"]).arg(&file).args(arguments).env("DATABASE_URL", &url);
+        output(&mut command)
+    };
+    let wa = ["--source", "us-wa-doh", "--source-date", "2026-11-10"];
+    std::fs::write(&file, washington(&[], 0)).unwrap();
+    let (ok, out, error) = run(&wa);
+    assert!(!ok && error.contains("no_rows"), "{out}{error}");
+    std::fs::write(&file, washington(&[line(60_000_001, "Okafor, Sam", "ACTIVE", "06/30/2028")], 5)).unwrap();
+    let (ok, out, error) = run(&wa);
+    assert!(ok && out.contains("6 rows read") && out.contains("1 clean"), "{out}{error}");
+    assert_eq!(state(&admin, id).await.0, "submitted");
+    let (ok, out, error) = run(&[&wa[..], &["--apply"]].concat());
+    assert!(ok && out.contains("1 credentials changed"), "{out}{error}");
+    assert_eq!(state(&admin, id).await, state_of("verified", "active"));
+    let (ok, _, error) = run(&wa);
+    assert!(!ok && error.contains("applied already"), "{error}");
+    assert!(!run(&["--source", "us-zz"]).0);
+    let (ok, out, _) = output(knead().args(["roster", "sources"]));
+    assert!(ok && out.lines().count() == 6 && out.contains("us-tx-tdlr"));
+}
