@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 
 use actix_web::web::{Buf, Bytes};
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
@@ -74,17 +74,25 @@ pub async fn read(
     let (feed, chunks) = mpsc::channel::<Result<Bytes>>(4);
     let (hand_over, parsed) = mpsc::channel(2);
     let parser = tokio::task::spawn_blocking(move || parse(list, kind, id, Chunks::new(chunks), &hand_over));
-    let feeding = async {
-        let mut bytes = std::pin::pin!(bytes);
-        while let Some(chunk) = bytes.next().await {
-            // A parser that has gone away needs no more.
-            if feed.send(chunk).await.is_err() {
-                break;
+    let is_cut = {
+        let feeding = async move {
+            let mut bytes = std::pin::pin!(bytes);
+            while let Some(chunk) = bytes.next().await {
+                // A parser that has gone away needs no more.
+                if feed.send(chunk).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let (mut storing, mut feeding) =
+            (std::pin::pin!(store_parsed(db, clock, worker, parsed, tell)), std::pin::pin!(feeding.fuse()));
+        loop {
+            tokio::select! {
+                outcome = &mut storing => break outcome,
+                () = &mut feeding => {}
             }
         }
-        drop(feed);
     };
-    let (is_cut, ()) = tokio::join!(store_parsed(db, clock, worker, parsed, tell), feeding);
     // Why the parser ended is what the rest follows from.
     parser.await.map_err(|error| Error::Internal(error.to_string()))??;
     let is_cut = is_cut?.ok_or_else(|| Error::Internal("the parser ended early".to_owned()))?;
