@@ -1,5 +1,6 @@
 //! Authorities' lists: what is read, what stops, what takes effect and what is taken back.
 
+use chrono::TimeDelta;
 use futures_util::stream::{iter, unfold};
 use knead::error::Error;
 use knead::ids::{CredentialId, RosterImportId};
@@ -453,7 +454,7 @@ async fn one_credential_is_held_against_the_list_in_effect() {
     assert_eq!(state(&admin, late).await, state_of("verified", "active"));
     check(&app.service, CredentialId(late)).await.unwrap();
     check(&app.service, CredentialId(Uuid::now_v7())).await.unwrap();
-    let (_, other) = holder(&app, "FIRST-AID", "1", "Sam Okafor").await;
+    let (_, other) = holder(&app, "UK-CNHC", "C-1", "Sam Okafor").await;
     check(&app.service, CredentialId(other)).await.unwrap();
     // What rests on the list goes with it.
     admin.act(&format!("{path}/roll-back")).await.is(202);
@@ -511,6 +512,7 @@ async fn an_upload_is_repeated_safely_and_history_comes_in_pages() {
     let other = washington(&[], 2);
     let changed: [(&str, Option<&str>, &[u8]); 2] = [("source", None, b"us-wa-doh"), ("file", Some("a.csv"), &other)];
     send(admin.form(IMPORTS, &changed).header("Idempotency-Key", "k1")).await.refused(422, "idempotency_key_reused");
+    app.advance(TimeDelta::seconds(1));
     let second = upload(&admin, "us-wa-doh", "2026-11-30", &other).await.is(201).id();
     let page = admin.get(&format!("{IMPORTS}?limit=1&state=uploaded")).await.is(200).body;
     assert_eq!(page["data"][0]["id"], json!(second));
