@@ -43,6 +43,8 @@ ALTER TABLE credentials
     ADD COLUMN covers_kinds text[] CONSTRAINT credentials_covers_kinds_count CHECK (cardinality(covers_kinds) BETWEEN 1 AND 10),
     -- The same therapist's credential that it takes the place of.
     ADD COLUMN renews uuid CONSTRAINT credentials_renewed_exists REFERENCES credentials,
+    -- What took its place.
+    ADD COLUMN superseded_by uuid CONSTRAINT credentials_superseder_exists REFERENCES credentials,
     -- The first of two approvals: by whom, and of which content (SHA-256).
     ADD COLUMN approved_by uuid CONSTRAINT credentials_approver_exists REFERENCES accounts,
     ADD COLUMN approved_content bytea CONSTRAINT credentials_approved_content_sha256 CHECK (octet_length(approved_content) = 32),
@@ -145,11 +147,11 @@ CREATE INDEX bookings_at_risk ON bookings (start_at, id) WHERE at_risk_since IS 
 -- What a visit relies on, and the verification behind it as it was then: added to and never changed. The rows of the highest revision hold now.
 ALTER TABLE booking_credentials
     ADD COLUMN revision integer NOT NULL DEFAULT 1 CONSTRAINT booking_credentials_revision_positive CHECK (revision > 0),
-    ADD COLUMN relied_at timestamptz,
+    -- The default is for a service of the former version that still runs.
+    ADD COLUMN relied_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN verification_id uuid CONSTRAINT booking_credentials_verification_exists REFERENCES credential_verifications;
 UPDATE booking_credentials b SET relied_at = created_at FROM bookings WHERE bookings.id = b.booking_id;
 ALTER TABLE booking_credentials
-    ALTER COLUMN relied_at SET NOT NULL,
     DROP CONSTRAINT booking_credentials_pkey,
     ADD CONSTRAINT booking_credentials_pkey PRIMARY KEY (booking_id, revision, "group");
 CREATE TRIGGER booking_credentials_append_only BEFORE UPDATE OR DELETE ON booking_credentials
@@ -162,6 +164,7 @@ CREATE INDEX booking_credentials_by_credential ON booking_credentials (credentia
 UPDATE credential_types SET evidence_required = true WHERE code IN ('AU-QUAL', 'AU-ASSOC', 'UK-DBS', 'POLICE-CHECK', 'FIRST-AID', 'INSURANCE');
 -- Licences and registrations can be taken away between renewals.
 UPDATE credential_types SET recheck_days = 30 WHERE category IN ('licence', 'certification', 'registration');
+CREATE INDEX credentials_by_superseder ON credentials (superseded_by) WHERE superseded_by IS NOT NULL;
 CREATE INDEX credentials_to_recheck ON credentials (recheck_on) WHERE review_state = 'verified';
 CREATE INDEX credentials_to_expire ON credentials (expires_on) WHERE review_state = 'verified';
 
@@ -192,3 +195,4 @@ CREATE TABLE tasks (
 -- One open task of a kind for each subject: raising it again changes nothing.
 CREATE UNIQUE INDEX tasks_open ON tasks (kind, subject_type, subject_id) WHERE resolved_at IS NULL;
 CREATE INDEX tasks_by_age ON tasks (raised_at, id);
+CREATE INDEX tasks_open_by_age ON tasks (raised_at, id) WHERE resolved_at IS NULL;

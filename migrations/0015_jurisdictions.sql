@@ -68,20 +68,19 @@ ALTER TABLE credential_types
     ADD CONSTRAINT credential_types_pattern_length CHECK (char_length(number_pattern) BETWEEN 2 AND 200),
     ADD CONSTRAINT credential_types_prefix_form CHECK (number_prefix ~ '^[A-Z0-9]{0,10}$');
 
--- Whether a therapist meets every requirement of some country or region on `day`, one that has none with rules of its own below it. What counties and
--- cities ask for on top narrows them alone, and a credential that counts in a part of the place counts somewhere in it. The rule itself lives in the
--- service; this copy narrows searches.
+-- Whether a therapist meets every requirement of some country or region for some kind of service on `day`. What counties and cities ask for on top
+-- narrows them alone, and a credential that counts in a part of the place counts somewhere in it. The rule itself lives in the service; this copy
+-- narrows searches.
 CREATE OR REPLACE FUNCTION may_practise_somewhere(therapist uuid, day date) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH asked AS (
         SELECT * FROM credential_requirements r
         WHERE r.jurisdiction !~ '\.' AND (r.valid_from IS NULL OR r.valid_from <= day) AND (r.valid_until IS NULL OR day <= r.valid_until)
     )
     SELECT EXISTS (
-        SELECT FROM (SELECT DISTINCT jurisdiction FROM asked) place
-        WHERE NOT EXISTS (SELECT FROM asked below WHERE starts_with(below.jurisdiction, place.jurisdiction || '-'))
-          AND NOT EXISTS (
+        SELECT FROM (SELECT DISTINCT jurisdiction, service_kind FROM asked) place
+        WHERE NOT EXISTS (
             SELECT FROM asked r
-            WHERE r.jurisdiction IN (place.jurisdiction, split_part(place.jurisdiction, '-', 1))
+            WHERE r.jurisdiction IN (place.jurisdiction, split_part(place.jurisdiction, '-', 1)) AND r.service_kind = place.service_kind
               AND NOT EXISTS (
                 SELECT FROM standings s
                 WHERE s.therapist_id = therapist AND s.type = ANY (r.options)

@@ -81,6 +81,10 @@ refusals! {
     ContentChanged = CONFLICT "content_changed" "The credential is not what was approved first; it must be reviewed anew.";
     /// Verifying against what was found.
     OverrideNotStated = UNPROCESSABLE_ENTITY "override_not_stated" "A check found another name or a disciplinary action: name it among the reason codes, and a second admin must confirm.";
+    /// Reinstating what the authority acted against, or another's, since it was verified.
+    ReinstatementBarred = UNPROCESSABLE_ENTITY "reinstatement_barred" "A check found another name or a disciplinary action that was not overridden when the credential was verified.";
+    /// More credentials than one therapist can have.
+    TooManyCredentials = UNPROCESSABLE_ENTITY "too_many_credentials" "A therapist keeps at most 100 credentials.";
     /// Submitting without the document that the type asks for.
     EvidenceMissing = UNPROCESSABLE_ENTITY "evidence_missing" "This type of credential needs a document.";
     /// An insurance that pays too little, or in a currency that is not accepted.

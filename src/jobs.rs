@@ -13,9 +13,9 @@ use crate::App;
 use crate::bookings::{lapse, licensing};
 use crate::credentials::reminders::{recheck, recheck_one, remind};
 use crate::credentials::supersede_due;
-use crate::db::{Tx, work};
+use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
-use crate::ids::{BookingId, CredentialId, RosterImportId, TherapistId};
+use crate::ids::{BookingId, CredentialId, RosterImportId};
 use crate::rosters;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -46,7 +46,7 @@ impl TaskHandler for LapseRequest {
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let app = app(&context).map_err(|error| error.to_string())?;
-        work(async move { lapse(&app, self.booking).await }).await.map_err(|error| error.to_string())
+        to_end(async move { lapse(&app, self.booking).await }).await
     }
 }
 
@@ -62,32 +62,15 @@ impl TaskHandler for SettleAtRisk {
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let app = app(&context).map_err(|error| error.to_string())?;
-        work(async move { licensing::settle(&app, self.booking).await }).await.map_err(|error| error.to_string())
+        to_end(async move { licensing::settle(&app, self.booking).await }).await
     }
 }
 
-/// Holds a therapist's visits against what is required now.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ReconcileVisits {
-    /// Whose visits.
-    pub therapist: TherapistId,
-}
-
-impl TaskHandler for ReconcileVisits {
-    const IDENTIFIER: &'static str = "reconcile_visits";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        let reconciled = work(async move { licensing::reconcile_now(&app, self.therapist).await }).await;
-        reconciled.map_err(|error| error.to_string())
-    }
-}
-
-/// Holds the visits of everyone who has any at a place against what is required now.
+/// Holds the visits of everyone who has any in a country against what is required now.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ReconcilePlace {
-    /// A country or region; everywhere, where there is none.
-    pub jurisdiction: Option<String>,
+    /// The country; everywhere, where there is none.
+    pub country: Option<String>,
 }
 
 impl TaskHandler for ReconcilePlace {
@@ -95,8 +78,7 @@ impl TaskHandler for ReconcilePlace {
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let app = app(&context).map_err(|error| error.to_string())?;
-        let listed = work(async move { licensing::reconcile_place(&app, self.jurisdiction.as_deref()).await }).await;
-        listed.map_err(|error| error.to_string())
+        to_end(async move { licensing::reconcile_place(&app, self.country.as_deref()).await }).await
     }
 }
 
@@ -129,7 +111,7 @@ impl TaskHandler for Supersede {
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let app = app(&context).map_err(|error| error.to_string())?;
-        work(async move { supersede_due(&app, self.by).await }).await.map_err(|error| error.to_string())
+        to_end(async move { supersede_due(&app, self.by).await }).await
     }
 }
 
@@ -193,7 +175,7 @@ impl TaskHandler for CheckAgainstRoster {
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let app = app(&context).map_err(|error| error.to_string())?;
-        work(async move { rosters::check(&app, self.credential).await }).await.map_err(|error| error.to_string())
+        to_end(async move { rosters::check(&app, self.credential).await }).await
     }
 }
 
@@ -209,7 +191,7 @@ impl TaskHandler for Recheck {
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let app = app(&context).map_err(|error| error.to_string())?;
-        work(async move { recheck_one(&app, self.credential).await }).await.map_err(|error| error.to_string())
+        to_end(async move { recheck_one(&app, self.credential).await }).await
     }
 }
 
@@ -266,7 +248,6 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .add_extension(Shared(app))
         .define_job::<LapseRequest>()
         .define_job::<SettleAtRisk>()
-        .define_job::<ReconcileVisits>()
         .define_job::<ReconcilePlace>()
         .define_job::<Sweep>()
         .define_job::<Supersede>()

@@ -2,7 +2,7 @@
 //!
 //! A visit that its therapist may no longer carry out is put at risk: staff can give it to another, and 24 hours before
 //! its start it is called off by [`settle`]. Whatever moves a visit on must not do so meanwhile, however late that job is:
-//! acceptance asks the engine again, and `take` in `routes.rs` lets no therapist set out to a visit at risk.
+//! acceptance asks the engine again.
 
 mod store;
 
@@ -27,7 +27,7 @@ use crate::credentials::{self, Reliance, Required, missing, relied_on, requireme
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
-use crate::jobs::{ReconcileVisits, SettleAtRisk, enqueue};
+use crate::jobs::{SettleAtRisk, enqueue};
 use crate::notices::{self, Notice};
 use crate::tasks::{self, Task};
 use crate::values::Jurisdiction;
@@ -149,20 +149,19 @@ pub async fn reconcile(
     Ok(())
 }
 
-/// Reconciles the visits of everyone who has any at a place, each therapist's by a job of their own: what the rules of the place
-/// have changed for.
-pub async fn reconcile_place(app: &App, jurisdiction: Option<&str>) -> Result<()> {
-    let now = app.clock.now();
+/// Reconciles the visits of everyone who has any in a country, each therapist's in a transaction of its own, since its rules
+/// have changed. A run that was interrupted begins anew and changes nothing twice.
+pub async fn reconcile_place(app: &App, country: Option<&str>) -> Result<()> {
     let mut tx = app.db.begin().await?;
-    for therapist in store::therapists_with_visits(&mut tx, jurisdiction, now).await? {
-        enqueue(&mut tx, &ReconcileVisits { therapist }, now).await?;
-    }
+    let therapists = store::therapists_with_visits(&mut tx, country, app.clock.now()).await?;
     tx.commit().await?;
+    for therapist in therapists {
+        reconcile_now(app, therapist).await?;
+    }
     Ok(())
 }
 
-/// Reconciles one therapist's visits: the job's part.
-pub async fn reconcile_now(app: &App, therapist: TherapistId) -> Result<()> {
+async fn reconcile_now(app: &App, therapist: TherapistId) -> Result<()> {
     let mut tx = app.db.begin().await?;
     availability::lock(&mut tx, therapist).await?;
     reconcile(&mut tx, therapist, None, app.clock.now()).await?;

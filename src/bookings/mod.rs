@@ -107,11 +107,12 @@ impl Booking {
     }
 
     /// Whether the therapist may see the door at `now`: from confirmation until 24 hours after the visit, and as long
-    /// as it was not called off.
+    /// as it was not called off and is not at risk.
     pub fn discloses_address(&self, now: DateTime<Utc>) -> bool {
         use Status::{Arrived, Completed, Confirmed, InProgress, OnTheWay};
         matches!(self.status, Confirmed | OnTheWay | Arrived | InProgress | Completed)
             && now < self.end_at() + TimeDelta::hours(24)
+            && self.at_risk_since.is_none()
     }
 }
 

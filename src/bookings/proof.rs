@@ -47,7 +47,7 @@ struct Held {
 
 /// What a source said of the credential when someone looked.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-struct Verification {
+struct ProvenCheck {
     /// The verification's id.
     id: VerificationId,
     /// How it was looked up.
@@ -89,7 +89,7 @@ struct ProvenGroup {
     /// The credential that did.
     credential: Held,
     /// The verification that it rested on; null where none was recorded.
-    verification: Option<Verification>,
+    verification: Option<ProvenCheck>,
 }
 
 /// What the visit relied on from an instant on.
@@ -138,7 +138,7 @@ impl Ground {
         let (_, last) = booking.dates();
         let ended = |day: Option<NaiveDate>| day.is_some_and(|day| day < last);
         let fails =
-            |found: &Verification| !BoardStatus::PERMITTING.contains(&found.board_status) || ended(found.expires_on);
+            |found: &ProvenCheck| !BoardStatus::PERMITTING.contains(&found.board_status) || ended(found.expires_on);
         let not_covered =
             |group: &ProvenGroup| ended(group.credential.expires_on) || group.verification.as_ref().is_some_and(fails);
         // Nothing else makes the service cancel.

@@ -13,11 +13,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::licensing::{NOTICE, Rules, tell};
-use super::lifecycle::{Action, Party, Step, step};
+use super::lifecycle::{Action, Party, Status, Step, step};
 use super::store::{self as bookings, Taken};
 use super::views::{AdminBooking, BookingView, Viewer, views};
 use super::wish::Wish;
-use super::{Booking, Reason};
+use super::{Booking, Reason, respond_by};
 use crate::App;
 use crate::accounts;
 use crate::audit::{self, Entry};
@@ -28,6 +28,7 @@ use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
+use crate::jobs::{LapseRequest, enqueue};
 use crate::therapists::{self, Gender, Nearby, Reach};
 use crate::values::{Instant, Slug};
 
@@ -231,7 +232,7 @@ struct ReassignBody {
 ///
 /// Gives a visit that has not begun to another therapist: same time, same price, same terms. A request still waits for
 /// an answer, now the other therapist's. The same rules decide as when it was booked, with notice and horizon counted from
-/// when the client first asked. Whoever had it before sees it no more.
+/// when the client first asked. Whoever had it before sees it no more. Reassigning it to the therapist who has it changes nothing.
 #[utoipa::path(tag = "Bookings", operation_id = "reassign_booking", security(("bearer" = ["admin"])),
     params(("id" = BookingId, Path, description = "The booking.")), request_body = ReassignBody, responses(
     (status = 200, description = "The booking, with its new therapist.", body = BookingView),
@@ -253,7 +254,10 @@ async fn reassign_booking(
         let mut tx = app.db.begin().await?;
         let seen = bookings::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
         if seen.therapist == new {
-            return Err(wrong("is the therapist of this visit already."));
+            // The step was taken: whoever lost the answer may ask again.
+            let reply = Reply::ok(&views(&mut tx, vec![seen], Viewer::Admin).await?.pop())?;
+            tx.commit().await?;
+            return Ok(reply);
         }
         if !therapists::exists(&mut *tx, new).await? {
             return Err(wrong("is not a therapist."));
@@ -290,6 +294,12 @@ async fn hand_over(
     let old = booking.therapist;
     booking.therapist = new;
     booking.at_risk_since = None;
+    if booking.status == Status::Requested {
+        // Whoever answers now has the time that anyone has.
+        let deadline = respond_by(now, booking.start_at);
+        booking.respond_by = Some(deadline);
+        enqueue(tx, &LapseRequest { booking: booking.id }, deadline).await?;
+    }
     if !store::hand_over(tx, &booking, old, decided.during, now).await? {
         return Err(Refusal::SlotUnavailable.into());
     }

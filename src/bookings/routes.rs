@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::policy::Policy;
-use super::store::{self, Event, Listed, New, Taken};
+use super::store::{self, BookingEvent, Listed, New, Taken};
 use super::views::{BookingView, ClientBooking, Viewer, views};
 use super::wish::{Decided, Wanted, Wish};
 use super::{Booking, Cancelled, FocusArea, Notes, Pressure, Reason, holds, proof, reassign, respond_by};
@@ -301,18 +301,24 @@ async fn get_booking(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) 
 
 /// Show a booking's events
 ///
-/// Every step of its life, oldest first.
+/// Every step of its life, oldest first. Why staff gave it to another therapist is shown to admins alone.
 #[utoipa::path(tag = "Bookings", operation_id = "get_booking_events",
     security(("bearer" = ["client", "therapist", "admin"])),
     params(("id" = BookingId, Path, description = "The booking.")),
-    responses((status = 200, description = "The events.", body = Page<Event>)))]
+    responses((status = 200, description = "The events.", body = Page<BookingEvent>)))]
 #[get("/v1/bookings/{id}/events")]
 async fn get_booking_events(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
         let booking = store::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
-        party(&booking, &me.principal).ok_or(Error::NotFound)?;
-        let events = store::events(&mut tx, id).await?;
+        let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
+        let mut events = store::events(&mut tx, id).await?;
+        if party != Party::Admin {
+            // Why staff gave a visit to another therapist is about a person, and not for the others.
+            for event in events.iter_mut().filter(|event| event.action == Action::Reassign) {
+                event.reason = None;
+            }
+        }
         tx.commit().await?;
         Reply::ok(&Page::whole(events))
     })
@@ -357,10 +363,6 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
                 Action::Accept => {
                     let decided = Wish::requested(&mut tx, &booking).await?.decide(&mut tx, now).await?;
                     store::rely_on(&mut tx, id, &decided.relied_on, now).await?;
-                }
-                // Until it is settled, nobody sets out to a visit at risk.
-                Action::OnTheWay | Action::Arrive | Action::Start if booking.at_risk_since.is_some() => {
-                    return Err(Refusal::InvalidTransition.into());
                 }
                 Action::Cancel if now >= booking.end_at() => return Err(Refusal::InvalidTransition.into()),
                 Action::Cancel => {

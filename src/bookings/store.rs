@@ -371,7 +371,7 @@ pub(super) async fn record(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> 
 
 /// A step in a booking's life, as it was taken.
 #[derive(Debug, serde::Serialize, ToSchema)]
-pub(super) struct Event {
+pub(super) struct BookingEvent {
     /// When.
     pub at: DateTime<Utc>,
     /// By whom.
@@ -386,9 +386,9 @@ pub(super) struct Event {
     pub reason: Option<String>,
 }
 
-pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<Event>> {
+pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<BookingEvent>> {
     let events = sqlx::query_as!(
-        Event,
+        BookingEvent,
         r#"SELECT at, party AS "party: Party", action AS "action: Action", from_status AS "from_status: Status",
                   to_status AS "to_status: Status", reason
            FROM booking_events WHERE booking_id = $1 ORDER BY position"#,

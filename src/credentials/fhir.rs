@@ -22,9 +22,10 @@ fn status(row: &Row, check: &Verification, today: NaiveDate) -> &'static str {
         ReviewState::Verified if rests_on_it && row.recheck_on.is_some_and(|due| due <= today) => "req-revalid",
         ReviewState::Verified if BoardStatus::PERMITTING.contains(&check.board_status) => "validated",
         ReviewState::Rejected => "val-fail",
-        // What took a verified credential out of force failed a re-check; what it rested on before had been validated.
+        ReviewState::Superseded => "validated",
+        // It was taken back before anyone decided.
+        ReviewState::Withdrawn => "attested",
         ReviewState::Verified | ReviewState::Suspended | ReviewState::Revoked => "reval-fail",
-        ReviewState::Withdrawn | ReviewState::Superseded => "validated",
     }
 }
 

@@ -127,13 +127,14 @@ pub const TABLE: &[Row] = {
         (S::Verified, A::Supersede, System, S::Superseded),
         (S::Verified, A::RollBack, System, S::Submitted),
         (S::Suspended, A::RollBack, System, S::Verified),
+        (S::Superseded, A::RollBack, System, S::Verified),
     ]
 };
 
 impl ReviewState {
-    /// Whether no step leads on.
+    /// Whether no step leads on, save that a roll-back may bring back what it ended.
     pub fn has_ended(self) -> bool {
-        TABLE.iter().all(|row| row.0 != self)
+        TABLE.iter().all(|row| row.0 != self || row.1 == ReviewAction::RollBack)
     }
 
     /// Where `action` leads from here, and what whoever takes it must be.
@@ -249,7 +250,9 @@ mod tests {
     fn what_has_ended_stays_ended() {
         use ReviewState::{Rejected, Revoked, Superseded, Withdrawn};
         for row in TABLE {
-            assert!(![Rejected, Revoked, Superseded, Withdrawn].contains(&row.0), "{row:?}");
+            let rolls_back = row.0 == Superseded && row.1 == ReviewAction::RollBack;
+            assert!(rolls_back || ![Rejected, Revoked, Superseded, Withdrawn].contains(&row.0), "{row:?}");
+            assert_eq!(row.0.has_ended(), rolls_back, "{row:?}");
         }
     }
 

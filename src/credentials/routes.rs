@@ -119,6 +119,9 @@ struct NewCredential {
     renews: Option<CredentialId>,
 }
 
+/// The most credentials that a therapist enters.
+const MOST: i64 = 100;
+
 /// The largest cover, in minor units.
 const MOST_COVER: i64 = 100_000_000_000;
 
@@ -153,13 +156,25 @@ fn refuse_nonsense(row: &mut Row) -> Result<()> {
     if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
 }
 
-/// What is renewed must be the caller's own, of the same type, and not have been withdrawn.
-async fn refuse_strange_renewal(tx: &mut Tx, row: &Row) -> Result<()> {
-    let Some(renewed) = row.credential.renews else { return Ok(()) };
-    let known = store::find(tx, renewed).await?.is_some_and(|older| {
-        older.therapist == row.therapist && older.kind.code == row.kind.code && older.credential.id != row.credential.id
-    });
-    if known { Ok(()) } else { Err(FieldError::new("/renews", "is not your credential of this type.").into()) }
+/// What is renewed must be the caller's own and of the same type, and the places that it covers must be known.
+async fn refuse_strangers(tx: &mut Tx, row: &Row) -> Result<()> {
+    if let Some(renewed) = row.credential.renews {
+        let known = store::find(tx, renewed).await?.is_some_and(|older| {
+            older.therapist == row.therapist
+                && older.kind.code == row.kind.code
+                && older.credential.id != row.credential.id
+        });
+        if !known {
+            return Err(FieldError::new("/renews", "is not your credential of this type.").into());
+        }
+    }
+    for (i, place) in row.credential.covers_jurisdictions.iter().flatten().enumerate() {
+        let code: JurisdictionCode = place.parse().map_err(Error::Internal)?;
+        if !rules::knows(&mut **tx, &code).await? {
+            return Err(FieldError::new(format!("/covers_jurisdictions/{i}"), "is not a place that is known.").into());
+        }
+    }
+    Ok(())
 }
 
 fn codes(places: Vec<JurisdictionCode>) -> Vec<String> {
@@ -189,8 +204,18 @@ async fn create_credential(
 ) -> Result<Reply> {
     work(async move {
         let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let once = match Once::claim(&mut tx, me.account(), "POST /v1/therapists/me/credentials", key, print).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        // Two requests must not both be the last.
+        availability::lock(&mut tx, me.therapist()).await?;
+        if store::count(&mut tx, me.therapist()).await? >= MOST {
+            return Err(Refusal::TooManyCredentials.into());
+        }
         let mut row = Row {
-            kind: find_type(&app, &new.type_code).await?,
+            kind: find_type(&mut tx, &new.type_code).await?,
             credential: Credential {
                 id: CredentialId::new(now),
                 type_code: new.type_code.as_str().to_owned(),
@@ -216,16 +241,12 @@ async fn create_credential(
             board_action: false,
             verification: None,
             recheck_on: None,
+            superseded_by: None,
             evidence: Vec::new(),
         };
         refuse_nonsense(&mut row)?;
-        let mut tx = app.db.begin().await?;
-        let once = match Once::claim(&mut tx, me.account(), "POST /v1/therapists/me/credentials", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
         let id = row.credential.id;
-        refuse_strange_renewal(&mut tx, &row).await?;
+        refuse_strangers(&mut tx, &row).await?;
         store::insert(&mut tx, &row).await?;
         let stored = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/credentials/{id}"), &stored.credential)?;
@@ -253,8 +274,8 @@ async fn get_own_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<Cr
     .await
 }
 
-async fn find_type(app: &App, code: &TypeCode) -> Result<CredentialType> {
-    let kind = store::find_type(&app.db, code.as_str()).await?;
+async fn find_type(tx: &mut Tx, code: &TypeCode) -> Result<CredentialType> {
+    let kind = store::find_type(&mut **tx, code.as_str()).await?;
     kind.ok_or_else(|| FieldError::new("/type", "is not a credential type.").into())
 }
 
@@ -347,22 +368,27 @@ async fn update_credential(
         availability::lock(&mut tx, me.therapist()).await?;
         let mut row = own(store::lock(&mut tx, id).await?, me.therapist())?;
         if_match.check(&row.credential)?;
-        if patch == CredentialPatch::default() {
-            return Reply::ok(&row.credential);
-        }
-        if let Some(code) = &patch.type_code {
-            row.kind = find_type(&app, code).await?;
+        let before = row.credential.clone();
+        if let Some(code) = patch.type_code.as_ref().filter(|code| code.as_str() != before.type_code) {
+            row.kind = find_type(&mut tx, code).await?;
             row.credential.type_code = row.kind.code.clone();
             // The place of the former type says nothing of the new one.
             row.credential.issuing_jurisdiction = None;
         }
         patch.apply(&mut row.credential);
         refuse_nonsense(&mut row)?;
-        refuse_strange_renewal(&mut tx, &row).await?;
+        refuse_strangers(&mut tx, &row).await?;
+        // What changes nothing takes no licence away.
+        if row.credential == before {
+            return Reply::ok(&row.credential);
+        }
         if matches!(row.credential.review_state, ReviewState::Draft | ReviewState::InfoRequested) {
             store::save(&mut tx, &row).await?;
         } else {
             refuse_incomplete(&row)?;
+            if row.credential.type_code != before.type_code {
+                refuse_unshown(&row)?;
+            }
             let by = By::therapist(me.account());
             steps::take(&mut tx, &mut row, ReviewAction::Edit, by, Grounds::default(), app.clock.now()).await?;
         }
@@ -390,6 +416,12 @@ fn refuse_incomplete(row: &Row) -> Result<()> {
     if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
 }
 
+/// A type that asks for a document asks for it when it is handed in.
+fn refuse_unshown(row: &Row) -> Result<()> {
+    let shown = !row.kind.evidence_required || !row.evidence.is_empty();
+    if shown { Ok(()) } else { Err(Refusal::EvidenceMissing.into()) }
+}
+
 async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: ReviewAction) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
@@ -399,9 +431,7 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
         steps::take(&mut tx, &mut row, action, by, Grounds::default(), app.clock.now()).await?;
         if action == ReviewAction::Submit {
             refuse_incomplete(&row)?;
-            if row.kind.evidence_required && row.evidence.is_empty() {
-                return Err(Refusal::EvidenceMissing.into());
-            }
+            refuse_unshown(&row)?;
             enqueue(&mut tx, &CheckAgainstRoster { credential: id }, app.clock.now()).await?;
         }
         tx.commit().await?;

@@ -129,7 +129,7 @@ pub(super) async fn take(
         ReviewAction::Verify => store::claim_number(tx, row, true, now).await?,
         _ => {}
     }
-    if to_state == ReviewState::Verified {
+    if to_state == ReviewState::Verified && action != ReviewAction::RollBack {
         supersede(tx, row, now).await?;
     }
     if from_state == ReviewState::Verified || to_state == ReviewState::Verified {
@@ -138,15 +138,15 @@ pub(super) async fn take(
     Ok(())
 }
 
-/// Lets a verified credential take the place of what it renews. One that begins later does so on its first day.
-async fn supersede(tx: &mut Tx, row: &Row, now: DateTime<Utc>) -> Result<()> {
-    let today = now.date_naive();
-    if let Some(begins) = row.credential.issued_on.filter(|begins| *begins > today) {
-        // The day has begun everywhere when it begins in the west.
-        let due = begins.and_hms_opt(12, 0, 0).map_or(now, |noon| noon.and_utc());
+/// Lets a verified credential take the place of what it renews, once it has begun everywhere: noon in Greenwich is midnight
+/// at the date line. Until then both count, each for its own dates.
+pub(super) async fn supersede(tx: &mut Tx, row: &Row, now: DateTime<Utc>) -> Result<()> {
+    let begins = row.credential.issued_on.and_then(|begins| begins.and_hms_opt(12, 0, 0)).map(|noon| noon.and_utc());
+    if let Some(due) = begins.filter(|due| now < *due) {
         return enqueue(tx, &Supersede { by: row.credential.id }, due).await;
     }
-    for mut older in store::renewed_by(tx, row, today).await? {
+    for mut older in store::renewed_by(tx, row).await? {
+        older.superseded_by = Some(row.credential.id);
         Box::pin(take(tx, &mut older, ReviewAction::Supersede, By::SYSTEM, Grounds::default(), now)).await?;
     }
     Ok(())
@@ -170,6 +170,13 @@ pub(super) async fn is_claimed_by_another(tx: &mut Tx, row: &Row) -> Result<bool
     Ok(store::claimant(tx, row).await?.is_some_and(|claimant| claimant != row.therapist))
 }
 
+/// The reason codes of the last decision of this kind: what was overridden then.
+pub(super) async fn stated(tx: &mut Tx, row: &Row, action: ReviewAction) -> Result<Vec<ReasonCode>> {
+    let decisions = store::history(tx, row.credential.id).await?;
+    let last = decisions.into_iter().rfind(|decision| decision.action == action);
+    Ok(last.map(|decision| decision.reason_codes).unwrap_or_default())
+}
+
 /// What stands against verifying: what was found now and since it was submitted, and another's claim on the number.
 pub(super) async fn concerns(tx: &mut Tx, row: &Row, found: &Found) -> Result<Vec<ReasonCode>> {
     let mut concerns: Vec<ReasonCode> = found.concerns().collect();
@@ -186,8 +193,10 @@ pub(super) async fn concerns(tx: &mut Tx, row: &Row, found: &Found) -> Result<Ve
 pub(super) fn adopt(row: &mut Row, check: &Check, now: DateTime<Utc>) {
     let Check { id, found } = check;
     row.credential.board_status = found.board_status;
-    // The authority knows better than the holder when it ends.
+    // The authority knows better than the holder when it ends, and that it had begun by then.
     row.credential.expires_on = found.expires_on.or(row.credential.expires_on);
+    row.credential.issued_on =
+        row.credential.issued_on.filter(|begins| row.credential.expires_on.is_none_or(|ends| *begins <= ends));
     row.board_action = found.board_action;
     row.verification = Some(*id);
     row.recheck_on = row.kind.recheck_days.map(|days| (now + TimeDelta::days(days.into())).date_naive());
@@ -316,6 +325,11 @@ pub async fn unsettle(tx: &mut Tx, credential: CredentialId, change: &Change, no
         reconcile(tx, row.therapist, None, now).await?;
     } else {
         let grounds = Grounds { codes: vec![ReasonCode::StaleSource], ..Grounds::default() };
+        // What it had replaced is in force again before visits are looked at without it.
+        for mut older in store::superseded_by(tx, &row).await? {
+            older.superseded_by = None;
+            take(tx, &mut older, ReviewAction::RollBack, By::SYSTEM, grounds.clone(), now).await?;
+        }
         take(tx, &mut row, ReviewAction::RollBack, By::SYSTEM, grounds, now).await?;
     }
     Ok(true)

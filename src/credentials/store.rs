@@ -84,6 +84,8 @@ pub(super) struct Row {
     pub board_action: bool,
     pub verification: Option<VerificationId>,
     pub recheck_on: Option<NaiveDate>,
+    /// What took its place.
+    pub superseded_by: Option<CredentialId>,
     /// The digests of its documents.
     pub evidence: Vec<String>,
 }
@@ -155,6 +157,7 @@ struct Columns {
     board_action: bool,
     verification_id: Option<VerificationId>,
     recheck_on: Option<NaiveDate>,
+    superseded_by: Option<CredentialId>,
     claimed_by: Option<AccountId>,
     claimed_until: Option<DateTime<Utc>>,
     approved_by: Option<AccountId>,
@@ -194,6 +197,7 @@ impl Columns {
             board_action: self.board_action,
             verification: self.verification_id,
             recheck_on: self.recheck_on,
+            superseded_by: self.superseded_by,
             evidence: self.evidence,
         };
         Ok(row.warn())
@@ -208,7 +212,7 @@ macro_rules! credentials {
             r#"SELECT id, therapist_id, type AS code, number, name_on_credential, issuing_jurisdiction, issued_on, expires_on,
                       cover_amount, cover_currency, covers_jurisdictions, covers_kinds, renews AS "renews: CredentialId",
                       review_state AS "review_state: ReviewState", board_status AS "board_status: BoardStatus", board_action,
-                      verification_id AS "verification_id: VerificationId", recheck_on, claimed_by AS "claimed_by: AccountId",
+                      verification_id AS "verification_id: VerificationId", recheck_on, superseded_by AS "superseded_by: CredentialId", claimed_by AS "claimed_by: AccountId",
                       claimed_until, approved_by AS "approved_by: AccountId", approved_content, submitted_at, created_at,
                       ARRAY(SELECT encode(d.sha256, 'hex') FROM credential_documents d
                             WHERE d.credential_id = credentials.id AND d.removed_at IS NULL ORDER BY d.id) AS "evidence!"
@@ -243,8 +247,9 @@ pub(super) async fn find(tx: &mut Tx, id: CredentialId) -> Result<Option<Row>> {
 
 /// The credential, locked until the transaction ends.
 pub(super) async fn lock(tx: &mut Tx, id: CredentialId) -> Result<Option<Row>> {
-    let row = credentials!("WHERE id = $1 FOR UPDATE", id.0).fetch_optional(&mut **tx).await?;
-    Ok(typed(tx, row.into_iter().collect()).await?.pop())
+    // Its documents are read in a statement of their own, which sees what was done while this one waited.
+    sqlx::query!("SELECT FROM credentials WHERE id = $1 FOR UPDATE", id.0).execute(&mut **tx).await?;
+    find(tx, id).await
 }
 
 /// Whose credential it is.
@@ -253,16 +258,15 @@ pub(super) async fn holder<'c>(db: impl PgExecutor<'c>, id: CredentialId) -> Res
 }
 
 /// The verified credentials that `row` takes the place of: the one that it names, and those of its type and number, as far
-/// as it lasts no less and has begun on `today`.
-pub(super) async fn renewed_by(tx: &mut Tx, row: &Row, today: NaiveDate) -> Result<Vec<Row>> {
+/// as it lasts no less and counts wherever they do. None where `row` itself is not usable. They are locked.
+pub(super) async fn renewed_by(tx: &mut Tx, row: &Row) -> Result<Vec<Row>> {
     let credential = &row.credential;
-    if credential.issued_on.is_some_and(|begins| begins > today) {
-        return Ok(Vec::new());
-    }
     let rows = credentials!(
         "WHERE therapist_id = $1 AND type = $2 AND id <> $3 AND review_state = 'verified'
            AND (id = $4 OR (normalised_number = $5 AND issuing_jurisdiction = $6))
            AND ($7::date IS NULL OR expires_on <= $7)
+           AND ($8::text[] IS NULL OR covers_jurisdictions <@ $8) AND ($9::text[] IS NULL OR covers_kinds <@ $9)
+           AND EXISTS (SELECT FROM standings s WHERE s.id = $3)
          ORDER BY id FOR UPDATE",
         row.therapist.0,
         credential.type_code,
@@ -270,11 +274,33 @@ pub(super) async fn renewed_by(tx: &mut Tx, row: &Row, today: NaiveDate) -> Resu
         credential.renews.map(|id| id.0),
         row.normalised_number(),
         credential.issuing_jurisdiction.as_ref().map_or("", Jurisdiction::as_str),
-        credential.expires_on
+        credential.expires_on,
+        credential.covers_jurisdictions.as_deref(),
+        credential.covers_kinds.as_deref()
     )
     .fetch_all(&mut **tx)
     .await?;
     typed(tx, rows).await
+}
+
+/// What `row` took the place of, locked.
+pub(super) async fn superseded_by(tx: &mut Tx, row: &Row) -> Result<Vec<Row>> {
+    let rows = credentials!(
+        "WHERE superseded_by = $1 AND review_state = 'superseded' ORDER BY id FOR UPDATE",
+        row.credential.id.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    typed(tx, rows).await
+}
+
+/// How many credentials a therapist has entered.
+pub(super) async fn count(tx: &mut Tx, therapist: TherapistId) -> Result<i64> {
+    let count =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM credentials WHERE therapist_id = $1"#, therapist.0)
+            .fetch_one(&mut **tx)
+            .await?;
+    Ok(count)
 }
 
 pub(super) async fn insert(tx: &mut Tx, row: &Row) -> Result<()> {
@@ -316,7 +342,7 @@ pub(super) async fn save(tx: &mut Tx, row: &Row) -> Result<()> {
              expires_on = $8, cover_amount = $9, cover_currency = $10, covers_jurisdictions = $11, covers_kinds = $12,
              renews = $13, review_state = $14, board_status = $15, board_action = $16, verification_id = $17,
              recheck_on = $18, claimed_by = $19, claimed_until = $20, approved_by = $21, approved_content = $22,
-             submitted_at = $23
+             submitted_at = $23, superseded_by = $24
          WHERE id = $1",
         credential.id.0,
         credential.type_code,
@@ -341,6 +367,7 @@ pub(super) async fn save(tx: &mut Tx, row: &Row) -> Result<()> {
         row.approval.as_ref().map(|(account, _)| account.0),
         row.approval.as_ref().map(|(_, content)| content.as_slice()),
         credential.submitted_at,
+        row.superseded_by.map(|id| id.0),
     )
     .execute(&mut **tx)
     .await

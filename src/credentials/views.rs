@@ -12,7 +12,7 @@ use crate::ids::{AccountId, CredentialHoldId, CredentialId, TherapistId, Verific
 use crate::values::{Jurisdiction, Money};
 
 /// A credential as its owner sees it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Credential {
     /// The credential's id.
     pub id: CredentialId,
@@ -103,6 +103,8 @@ pub struct ReviewedCredential {
     pub board_action: bool,
     /// When the authority is to be asked again.
     pub recheck_on: Option<NaiveDate>,
+    /// What took its place.
+    pub superseded_by: Option<CredentialId>,
     /// Whether it is usable at present, its dates aside: verified, in force, not on hold, and paying enough.
     pub in_force: bool,
     /// The soonest visit that rests on it, or on what it is to replace.

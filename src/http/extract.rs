@@ -33,6 +33,11 @@ impl Fingerprint {
         bytes.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref());
         Self(bytes)
     }
+
+    /// The fingerprint of the same body sent to what `id` names: a key that comes back for another one is not the same request.
+    pub fn about(self, id: impl std::fmt::Display) -> Self {
+        Self::of(&[id.to_string().as_bytes(), &self.0].concat())
+    }
 }
 
 /// A JSON body that parsed into `T`, with the fingerprint of its bytes.

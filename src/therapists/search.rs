@@ -69,11 +69,15 @@ pub(super) async fn bookable(
                   languages AS "languages!", techniques AS "techniques!", conditions AS "conditions!",
                   area_latitude AS "area_latitude!", area_longitude AS "area_longitude!",
                   booking_mode AS "booking_mode!: BookingMode", distance
-           FROM found
-           WHERE (distance IS NULL OR distance <= service_radius_km)
-             AND may_practise_somewhere(id, $9)
-             AND ($12::uuid IS NULL OR CASE WHEN $10::bool THEN (distance, id) > ($11, $12) ELSE (display_name, id) > ($13, $12) END)
-           ORDER BY CASE WHEN $10 THEN distance END, CASE WHEN NOT $10 THEN display_name END, id
+           FROM (
+               SELECT * FROM found
+               WHERE (distance IS NULL OR distance <= service_radius_km)
+                 AND ($12::uuid IS NULL OR CASE WHEN $10::bool THEN (distance, id) > ($11, $12) ELSE (display_name, id) > ($13, $12) END)
+               ORDER BY CASE WHEN $10 THEN distance END, CASE WHEN NOT $10 THEN display_name END, id
+               -- In order first: licences are looked at until the page is full.
+               OFFSET 0
+           ) AS ordered
+           WHERE may_practise_somewhere(id, $9)
            LIMIT $14"#,
         wanted.service.map(|id| id.0),
         wanted.point.map(|point| point.latitude),

@@ -90,6 +90,12 @@ static DRAWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     BOUNDARIES.iter().flat_map(|map| boxes.clone().flat_map(|stripe| map.intersecting_ids(stripe))).collect()
 });
 
+/// The countries and regions that the map draws at a point.
+fn drawn_at(point: Point) -> Vec<&'static str> {
+    let position = LatLon::new(point.latitude, point.longitude).ok().zip(BOUNDARIES.as_ref());
+    position.map(|(position, map)| map.ids(position)).unwrap_or_default()
+}
+
 /// A country by its ISO 3166-1 alpha-2 code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]
@@ -138,8 +144,7 @@ impl Jurisdiction {
     /// rules hold is not for the client to choose. Regions that the map does not draw, and islands that it counts to
     /// none, are believed.
     pub fn holds(&self, point: Point) -> bool {
-        let position = LatLon::new(point.latitude, point.longitude).ok().zip(BOUNDARIES.as_ref());
-        let areas = position.map(|(position, map)| map.ids(position)).unwrap_or_default();
+        let areas = drawn_at(point);
         let in_a_region = areas.iter().any(|area| area.starts_with(&format!("{}-", self.country())));
         let in_this_region = areas.contains(&self.as_str());
         areas.contains(&self.country()) && (in_this_region || !in_a_region || !DRAWN.contains(self.as_str()))
@@ -158,6 +163,17 @@ impl Jurisdiction {
     /// The region's code within the country, `NSW`.
     pub fn region(&self) -> Option<&str> {
         self.0.split_once('-').map(|(_, region)| region)
+    }
+
+    /// Whose rules hold at a point of this place, countries and regions: itself, every place that it lies in, and the region that
+    /// the map draws there. A region may have another name within it, as London has in England.
+    pub fn chain_at(&self, point: Point) -> Vec<String> {
+        let mut chain = self.chain();
+        let country = format!("{}-", self.country());
+        let drawn = drawn_at(point).into_iter().filter(|area| area.starts_with(&country));
+        let further: Vec<String> = drawn.map(str::to_owned).filter(|area| !chain.contains(area)).collect();
+        chain.extend(further);
+        chain
     }
 
     /// This place and every place that it lies in, widest first: `AU`, `AU-NSW`.
@@ -300,6 +316,17 @@ mod tests {
         assert_eq!(Jurisdiction::of(&au, "CA"), None);
         assert_eq!(Jurisdiction::of(&au, "US-CA"), None);
         assert_eq!(Jurisdiction::of(&au, ""), None);
+    }
+
+    #[test]
+    fn the_rules_of_england_hold_in_london() {
+        let london = Point { latitude: 51.5074, longitude: -0.1278 };
+        for name in ["GB-LND", "GB-ENG"] {
+            let chain = name.parse::<Jurisdiction>().expect("a region").chain_at(london);
+            assert!(chain.contains(&"GB".to_owned()) && chain.contains(&"GB-ENG".to_owned()), "{name}: {chain:?}");
+        }
+        let sydney = Point { latitude: -33.8886, longitude: 151.2111 };
+        assert_eq!("AU-NSW".parse::<Jurisdiction>().expect("a state").chain_at(sydney), ["AU", "AU-NSW"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What becomes of booked visits when it changes who may practise where.
 
+mod by_roster;
 mod proof;
 mod reassignment;
 

@@ -21,25 +21,25 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 /// A line of Washington's list.
-fn line(number: u32, name: &str, status: &str, expires: &str) -> String {
+pub fn line(number: u32, name: &str, status: &str, expires: &str) -> String {
     let (last, first) = name.split_once(", ").unwrap();
     format!("MA{number:08},{last},{first},,Massage Therapist License,{status},01/15/2020,01/15/2026,{expires},No\n")
 }
 
 /// Washington's list with these lines and `more` of nobody's.
-fn washington(lines: &[String], more: u32) -> Vec<u8> {
+pub fn washington(lines: &[String], more: u32) -> Vec<u8> {
     let filler = (0..more).map(|i| line(90_000_000 + i, "Filler, Phil", "ACTIVE", "06/30/2028"));
     [HEADER.to_owned(), lines.concat(), filler.collect()].concat().into_bytes()
 }
 
-async fn upload(admin: &Person, source: &str, date: &str, file: &[u8]) -> Answer {
+pub async fn upload(admin: &Person, source: &str, date: &str, file: &[u8]) -> Answer {
     let parts: [(&str, Option<&str>, &[u8]); 3] =
         [("source", None, source.as_bytes()), ("source_date", None, date.as_bytes()), ("file", Some("list.csv"), file)];
     send(admin.form(IMPORTS, &parts)).await
 }
 
 /// Uploads and reads a list; its path.
-async fn read(app: &App, admin: &Person, source: &str, date: &str, file: &[u8]) -> String {
+pub async fn read(app: &App, admin: &Person, source: &str, date: &str, file: &[u8]) -> String {
     let answer = upload(admin, source, date, file).await.is(201);
     let path = answer.header("location");
     assert_eq!(
@@ -55,7 +55,7 @@ async fn import(admin: &Person, path: &str) -> Value {
 }
 
 /// Reads and applies a list.
-async fn apply(app: &App, admin: &Person, date: &str, file: &[u8]) -> String {
+pub async fn apply(app: &App, admin: &Person, date: &str, file: &[u8]) -> String {
     let path = read(app, admin, "us-wa-doh", date, file).await;
     admin.act(&format!("{path}/apply")).await.is(202);
     app.run_jobs().await;

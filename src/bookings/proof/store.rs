@@ -1,6 +1,6 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Held, ProvenGroup, Revision, Verification};
+use super::{Held, ProvenCheck, ProvenGroup, Revision};
 use crate::credentials::BoardStatus;
 use crate::credentials::checks::CheckMethod;
 use crate::db::Tx;
@@ -62,7 +62,7 @@ pub(super) async fn revisions(tx: &mut Tx, booking: BookingId) -> Result<Vec<Rev
 impl From<Row> for ProvenGroup {
     fn from(row: Row) -> Self {
         let recorded = row.verification_id.zip(row.method).zip(row.source).zip(row.board_status).zip(row.at);
-        let verification = recorded.map(|((((id, method), source), board_status), at)| Verification {
+        let verification = recorded.map(|((((id, method), source), board_status), at)| ProvenCheck {
             id,
             method,
             source,

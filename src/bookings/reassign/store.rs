@@ -21,9 +21,10 @@ pub(super) async fn hand_over(
         .execute(&mut **tx)
         .await?;
     sqlx::query!(
-        "UPDATE bookings SET therapist_id = $2, at_risk_since = NULL WHERE id = $1",
+        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL WHERE id = $1",
         booking.id.0,
-        booking.therapist.0
+        booking.therapist.0,
+        booking.respond_by,
     )
     .execute(&mut **tx)
     .await?;

@@ -15,7 +15,7 @@ use crate::availability;
 use crate::bookings::licensing::reconcile;
 use crate::credentials::checks::{CheckMethod, Found};
 use crate::credentials::fhir;
-use crate::credentials::review::{ReasonCode, ReviewState};
+use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState};
 use crate::credentials::steps::{self, Check};
 use crate::credentials::store::{self, Row};
 use crate::credentials::views::{Hold, Verification};
@@ -61,12 +61,17 @@ pub(super) struct CheckBody {
 }
 
 impl CheckBody {
+    /// Refuses none, or more reason codes than there are.
+    fn refuse_crowd(&self) -> Result<()> {
+        let within = (1..=15).contains(&self.reason_codes.len());
+        if within { Ok(()) } else { Err(FieldError::new("/reason_codes", "must hold 1 to 15 codes.").into()) }
+    }
+
     /// Refuses reason codes that say anything but that it was verified, and what is overridden.
     pub fn refuse_contradiction(&self) -> Result<()> {
+        self.refuse_crowd()?;
         let codes = &self.reason_codes;
-        let detail = if !(1..=15).contains(&codes.len()) {
-            "must hold 1 to 15 codes."
-        } else if !codes.iter().any(|code| code.records_verification()) {
+        let detail = if !codes.iter().any(|code| code.records_verification()) {
             "must say how it was verified: from the primary source or by document."
         } else if !codes.iter().all(|code| code.records_verification() || code.may_be_overridden()) {
             "must not say why it cannot be verified."
@@ -86,6 +91,10 @@ impl CheckBody {
         if other_number {
             return Err(FieldError::new("/number_found", "is not the credential's number.").into());
         }
+        let ends = self.expires_on.map(|Day(date)| date);
+        if ends.zip(row.credential.issued_on).is_some_and(|(ends, begins)| ends < begins) {
+            return Err(FieldError::new("/expires_on", "lies before the credential's `issued_on`.").into());
+        }
         let found = Found {
             method: if from_document { CheckMethod::Document } else { CheckMethod::PrimarySource },
             source: row.kind.authority.clone(),
@@ -97,7 +106,7 @@ impl CheckBody {
             status_text: self.status_text.as_ref().map(|text| text.as_str().to_owned()),
             board_status: self.board_status.unwrap_or(BoardStatus::Active),
             board_action: self.board_action,
-            expires_on: self.expires_on.map(|Day(date)| date),
+            expires_on: ends,
         };
         Ok((self.reason_codes.clone(), found))
     }
@@ -124,26 +133,29 @@ async fn create_credential_check(
     key: IdempotencyKey,
     Json(body, print): Json<CheckBody>,
 ) -> Result<Reply> {
+    body.refuse_crowd()?;
     work(async move {
         let mut tx = app.db.begin().await?;
         let route = "POST /v1/admin/credentials/{id}/checks";
-        let once = match Once::claim(&mut tx, me.account(), route, key, print).await? {
+        let once = match Once::claim(&mut tx, me.account(), route, key, print.about(id)).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
         let mut row = locked(&mut tx, id, &me).await?;
         let now = app.clock.now();
-        let (_, found) = body.read(&row)?;
+        let (codes, found) = body.read(&row)?;
         let check = Check { id: store::record_check(&mut tx, id, &found, Some(me.account()), now).await?, found };
         let before = row.facts();
-        let clean =
-            BoardStatus::PERMITTING.contains(&check.found.board_status) && check.found.concerns().next().is_none();
+        let overridden = steps::stated(&mut tx, &row, ReviewAction::Verify).await?;
+        let stated = codes.iter().copied().filter(|code| !code.records_verification());
+        let clean = BoardStatus::PERMITTING.contains(&check.found.board_status)
+            && stated.chain(check.found.concerns()).all(|concern| overridden.contains(&concern));
         match row.credential.review_state {
             ReviewState::Verified if clean => {
                 steps::adopt(&mut row, &check, now);
                 steps::keep_up(&mut tx, &row, &before, Some(me.account()), now).await?;
             }
-            ReviewState::Verified => steps::raise(&mut tx, "adverse_finding", &row, &body.reason_codes, now).await?,
+            ReviewState::Verified => steps::raise(&mut tx, "adverse_finding", &row, &codes, now).await?,
             ReviewState::Suspended => {}
             _ => return Err(Refusal::InvalidTransition.into()),
         }
@@ -231,7 +243,7 @@ async fn create_credential_hold(
     work(async move {
         let mut tx = app.db.begin().await?;
         let route = "POST /v1/admin/credentials/{id}/holds";
-        let once = match Once::claim(&mut tx, me.account(), route, key, print).await? {
+        let once = match Once::claim(&mut tx, me.account(), route, key, print.about(id)).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
@@ -304,6 +316,10 @@ async fn lift_credential_hold(
         let stored =
             store::holds(&mut tx, id).await?.into_iter().find(|held| held.id == hold).ok_or(Error::NotFound)?;
         if lifted {
+            // What it renews may have waited for it.
+            if row.credential.review_state == ReviewState::Verified {
+                steps::supersede(&mut tx, &row, now).await?;
+            }
             held(&mut tx, &row, &me, "credential.hold_lifted", &stored, now).await?;
         }
         tx.commit().await?;

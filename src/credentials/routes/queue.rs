@@ -46,6 +46,10 @@ struct QueueQuery {
     therapist_id: Option<TherapistId>,
     /// Whether another therapist claims the number.
     duplicate: Option<bool>,
+    /// `true`: which nobody reviews at present, submitted or with a claim that has lapsed.
+    #[serde(default)]
+    #[param(value_type = Option<bool>)]
+    unclaimed: bool,
     /// The order.
     #[serde(default)]
     #[param(inline, value_type = Option<QueueOrder>)]
@@ -77,6 +81,7 @@ async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Quer
             expires_before: query.expires_before.map(|Day(date)| date),
             therapist: query.therapist_id,
             duplicate: query.duplicate,
+            unclaimed: query.unclaimed,
             order: query.sort,
             after,
             count: query.limit.probe(),

@@ -79,14 +79,22 @@ async fn verify(
         Some(check) => steps::concerns(tx, row, &check.found).await?,
         None => Vec::new(),
     };
-    let action = match approval(&grounds.codes, &against, row.kind.four_eyes)? {
-        ReviewAction::Approve if state == ReviewState::PendingSecond => ReviewAction::Verify,
-        action => action,
-    };
-    Ok((action, grounds))
+    let action = approval(&grounds.codes, &against, row.kind.four_eyes)?;
+    if state != ReviewState::PendingSecond {
+        return Ok((action, grounds));
+    }
+    // Two must agree on the same: what the first did not see is reviewed anew.
+    let first = steps::stated(tx, row, ReviewAction::Approve).await?;
+    let overridden = grounds.codes.iter().filter(|code| code.may_be_overridden()).chain(&against);
+    if overridden.clone().all(|code| first.contains(code)) {
+        Ok((ReviewAction::Verify, grounds))
+    } else {
+        Err(Refusal::ContentChanged.into())
+    }
 }
 
-/// A credential comes back into force on a fresh verification that nothing stands against.
+/// A credential comes back into force on a fresh verification that nothing stands against but what two admins overrode when
+/// it was verified.
 async fn reinstate(
     tx: &mut Tx,
     row: &Row,
@@ -96,8 +104,10 @@ async fn reinstate(
 ) -> Result<(ReviewAction, Grounds)> {
     row.credential.review_state.after(ReviewAction::Reinstate, Party::Admin)?;
     let grounds = checked(tx, row, body, admin, now).await?;
-    if grounds.check.as_ref().is_some_and(|check| check.found.concerns().next().is_some()) {
-        return Err(Refusal::OverrideNotStated.into());
+    let overridden = steps::stated(tx, row, ReviewAction::Verify).await?;
+    let found = grounds.check.iter().flat_map(|check| check.found.concerns());
+    if found.filter(|concern| !overridden.contains(concern)).count() > 0 {
+        return Err(Refusal::ReinstatementBarred.into());
     }
     Ok((ReviewAction::Reinstate, grounds))
 }
@@ -267,7 +277,7 @@ async fn suspend_credential(
     params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody, responses(
     (status = 200, description = "The credential, in force again.", body = ReviewedCredential),
     (status = 409, description = "`own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `override_not_stated`: something still stands against it.", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `reinstatement_barred`.", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/admin/credentials/{id}/reinstate")]
 async fn reinstate_credential(

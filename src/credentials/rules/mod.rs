@@ -232,7 +232,8 @@ impl<'r> sqlx::Decode<'r, sqlx::Postgres> for Cover {
 /// added in the transaction of the change. A second one looks again: whoever read the old rules may still be booking.
 async fn rules_changed(tx: &mut Tx, jurisdiction: Option<&JurisdictionCode>, now: DateTime<Utc>) -> Result<()> {
     let state = jurisdiction.map(JurisdictionCode::state).transpose().map_err(Error::Internal)?;
-    let job = ReconcilePlace { jurisdiction: state.map(|state| state.as_str().to_owned()) };
+    // The whole country: a visit may name its region otherwise than the map does.
+    let job = ReconcilePlace { country: state.map(|state| state.country().to_owned()) };
     for due in [now, now + TimeDelta::seconds(30)] {
         enqueue(tx, &job, due).await?;
     }

@@ -18,7 +18,7 @@ pub async fn requirements<'c>(
     point: Point,
     kind: &str,
 ) -> Result<Required> {
-    required(db, jurisdiction.chain(), Some(point), kind).await
+    required(db, jurisdiction.chain_at(point), Some(point), kind).await
 }
 
 /// What is required by the places of `chain` and, with a point, by every place within them whose boundary holds it.
@@ -29,7 +29,10 @@ pub(in crate::credentials) async fn required<'c>(
     kind: &str,
 ) -> Result<Required> {
     let rows = sqlx::query!(
-        r#"SELECT place.code AS "code!", place.boundary AS "boundary: Json<Boundary>", r."group" AS "group?",
+        // A boundary is long: it comes with the first row of its place alone.
+        r#"SELECT place.code AS "code!", r."group" AS "group?",
+                  CASE WHEN row_number() OVER (PARTITION BY place.code ORDER BY r."group", r.valid_from NULLS FIRST) = 1
+                       THEN place.boundary END AS "boundary: Json<Boundary>", place.boundary IS NOT NULL AS "is_local!",
                   r.options AS "options?", r.valid_from, r.valid_until
            FROM (SELECT code, NULL AS boundary FROM unnest($1::text[]) AS code
                  UNION ALL
@@ -47,13 +50,13 @@ pub(in crate::credentials) async fn required<'c>(
     .await?;
     let mut groups = Vec::new();
     for row in rows {
-        if let (Some(Json(boundary)), Some(point)) = (row.boundary, point) {
-            if !boundary.holds(point) {
-                continue;
-            }
-            if !chain.contains(&row.code) {
-                chain.push(row.code.clone());
-            }
+        if let (Some(Json(boundary)), Some(point)) = (row.boundary, point)
+            && boundary.holds(point)
+        {
+            chain.push(row.code.clone());
+        }
+        if row.is_local && !chain.contains(&row.code) {
+            continue;
         }
         if let (Some(group), Some(options)) = (row.group, row.options) {
             let (valid_from, valid_until) = (row.valid_from, row.valid_until);

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::ids::{CredentialId, TherapistId};
 
 /// Notes the reminders that are due and returns them: of those for one credential the one nearest to its end. Whoever holds
-/// another verified credential of the type that lasts longer has renewed it.
+/// another credential of the type in force that lasts longer, and counts wherever this one does, has renewed it.
 pub(in super::super) async fn remind(tx: &mut Tx, days_before: &[i16], now: DateTime<Utc>) -> Result<Vec<Reminder>> {
     let reminders = sqlx::query_as!(
         Reminder,
@@ -19,9 +19,9 @@ pub(in super::super) async fn remind(tx: &mut Tx, days_before: &[i16], now: Date
                  ON c.expires_on - ($2::timestamptz AT TIME ZONE a.time_zone)::date BETWEEN 0 AND d.days_before
                WHERE c.review_state = 'verified' AND c.expires_on BETWEEN $2::timestamptz::date - 1 AND $2::timestamptz::date + 400
                  AND NOT EXISTS (
-                     SELECT FROM credentials newer
-                     WHERE newer.therapist_id = c.therapist_id AND newer.type = c.type AND newer.review_state = 'verified'
-                       AND newer.expires_on > c.expires_on)
+                     SELECT FROM standings newer
+                     WHERE newer.therapist_id = c.therapist_id AND newer.type = c.type AND newer.expires_on > c.expires_on
+                       AND (newer.covers_jurisdictions IS NULL OR c.covers_jurisdictions <@ newer.covers_jurisdictions))
            ), noted AS (
                INSERT INTO credential_reminders (credential_id, expires_on, days_before, at)
                SELECT id, expires_on, days_before, $2 FROM due ON CONFLICT DO NOTHING

@@ -25,7 +25,7 @@ pub(in super::super) enum QueueOrder {
     SubmittedAt,
     /// First to expire first.
     ExpiresOn,
-    /// Whatever the soonest visit rests on first.
+    /// Whatever the soonest visit rests on first; of what is under way or suspended.
     NextVisit,
 }
 
@@ -38,6 +38,8 @@ pub(in super::super) struct Queue<'a> {
     pub therapist: Option<TherapistId>,
     /// Whose number another therapist claims as well.
     pub duplicate: Option<bool>,
+    /// Which nobody reviews at present: submitted, or in review with a claim that has lapsed.
+    pub unclaimed: bool,
     pub order: QueueOrder,
     /// After this sort key, a number of seconds or days, and this id.
     pub after: Option<(f64, CredentialId)>,
@@ -61,6 +63,9 @@ pub(in super::super) async fn queue(
                  AND ($3::text IS NULL OR c.issuing_jurisdiction = $3 OR starts_with(c.type, $3 || '-'))
                  AND ($4::date IS NULL OR c.expires_on < $4)
                  AND ($10::uuid IS NULL OR c.therapist_id = $10)
+                 AND (NOT $12::bool OR c.review_state = 'submitted' OR (c.review_state = 'in_review' AND c.claimed_until <= $9))
+                 -- No visit waits for what is not handed in, or done with.
+                 AND ($5 <> 'next_visit' OR c.review_state IN ('submitted', 'in_review', 'pending_second', 'info_requested', 'suspended'))
                  AND ($11::bool IS NULL OR $11 = EXISTS (
                      SELECT FROM number_claims n
                      WHERE n.type = c.type AND n.jurisdiction = c.issuing_jurisdiction AND n.normalised_number = c.normalised_number
@@ -79,6 +84,7 @@ pub(in super::super) async fn queue(
         now,
         wanted.therapist.map(|id| id.0),
         wanted.duplicate,
+        wanted.unclaimed,
     )
     .fetch_all(db)
     .await?;
@@ -170,6 +176,7 @@ pub(in super::super) async fn reviewed(
             approved_by: row.approval.map(|(account, _)| account),
             board_action: row.board_action,
             recheck_on: row.recheck_on,
+            superseded_by: row.superseded_by,
             therapist_name: names.get(&row.therapist.into()).cloned().unwrap_or_default(),
             therapist_id: row.therapist,
             credential: row.credential,
