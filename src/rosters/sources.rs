@@ -380,7 +380,7 @@ impl Source {
     ///
     /// # Errors
     /// Where it is no date.
-    pub fn date(&self, text: &str) -> Result<Option<NaiveDate>, ()> {
+    pub(super) fn date(&self, text: &str) -> Result<Option<NaiveDate>, ()> {
         // Exports put midnight behind a date.
         let day = text.split(['T', ' ']).next().unwrap_or_default();
         if day.bytes().all(|b| b == b'0') {
