@@ -11,12 +11,14 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked && cp target/release/knead /knead
 
 FROM debian:bookworm-slim
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin knead
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin knead \
+    && install -d -o knead -m 0700 /var/lib/knead
 COPY --from=build /knead /usr/local/bin/knead
 COPY LICENSE /usr/share/doc/knead/LICENSE
 USER knead
 # In a container loopback is out of reach for everybody else.
 ENV KNEAD_ADDR=0.0.0.0:8080
+ENV KNEAD_STORAGE=/var/lib/knead
 EXPOSE 8080
 # The image has no curl, and bash can do it. A service whose database is away needs no restart: /livez, not /readyz.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD \

@@ -15,6 +15,8 @@ CREATE INDEX booking_credentials_by_booking ON booking_credentials (booking_id, 
 -- What a person is told in the app.
 CREATE TABLE notices (
     id           uuid        NOT NULL CONSTRAINT notices_pkey PRIMARY KEY,
+    -- Counts up in the order in which people were told, also within one instant.
+    position     bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     account_id   uuid        NOT NULL CONSTRAINT notices_account_exists REFERENCES accounts ON DELETE CASCADE,
     kind         text        NOT NULL CONSTRAINT notices_kind_form CHECK (kind ~ '^[a-z_]{1,60}$'),
     subject_type text        NOT NULL CONSTRAINT notices_subject_type_form CHECK (subject_type ~ '^[a-z_]{1,60}$'),
@@ -23,4 +25,4 @@ CREATE TABLE notices (
     created_at   timestamptz NOT NULL,
     read_at      timestamptz
 );
-CREATE INDEX notices_by_account ON notices (account_id, created_at, id);
+CREATE INDEX notices_by_account ON notices (account_id, position);

@@ -101,6 +101,20 @@ refusals! {
     IdempotencyKeyMissing = BAD_REQUEST "idempotency_key_missing" "This operation needs an Idempotency-Key header.";
     /// More addresses than one client may keep.
     TooManyAddresses = UNPROCESSABLE_ENTITY "too_many_addresses" "A client keeps at most 50 addresses.";
+    /// A file without a byte.
+    DocumentEmpty = UNPROCESSABLE_ENTITY "document_empty" "The file is empty.";
+    /// Not one of the kinds of file that are taken, whatever it calls itself.
+    DocumentTypeUnsupported = UNPROCESSABLE_ENTITY "document_type_unsupported" "A document is a PDF, a JPEG or a PNG.";
+    /// It begins like one and is none, or is damaged.
+    DocumentUnreadable = UNPROCESSABLE_ENTITY "document_unreadable" "The file is damaged or not what it begins as; save it anew.";
+    /// It holds something that acts, hides or is another file at the same time.
+    DocumentUnsafe = UNPROCESSABLE_ENTITY "document_unsafe" "The file is encrypted, or holds scripts, actions, other files or data after its end; save or scan it anew.";
+    /// More pages than a reviewer should read.
+    DocumentTooLong = UNPROCESSABLE_ENTITY "document_too_long" "A document has at most 30 pages.";
+    /// A picture that would fill the memory.
+    DocumentTooLarge = UNPROCESSABLE_ENTITY "document_too_large" "A file has at most 10 MB; a picture has at most 40 megapixels, and 12,000 pixels a side.";
+    /// More files than one credential needs.
+    TooManyDocuments = UNPROCESSABLE_ENTITY "too_many_documents" "A credential has at most 10 documents.";
     /// The same list has taken effect already.
     RosterAlreadyApplied = CONFLICT "roster_already_applied" "This file was applied already; applying it again would change nothing.";
     /// A rule keeps the import from taking effect.
@@ -291,11 +305,11 @@ impl Error {
             Self::Forbidden => "Your role may not do this.",
             Self::NotFound => "There is no such resource.",
             Self::MethodNotAllowed(_) => "This path does not know this method; see the Allow header.",
-            Self::NotAcceptable => "The answer is application/json; the Accept header must admit it.",
+            Self::NotAcceptable => "The Accept header admits nothing that this operation answers with.",
             Self::Timeout => "The request took too long to arrive.",
             Self::PreconditionFailed => "The resource changed since you read it; read it again.",
             Self::TooLarge => "The body is larger than this operation accepts.",
-            Self::UnsupportedMediaType => "The body must be application/json.",
+            Self::UnsupportedMediaType => "The body is not of the media type that this operation reads.",
             Self::PreconditionRequired => "Send the resource's ETag in If-Match, so that no change of another is lost.",
             Self::TooManyRequests(_) => "Too many requests; try again after the time in Retry-After.",
             Self::Unavailable(_) => "The service cannot answer at present; try again shortly.",

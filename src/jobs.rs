@@ -11,6 +11,7 @@ use sqlx::PgPool;
 
 use crate::App;
 use crate::bookings::{lapse, licensing};
+use crate::credentials::reminders::{recheck, recheck_one, remind};
 use crate::credentials::supersede_due;
 use crate::db::{Tx, work};
 use crate::error::{Error, Refusal, Result};
@@ -82,7 +83,24 @@ impl TaskHandler for ReconcileVisits {
     }
 }
 
-/// Deletes what has outlived its use: lapsed holds, kept answers and refresh tokens.
+/// Holds the visits of everyone who has any at a place against what is required now.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReconcilePlace {
+    /// A country or region; everywhere, where there is none.
+    pub jurisdiction: Option<String>,
+}
+
+impl TaskHandler for ReconcilePlace {
+    const IDENTIFIER: &'static str = "reconcile_place";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        let listed = work(async move { licensing::reconcile_place(&app, self.jurisdiction.as_deref()).await }).await;
+        listed.map_err(|error| error.to_string())
+    }
+}
+
+/// Deletes what has outlived its use: lapsed holds, kept answers, refresh tokens, and files that nothing names.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sweep;
 
@@ -94,7 +112,8 @@ impl TaskHandler for Sweep {
         let now = app.clock.now();
         crate::bookings::holds::forget_lapsed(&app.db, now).await.map_err(|error| error.to_string())?;
         crate::http::forget_old_keys(&app.db, now).await.map_err(|error| error.to_string())?;
-        crate::accounts::forget_expired_tokens(&app.db, now).await.map_err(|error| error.to_string())
+        crate::accounts::forget_expired_tokens(&app.db, now).await.map_err(|error| error.to_string())?;
+        crate::credentials::documents::forget_orphans(&app, now).await.map_err(|error| error.to_string())
     }
 }
 
@@ -178,6 +197,36 @@ impl TaskHandler for CheckAgainstRoster {
     }
 }
 
+/// Asks an authority again about one credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Recheck {
+    /// The credential.
+    pub credential: CredentialId,
+}
+
+impl TaskHandler for Recheck {
+    const IDENTIFIER: &'static str = "recheck_credential";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        work(async move { recheck_one(&app, self.credential).await }).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Looks for what has become due: reminders and re-checks.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LookAhead;
+
+impl TaskHandler for LookAhead {
+    const IDENTIFIER: &'static str = "look_ahead";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let app = app(&context).map_err(|error| error.to_string())?;
+        remind(&app).await.map_err(|error| error.to_string())?;
+        recheck(&app).await.map_err(|error| error.to_string())
+    }
+}
+
 /// Carries out what may take minutes, also where the worker is told to stop meanwhile. What is not to be done any more, since
 /// another has done it, is done.
 async fn to_end(job: impl Future<Output = Result<()>> + Send + 'static) -> Result<(), String> {
@@ -218,13 +267,17 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<LapseRequest>()
         .define_job::<SettleAtRisk>()
         .define_job::<ReconcileVisits>()
+        .define_job::<ReconcilePlace>()
         .define_job::<Sweep>()
         .define_job::<Supersede>()
+        .define_job::<Recheck>()
+        .define_job::<LookAhead>()
         .define_job::<ReadRoster>()
         .define_job::<ApplyRoster>()
         .define_job::<RollBackRoster>()
         .define_job::<CheckAgainstRoster>()
         .with_cron(Cron::hourly_at::<Sweep>(17)?)
+        .with_cron(Cron::hourly_at::<LookAhead>(41)?)
         .init()
         .await?;
     Ok(worker)

@@ -45,4 +45,6 @@ pub struct App {
     pub limits: http::RateLimits,
     /// Files.
     pub storage: storage::Storage,
+    /// Looks at documents that are handed in.
+    pub inspector: credentials::documents::Inspector,
 }

@@ -12,6 +12,7 @@ use knead::App;
 use knead::auth::{Password, Passwords};
 use knead::clock::Clock;
 use knead::config::{self, Config, Database, LogFormat, Switch};
+use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
 use knead::rosters::command::Asked;
 use knead::values::{Day, EmailAddress};
@@ -208,6 +209,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         passwords: Passwords::new()?,
         limits: RateLimits::new(config.rate_limit == Switch::On, config.trusted_proxies.clone()),
         storage,
+        inspector: Inspector::new(),
     }))
 }
 

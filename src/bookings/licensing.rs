@@ -6,7 +6,8 @@
 
 mod store;
 
-use std::collections::{BTreeSet, HashMap, hash_map};
+use std::collections::btree_map::Entry as Known;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -71,30 +72,26 @@ fn consequence(status: Status, visit: Span, at_risk: bool, licensed: bool, now: 
 /// What places require, each read once.
 #[derive(Default)]
 pub(super) struct Rules {
-    kinds: HashMap<ServiceId, String>,
+    kinds: BTreeMap<ServiceId, String>,
     /// By region, kind of service and the bits of the point: counties and cities are where their boundaries say.
-    required: HashMap<(Jurisdiction, String, [u64; 2]), Required>,
+    required: BTreeMap<(Jurisdiction, String, [u64; 2]), Required>,
 }
 
 impl Rules {
     /// What the place of `booking` requires for its service.
     pub async fn of(&mut self, tx: &mut Tx, booking: &Booking) -> Result<&Required> {
-        let kind = match self.kinds.get(&booking.service) {
-            Some(kind) => kind.clone(),
-            None => {
-                let kind = catalogue::kind_of(&mut **tx, booking.service).await?.ok_or(Error::NotFound)?;
-                self.kinds.entry(booking.service).or_insert(kind).clone()
+        let kind = match self.kinds.entry(booking.service) {
+            Known::Occupied(kind) => kind.into_mut(),
+            Known::Vacant(kind) => {
+                kind.insert(catalogue::kind_of(&mut **tx, booking.service).await?.ok_or(Error::NotFound)?)
             }
         };
         let (place, point) = (&booking.address.jurisdiction, booking.address.point());
-        let key = (place.clone(), kind, [point.latitude.to_bits(), point.longitude.to_bits()]);
-        match self.required.entry(key) {
-            hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
-            hash_map::Entry::Vacant(new) => {
-                let required = requirements(&mut **tx, place, point, &new.key().1).await?;
-                Ok(new.insert(required))
-            }
-        }
+        let bits = [point.latitude.to_bits(), point.longitude.to_bits()];
+        Ok(match self.required.entry((place.clone(), kind.clone(), bits)) {
+            Known::Occupied(required) => required.into_mut(),
+            Known::Vacant(required) => required.insert(requirements(&mut **tx, place, point, kind).await?),
+        })
     }
 }
 
@@ -152,12 +149,19 @@ pub async fn reconcile(
     Ok(())
 }
 
-/// Reconciles a therapist's visits soon, in a transaction of its own: for changes that concern many therapists.
-pub async fn reconcile_later(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc>) -> Result<()> {
-    enqueue(tx, &ReconcileVisits { therapist }, now).await
+/// Reconciles the visits of everyone who has any at a place, each therapist's by a job of their own: what the rules of the place
+/// have changed for.
+pub async fn reconcile_place(app: &App, jurisdiction: Option<&str>) -> Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    for therapist in store::therapists_with_visits(&mut tx, jurisdiction, now).await? {
+        enqueue(&mut tx, &ReconcileVisits { therapist }, now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
-/// The job's part of [`reconcile_later`].
+/// Reconciles one therapist's visits: the job's part.
 pub async fn reconcile_now(app: &App, therapist: TherapistId) -> Result<()> {
     let mut tx = app.db.begin().await?;
     availability::lock(&mut tx, therapist).await?;
@@ -243,4 +247,74 @@ pub(super) async fn tell(
     let details = json!({ "start_at": booking.start_at, "time_zone": booking.time_zone });
     let notice = Notice { to, kind, subject_type: "booking", subject: booking.id.0, details };
     notices::post(tx, &notice, now).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVE: [Status; 5] =
+        [Status::Requested, Status::Confirmed, Status::OnTheWay, Status::Arrived, Status::InProgress];
+    const ENDED: [Status; 6] =
+        [Status::Completed, Status::Declined, Status::Expired, Status::Cancelled, Status::NoShow, Status::Stopped];
+
+    fn noon() -> DateTime<Utc> {
+        "2026-12-01T12:00:00Z".parse().expect("an instant")
+    }
+
+    /// What follows, `left` before the start of an hour's visit.
+    fn before(left: TimeDelta, status: Status, at_risk: bool, licensed: bool) -> Consequence {
+        consequence(status, Span::of_minutes(noon() + left, 60), at_risk, licensed, noon())
+    }
+
+    #[test]
+    fn whoever_is_licensed_keeps_their_visits() {
+        for status in LIVE {
+            for left in [TimeDelta::days(30), NOTICE, TimeDelta::seconds(1), TimeDelta::zero(), -TimeDelta::minutes(59)]
+            {
+                assert_eq!(before(left, status, false, true), Consequence::Stands, "{status:?} {left}");
+                assert_eq!(before(left, status, true, true), Consequence::Restore, "{status:?} {left}");
+            }
+        }
+    }
+
+    #[test]
+    fn time_to_find_someone_else_ends_24_hours_before_the_start() {
+        let moment = TimeDelta::microseconds(1);
+        for status in [Status::Requested, Status::Confirmed, Status::OnTheWay, Status::Arrived] {
+            for left in [TimeDelta::days(30), NOTICE] {
+                assert_eq!(before(left, status, false, false), Consequence::PutAtRisk, "{status:?} {left}");
+                assert_eq!(before(left, status, true, false), Consequence::Stands, "once");
+            }
+            for (left, at_risk) in [(NOTICE - moment, false), (NOTICE - moment, true), (moment, false), (moment, true)]
+            {
+                assert_eq!(before(left, status, at_risk, false), Consequence::CallOff, "{status:?} {left}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_begun_is_for_staff() {
+        for at_risk in [false, true] {
+            for status in LIVE {
+                for left in [TimeDelta::zero(), -TimeDelta::minutes(59)] {
+                    assert_eq!(before(left, status, at_risk, false), Consequence::Alert, "{status:?} {left}");
+                }
+            }
+            let early = before(TimeDelta::minutes(5), Status::InProgress, at_risk, false);
+            assert_eq!(early, Consequence::Alert, "begun before its time");
+        }
+    }
+
+    #[test]
+    fn what_has_ended_stays_as_it_is() {
+        for (at_risk, licensed) in [(false, false), (false, true), (true, false), (true, true)] {
+            for status in ENDED {
+                assert_eq!(before(TimeDelta::days(3), status, at_risk, licensed), Consequence::Stands, "{status:?}");
+            }
+            for status in LIVE {
+                assert_eq!(before(-TimeDelta::minutes(60), status, at_risk, licensed), Consequence::Stands, "over");
+            }
+        }
+    }
 }

@@ -106,11 +106,6 @@ impl Booking {
         self.at_risk_since = self.at_risk_since.filter(|_| status.is_live());
     }
 
-    /// When the client first asked: notice and horizon are counted from then.
-    fn first_asked_at(&self) -> DateTime<Utc> {
-        self.asked_at.unwrap_or(self.created_at)
-    }
-
     /// Whether the therapist may see the door at `now`: from confirmation until 24 hours after the visit, and as long
     /// as it was not called off.
     pub fn discloses_address(&self, now: DateTime<Utc>) -> bool {

@@ -37,11 +37,13 @@ impl Policy {
         Self { free_within_minutes_of_booking: 60, tiers: vec![tier(24, 0), tier(4, 50), tier(0, 100)] }
     }
 
-    /// What `party` pays to call `booking` off at `now`. Only a client pays, and only for a visit that was agreed.
+    /// What `party` pays to call `booking` off at `now`. Only a client pays, and only for a visit that was agreed and
+    /// that its therapist may carry out.
     pub fn fee(&self, booking: &Booking, party: Party, now: DateTime<Utc>) -> Money {
         let grace = TimeDelta::minutes(self.free_within_minutes_of_booking);
         let just_booked = now <= booking.created_at + grace && now < booking.start_at;
-        let free = party != Party::Client || booking.status == Status::Requested || just_booked;
+        let vain = booking.status == Status::Requested || booking.at_risk_since.is_some();
+        let free = party != Party::Client || vain || just_booked;
         let left = booking.start_at - now;
         let tier = self.tiers.iter().find(|tier| left >= TimeDelta::minutes(tier.minutes_before));
         let percent = if free { 0 } else { tier.map_or(100, |tier| tier.fee_percent) };

@@ -23,7 +23,7 @@ use crate::accounts;
 use crate::audit::{self, Entry};
 use crate::auth::{Admin, As};
 use crate::availability::{self, Diary};
-use crate::credentials::{self, Standing, missing};
+use crate::credentials::{self, missing};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
@@ -91,15 +91,11 @@ async fn list_bookings_at_risk(app: Data<App>, _me: As<Admin>, Query(query): Que
         let found = bookings::at_risk(&mut tx, after, query.limit.probe(), app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
         let mut rules = Rules::default();
-        let mut standings: HashMap<TherapistId, Vec<Standing>> = HashMap::new();
         let mut facts = Vec::new();
         for booking in &page.data {
-            if !standings.contains_key(&booking.therapist) {
-                standings.insert(booking.therapist, credentials::standings(&mut tx, booking.therapist).await?);
-            }
-            let held = standings.get(&booking.therapist).map(Vec::as_slice).unwrap_or_default();
+            let held = credentials::standings(&mut tx, booking.therapist).await?;
             let (first, last) = booking.dates();
-            let missing = missing(rules.of(&mut tx, booking).await?, held, first, last);
+            let missing = missing(rules.of(&mut tx, booking).await?, &held, first, last);
             let missing = missing.into_iter().map(|asked| MissingGroup {
                 jurisdiction: asked.jurisdiction.clone(),
                 group: asked.group.clone(),

@@ -157,7 +157,7 @@ pub(super) async fn at_risk(
     now: DateTime<Utc>,
 ) -> Result<Vec<Booking>> {
     let rows = bookings!(
-        "WHERE at_risk_since IS NOT NULL AND start_at + make_interval(mins => duration_minutes) > $1
+        "WHERE at_risk_since IS NOT NULL AND start_at > $1 - interval '4 hours' AND start_at + make_interval(mins => duration_minutes) > $1
            AND (status <> 'requested' OR respond_by > $1) AND ($2::timestamptz IS NULL OR (start_at, id) > ($2, $3))
          ORDER BY start_at, id LIMIT $4",
         now,

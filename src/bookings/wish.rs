@@ -110,7 +110,7 @@ impl Wish {
             start: booking.start_at,
             price: booking.price,
             address: booking.address.clone(),
-            asked_at: Some(booking.first_asked_at()),
+            asked_at: Some(booking.asked_at.unwrap_or(booking.created_at)),
             except: Some(booking.id),
         })
     }

@@ -4,8 +4,10 @@
 //! credential is *usable* is computed for the date and place of a visit and never stored.
 
 pub mod checks;
+pub mod documents;
 mod fhir;
 pub mod held;
+pub mod reminders;
 pub mod review;
 pub mod routes;
 pub mod rules;
@@ -274,13 +276,13 @@ pub fn missing<'a>(
 pub struct Reliance {
     /// The group.
     pub group: String,
-    /// The place that asks for it.
+    /// The place that asks for it; none where that was not recorded.
     pub required_by: Option<String>,
-    /// The types that meet it.
+    /// The types that meet it; none where they were not recorded.
     pub options: Option<Vec<String>>,
     /// The credential.
     pub credential: CredentialId,
-    /// Its type's code.
+    /// Its type's code; none where that was not recorded.
     pub type_code: Option<String>,
     /// The verification that it rests on.
     pub verification: Option<VerificationId>,

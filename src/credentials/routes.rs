@@ -19,9 +19,10 @@ use crate::auth::{As, Caller, Therapist};
 use crate::availability;
 use crate::catalogue;
 use crate::db::{Tx, work};
-use crate::error::{Error, FieldError, Problem, Result};
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{CredentialId, ServiceId, TherapistId};
+use crate::jobs::{CheckAgainstRoster, enqueue};
 use crate::values::{Day, IssueDay, Jurisdiction, JurisdictionCode, Money, present};
 
 /// The operations on credentials.
@@ -33,6 +34,7 @@ pub fn routes(config: &mut ServiceConfig) {
     queue::routes(config);
     review::routes(config);
     checks::routes(config);
+    super::documents::routes::routes(config);
 }
 
 /// List credential types
@@ -70,7 +72,7 @@ async fn list_credential_requirements(
 ) -> Result<Reply> {
     let kind = catalogue::kind_of(&app.db, query.service_id).await?;
     let kind = kind.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
-    if query.jurisdiction.is_local() && !rules::exists(&app.db, &query.jurisdiction).await? {
+    if query.jurisdiction.is_local() && !rules::knows(&app.db, &query.jurisdiction).await? {
         return Err(FieldError::new("/jurisdiction", "is not a place that the service knows.").into());
     }
     let required = rules::required(&app.db, query.jurisdiction.chain(), None, &kind).await?;
@@ -214,6 +216,7 @@ async fn create_credential(
             board_action: false,
             verification: None,
             recheck_on: None,
+            evidence: Vec::new(),
         };
         refuse_nonsense(&mut row)?;
         let mut tx = app.db.begin().await?;
@@ -370,7 +373,8 @@ async fn update_credential(
     .await
 }
 
-fn own(row: Option<Row>, therapist: TherapistId) -> Result<Row> {
+/// The row, where it is the therapist's own.
+pub(super) fn own(row: Option<Row>, therapist: TherapistId) -> Result<Row> {
     row.filter(|row| row.therapist == therapist).ok_or(Error::NotFound)
 }
 
@@ -395,6 +399,10 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
         steps::take(&mut tx, &mut row, action, by, Grounds::default(), app.clock.now()).await?;
         if action == ReviewAction::Submit {
             refuse_incomplete(&row)?;
+            if row.kind.evidence_required && row.evidence.is_empty() {
+                return Err(Refusal::EvidenceMissing.into());
+            }
+            enqueue(&mut tx, &CheckAgainstRoster { credential: id }, app.clock.now()).await?;
         }
         tx.commit().await?;
         Reply::ok(&row.credential)
@@ -404,13 +412,13 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
 
 /// Submit a credential
 ///
-/// Hands a draft in for review, or again after more was asked for. The number and the end of validity must be there
-/// where the type has them.
+/// Hands a draft in for review, or again after more was asked for. The number, the end of validity and a document must be
+/// there where the type has them.
 #[utoipa::path(tag = "Credentials", operation_id = "submit_credential", security(("bearer" = ["therapist"])),
     params(("id" = CredentialId, Path, description = "The credential.")), responses(
     (status = 200, description = "The credential, submitted.", body = Credential),
     (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "Something is missing.", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "Something is missing, or `evidence_missing`.", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/therapists/me/credentials/{id}/submit")]
 async fn submit_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {

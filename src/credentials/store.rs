@@ -1,4 +1,5 @@
 mod checks;
+mod due;
 mod queue;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(super) use checks::{
     claim_number, claimant, find_verification, holds, lift_hold, place_hold, record_check, release_numbers, since,
     verifications,
 };
+pub(super) use due::{is_recheck_due, remind, to_recheck};
 pub(super) use queue::{Counts, Queue, QueueOrder, counts, queue, reviewed};
 
 /// How long an admin's claim holds.
@@ -82,6 +84,8 @@ pub(super) struct Row {
     pub board_action: bool,
     pub verification: Option<VerificationId>,
     pub recheck_on: Option<NaiveDate>,
+    /// The digests of its documents.
+    pub evidence: Vec<String>,
 }
 
 impl Row {
@@ -102,7 +106,7 @@ impl Row {
             cover,
             ..
         } = &self.credential;
-        let coverage = (&self.credential.covers_jurisdictions, &self.credential.covers_kinds);
+        let coverage = (&self.credential.covers_jurisdictions, &self.credential.covers_kinds, &self.evidence);
         let text = format!(
             "{:?}",
             (type_code, number, name_on_credential, issuing_jurisdiction, issued_on, expires_on, cover, coverage)
@@ -157,6 +161,7 @@ struct Columns {
     approved_content: Option<Vec<u8>>,
     submitted_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
+    evidence: Vec<String>,
 }
 
 impl Columns {
@@ -189,6 +194,7 @@ impl Columns {
             board_action: self.board_action,
             verification: self.verification_id,
             recheck_on: self.recheck_on,
+            evidence: self.evidence,
         };
         Ok(row.warn())
     }
@@ -203,7 +209,9 @@ macro_rules! credentials {
                       cover_amount, cover_currency, covers_jurisdictions, covers_kinds, renews AS "renews: CredentialId",
                       review_state AS "review_state: ReviewState", board_status AS "board_status: BoardStatus", board_action,
                       verification_id AS "verification_id: VerificationId", recheck_on, claimed_by AS "claimed_by: AccountId",
-                      claimed_until, approved_by AS "approved_by: AccountId", approved_content, submitted_at, created_at
+                      claimed_until, approved_by AS "approved_by: AccountId", approved_content, submitted_at, created_at,
+                      ARRAY(SELECT encode(d.sha256, 'hex') FROM credential_documents d
+                            WHERE d.credential_id = credentials.id AND d.removed_at IS NULL ORDER BY d.id) AS "evidence!"
                FROM credentials "# + $tail,
             $($arg),+
         )

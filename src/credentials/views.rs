@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::BoardStatus;
 use super::checks::CheckMethod;
+use super::documents::ReviewedDocument;
 use super::review::{ReasonCode, ReviewAction, ReviewState};
 use crate::ids::{AccountId, CredentialHoldId, CredentialId, TherapistId, VerificationId};
 use crate::values::{Jurisdiction, Money};
@@ -118,6 +119,8 @@ pub struct CredentialFile {
     pub credential: ReviewedCredential,
     /// Who is taken to own the number: whoever handed it in first, or was found to be right.
     pub number_claimed_by: Option<TherapistId>,
+    /// The files that show it, oldest first.
+    pub documents: Vec<ReviewedDocument>,
     /// What sources said, newest first.
     pub checks: Vec<Verification>,
     /// Bars on its use, newest first.

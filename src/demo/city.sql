@@ -697,11 +697,12 @@ CROSS JOIN LATERAL (SELECT to_status AS status FROM steps WHERE booking_id = cou
 INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason)
 SELECT booking_id, at, party, actor_id, action, from_status, to_status, reason FROM steps ORDER BY at, from_status NULLS FIRST;
 
-INSERT INTO booking_credentials (booking_id, relied_at, "group", credential_id, verification_id, expires_on)
-SELECT bookings.id, bookings.created_at, "group", credentials.id, verification_id, expires_on
+INSERT INTO booking_credentials (booking_id, relied_at, therapist_id, "group", required_by, options, credential_id, type, authority, verification_id, expires_on)
+SELECT bookings.id, bookings.created_at, bookings.therapist_id, "group", asked.jurisdiction, options, credentials.id, type, authority, verification_id, expires_on
 FROM bookings
 JOIN credential_requirements AS asked ON asked.jurisdiction = left(bookings.jurisdiction, 2) AND asked.service_kind = 'massage'
-JOIN credentials ON credentials.therapist_id = bookings.therapist_id AND type = ANY (options);
+JOIN credentials ON credentials.therapist_id = bookings.therapist_id AND type = ANY (options)
+JOIN credential_types ON code = type;
 
 INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at, booking_id)
 SELECT pg_temp.uuid7(bookings.created_at, 'reservation' || key), bookings.therapist_id, during, bookings.start_at, addresses.latitude, addresses.longitude,

@@ -29,8 +29,8 @@ pub fn request_id() -> String {
     REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// The outermost middleware: gives the request its id, answers HEAD as GET, refuses callers that accept no
-/// JSON, turns every failure, a panic too, into problem details, and counts the answer.
+/// The outermost middleware: gives the request its id, answers HEAD as GET, refuses callers that accept neither JSON
+/// nor what the operation answers with, turns every failure, a panic too, into problem details, and counts the answer.
 pub async fn wire(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -46,7 +46,9 @@ pub async fn wire(
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
-    let acceptable = !is_api(&request) || accepts_json(request.headers());
+    let acceptable = !is_api(&request)
+        || accepts(request.headers(), "application/json")
+        || answers(&request).iter().any(|media| accepts(request.headers(), media));
     REQUEST_ID
         .scope(id.clone(), async move {
             if !acceptable {
@@ -100,15 +102,17 @@ fn is_plain(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-/// Whether the caller asks for `media_type` by its name.
-pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    ranges(headers).any(|range| range == media_type)
+/// Whether the caller asks for `media`, a type and subtype, by its name.
+pub fn names(headers: &HeaderMap, media: &str) -> bool {
+    ranges(headers).any(|range| range == media)
 }
 
-fn accepts_json(headers: &HeaderMap) -> bool {
+/// Whether the caller takes `media`, a type and subtype.
+fn accepts(headers: &HeaderMap, media: &str) -> bool {
     let mut ranges = ranges(headers).peekable();
-    let json = ["*/*", "application/*", "application/json", "application/fhir+json"];
-    ranges.peek().is_none() || ranges.any(|range| json.contains(&range.as_str()))
+    let all_of = |kind: &str| media.split('/').next() == Some(kind);
+    ranges.peek().is_none()
+        || ranges.any(|range| range == "*/*" || range == media || range.strip_suffix("/*").is_some_and(all_of))
 }
 
 /// The media ranges that the caller accepts.
@@ -119,6 +123,21 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = String> {
         .flat_map(|value| value.split(','))
         .map(|range| range.split(';').next().unwrap_or(range).trim().to_ascii_lowercase())
         .filter(|range| !range.is_empty())
+}
+
+/// The media types that the document lists for a success of this operation.
+fn answers(request: &ServiceRequest) -> Vec<String> {
+    let document = request.app_data::<web::Data<Value>>();
+    let operation = document.zip(request.match_pattern()).map(|(document, route)| {
+        let method = request.method().as_str().to_ascii_lowercase();
+        document["paths"][&route][&method]["responses"].clone()
+    });
+    let responses = operation.as_ref().and_then(Value::as_object).into_iter().flatten();
+    let successes = responses.filter(|(status, _)| status.starts_with('2'));
+    successes
+        .filter_map(|(_, response)| response["content"].as_object())
+        .flat_map(|media| media.keys().cloned())
+        .collect()
 }
 
 /// Answers what no operation matched: 405 with `Allow` where the document knows the path, else 404.

@@ -14,7 +14,6 @@ use crate::db::work;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
 use crate::ids::NoticeId;
-use crate::values::Instant;
 
 /// The operations on notices.
 pub fn routes(config: &mut ServiceConfig) {
@@ -24,6 +23,9 @@ pub fn routes(config: &mut ServiceConfig) {
 /// What the service tells the caller.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct NoticeView {
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub position: i64,
     /// The notice's id.
     pub id: NoticeId,
     /// What happened.
@@ -66,10 +68,10 @@ struct NoticeQuery {
     params(NoticeQuery), responses((status = 200, description = "A page of notices.", body = Page<NoticeView>)))]
 #[get("/v1/me/notices")]
 async fn list_notices(app: Data<App>, me: As<Anyone>, Query(query): Query<NoticeQuery>) -> Result<Reply> {
-    let before = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(at), id)| (at, id));
+    let before = query.cursor.map(|cursor| cursor.key()).transpose()?;
     let listed = Listed { to: me.account(), unread: query.unread, before, count: query.limit.probe() };
     let notices = store::list(&app.db, listed).await?;
-    Reply::ok(&Page::cut(notices, query.limit, |notice| (notice.created_at, notice.id))?)
+    Reply::ok(&Page::cut(notices, query.limit, |notice| notice.position)?)
 }
 
 /// Mark a notice as read

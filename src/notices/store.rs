@@ -30,7 +30,8 @@ pub async fn post(tx: &mut Tx, notice: &Notice, now: DateTime<Utc>) -> Result<()
 pub(super) struct Listed {
     pub to: AccountId,
     pub unread: bool,
-    pub before: Option<(DateTime<Utc>, NoticeId)>,
+    /// Before this position.
+    pub before: Option<i64>,
     pub count: i64,
 }
 
@@ -38,14 +39,12 @@ pub(super) struct Listed {
 pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<NoticeView>> {
     let notices = sqlx::query_as!(
         NoticeView,
-        "SELECT id, kind, subject_type, subject_id, details, created_at, read_at FROM notices
-         WHERE account_id = $1 AND NOT ($2 AND read_at IS NOT NULL)
-           AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
-         ORDER BY created_at DESC, id DESC LIMIT $5",
+        "SELECT position, id, kind, subject_type, subject_id, details, created_at, read_at FROM notices
+         WHERE account_id = $1 AND NOT ($2 AND read_at IS NOT NULL) AND ($3::bigint IS NULL OR position < $3)
+         ORDER BY position DESC LIMIT $4",
         listed.to.0,
         listed.unread,
-        listed.before.map(|(at, _)| at),
-        listed.before.map(|(_, id)| id.0),
+        listed.before,
         listed.count,
     )
     .fetch_all(db)
@@ -63,7 +62,7 @@ pub(super) async fn read(
     let notice = sqlx::query_as!(
         NoticeView,
         "UPDATE notices SET read_at = coalesce(read_at, $3) WHERE account_id = $1 AND id = $2
-         RETURNING id, kind, subject_type, subject_id, details, created_at, read_at",
+         RETURNING position, id, kind, subject_type, subject_id, details, created_at, read_at",
         reader.0,
         id.0,
         now,

@@ -8,8 +8,8 @@ mod time;
 pub use money::Money;
 pub use place::{Country, Jurisdiction, JurisdictionCode, Latitude, Longitude, Place, Point};
 pub(crate) use text::bounded_text;
-pub(crate) use text::checked as checked_text;
 pub use text::{EmailAddress, Language, Phone, Slug};
+pub(crate) use text::{checked as checked_text, is_invisible};
 pub use time::{Day, Instant, IssueDay, Zone};
 
 /// Deserialises through a string and a checking constructor.

@@ -118,7 +118,7 @@ impl FromStr for Country {
 from_text!(Country);
 
 /// A country or a region of it, `AU` or `AU-NSW` (ISO 3166-2): the place whose rules decide who may practise.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, pattern = "^[A-Z]{2}(-[A-Z0-9]{1,3})?$", example = "AU-NSW")]
 pub struct Jurisdiction(String);

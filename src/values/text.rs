@@ -24,7 +24,7 @@ pub(crate) fn checked(text: &str, min: usize, max: usize, prose: bool) -> Result
 }
 
 /// Controls, and characters that hide, or turn what is read around. The joiners stay: some scripts need them.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}')
 }

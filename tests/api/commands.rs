@@ -11,6 +11,7 @@ pub fn knead() -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("RUST_BACKTRACE", "0")
+        .env("KNEAD_STORAGE", concat!(env!("CARGO_TARGET_TMPDIR"), "/files"))
         .stdin(Stdio::null());
     command
 }

@@ -489,7 +489,7 @@ async fn the_queue_is_counted_and_sorted_by_the_visits_that_rest_on_it() {
     let (client, address) = app.client_at_home().await;
     let mut therapists = Vec::new();
     // The later the therapist, the sooner the visit.
-    for day in ["2026-12-03", "2026-12-02", "2026-12-01"] {
+    for day in ["2026-12-05", "2026-12-04", "2026-12-03"] {
         let therapist = app.therapist().await;
         client.books(&therapist, address, &format!("{day}T00:00:00Z")).await.is(201);
         let listed = therapist.get(MINE).await.is(200).body;
@@ -507,7 +507,7 @@ async fn the_queue_is_counted_and_sorted_by_the_visits_that_rest_on_it() {
     let ids: Vec<&Value> =
         [&first, &rest].iter().flat_map(|page| page["data"].as_array().unwrap()).map(|c| &c["id"]).collect();
     assert_eq!(ids, therapists.iter().rev().collect::<Vec<_>>());
-    assert_eq!(first["data"][0]["next_visit_at"], "2026-12-01T00:00:00Z");
+    assert_eq!(first["data"][0]["next_visit_at"], "2026-12-03T00:00:00Z");
     let counts = admin.get("/v1/admin/credentials/counts").await.is(200).body;
     assert_eq!(counts["by_review_state"], json!({ "submitted": 3, "verified": 12 }));
     assert_eq!(counts["oldest_submitted_at"], "2026-11-30T01:00:00Z");

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, TimeDelta, Utc};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::clock::Clock;
+use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::storage::Storage;
@@ -123,6 +124,7 @@ impl App {
             passwords: Passwords::new().unwrap(),
             limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),
             storage: Storage::open(files.path().join("kept").to_str().unwrap()).unwrap(),
+            inspector: Inspector::new(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -22,8 +22,9 @@ use crate::credentials::views::{Hold, Verification};
 use crate::credentials::{BoardStatus, HolderName, Method, Number, ReviewNote, SourceUrl, StatusText};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, Json, Once, Path, Reply, accepts};
+use crate::http::{IdempotencyKey, Json, Once, Path, Reply, names};
 use crate::ids::{CredentialHoldId, CredentialId, VerificationId};
+use crate::rosters::names::similarity;
 use crate::values::Day;
 
 /// The operations on checks and holds.
@@ -59,10 +60,6 @@ pub(super) struct CheckBody {
     expires_on: Option<Day>,
 }
 
-fn alike(one: &str, other: &str) -> f32 {
-    strsim::jaro_winkler(&one.to_lowercase(), &other.to_lowercase()) as f32
-}
-
 impl CheckBody {
     /// Refuses reason codes that say anything but that it was verified, and what is overridden.
     pub fn refuse_contradiction(&self) -> Result<()> {
@@ -94,7 +91,7 @@ impl CheckBody {
             source: row.kind.authority.clone(),
             source_url: self.source_url.as_ref().map(|url| url.as_str().to_owned()),
             source_date: self.source_date.map(|Day(date)| date),
-            name_similarity: name.as_ref().map(|name| alike(name, &row.credential.name_on_credential)),
+            name_similarity: name.as_ref().map(|name| similarity(name, &row.credential.name_on_credential) as f32),
             name,
             number,
             status_text: self.status_text.as_ref().map(|text| text.as_str().to_owned()),
@@ -185,7 +182,7 @@ async fn get_credential_check(
     Path((id, check)): Path<(CredentialId, VerificationId)>,
     request: HttpRequest,
 ) -> Result<Reply> {
-    let as_fhir = accepts(request.headers(), fhir::MEDIA_TYPE);
+    let as_fhir = names(request.headers(), fhir::MEDIA_TYPE);
     work(async move {
         let mut tx = app.db.begin().await?;
         let row = store::find(&mut tx, id).await?.ok_or(Error::NotFound)?;

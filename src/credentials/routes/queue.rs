@@ -8,10 +8,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::App;
 use crate::auth::{Admin, As};
-use crate::credentials::TypeCode;
 use crate::credentials::review::ReviewState;
 use crate::credentials::store::{self, Counts, Queue, QueueOrder};
 use crate::credentials::views::{CredentialFile, Decision, ReviewedCredential};
+use crate::credentials::{TypeCode, documents};
 use crate::db::work;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
@@ -110,8 +110,8 @@ async fn count_credentials(app: Data<App>, _me: As<Admin>) -> Result<Reply> {
 
 /// Show a credential for review
 ///
-/// Everything about a credential on one page: whose it is, the claim on it, what sources said, who else claims its number,
-/// bars on its use, and every decision.
+/// Everything about a credential on one page: whose it is, the claim on it, its documents, what sources said, who else claims
+/// its number, bars on its use, and every decision.
 #[utoipa::path(tag = "Licence checks", operation_id = "get_credential", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")),
     responses((status = 200, description = "The credential.", body = CredentialFile)))]
@@ -124,6 +124,7 @@ async fn get_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Credential
         let file = CredentialFile {
             credential: credential.ok_or(Error::NotFound)?,
             number_claimed_by: store::claimant(&mut tx, &row).await?,
+            documents: documents::of(&mut tx, &[id]).await?.into_iter().map(|(_, document)| document).collect(),
             checks: store::verifications(&mut tx, id).await?,
             holds: store::holds(&mut tx, id).await?,
             decisions: store::history(&mut tx, id).await?,

@@ -11,6 +11,7 @@ use super::checks::CheckBody;
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::availability;
+use crate::credentials::checks::CheckMethod;
 use crate::credentials::review::{Party, ReasonCode, ReviewAction, ReviewState, approval};
 use crate::credentials::steps::{self, By, Check, Grounds};
 use crate::credentials::store::{self, Row};
@@ -104,6 +105,9 @@ async fn reinstate(
 /// The grounds of a step that puts a credential into force, with the check recorded.
 async fn checked(tx: &mut Tx, row: &Row, body: CheckBody, admin: AccountId, now: DateTime<Utc>) -> Result<Grounds> {
     let (codes, found) = body.read(row)?;
+    if found.method == CheckMethod::Document && row.evidence.is_empty() {
+        return Err(Refusal::EvidenceMissing.into());
+    }
     if !BoardStatus::PERMITTING.contains(&found.board_status) {
         return Err(FieldError::new("/board_status", "does not let the holder practise.").into());
     }
@@ -155,7 +159,7 @@ async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Creden
     (status = 200, description = "The credential, verified or waiting for a second admin.", body = ReviewedCredential),
     (status = 409, description = "`claim_not_held`, `duplicate_claim`, `own_credential`, `second_admin_needed`, `content_changed`, \
      `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `override_not_stated`, `insurance_below_minimum`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `override_not_stated`, `insurance_below_minimum`, `evidence_missing`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/admin/credentials/{id}/verify")]
 async fn verify_credential(

@@ -11,6 +11,9 @@ const MOST_POINTS: usize = 2_000;
 /// How far a boundary may lie outside its parent, in degrees: about two kilometres. Maps draw one border in two ways.
 const BORDER_WIDTH: f64 = 0.02;
 
+/// The least that a ring may enclose, in square degrees: about a square metre.
+const SMALLEST: f64 = 1e-10;
+
 /// Longitude and latitude in degrees, in this order. An altitude, where one is sent, is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Vec<f64>")]
@@ -77,12 +80,14 @@ impl TryFrom<Shape> for Boundary {
             if ring.len() < 4 || ring.first() != ring.last() {
                 return Err("must have rings of four or more positions, of which the last repeats the first");
             }
-            if ring.windows(2).any(|edge| (edge[0].0[0] - edge[1].0[0]).abs() > 180.0) {
+            let edges = ring.windows(2).map(|edge| (edge[0].0, edge[1].0));
+            if edges.clone().any(|([west, _], [east, _])| (west - east).abs() > 180.0) {
                 return Err("must be cut where it crosses the 180th meridian");
             }
-            // Twice the area, by the shoelace formula.
-            let area: f64 = ring.windows(2).map(|edge| edge[0].0[0] * edge[1].0[1] - edge[1].0[0] * edge[0].0[1]).sum();
-            if area == 0.0 {
+            // Twice the area, by the shoelace formula, seen from a corner: far from there the small would be lost in the large.
+            let [x, y] = ring[0].0;
+            let area: f64 = edges.map(|([x1, y1], [x2, y2])| (x1 - x) * (y2 - y) - (x2 - x) * (y1 - y)).sum();
+            if area.abs() < SMALLEST {
                 return Err("must have rings that enclose something");
             }
         }
@@ -204,6 +209,7 @@ mod tests {
             ("-90 to 90", "[[[0, 0], [1, 91], [1, 1], [0, 0]]]"),
             ("180th meridian", "[[[179, 0], [-179, 0], [-179, 1], [179, 0]]]"),
             ("enclose", "[[[0, 0], [1, 1], [2, 2], [0, 0]]]"),
+            ("enclose", "[[[151.1, -33.7], [151.2, -33.6], [151.3, -33.5], [151.1, -33.7]]]"),
             ("2,000 points", &format!("[[{many}]]")),
             ("a longitude and a latitude", "[[[0, 0, 5, 6], [1, 0], [1, 1], [0, 0]]]"),
             ("a longitude and a latitude", "[[[0], [1, 0], [1, 1], [0, 0]]]"),

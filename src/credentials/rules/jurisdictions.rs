@@ -14,7 +14,7 @@ use crate::auth::{Admin, As};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, Page, Path, Query, Reply};
-use crate::values::{Jurisdiction, JurisdictionCode};
+use crate::values::JurisdictionCode;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(list_jurisdictions).service(create_jurisdiction).service(get_jurisdiction);
@@ -83,9 +83,6 @@ impl NewJurisdiction {
         if self.level == Level::City && parent.as_ref().is_some_and(|parent| parent.territory.level == Level::City) {
             return Err(FieldError::new("/code", "lies in a city, which has nothing below it.").into());
         }
-        if self.boundary.is_some() != self.code.is_local() {
-            return Err(FieldError::new("/boundary", "is for counties and cities, which need one.").into());
-        }
         let drawn = DrawnTerritory {
             territory: Territory {
                 level: self.level,
@@ -96,19 +93,26 @@ impl NewJurisdiction {
             },
             boundary: self.boundary,
         };
-        refuse_outside(&drawn, parent.as_ref())?;
+        refuse_misplaced(&drawn, parent.as_ref())?;
         Ok(drawn)
     }
 }
 
-/// A place lies within the region and the county that it is named below.
-fn refuse_outside(drawn: &DrawnTerritory, parent: Option<&DrawnTerritory>) -> Result<()> {
-    let Some(boundary) = &drawn.boundary else { return Ok(()) };
-    let state: Jurisdiction = drawn.territory.code.state().map_err(Error::Internal)?;
+/// A county or city has a boundary, within the region and the county that it is named below. Where countries and regions are,
+/// is not for admins to say.
+fn refuse_misplaced(drawn: &DrawnTerritory, parent: Option<&DrawnTerritory>) -> Result<()> {
+    let refusal = |detail: &str| Err(FieldError::new("/boundary", detail).into());
+    let code = &drawn.territory.code;
+    let boundary = match &drawn.boundary {
+        Some(boundary) if code.is_local() => boundary,
+        None if !code.is_local() => return Ok(()),
+        _ => return refusal("is for counties and cities, which need one."),
+    };
+    let state = code.state().map_err(Error::Internal)?;
     let around = parent.and_then(|parent| parent.boundary.as_ref());
     let inside = boundary.lies_in(|point| state.holds(point))
         && around.is_none_or(|around| boundary.lies_in(|point| around.holds(point)));
-    if inside { Ok(()) } else { Err(FieldError::new("/boundary", "leaves the place that it lies in.").into()) }
+    if inside { Ok(()) } else { refusal("leaves the place that it lies in.") }
 }
 
 /// Add a jurisdiction
@@ -137,7 +141,7 @@ async fn create_jurisdiction(
             Err(reply) => return Ok(reply),
         };
         store::lock(&mut tx).await?;
-        if store::exists(&mut *tx, &new.code).await? {
+        if store::knows(&mut *tx, &new.code).await? {
             return Err(Refusal::CodeTaken.into());
         }
         let drawn = new.checked(&mut tx).await?;
@@ -196,21 +200,24 @@ async fn update_jurisdiction(
         store::lock(&mut tx).await?;
         let before = store::territory(&mut *tx, &code).await?.ok_or(Error::NotFound)?;
         if_match.check(&before)?;
-        let merged = NewJurisdiction {
-            level: before.territory.level,
-            name: match patch.name {
-                Some(name) => name,
-                None => before.territory.name.parse().map_err(Error::Internal)?,
-            },
-            boundary: patch.boundary.or_else(|| before.boundary.clone()),
-            code,
-        };
-        let after = merged.checked(&mut tx).await?;
+        let mut after = before.clone();
+        if let Some(name) = patch.name {
+            after.territory.name = name.as_str().to_owned();
+        }
+        if let Some(boundary) = patch.boundary {
+            after.territory.bbox = Some(boundary.bbox().to_vec());
+            after.boundary = Some(boundary);
+            let parent = match &after.territory.parent {
+                Some(parent) => store::territory(&mut *tx, parent).await?,
+                None => None,
+            };
+            refuse_misplaced(&after, parent.as_ref())?;
+        }
         store::save_territory(&mut tx, &after).await?;
         if after.boundary != before.boundary {
-            rules_changed(&mut tx, Some(&after.territory.code), now).await?;
+            rules_changed(&mut tx, Some(&code), now).await?;
         }
-        let (action, subject) = ("jurisdiction.update", after.territory.code.as_str());
+        let (action, subject) = ("jurisdiction.update", code.as_str());
         let change = Change { admin: me.account(), action, subject, before: Some(&before), after: Some(&after) };
         change.record(&mut tx, now).await?;
         tx.commit().await?;

@@ -8,7 +8,7 @@ mod types;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,14 +17,14 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use store::requirements;
-pub(super) use store::{exists, required};
+pub(super) use store::{knows, required};
 
 use super::Requirement;
 use crate::audit::{self, Entry};
-use crate::bookings::licensing;
 use crate::db::Tx;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{AccountId, RequirementId};
+use crate::jobs::{ReconcilePlace, enqueue};
 use crate::values::{JurisdictionCode, Money, bounded_text};
 use boundary::Boundary;
 
@@ -114,9 +114,8 @@ enum Level {
 impl Level {
     /// Whether a place of this level may have this code.
     fn fits(self, code: &JurisdictionCode) -> bool {
-        let chain = code.as_str();
-        match chain.matches('.').count() {
-            0 if chain.contains('-') => self == Self::Region,
+        match code.as_str().matches('.').count() {
+            0 if code.parent().is_some() => self == Self::Region,
             0 => self == Self::Country,
             1 => matches!(self, Self::County | Self::City),
             _ => self == Self::City,
@@ -125,7 +124,7 @@ impl Level {
 }
 
 /// A place whose rules decide who may practise there.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Territory {
     /// Its code: of ISO 3166 for countries and regions, a name below the parent's code for counties and cities.
     code: JurisdictionCode,
@@ -143,7 +142,7 @@ struct Territory {
 }
 
 /// A place with its boundary.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct DrawnTerritory {
     #[serde(flatten)]
     territory: Territory,
@@ -229,13 +228,13 @@ impl<'r> sqlx::Decode<'r, sqlx::Postgres> for Cover {
     }
 }
 
-/// Lets a change of the rules of `jurisdiction`, or of all places, have its effect on visits that are booked: whoever has
-/// any there is looked at by a job that is added in the transaction of the change.
+/// Lets a change of the rules of `jurisdiction`, or of all places, have its effect on visits that are booked, by a job that is
+/// added in the transaction of the change. A second one looks again: whoever read the old rules may still be booking.
 async fn rules_changed(tx: &mut Tx, jurisdiction: Option<&JurisdictionCode>, now: DateTime<Utc>) -> Result<()> {
-    // Visits know their region; which of them lie in a county or city, the job sees.
-    let region = jurisdiction.map(|code| code.as_str().split('.').next().unwrap_or_default());
-    for therapist in licensing::therapists_with_visits(tx, region, now).await? {
-        licensing::reconcile_later(tx, therapist, now).await?;
+    let state = jurisdiction.map(JurisdictionCode::state).transpose().map_err(Error::Internal)?;
+    let job = ReconcilePlace { jurisdiction: state.map(|state| state.as_str().to_owned()) };
+    for due in [now, now + TimeDelta::seconds(30)] {
+        enqueue(tx, &job, due).await?;
     }
     Ok(())
 }

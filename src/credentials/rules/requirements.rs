@@ -85,7 +85,7 @@ impl RuleBody {
     /// The requirement, if what it names is there.
     async fn checked(self, tx: &mut Tx, id: RequirementId) -> Result<Rule> {
         let mut errors = Vec::new();
-        if !store::exists(&mut **tx, &self.jurisdiction).await? {
+        if !store::knows(&mut **tx, &self.jurisdiction).await? {
             errors.push(FieldError::new("/jurisdiction", "is not a jurisdiction that the service knows."));
         }
         if !catalogue::is_kind(&mut **tx, self.service_kind.as_str()).await? {

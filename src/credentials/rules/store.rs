@@ -63,13 +63,16 @@ pub(in crate::credentials) async fn required<'c>(
     Ok(Required { chain, kind: kind.to_owned(), groups })
 }
 
+/// Names the lock on all rules.
+const RULES: Uuid = Uuid::from_bytes(*b"the rules' lock!");
+
 /// Lets one change of the rules be made at a time, so that each is decided on what the last one left.
 pub(super) async fn lock(tx: &mut Tx) -> Result<()> {
-    db::lock(tx, Uuid::from_u128(u128::from(u64::from_be_bytes(*b"ourrules")))).await
+    db::lock(tx, RULES).await
 }
 
 /// Whether the service knows this place.
-pub(in crate::credentials) async fn exists<'c>(db: impl PgExecutor<'c>, code: &JurisdictionCode) -> Result<bool> {
+pub(in crate::credentials) async fn knows<'c>(db: impl PgExecutor<'c>, code: &JurisdictionCode) -> Result<bool> {
     let found =
         sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM jurisdictions WHERE code = $1) AS "found!""#, code.as_str())
             .fetch_one(db)

@@ -1,0 +1,286 @@
+//! What a file must be before it is kept: one PDF or one picture, whole, and nothing besides.
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
+use image::codecs::png::{PngDecoder, PngEncoder};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, Limits};
+use lopdf::{Dictionary, Document, LoadOptions, Object};
+
+use super::{MAX_BYTES, MAX_PAGES, MediaType};
+use crate::error::Refusal;
+
+/// Pixels of a picture.
+const MAX_PIXELS: u64 = 40_000_000;
+/// Pixels along one side of a picture.
+const MAX_SIDE: u32 = 12_000;
+/// What decoding one picture may take: 40 megapixels with four channels, and some air.
+const MAX_MEMORY: u64 = 256 * 1024 * 1024;
+/// What a part of a PDF may unfold to.
+const MAX_UNFOLDED: usize = 32 * 1024 * 1024;
+/// The quality at which photographs are written anew; small print stays legible.
+const JPEG_QUALITY: u8 = 90;
+
+/// A file that may be kept.
+#[derive(Clone, Debug)]
+pub struct Clean {
+    /// Its bytes: of a PDF those that came, of a picture new ones without metadata.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub media_type: MediaType,
+    /// How much there is to see.
+    pub extent: Extent,
+}
+
+/// How much there is to see of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The pages of a PDF.
+    Pages(i32),
+    /// The width and height of a picture.
+    Pixels(i32, i32),
+}
+
+/// Looks at a file that came from outside.
+///
+/// # Errors
+/// A refusal that says what is wrong with it.
+pub fn inspect(bytes: &[u8]) -> Result<Clean, Refusal> {
+    if bytes.is_empty() {
+        return Err(Refusal::DocumentEmpty);
+    }
+    if bytes.len() > MAX_BYTES {
+        return Err(Refusal::DocumentTooLarge);
+    }
+    if holds_test_virus(bytes) {
+        return Err(Refusal::DocumentUnsafe);
+    }
+    match infer::get(bytes).map(|kind| kind.mime_type()) {
+        Some("application/pdf") => pdf(bytes),
+        Some("image/jpeg") => {
+            refuse_tail(bytes, end_of_jpeg(bytes))?;
+            picture(JpegDecoder::new(Cursor::new(bytes)).map_err(undecoded)?, MediaType::Jpeg)
+        }
+        Some("image/png") => {
+            refuse_tail(bytes, end_of_png(bytes))?;
+            picture(PngDecoder::with_limits(Cursor::new(bytes), limits()).map_err(undecoded)?, MediaType::Png)
+        }
+        _ => Err(Refusal::DocumentTypeUnsupported),
+    }
+}
+
+fn unreadable<E>(_: E) -> Refusal {
+    Refusal::DocumentUnreadable
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+/// Whether it holds the string of EICAR, by which scanners for viruses are tested. It is put together here, so that no scanner
+/// takes this program for a virus.
+fn holds_test_virus(bytes: &[u8]) -> bool {
+    let marker = ["EICAR-STANDARD", "-ANTIVIRUS-", "TEST-FILE!"].concat();
+    find(bytes, marker.as_bytes()).is_some()
+}
+
+/// What follows a picture is another file, or something that hides.
+fn refuse_tail(bytes: &[u8], end: Option<usize>) -> Result<(), Refusal> {
+    match end {
+        Some(end) if end == bytes.len() => Ok(()),
+        Some(end) if end < bytes.len() => Err(Refusal::DocumentUnsafe),
+        _ => Err(Refusal::DocumentUnreadable),
+    }
+}
+
+/// Where a JPEG ends (ITU T.81, annex B): after its segments, and the scans between them, comes an EOI.
+fn end_of_jpeg(bytes: &[u8]) -> Option<usize> {
+    let mut at = 2;
+    loop {
+        if *bytes.get(at)? != 0xFF {
+            return None;
+        }
+        match *bytes.get(at + 1)? {
+            0xFF => at += 1,
+            0xD9 => return Some(at + 2),
+            0x01 | 0xD0..=0xD8 => at += 2,
+            marker => {
+                let length = u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]);
+                at += 2 + usize::from(length);
+                if marker == 0xDA {
+                    let is_marker = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0xD0..=0xD7);
+                    at += bytes.get(at..)?.windows(2).position(is_marker)?;
+                }
+            }
+        }
+    }
+}
+
+/// Where a PNG ends: after the chunk IEND.
+fn end_of_png(bytes: &[u8]) -> Option<usize> {
+    let mut at = 8;
+    loop {
+        let length: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
+        let is_last = bytes.get(at + 4..at + 8)? == b"IEND";
+        at = at.checked_add(12)?.checked_add(usize::try_from(u32::from_be_bytes(length)).ok()?)?;
+        if is_last {
+            return Some(at);
+        }
+    }
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_MEMORY);
+    limits
+}
+
+fn undecoded(error: ImageError) -> Refusal {
+    match error {
+        ImageError::Limits(_) => Refusal::DocumentTooLarge,
+        _ => Refusal::DocumentUnreadable,
+    }
+}
+
+/// Decodes a picture, turns it as its metadata say, and writes it anew without them.
+fn picture(mut decoder: impl ImageDecoder, media_type: MediaType) -> Result<Clean, Refusal> {
+    let (width, height) = decoder.dimensions();
+    if width > MAX_SIDE
+        || height > MAX_SIDE
+        || u64::from(width) * u64::from(height) > MAX_PIXELS
+        || decoder.total_bytes() > MAX_MEMORY
+    {
+        return Err(Refusal::DocumentTooLarge);
+    }
+    decoder.set_limits(limits()).map_err(undecoded)?;
+    let orientation = decoder.orientation().map_err(undecoded)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(undecoded)?;
+    image.apply_orientation(orientation);
+    let mut bytes = Vec::new();
+    match media_type {
+        MediaType::Jpeg => {
+            if !matches!(image.color(), ColorType::L8 | ColorType::Rgb8) {
+                image = image.into_rgb8().into();
+            }
+            image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
+        }
+        _ => image.write_with_encoder(PngEncoder::new(&mut bytes)),
+    }
+    .map_err(undecoded)?;
+    let side = |pixels: u32| i32::try_from(pixels).map_err(unreadable);
+    Ok(Clean { bytes, media_type, extent: Extent::Pixels(side(image.width())?, side(image.height())?) })
+}
+
+/// Names in a PDF that make it act, hide what it holds, or carry other files.
+const ACTING: [&[u8]; 13] = [
+    b"JavaScript",
+    b"JS",
+    b"Launch",
+    b"SubmitForm",
+    b"ImportData",
+    b"EmbeddedFile",
+    b"EmbeddedFiles",
+    b"EF",
+    b"RichMedia",
+    b"XFA",
+    b"GoToE",
+    b"Rendition",
+    b"Encrypt",
+];
+
+fn pdf(bytes: &[u8]) -> Result<Clean, Refusal> {
+    let end = bytes.windows(5).rposition(|window| window == b"%%EOF").ok_or(Refusal::DocumentUnreadable)? + 5;
+    if !bytes.starts_with(b"%PDF-") || !bytes[end..].trim_ascii().is_empty() || is_something_else(bytes) || acts(bytes)
+    {
+        return Err(Refusal::DocumentUnsafe);
+    }
+    // Strict: what is read here must be what a reader of PDFs sees, which a repair by guesswork could not promise.
+    let options = LoadOptions { strict: true, max_decompressed_size: Some(MAX_UNFOLDED), ..LoadOptions::default() };
+    let document = Document::load_mem_with_options(bytes, options).map_err(unreadable)?;
+    let unfolds_to_acts = |object: &Object| match object {
+        Object::Stream(stream) if stream.dict.has_type(b"ObjStm") => {
+            stream.decompressed_content_with_limit(MAX_UNFOLDED).map_or(true, |content| acts(&content))
+        }
+        _ => false,
+    };
+    let objects = || document.objects.values();
+    if document.is_encrypted()
+        || document.was_encrypted()
+        || acting_entry(&document.trailer)
+        || objects().any(|object| acting(object) || unfolds_to_acts(object))
+    {
+        return Err(Refusal::DocumentUnsafe);
+    }
+    // The count that it states too: a reader may show one page many times.
+    let root = document.catalog().and_then(|catalog| document.get_dict_in_dict(catalog, b"Pages"));
+    let stated = root.and_then(|pages| pages.get_deref(b"Count", &document)).and_then(Object::as_i64);
+    let found = document.page_iter().take(MAX_PAGES + 1).count();
+    let stated = usize::try_from(stated.map_err(unreadable)?).map_err(unreadable)?;
+    match i32::try_from(found.max(stated)) {
+        Ok(0) => Err(Refusal::DocumentUnreadable),
+        Ok(pages) if found.max(stated) <= MAX_PAGES => {
+            Ok(Clean { bytes: bytes.to_vec(), media_type: MediaType::Pdf, extent: Extent::Pages(pages) })
+        }
+        _ => Err(Refusal::DocumentTooLong),
+    }
+}
+
+/// Whether a browser or an unpacker could take it for a page or an archive.
+fn is_something_else(bytes: &[u8]) -> bool {
+    const TAGS: [&[u8]; 4] = [b"<script", b"<html", b"<!doctype", b"<?php"];
+    let begins = |at: usize, tag: &[u8]| bytes[at..].get(..tag.len()).is_some_and(|s| s.eq_ignore_ascii_case(tag));
+    let is_page = (0..bytes.len()).any(|at| bytes[at] == b'<' && TAGS.iter().any(|tag| begins(at, tag)));
+    // The directory of a ZIP lies at its end, with a comment of at most 64 kB after it.
+    let tail = &bytes[bytes.len().saturating_sub(22 + 65_535)..];
+    is_page || find(tail, b"PK\x05\x06").is_some()
+}
+
+/// Whether a name that makes a PDF act stands anywhere, also in what the present version no longer refers to. Short names
+/// are left to the parser: compressed data hold them by chance.
+fn acts(bytes: &[u8]) -> bool {
+    let is_regular = |byte: &u8| !byte.is_ascii_whitespace() && !b"\0()<>[]{}/%".contains(byte);
+    let slashes = (0..bytes.len()).filter(|at| bytes[*at] == b'/');
+    slashes.into_iter().any(|at| {
+        // Every letter may be written as # and two digits.
+        let written = bytes[at + 1..].iter().take(3 * 16).take_while(|byte| is_regular(byte)).copied();
+        let name = unescaped(&written.collect::<Vec<u8>>());
+        name.len() >= 3 && ACTING.contains(&name.as_slice())
+    })
+}
+
+/// A name with its `#xx` resolved.
+fn unescaped(written: &[u8]) -> Vec<u8> {
+    let mut name = Vec::with_capacity(written.len());
+    let mut rest = written;
+    while let Some((first, others)) = rest.split_first() {
+        let digits = others.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *first == b'#') {
+            Some(byte) => {
+                name.push(byte);
+                rest = &others[2..];
+            }
+            None => {
+                name.push(*first);
+                rest = others;
+            }
+        }
+    }
+    name
+}
+
+/// Whether a name that makes a PDF act stands in the object, as a key or as a value.
+fn acting(object: &Object) -> bool {
+    match object {
+        Object::Name(name) => ACTING.contains(&name.as_slice()),
+        Object::Array(items) => items.iter().any(acting),
+        Object::Dictionary(entries) => acting_entry(entries),
+        Object::Stream(stream) => acting_entry(&stream.dict),
+        _ => false,
+    }
+}
+
+fn acting_entry(entries: &Dictionary) -> bool {
+    entries.iter().any(|(key, value)| ACTING.contains(&key.as_slice()) || acting(value))
+}

@@ -1,0 +1,346 @@
+use std::time::Duration;
+
+use actix_web::http::header::{self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue};
+use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::{HttpResponse, delete, get, post};
+use aws_lc_rs::digest::{SHA256, digest};
+use futures_util::TryStreamExt;
+use serde_json::json;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    Clean, Document, Extent, MAX_BYTES, MAX_DOCUMENTS, ReviewedDocument, display_name, key, refuse_closed, store,
+};
+use crate::App;
+use crate::audit::{self, Entry};
+use crate::auth::{Admin, As, Therapist};
+use crate::credentials::routes::own;
+use crate::credentials::store as credentials;
+use crate::db::{Tx, work};
+use crate::error::{Error, Problem, Refusal, Result};
+use crate::http::{Fingerprint, IdempotencyKey, Once, Page, Path, Reply, Upload, UploadLimits};
+use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
+use crate::tasks::{self, Task};
+
+/// The operations on documents.
+pub(in crate::credentials) fn routes(config: &mut ServiceConfig) {
+    config.service(upload_document).service(list_own_documents).service(download_own_document);
+    config.service(remove_document).service(list_documents).service(download_document);
+}
+
+/// What one document may be, and how long it may take to arrive.
+const LIMITS: UploadLimits = UploadLimits { bytes: MAX_BYTES as u64, time: Duration::from_secs(60) };
+/// How long a caller waits for a file to be kept, whose storage may be far away.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A form with a file in it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes the form, which is read part by part")]
+struct DocumentForm {
+    /// A PDF, a JPEG or a PNG.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// A file's bytes.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+struct File(#[expect(dead_code, reason = "it describes the answer, which is sent piece by piece")] Vec<u8>);
+
+/// Upload a document
+///
+/// Adds a file that shows a credential to a draft, or where more was asked for: a PDF of up to 30 pages, or a picture (JPEG, PNG)
+/// of up to 40 megapixels, of at most 10 MB, and at most 10 for each credential. Pictures are written anew without their metadata. A file
+/// that is encrypted, or holds scripts, actions, other files or anything after its end, is refused, and nothing of it is kept.
+#[utoipa::path(tag = "Credentials", operation_id = "upload_document", security(("bearer" = ["therapist"])),
+    params(("id" = CredentialId, Path, description = "The credential."),
+           ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body(content = DocumentForm, content_type = "multipart/form-data"), responses(
+    (status = 201, description = "The document.", body = Document,
+     headers(("Location" = String, description = "Where the file is found."))),
+    (status = 409, description = "`invalid_transition`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The form is wrong, or `document_empty`, `document_type_unsupported`, `document_unreadable`, `document_unsafe`, `document_too_large`, `document_too_long`, `too_many_documents`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/therapists/me/credentials/{id}/documents")]
+async fn upload_document(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(credential): Path<CredentialId>,
+    key: IdempotencyKey,
+    upload: Upload,
+) -> Result<Reply> {
+    let place = app.inspector.place()?;
+    let file = upload.open(&[], LIMITS).await?;
+    let sent = file.chunks.try_fold(BytesMut::new(), async |mut all, chunk| {
+        all.extend_from_slice(&chunk);
+        Ok(all)
+    });
+    let sent = sent.await?.freeze();
+    // Carried to its end also when the caller hangs up: a file and its row belong together.
+    let kept = tokio::spawn(async move {
+        let _place = place;
+        refuse_anothers(&app, credential, me.therapist()).await?;
+        let sent_sha256 = hex(&sent);
+        let print = Fingerprint::of(format!("{credential} {sent_sha256}").as_bytes());
+        let clean = app.inspector.inspect(sent).await?;
+        let document = described(&app, &clean, sent_sha256, file.name.as_deref())?;
+        keep(&app, me.account(), credential, document, clean.bytes.into(), (key, print)).await
+    });
+    let kept =
+        timeout(PATIENCE, kept).await.map_err(|_| Error::Unavailable("the file takes too long to keep".to_owned()))?;
+    kept.map_err(|error| Error::Internal(error.to_string()))?
+}
+
+fn described(app: &App, clean: &Clean, sent_sha256: String, name: Option<&str>) -> Result<Document> {
+    let now = app.clock.now();
+    let (pages, width, height) = match clean.extent {
+        Extent::Pages(pages) => (Some(pages), None, None),
+        Extent::Pixels(width, height) => (None, Some(width), Some(height)),
+    };
+    Ok(Document {
+        id: DocumentId::new(now),
+        sha256: hex(&clean.bytes),
+        sent_sha256,
+        size: i64::try_from(clean.bytes.len()).map_err(|error| Error::Internal(error.to_string()))?,
+        media_type: clean.media_type,
+        name: display_name(name, clean.media_type),
+        pages,
+        width,
+        height,
+        uploaded_at: now,
+    })
+}
+
+/// Puts the file into storage, then its row into the database.
+async fn keep(
+    app: &App,
+    me: AccountId,
+    credential: CredentialId,
+    document: Document,
+    bytes: Bytes,
+    once: (IdempotencyKey, Fingerprint),
+) -> Result<Reply> {
+    let id = document.id;
+    app.storage.put(key(id), bytes).await?;
+    let outcome = add(app, me, credential, document, once).await;
+    // Where the database did not say whether the row stands, the file is left to the sweep, which asks again.
+    if !matches!(outcome, Ok((_, true)) | Err(Error::Unavailable(_) | Error::Internal(_))) {
+        discard(app, id).await;
+    }
+    outcome.map(|(reply, _)| reply)
+}
+
+/// Deletes a file that no row names.
+async fn discard(app: &App, id: DocumentId) {
+    if let Err(error) = app.storage.delete(key(id)).await {
+        tracing::warn!(%error, document = %id, "a file is left to the sweep");
+    }
+}
+
+/// Adds the row; the second half says whether it did, or repeated an answer.
+async fn add(
+    app: &App,
+    me: AccountId,
+    credential: CredentialId,
+    document: Document,
+    (key, print): (IdempotencyKey, Fingerprint),
+) -> Result<(Reply, bool)> {
+    let mut tx = app.db.begin().await?;
+    let route = "POST /v1/therapists/me/credentials/{id}/documents";
+    let once = match Once::claim(&mut tx, me, route, key, print).await? {
+        Ok(once) => once,
+        Err(reply) => return Ok((reply, false)),
+    };
+    lock_open(&mut tx, me.into(), credential).await?;
+    if store::count(&mut tx, credential).await? >= MAX_DOCUMENTS {
+        return Err(Refusal::TooManyDocuments.into());
+    }
+    store::lock_digest(&mut tx, &document.sha256).await?;
+    store::insert(&mut tx, credential, &document).await?;
+    let documents = store::of(&mut tx, &[credential]).await?;
+    let (_, stored) = documents
+        .into_iter()
+        .find(|(_, stored)| stored.document.id == document.id)
+        .ok_or_else(|| Error::Internal("the document was not stored".to_owned()))?;
+    let now = document.uploaded_at;
+    if !stored.shared_with.is_empty() {
+        let task = Task {
+            kind: "evidence_shared",
+            subject_type: "credential",
+            subject: credential.0,
+            details: json!({ "document": document.id, "shared_with": stored.shared_with }),
+        };
+        tasks::raise(&mut tx, &task, now).await?;
+    }
+    let location = format!("/v1/therapists/me/credentials/{credential}/documents/{}", document.id);
+    let reply = Reply::created(location, &stored.document)?;
+    once.keep(&mut tx, &reply, now).await?;
+    let details = json!({ "credential": credential, "sha256": stored.document.sha256, "sent_sha256": stored.document.sent_sha256 });
+    record(&mut tx, app, "document.upload", me, me.into(), document.id, details).await?;
+    tx.commit().await?;
+    Ok((reply, true))
+}
+
+/// Locks the caller's own credential, if documents may come and go there.
+async fn lock_open(tx: &mut Tx, me: TherapistId, credential: CredentialId) -> Result<()> {
+    refuse_closed(own(credentials::lock(tx, credential).await?, me)?.credential.review_state)
+}
+
+async fn record(
+    tx: &mut Tx,
+    app: &App,
+    action: &'static str,
+    actor: AccountId,
+    therapist: TherapistId,
+    document: DocumentId,
+    details: serde_json::Value,
+) -> Result<()> {
+    let subject_id = &document.to_string();
+    let entry =
+        Entry { therapist: Some(therapist), actor: Some(actor), action, subject_type: "document", subject_id, details };
+    audit::record(tx, &entry, app.clock.now()).await
+}
+
+async fn refuse_anothers(app: &App, credential: CredentialId, me: TherapistId) -> Result<()> {
+    let holder = credentials::holder(&app.db, credential).await?;
+    if holder == Some(me) { Ok(()) } else { Err(Error::NotFound) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// List my documents
+///
+/// The files that show one of the caller's credentials, oldest first.
+#[utoipa::path(tag = "Credentials", operation_id = "list_own_documents", security(("bearer" = ["therapist"])),
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The documents.", body = Page<Document>)))]
+#[get("/v1/therapists/me/credentials/{id}/documents")]
+async fn list_own_documents(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
+    refuse_anothers(&app, id, me.therapist()).await?;
+    Reply::ok(&Page::whole(store::list(&app.db, id).await?))
+}
+
+/// Download my document
+///
+/// The file as it is kept. The reading is recorded in the audit.
+#[utoipa::path(tag = "Credentials", operation_id = "download_own_document", security(("bearer" = ["therapist"])),
+    params(("id" = CredentialId, Path, description = "The credential."),
+           ("document_id" = DocumentId, Path, description = "The document.")),
+    responses((status = 200, description = "The file, as an attachment.",
+        content((File = "application/pdf"), (File = "image/jpeg"), (File = "image/png")))))]
+#[get("/v1/therapists/me/credentials/{id}/documents/{document_id}")]
+async fn download_own_document(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path((credential, id)): Path<(CredentialId, DocumentId)>,
+) -> Result<HttpResponse> {
+    serve(app, me.account(), credential, id, Some(me.therapist())).await
+}
+
+/// Sends a file, once it is on record that `reader` had it.
+async fn serve(
+    app: Data<App>,
+    reader: AccountId,
+    credential: CredentialId,
+    id: DocumentId,
+    owner: Option<TherapistId>,
+) -> Result<HttpResponse> {
+    let shared = app.clone();
+    let document = work(async move {
+        let mut tx = app.db.begin().await?;
+        let found = store::find(&mut tx, credential, id, owner).await?;
+        let (therapist, document) = found.ok_or(Error::NotFound)?;
+        record(&mut tx, &app, "document.read", reader, therapist, id, json!({ "credential": credential })).await?;
+        tx.commit().await?;
+        Ok(document)
+    })
+    .await?;
+    let file = shared.storage.read(key(id)).await?;
+    let name =
+        ExtendedValue { charset: Charset::Ext("UTF-8".to_owned()), language_tag: None, value: document.name.into() };
+    let attachment = ContentDisposition {
+        disposition: DispositionType::Attachment,
+        parameters: vec![DispositionParam::FilenameExt(name)],
+    };
+    Ok(HttpResponse::Ok()
+        .content_type(document.media_type.as_str())
+        .insert_header(attachment)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox"))
+        .no_chunking(document.size.unsigned_abs())
+        .streaming(file))
+}
+
+/// Remove a document
+///
+/// Takes a document back from a draft, or where more was asked for. What was handed in before stays visible to reviewers; any other
+/// file is deleted.
+#[utoipa::path(tag = "Credentials", operation_id = "remove_document", security(("bearer" = ["therapist"])),
+    params(("id" = CredentialId, Path, description = "The credential."),
+           ("document_id" = DocumentId, Path, description = "The document.")), responses(
+    (status = 204, description = "It is removed."),
+    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
+))]
+#[delete("/v1/therapists/me/credentials/{id}/documents/{document_id}")]
+async fn remove_document(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path((credential, id)): Path<(CredentialId, DocumentId)>,
+) -> Result<Reply> {
+    let shared = app.clone();
+    let erased = work(async move {
+        let mut tx = app.db.begin().await?;
+        lock_open(&mut tx, me.therapist(), credential).await?;
+        let erased = store::remove(&mut tx, credential, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+        let details = json!({ "credential": credential, "erased": erased });
+        record(&mut tx, &app, "document.remove", me.account(), me.therapist(), id, details).await?;
+        tx.commit().await?;
+        Ok(erased)
+    })
+    .await?;
+    if erased {
+        discard(&shared, id).await;
+    }
+    Ok(Reply::none())
+}
+
+/// List a credential's documents
+///
+/// The files that show a credential, oldest first, also those that the therapist removed after they were handed in, each with the
+/// other therapists' credentials that the same file was sent for.
+#[utoipa::path(tag = "Licence checks", operation_id = "list_documents", security(("bearer" = ["admin"])),
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The documents.", body = Page<ReviewedDocument>)))]
+#[get("/v1/admin/credentials/{id}/documents")]
+async fn list_documents(app: Data<App>, _me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+    work(async move {
+        credentials::holder(&app.db, id).await?.ok_or(Error::NotFound)?;
+        let mut tx = app.db.begin().await?;
+        let documents = store::of(&mut tx, &[id]).await?;
+        tx.commit().await?;
+        Reply::ok(&Page::whole(documents.into_iter().map(|(_, document)| document).collect::<Vec<_>>()))
+    })
+    .await
+}
+
+/// Download a document
+///
+/// The file as it is kept. The reading is recorded in the audit.
+#[utoipa::path(tag = "Licence checks", operation_id = "download_document", security(("bearer" = ["admin"])),
+    params(("id" = CredentialId, Path, description = "The credential."),
+           ("document_id" = DocumentId, Path, description = "The document.")),
+    responses((status = 200, description = "The file, as an attachment.",
+        content((File = "application/pdf"), (File = "image/jpeg"), (File = "image/png")))))]
+#[get("/v1/admin/credentials/{id}/documents/{document_id}")]
+async fn download_document(
+    app: Data<App>,
+    me: As<Admin>,
+    Path((credential, id)): Path<(CredentialId, DocumentId)>,
+) -> Result<HttpResponse> {
+    serve(app, me.account(), credential, id, None).await
+}

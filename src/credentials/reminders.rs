@@ -1,0 +1,71 @@
+//! What time brings: reminders before a credential ends, and authorities that are to be asked again.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::json;
+
+use super::store;
+use crate::App;
+use crate::error::Result;
+use crate::ids::{CredentialId, TherapistId};
+use crate::jobs::{Recheck, enqueue};
+use crate::notices::{self, Notice};
+use crate::tasks::{self, Task};
+
+/// So many days before the end, by the therapist's own calendar, its holder is reminded.
+const DAYS_BEFORE: [i16; 4] = [60, 30, 7, 0];
+
+/// A reminder that is due.
+pub(super) struct Reminder {
+    pub credential: CredentialId,
+    pub therapist: TherapistId,
+    pub type_code: String,
+    pub expires_on: NaiveDate,
+    pub days_before: i16,
+}
+
+/// Reminds whoever is due, once for each credential, end and number of days; who was not reminded in time is reminded of
+/// the nearest end alone. It may run at any time, and twice.
+pub async fn remind(app: &App) -> Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    for reminder in store::remind(&mut tx, &DAYS_BEFORE, now).await? {
+        let notice = Notice {
+            to: reminder.therapist.into(),
+            kind: "credential_expires",
+            subject_type: "credential",
+            subject: reminder.credential.0,
+            details: json!({ "type": reminder.type_code, "expires_on": reminder.expires_on, "days_before": reminder.days_before }),
+        };
+        notices::post(&mut tx, &notice, now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Queues a re-check of every verified credential whose authority is to be asked again.
+pub async fn recheck(app: &App) -> Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    for credential in store::to_recheck(&mut tx, now.date_naive()).await? {
+        enqueue(&mut tx, &Recheck { credential }, now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Compares a credential with its authority's list, where there is one; asks staff to look where that settled nothing.
+pub async fn recheck_one(app: &App, credential: CredentialId) -> Result<()> {
+    crate::rosters::check(app, credential).await?;
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    if store::is_recheck_due(&mut tx, credential, now.date_naive()).await? {
+        ask_staff(&mut tx, credential, now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn ask_staff(tx: &mut crate::db::Tx, credential: CredentialId, now: DateTime<Utc>) -> Result<()> {
+    let task = Task { kind: "recheck_due", subject_type: "credential", subject: credential.0, details: json!({}) };
+    tasks::raise(tx, &task, now).await
+}

@@ -1,0 +1,66 @@
+//! What time brings.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::super::reminders::Reminder;
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::{CredentialId, TherapistId};
+
+/// Notes the reminders that are due and returns them: of those for one credential the one nearest to its end. Whoever holds
+/// another verified credential of the type that lasts longer has renewed it.
+pub(in super::super) async fn remind(tx: &mut Tx, days_before: &[i16], now: DateTime<Utc>) -> Result<Vec<Reminder>> {
+    let reminders = sqlx::query_as!(
+        Reminder,
+        r#"WITH due AS (
+               SELECT c.id, c.expires_on, d.days_before
+               FROM credentials c JOIN accounts a ON a.id = c.therapist_id
+               JOIN unnest($1::smallint[]) AS d (days_before)
+                 ON c.expires_on - ($2::timestamptz AT TIME ZONE a.time_zone)::date BETWEEN 0 AND d.days_before
+               WHERE c.review_state = 'verified' AND c.expires_on BETWEEN $2::timestamptz::date - 1 AND $2::timestamptz::date + 400
+                 AND NOT EXISTS (
+                     SELECT FROM credentials newer
+                     WHERE newer.therapist_id = c.therapist_id AND newer.type = c.type AND newer.review_state = 'verified'
+                       AND newer.expires_on > c.expires_on)
+           ), noted AS (
+               INSERT INTO credential_reminders (credential_id, expires_on, days_before, at)
+               SELECT id, expires_on, days_before, $2 FROM due ON CONFLICT DO NOTHING
+               RETURNING credential_id, expires_on, days_before
+           )
+           SELECT c.id AS "credential: CredentialId", c.therapist_id AS "therapist: TherapistId", c.type AS type_code,
+                  noted.expires_on AS "expires_on!", min(noted.days_before) AS "days_before!"
+           FROM noted JOIN credentials c ON c.id = noted.credential_id
+           GROUP BY c.id, noted.expires_on ORDER BY c.id"#,
+        days_before,
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(reminders)
+}
+
+/// Verified credentials whose authority is to be asked again, and of which staff were not told yet.
+pub(in super::super) async fn to_recheck(tx: &mut Tx, today: NaiveDate) -> Result<Vec<CredentialId>> {
+    let due = sqlx::query_scalar!(
+        r#"SELECT id AS "id: CredentialId" FROM credentials c
+           WHERE review_state = 'verified' AND recheck_on <= $1
+             AND NOT EXISTS (SELECT FROM tasks t WHERE t.kind = 'recheck_due' AND t.subject_type = 'credential'
+                             AND t.subject_id = c.id AND t.resolved_at IS NULL)
+           ORDER BY recheck_on, id LIMIT 10000"#,
+        today
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(due)
+}
+
+pub(in super::super) async fn is_recheck_due(tx: &mut Tx, id: CredentialId, today: NaiveDate) -> Result<bool> {
+    let due = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM credentials WHERE id = $1 AND review_state = 'verified' AND recheck_on <= $2) AS "due!""#,
+        id.0,
+        today
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(due)
+}
