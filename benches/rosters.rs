@@ -4,8 +4,9 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on fails")]
 
-use std::fs::{File, read_to_string};
+use std::fs::{File, Permissions, read_to_string, set_permissions};
 use std::io::{BufWriter, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -25,6 +26,8 @@ const HELD: u32 = 2_000;
 #[tokio::main]
 async fn main() {
     let folder = tempfile::tempdir().expect("a folder");
+    // As root, PostgreSQL runs as another user.
+    set_permissions(&folder, Permissions::from_mode(0o755)).expect("a folder that can be reached");
     let root = folder.path().join("postgres");
     let options = Options { root, durable: true, progress: |line| eprintln!("{line}") };
     let server =

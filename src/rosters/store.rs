@@ -132,9 +132,9 @@ pub async fn lock(tx: &mut Tx, id: RosterImportId) -> Result<RosterImport> {
     found.map(RosterImport::from).ok_or(Error::NotFound)
 }
 
-/// The import of a source that took effect last.
+/// The import of a source that took effect last: no two that are in effect bear the same date, and none is older than those before.
 pub async fn last_applied<'c>(db: impl sqlx::PgExecutor<'c>, source: &str) -> Result<Option<RosterImport>> {
-    let found = imports!("WHERE source = $1 AND state = 'applied' ORDER BY applied_at DESC, id DESC LIMIT 1", source)
+    let found = imports!("WHERE source = $1 AND state = 'applied' ORDER BY source_date DESC LIMIT 1", source)
         .fetch_optional(db)
         .await?;
     Ok(found.map(RosterImport::from))
@@ -278,7 +278,7 @@ pub async fn outlived(db: &PgPool, source: &str) -> Result<Vec<RosterImportId>> 
     let ids = sqlx::query_scalar!(
         "SELECT id FROM roster_imports WHERE source = $1 AND (state IN ('rolled_back', 'discarded', 'failed') OR state = 'applied'
              AND id NOT IN (SELECT id FROM roster_imports WHERE source = $1 AND state = 'applied'
-                            ORDER BY applied_at DESC, id DESC LIMIT 2))",
+                            ORDER BY source_date DESC LIMIT 2))",
         source
     )
     .fetch_all(db)
