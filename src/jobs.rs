@@ -3,6 +3,7 @@
 //! late, does no harm.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use graphile_worker::{Cron, IntoTaskHandlerResult, TaskHandler, Worker, WorkerContext, WorkerOptions};
@@ -243,6 +244,8 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
     let worker = WorkerOptions::default()
         .pg_pool(app.db.clone())
         .concurrency(2)
+        // Between two jobs a worker waits so long: what is queued behind others must not wait for hours.
+        .poll_interval(Duration::from_millis(100))
         .listen_os_shutdown_signals(false)
         .shutdown_signal(stop)
         .add_extension(Shared(app))

@@ -124,7 +124,9 @@ pub(super) async fn take(
                 raise(tx, "duplicate_claim", row, &[ReasonCode::DuplicateClaim], now).await?;
             }
         }
-        ReviewAction::Withdraw | ReviewAction::Reject => store::release_numbers(tx, row.therapist).await?,
+        ReviewAction::Withdraw | ReviewAction::Reject | ReviewAction::Revoke => {
+            store::release_numbers(tx, row.therapist).await?
+        }
         // Whoever was found to be right owns the number.
         ReviewAction::Verify => store::claim_number(tx, row, true, now).await?,
         _ => {}
@@ -185,6 +187,10 @@ pub(super) async fn concerns(tx: &mut Tx, row: &Row, found: &Found) -> Result<Ve
     }
     if is_claimed_by_another(tx, row).await? {
         concerns.push(ReasonCode::DuplicateClaim);
+    }
+    // What was taken out of force does not come back by being entered again.
+    if store::was_barred(tx, row).await? {
+        concerns.push(ReasonCode::DisciplinaryAction);
     }
     Ok(concerns)
 }

@@ -20,7 +20,7 @@ use crate::values::{Jurisdiction, Money};
 
 pub(super) use checks::{
     claim_number, claimant, find_verification, holds, lift_hold, place_hold, record_check, release_numbers, since,
-    verifications,
+    verifications, was_barred,
 };
 pub(super) use due::{is_recheck_due, remind, to_recheck};
 pub(super) use queue::{Counts, Queue, QueueOrder, counts, queue, reviewed};
@@ -258,7 +258,7 @@ pub(super) async fn holder<'c>(db: impl PgExecutor<'c>, id: CredentialId) -> Res
 }
 
 /// The verified credentials that `row` takes the place of: the one that it names, and those of its type and number, as far
-/// as it lasts no less and counts wherever they do. None where `row` itself is not usable. They are locked.
+/// as it lasts no less and counts wherever they do. None where `row` itself is not usable, and none that is barred. They are locked.
 pub(super) async fn renewed_by(tx: &mut Tx, row: &Row) -> Result<Vec<Row>> {
     let credential = &row.credential;
     let rows = credentials!(
@@ -266,7 +266,7 @@ pub(super) async fn renewed_by(tx: &mut Tx, row: &Row) -> Result<Vec<Row>> {
            AND (id = $4 OR (normalised_number = $5 AND issuing_jurisdiction = $6))
            AND ($7::date IS NULL OR expires_on <= $7)
            AND ($8::text[] IS NULL OR covers_jurisdictions <@ $8) AND ($9::text[] IS NULL OR covers_kinds <@ $9)
-           AND EXISTS (SELECT FROM standings s WHERE s.id = $3)
+           AND EXISTS (SELECT FROM standings s WHERE s.id = $3) AND EXISTS (SELECT FROM standings s WHERE s.id = credentials.id)
          ORDER BY id FOR UPDATE",
         row.therapist.0,
         credential.type_code,

@@ -52,7 +52,7 @@ fn halves() -> RgbImage {
     RgbImage::from_fn(64, 32, |x, _| if x < 32 { Rgb([250, 0, 0]) } else { Rgb([0, 0, 250]) })
 }
 
-fn png() -> Vec<u8> {
+pub fn png() -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     halves().write_to(&mut bytes, ImageFormat::Png).unwrap();
     bytes.into_inner()

@@ -308,7 +308,7 @@ async fn suspending_reinstating_and_revoking_decide_what_can_be_booked() {
     step(&admin, &path, "reinstate", barred).await.points_to(&["/board_status"]);
     let mut disciplined = verified(&["disciplinary_action"]);
     disciplined["board_action"] = json!(true);
-    step(&admin, &path, "reinstate", disciplined).await.refused(422, "override_not_stated");
+    step(&admin, &path, "reinstate", disciplined).await.refused(422, "reinstatement_barred");
     assert_eq!(app.count("SELECT count(*) FROM credential_verifications").await, 0, "a refusal records nothing");
     step(&admin, &path, "reinstate", verified(&[])).await.is(200);
     assert_eq!(app.count("SELECT count(*) FROM credential_verifications").await, 1);
@@ -632,4 +632,207 @@ async fn nobody_decides_on_a_credential_of_their_own() {
     step(&both, &path, "suspend", against("expired")).await.refused(409, "own_credential");
     both.post(&format!("{path}/checks"), verified(&[])).await.refused(409, "own_credential");
     both.post(&format!("{path}/holds"), json!({ "reason_code": "expired" })).await.refused(409, "own_credential");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_admin_overrides_only_what_the_first_saw() {
+    let app = App::start().await;
+    app.sql("UPDATE credential_types SET four_eyes = true WHERE code = 'US-TX-LMT'").await.unwrap();
+    let (therapist, one, other) = (app.newcomer().await, app.admin().await, app.admin().await);
+    let path = submitted(&therapist, texas("MT123456")).await;
+    step(&one, &path, "claim", json!({})).await.is(200);
+    step(&one, &path, "verify", verified(&[])).await.is(200);
+    let mut alone = verified(&["disciplinary_action"]);
+    alone["board_action"] = json!(true);
+    step(&other, &path, "verify", alone).await.refused(409, "content_changed");
+    step(&other, &path, "verify", verified(&["name_mismatch"])).await.refused(409, "content_changed");
+    assert_eq!(state(&one, &path).await, "pending_second");
+    step(&other, &path, "verify", verified(&[])).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_objects_is_no_clean_one_and_what_was_overridden_stays_so() {
+    let app = App::start().await;
+    let (therapist, one, other) = (app.newcomer().await, app.admin().await, app.admin().await);
+    let path = submitted(&therapist, texas("MT123456")).await;
+    let disciplined = |codes: &[&str]| {
+        let mut body = verified(codes);
+        (body["board_action"], body["board_status"]) = (json!(true), json!("conditional"));
+        body
+    };
+    step(&one, &path, "claim", json!({})).await.is(200);
+    step(&one, &path, "verify", disciplined(&["disciplinary_action"])).await.is(200);
+    step(&other, &path, "verify", disciplined(&["disciplinary_action"])).await.is(200);
+    let checks = format!("{path}/checks");
+    let next = async || one.get(&path).await.is(200).body["recheck_on"].clone();
+    let first = next().await;
+    app.advance(TimeDelta::minutes(10));
+    for codes in [json!([]), json!(vec!["expired"; 16])] {
+        one.post(&checks, json!({ "reason_codes": codes })).await.points_to(&["/reason_codes"]);
+    }
+    one.post(&checks, json!({ "reason_codes": ["verified_document_only"] })).await.refused(422, "evidence_missing");
+    let mut link = verified(&[]);
+    link["source_url"] = json!("javascript:alert(1)");
+    one.post(&checks, link).await.points_to(&["/source_url"]);
+    for codes in [["inactive"], ["suspected_forgery"], ["name_mismatch"]] {
+        one.post(&checks, json!({ "reason_codes": codes })).await.is(201);
+    }
+    assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'adverse_finding'").await, 1);
+    app.advance(TimeDelta::days(1));
+    let (one, other) = (app.nobody().log_in(&one.email).await, app.nobody().log_in(&other.email).await);
+    assert_eq!(one.get(&path).await.is(200).body["recheck_on"], first, "no objection moves the day");
+    // What two admins overrode does not stand in the way again.
+    one.post(&checks, disciplined(&["disciplinary_action"])).await.is(201);
+    assert_ne!(one.get(&path).await.is(200).body["recheck_on"], first);
+    step(&one, &path, "suspend", against("inactive")).await.is(200);
+    step(&other, &path, "reinstate", disciplined(&[])).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_date_that_contradicts_the_holders_is_refused_or_believed() {
+    let app = App::start().await;
+    let (therapist, admin) = (app.newcomer().await, app.admin().await);
+    let mut body = texas("MT123456");
+    (body["issued_on"], body["expires_on"]) = (json!("2030-01-01"), json!("2031-01-01"));
+    let path = submitted(&therapist, body).await;
+    step(&admin, &path, "claim", json!({})).await.is(200);
+    let mut ended = verified(&[]);
+    ended["expires_on"] = json!("2027-08-31");
+    step(&admin, &path, "verify", ended).await.points_to(&["/expires_on"]);
+    step(&admin, &path, "release", json!({})).await.is(200);
+    // A roster's row counts: it had begun by then.
+    let id: Uuid = path.rsplit('/').next().unwrap().parse().unwrap();
+    roster(&app, &therapist, id, &found(BoardStatus::Active), &Verdict::Clean).await;
+    let file = admin.get(&path).await.is(200).body;
+    assert_eq!(
+        (&file["review_state"], &file["issued_on"], &file["expires_on"]),
+        (&json!("verified"), &Value::Null, &json!("2027-08-31"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_replaces_only_what_it_covers_and_comes_back_with_a_roll_back() {
+    let app = App::start().await;
+    let (therapist, admin) = (app.newcomer().await, app.admin().await);
+    let mut old = texas("MT123456");
+    old["issued_on"] = json!("2024-01-01");
+    let old = submitted(&therapist, old).await;
+    verify(&admin, &old).await;
+    let renewal = |covers: Value, begins: &str| {
+        let mut body = texas("MT123456");
+        (body["issued_on"], body["expires_on"]) = (json!(begins), json!("2028-06-30"));
+        body["covers_jurisdictions"] = covers;
+        body
+    };
+    // One that counts in fewer places, or that is on hold, leaves the old one in force.
+    let narrow = submitted(&therapist, renewal(json!(["US-FL"]), "2026-11-01")).await;
+    verify(&admin, &narrow).await;
+    assert_eq!(state(&admin, &old).await, "verified");
+    step(&admin, &narrow, "suspend", against("inactive")).await.is(200);
+    let again = submitted(&therapist, renewal(Value::Null, "2026-11-01")).await;
+    // The number was barred: it does not come back by being entered again.
+    step(&admin, &again, "claim", json!({})).await.is(200);
+    step(&admin, &again, "verify", verified(&[])).await.refused(422, "override_not_stated");
+    step(&admin, &again, "release", json!({})).await.is(200);
+    step(&admin, &narrow, "revoke", against("inactive")).await.is(200);
+    app.sql("UPDATE credentials SET normalised_number = '999999' WHERE review_state = 'revoked'").await.unwrap();
+    let hold = admin.post(&format!("{again}/holds"), json!({ "reason_code": "illegible" })).await.is(201).id();
+    verify(&admin, &again).await;
+    assert_eq!(state(&admin, &old).await, "verified", "the new one is on hold");
+    admin.act(&format!("{again}/holds/{hold}/lift")).await.is(200);
+    assert_eq!(state(&admin, &old).await, "superseded");
+    assert!(again.ends_with(admin.get(&old).await.is(200).body["superseded_by"].as_str().unwrap()));
+
+    // A renewal that a list verified takes back with it what it had replaced.
+    let (therapist, id_of) =
+        (app.newcomer().await, |path: &str| -> Uuid { path.rsplit('/').next().unwrap().parse().unwrap() });
+    let mut first = texas("MT777777");
+    first["expires_on"] = json!("2027-01-31");
+    let first = submitted(&therapist, first).await;
+    verify(&admin, &first).await;
+    let second = submitted(&therapist, texas("MT777777")).await;
+    let change = roster(&app, &therapist, id_of(&second), &found(BoardStatus::Active), &Verdict::Clean).await;
+    assert_eq!(state(&admin, &first).await, "superseded");
+    assert!(take_back(&app, &therapist, id_of(&second), &change).await);
+    assert_eq!((state(&admin, &first).await, state(&admin, &second).await), ("verified".into(), "submitted".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_of_tomorrow_leaves_this_evening_in_force() {
+    // Half past midnight in Greenwich is the afternoon before in California.
+    let app = App::start_at(crate::support::at("2026-12-01T00:30:00Z")).await;
+    let (therapist, admin) = (app.newcomer().await, app.admin().await);
+    let old = submitted(&therapist, texas("MT123456")).await;
+    verify(&admin, &old).await;
+    let mut renewal = texas("MT123456");
+    (renewal["issued_on"], renewal["expires_on"]) = (json!("2026-12-01"), json!("2028-06-30"));
+    let renewal = submitted(&therapist, renewal).await;
+    verify(&admin, &renewal).await;
+    assert_eq!(state(&admin, &old).await, "verified");
+    app.advance(TimeDelta::hours(12));
+    app.run_jobs().await;
+    let admin = app.nobody().log_in(&admin.email).await;
+    assert_eq!(state(&admin, &old).await, "superseded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_of_nothing_keeps_the_licence_and_another_type_asks_for_its_document() {
+    let app = App::start().await;
+    let (therapist, admin) = (app.newcomer().await, app.admin().await);
+    let path = submitted(&therapist, texas("MT123456")).await;
+    verify(&admin, &path).await;
+    let mine = path.replace("/v1/admin/credentials", MINE);
+    let same = json!({ "type": "US-TX-LMT", "number": "MT123456", "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30", "cover": null });
+    assert_eq!(therapist.change(&mine, same).await.is(200).body["review_state"], "verified");
+    therapist.change(&mine, json!({ "type": "INSURANCE" })).await.refused(422, "evidence_missing");
+    therapist
+        .change(&mine, json!({ "covers_jurisdictions": ["US-TX.nowhere"] }))
+        .await
+        .points_to(&["/covers_jurisdictions/0"]);
+    assert_eq!(state(&admin, &path).await, "verified");
+    let moved = therapist.change(&mine, json!({ "type": "US-FL-LMT" })).await.is(200).body;
+    assert_eq!((&moved["review_state"], &moved["issuing_jurisdiction"]), (&json!("submitted"), &json!("US-FL")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_key_for_two_credentials_is_two_requests() {
+    let app = App::start().await;
+    let (therapist, admin) = (app.newcomer().await, app.admin().await);
+    let paths = [submitted(&therapist, texas("MT100001")).await, submitted(&therapist, texas("MT100002")).await];
+    let hold = async |path: &str| {
+        let request = admin.request(reqwest::Method::POST, &format!("{path}/holds")).header("Idempotency-Key", "k1");
+        send(request.json(&json!({ "reason_code": "inactive" }))).await
+    };
+    hold(&paths[0]).await.is(201);
+    assert_eq!(hold(&paths[0]).await.is(201).header("idempotent-replay"), "true");
+    hold(&paths[1]).await.refused(422, "idempotency_key_reused");
+    assert_eq!(app.count("SELECT count(*) FROM credential_holds").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_was_only_tried_is_free_when_it_is_revoked() {
+    let app = App::start().await;
+    let (squatter, owner, admin) = (app.newcomer().await, app.newcomer().await, app.admin().await);
+    let first = submitted(&squatter, texas("MT123456")).await;
+    let second = submitted(&owner, texas("MT123456")).await;
+    step(&admin, &first, "revoke", against("suspected_forgery")).await.is(200);
+    verify(&admin, &second).await;
+    assert_eq!(admin.get(&second).await.is(200).body["number_claimed_by"], json!(owner.id));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evidence_that_goes_while_it_is_handed_in_is_not_there() {
+    let app = App::start().await;
+    let therapist = app.newcomer().await;
+    for _ in 0..20 {
+        let body = json!({ "type": "AU-QUAL", "name_on_credential": "Sam Okafor" });
+        let id = therapist.post(MINE, body).await.is(201).id();
+        let mine = format!("{MINE}/{id}");
+        let picture = crate::documents::png();
+        let document = therapist.upload(&format!("{mine}/documents"), "a.png", &picture).await.is(201).id();
+        let (gone, submit) = (format!("{mine}/documents/{document}"), format!("{mine}/submit"));
+        let (removed, submitted) = tokio::join!(therapist.delete(&gone), therapist.act(&submit));
+        let both = (removed.status.as_u16(), submitted.status.as_u16());
+        assert!(both == (204, 422) || both == (409, 200), "{both:?}");
+    }
 }

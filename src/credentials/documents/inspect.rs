@@ -16,8 +16,8 @@ const MAX_PIXELS: u64 = 40_000_000;
 const MAX_SIDE: u32 = 12_000;
 /// What decoding one picture may take: 40 megapixels with four channels, and some air.
 const MAX_MEMORY: u64 = 256 * 1024 * 1024;
-/// What a part of a PDF may unfold to.
-const MAX_UNFOLDED: usize = 32 * 1024 * 1024;
+/// What the objects that a PDF holds compressed may unfold to, all of them together.
+const MAX_UNFOLDED: usize = 16 * 1024 * 1024;
 /// The quality at which photographs are written anew; small print stays legible.
 const JPEG_QUALITY: u8 = 90;
 
@@ -174,7 +174,14 @@ fn picture(mut decoder: impl ImageDecoder, media_type: MediaType) -> Result<Clea
 }
 
 /// Names in a PDF that make it act, hide what it holds, or carry other files.
-const ACTING: [&[u8]; 13] = [
+const ACTING: [&[u8]; 20] = [
+    b"AA",
+    b"FileAttachment",
+    b"GoToR",
+    b"Movie",
+    b"ResetForm",
+    b"Sound",
+    b"Thread",
     b"JavaScript",
     b"JS",
     b"Launch",
@@ -197,11 +204,18 @@ fn pdf(bytes: &[u8]) -> Result<Clean, Refusal> {
         return Err(Refusal::DocumentUnsafe);
     }
     // Strict: what is read here must be what a reader of PDFs sees, which a repair by guesswork could not promise.
-    let options = LoadOptions { strict: true, max_decompressed_size: Some(MAX_UNFOLDED), ..LoadOptions::default() };
+    // Each has its share of what all may unfold to, so that many cannot keep us busy.
+    let folded = names(bytes).filter(|name| matches!(name.as_slice(), b"ObjStm" | b"XRef")).count();
+    let share = MAX_UNFOLDED / folded.max(1);
+    let options = LoadOptions { strict: true, max_decompressed_size: Some(share), ..LoadOptions::default() };
     let document = Document::load_mem_with_options(bytes, options).map_err(unreadable)?;
-    let unfolds_to_acts = |object: &Object| match object {
-        Object::Stream(stream) if stream.dict.has_type(b"ObjStm") => {
-            stream.decompressed_content_with_limit(MAX_UNFOLDED).map_or(true, |content| acts(&content))
+    let mut left = MAX_UNFOLDED;
+    let mut unfolds_to_acts = |object: &Object| match object {
+        // Readers unfold them also where they do not say what they are.
+        Object::Stream(stream) if stream.dict.has(b"N") && stream.dict.has(b"First") => {
+            let content = stream.decompressed_content_with_limit(left).ok();
+            left = left.saturating_sub(content.as_ref().map_or(left, Vec::len));
+            content.is_none_or(|content| acts(&content))
         }
         _ => false,
     };
@@ -209,6 +223,7 @@ fn pdf(bytes: &[u8]) -> Result<Clean, Refusal> {
     if document.is_encrypted()
         || document.was_encrypted()
         || acting_entry(&document.trailer)
+        || opens_elsewhere(&document)
         || objects().any(|object| acting(object) || unfolds_to_acts(object))
     {
         return Err(Refusal::DocumentUnsafe);
@@ -240,13 +255,17 @@ fn is_something_else(bytes: &[u8]) -> bool {
 /// Whether a name that makes a PDF act stands anywhere, also in what the present version no longer refers to. Short names
 /// are left to the parser: compressed data hold them by chance.
 fn acts(bytes: &[u8]) -> bool {
+    names(bytes).any(|name| name.len() >= 3 && ACTING.contains(&name.as_slice()))
+}
+
+/// Whatever could be a name in a PDF, up to 16 letters of it.
+fn names(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let is_regular = |byte: &u8| !byte.is_ascii_whitespace() && !b"\0()<>[]{}/%".contains(byte);
     let slashes = (0..bytes.len()).filter(|at| bytes[*at] == b'/');
-    slashes.into_iter().any(|at| {
+    slashes.map(move |at| {
         // Every letter may be written as # and two digits.
         let written = bytes[at + 1..].iter().take(3 * 16).take_while(|byte| is_regular(byte)).copied();
-        let name = unescaped(&written.collect::<Vec<u8>>());
-        name.len() >= 3 && ACTING.contains(&name.as_slice())
+        unescaped(&written.collect::<Vec<u8>>())
     })
 }
 
@@ -276,9 +295,17 @@ fn acting(object: &Object) -> bool {
         Object::Name(name) => ACTING.contains(&name.as_slice()),
         Object::Array(items) => items.iter().any(acting),
         Object::Dictionary(entries) => acting_entry(entries),
-        Object::Stream(stream) => acting_entry(&stream.dict),
+        // The bytes of a stream with `F` are another file's.
+        Object::Stream(stream) => stream.dict.has(b"F") || acting_entry(&stream.dict),
         _ => false,
     }
+}
+
+/// Whether it does anything when it is opened but show a place in itself.
+fn opens_elsewhere(document: &Document) -> bool {
+    let action = document.catalog().and_then(|catalog| catalog.get_deref(b"OpenAction", document));
+    let action = action.and_then(Object::as_dict);
+    action.is_ok_and(|action| !action.get_deref(b"S", document).and_then(Object::as_name).is_ok_and(|s| s == b"GoTo"))
 }
 
 fn acting_entry(entries: &Dictionary) -> bool {

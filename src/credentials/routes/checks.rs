@@ -91,6 +91,14 @@ impl CheckBody {
         if other_number {
             return Err(FieldError::new("/number_found", "is not the credential's number.").into());
         }
+        let link = self.source_url.as_ref().map(|url| url.as_str());
+        if link.is_some_and(|link| !link.starts_with("https://") && !link.starts_with("http://")) {
+            return Err(FieldError::new("/source_url", "must begin with https:// or http://.").into());
+        }
+        if from_document && self.reason_codes.iter().any(|code| code.records_verification()) && row.evidence.is_empty()
+        {
+            return Err(Refusal::EvidenceMissing.into());
+        }
         let ends = self.expires_on.map(|Day(date)| date);
         if ends.zip(row.credential.issued_on).is_some_and(|(ends, begins)| ends < begins) {
             return Err(FieldError::new("/expires_on", "lies before the credential's `issued_on`.").into());

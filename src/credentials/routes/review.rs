@@ -11,7 +11,6 @@ use super::checks::CheckBody;
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::availability;
-use crate::credentials::checks::CheckMethod;
 use crate::credentials::review::{Party, ReasonCode, ReviewAction, ReviewState, approval};
 use crate::credentials::steps::{self, By, Check, Grounds};
 use crate::credentials::store::{self, Row};
@@ -115,9 +114,6 @@ async fn reinstate(
 /// The grounds of a step that puts a credential into force, with the check recorded.
 async fn checked(tx: &mut Tx, row: &Row, body: CheckBody, admin: AccountId, now: DateTime<Utc>) -> Result<Grounds> {
     let (codes, found) = body.read(row)?;
-    if found.method == CheckMethod::Document && row.evidence.is_empty() {
-        return Err(Refusal::EvidenceMissing.into());
-    }
     if !BoardStatus::PERMITTING.contains(&found.board_status) {
         return Err(FieldError::new("/board_status", "does not let the holder practise.").into());
     }

@@ -130,12 +130,33 @@ pub(in super::super) async fn release_numbers(tx: &mut Tx, therapist: TherapistI
          WHERE therapist_id = $1 AND NOT EXISTS (
              SELECT FROM credentials c
              WHERE c.therapist_id = n.therapist_id AND c.type = n.type AND c.issuing_jurisdiction = n.jurisdiction
-               AND c.normalised_number = n.normalised_number AND c.review_state NOT IN ('draft', 'withdrawn', 'rejected'))",
+               AND c.normalised_number = n.normalised_number AND c.review_state NOT IN ('draft', 'withdrawn', 'rejected')
+               AND (c.review_state <> 'revoked' OR EXISTS (
+                   SELECT FROM credential_decisions d WHERE d.credential_id = c.id AND d.to_state = 'verified')))",
         therapist.0
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Whether the therapist has another credential with the number that is suspended, revoked or on hold.
+pub(in super::super) async fn was_barred(tx: &mut Tx, row: &Row) -> Result<bool> {
+    let barred = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM credentials c
+               WHERE c.therapist_id = $1 AND c.type = $2 AND c.normalised_number = $3 AND c.id <> $4
+                 AND (c.review_state IN ('suspended', 'revoked')
+                      OR EXISTS (SELECT FROM credential_holds h WHERE h.credential_id = c.id AND h.lifted_at IS NULL))
+           ) AS "barred!""#,
+        row.therapist.0,
+        row.kind.code,
+        row.normalised_number(),
+        row.credential.id.0,
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(barred)
 }
 
 /// The bars on a credential, newest first.
