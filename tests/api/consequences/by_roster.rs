@@ -91,7 +91,7 @@ async fn a_list_that_revokes_acts_on_visits_once_and_its_roll_back_restores_what
         visits().await,
         [("cancelled", false), ("confirmed", false), ("confirmed", true)].map(|(s, r)| (s.to_owned(), r))
     );
-    app.advance(TimeDelta::days(29));
+    app.advance(TimeDelta::days(29) + TimeDelta::hours(3));
     app.run_jobs().await;
     let last = seen(&app, &admin, &in_thirty_days).await;
     assert_eq!((&last["status"], &last["at_risk_since"]), (&json!("cancelled"), &Value::Null));
