@@ -35,6 +35,24 @@ fn app(context: &WorkerContext) -> Result<Arc<App>> {
     shared.map(|shared| shared.0.clone()).ok_or_else(|| Error::Internal("the worker has no app".to_owned()))
 }
 
+/// Declares what carries out a kind of job.
+macro_rules! job {
+    ($name:ident, $identifier:literal, |$app:ident, $job:ident| $work:expr) => {
+        impl TaskHandler for $name {
+            const IDENTIFIER: &'static str = $identifier;
+
+            async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+                let shared = app(&context).map_err(|error| error.to_string())?;
+                to_end(async move {
+                    let ($app, $job) = (&*shared, self);
+                    $work
+                })
+                .await
+            }
+        }
+    };
+}
+
 /// Ends a request that nobody answered by its deadline.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LapseRequest {
@@ -42,14 +60,7 @@ pub struct LapseRequest {
     pub booking: BookingId,
 }
 
-impl TaskHandler for LapseRequest {
-    const IDENTIFIER: &'static str = "lapse_request";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        to_end(async move { lapse(&app, self.booking).await }).await
-    }
-}
+job!(LapseRequest, "lapse_request", |app, job| lapse(app, job.booking).await);
 
 /// Calls a visit off that is still at risk 24 hours before its start.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,14 +69,7 @@ pub struct SettleAtRisk {
     pub booking: BookingId,
 }
 
-impl TaskHandler for SettleAtRisk {
-    const IDENTIFIER: &'static str = "settle_at_risk";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        to_end(async move { licensing::settle(&app, self.booking).await }).await
-    }
-}
+job!(SettleAtRisk, "settle_at_risk", |app, job| licensing::settle(app, job.booking).await);
 
 /// Holds the visits of everyone who has any in a country against what is required now.
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,31 +78,19 @@ pub struct ReconcilePlace {
     pub country: Option<String>,
 }
 
-impl TaskHandler for ReconcilePlace {
-    const IDENTIFIER: &'static str = "reconcile_place";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        to_end(async move { licensing::reconcile_place(&app, self.country.as_deref()).await }).await
-    }
-}
+job!(ReconcilePlace, "reconcile_place", |app, job| licensing::reconcile_place(app, job.country.as_deref()).await);
 
 /// Deletes what has outlived its use: lapsed holds, kept answers, refresh tokens, and files that nothing names.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sweep;
 
-impl TaskHandler for Sweep {
-    const IDENTIFIER: &'static str = "sweep";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        let now = app.clock.now();
-        crate::bookings::holds::forget_lapsed(&app.db, now).await.map_err(|error| error.to_string())?;
-        crate::http::forget_old_keys(&app.db, now).await.map_err(|error| error.to_string())?;
-        crate::accounts::forget_expired_tokens(&app.db, now).await.map_err(|error| error.to_string())?;
-        crate::credentials::documents::forget_orphans(&app, now).await.map_err(|error| error.to_string())
-    }
-}
+job!(Sweep, "sweep", |app, _job| {
+    let now = app.clock.now();
+    crate::bookings::holds::forget_lapsed(&app.db, now).await?;
+    crate::http::forget_old_keys(&app.db, now).await?;
+    crate::accounts::forget_expired_tokens(&app.db, now).await?;
+    crate::credentials::documents::forget_orphans(app, now).await
+});
 
 /// Lets a renewal that has begun take the place of what it renews.
 #[derive(Debug, Serialize, Deserialize)]
@@ -107,14 +99,7 @@ pub struct Supersede {
     pub by: CredentialId,
 }
 
-impl TaskHandler for Supersede {
-    const IDENTIFIER: &'static str = "supersede_credential";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        to_end(async move { supersede_due(&app, self.by).await }).await
-    }
-}
+job!(Supersede, "supersede_credential", |app, job| supersede_due(app, job.by).await);
 
 /// Reads an authority's list.
 #[derive(Debug, Serialize, Deserialize)]
@@ -123,14 +108,7 @@ pub struct ReadRoster {
     pub import: RosterImportId,
 }
 
-impl TaskHandler for ReadRoster {
-    const IDENTIFIER: &'static str = "read_roster";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        to_end(async move { rosters::reading::run(&app, self.import).await }).await
-    }
-}
+job!(ReadRoster, "read_roster", |app, job| rosters::reading::run(app, job.import).await);
 
 /// Lets an authority's list take effect.
 #[derive(Debug, Serialize, Deserialize)]
@@ -139,14 +117,7 @@ pub struct ApplyRoster {
     pub import: RosterImportId,
 }
 
-impl TaskHandler for ApplyRoster {
-    const IDENTIFIER: &'static str = "apply_roster";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        to_end(async move { rosters::applying::apply(&app.db, &app.clock, self.import, |_| {}).await }).await
-    }
-}
+job!(ApplyRoster, "apply_roster", |app, job| rosters::applying::apply(&app.db, &app.clock, job.import, |_| {}).await);
 
 /// Takes back what an authority's list changed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -155,14 +126,8 @@ pub struct RollBackRoster {
     pub import: RosterImportId,
 }
 
-impl TaskHandler for RollBackRoster {
-    const IDENTIFIER: &'static str = "roll_back_roster";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        to_end(async move { rosters::applying::roll_back(&app.db, &app.clock, self.import).await }).await
-    }
-}
+job!(RollBackRoster, "roll_back_roster", |app, job| rosters::applying::roll_back(&app.db, &app.clock, job.import)
+    .await);
 
 /// Compares one credential with the authority's list that is in effect.
 #[derive(Debug, Serialize, Deserialize)]
@@ -171,14 +136,7 @@ pub struct CheckAgainstRoster {
     pub credential: CredentialId,
 }
 
-impl TaskHandler for CheckAgainstRoster {
-    const IDENTIFIER: &'static str = "check_against_roster";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        to_end(async move { rosters::check(&app, self.credential).await }).await
-    }
-}
+job!(CheckAgainstRoster, "check_against_roster", |app, job| rosters::check(app, job.credential).await);
 
 /// Asks an authority again about one credential.
 #[derive(Debug, Serialize, Deserialize)]
@@ -187,28 +145,16 @@ pub struct Recheck {
     pub credential: CredentialId,
 }
 
-impl TaskHandler for Recheck {
-    const IDENTIFIER: &'static str = "recheck_credential";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        to_end(async move { recheck_one(&app, self.credential).await }).await
-    }
-}
+job!(Recheck, "recheck_credential", |app, job| recheck_one(app, job.credential).await);
 
 /// Looks for what has become due: reminders and re-checks.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LookAhead;
 
-impl TaskHandler for LookAhead {
-    const IDENTIFIER: &'static str = "look_ahead";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let app = app(&context).map_err(|error| error.to_string())?;
-        remind(&app).await.map_err(|error| error.to_string())?;
-        recheck(&app).await.map_err(|error| error.to_string())
-    }
-}
+job!(LookAhead, "look_ahead", |app, _job| {
+    remind(app).await?;
+    recheck(app).await
+});
 
 /// Carries out what may take minutes, also where the worker is told to stop meanwhile. What is not to be done any more, since
 /// another has done it, is done.
