@@ -150,6 +150,32 @@ pub struct Findings {
     pub rest: Option<Link>,
 }
 
+/// An entry of the audit.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Event {
+    /// Counts up; numbers may be left out.
+    pub position: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who; null where the system acted.
+    pub actor_id: Option<AccountId>,
+    /// The therapist whom it is about; null where it is about none.
+    pub therapist_id: Option<TherapistId>,
+    /// What was done.
+    #[schema(example = "credential.verify")]
+    pub action: String,
+    /// The kind of thing it was done to.
+    #[schema(example = "credential")]
+    pub subject_type: String,
+    /// Which one.
+    pub subject_id: String,
+    /// What else is worth knowing, such as the values before and after.
+    #[schema(value_type = Object)]
+    pub details: Value,
+    /// SHA-256 of this entry and of the one before it in its chain, in hexadecimal.
+    pub hash: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

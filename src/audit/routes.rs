@@ -1,13 +1,11 @@
 use actix_web::get;
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::store::{self, Listed};
-use super::{Break, Link};
+use super::{Break, Event, Link};
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::work;
@@ -26,32 +24,6 @@ bounded_text! {
 /// The operations on the audit.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(list_audit_events).service(verify_audit);
-}
-
-/// An entry of the audit.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Event {
-    /// Counts up; numbers may be left out.
-    pub position: i64,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who; null where the system acted.
-    pub actor_id: Option<AccountId>,
-    /// The therapist whom it is about; null where it is about none.
-    pub therapist_id: Option<TherapistId>,
-    /// What was done.
-    #[schema(example = "credential.verify")]
-    pub action: String,
-    /// The kind of thing it was done to.
-    #[schema(example = "credential")]
-    pub subject_type: String,
-    /// Which one.
-    pub subject_id: String,
-    /// What else is worth knowing, such as the values before and after.
-    #[schema(value_type = Object)]
-    pub details: Value,
-    /// SHA-256 of this entry and of the one before it in its chain, in hexadecimal.
-    pub hash: String,
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -3,8 +3,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::types::Json;
 
-use super::routes::Event;
-use super::{Break, Damage, Entry, Findings, Link, Positions, SERVICE, Stored, Walk};
+use super::{Break, Damage, Entry, Event, Findings, Link, Positions, SERVICE, Stored, Walk};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, TherapistId};

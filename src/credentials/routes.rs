@@ -11,7 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::review::{ReviewAction, ReviewState};
 use super::rules::{self, ServiceKind};
 use super::steps::{self, By, Grounds};
-use super::store::{self, Row};
+use super::store::{self, Row, own};
 use super::views::{Credential, PublicCredential};
 use super::{BoardStatus, CredentialType, HolderName, Number, Requirement, TypeCode};
 use crate::App;
@@ -397,11 +397,6 @@ async fn update_credential(
         Reply::ok(&stored.credential)
     })
     .await
-}
-
-/// The row, where it is the therapist's own.
-pub(super) fn own(row: Option<Row>, therapist: TherapistId) -> Result<Row> {
-    row.filter(|row| row.therapist == therapist).ok_or(Error::NotFound)
 }
 
 /// What is missing before a credential can be reviewed.

@@ -252,6 +252,11 @@ pub(super) async fn lock(tx: &mut Tx, id: CredentialId) -> Result<Option<Row>> {
     find(tx, id).await
 }
 
+/// The row, where it is the therapist's own.
+pub(super) fn own(row: Option<Row>, therapist: TherapistId) -> Result<Row> {
+    row.filter(|row| row.therapist == therapist).ok_or(Error::NotFound)
+}
+
 /// Whose credential it is.
 pub(super) async fn holder<'c>(db: impl PgExecutor<'c>, id: CredentialId) -> Result<Option<TherapistId>> {
     Ok(sqlx::query_scalar!("SELECT therapist_id FROM credentials WHERE id = $1", id.0).fetch_optional(db).await?)

@@ -3,12 +3,15 @@
 pub mod routes;
 mod store;
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use store::post;
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, NoticeId};
 
 /// Something that a person is told.
 #[derive(Clone, Debug)]
@@ -23,4 +26,29 @@ pub struct Notice {
     pub subject: Uuid,
     /// What else is worth knowing.
     pub details: Value,
+}
+
+/// What the service tells the caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NoticeView {
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub position: i64,
+    /// The notice's id.
+    pub id: NoticeId,
+    /// What happened.
+    #[schema(example = "visit_called_off")]
+    pub kind: String,
+    /// The kind of thing that it is about.
+    #[schema(example = "booking")]
+    pub subject_type: String,
+    /// Which one.
+    pub subject_id: Uuid,
+    /// What else is worth knowing.
+    #[schema(value_type = Object)]
+    pub details: Value,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// When it was read; null until then.
+    pub read_at: Option<DateTime<Utc>>,
 }

@@ -1,12 +1,10 @@
 use actix_web::web::Data;
 use actix_web::{get, post};
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
-use uuid::Uuid;
 
+use super::NoticeView;
 use super::store::{self, Listed};
 use crate::App;
 use crate::auth::{Anyone, As};
@@ -18,31 +16,6 @@ use crate::ids::NoticeId;
 /// The operations on notices.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(list_notices).service(read_notice);
-}
-
-/// What the service tells the caller.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct NoticeView {
-    #[serde(skip)]
-    #[schema(ignore)]
-    pub position: i64,
-    /// The notice's id.
-    pub id: NoticeId,
-    /// What happened.
-    #[schema(example = "visit_called_off")]
-    pub kind: String,
-    /// The kind of thing that it is about.
-    #[schema(example = "booking")]
-    pub subject_type: String,
-    /// Which one.
-    pub subject_id: Uuid,
-    /// What else is worth knowing.
-    #[schema(value_type = Object)]
-    pub details: Value,
-    /// When.
-    pub created_at: DateTime<Utc>,
-    /// When it was read; null until then.
-    pub read_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Deserialize, IntoParams)]

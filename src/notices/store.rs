@@ -2,8 +2,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::Notice;
-use super::routes::NoticeView;
+use super::{Notice, NoticeView};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, NoticeId};

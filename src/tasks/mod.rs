@@ -3,8 +3,13 @@
 pub mod routes;
 mod store;
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::ids::{AccountId, TaskId};
 
 pub use store::raise;
 
@@ -19,4 +24,30 @@ pub struct Task {
     pub subject: Uuid,
     /// What else is worth knowing. No personal data: ids, states and codes.
     pub details: Value,
+}
+
+/// Something to look at, as it was raised and resolved.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RaisedTask {
+    /// The task's id.
+    pub id: TaskId,
+    /// What is the matter.
+    #[schema(example = "roster_status_unknown")]
+    pub kind: String,
+    /// The kind of thing that it is about.
+    #[schema(example = "credential")]
+    pub subject_type: String,
+    /// Which one.
+    pub subject_id: Uuid,
+    /// What else is worth knowing.
+    #[schema(value_type = Object)]
+    pub details: Value,
+    /// When it was raised.
+    pub raised_at: DateTime<Utc>,
+    /// When it was resolved; null while it is open.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// The admin who resolved it.
+    pub resolved_by: Option<AccountId>,
+    /// What the admin wrote.
+    pub note: Option<String>,
 }

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use actix_web::web::Data;
 use actix_web::{get, post};
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
+use super::RaisedTask;
 use super::store::{self, Listed};
 use crate::App;
 use crate::audit::{self, Entry};
@@ -16,7 +16,7 @@ use crate::auth::{Admin, As};
 use crate::db::work;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit, OrDefault, Page, Path, Query, Reply};
-use crate::ids::{AccountId, TaskId};
+use crate::ids::TaskId;
 use crate::values::{Instant, bounded_text};
 
 /// The operations on tasks.
@@ -29,32 +29,6 @@ bounded_text! {
     TaskTerm line 1..=60, example "credential";
     /// What was found or done.
     TaskNote prose 1..=2000, example "Called the board; the status is a new word for active.";
-}
-
-/// Something to look at, as it was raised and resolved.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct RaisedTask {
-    /// The task's id.
-    pub id: TaskId,
-    /// What is the matter.
-    #[schema(example = "roster_status_unknown")]
-    pub kind: String,
-    /// The kind of thing that it is about.
-    #[schema(example = "credential")]
-    pub subject_type: String,
-    /// Which one.
-    pub subject_id: Uuid,
-    /// What else is worth knowing.
-    #[schema(value_type = Object)]
-    pub details: Value,
-    /// When it was raised.
-    pub raised_at: DateTime<Utc>,
-    /// When it was resolved; null while it is open.
-    pub resolved_at: Option<DateTime<Utc>>,
-    /// The admin who resolved it.
-    pub resolved_by: Option<AccountId>,
-    /// What the admin wrote.
-    pub note: Option<String>,
 }
 
 #[derive(Deserialize, IntoParams)]

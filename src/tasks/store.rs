@@ -5,8 +5,7 @@ use serde_json::Value;
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::Task;
-use super::routes::RaisedTask;
+use super::{RaisedTask, Task};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, TaskId, uuid_at};

@@ -16,7 +16,6 @@ use super::{
 use crate::App;
 use crate::audit::{self, Entry};
 use crate::auth::{Admin, As, Therapist};
-use crate::credentials::routes::own;
 use crate::credentials::store as credentials;
 use crate::db::{Tx, work};
 use crate::error::{Error, Problem, Refusal, Result};
@@ -186,7 +185,7 @@ async fn add(
 
 /// Locks the caller's own credential, if documents may come and go there.
 async fn lock_open(tx: &mut Tx, me: TherapistId, credential: CredentialId) -> Result<()> {
-    refuse_closed(own(credentials::lock(tx, credential).await?, me)?.credential.review_state)
+    refuse_closed(credentials::own(credentials::lock(tx, credential).await?, me)?.credential.review_state)
 }
 
 async fn record(
