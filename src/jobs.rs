@@ -191,7 +191,7 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .pg_pool(app.db.clone())
         .concurrency(2)
         // Between two jobs a worker waits so long: what is queued behind others must not wait for hours.
-        .poll_interval(Duration::from_millis(100))
+        .poll_interval(Duration::from_millis(250))
         .listen_os_shutdown_signals(false)
         .shutdown_signal(stop)
         .add_extension(Shared(app))

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, App, DEEP_TISSUE, Person, send, surry_hills};
+use crate::support::{Answer, App, DEEP_TISSUE, Person, WEEK, send, surry_hills};
 
 const PLACES: &str = "/v1/admin/jurisdictions";
 const TYPES: &str = "/v1/admin/credential-types";
@@ -130,6 +130,10 @@ async fn a_city_in_a_county_asks_on_top_of_it() {
     assert_eq!(made.body["bbox"], json!([151.21, -33.89, 151.215, -33.88]));
     admin.post(RULES, rule("AU-NSW.inner-sydney.surry-hills", "insurance", "INSURANCE")).await.is(201);
     admin.post(RULES, rule("AU-NSW.inner-sydney", "insurance", "INSURANCE")).await.is(201);
+    // A county does not leave its cities.
+    let elsewhere = json!({ "boundary": { "type": "Polygon",
+        "coordinates": [[[151.22, -33.9], [151.23, -33.9], [151.23, -33.88], [151.22, -33.88], [151.22, -33.9]]] } });
+    admin.change(&format!("{PLACES}/AU-NSW.inner-sydney"), elsewhere).await.points_to(&["/boundary"]);
     // Three places ask for an insurance, and one meets them all.
     client.books(&therapist, address, "2026-12-07T22:00:00Z").await.is(201);
     let asked = |jurisdiction: &'static str| {
@@ -588,4 +592,56 @@ async fn a_key_makes_each_of_them_once() {
             .await,
         3
     );
+}
+
+#[tokio::test]
+async fn a_rule_of_one_region_hides_nobody_of_another() {
+    let app = App::start().await;
+    let (admin, therapist) = (app.admin().await, app.therapist().await);
+    let found = async || {
+        let page = app.nobody().get("/v1/therapists").await.is(200).body;
+        page["data"].as_array().unwrap().iter().any(|found| found["id"] == json!(therapist.id))
+    };
+    assert!(found().await);
+    admin.post(RULES, rule("AU-QLD", "licence", "US-TX-LMT")).await.is(201);
+    assert!(found().await, "elsewhere in the country nothing has changed");
+    admin.post(RULES, rule("AU", "licence", "US-TX-LMT")).await.is(201);
+    assert!(!found().await);
+}
+
+#[tokio::test]
+async fn a_region_of_two_names_has_the_rules_of_both() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let client = app.client().await;
+    let therapist = app.newcomer().await;
+    let profile = json!({ "base_latitude": 51.51, "base_longitude": -0.13, "service_radius_km": 15, "booking_mode": "instant", "time_zone": "Europe/London" });
+    therapist.change("/v1/therapists/me", profile).await.is(200);
+    let offer = json!({ "services": [{ "service_id": DEEP_TISSUE, "durations": [60] }] });
+    therapist.replace("/v1/therapists/me/services", offer).await.is(200);
+    therapist.works(&WEEK.map(|day| (day, "09:00", "17:00"))).await;
+    for code in ["UK-CNHC", "INSURANCE", "UK-DBS"] {
+        app.sql(&format!(
+            "INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
+             VALUES (gen_random_uuid(), '{}', '{code}', 'Test', '2027-12-31', 'verified', 'active', '2026-11-01T00:00:00Z')",
+            therapist.id
+        ))
+        .await
+        .unwrap();
+    }
+    // The client may call the place by either name.
+    let mut addresses = Vec::new();
+    for region in ["LND", "ENG"] {
+        let address = json!({ "label": "Home", "kind": "home", "line1": "1 Strand", "locality": "London", "region": region, "postcode": "WC2N",
+                              "country": "GB", "latitude": 51.5074, "longitude": -0.1278 });
+        addresses.push(client.address(address).await);
+    }
+    client.books(&therapist, addresses[0], "2026-12-07T10:00:00Z").await.is(201);
+    admin.post(RULES, rule("GB-ENG", "licence", "US-TX-LMT")).await.is(201);
+    for address in addresses {
+        client.books(&therapist, address, "2026-12-08T10:00:00Z").await.refused(422, "credential_not_valid");
+    }
+    app.run_jobs().await;
+    let at_risk = admin.get("/v1/admin/bookings/at-risk").await.is(200).body;
+    assert_eq!(at_risk["data"].as_array().unwrap().len(), 1, "what was booked before hears of it too");
 }

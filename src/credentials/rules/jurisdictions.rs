@@ -212,6 +212,12 @@ async fn update_jurisdiction(
                 None => None,
             };
             refuse_misplaced(&after, parent.as_ref())?;
+            for child in store::within(&mut tx, &code).await? {
+                if refuse_misplaced(&child, Some(&after)).is_err() {
+                    let detail = format!("leaves out {}, which lies in it.", child.territory.code.as_str());
+                    return Err(FieldError::new("/boundary", detail).into());
+                }
+            }
         }
         store::save_territory(&mut tx, &after).await?;
         if after.boundary != before.boundary {

@@ -107,18 +107,43 @@ pub(super) async fn territories(db: &PgPool, listed: Listed<'_>) -> Result<Vec<T
     Ok(found)
 }
 
+struct TerritoryColumns {
+    code: JurisdictionCode,
+    level: Level,
+    parent: Option<JurisdictionCode>,
+    name: String,
+    bbox: Option<Vec<f64>>,
+    boundary: Option<Json<Boundary>>,
+}
+
+impl From<TerritoryColumns> for DrawnTerritory {
+    fn from(row: TerritoryColumns) -> Self {
+        let TerritoryColumns { code, level, parent, name, bbox, boundary } = row;
+        let boundary = boundary.map(|Json(boundary)| boundary);
+        Self { territory: Territory { code, level, parent, name, bbox }, boundary }
+    }
+}
+
+/// The columns of a place with its boundary, read alike everywhere.
+macro_rules! territories {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            TerritoryColumns,
+            r#"SELECT code, level AS "level: Level", parent, name, bbox, boundary AS "boundary: Json<Boundary>"
+               FROM jurisdictions "# + $tail,
+            $($arg),+
+        )
+    };
+}
+
 pub(super) async fn territory<'c>(db: impl PgExecutor<'c>, code: &JurisdictionCode) -> Result<Option<DrawnTerritory>> {
-    let row = sqlx::query!(
-        r#"SELECT code, level AS "level: Level", parent, name, bbox, boundary AS "boundary: Json<Boundary>"
-           FROM jurisdictions WHERE code = $1"#,
-        code.as_str()
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(|row| DrawnTerritory {
-        territory: Territory { code: row.code, level: row.level, parent: row.parent, name: row.name, bbox: row.bbox },
-        boundary: row.boundary.map(|Json(boundary)| boundary),
-    }))
+    Ok(territories!("WHERE code = $1", code.as_str()).fetch_optional(db).await?.map(DrawnTerritory::from))
+}
+
+/// The places right below one.
+pub(super) async fn within(tx: &mut Tx, parent: &JurisdictionCode) -> Result<Vec<DrawnTerritory>> {
+    let rows = territories!("WHERE parent = $1 ORDER BY code", parent.as_str()).fetch_all(&mut **tx).await?;
+    Ok(rows.into_iter().map(DrawnTerritory::from).collect())
 }
 
 /// Writes a place, new or changed.
