@@ -89,7 +89,8 @@ job!(Sweep, "sweep", |app, _job| {
     crate::bookings::holds::forget_lapsed(&app.db, now).await?;
     crate::http::forget_old_keys(&app.db, now).await?;
     crate::accounts::forget_expired_tokens(&app.db, now).await?;
-    crate::credentials::documents::forget_orphans(app, now).await
+    crate::credentials::documents::forget_orphans(app, now).await?;
+    rosters::forget_files(app, now).await
 });
 
 /// Lets a renewal that has begun take the place of what it renews.
@@ -192,6 +193,10 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .concurrency(2)
         // Between two jobs a worker waits so long: what is queued behind others must not wait for hours.
         .poll_interval(Duration::from_millis(250))
+        // A killed worker's jobs are taken up again within minutes, and not hours.
+        .heartbeat_interval(Duration::from_secs(15))
+        .sweep_interval(Duration::from_secs(30))
+        .sweep_threshold(Duration::from_secs(90))
         .listen_os_shutdown_signals(false)
         .shutdown_signal(stop)
         .add_extension(Shared(app))

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use aws_lc_rs::digest::{Context, SHA256};
+use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
@@ -158,6 +159,17 @@ impl Storage {
         let found = self.store.list(Some(&ObjectPath::from(room))).map_err(failed);
         let key = move |name: Option<&str>| name?.parse().ok().map(|id| Key { room, id });
         found.try_filter_map(move |object| ready(Ok(key(object.location.filename())))).boxed()
+    }
+
+    /// The files in a room that were begun before an instant, some hundreds at a time: those whose uploads ended half-way, and what
+    /// has served its purpose, are among them.
+    pub fn begun_before(&self, room: &'static str, instant: DateTime<Utc>) -> BoxStream<'static, Result<Vec<Uuid>>> {
+        let is_old = move |id: Uuid| {
+            let made = id.get_timestamp().and_then(|made| i64::try_from(made.to_unix().0).ok());
+            made.is_some_and(|made| made < instant.timestamp())
+        };
+        let old = self.list(room).map_ok(|key| key.id).try_filter(move |id| ready(is_old(*id)));
+        old.try_chunks(500).map_err(|error| error.1).boxed()
     }
 }
 

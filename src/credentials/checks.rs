@@ -100,8 +100,14 @@ pub struct Facts {
     pub board_status: BoardStatus,
     /// Whether the authority acted against the holder.
     pub board_action: bool,
+    /// The first day of validity.
+    #[serde(default)]
+    pub issued_on: Option<NaiveDate>,
     /// The last day of validity.
     pub expires_on: Option<NaiveDate>,
+    /// When the authority is to be asked again.
+    #[serde(default)]
+    pub recheck_on: Option<NaiveDate>,
     /// The verification that it rests on.
     pub verification: Option<VerificationId>,
 }
@@ -116,8 +122,9 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether anything is other than before, the verification aside.
+    /// Whether anything is other than before, but for which check it rests on and when the next one is due.
     pub fn is_real(&self) -> bool {
-        Facts { verification: None, ..self.before.clone() } != Facts { verification: None, ..self.after.clone() }
+        let plain = |facts: &Facts| Facts { verification: None, recheck_on: None, ..facts.clone() };
+        plain(&self.before) != plain(&self.after)
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
@@ -184,16 +184,10 @@ impl Default for Inspector {
 
 /// Deletes files that no row names and that are older than a day: their uploads ended half-way.
 pub async fn forget_orphans(app: &App, now: DateTime<Utc>) -> Result<()> {
-    let old = |id: DocumentId| {
-        let made = id.0.get_timestamp().map(|made| made.to_unix().0);
-        made.is_some_and(|made| i64::try_from(made).is_ok_and(|made| made < (now - ORPHANED).timestamp()))
-    };
-    let listed = app.storage.list("documents").map_ok(|key| DocumentId(key.id));
-    let mut pages = listed.try_filter(|id| std::future::ready(old(*id))).try_chunks(500);
-    while let Some(ids) = pages.next().await {
-        let ids = ids.map_err(|error| error.1)?;
+    let mut pages = app.storage.begun_before("documents", now - ORPHANED);
+    while let Some(ids) = pages.try_next().await? {
         for id in store::unnamed(&app.db, &ids).await? {
-            app.storage.delete(key(id)).await?;
+            app.storage.delete(key(DocumentId(id))).await?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Credentials as an authority's list is held against them.
 
+use chrono::NaiveDate;
 use sqlx::PgExecutor;
 
 use super::BoardStatus;
@@ -23,6 +24,8 @@ pub struct Held {
     pub jurisdiction: String,
     /// How it stands.
     pub facts: Facts,
+    /// The date of what it rests on: the source's own, or when it was looked up.
+    pub checked_on: Option<NaiveDate>,
     /// Whether this source has verified it before.
     pub known_to_source: bool,
 }
@@ -45,7 +48,9 @@ pub async fn held<'c>(db: impl PgExecutor<'c>, type_code: &str, source: &str, wh
     let rows = sqlx::query!(
         r#"SELECT c.id, c.therapist_id, c.normalised_number AS "number!", c.name_on_credential, c.issuing_jurisdiction,
                   c.review_state AS "review_state: ReviewState", c.board_status AS "board_status: BoardStatus",
-                  c.board_action, c.expires_on, c.verification_id AS "verification_id: VerificationId",
+                  c.board_action, c.issued_on, c.expires_on, c.recheck_on, c.verification_id AS "verification_id: VerificationId",
+                  (SELECT coalesce(v.source_date, (v.at AT TIME ZONE 'UTC')::date) FROM credential_verifications v
+                   WHERE v.id = c.verification_id) AS checked_on,
                   EXISTS (SELECT FROM credential_verifications v
                           WHERE v.credential_id = c.id AND v.source = $2 AND v.board_status = 'active') AS "known!"
            FROM credentials c
@@ -71,9 +76,12 @@ pub async fn held<'c>(db: impl PgExecutor<'c>, type_code: &str, source: &str, wh
             review_state: row.review_state,
             board_status: row.board_status,
             board_action: row.board_action,
+            issued_on: row.issued_on,
             expires_on: row.expires_on,
+            recheck_on: row.recheck_on,
             verification: row.verification_id,
         },
+        checked_on: row.checked_on,
         known_to_source: row.known,
     });
     Ok(held.collect())

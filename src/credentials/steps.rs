@@ -267,15 +267,26 @@ pub async fn settle(
             store::save(tx, &row).await?;
         }
         (Verdict::Adverse { reasons }, _) => raise(tx, "adverse_finding", &row, reasons, now).await?,
-        // Words that we do not know are no permission.
-        (Verdict::Unclear { reasons }, ReviewState::Verified) if found.board_status == BoardStatus::Unknown => {
-            (row.credential.board_status, row.verification) = (BoardStatus::Unknown, Some(id));
+        // Words that we do not know are no permission, and others than these permit nothing.
+        (Verdict::Unclear { reasons }, ReviewState::Verified) if bars(found, reasons) => {
+            (row.credential.board_status, row.verification) = (found.board_status, Some(id));
             keep_up(tx, &row, &before, None, now).await?;
-            raise(tx, "status_unknown", &row, reasons, now).await?;
+            let kind =
+                if found.board_status == BoardStatus::Unknown { "status_unknown" } else { "status_not_permitting" };
+            raise(tx, kind, &row, reasons, now).await?;
         }
+        // A list from before the last check has no news.
+        (Verdict::Unclear { reasons }, ReviewState::Verified) if reasons == &[ReasonCode::StaleSource] => {}
         (Verdict::Unclear { reasons }, _) => raise(tx, "finding_unclear", &row, reasons, now).await?,
     }
     Ok(Some(Change { before, after: row.facts() }))
+}
+
+/// Whether a status that permits nothing is surely this holder's, and of this time.
+fn bars(found: &Found, reasons: &[ReasonCode]) -> bool {
+    use ReasonCode::{DuplicateClaim, EstablishmentNumber, NameMismatch, StaleSource, WrongJurisdiction};
+    let doubtful = [DuplicateClaim, EstablishmentNumber, NameMismatch, StaleSource, WrongJurisdiction];
+    !BoardStatus::PERMITTING.contains(&found.board_status) && !reasons.iter().any(|reason| doubtful.contains(reason))
 }
 
 /// Saves what a check found of a credential that stays where it is; visits follow where it matters.
@@ -321,9 +332,11 @@ pub async fn unsettle(tx: &mut Tx, credential: CredentialId, change: &Change, no
     if row.facts() != change.after {
         return Ok(false);
     }
-    let Facts { review_state, board_status, board_action, expires_on, verification } = change.before.clone();
-    (row.credential.board_status, row.board_action) = (board_status, board_action);
-    (row.credential.expires_on, row.verification) = (expires_on, verification);
+    let before = change.before.clone();
+    let review_state = before.review_state;
+    (row.credential.board_status, row.board_action) = (before.board_status, before.board_action);
+    (row.credential.issued_on, row.credential.expires_on) = (before.issued_on, before.expires_on);
+    (row.recheck_on, row.verification) = (before.recheck_on, before.verification);
     if review_state == change.after.review_state {
         let undone = Change { before: change.after.clone(), after: row.facts() };
         store::save(tx, &row).await?;

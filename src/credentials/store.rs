@@ -122,7 +122,9 @@ impl Row {
             review_state: self.credential.review_state,
             board_status: self.credential.board_status,
             board_action: self.board_action,
+            issued_on: self.credential.issued_on,
             expires_on: self.credential.expires_on,
+            recheck_on: self.recheck_on,
             verification: self.verification,
         }
     }

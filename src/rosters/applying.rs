@@ -47,9 +47,13 @@ pub async fn begin_apply(
     if import.state == ImportState::Applying {
         return Ok(import);
     }
-    let last = store::last_applied(&mut **tx, &import.source).await?;
-    if last.as_ref().is_some_and(|last| last.sha256 == import.sha256) {
+    if store::was_applied(tx, &import).await? {
         return Err(Refusal::RosterAlreadyApplied.into());
+    }
+    let last = store::last_applied(&mut **tx, &import.source).await?;
+    // Another list may have taken effect since this one was read.
+    if let (Some(mapping), Some(former)) = (&mut import.mapping, last.as_ref().and_then(|last| last.mapping.as_ref())) {
+        mapping.compare(former);
     }
     if let Some(place) = asked.rules.iter().position(|rule| !rule.can_be_overridden()) {
         return Err(FieldError::new(format!("/override/{place}"), "cannot be overridden.").into());

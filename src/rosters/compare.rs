@@ -62,13 +62,29 @@ pub struct Match {
     pub name: NameMatch,
 }
 
-/// Compares a credential with the rows of its type and number. None where there is no row, which proves nothing.
+/// Compares a credential with the rows of its type and number. None where there is no row, which proves nothing. Of several
+/// rows the one that is most like the name is shown, and of these the worst.
 pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) -> Option<Match> {
-    let rows = collapse(rows);
-    let (row, score) =
-        rows.iter().map(|row| (row, similarity(&held.name, &row.name))).max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    let name = NameMatch::of(score);
-    let verdict = verdict(held, row, rows.len(), name, list, today);
+    let rows: Vec<(RosterRow, f64)> = collapse(rows)
+        .into_iter()
+        .map(|row| {
+            let score = similarity(&held.name, &row.name);
+            (row, score)
+        })
+        .collect();
+    let rank = |(row, score): &&(RosterRow, f64)| {
+        let alike =
+            [NameMatch::Mismatch, NameMatch::Review, NameMatch::Same].iter().position(|m| *m == NameMatch::of(*score));
+        (
+            alike,
+            adverse(row.board_status).is_some(),
+            row.board_action,
+            !BoardStatus::PERMITTING.contains(&row.board_status),
+        )
+    };
+    let (row, score) = rows.iter().max_by(|a, b| rank(a).cmp(&rank(b)).then(a.1.total_cmp(&b.1)))?;
+    let name = NameMatch::of(*score);
+    let verdict = verdict(held, row, &rows, name, list, today);
     let found = Found {
         method: CheckMethod::Roster,
         source: list.source.code.to_owned(),
@@ -77,14 +93,23 @@ pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) ->
         name: Some(row.name.clone()),
         number: Some(row.number_written.clone()),
         status_text: row.status_text.clone(),
-        // Those who exclude are not the board, and say nothing of the licence.
-        board_status: if list.source.reinstated.is_some() { held.facts.board_status } else { row.board_status },
+        board_status: status(held, row, list.source),
         expires_on: row.expires_on,
-        board_action: row.board_action,
+        board_action: row.board_action
+            || rows.iter().any(|(other, score)| NameMatch::of(*score) == name && other.board_action),
         #[expect(clippy::cast_possible_truncation, reason = "it is kept as four bytes")]
-        name_similarity: Some(score as f32),
+        name_similarity: Some(*score as f32),
     };
     Some(Match { found, verdict, name })
+}
+
+/// What the row says of the status. Those who exclude are not the board and say nothing of it, and a list without a status
+/// takes nothing back that someone found.
+fn status(held: &Held, row: &RosterRow, source: &Source) -> BoardStatus {
+    let known = held.facts.board_status;
+    let is_silent = source.status.is_none() && row.board_status == BoardStatus::Active;
+    let keeps = source.reinstated.is_some() || (is_silent && BoardStatus::PERMITTING.contains(&known));
+    if keeps { known } else { row.board_status }
 }
 
 /// Rows that say the same of the same licence are one: some lists have a row for each case of discipline.
@@ -103,7 +128,14 @@ fn collapse(rows: &[RosterRow]) -> Vec<RosterRow> {
     distinct
 }
 
-fn verdict(held: &Held, row: &RosterRow, rows: usize, name: NameMatch, list: List, today: NaiveDate) -> Verdict {
+fn verdict(
+    held: &Held,
+    row: &RosterRow,
+    rows: &[(RosterRow, f64)],
+    name: NameMatch,
+    list: List,
+    today: NaiveDate,
+) -> Verdict {
     use ReasonCode as R;
     if row.establishment {
         return Verdict::Unclear { reasons: vec![R::EstablishmentNumber] };
@@ -112,7 +144,7 @@ fn verdict(held: &Held, row: &RosterRow, rows: usize, name: NameMatch, list: Lis
     if name != NameMatch::Same {
         doubts.push(R::NameMismatch);
     }
-    if rows > 1 {
+    if rows.len() > 1 {
         doubts.push(R::DuplicateClaim);
     }
     if !held.jurisdiction.is_empty() && held.jurisdiction != list.source.jurisdiction {
@@ -132,12 +164,18 @@ fn verdict(held: &Held, row: &RosterRow, rows: usize, name: NameMatch, list: Lis
     if !news.is_empty() && row.board_action && !news.contains(&R::DisciplinaryAction) {
         news.push(R::DisciplinaryAction);
     }
-    // Under another name it may be news of someone else.
-    if !news.is_empty() && name != NameMatch::Mismatch && rows == 1 {
+    // An old list, or one from before the last check, tells of what may be mended since.
+    let is_stale = today - list.date > FRESH || held.checked_on.is_some_and(|checked| list.date < checked);
+    // Under another name it may be news of someone else; several rows must all say it.
+    let is_bad = |(other, score): &(RosterRow, f64)| {
+        NameMatch::of(*score) == NameMatch::Same
+            && !other.establishment
+            && (adverse(other.board_status).is_some() || other.expires_on.is_some_and(|last| last < list.date))
+    };
+    if !news.is_empty() && !is_stale && rows.iter().all(is_bad) {
         return Verdict::Adverse { reasons: news };
     }
     doubts.extend(news);
-    let is_stale = today - list.date > FRESH;
     let more = [
         (row.expires_on.is_none(), R::Illegible),
         (ended && !ended_by_then, R::Expired),

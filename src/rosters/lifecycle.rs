@@ -72,6 +72,8 @@ pub const TABLE: &[(ImportState, Step, ImportState)] = {
         (S::Applied, Step::RollBack, S::RollingBack),
         (S::RollingBack, Step::RollBack, S::RollingBack),
         (S::RollingBack, Step::Finish, S::RolledBack),
+        (S::Uploaded, Step::Discard, S::Discarded),
+        (S::Reading, Step::Discard, S::Discarded),
         (S::Previewed, Step::Discard, S::Discarded),
         (S::Stopped, Step::Discard, S::Discarded),
     ]

@@ -12,13 +12,15 @@ pub mod routes;
 pub mod sources;
 mod store;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use applying::check;
 
+use crate::App;
 use crate::credentials::checks::{Facts, Found, Verdict};
 use crate::credentials::held::Held;
 use crate::error::{Error, Result};
@@ -37,6 +39,17 @@ bounded_text! {
 
 /// The largest list that is taken, in bytes.
 pub const SIZE_LIMIT: u64 = 200 * 1024 * 1024;
+
+/// Deletes lists that are not to be read any more, a day after they came.
+pub async fn forget_files(app: &App, now: DateTime<Utc>) -> Result<()> {
+    let mut pages = app.storage.begun_before("rosters", now - TimeDelta::days(1));
+    while let Some(ids) = pages.try_next().await? {
+        for id in store::read_already(&app.db, &ids).await? {
+            app.storage.delete(file_of(RosterImportId(id))).await?;
+        }
+    }
+    Ok(())
+}
 
 /// Where the file of an import lies.
 pub fn file_of(import: RosterImportId) -> Key {

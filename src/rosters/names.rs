@@ -8,13 +8,21 @@ struct Name {
     /// Which of the parts must be found in the other name: the given name and the family name. What stands between is
     /// often left out.
     core: Vec<usize>,
+    /// `Jr`, `III`: which of a family.
+    suffix: Option<String>,
 }
 
 impl Name {
     /// Reads `LAST, FIRST MIDDLE` or `First Middle Last`.
     fn read(text: &str) -> Self {
-        let (family, given) = text.split_once(',').map_or(("", text), |(family, given)| (family, given));
-        let (family, given) = (tokens(family), tokens(given));
+        let (mut family, mut given) = text.split_once(',').map_or(("", text), |(family, given)| (family, given));
+        let words = tokens(text);
+        let suffix = words.iter().skip(1).find(|word| SUFFIXES.contains(&word.as_str())).cloned();
+        // `Sam Okafor, Jr.` and `Sam Okafor, LMT` are no family name and a given name.
+        if tokens(given).iter().all(|word| is_beside(word)) {
+            (family, given) = ("", family);
+        }
+        let (family, given) = (bare(tokens(family)), bare(tokens(given)));
         let (parts, first_of_family) = match (family.is_empty(), given.len()) {
             // A comma may also stand before nothing but a suffix.
             (true, 0) => (Vec::new(), 0),
@@ -22,7 +30,7 @@ impl Name {
             (false, length) => ([given, family].concat(), length),
         };
         let core = (0..parts.len()).filter(|i| *i == 0 || *i >= first_of_family).collect();
-        Self { parts, core }
+        Self { parts, core, suffix }
     }
 
     /// How well what must be found in `other` is found there.
@@ -58,11 +66,13 @@ pub fn similarity(one: &str, other: &str) -> f64 {
         return 0.0;
     }
     // `De La Cruz` and `Delacruz`.
-    if one.parts.concat() == other.parts.concat() {
+    if one.parts.concat() == other.parts.concat() && one.suffix == other.suffix {
         return 1.0;
     }
     let score = one.found_in(&other).min(other.found_in(&one));
-    if one.has_stray_middle(&other) && other.has_stray_middle(&one) { score.min(0.9) } else { score }
+    let related = one.suffix.is_some() && other.suffix.is_some() && one.suffix != other.suffix;
+    let doubtful = related || (one.has_stray_middle(&other) && other.has_stray_middle(&one));
+    if doubtful { score.min(0.9) } else { score }
 }
 
 fn tokens(text: &str) -> Vec<String> {
@@ -77,10 +87,21 @@ fn tokens(text: &str) -> Vec<String> {
             _ => plain.push(' '),
         }
     }
-    let words: Vec<String> = plain.split_whitespace().map(str::to_owned).collect();
-    let bare: Vec<String> =
-        words.iter().filter(|word| !matches!(word.as_str(), "jr" | "sr" | "ii" | "iii" | "iv")).cloned().collect();
-    if bare.is_empty() { words } else { bare }
+    plain.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Which of a family someone is.
+const SUFFIXES: [&str; 5] = ["jr", "sr", "ii", "iii", "iv"];
+/// What stands behind a name and is none.
+const TITLES: [&str; 6] = ["lmt", "rmt", "cmt", "lmbt", "lmp", "esq"];
+
+fn is_beside(word: &str) -> bool {
+    SUFFIXES.contains(&word) || TITLES.contains(&word)
+}
+
+/// The words without what stands beside a name. The first one is always part of it: `J.R. Smith`.
+fn bare(words: Vec<String>) -> Vec<String> {
+    words.into_iter().enumerate().filter(|(i, word)| *i == 0 || !is_beside(word)).map(|(_, word)| word).collect()
 }
 
 /// A lower-case letter without its accent.
@@ -134,6 +155,15 @@ mod tests {
         assert_eq!(similarity("Maria de la Cruz", "DELACRUZ, MARIA"), 1.0);
         assert_eq!(similarity("Maria Garcia-Lopez", "GARCIA LOPEZ, MARIA"), 1.0);
         assert_eq!(similarity("Sam J Okafor", "OKAFOR, SAM JAMES"), 1.0);
+    }
+
+    #[test]
+    fn what_stands_beside_a_name_is_none() {
+        for other in ["Sam Okafor, Jr.", "Sam Okafor, LMT", "OKAFOR, SAM, RMT", "Okafor Jr, Sam"] {
+            assert_eq!(similarity("Sam Okafor", other), 1.0, "{other}");
+        }
+        assert!(similarity("Sam Okafor Jr", "OKAFOR SR, SAM") < 0.92);
+        assert!(similarity("J.R. Smith", "Smith") < 0.92);
     }
 
     #[test]

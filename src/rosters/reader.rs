@@ -64,10 +64,10 @@ pub enum RejectReason {
     NumberTooLong,
     /// There is no name.
     NameMissing,
-    /// The date of issue is none.
-    IssueDateUnreadable,
-    /// The date of expiry is none.
-    ExpiryUnreadable,
+    /// A field goes over several lines: a stray quote may have taken other rows with it.
+    LineBreak,
+    /// The name is longer than names are.
+    NameTooLong,
 }
 
 /// What became of a row.
@@ -155,7 +155,10 @@ impl<R: Read> Reader<R> {
         let line = self.record.position().map_or(0, |position| i64::try_from(position.line()).unwrap_or(i64::MAX));
         let surplus = self.record.iter().skip(places.count).any(|field| !field.trim_ascii().is_empty());
         self.last_was_short = self.record.len() < places.count;
-        let row = if surplus || self.last_was_short {
+        let broken = self.record.iter().any(|field| field.iter().any(|byte| matches!(byte, b'\n' | b'\r')));
+        let row = if broken {
+            Err(RejectReason::LineBreak)
+        } else if surplus || self.last_was_short {
             Err(RejectReason::WrongFieldCount)
         } else {
             Row { source: self.source, kind: &self.kind, places, record: &self.record }.read(line)
@@ -216,15 +219,16 @@ impl Row<'_> {
         place.map(|place| self.text(place))
     }
 
-    fn date(&self, place: Option<usize>, unreadable: RejectReason) -> Result<Option<NaiveDate>, RejectReason> {
-        place.map_or(Ok(None), |place| self.source.date(&self.text(place)).map_err(|()| unreadable))
+    /// A date; none also where it cannot be read: what else the row says still counts, and without an end nothing is clean.
+    fn date(&self, place: Option<usize>) -> Option<NaiveDate> {
+        place.and_then(|place| self.source.date(&self.text(place)).ok().flatten())
     }
 
     fn read(&self, line: i64) -> Result<Option<RosterRow>, RejectReason> {
         let Self { source, kind, places, .. } = self;
         let licence = places.kind.map(|place| plain(&self.text(place)));
         let is_ours = licence.as_deref().is_none_or(|licence| source.is_ours(licence));
-        let is_business = places.skip.is_some_and(|(place, value)| plain(&self.text(place)) == value);
+        let is_business = places.skip.is_some_and(|(place, value)| plain(&self.text(place)).starts_with(value));
         // An exclusion that has ended; a date that cannot be read is none that ends it.
         let is_over =
             places.reinstated.is_some_and(|place| !matches!(source.date(&self.text(place)), Ok(None) | Err(())));
@@ -246,6 +250,9 @@ impl Row<'_> {
         if name.is_empty() {
             return Err(RejectReason::NameMissing);
         }
+        if name.chars().count() > TEXT_LIMIT {
+            return Err(RejectReason::NameTooLong);
+        }
         let status_text = self.optional(places.status);
         let second = self.optional(places.second_status);
         let board_status = source.board_status(status_text.as_deref(), second.as_deref());
@@ -258,8 +265,8 @@ impl Row<'_> {
             name,
             status_text: (!said.is_empty()).then(|| cut(&said.join(" / "), TEXT_LIMIT)),
             board_status,
-            issued_on: self.date(places.issued, RejectReason::IssueDateUnreadable)?,
-            expires_on: self.date(places.expires, RejectReason::ExpiryUnreadable)?,
+            issued_on: self.date(places.issued),
+            expires_on: self.date(places.expires),
             board_action: source.reinstated.is_some()
                 || self.optional(places.action).is_some_and(|text| !says_no(&text)),
             establishment: licence.is_some_and(|licence| source.establishment == Some(licence.as_str())),
@@ -278,7 +285,7 @@ impl Row<'_> {
             }
             name.push_str(&part);
         }
-        cut(&name, TEXT_LIMIT)
+        name
     }
 }
 

@@ -290,7 +290,8 @@ pub async fn run(app: &App, id: RosterImportId) -> Result<()> {
         read(&app.db, &app.clock, id, bytes, |_| {}).await
     };
     match outcome.await {
-        Ok(_) => Ok(()),
+        // It holds more of people than we keep, and is not read again.
+        Ok(_) => app.storage.delete(file_of(id)).await,
         // Of no use to try again.
         Err(Error::Internal(cause)) => {
             tracing::error!(%id, cause, "a roster cannot be read");

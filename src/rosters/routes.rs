@@ -177,8 +177,7 @@ pub(super) async fn receive(
 ) -> Result<RosterImport> {
     store::insert(tx, new, now).await?;
     let import = store::lock(tx, new.id).await?;
-    let last = store::last_applied(&mut **tx, new.source).await?;
-    if last.is_some_and(|last| last.sha256 == import.sha256) {
+    if store::was_applied(tx, &import).await? {
         return Err(Refusal::RosterAlreadyApplied.into());
     }
     note(tx, &import, "roster_import.uploaded", new.uploaded_by, now).await?;

@@ -6,6 +6,7 @@ pub mod rows;
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use super::lifecycle::{ImportState, Step};
 use super::reader::RejectedRow;
@@ -271,6 +272,30 @@ pub async fn count_findings(
     .execute(&mut **tx)
     .await?;
     if done.rows_affected() == 1 { Ok(()) } else { Err(superseded()) }
+}
+
+/// Whether this very list is in effect, or was until a later one took its place.
+pub async fn was_applied(tx: &mut Tx, import: &RosterImport) -> Result<bool> {
+    let applied = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM roster_imports i JOIN roster_imports other USING (source, sha256)
+                          WHERE i.id = $1 AND other.state = 'applied') AS "applied!""#,
+        import.id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(applied)
+}
+
+/// Those of `ids` whose files are not to be read any more.
+pub async fn read_already(db: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+    let read = sqlx::query_scalar!(
+        r#"SELECT id AS "id!" FROM unnest($1::uuid[]) AS stored (id)
+           WHERE NOT EXISTS (SELECT FROM roster_imports i WHERE i.id = stored.id AND i.state IN ('uploaded', 'reading'))"#,
+        ids
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(read)
 }
 
 /// Imports of a source whose rows nobody will ask for again: all but the last two that took effect and those not done with.

@@ -66,12 +66,16 @@ fn source(code: &str) -> &'static Source {
 #[test]
 fn texas_tells_the_expiry_alone() {
     let (kept, rejected, _) = read(source("us-tx-tdlr"), fixture!("us-tx-tdlr.csv"));
-    assert_eq!(kept.iter().map(|row| row.number.as_str()).collect::<Vec<_>>(), ["123456", "123457", "123458"]);
+    assert_eq!(
+        kept.iter().map(|row| row.number.as_str()).collect::<Vec<_>>(),
+        ["123456", "123457", "123458", "123459"]
+    );
     assert_eq!((kept[0].name.as_str(), kept[0].line), ("OKAFOR, SAM J", 2));
     assert_eq!((kept[0].expires_on, kept[2].expires_on), (Some(day("2028-06-30")), None));
+    assert_eq!(kept[3].expires_on, None, "a date that cannot be read is none, and the row counts");
     assert!(kept.iter().all(|row| row.board_status == BoardStatus::Active && row.status_text.is_none()));
     let why: Vec<_> = rejected.iter().map(|row| (row.line, row.reason)).collect();
-    assert_eq!(why, [(5, RejectReason::ExpiryUnreadable), (6, RejectReason::NumberMissing)]);
+    assert_eq!(why, [(6, RejectReason::NumberMissing)]);
 }
 
 #[test]
@@ -176,10 +180,22 @@ fn a_quote_that_is_never_closed_costs_little() {
 #[test]
 fn text_of_any_shape_becomes_clean_and_short() {
     let header = "LICENSE SUBTYPE,LICENSE TYPE,OWNER NAME,LICENSE NUMBER,LICENSE EXPIRATION DATE (MMDDCCYY)\n";
-    let row = format!("a,MASSAGE THERAPIST,\" OKAFOR,\tSAM\u{0} {}\",MT 123-456,06302028\n", "X".repeat(300));
+    let row = format!("a,MASSAGE THERAPIST,\" OKAFOR,\tSAM\u{0} {}\",MT 123-456,06302028\n", "X".repeat(150));
     let (kept, _, _) = read(source("us-tx-tdlr"), format!("{header}{row}").as_bytes());
-    assert!(kept[0].name.starts_with("OKAFOR, SAM XXX") && kept[0].name.len() == 200);
+    assert!(kept[0].name.starts_with("OKAFOR, SAM XXX") && kept[0].name.len() == 162);
     assert_eq!((kept[0].number.as_str(), kept[0].number_written.as_str()), ("123456", "MT 123-456"));
+}
+
+#[test]
+fn a_stray_quote_takes_no_row_into_another() {
+    let header =
+        "licensenumber,licensetype,lastname,firstname,licensestatusdescription,licenseexpirationdate,programaction\n";
+    let text = format!(
+        "{header}100,MT,\"Okafor,Sam,Revoked,12/31/2027,x\n200,MT,\"Nguyen\",Linh,Active,12/31/2027,\n300,MT,Gomez,Ana,Active,12/31/2027,\n"
+    );
+    let (kept, rejected, _) = read(source("us-co-dora"), text.as_bytes());
+    assert_eq!(kept.iter().map(|row| row.number.as_str()).collect::<Vec<_>>(), ["300"]);
+    assert_eq!(rejected.iter().map(|row| row.reason).collect::<Vec<_>>(), [RejectReason::LineBreak]);
 }
 
 /// Gives its bytes a few at a time.
@@ -235,9 +251,12 @@ fn held(name: &str, source: &Source) -> Held {
             review_state: ReviewState::Submitted,
             board_status: BoardStatus::Active,
             board_action: false,
+            issued_on: None,
             expires_on: None,
+            recheck_on: None,
             verification: None,
         },
+        checked_on: None,
         known_to_source: false,
     }
 }
@@ -336,11 +355,51 @@ fn bad_news_is_of_whoever_bears_the_name() {
     ] {
         let bad = RosterRow { board_status: status, ..row() };
         assert_eq!(verdict("Sam Okafor", bad.clone()), Verdict::Adverse { reasons: vec![reason] });
-        assert_eq!(verdict("Samuel Okafor", bad.clone()), Verdict::Adverse { reasons: vec![reason] });
         let stranger = Verdict::Unclear { reasons: vec![R::NameMismatch, reason] };
+        // It may be news of someone else, and is for a person to look at.
+        assert_eq!(verdict("Samuel Okafor", bad.clone()), stranger);
         assert_eq!(verdict("Maria Gomez", bad), stranger);
     }
     for status in [B::Conditional, B::Probation, B::Limited, B::Temporary, B::Pending] {
         assert!(matches!(verdict("Sam Okafor", RosterRow { board_status: status, ..row() }), Verdict::Unclear { .. }));
     }
+}
+
+#[test]
+fn of_several_rows_the_worst_is_shown_and_all_must_be_bad() {
+    use BoardStatus as B;
+    let row_of = |status, name: &str| RosterRow { board_status: status, name: name.to_owned(), ..row() };
+    let found = |rows: &[RosterRow]| against("us-wa-doh", "Sam Okafor", rows).unwrap();
+    let both = found(&[row_of(B::Revoked, "OKAFOR, SAM"), row_of(B::Revoked, "OKAFOR, SAM JAMES")]);
+    assert!(matches!(both.verdict, Verdict::Adverse { .. }), "{:?}", both.verdict);
+    for rows in [[B::Active, B::Revoked], [B::Revoked, B::Active]] {
+        let mixed = found(&rows.map(|status| row_of(status, "OKAFOR, SAM")));
+        assert!(matches!(mixed.verdict, Verdict::Unclear { .. }), "{:?}", mixed.verdict);
+        assert_eq!(mixed.found.board_status, B::Revoked, "the worst of them");
+    }
+    let disciplined = RosterRow { board_action: true, expires_on: Some(day("2028-01-31")), ..row() };
+    assert!(found(&[row(), disciplined]).found.board_action);
+    // A stranger's row is not the holder's.
+    let stranger = found(&[row_of(B::Revoked, "GOMEZ, MARIA"), row()]);
+    assert_eq!(stranger.found.board_status, B::Active);
+}
+
+#[test]
+fn an_old_list_has_no_news_and_a_silent_one_takes_nothing_back() {
+    let list = |code: &str, date: &str| List { source: source(code), date: day(date) };
+    let revoked = RosterRow { board_status: BoardStatus::Revoked, ..row() };
+    let at = |held: &Held, list, row: &RosterRow| compare(held, std::slice::from_ref(row), list, day(TODAY)).unwrap();
+    let mut holder = held("Sam Okafor", source("us-wa-doh"));
+    assert!(matches!(at(&holder, list("us-wa-doh", "2026-11-20"), &revoked).verdict, Verdict::Adverse { .. }));
+    assert!(matches!(at(&holder, list("us-wa-doh", "2015-01-05"), &revoked).verdict, Verdict::Unclear { .. }));
+    // Someone has looked since.
+    holder.checked_on = Some(day("2026-11-21"));
+    assert!(matches!(at(&holder, list("us-wa-doh", "2026-11-20"), &revoked).verdict, Verdict::Unclear { .. }));
+    let clean = at(&holder, list("us-wa-doh", "2026-11-20"), &row()).verdict;
+    assert_eq!(clean, Verdict::Unclear { reasons: vec![ReasonCode::StaleSource] });
+    // Texas lists no status: it cannot lift a condition.
+    let mut holder = held("Sam Okafor", source("us-tx-tdlr"));
+    holder.facts.board_status = BoardStatus::Conditional;
+    let silent = at(&holder, list("us-tx-tdlr", "2026-11-29"), &RosterRow { status_text: None, ..row() });
+    assert_eq!((silent.verdict, silent.found.board_status), (Verdict::Clean, BoardStatus::Conditional));
 }

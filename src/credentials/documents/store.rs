@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::{Document, MediaType, ReviewedDocument};
 use crate::db::Tx;
@@ -159,11 +160,11 @@ pub(super) async fn remove(
 }
 
 /// Those of `ids` whose files no row names.
-pub(super) async fn unnamed(db: &PgPool, ids: &[DocumentId]) -> Result<Vec<DocumentId>> {
+pub(super) async fn unnamed(db: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>> {
     let unnamed = sqlx::query_scalar!(
-        r#"SELECT id AS "id!: DocumentId" FROM unnest($1::uuid[]) AS stored (id)
+        r#"SELECT id AS "id!" FROM unnest($1::uuid[]) AS stored (id)
            WHERE NOT EXISTS (SELECT FROM credential_documents d WHERE d.id = stored.id AND NOT d.erased)"#,
-        ids as &[DocumentId]
+        ids
     );
     Ok(unnamed.fetch_all(db).await?)
 }

@@ -13,7 +13,7 @@ use crate::rosters::reader::RosterRow;
 use crate::values::name;
 
 /// Rows of one number that are looked at: more of them are no clearer.
-const ROWS_OF_A_NUMBER: i64 = 20;
+const ROWS_OF_A_NUMBER: i64 = 500;
 
 /// Appends a row in the text format of `COPY`.
 pub fn write(buffer: &mut Vec<u8>, import: &str, row: &RosterRow) -> Result<()> {
