@@ -118,28 +118,6 @@ WHERE c.review_state = 'verified' AND c.board_status IN ('active', 'conditional'
   AND (t.minimum_cover = '{}' OR c.cover_amount >= (t.minimum_cover ->> c.cover_currency)::bigint)
   AND NOT EXISTS (SELECT FROM credential_holds h WHERE h.credential_id = c.id AND h.lifted_at IS NULL);
 
--- Whether a therapist meets every requirement of some place on `day`: a place that has no place with rules of its own below it. The rule itself lives
--- in the service; this copy narrows searches.
-CREATE OR REPLACE FUNCTION may_practise_somewhere(therapist uuid, day date) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH asked AS (
-        SELECT * FROM credential_requirements r
-        WHERE (r.valid_from IS NULL OR r.valid_from <= day) AND (r.valid_until IS NULL OR day <= r.valid_until)
-    )
-    SELECT EXISTS (
-        SELECT FROM (SELECT DISTINCT jurisdiction FROM asked) place
-        WHERE NOT EXISTS (SELECT FROM asked below WHERE starts_with(below.jurisdiction, place.jurisdiction || '-'))
-          AND NOT EXISTS (
-            SELECT FROM asked r
-            WHERE r.jurisdiction IN (place.jurisdiction, split_part(place.jurisdiction, '-', 1))
-              AND NOT EXISTS (
-                SELECT FROM standings s
-                WHERE s.therapist_id = therapist AND s.type = ANY (r.options)
-                  AND (s.issued_on IS NULL OR s.issued_on <= day) AND (s.expires_on IS NULL OR day <= s.expires_on)
-                  AND (s.covers_jurisdictions IS NULL OR s.covers_jurisdictions && ARRAY[place.jurisdiction, split_part(place.jurisdiction, '-', 1)])
-                  AND (s.covers_kinds IS NULL OR r.service_kind = ANY (s.covers_kinds)))))
-$$;
-DROP FUNCTION credential_usable;
-
 -- A visit whose therapist may no longer carry it out, until it is reassigned, restored or called off.
 ALTER TABLE bookings ADD COLUMN at_risk_since timestamptz;
 CREATE INDEX bookings_at_risk ON bookings (start_at, id) WHERE at_risk_since IS NOT NULL;
@@ -151,9 +129,9 @@ ALTER TABLE booking_credentials
     ADD COLUMN relied_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN verification_id uuid CONSTRAINT booking_credentials_verification_exists REFERENCES credential_verifications;
 UPDATE booking_credentials b SET relied_at = created_at FROM bookings WHERE bookings.id = b.booking_id;
-ALTER TABLE booking_credentials
-    DROP CONSTRAINT booking_credentials_pkey,
-    ADD CONSTRAINT booking_credentials_pkey PRIMARY KEY (booking_id, revision, "group");
+-- A visit past midnight may rely on two versions of a rule, and two places of a chain may ask for groups of one name: each is a row.
+ALTER TABLE booking_credentials DROP CONSTRAINT booking_credentials_pkey;
+CREATE INDEX booking_credentials_by_booking ON booking_credentials (booking_id, revision, "group");
 CREATE TRIGGER booking_credentials_append_only BEFORE UPDATE OR DELETE ON booking_credentials
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER booking_credentials_keep BEFORE TRUNCATE ON booking_credentials

@@ -7,10 +7,7 @@ ALTER TABLE booking_credentials
     ADD COLUMN authority text,
     -- The place that asked for the group, and the types that would have met it.
     ADD COLUMN required_by text,
-    ADD COLUMN options text[],
-    -- A visit past midnight may rely on two versions of a rule, and two places of a chain may ask for groups of one name: each is a row.
-    DROP CONSTRAINT booking_credentials_pkey;
-CREATE INDEX booking_credentials_by_booking ON booking_credentials (booking_id, revision, "group");
+    ADD COLUMN options text[];
 
 -- What a person is told in the app.
 CREATE TABLE notices (

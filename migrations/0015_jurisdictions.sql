@@ -91,3 +91,4 @@ CREATE OR REPLACE FUNCTION may_practise_somewhere(therapist uuid, day date) RETU
                            OR starts_with(covered, place.jurisdiction || '-') OR starts_with(covered, place.jurisdiction || '.')))
                   AND (s.covers_kinds IS NULL OR r.service_kind = ANY (s.covers_kinds)))))
 $$;
+DROP FUNCTION credential_usable;

@@ -64,10 +64,10 @@ impl Verification {
 }
 
 /// Names that are at least so alike are taken to be one person's.
-pub const SAME_NAME: f32 = 0.92;
+pub const SAME_NAME: f64 = 0.92;
 
 fn concerns(name_similarity: Option<f32>, board_action: bool) -> impl Iterator<Item = ReasonCode> {
-    let other_name = name_similarity.is_some_and(|alike| alike < SAME_NAME).then_some(ReasonCode::NameMismatch);
+    let other_name = name_similarity.is_some_and(|alike| alike < SAME_NAME as f32).then_some(ReasonCode::NameMismatch);
     other_name.into_iter().chain(board_action.then_some(ReasonCode::DisciplinaryAction))
 }
 

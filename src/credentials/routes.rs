@@ -248,7 +248,7 @@ async fn create_credential(
         let id = row.credential.id;
         refuse_strangers(&mut tx, &row).await?;
         store::insert(&mut tx, &row).await?;
-        let stored = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        let stored = store::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/credentials/{id}"), &stored.credential)?;
         once.keep(&mut tx, &reply, now).await?;
         tx.commit().await?;
@@ -392,7 +392,7 @@ async fn update_credential(
             let by = By::therapist(me.account());
             steps::take(&mut tx, &mut row, ReviewAction::Edit, by, Grounds::default(), app.clock.now()).await?;
         }
-        let stored = own(store::lock(&mut tx, id).await?, me.therapist())?;
+        let stored = own(store::find(&mut tx, id).await?, me.therapist())?;
         tx.commit().await?;
         Reply::ok(&stored.credential)
     })

@@ -2,7 +2,7 @@
 //! number, what a renewal replaces, and the visits that rest on the credential. The caller holds the therapist's lock.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::BoardStatus;
 use super::checks::{Change, Facts, Found, Verdict};
@@ -154,12 +154,17 @@ pub(super) async fn supersede(tx: &mut Tx, row: &Row, now: DateTime<Utc>) -> Res
     Ok(())
 }
 
+/// The credential under its therapist's lock, since what is done to it may change what can be booked.
+pub(super) async fn locked(tx: &mut Tx, id: CredentialId) -> Result<Option<Row>> {
+    let Some(therapist) = store::holder(&mut **tx, id).await? else { return Ok(None) };
+    availability::lock(tx, therapist).await?;
+    store::lock(tx, id).await
+}
+
 /// The job's part of a renewal that began later than it was verified.
 pub async fn supersede_due(app: &App, by: CredentialId) -> Result<()> {
-    let Some(therapist) = store::holder(&app.db, by).await? else { return Ok(()) };
     let mut tx = app.db.begin().await?;
-    availability::lock(&mut tx, therapist).await?;
-    let row = store::lock(&mut tx, by).await?;
+    let row = locked(&mut tx, by).await?;
     if let Some(row) = row.filter(|row| row.credential.review_state == ReviewState::Verified) {
         supersede(&mut tx, &row, app.clock.now()).await?;
     }
@@ -237,7 +242,10 @@ pub async fn settle(
     if before.review_state == ReviewState::Draft || before.review_state.has_ended() {
         return Ok(None);
     }
-    let against = concerns(tx, &row, found).await?;
+    let may_verify = *verdict == Verdict::Clean
+        && before.review_state == ReviewState::Submitted
+        && !row.kind.four_eyes
+        && concerns(tx, &row, found).await?.is_empty();
     let id = store::record_check(tx, credential, found, None, now).await?;
     let check = Check { id, found: found.clone() };
     let grounds = |codes: &[ReasonCode]| Grounds {
@@ -247,7 +255,7 @@ pub async fn settle(
         ..Grounds::default()
     };
     match (verdict, before.review_state) {
-        (Verdict::Clean, ReviewState::Submitted) if against.is_empty() && !row.kind.four_eyes => {
+        (Verdict::Clean, ReviewState::Submitted) if may_verify => {
             let grounds = grounds(&[ReasonCode::VerifiedPrimarySource]);
             take(tx, &mut row, ReviewAction::Verify, By::SYSTEM, grounds, now).await?;
         }
@@ -300,18 +308,19 @@ pub(super) async fn keep_up(
     store::save(tx, row).await?;
     let change = Change { before: before.clone(), after: row.facts() };
     if change.is_real() {
-        note(tx, row, "credential.updated", actor, &change, now).await?;
+        note(tx, row, "credential.updated", actor, json!(change), now).await?;
         reconcile(tx, row.therapist, actor, now).await?;
     }
     Ok(())
 }
 
-async fn note(
+/// Writes into the audit what was done to a credential besides the steps of its review.
+pub(super) async fn note(
     tx: &mut Tx,
     row: &Row,
     action: &'static str,
     actor: Option<AccountId>,
-    change: &Change,
+    details: Value,
     now: DateTime<Utc>,
 ) -> Result<()> {
     let entry = audit::Entry {
@@ -320,7 +329,7 @@ async fn note(
         action,
         subject_type: "credential",
         subject_id: &row.credential.id.to_string(),
-        details: json!(change),
+        details,
     };
     audit::record(tx, &entry, now).await
 }
@@ -340,7 +349,7 @@ pub async fn unsettle(tx: &mut Tx, credential: CredentialId, change: &Change, no
     if review_state == change.after.review_state {
         let undone = Change { before: change.after.clone(), after: row.facts() };
         store::save(tx, &row).await?;
-        note(tx, &row, "credential.rolled_back", None, &undone, now).await?;
+        note(tx, &row, "credential.rolled_back", None, json!(undone), now).await?;
         reconcile(tx, row.therapist, None, now).await?;
     } else {
         let grounds = Grounds { codes: vec![ReasonCode::StaleSource], ..Grounds::default() };

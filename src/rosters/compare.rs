@@ -8,14 +8,12 @@ use super::names::similarity;
 use super::reader::RosterRow;
 use super::sources::Source;
 use crate::credentials::BoardStatus;
-use crate::credentials::checks::{CheckMethod, Found, Verdict};
+use crate::credentials::checks::{CheckMethod, Found, SAME_NAME, Verdict};
 use crate::credentials::held::Held;
 use crate::credentials::review::ReasonCode;
 
 /// How old a list may be to prove that someone may practise.
 const FRESH: TimeDelta = TimeDelta::days(35);
-/// From here on two names are one person's.
-const SAME: f64 = 0.92;
 /// From here on they may be.
 const CLOSE: f64 = 0.75;
 
@@ -35,7 +33,7 @@ pub enum NameMatch {
 impl NameMatch {
     fn of(similarity: f64) -> Self {
         match similarity {
-            SAME.. => Self::Same,
+            SAME_NAME.. => Self::Same,
             CLOSE.. => Self::Review,
             _ => Self::Mismatch,
         }

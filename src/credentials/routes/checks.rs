@@ -9,9 +9,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::App;
-use crate::audit;
 use crate::auth::{Admin, As};
-use crate::availability;
 use crate::bookings::licensing::reconcile;
 use crate::credentials::checks::{CheckMethod, Found};
 use crate::credentials::fhir;
@@ -178,9 +176,7 @@ async fn create_credential_check(
 
 /// The credential under its therapist's lock, for an admin whose own it is not.
 async fn locked(tx: &mut Tx, id: CredentialId, me: &As<Admin>) -> Result<Row> {
-    let therapist = store::holder(&mut **tx, id).await?.ok_or(Error::NotFound)?;
-    availability::lock(tx, therapist).await?;
-    let row = store::lock(tx, id).await?.ok_or(Error::NotFound)?;
+    let row = steps::locked(tx, id).await?.ok_or(Error::NotFound)?;
     if me.account() == row.therapist.into() { Err(Refusal::OwnCredential.into()) } else { Ok(row) }
 }
 
@@ -288,15 +284,8 @@ async fn held(
     hold: &Hold,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let entry = audit::Entry {
-        therapist: Some(row.therapist),
-        actor: Some(me.account()),
-        action,
-        subject_type: "credential",
-        subject_id: &row.credential.id.to_string(),
-        details: json!({ "hold_id": hold.id, "reason_code": hold.reason_code }),
-    };
-    audit::record(tx, &entry, now).await?;
+    let details = json!({ "hold_id": hold.id, "reason_code": hold.reason_code });
+    steps::note(tx, row, action, Some(me.account()), details, now).await?;
     reconcile(tx, row.therapist, Some(me.account()), now).await
 }
 

@@ -10,7 +10,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::checks::CheckBody;
 use crate::App;
 use crate::auth::{Admin, As};
-use crate::availability;
 use crate::credentials::review::{Party, ReasonCode, ReviewAction, ReviewState, approval};
 use crate::credentials::steps::{self, By, Check, Grounds};
 use crate::credentials::store::{self, Row};
@@ -42,9 +41,7 @@ enum Wanted {
 async fn review(app: Data<App>, me: As<Admin>, id: CredentialId, wanted: Wanted) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
-        let therapist = store::holder(&mut *tx, id).await?.ok_or(Error::NotFound)?;
-        availability::lock(&mut tx, therapist).await?;
-        let mut row = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        let mut row = steps::locked(&mut tx, id).await?.ok_or(Error::NotFound)?;
         let now = app.clock.now();
         let (action, grounds) = match wanted {
             Wanted::Step(action, grounds) => (action, grounds),
