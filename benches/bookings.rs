@@ -1,0 +1,478 @@
+//! How fast visits are booked over HTTP, beside pgbench with the very statements that one booking sends, taken from the server's
+//! own log: bookings a second at 1 and 32 clients, in rounds that take turns; what 64 clients do to one slot; how many statements
+//! and round trips a booking takes; and the memory of the service. Run it with `cargo bench --bench bookings`. Rates are of this
+//! machine; what compares is the ratio. `KNEAD_BENCH_SECONDS` (3) is the length of a round, `KNEAD_BENCH_ROUNDS` (3) their number.
+
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::fs::{Permissions, read_to_string, set_permissions, write};
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
+use knead::clock::Clock;
+use knead::db;
+use knead::postgres::{Options, Server};
+use regex::Regex;
+use reqwest::Client;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+const THERAPISTS: usize = 1_000;
+/// Days ahead with slots, and slots on each.
+const DAYS: usize = 50;
+const SLOTS: usize = 5;
+const CLIENTS: usize = 64;
+const DEEP_TISSUE: &str = "019b76da-a800-7c02-8b52-6f1d8e203c02";
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // As root, PostgreSQL runs as another user.
+    set_permissions(&folder, Permissions::from_mode(0o755)).expect("a folder that can be reached");
+    let root = folder.path().join("postgres");
+    let options = Options { root: root.clone(), durable: true, progress: |line| eprintln!("{line}") };
+    let server =
+        tokio::task::spawn_blocking(move || Server::start(&options)).await.expect("a thread").expect("a server");
+    let url = server.url("postgres");
+    db::migrate(&url).await.expect("the migrations run");
+    let pool = PgPool::connect(&url).await.expect("a connection");
+    fill(&pool).await;
+    let (seconds, rounds) = (setting("KNEAD_BENCH_SECONDS", 3), setting("KNEAD_BENCH_ROUNDS", 3));
+
+    let service = Service::start(&url, folder.path()).await;
+    let clients = register(&service).await;
+    let first = (Clock::System.now().date_naive() + Days::new(2)).and_time(NaiveTime::MIN).and_utc();
+    let mut field = Field { service, clients, first, next: AtomicUsize::new(0) };
+
+    // Sessions that begin from now on write down what they are sent.
+    execute(&pool, "ALTER DATABASE postgres SET log_statement = 'all'").await;
+    field.service = Service::start(&url, folder.path()).await;
+    // The first one prepares the statements.
+    field.book().await;
+    let log = root.join("postgresql.log");
+    let before = settled(&log).await.len();
+    let (wish, booking) = field.book().await;
+    let sent = statements(&settled(&log).await[before..]);
+    let lock = sent.iter().position(|sent| sent.text.contains("pg_advisory_xact_lock")).expect("the therapist's lock");
+    println!(
+        "one booking: {} statements, each a round trip; {} between the therapist's lock and COMMIT",
+        sent.len(),
+        sent.len() - lock - 2
+    );
+    execute(&pool, "ALTER DATABASE postgres RESET log_statement").await;
+    field.service = Service::start(&url, folder.path()).await;
+    let field = Arc::new(field);
+
+    let script = Script::new(&sent, &booking, &wish);
+    let path = folder.path().join("booking.sql");
+    write(&path, &script.text).expect("the script");
+    let (mut ours, mut theirs): (BTreeMap<usize, Vec<f64>>, BTreeMap<usize, Vec<f64>>) = Default::default();
+    let mut waits: BTreeMap<usize, Vec<Attempt>> = BTreeMap::new();
+    for round in 0..rounds {
+        for count in [1, 32] {
+            let (rate, attempts) = load(&field, count, Duration::from_secs(seconds), |field, _| field.next()).await;
+            assert!(attempts.iter().all(|(status, _)| *status == 201), "{:?}", counts(&attempts));
+            ours.entry(count).or_default().push(rate);
+            waits.entry(count).or_default().extend(attempts);
+            theirs.entry(count).or_default().extend(script.pgbench(&server, &path, count, seconds, round));
+        }
+    }
+    for (count, attempts) in &mut waits {
+        attempts.sort_unstable_by_key(|(_, waited)| *waited);
+        let rate = median(&mut ours, *count).expect("a rate");
+        let (p50, p99) = (percentile(attempts, 50), percentile(attempts, 99));
+        print!("{count} clients: {rate:.0} bookings/s over HTTP, p50 {p50:.1?}, p99 {p99:.1?}");
+        match median(&mut theirs, *count) {
+            Some(theirs) => println!("; pgbench {theirs:.0}/s with the same statements: ratio {:.2}", rate / theirs),
+            None => println!("; there is no pgbench here to compare with"),
+        }
+    }
+    contend(&field, seconds).await;
+    println!("peak memory of the service (VmHWM): {} MB", field.service.peak_memory());
+    drop(field);
+    pool.close().await;
+    tokio::task::spawn_blocking(move || server.stop()).await.expect("a thread").expect("an orderly end");
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn median(rates: &mut BTreeMap<usize, Vec<f64>>, count: usize) -> Option<f64> {
+    let rates = rates.get_mut(&count)?;
+    rates.sort_unstable_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied()
+}
+
+/// The log, once the server has written the last of it.
+async fn settled(log: &Path) -> String {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    read_to_string(log).expect("the log")
+}
+
+async fn execute(db: &PgPool, statement: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(db).await.expect(statement);
+}
+
+/// The id of the therapist with this number.
+fn therapist(number: usize) -> String {
+    format!("00000000-0000-7000-8000-{number:012x}")
+}
+
+/// Therapists in Newtown who work around the clock, at once, fully licensed.
+async fn fill(db: &PgPool) {
+    execute(
+        db,
+        &format!(
+            "CREATE TEMP TABLE people AS
+                 SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS id, n FROM generate_series(0, {THERAPISTS} - 1) n;
+             INSERT INTO accounts (id, email, password_hash, role, display_name, time_zone, created_at)
+             SELECT id, 't' || n || '@knead.test', 'x', 'therapist', 'Test', 'Australia/Sydney', now() FROM people;
+             INSERT INTO therapists (id, base_latitude, base_longitude, booking_mode) SELECT id, -33.8981, 151.1743, 'instant' FROM people;
+             INSERT INTO offers (therapist_id, service_id, duration_minutes) SELECT id, '{DEEP_TISSUE}', 60 FROM people;
+             INSERT INTO weekly_windows (therapist_id, opens, closes)
+             SELECT id, day * 1440, day * 1440 + 1440 FROM people, generate_series(0, 6) day;
+             INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
+             SELECT gen_random_uuid(), id, code, 'Test', CASE WHEN code <> 'AU-QUAL' THEN now()::date + 400 END, 'verified', 'active', now()
+             FROM people, unnest(ARRAY['AU-QUAL', 'AU-ASSOC', 'INSURANCE', 'POLICE-CHECK', 'FIRST-AID']) code;
+             ANALYZE"
+        ),
+    )
+    .await;
+}
+
+/// Who books what: each slot has a number, and is booked once.
+struct Field {
+    service: Service,
+    clients: Vec<Person>,
+    first: DateTime<Utc>,
+    next: AtomicUsize,
+}
+
+impl Field {
+    /// The number of a slot that nobody has asked for.
+    fn next(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn wish(&self, number: usize, client: usize) -> Value {
+        let (slot, rest) = (number % SLOTS, number / SLOTS);
+        let day = Days::new((rest / THERAPISTS % DAYS) as u64);
+        json!({ "therapist_id": therapist(rest % THERAPISTS), "service_id": DEEP_TISSUE, "duration_minutes": 60,
+                "start_at": self.first + day + TimeDelta::minutes(slot as i64 * 90), "address_id": self.clients[client].address })
+    }
+
+    /// Books a slot as the first client; the wish, and the booking's id.
+    async fn book(&self) -> (Value, String) {
+        let wish = self.wish(self.next(), 0);
+        let key = format!("key-{}", Uuid::now_v7());
+        let (status, body) = post(&self.service, "/v1/bookings", Some(&self.clients[0].token), &key, &wish).await;
+        assert_eq!(status, 201, "{body}");
+        (wish, body["id"].as_str().expect("an id").to_owned())
+    }
+}
+
+/// The service, in a process of its own.
+struct Service {
+    process: Child,
+    address: String,
+    http: Client,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+impl Service {
+    async fn start(database: &str, folder: &Path) -> Self {
+        let program = env!("CARGO_BIN_EXE_knead");
+        let environment = folder.join("knead.env");
+        if !environment.exists() {
+            let printed = Command::new(program).args(["config", "init"]).output().expect("fresh secrets");
+            write(&environment, printed.stdout).expect("they are kept");
+        }
+        let settings = read_to_string(&environment).expect("the settings");
+        let settings = settings.lines().filter_map(|line| line.split_once('='));
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
+        let process = Command::new(program)
+            .args(["serve", "--no-worker", "--no-migrate"])
+            .envs(settings)
+            .env("DATABASE_URL", database)
+            .env("KNEAD_ADDR", free.to_string())
+            .env("KNEAD_RATE_LIMIT", "off")
+            .env("KNEAD_STORAGE", folder.join("files"))
+            .env("RUST_LOG", "error")
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the service starts");
+        let service = Self { process, address: format!("http://{free}"), http: Client::new() };
+        let ready = || async {
+            service
+                .http
+                .get(format!("{}/readyz", service.address))
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status() == 200)
+        };
+        for _ in 0..200 {
+            if ready().await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        service
+    }
+
+    fn peak_memory(&self) -> u64 {
+        let status = read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).map_or(0, |kilobytes: u64| kilobytes / 1000)
+    }
+}
+
+struct Person {
+    token: String,
+    address: String,
+}
+
+async fn register(service: &Service) -> Vec<Person> {
+    let mut people = Vec::new();
+    for n in 0..CLIENTS {
+        let body = json!({ "email": format!("c{n}@knead.test"), "password": "correct horse battery", "role": "client", "display_name": "Mia" });
+        let signed_in: Value = post(service, "/v1/auth/register", None, "", &body).await.1;
+        let token = signed_in["access_token"].as_str().expect("a token").to_owned();
+        let home = json!({ "label": "Home", "kind": "home", "line1": "12 Crown Street", "locality": "Surry Hills", "region": "NSW",
+                           "postcode": "2010", "country": "AU", "latitude": -33.8886, "longitude": 151.2111 });
+        let (_, kept) = post(service, "/v1/me/addresses", Some(&token), "", &home).await;
+        let text = |value: &Value| value.as_str().expect("an id").to_owned();
+        people.push(Person { address: text(&kept["id"]), token });
+    }
+    people
+}
+
+async fn post(service: &Service, path: &str, token: Option<&str>, key: &str, body: &Value) -> (u16, Value) {
+    let mut request = service.http.post(format!("{}{path}", service.address)).json(body);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if !key.is_empty() {
+        request = request.header("Idempotency-Key", key);
+    }
+    let answer = request.send().await.expect("an answer");
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+/// What became of one attempt, and how long it took.
+type Attempt = (u16, Duration);
+
+async fn attempt(service: &Service, person: &Person, wish: &Value) -> Attempt {
+    let began = Instant::now();
+    let key = format!("key-{}", uuid::Uuid::now_v7());
+    let (status, _) = post(service, "/v1/bookings", Some(&person.token), &key, wish).await;
+    (status, began.elapsed())
+}
+
+/// `count` clients who attempt one slot after the other; which, is said by `slot` of the time since the beginning.
+async fn load(
+    field: &Arc<Field>,
+    count: usize,
+    length: Duration,
+    slot: impl Fn(&Field, Duration) -> usize + Clone + Send + 'static,
+) -> (f64, Vec<Attempt>) {
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for n in 0..count {
+        let (field, slot) = (field.clone(), slot.clone());
+        tasks.spawn(async move {
+            let mut attempts = Vec::new();
+            while started.elapsed() < length {
+                let wish = field.wish(slot(&field, started.elapsed()), n);
+                attempts.push(attempt(&field.service, &field.clients[n], &wish).await);
+            }
+            attempts
+        });
+    }
+    let mut attempts = tasks.join_all().await.concat();
+    attempts.sort_unstable_by_key(|(_, waited)| *waited);
+    (attempts.len() as f64 / started.elapsed().as_secs_f64(), attempts)
+}
+
+fn percentile(attempts: &[Attempt], share: usize) -> Duration {
+    attempts[(attempts.len() - 1) * share / 100].1
+}
+
+fn counts(attempts: &[Attempt]) -> BTreeMap<u16, usize> {
+    let mut counts = BTreeMap::new();
+    for (status, _) in attempts {
+        *counts.entry(*status).or_default() += 1;
+    }
+    counts
+}
+
+/// 64 clients who all want the same slot, 200 slots one after the other; then all of them on one start that changes every 50 ms.
+async fn contend(field: &Arc<Field>, seconds: u64) {
+    let mut attempts = Vec::new();
+    let started = Instant::now();
+    for _ in 0..200 {
+        let slot = field.next();
+        let mut tasks = JoinSet::new();
+        for n in 0..CLIENTS {
+            let field = field.clone();
+            tasks.spawn(async move { attempt(&field.service, &field.clients[n], &field.wish(slot, n)).await });
+        }
+        attempts.extend(tasks.join_all().await);
+    }
+    attempts.sort_unstable_by_key(|(_, waited)| *waited);
+    println!(
+        "64 clients x 200 identical slots: {:?} in {:.1?}; p99 {:.1?}, longest {:.1?}",
+        counts(&attempts),
+        started.elapsed(),
+        percentile(&attempts, 99),
+        percentile(&attempts, 100)
+    );
+    let first = field.next.fetch_add(20 * seconds as usize + 20, Ordering::Relaxed);
+    let changing = move |_: &Field, since: Duration| first + (since.as_millis() / 50) as usize;
+    let (rate, attempts) = load(field, CLIENTS, Duration::from_secs(seconds), changing).await;
+    println!(
+        "64 clients on one start that changes every 50 ms: {rate:.0} attempts/s, {:?}; p99 {:.1?}",
+        counts(&attempts),
+        percentile(&attempts, 99)
+    );
+}
+
+/// A statement as the server logged it, with its parameters; `None` is NULL.
+struct Statement {
+    text: String,
+    parameters: Vec<Option<String>>,
+}
+
+/// The statements in a part of the log, in order.
+fn statements(log: &str) -> Vec<Statement> {
+    let line = Regex::new(r"^\d{4}-\d\d-\d\d [^\[]*\[\d+\] (LOG|DETAIL):  (.*)$").expect("a pattern");
+    let mut entries: Vec<(String, String)> = Vec::new();
+    for text in log.lines() {
+        match (line.captures(text), entries.last_mut()) {
+            (Some(found), _) => entries.push((found[1].to_owned(), found[2].to_owned())),
+            (None, Some((_, last))) => {
+                last.push('\n');
+                last.push_str(text.trim_start());
+            }
+            (None, None) => {}
+        }
+    }
+    let mut found: Vec<Statement> = Vec::new();
+    for (kind, text) in entries {
+        let executed = text.strip_prefix("statement: ").or_else(|| {
+            let rest = text.strip_prefix("execute ")?;
+            rest.split_once(": ").map(|(_, statement)| statement)
+        });
+        match (kind.as_str(), executed, found.last_mut()) {
+            ("LOG", Some(text), _) => found.push(Statement { text: text.to_owned(), parameters: Vec::new() }),
+            ("DETAIL", _, Some(last)) => last.parameters = parameters(&text),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// `parameters: $1 = 'it''s', $2 = NULL` as values.
+fn parameters(text: &str) -> Vec<Option<String>> {
+    let one = Regex::new(r"\$\d+ = (?:(NULL)|'((?:[^']|'')*)')").expect("a pattern");
+    one.captures_iter(text).map(|found| found.get(2).map(|value| value.as_str().replace("''", "'"))).collect()
+}
+
+/// What pgbench runs: the statements of one booking, for slots of its own.
+struct Script {
+    text: String,
+    constants: Vec<String>,
+}
+
+impl Script {
+    fn new(sent: &[Statement], booking: &str, wish: &Value) -> Self {
+        let start: DateTime<Utc> = wish["start_at"].as_str().expect("a start").parse().expect("an instant");
+        let start = start.format("%Y-%m-%d %H:%M:%S+00").to_string();
+        let whose = wish["therapist_id"].as_str().expect("an id");
+        let id = |prefix: &str, number: &str| {
+            format!("('{prefix}-0000-7000-8000-' || lpad(to_hex(:{number}::bigint), 12, '0'))::uuid")
+        };
+        // Rounds, clients and bookings count up, so that every slot is another one; the days lie beyond those booked over HTTP.
+        let mut text = format!(
+            "\\set n :n + 1\n\\set slot (:round * 64 + :client_id) * 100000 + :n\n\\set t (:slot + :client_id * 31) % {THERAPISTS}\n\\set d 60 + :slot / {THERAPISTS}\n"
+        );
+        let instant = |value: &str| format!("('{value}'::timestamptz + :d * interval '1 day')");
+        let stamp = Regex::new(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+00$").expect("a pattern");
+        let range = Regex::new(r#"^\["(.*)","(.*)"\)$"#).expect("a pattern");
+        let near = |value: &str| {
+            let parsed = |text: &str| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").expect("an instant");
+            (parsed(value) - parsed(&start)).num_hours().abs() <= 80 && parsed(value) > Clock::System.now()
+        };
+        let mut constants = Vec::new();
+        for statement in sent {
+            let lock = statement.text.contains("advisory_xact_lock");
+            let values = statement.parameters.iter().map(|value| match value.as_deref() {
+                None => "NULL".to_owned(),
+                Some(value) if value == booking => id("b0000000", "slot"),
+                Some(value) if value == whose => id("00000000", "t"),
+                Some(value) if value == format!("{{{whose}}}") => format!("ARRAY[{}]", id("00000000", "t")),
+                Some(_) if lock && statement.text.contains("try") => ":slot::bigint".to_owned(),
+                Some(_) if lock => ":t::bigint".to_owned(),
+                Some(value) if value.starts_with("key-") => "('key-' || :slot::bigint)".to_owned(),
+                Some(value) if stamp.is_match(value) && near(value) => instant(value),
+                Some(value) => match range.captures(value) {
+                    Some(ends) => format!("tstzrange({}, {})", instant(&ends[1]), instant(&ends[2])),
+                    None => {
+                        constants.push(value.to_owned());
+                        format!(":c{}", constants.len() - 1)
+                    }
+                },
+            });
+            let values: Vec<String> = values.collect();
+            let number = Regex::new(r"\$(\d+)").expect("a pattern");
+            let filled = number.replace_all(&statement.text, |found: &regex::Captures<'_>| {
+                let place: usize = found[1].parse().expect("a number");
+                values[place - 1].clone()
+            });
+            text.push_str(&filled);
+            text.push_str(";\n");
+        }
+        Self { text, constants }
+    }
+
+    /// Transactions a second; none where there is no pgbench.
+    fn pgbench(&self, server: &Server, path: &Path, clients: usize, seconds: u64, round: u64) -> Option<f64> {
+        let mut command = Command::new(server.bin("pgbench"));
+        command.args(["-n", "-M", "prepared", "-U", "postgres", "-D", "n=0", "-D", &format!("round={round}")]);
+        command.arg("-h").arg(server.socket_dir()).args([
+            "-c",
+            &clients.to_string(),
+            "-j",
+            &clients.min(2).to_string(),
+        ]);
+        command.args(["-T", &seconds.to_string(), "-f"]).arg(path);
+        for (i, value) in self.constants.iter().enumerate() {
+            command.arg("-D").arg(format!("c{i}={value}"));
+        }
+        let output = match command.arg("postgres").output() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            output => output.expect("pgbench runs"),
+        };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        assert!(rate.is_some_and(|rate: f64| rate > 0.0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        rate
+    }
+}
