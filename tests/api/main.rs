@@ -26,3 +26,4 @@ mod storage;
 mod support;
 mod tasks;
 mod therapists;
+mod walk;

@@ -289,6 +289,12 @@ impl Person {
         self.signed_in(&answer)
     }
 
+    /// The same person with fresh tokens.
+    pub async fn refreshed(&self) -> Self {
+        let body = json!({ "refresh_token": self.refresh_token });
+        self.signed_in(&Self { token: None, ..self.clone() }.post("/v1/auth/refresh", body).await.is(200))
+    }
+
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
         match &self.token {

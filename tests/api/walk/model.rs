@@ -1,0 +1,216 @@
+//! What the service promises, told once more and as plainly as possible: a list of visits, holds and times off, and for each
+//! question a walk through all of them. Sydney's summer, in which no clock changes.
+
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use knead::availability::travel;
+use knead::therapists::TravelMode;
+use knead::values::Point;
+use uuid::Uuid;
+
+/// Surry Hills, a street further, Bondi, and Parramatta.
+pub const PLACES: [Point; 4] = [
+    Point { latitude: -33.8886, longitude: 151.2111 },
+    Point { latitude: -33.8889, longitude: 151.2113 },
+    Point { latitude: -33.8915, longitude: 151.2767 },
+    Point { latitude: -33.8150, longitude: 151.0020 },
+];
+
+/// Sydney's clocks are so far ahead.
+pub const AHEAD: TimeDelta = TimeDelta::hours(11);
+
+/// Set-up, and pack-up.
+const ABOUT: TimeDelta = TimeDelta::minutes(10);
+
+/// What a clock in Sydney shows.
+pub fn local(instant: DateTime<Utc>) -> DateTime<Utc> {
+    instant + AHEAD
+}
+
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub therapist: usize,
+    pub client: usize,
+    pub place: usize,
+    pub minutes: i64,
+    pub start: DateTime<Utc>,
+}
+
+impl Wish {
+    pub fn end(&self) -> DateTime<Utc> {
+        self.start + TimeDelta::minutes(self.minutes)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Requested,
+    Confirmed,
+    Declined,
+    Expired,
+    Cancelled,
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Confirmed => "confirmed",
+            Self::Declined => "declined",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Visit {
+    pub path: String,
+    pub wish: Wish,
+    pub status: Status,
+    /// When the client first asked for this time.
+    pub asked: DateTime<Utc>,
+    pub respond_by: DateTime<Utc>,
+    pub at_risk: bool,
+}
+
+impl Visit {
+    fn is_live(&self) -> bool {
+        matches!(self.status, Status::Requested | Status::Confirmed)
+    }
+
+    pub fn ends(&mut self, status: Status) {
+        self.status = status;
+        self.at_risk = false;
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Hold {
+    pub id: Uuid,
+    pub wish: Wish,
+    pub made: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Off {
+    pub id: Uuid,
+    pub start: DateTime<Utc>,
+    pub end: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Therapist {
+    pub instant: bool,
+    pub cap: Option<usize>,
+    pub licensed: bool,
+    pub off: Vec<Off>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub now: DateTime<Utc>,
+    pub therapists: Vec<Therapist>,
+    pub visits: Vec<Visit>,
+    pub holds: Vec<Hold>,
+}
+
+/// Time of a therapist that is taken.
+pub struct Taken<'a> {
+    wish: &'a Wish,
+    /// The visit behind it; a hold has none.
+    path: Option<&'a str>,
+}
+
+impl Taken<'_> {
+    fn begins(&self) -> DateTime<Utc> {
+        self.wish.start - ABOUT
+    }
+
+    fn ends(&self) -> DateTime<Utc> {
+        self.wish.end() + ABOUT
+    }
+
+    /// The visit, where the time off hits one.
+    pub fn hit_by(&self, off: &Off) -> Option<String> {
+        (self.begins() < off.end && off.start < self.ends()).then(|| self.path.map(str::to_owned)).flatten()
+    }
+}
+
+impl Model {
+    pub fn is_live(&self, hold: &Hold) -> bool {
+        self.now < hold.made + TimeDelta::minutes(10)
+    }
+
+    pub fn live_holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.iter().filter(|hold| self.is_live(hold))
+    }
+
+    pub fn taken(&self, therapist: usize) -> impl Iterator<Item = Taken<'_>> {
+        let visits = self.visits.iter().filter(|visit| visit.is_live());
+        let visits = visits.map(|visit| Taken { wish: &visit.wish, path: Some(&visit.path) });
+        let holds = self.live_holds().map(|hold| Taken { wish: &hold.wish, path: None });
+        visits.chain(holds).filter(move |taken| taken.wish.therapist == therapist)
+    }
+
+    /// Whether the wish may come true, when it was first asked for at `asked`; the time of the visit at `except` is free.
+    pub fn allows(&self, wish: &Wish, asked: DateTime<Utc>, except: Option<&str>) -> bool {
+        let therapist = &self.therapists[wish.therapist];
+        let opens = local(wish.start).date_naive().and_hms_opt(9, 0, 0).expect("a time").and_utc() - AHEAD;
+        let in_hours = opens <= wish.start && wish.end() <= opens + TimeDelta::hours(8);
+        let on_grid = local(wish.start).minute().is_multiple_of(15);
+        let in_time = wish.start > self.now
+            && wish.start >= asked + TimeDelta::minutes(120)
+            && wish.start <= asked + TimeDelta::days(60);
+        let wanted = Taken { wish, path: None };
+        let off = therapist.off.iter().any(|off| wanted.begins() < off.end && off.start < wanted.ends());
+        let others: Vec<Taken<'_>> =
+            self.taken(wish.therapist).filter(|taken| except.is_none() || taken.path != except).collect();
+        let clear = others.iter().all(|other| other.ends() <= wanted.begins() || wanted.ends() <= other.begins());
+        let before = others.iter().filter(|other| other.ends() <= wanted.begins()).max_by_key(|other| other.ends());
+        let after = others.iter().filter(|other| wanted.ends() <= other.begins()).min_by_key(|other| other.begins());
+        let reached = |from: Option<&Taken<'_>>, to: Option<&Taken<'_>>| {
+            let (Some(from), Some(to)) = (from, to) else { return true };
+            let way = travel::minutes(TravelMode::Car, PLACES[from.wish.place], PLACES[to.wish.place]);
+            to.begins() - from.ends() >= TimeDelta::minutes(way.into())
+        };
+        let date = local(wish.start).date_naive();
+        let on_date = others.iter().filter(|other| local(other.wish.start).date_naive() == date).count();
+        therapist.licensed
+            && in_hours
+            && on_grid
+            && in_time
+            && !off
+            && clear
+            && reached(before, Some(&wanted))
+            && reached(Some(&wanted), after)
+            && therapist.cap.is_none_or(|cap| on_date < cap)
+    }
+
+    pub fn license(&mut self, therapist: usize, licensed: bool) {
+        self.therapists[therapist].licensed = licensed;
+        let now = self.now;
+        let of_therapist = |visit: &&mut Visit| visit.wish.therapist == therapist && visit.is_live();
+        for visit in self.visits.iter_mut().filter(of_therapist).filter(|visit| visit.wish.start > now) {
+            if licensed {
+                visit.at_risk = false;
+            } else if visit.wish.start - now < TimeDelta::hours(24) {
+                visit.ends(Status::Cancelled);
+            } else {
+                visit.at_risk = true;
+            }
+        }
+    }
+
+    pub fn wait(&mut self, by: TimeDelta) {
+        self.now += by;
+        for visit in &mut self.visits {
+            if visit.status == Status::Requested && visit.respond_by <= self.now {
+                visit.ends(Status::Expired);
+            }
+            let ahead = visit.wish.start - self.now;
+            if visit.is_live() && visit.at_risk && TimeDelta::zero() < ahead && ahead <= TimeDelta::hours(24) {
+                visit.ends(Status::Cancelled);
+            }
+        }
+    }
+}
