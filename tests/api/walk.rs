@@ -12,28 +12,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::{Answer, App, DEEP_TISSUE, Person, send, surry_hills};
+use crate::support::{Answer, App, DEEP_TISSUE, Dice, Person, send, surry_hills};
 use model::{Hold, Model, Off, PLACES, Status, Therapist, Visit, Wish};
 
 const STEPS: usize = 50;
 const FIRST_SEED: u64 = 20_261_125;
-
-/// Numbers that depend on the seed alone (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % sides as u64).expect("a small number")
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.roll(of.len())]
-    }
-}
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
