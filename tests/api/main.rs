@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod bookings;
+mod borders;
 mod catalogue;
 mod commands;
 mod consequences;
@@ -26,3 +27,4 @@ mod storage;
 mod support;
 mod tasks;
 mod therapists;
+mod timetables;

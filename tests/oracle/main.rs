@@ -75,10 +75,9 @@ fn compare(case: &Case, tally: &mut Tally) -> TestCaseResult {
     tally.offering += u32::from(!allowed.is_empty());
     tally.offering_when_clocks_change += u32::from(clocks_change && !allowed.is_empty());
     // From the second date on: then some starts are of the old timetable and some of the new one.
-    let within = case.first.iter_days().skip(1).take(usize::from(case.days) - 1);
-    let begins =
-        |date: &NaiveDate| case.diary.hours.timetables.iter().any(|timetable| timetable.effective_from == date);
-    let timetables_change = within.into_iter().any(begins);
+    let mut later = case.first.iter_days().skip(1).take(usize::from(case.days) - 1);
+    let timetables = &case.diary.hours.timetables;
+    let timetables_change = later.any(|date| timetables.iter().any(|timetable| timetable.effective_from == date));
     tally.offering_when_timetables_change += u32::from(timetables_change && !allowed.is_empty());
     tally.starts += allowed.len();
     Ok(())
