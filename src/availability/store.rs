@@ -59,8 +59,7 @@ pub async fn diaries<'c>(
            FROM therapists t
            JOIN accounts a ON a.id = t.id
            LEFT JOIN LATERAL (
-               SELECT array_agg(since ORDER BY since, opens) AS since, array_agg(opens ORDER BY since, opens) AS opens,
-                      array_agg(closes ORDER BY since, opens) AS closes
+               SELECT array_agg(since) AS since, array_agg(opens) AS opens, array_agg(closes) AS closes
                FROM timetable_windows(t.id, ($4::timestamptz)::date - 2, ($5::timestamptz)::date + 2)
            ) weekly ON true
            LEFT JOIN LATERAL (
@@ -179,8 +178,7 @@ pub(super) async fn hours<'c>(
                   differing.dates AS "override_dates?", differing.windows AS "override_windows?: Json<Vec<Vec<i32>>>"
            FROM accounts a
            LEFT JOIN LATERAL (
-               SELECT array_agg(since ORDER BY since, opens) AS since, array_agg(opens ORDER BY since, opens) AS opens,
-                      array_agg(closes ORDER BY since, opens) AS closes
+               SELECT array_agg(since) AS since, array_agg(opens) AS opens, array_agg(closes) AS closes
                FROM timetable_windows(a.id, $2, $3)
            ) weekly ON true
            LEFT JOIN LATERAL (
