@@ -105,6 +105,8 @@ refusals! {
     IdempotencyKeyMissing = BAD_REQUEST "idempotency_key_missing" "This operation needs an Idempotency-Key header.";
     /// More addresses than one client may keep.
     TooManyAddresses = UNPROCESSABLE_ENTITY "too_many_addresses" "A client keeps at most 50 addresses.";
+    /// More timetables ahead than anyone plans.
+    TooManyTimetables = UNPROCESSABLE_ENTITY "too_many_timetables" "A therapist plans at most 50 timetables from today on.";
     /// A file without a byte.
     DocumentEmpty = UNPROCESSABLE_ENTITY "document_empty" "The file is empty.";
     /// Not one of the kinds of file that are taken, whatever it calls itself.

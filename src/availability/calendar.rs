@@ -4,7 +4,8 @@
 //! first occurrence where a window starts and its second where a window ends; as starts both are offered.
 
 use chrono::{
-    DateTime, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Timelike, Utc,
+    DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone,
+    Timelike, Utc,
 };
 use chrono_tz::Tz;
 
@@ -129,26 +130,46 @@ pub fn grid(zone: Tz, interval: i32, span: Span) -> Vec<DateTime<Utc>> {
     starts
 }
 
-/// Hours on the table: a week that repeats, and dates that differ from it.
+/// A week that repeats from a date on, until the next one begins.
+#[derive(Clone, Debug)]
+pub struct Timetable {
+    /// The first date that it holds for.
+    pub effective_from: NaiveDate,
+    /// Its windows in minutes since Monday 00:00, in order.
+    pub weekly: Vec<(i32, i32)>,
+}
+
+/// Hours on the table: weeks that repeat, and dates that differ from them.
 #[derive(Clone, Debug, Default)]
 pub struct Hours {
-    /// Windows in minutes since Monday 00:00.
-    pub weekly: Vec<(i32, i32)>,
+    /// By the date from which they hold, in order; before the first there are no hours.
+    pub timetables: Vec<Timetable>,
     /// Windows of single dates in minutes since their 00:00, by date in order; an empty list closes the date.
     pub overrides: Vec<(NaiveDate, Vec<(i32, i32)>)>,
 }
 
 impl Hours {
+    /// The same week for ever: windows in minutes since Monday 00:00.
+    pub fn weekly(windows: Vec<(i32, i32)>) -> Self {
+        Self { timetables: vec![Timetable { effective_from: NaiveDate::MIN, weekly: windows }], overrides: Vec::new() }
+    }
+
+    /// The timetable that holds for `date`.
+    pub fn in_force(&self, date: NaiveDate) -> Option<&Timetable> {
+        let begun = self.timetables.partition_point(|timetable| timetable.effective_from <= date);
+        self.timetables[..begun].last()
+    }
+
     /// The windows that start on `date`, in minutes since its 00:00. A window belongs to the date on which it
-    /// starts: an override does not cut what ran on from the evening before.
-    fn on(&self, date: NaiveDate) -> Vec<(i32, i32)> {
-        use chrono::Datelike;
+    /// starts: neither an override nor a new timetable cuts what ran on from the evening before.
+    pub fn on(&self, date: NaiveDate) -> Vec<(i32, i32)> {
         if let Ok(i) = self.overrides.binary_search_by_key(&date, |(date, _)| *date) {
             return self.overrides[i].1.clone();
         }
         let monday_to_date = i32::try_from(date.weekday().num_days_from_monday()).unwrap_or(0) * DAY_MINUTES;
         let today = monday_to_date..monday_to_date + DAY_MINUTES;
-        let windows = self.weekly.iter().filter(|(opens, _)| today.contains(opens));
+        let weekly = self.in_force(date).map(|timetable| &timetable.weekly).into_iter().flatten();
+        let windows = weekly.filter(|(opens, _)| today.contains(opens));
         windows.map(|(opens, closes)| (opens - monday_to_date, closes - monday_to_date)).collect()
     }
 
@@ -200,7 +221,6 @@ mod tests {
 
     #[test]
     fn a_night_window_lasts_as_long_as_the_clocks_say() {
-        let date = |text: &str| text.parse::<NaiveDate>().expect("a date");
         let hours = |span: Span| (span.end - span.start).num_minutes();
         assert_eq!(hours(window(Sydney, date("2026-10-03"), 22 * 60, 28 * 60)), 5 * 60);
         assert_eq!(hours(window(Sydney, date("2027-04-03"), 22 * 60, 28 * 60)), 7 * 60);
@@ -224,14 +244,74 @@ mod tests {
         assert_eq!(grid(Sydney, 60, long).len(), 25, "both occurrences of 02:00 are starts");
     }
 
+    fn date(text: &str) -> NaiveDate {
+        text.parse().expect("a date")
+    }
+
+    fn span(start: &str, end: &str) -> Span {
+        Span { start: at(start), end: at(end) }
+    }
+
     #[test]
     fn an_override_replaces_its_date_and_leaves_the_evening_before() {
-        let monday: NaiveDate = "2026-11-30".parse().expect("a date");
+        let monday = date("2026-11-30");
         let hours = Hours {
-            weekly: vec![(20 * 60, 26 * 60), (24 * 60 + 540, 24 * 60 + 1020)],
-            overrides: vec![(monday.succ_opt().expect("a date"), vec![])],
+            overrides: vec![(monday + Days::new(1), vec![])],
+            ..Hours::weekly(vec![(20 * 60, 26 * 60), (24 * 60 + 540, 24 * 60 + 1020)])
         };
         let windows = hours.windows(chrono_tz::UTC, dates(chrono_tz::UTC, monday, monday + Days::new(1)));
-        assert_eq!(windows, [Span { start: at("2026-11-30T20:00:00Z"), end: at("2026-12-01T02:00:00Z") }]);
+        assert_eq!(windows, [span("2026-11-30T20:00:00Z", "2026-12-01T02:00:00Z")]);
+    }
+
+    #[test]
+    fn a_new_timetable_leaves_the_evening_before_and_joins_it() {
+        let every_day = |opens: i32, closes: i32| {
+            (0..7).map(|day| (day * DAY_MINUTES + opens, day * DAY_MINUTES + closes)).collect::<Vec<_>>()
+        };
+        let table = |text: &str, windows: Vec<(i32, i32)>| Timetable { effective_from: date(text), weekly: windows };
+        let hours = Hours {
+            timetables: vec![
+                table("2026-11-01", every_day(22 * 60, 26 * 60)),
+                table("2026-12-01", every_day(120, 180)),
+                table("2026-12-02", vec![]),
+            ],
+            overrides: vec![],
+        };
+        let windows = hours.windows(chrono_tz::UTC, dates(chrono_tz::UTC, date("2026-11-30"), date("2026-12-09")));
+        // Sunday's and Monday's evenings run on, and Tuesday's new window begins where Monday's ends.
+        assert_eq!(
+            windows,
+            [
+                span("2026-11-29T22:00:00Z", "2026-11-30T02:00:00Z"),
+                span("2026-11-30T22:00:00Z", "2026-12-01T03:00:00Z"),
+            ]
+        );
+        assert!(hours.on(date("2026-10-31")).is_empty(), "there are no hours before the first timetable");
+    }
+
+    #[test]
+    fn clocks_that_jump_at_midnight_move_the_windows_that_begin_there() {
+        use chrono_tz::America::Havana;
+        use chrono_tz::Asia::Beirut;
+        // Both jump from 00:00 to 01:00: Havana on 2026-03-08 at 05:00 UTC, Beirut on 2026-03-29 at 22:00 UTC the day before.
+        for (zone, day, jump) in
+            [(Havana, "2026-03-08", "2026-03-08T05:00:00Z"), (Beirut, "2026-03-29", "2026-03-28T22:00:00Z")]
+        {
+            let (day, jump) = (date(day), at(jump));
+            assert_eq!(dates(zone, day, day), Span { start: jump, end: jump + TimeDelta::hours(23) }, "{zone}");
+            // 00:00, 00:30 and 01:00 are all the moment of the jump.
+            assert_eq!(window(zone, day, 0, 120), Span { start: jump, end: jump + TimeDelta::hours(1) }, "{zone}");
+            assert_eq!(window(zone, day, 30, 120), window(zone, day, 60, 120), "{zone}");
+            assert_eq!(window(zone, day, 15, 45).start, window(zone, day, 15, 45).end, "{zone}: nothing is left of it");
+            // What ran on from the evening before ends at the jump where it would have ended in the gap.
+            let evening = window(zone, day - Days::new(1), 23 * 60, 24 * 60 + 30);
+            assert_eq!(evening, Span { start: jump - TimeDelta::hours(1), end: jump }, "{zone}");
+        }
+        // Havana falls back from 01:00 to 00:00 on 2026-11-01 (05:00 UTC), Beirut from 00:00 to 23:00 on 2026-10-25
+        // (21:00 UTC the day before): its last hour of the 24th occurs twice.
+        let long = |zone, day: &str, opens, closes| window(zone, date(day), opens, closes);
+        assert_eq!(long(Havana, "2026-11-01", 0, 60), span("2026-11-01T04:00:00Z", "2026-11-01T06:00:00Z"));
+        assert_eq!(long(Havana, "2026-11-01", 30, 45), span("2026-11-01T04:30:00Z", "2026-11-01T05:45:00Z"));
+        assert_eq!(long(Beirut, "2026-10-24", 23 * 60, 24 * 60), span("2026-10-24T20:00:00Z", "2026-10-24T22:00:00Z"));
     }
 }

@@ -7,6 +7,8 @@ pub mod routes;
 pub mod schedule;
 mod slots;
 mod store;
+mod time_off;
+mod timetables;
 pub mod travel;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};

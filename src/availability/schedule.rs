@@ -1,13 +1,13 @@
 //! What a therapist says of their time: weekly hours, dates that differ, and time off.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::calendar::DAY_MINUTES;
+use super::calendar::{DAY_MINUTES, Hours};
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{BookingId, TimeOffId};
-use crate::values::{Zone, bounded_text};
+use crate::values::{Day, Zone, bounded_text, from_text};
 
 bounded_text! {
     /// A remark on a time off, for the therapist alone.
@@ -16,6 +16,9 @@ bounded_text! {
 
 /// Windows as minutes of wall-clock time: since Monday 00:00 for a week, since 00:00 for a date.
 pub(super) type Windows = Vec<(i32, i32)>;
+
+/// The windows of single dates.
+pub(super) type Dates = Vec<(NaiveDate, Windows)>;
 
 /// The most windows on one day.
 const MOST_WINDOWS: usize = 24;
@@ -65,7 +68,7 @@ impl std::str::FromStr for TimeOfDay {
     }
 }
 
-crate::values::from_text!(TimeOfDay);
+from_text!(TimeOfDay);
 
 impl Serialize for TimeOfDay {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -145,6 +148,16 @@ impl Schedule {
     }
 }
 
+/// A week that repeats from a date on, until the next one begins.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DatedSchedule {
+    /// The first date on which its windows start, in the therapist's zone.
+    pub effective_from: NaiveDate,
+    /// The week.
+    #[serde(flatten)]
+    pub schedule: Schedule,
+}
+
 /// A date whose windows replace the weekly ones.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Override {
@@ -196,6 +209,98 @@ fn apart(windows: Windows, pointer: &str, most: usize, period: Option<i32>) -> R
     if errors.is_empty() { Ok(order.into_iter().map(|i| windows[i]).collect()) } else { Err(Error::Invalid(errors)) }
 }
 
+/// The Monday of a week that ends before the year 2101.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, format = Date, example = "2026-12-07")]
+pub struct Monday(NaiveDate);
+
+impl std::str::FromStr for Monday {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Day(date) = text.parse()?;
+        if date.weekday() != chrono::Weekday::Mon {
+            return Err("is not a Monday".to_owned());
+        }
+        if (date + Days::new(6)).year() > 2100 {
+            Err("must end before the year 2101".to_owned())
+        } else {
+            Ok(Self(date))
+        }
+    }
+}
+
+from_text!(Monday);
+
+/// The most weeks that are written in one go.
+const MOST_WEEKS: usize = 12;
+
+/// How far ahead a week is copied, in weeks.
+const FURTHEST_WEEK: i64 = 53;
+
+/// A week to be copied, and where to.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WeekCopy {
+    /// The Monday of the week to copy.
+    from_week: Monday,
+    /// The Mondays of later weeks, within 53 weeks.
+    #[schema(min_items = 1, max_items = 12, example = json!(["2026-12-14", "2026-12-21"]))]
+    to_weeks: Vec<Monday>,
+    /// Whether dates that differ from the week already are overwritten; else they stay as they are.
+    #[serde(default)]
+    replace: bool,
+}
+
+impl WeekCopy {
+    /// The first and the last date that it is about. What it is to be copied to must come later, and be named once.
+    pub(super) fn dates(&self) -> Result<(NaiveDate, NaiveDate)> {
+        let Monday(from) = self.from_week;
+        if self.to_weeks.is_empty() || self.to_weeks.len() > MOST_WEEKS {
+            return Err(FieldError::new("/to_weeks", format!("must hold 1 to {MOST_WEEKS} weeks.")).into());
+        }
+        let wrong = self.to_weeks.iter().enumerate().filter_map(|(i, week)| {
+            let ahead = (week.0 - from).num_weeks();
+            let detail = match ahead {
+                ..=0 => "does not come after `from_week`.",
+                1..=FURTHEST_WEEK if self.to_weeks[..i].contains(week) => "is listed twice.",
+                1..=FURTHEST_WEEK => return None,
+                _ => "lies more than 53 weeks after `from_week`.",
+            };
+            Some(FieldError::new(format!("/to_weeks/{i}"), detail))
+        });
+        let errors: Vec<FieldError> = wrong.collect();
+        let last = self.to_weeks.iter().map(|week| week.0).max().unwrap_or(from) + Days::new(6);
+        if errors.is_empty() { Ok((from, last)) } else { Err(Error::Invalid(errors)) }
+    }
+
+    /// The windows that it writes, by date, and the dates that stay as they are.
+    pub(super) fn of(&self, hours: &Hours) -> Result<(Dates, Vec<NaiveDate>)> {
+        let week: Vec<Windows> = self.from_week.0.iter_days().take(7).map(|date| hours.on(date)).collect();
+        if week.iter().any(|windows| windows.len() > MOST_WINDOWS) {
+            let detail = format!("has a day with more than {MOST_WINDOWS} windows.");
+            return Err(FieldError::new("/from_week", detail).into());
+        }
+        let (mut written, mut kept) = (Vec::new(), Vec::new());
+        for Monday(monday) in &self.to_weeks {
+            for (date, windows) in monday.iter_days().zip(&week) {
+                let differs = hours.overrides.iter().any(|(other, _)| *other == date);
+                if differs && !self.replace { kept.push(date) } else { written.push((date, windows.clone())) }
+            }
+        }
+        Ok((written, kept))
+    }
+}
+
+/// What became of the dates of a copied week.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct WeekCopied {
+    /// The dates that were written.
+    pub written: Vec<Override>,
+    /// Dates that differed already and stay as they are.
+    pub kept: Vec<NaiveDate>,
+}
+
 /// A stretch of time in which nothing can be booked.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TimeOff {
@@ -209,7 +314,7 @@ pub struct TimeOff {
     pub note: Option<String>,
 }
 
-/// A visit that is booked within a time off. It stays booked: cancelling is the therapist's own step.
+/// A booked visit that could not be booked now. It stays booked: cancelling is the therapist's own step.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Hit {
     /// The booking.
@@ -218,13 +323,13 @@ pub struct Hit {
     pub start_at: DateTime<Utc>,
 }
 
-/// A new time off, and the bookings that it hits.
+/// A time off, and the bookings that it hits.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct TimeOffMade {
+pub struct TimeOffView {
     /// The time off.
     #[serde(flatten)]
     pub time_off: TimeOff,
-    /// Visits that are booked within it.
+    /// Live visits within it, as of now.
     pub bookings: Vec<Hit>,
 }
 

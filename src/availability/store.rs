@@ -1,13 +1,17 @@
 //! The one read that crosses features: a diary is gathered in a single statement, since a round trip costs more than
 //! all that is in it.
 
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use serde_json::json;
 use sqlx::PgExecutor;
 use sqlx::types::Json;
 
-use super::calendar::Hours;
-use super::intervals::Span;
-use super::schedule::{Override, TimeOff, Windows};
+use super::calendar::{Hours, Timetable};
+use super::intervals::{Span, merged};
+use super::schedule::{DatedSchedule, Dates, Override, Schedule, TimeOff, Windows};
 use super::{Diary, MARGIN, Reservation, Rules};
 use crate::credentials::Standing;
 use crate::db::Tx;
@@ -45,7 +49,7 @@ pub async fn diaries<'c>(
                   t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
                   EXISTS (SELECT FROM offers o WHERE o.therapist_id = t.id AND o.service_id = $2
                           AND o.duration_minutes = $3) AS "offered!",
-                  weekly.opens AS "opens?", weekly.closes AS "closes?",
+                  weekly.since AS "since?", weekly.opens AS "opens?: Vec<Option<i32>>", weekly.closes AS "closes?: Vec<Option<i32>>",
                   differing.dates AS "override_dates?", differing.windows AS "override_windows?: Json<Vec<Vec<i32>>>",
                   away.starts AS "off_starts?", away.ends AS "off_ends?",
                   taken.starts AS "taken_starts?", taken.ends AS "taken_ends?", taken.visits AS "taken_visits?",
@@ -55,8 +59,8 @@ pub async fn diaries<'c>(
            FROM therapists t
            JOIN accounts a ON a.id = t.id
            LEFT JOIN LATERAL (
-               SELECT array_agg(opens ORDER BY opens) AS opens, array_agg(closes ORDER BY opens) AS closes
-               FROM weekly_windows w WHERE w.therapist_id = t.id
+               SELECT array_agg(since) AS since, array_agg(opens) AS opens, array_agg(closes) AS closes
+               FROM timetable_windows(t.id, ($4::timestamptz)::date - 2, ($5::timestamptz)::date + 2)
            ) weekly ON true
            LEFT JOIN LATERAL (
                SELECT array_agg(date ORDER BY date) AS dates, json_agg(windows ORDER BY date) AS windows
@@ -104,15 +108,14 @@ pub async fn diaries<'c>(
                 place: Point { latitude, longitude },
                 booking,
             });
-        let windows = row.override_windows.map(|Json(windows)| windows).into_iter().flatten();
         Diary {
             therapist: row.id,
             zone: row.time_zone.0,
             hours: Hours {
-                weekly: row.opens.into_iter().flatten().zip(row.closes.into_iter().flatten()).collect(),
-                overrides: row.override_dates.into_iter().flatten().zip(windows.map(|w| pairs(&w))).collect(),
+                timetables: timetables(row.since, row.opens, row.closes),
+                overrides: differing(row.override_dates, row.override_windows),
             },
-            time_off: time_off.map(|(start, end)| Span { start, end }).collect(),
+            time_off: merged(time_off.map(|(start, end)| Span { start, end }).collect()),
             reservations: reservations.collect(),
             standings: row.standings.map(|Json(standings)| standings).unwrap_or_default(),
             offered: row.offered,
@@ -141,36 +144,149 @@ fn pairs(flat: &[i32]) -> Vec<(i32, i32)> {
     flat.as_chunks::<2>().0.iter().map(|[opens, closes]| (*opens, *closes)).collect()
 }
 
-/// The therapist's zone and weekly windows, in minutes since Monday 00:00.
-pub(super) async fn weekly<'c>(db: impl PgExecutor<'c>, therapist: TherapistId) -> Result<(Zone, Windows)> {
+/// Timetables from the rows of their windows; one without windows is a row without times.
+fn timetables(
+    since: Option<Vec<NaiveDate>>,
+    opens: Option<Vec<Option<i32>>>,
+    closes: Option<Vec<Option<i32>>>,
+) -> Vec<Timetable> {
+    let windows = opens.into_iter().flatten().zip(closes.into_iter().flatten());
+    let rows: Vec<_> = since.into_iter().flatten().zip(windows).collect();
+    let each = rows.chunk_by(|(a, _), (b, _)| a == b);
+    each.map(|rows| Timetable {
+        effective_from: rows[0].0,
+        weekly: rows.iter().filter_map(|(_, (opens, closes))| opens.zip(*closes)).collect(),
+    })
+    .collect()
+}
+
+/// Dates with the windows that replace the weekly ones.
+fn differing(dates: Option<Vec<NaiveDate>>, windows: Option<Json<Vec<Vec<i32>>>>) -> Dates {
+    let windows = windows.map(|Json(windows)| windows).into_iter().flatten();
+    dates.into_iter().flatten().zip(windows.map(|windows| pairs(&windows))).collect()
+}
+
+/// The therapist's zone, and the hours that start on `dates`.
+pub(super) async fn hours<'c>(
+    db: impl PgExecutor<'c>,
+    therapist: TherapistId,
+    dates: RangeInclusive<NaiveDate>,
+) -> Result<(Tz, Hours)> {
     let row = sqlx::query!(
         r#"SELECT a.time_zone AS "time_zone: Zone",
-                  array(SELECT opens FROM weekly_windows w WHERE w.therapist_id = a.id ORDER BY opens) AS "opens!",
-                  array(SELECT closes FROM weekly_windows w WHERE w.therapist_id = a.id ORDER BY opens) AS "closes!"
-           FROM accounts a WHERE a.id = $1"#,
-        therapist.0
+                  weekly.since AS "since?", weekly.opens AS "opens?: Vec<Option<i32>>", weekly.closes AS "closes?: Vec<Option<i32>>",
+                  differing.dates AS "override_dates?", differing.windows AS "override_windows?: Json<Vec<Vec<i32>>>"
+           FROM accounts a
+           LEFT JOIN LATERAL (
+               SELECT array_agg(since) AS since, array_agg(opens) AS opens, array_agg(closes) AS closes
+               FROM timetable_windows(a.id, $2, $3)
+           ) weekly ON true
+           LEFT JOIN LATERAL (
+               SELECT array_agg(date ORDER BY date) AS dates, json_agg(windows ORDER BY date) AS windows
+               FROM overrides o WHERE o.therapist_id = a.id AND o.date BETWEEN $2 AND $3
+           ) differing ON true
+           WHERE a.id = $1"#,
+        therapist.0,
+        dates.start(),
+        dates.end(),
     )
     .fetch_one(db)
     .await?;
-    Ok((row.time_zone, row.opens.into_iter().zip(row.closes).collect()))
+    let hours = Hours {
+        timetables: timetables(row.since, row.opens, row.closes),
+        overrides: differing(row.override_dates, row.override_windows),
+    };
+    Ok((row.time_zone.0, hours))
 }
 
-pub(super) async fn replace_weekly(tx: &mut Tx, therapist: TherapistId, zone: Zone, windows: &Windows) -> Result<()> {
-    let (opens, closes): (Vec<i32>, Vec<i32>) = windows.iter().copied().unzip();
+pub(super) async fn set_zone(tx: &mut Tx, therapist: TherapistId, zone: Zone) -> Result<()> {
     sqlx::query!("UPDATE accounts SET time_zone = $2 WHERE id = $1", therapist.0, zone as Zone)
         .execute(&mut **tx)
         .await?;
-    sqlx::query!("DELETE FROM weekly_windows WHERE therapist_id = $1", therapist.0).execute(&mut **tx).await?;
-    sqlx::query!(
-        "INSERT INTO weekly_windows (therapist_id, opens, closes)
-         SELECT $1, opens, closes FROM unnest($2::int4[], $3::int4[]) AS w (opens, closes)",
+    Ok(())
+}
+
+/// The therapist's timetables in order, from after `after` on.
+pub(super) async fn schedules<'c>(
+    db: impl PgExecutor<'c>,
+    therapist: TherapistId,
+    after: Option<NaiveDate>,
+    count: i64,
+) -> Result<Vec<DatedSchedule>> {
+    let rows = sqlx::query!(
+        r#"SELECT s.effective_from, a.time_zone AS "time_zone: Zone",
+                  array(SELECT opens FROM weekly_windows w WHERE w.therapist_id = s.therapist_id
+                        AND w.effective_from = s.effective_from ORDER BY opens) AS "opens!",
+                  array(SELECT closes FROM weekly_windows w WHERE w.therapist_id = s.therapist_id
+                        AND w.effective_from = s.effective_from ORDER BY opens) AS "closes!"
+           FROM timetables s JOIN accounts a ON a.id = s.therapist_id
+           WHERE s.therapist_id = $1 AND ($2::date IS NULL OR s.effective_from > $2) ORDER BY s.effective_from LIMIT $3"#,
         therapist.0,
+        after,
+        count
+    )
+    .fetch_all(db)
+    .await?;
+    let schedules = rows.into_iter().map(|row| {
+        let windows: Windows = row.opens.into_iter().zip(row.closes).collect();
+        DatedSchedule { effective_from: row.effective_from, schedule: Schedule::new(row.time_zone, &windows) }
+    });
+    Ok(schedules.collect())
+}
+
+/// The timetable that begins on `date`.
+pub(super) async fn find_schedule<'c>(
+    db: impl PgExecutor<'c>,
+    therapist: TherapistId,
+    date: NaiveDate,
+) -> Result<Option<DatedSchedule>> {
+    let next = schedules(db, therapist, date.pred_opt(), 1).await?.pop();
+    Ok(next.filter(|schedule| schedule.effective_from == date))
+}
+
+/// How many timetables begin on `date` or later.
+pub(super) async fn count_schedules_from(tx: &mut Tx, therapist: TherapistId, date: NaiveDate) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM timetables WHERE therapist_id = $1 AND effective_from >= $2"#,
+        therapist.0,
+        date
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(count)
+}
+
+pub(super) async fn put_schedule(
+    tx: &mut Tx,
+    therapist: TherapistId,
+    date: NaiveDate,
+    windows: &[(i32, i32)],
+) -> Result<()> {
+    delete_schedule(tx, therapist, date).await?;
+    let (opens, closes): (Vec<i32>, Vec<i32>) = windows.iter().copied().unzip();
+    sqlx::query!("INSERT INTO timetables (therapist_id, effective_from) VALUES ($1, $2)", therapist.0, date)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query!(
+        "INSERT INTO weekly_windows (therapist_id, effective_from, opens, closes)
+         SELECT $1, $2, opens, closes FROM unnest($3::int4[], $4::int4[]) AS w (opens, closes)",
+        therapist.0,
+        date,
         &opens,
         &closes
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Whether there was such a timetable to delete; its windows go with it.
+pub(super) async fn delete_schedule(tx: &mut Tx, therapist: TherapistId, date: NaiveDate) -> Result<bool> {
+    let deleted =
+        sqlx::query!("DELETE FROM timetables WHERE therapist_id = $1 AND effective_from = $2", therapist.0, date)
+            .execute(&mut **tx)
+            .await?;
+    Ok(deleted.rows_affected() == 1)
 }
 
 pub(super) async fn overrides(
@@ -202,19 +318,16 @@ pub(super) async fn find_override<'c>(
     Ok(windows.map(|windows| Override::new(date, &pairs(&windows))))
 }
 
-pub(super) async fn put_override(
-    tx: &mut Tx,
-    therapist: TherapistId,
-    date: NaiveDate,
-    windows: &Windows,
-) -> Result<()> {
-    let flat: Vec<i32> = windows.iter().flat_map(|(opens, closes)| [*opens, *closes]).collect();
+/// Replaces the windows of these dates; none closes a date.
+pub(super) async fn put_overrides(tx: &mut Tx, therapist: TherapistId, days: &[(NaiveDate, Windows)]) -> Result<()> {
+    let flat = |windows: &Windows| windows.iter().flat_map(|(opens, closes)| [*opens, *closes]).collect::<Vec<i32>>();
+    let rows: Vec<_> = days.iter().map(|(date, windows)| json!({ "date": date, "windows": flat(windows) })).collect();
     sqlx::query!(
-        "INSERT INTO overrides (therapist_id, date, windows) VALUES ($1, $2, $3)
+        "INSERT INTO overrides (therapist_id, date, windows)
+         SELECT $1, date, windows FROM jsonb_to_recordset($2) AS d (date date, windows integer[])
          ON CONFLICT ON CONSTRAINT overrides_pkey DO UPDATE SET windows = excluded.windows",
         therapist.0,
-        date,
-        &flat
+        Json(rows) as _
     )
     .execute(&mut **tx)
     .await?;
@@ -254,6 +367,36 @@ pub(super) async fn insert_time_off(tx: &mut Tx, therapist: TherapistId, time_of
         "INSERT INTO time_off (id, therapist_id, start_at, end_at, note) VALUES ($1, $2, $3, $4, $5)",
         time_off.id.0,
         therapist.0,
+        time_off.start_at,
+        time_off.end_at,
+        time_off.note
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn find_time_off<'c>(
+    db: impl PgExecutor<'c>,
+    therapist: TherapistId,
+    id: TimeOffId,
+) -> Result<Option<TimeOff>> {
+    let found = sqlx::query_as!(
+        TimeOff,
+        "SELECT id, start_at, end_at, note FROM time_off WHERE therapist_id = $1 AND id = $2",
+        therapist.0,
+        id.0
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(found)
+}
+
+pub(super) async fn update_time_off(tx: &mut Tx, therapist: TherapistId, time_off: &TimeOff) -> Result<()> {
+    sqlx::query!(
+        "UPDATE time_off SET start_at = $3, end_at = $4, note = $5 WHERE therapist_id = $1 AND id = $2",
+        therapist.0,
+        time_off.id.0,
         time_off.start_at,
         time_off.end_at,
         time_off.note

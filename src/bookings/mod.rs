@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use routes::lapse;
-pub use store::within;
+pub use store::{ahead, within};
 
 use crate::accounts::Address;
 use crate::availability::calendar;

@@ -170,20 +170,53 @@ pub(super) async fn at_risk(
     rows.into_iter().map(Booking::try_from).collect()
 }
 
-/// Live visits of a therapist that overlap `span`, set-up and pack-up included.
-pub async fn within(tx: &mut Tx, therapist: TherapistId, span: Span, now: DateTime<Utc>) -> Result<Vec<Hit>> {
+/// Live visits of a therapist that overlap each of `spans`, set-up and pack-up included.
+pub async fn within<'c>(
+    db: impl sqlx::PgExecutor<'c>,
+    therapist: TherapistId,
+    spans: &[Span],
+    now: DateTime<Utc>,
+) -> Result<Vec<Vec<Hit>>> {
+    let (starts, ends): (Vec<_>, Vec<_>) = spans.iter().map(|span| (span.start, span.end)).unzip();
     let rows = sqlx::query!(
-        r#"SELECT booking_id AS "booking_id!: BookingId", start_at FROM reservations
-           WHERE therapist_id = $1 AND during && $2 AND booking_id IS NOT NULL
-             AND (hold_expires_at IS NULL OR hold_expires_at > $3)
-           ORDER BY lower(during)"#,
+        r#"SELECT n AS "n!", r.booking_id AS "booking_id!: BookingId", r.start_at
+           FROM unnest($2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS span (starts, ends, n)
+           JOIN reservations r ON r.therapist_id = $1 AND r.during && tstzrange(starts, ends) AND r.booking_id IS NOT NULL
+                AND (r.hold_expires_at IS NULL OR r.hold_expires_at > $4)
+           ORDER BY n, lower(r.during)"#,
         therapist.0,
-        range(span),
+        &starts,
+        &ends,
         now
     )
-    .fetch_all(&mut **tx)
+    .fetch_all(db)
     .await?;
-    Ok(rows.into_iter().map(|row| Hit { id: row.booking_id, start_at: row.start_at }).collect())
+    let mut hits = vec![Vec::new(); spans.len()];
+    for row in rows {
+        let nth = usize::try_from(row.n - 1).ok().and_then(|n| hits.get_mut(n));
+        nth.into_iter().for_each(|hits| hits.push(Hit { id: row.booking_id, start_at: row.start_at }));
+    }
+    Ok(hits)
+}
+
+/// Live visits of a therapist whose time on the table is not over, with that time, by their start.
+pub async fn ahead<'c>(
+    db: impl sqlx::PgExecutor<'c>,
+    therapist: TherapistId,
+    now: DateTime<Utc>,
+) -> Result<Vec<(BookingId, Span)>> {
+    let rows = sqlx::query!(
+        r#"SELECT b.id, b.start_at, b.duration_minutes FROM reservations r JOIN bookings b ON b.id = r.booking_id
+           WHERE r.therapist_id = $1 AND lower(r.during) > $2::timestamptz - interval '12 hours'
+             AND b.start_at + make_interval(mins => b.duration_minutes) > $2 AND (r.hold_expires_at IS NULL OR r.hold_expires_at > $2)
+           ORDER BY b.start_at, b.id"#,
+        therapist.0,
+        now
+    )
+    .fetch_all(db)
+    .await?;
+    let tables = rows.into_iter().map(|row| (row.id, Span::of_minutes(row.start_at, row.duration_minutes.into())));
+    Ok(tables.collect())
 }
 
 pub(super) fn range(span: Span) -> PgRange<DateTime<Utc>> {

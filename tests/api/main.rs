@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod bookings;
+mod borders;
 mod catalogue;
 mod commands;
 mod consequences;
@@ -27,3 +28,4 @@ mod support;
 mod tasks;
 mod therapists;
 mod walk;
+mod timetables;

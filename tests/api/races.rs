@@ -114,7 +114,7 @@ async fn time_off_and_a_booking_at_once_know_of_each_other() {
     let app = App::start().await;
     let therapist = app.therapist().await;
     let (client, address) = app.client_at_home().await;
-    for _ in 0..20 {
+    for _ in 0..100 {
         let off = json!({ "start_at": "2026-12-01T00:00:00Z", "end_at": "2026-12-01T02:00:00Z" });
         let (off, booked) = tokio::join!(
             therapist.post("/v1/therapists/me/time-off", off),

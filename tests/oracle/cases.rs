@@ -1,13 +1,13 @@
 //! The cases: diaries and visits, half of them about the dates on which the clocks change, most of them with starts to
 //! offer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike, Utc};
 use chrono_tz::{Africa, America, Antarctica, Asia, Atlantic, Australia, Europe, Pacific, Tz};
-use knead::availability::calendar::Hours;
+use knead::availability::calendar::{Hours, Timetable};
 use knead::availability::intervals::Span;
 use knead::availability::{Diary, Reservation, Rules};
 use knead::credentials::{Required, Requirement, Standing};
@@ -95,25 +95,30 @@ fn window_steps(count: Range<usize>) -> impl Strategy<Value = Vec<(i32, i32)>> {
     vec((pause, length), count)
 }
 
-/// The windows of a week, of single days after two days before the first date, and of the date on which the clocks
-/// change: the first of them opens so many minutes after the change.
-type Windows = (Vec<(i32, i32)>, Vec<(u8, Vec<(i32, i32)>)>, Option<(i32, Vec<(i32, i32)>)>);
+/// The windows of a week, of the weeks that take its place from single days after the day before the first date, of
+/// single days after two days before the first date, and of the date on which the clocks change: the first of them opens
+/// so many minutes after the change.
+type Windows =
+    (Vec<(i32, i32)>, Vec<(u8, Vec<(i32, i32)>)>, Vec<(u8, Vec<(i32, i32)>)>, Option<(i32, Vec<(i32, i32)>)>);
 
 fn hours() -> impl Strategy<Value = Windows> {
-    let week = prop_oneof![1 => window_steps(0..8), 9 => window_steps(24..40)].prop_map(|steps| {
-        let mut windows = one_after_the_other(&steps, 7 * 1440);
-        // Sunday night must not run into the first window of the week.
-        let again = windows.first().map_or(0, |(opens, _)| opens + 7 * 1440);
-        if let Some((_, closes)) = windows.last_mut() {
-            *closes = again.min(*closes);
-        }
-        windows
-    });
+    let week = || {
+        prop_oneof![1 => window_steps(0..8), 9 => window_steps(24..40)].prop_map(|steps| {
+            let mut windows = one_after_the_other(&steps, 7 * 1440);
+            // Sunday night must not run into the first window of the week.
+            let again = windows.first().map_or(0, |(opens, _)| opens + 7 * 1440);
+            if let Some((_, closes)) = windows.last_mut() {
+                *closes = again.min(*closes);
+            }
+            windows
+        })
+    };
     let single = (0..7_u8, window_steps(0..5)).prop_map(|(day, steps)| (day, one_after_the_other(&steps, 1440)));
     let opens = select(vec![-300, -90, -60, -45, -30, -15, -5, 0, 5, 10, 15, 25, 30, 45, 60]);
     let night = (opens, select(vec![45, 60, 75, 90, 120, 150, 300]), window_steps(0..3))
         .prop_map(|(opens, length, rest)| (opens, std::iter::once((0, length)).chain(rest).collect()));
-    (week, vec(single, 0..3), weighted(0.6, night))
+    let later = weighted(0.7, vec((0..4_u8, week()), 1..=2)).prop_map(Option::unwrap_or_default);
+    (week(), later, vec(single, 0..3), weighted(0.6, night))
 }
 
 /// A point and one that is mostly near it: degrees north and east.
@@ -241,7 +246,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
         prop_oneof![4 => whole(5..700), 1 => 1_i64..9000],
     );
     (day, visit, now, rules(), hours(), vec(off, 0..4), stays(), requirements(), standings()).prop_map(
-        |(day, visit, now, mut rules, (weekly, single, night), time_off, stays, requirements, standings)| {
+        |(day, visit, now, mut rules, (weekly, later, single, night), time_off, stays, requirements, standings)| {
             let (zone, other_zone, at_a_change, date, back, days, plain) = day;
             let (minutes, offered, except, aside, on_the_edge) = visit;
             let changes = &CHANGES[&zone];
@@ -269,6 +274,12 @@ pub fn cases() -> impl Strategy<Value = Case> {
             let mut overrides: Vec<_> = about_the_change.into_iter().chain(single).collect();
             overrides.sort_by_key(|(date, _)| *date);
             overrides.dedup_by_key(|(date, _)| *date);
+            // Mostly a week that has long been in force; now and then there was none before.
+            let since = if later.len() == 2 && later[0].0 == 0 { first } else { first - Days::new(300) };
+            let later = later.into_iter().map(|(day, weekly)| (first - Days::new(1) + Days::new(day.into()), weekly));
+            let timetables: BTreeMap<_, _> = std::iter::once((since, weekly)).chain(later).collect();
+            let timetables =
+                timetables.into_iter().map(|(effective_from, weekly)| Timetable { effective_from, weekly });
             let time_off = time_off.into_iter().map(|(from, length)| {
                 let start = instant(begins) + TimeDelta::seconds(from);
                 Span { start, end: start + TimeDelta::seconds(length) }
@@ -311,7 +322,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 diary: Diary {
                     therapist: TherapistId(Uuid::nil()),
                     zone,
-                    hours: Hours { weekly, overrides },
+                    hours: Hours { timetables: timetables.collect(), overrides },
                     time_off: time_off.collect(),
                     reservations,
                     standings: standings.collect(),

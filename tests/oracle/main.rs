@@ -31,6 +31,7 @@ struct Tally {
     cases: u32,
     offering: u32,
     offering_when_clocks_change: u32,
+    offering_when_timetables_change: u32,
     decisions: u64,
     starts: usize,
     refused: HashMap<Rule, u64>,
@@ -73,6 +74,11 @@ fn compare(case: &Case, tally: &mut Tally) -> TestCaseResult {
     tally.cases += 1;
     tally.offering += u32::from(!allowed.is_empty());
     tally.offering_when_clocks_change += u32::from(clocks_change && !allowed.is_empty());
+    // From the second date on: then some starts are of the old timetable and some of the new one.
+    let mut later = case.first.iter_days().skip(1).take(usize::from(case.days) - 1);
+    let timetables = &case.diary.hours.timetables;
+    let timetables_change = later.any(|date| timetables.iter().any(|timetable| timetable.effective_from == date));
+    tally.offering_when_timetables_change += u32::from(timetables_change && !allowed.is_empty());
     tally.starts += allowed.len();
     Ok(())
 }
@@ -96,6 +102,7 @@ fn the_engine_offers_what_the_rules_allow_and_nothing_else() {
     if enough {
         assert!(tally.offering * 4 >= tally.cases, "too few cases offer a start: {tally:?}");
         assert!(tally.offering_when_clocks_change * 20 >= tally.cases, "too few changes of the clocks: {tally:?}");
+        assert!(tally.offering_when_timetables_change * 10 >= tally.cases, "too few changes of timetables: {tally:?}");
         assert!(RULES.iter().all(|rule| tally.refused.contains_key(rule)), "a rule refuses nothing: {tally:?}");
     }
 }

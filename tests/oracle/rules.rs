@@ -214,12 +214,16 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// The windows that start on `date`, in minutes since its midnight: its override's, or else its weekday's.
+/// The windows that start on `date`, in minutes since its midnight: its override's, or else its weekday's in the latest of
+/// the timetables that have begun.
 fn windows_of(hours: &Hours, date: NaiveDate) -> Vec<(i32, i32)> {
     if let Some((_, windows)) = hours.overrides.iter().find(|(other, _)| *other == date) {
         return windows.clone();
     }
     let weekday = i32::try_from(date.weekday().num_days_from_monday()).expect("one of seven") * 1440;
-    let of_weekday = hours.weekly.iter().filter(|(opens, _)| opens / 1440 * 1440 == weekday);
+    let begun = hours.timetables.iter().filter(|timetable| timetable.effective_from <= date);
+    let latest = begun.max_by_key(|timetable| timetable.effective_from);
+    let windows = latest.into_iter().flat_map(|timetable| &timetable.weekly);
+    let of_weekday = windows.filter(|(opens, _)| opens / 1440 * 1440 == weekday);
     of_weekday.map(|(opens, closes)| (opens - weekday, closes - weekday)).collect()
 }

@@ -1,0 +1,205 @@
+//! Time off over HTTP, with the bookings that it hits.
+
+use actix_web::web::Data;
+use actix_web::{delete, get, patch, post};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use sqlx::PgExecutor;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::intervals::Span;
+use super::routes::PageQuery;
+use super::schedule::{TimeOff, TimeOffNote, TimeOffView};
+use super::{lock, store};
+use crate::App;
+use crate::auth::{As, Therapist};
+use crate::bookings;
+use crate::db::work;
+use crate::error::{Error, FieldError, Problem, Result};
+use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
+use crate::ids::{TherapistId, TimeOffId};
+use crate::values::{Instant, present};
+
+/// The operations on time off.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(list_time_off).service(create_time_off);
+    config.service(get_time_off).service(update_time_off).service(delete_time_off);
+}
+
+/// Each time off with the live bookings that it hits at `now`, found in one statement.
+async fn with_hits<'c>(
+    db: impl PgExecutor<'c>,
+    therapist: TherapistId,
+    time_off: Vec<TimeOff>,
+    now: DateTime<Utc>,
+) -> Result<Vec<TimeOffView>> {
+    let spans: Vec<Span> = time_off.iter().map(|off| Span { start: off.start_at, end: off.end_at }).collect();
+    let hits = bookings::within(db, therapist, &spans, now).await?;
+    Ok(time_off.into_iter().zip(hits).map(|(time_off, bookings)| TimeOffView { time_off, bookings }).collect())
+}
+
+/// The same for one.
+async fn view<'c>(
+    db: impl PgExecutor<'c>,
+    therapist: TherapistId,
+    time_off: TimeOff,
+    now: DateTime<Utc>,
+) -> Result<TimeOffView> {
+    with_hits(db, therapist, vec![time_off], now).await?.pop().ok_or(Error::NotFound)
+}
+
+/// List my time off
+///
+/// The caller's time off, by its beginning, each with the live bookings that it hits now.
+#[utoipa::path(tag = "Availability", operation_id = "list_time_off", security(("bearer" = ["therapist"])),
+    params(PageQuery),
+    responses((status = 200, description = "A page of time off.", body = Page<TimeOffView>)))]
+#[get("/v1/therapists/me/time-off")]
+async fn list_time_off(app: Data<App>, me: As<Therapist>, Query(query): Query<PageQuery>) -> Result<Reply> {
+    let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
+    let after = after.map(|(Instant(start), id): (Instant, TimeOffId)| (start, id));
+    let found = store::time_off(&app.db, me.therapist(), after, query.limit.probe()).await?;
+    let page = Page::cut(found, query.limit, |off| (off.start_at, off.id))?;
+    let data = with_hits(&app.db, me.therapist(), page.data, app.clock.now()).await?;
+    Reply::ok(&Page { data, next_cursor: page.next_cursor })
+}
+
+/// A time off to be taken.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewTimeOff {
+    start_at: Instant,
+    end_at: Instant,
+    note: Option<TimeOffNote>,
+}
+
+/// Time off must last.
+fn refuse_backwards(start: DateTime<Utc>, end: DateTime<Utc>) -> Result<()> {
+    if end > start { Ok(()) } else { Err(FieldError::new("/end_at", "must come after `start_at`.").into()) }
+}
+
+/// Take time off
+///
+/// Nothing can be booked in it from now on. Visits that are booked within it are listed and stay booked. It may touch and
+/// overlap other time off.
+#[utoipa::path(tag = "Availability", operation_id = "create_time_off", security(("bearer" = ["therapist"])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body = NewTimeOff, responses(
+    (status = 201, description = "The time off, and the bookings that it hits.", body = TimeOffView,
+     headers(("Location" = String, description = "Where the time off is found."))),
+    (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/therapists/me/time-off")]
+async fn create_time_off(
+    app: Data<App>,
+    me: As<Therapist>,
+    key: IdempotencyKey,
+    Json(new, print): Json<NewTimeOff>,
+) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let (Instant(start_at), Instant(end_at)) = (new.start_at, new.end_at);
+        refuse_backwards(start_at, end_at)?;
+        let note = new.note.map(|note| note.as_str().to_owned());
+        let time_off = TimeOff { id: TimeOffId::new(now), start_at, end_at, note };
+        let mut tx = app.db.begin().await?;
+        let once = match Once::claim(&mut tx, me.account(), "POST /v1/therapists/me/time-off", key, print).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        lock(&mut tx, me.therapist()).await?;
+        store::insert_time_off(&mut tx, me.therapist(), &time_off).await?;
+        let location = format!("/v1/therapists/me/time-off/{}", time_off.id);
+        let reply = Reply::created(location, &view(&mut *tx, me.therapist(), time_off, now).await?)?;
+        once.keep(&mut tx, &reply, now).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// Show a time off
+///
+/// A time off with the live bookings that it hits now.
+#[utoipa::path(tag = "Availability", operation_id = "get_time_off", security(("bearer" = ["therapist"])),
+    params(("id" = TimeOffId, Path, description = "The time off.")),
+    responses((status = 200, description = "The time off.", body = TimeOffView)))]
+#[get("/v1/therapists/me/time-off/{id}")]
+async fn get_time_off(app: Data<App>, me: As<Therapist>, Path(id): Path<TimeOffId>) -> Result<Reply> {
+    let time_off = store::find_time_off(&app.db, me.therapist(), id).await?.ok_or(Error::NotFound)?;
+    Reply::ok(&view(&app.db, me.therapist(), time_off, app.clock.now()).await?)
+}
+
+/// What of a time off is to change: what is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TimeOffPatch {
+    start_at: Option<Instant>,
+    end_at: Option<Instant>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<TimeOffNote>)]
+    note: Option<Option<TimeOffNote>>,
+}
+
+impl TimeOffPatch {
+    fn apply(self, current: TimeOff) -> TimeOff {
+        let note = |note: TimeOffNote| note.as_str().to_owned();
+        TimeOff {
+            id: current.id,
+            start_at: self.start_at.map_or(current.start_at, |Instant(at)| at),
+            end_at: self.end_at.map_or(current.end_at, |Instant(at)| at),
+            note: self.note.map_or(current.note, |new| new.map(note)),
+        }
+    }
+}
+
+/// Change a time off
+///
+/// Moves it, or changes its note. What it leaves can be booked again; visits that are booked within it are listed and stay booked.
+#[utoipa::path(tag = "Availability", operation_id = "update_time_off", security(("bearer" = ["therapist"])),
+    params(("id" = TimeOffId, Path, description = "The time off."),
+           ("If-Match" = String, Header, description = "The ETag of the time off as it was read.")),
+    request_body = TimeOffPatch,
+    responses((status = 200, description = "The time off as it is now.", body = TimeOffView)))]
+#[patch("/v1/therapists/me/time-off/{id}")]
+async fn update_time_off(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<TimeOffId>,
+    if_match: IfMatch,
+    Json(patch, _): Json<TimeOffPatch>,
+) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        lock(&mut tx, me.therapist()).await?;
+        let now = app.clock.now();
+        let current = store::find_time_off(&mut *tx, me.therapist(), id).await?.ok_or(Error::NotFound)?;
+        if_match.check(&view(&mut *tx, me.therapist(), current.clone(), now).await?)?;
+        let changed = patch.apply(current);
+        refuse_backwards(changed.start_at, changed.end_at)?;
+        store::update_time_off(&mut tx, me.therapist(), &changed).await?;
+        let view = view(&mut *tx, me.therapist(), changed, now).await?;
+        tx.commit().await?;
+        Reply::ok(&view)
+    })
+    .await
+}
+
+/// End a time off
+///
+/// The time can be booked again.
+#[utoipa::path(tag = "Availability", operation_id = "delete_time_off", security(("bearer" = ["therapist"])),
+    params(("id" = TimeOffId, Path, description = "The time off.")),
+    responses((status = 204, description = "The time off is gone.")))]
+#[delete("/v1/therapists/me/time-off/{id}")]
+async fn delete_time_off(app: Data<App>, me: As<Therapist>, Path(id): Path<TimeOffId>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        lock(&mut tx, me.therapist()).await?;
+        let existed = store::delete_time_off(&mut tx, me.therapist(), id).await?;
+        tx.commit().await?;
+        if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
+    })
+    .await
+}
