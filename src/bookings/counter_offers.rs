@@ -250,7 +250,10 @@ async fn accept_counter_offer(
                     least_fee: if offer.by == Party::Client { fee } else { booking.least_fee },
                     ..booking.clone()
                 };
-                close(&mut tx, id, OfferStatus::Accepted, now).await?;
+                if !close(&mut tx, id, OfferStatus::Accepted, now).await? {
+                    // It was swept away meanwhile.
+                    return Err(Refusal::CounterOfferExpired.into());
+                }
                 let taken = Taken {
                     action: Action::Agree,
                     party,

@@ -79,26 +79,29 @@ pub(super) async fn keep_request(tx: &mut Tx, booking: &Booking, deadline: DateT
     Ok(())
 }
 
-/// Closes the booking's open counter-offer, if it has one, and frees its time; one that has lapsed closes as expired.
+/// Closes the booking's open counter-offer, if it has one, and frees its time; one that has lapsed closes as expired. Whether
+/// it closed as `to`.
 pub(in crate::bookings) async fn close(
     tx: &mut Tx,
     booking: BookingId,
     to: OfferStatus,
     now: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query!(
-        "WITH closed AS (
-             UPDATE counter_offers SET status = CASE WHEN expires_at <= $3 THEN 'expired' ELSE $2 END
-             WHERE booking_id = $1 AND status = 'open' RETURNING id, therapist_id
-         )
-         DELETE FROM reservations r USING closed WHERE r.therapist_id = closed.therapist_id AND r.offer_id = closed.id",
+) -> Result<bool> {
+    let closed = sqlx::query_scalar!(
+        r#"WITH closed AS (
+               UPDATE counter_offers SET status = CASE WHEN expires_at <= $3 THEN 'expired' ELSE $2 END
+               WHERE booking_id = $1 AND status = 'open' RETURNING id, therapist_id, status
+           ), freed AS (
+               DELETE FROM reservations r USING closed WHERE r.therapist_id = closed.therapist_id AND r.offer_id = closed.id
+           )
+           SELECT EXISTS (SELECT FROM closed WHERE status = $2) AS "closed!""#,
         booking.0,
         to as OfferStatus,
         now
     )
-    .execute(&mut **tx)
+    .fetch_one(&mut **tx)
     .await?;
-    Ok(())
+    Ok(closed)
 }
 
 /// Writes down which counter-offers lapsed an hour ago or longer, and deletes what is left of their time.
