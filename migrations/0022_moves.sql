@@ -10,6 +10,8 @@ ALTER TABLE bookings
 -- Another start that one party of a visit proposes to the other. The old one stands until they agree.
 CREATE TABLE counter_offers (
     id           uuid        NOT NULL CONSTRAINT counter_offers_pkey PRIMARY KEY,
+    -- Counts up in the order in which they were made, also within one instant.
+    position     bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     booking_id   uuid        NOT NULL CONSTRAINT counter_offers_booking_exists REFERENCES bookings,
     -- Whose time is held for it.
     therapist_id uuid        NOT NULL CONSTRAINT counter_offers_therapist_exists REFERENCES therapists,
@@ -20,7 +22,7 @@ CREATE TABLE counter_offers (
     expires_at   timestamptz NOT NULL,
     CONSTRAINT counter_offers_expire_later CHECK (created_at < expires_at AND expires_at < start_at)
 );
-CREATE INDEX counter_offers_by_booking ON counter_offers (booking_id, id);
+CREATE INDEX counter_offers_by_booking ON counter_offers (booking_id, position);
 CREATE UNIQUE INDEX counter_offers_one_open ON counter_offers (booking_id) WHERE status = 'open';
 CREATE INDEX counter_offers_to_lapse ON counter_offers (expires_at) WHERE status = 'open';
 

@@ -115,6 +115,14 @@ async fn a_moved_visit_is_the_same_booking_at_another_time() {
     assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'booking.reschedule'").await, 1);
 
     moves(client, path, THURSDAY).await.is(200);
+    // Whoever is visited next must be reached from where it is now, and not from where it was.
+    let mut bondi = surry_hills();
+    (bondi["latitude"], bondi["longitude"]) = (json!(-33.8915), json!(151.2767));
+    let bondi = client.address(bondi).await;
+    client.books(therapist, bondi, "2026-12-03T01:30:00Z").await.refused(409, "slot_unavailable");
+    let next = client.books(therapist, bondi, "2026-12-02T01:30:00Z").await.is(201).header("location");
+    client.books(therapist, *address, WEDNESDAY).await.refused(409, "slot_unavailable");
+    client.post(&format!("{next}/cancel"), json!({})).await.is(200);
     client.books(therapist, *address, WEDNESDAY).await.is(201);
     assert_eq!(reserved(app).await, [span("01 23:50", "02 01:10"), span("02 23:50", "03 01:10")]);
 }

@@ -19,7 +19,7 @@ pub(super) async fn list(tx: &mut Tx, booking: BookingId, now: DateTime<Utc>) ->
         r#"SELECT o.id, o.booking_id, o.party AS "by: Party", o.start_at, b.time_zone AS "time_zone: Zone",
                   CASE WHEN o.status = 'open' AND o.expires_at <= $2 THEN 'expired' ELSE o.status END AS "status!: OfferStatus",
                   o.created_at, o.expires_at
-           FROM counter_offers o JOIN bookings b ON b.id = o.booking_id WHERE o.booking_id = $1 ORDER BY o.id"#,
+           FROM counter_offers o JOIN bookings b ON b.id = o.booking_id WHERE o.booking_id = $1 ORDER BY o.position"#,
         booking.0,
         now
     )

@@ -316,7 +316,7 @@ async fn a_client_who_asks_late_owes_what_calling_off_cost_then() {
     answers(&scene.therapist, &at, "accept").await.is(200);
     assert_eq!(scene.fee().await, 6450, "weeks ahead");
     moves(&scene.client, &scene.path, "2026-12-21T00:00:00Z").await.refused(422, "too_late_to_move");
-    scene.wait(TimeDelta::days(18)).await;
+    scene.wait(TimeDelta::days(18) + TimeDelta::hours(8)).await;
     assert_eq!(scene.fee().await, 12900, "an hour ahead");
     let cancelled = scene.client.post(&format!("{}/cancel", scene.path), json!({})).await.is(200).body;
     assert_eq!(cancelled["cancellation"]["fee"]["amount"], 12900);
