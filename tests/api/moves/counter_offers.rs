@@ -351,3 +351,17 @@ async fn one_key_makes_one_proposal() {
     with(&elsewhere, THURSDAY).await.refused(422, "idempotency_key_reused");
     assert_eq!(app.count("SELECT count(*) FROM counter_offers").await, 1);
 }
+
+#[tokio::test]
+async fn a_therapist_who_accepts_another_time_for_a_request_has_confirmed_it() {
+    let Scene { app, therapist, client, path, .. } = &scene_with("request").await;
+    let before = client.get(path).await.is(200).body;
+    let at = proposed(client, path, THURSDAY).await;
+    assert_eq!(client.get(path).await.is(200).body, before, "neither its time nor its deadline moves");
+    assert!(therapist.get(path).await.is(200).body["address"].is_null(), "the door is not shown before the yes");
+    let accepted = answers(therapist, &at, "accept").await.is(200).body;
+    assert_eq!((&accepted["status"], &accepted["start_at"]), (&json!("confirmed"), &json!(THURSDAY)));
+    assert_eq!(accepted["address"]["line1"], "12 Crown Street");
+    assert_eq!(app.count("SELECT count(*) FROM address_disclosures").await, 1);
+    assert_eq!(told(client).await, ["visit_moved"]);
+}
