@@ -67,6 +67,12 @@ refusals! {
     NotAcceptingBookings = UNPROCESSABLE_ENTITY "not_accepting_bookings" "The therapist is not accepting bookings.";
     /// The step does not lead on from the present state, or not for this party.
     InvalidTransition = CONFLICT "invalid_transition" "This step is not possible in the present state.";
+    /// Calling off would cost a fee by now, so that nobody moves the visit alone.
+    TooLateToMove = UNPROCESSABLE_ENTITY "too_late_to_move" "Calling the visit off would cost a fee by now: propose the time to the other party instead.";
+    /// A visit for which a time is proposed already.
+    CounterOfferOpen = CONFLICT "counter_offer_open" "A time is proposed for this visit already: it must be answered or withdrawn first.";
+    /// Nobody answered in time.
+    CounterOfferExpired = CONFLICT "counter_offer_expired" "This proposal has lapsed.";
     /// Someone else holds the claim, or the caller holds none.
     ClaimNotHeld = CONFLICT "claim_not_held" "Only the admin who holds the claim can decide; claim the credential first.";
     /// Another admin is reviewing.

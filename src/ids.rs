@@ -66,6 +66,8 @@ ids! {
     HoldId,
     /// A booked visit.
     BookingId,
+    /// Another time that is proposed for a visit.
+    CounterOfferId,
     /// Something that a person is told.
     NoticeId,
 }

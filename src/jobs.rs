@@ -80,13 +80,14 @@ pub struct ReconcilePlace {
 
 job!(ReconcilePlace, "reconcile_place", |app, job| licensing::reconcile_place(app, job.country.as_deref()).await);
 
-/// Deletes what has outlived its use: lapsed holds, kept answers, refresh tokens, and files that nothing names.
+/// Deletes what has outlived its use: lapsed holds and proposals, kept answers, refresh tokens, and files that nothing names.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sweep;
 
 job!(Sweep, "sweep", |app, _job| {
     let now = app.clock.now();
     crate::bookings::holds::forget_lapsed(&app.db, now).await?;
+    crate::bookings::counter_offers::forget_lapsed(&app.db, now).await?;
     crate::http::forget_old_keys(&app.db, now).await?;
     crate::accounts::forget_expired_tokens(&app.db, now).await?;
     crate::credentials::documents::forget_orphans(app, now).await?;

@@ -84,6 +84,9 @@ fn complete_operation(operation: &mut Value, components: &Value) {
     let signed_in = security.iter().any(|scheme| scheme.get("bearer").is_some());
     let must_sign_in = signed_in && security.iter().all(|scheme| scheme.get("bearer").is_some());
     let is_probe = operation["tags"][0] == "Operations";
+    let needs_if_match = operation["parameters"].as_array().is_some_and(|parameters| {
+        parameters.iter().any(|parameter| parameter["name"] == "If-Match" && parameter["required"] == true)
+    });
     let common: [(&str, bool, &str); 13] = [
         (
             "400",
@@ -115,7 +118,7 @@ fn complete_operation(operation: &mut Value, components: &Value) {
             has_body || has_parameter("query", None) || has_parameter("path", Some("date")),
             "A field is wrong; `errors` points to it.",
         ),
-        ("428", has_parameter("header", Some("If-Match")), "If-Match is missing."),
+        ("428", needs_if_match, "If-Match is missing."),
         ("429", true, "Too many requests."),
         ("503", true, "The service cannot answer at present."),
     ];

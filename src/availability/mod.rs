@@ -204,6 +204,25 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
+    /// Whether a visit that has begun at `start` and takes up its time until `until` may last as long as is asked. To stay
+    /// longer is the therapist's own choice, so that hours, notice and caps do not count; credentials, time off and what
+    /// comes next do.
+    pub fn may_last(&self, start: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), Rule> {
+        if self.relied_on(start).is_none() {
+            return Err(Rule::Credentials);
+        }
+        let end = Span::of_minutes(start, self.visit.minutes).widened(0, self.diary.rules.packup_minutes).end;
+        let added = Span { start: until, end };
+        if self.diary.time_off.iter().any(|off| off.overlaps(added)) {
+            return Err(Rule::TimeOff);
+        }
+        match self.others().find(|(other, _)| other.during.end > until) {
+            Some((next, _)) if next.during.start < end => Err(Rule::Taken),
+            Some((next, travel)) if next.during.start - end < TimeDelta::minutes(travel.into()) => Err(Rule::Travel),
+            _ => Ok(()),
+        }
+    }
+
     /// The starts within `span` at which the visit may begin, in order.
     pub fn starts(&self, span: Span) -> Vec<DateTime<Utc>> {
         if self.general.is_err() {

@@ -70,6 +70,14 @@ pub enum Action {
     Stop,
     /// Another therapist takes the visit over, at the same time.
     Reassign,
+    /// It is moved to another time.
+    Reschedule,
+    /// Someone proposes another time; the old one stands.
+    Propose,
+    /// The other one agrees to the proposed time.
+    Agree,
+    /// It lasts longer.
+    Extend,
 }
 
 /// Who takes a step.
@@ -94,6 +102,10 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::Requested, Action::Expire, &[Party::System], Status::Expired),
     (Status::Requested, Action::Cancel, &[Party::Client, Party::Admin, Party::System], Status::Cancelled),
     (Status::Requested, Action::Reassign, &[Party::Admin], Status::Requested),
+    // A therapist who prefers another time proposes it.
+    (Status::Requested, Action::Reschedule, &[Party::Client], Status::Requested),
+    (Status::Requested, Action::Propose, &[Party::Client, Party::Therapist], Status::Requested),
+    (Status::Requested, Action::Agree, &[Party::Client, Party::Therapist], Status::Confirmed),
     (
         Status::Confirmed,
         Action::Cancel,
@@ -101,6 +113,12 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
         Status::Cancelled,
     ),
     (Status::Confirmed, Action::Reassign, &[Party::Admin], Status::Confirmed),
+    (Status::Confirmed, Action::Reschedule, &[Party::Client, Party::Therapist], Status::Confirmed),
+    (Status::Confirmed, Action::Propose, &[Party::Client, Party::Therapist], Status::Confirmed),
+    (Status::Confirmed, Action::Agree, &[Party::Client, Party::Therapist], Status::Confirmed),
+    // The client is there to agree.
+    (Status::Arrived, Action::Extend, &[Party::Therapist], Status::Arrived),
+    (Status::InProgress, Action::Extend, &[Party::Therapist], Status::InProgress),
     // Where it turns out on the way, or at the door, that the therapist may not practise there.
     (Status::OnTheWay, Action::Cancel, &[Party::System], Status::Cancelled),
     (Status::Arrived, Action::Cancel, &[Party::System], Status::Cancelled),

@@ -1,11 +1,14 @@
 //! Bookings: one visit from the wish to its end.
 
+pub mod counter_offers;
+mod extend;
 pub mod holds;
 pub mod licensing;
 pub mod lifecycle;
 pub mod policy;
 mod proof;
 mod reassign;
+mod reschedule;
 pub mod routes;
 mod store;
 mod views;
@@ -73,6 +76,10 @@ pub struct Booking {
     pub cancelled: Option<Cancelled>,
     /// Since when the therapist may not carry it out, as far as the visit is still to take place.
     pub at_risk_since: Option<DateTime<Utc>>,
+    /// Whether its therapist has moved it, so that calling it off costs nothing until its start.
+    pub free_to_cancel: bool,
+    /// What calling it off costs at the least: what it would have cost when its client asked for another time.
+    pub least_fee: i64,
     pub created_at: DateTime<Utc>,
 }
 

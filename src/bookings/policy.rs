@@ -38,15 +38,18 @@ impl Policy {
     }
 
     /// What `party` pays to call `booking` off at `now`. Only a client pays, and only for a visit that was agreed and
-    /// that its therapist may carry out.
+    /// that its therapist may carry out. A visit that its therapist has moved costs nothing until its start; one that its
+    /// client had moved late costs at least what it would have cost then.
     pub fn fee(&self, booking: &Booking, party: Party, now: DateTime<Utc>) -> Money {
         let grace = TimeDelta::minutes(self.free_within_minutes_of_booking);
         let just_booked = now <= booking.created_at + grace && now < booking.start_at;
         let vain = booking.status == Status::Requested || booking.at_risk_since.is_some();
-        let free = party != Party::Client || vain || just_booked;
+        let forced = booking.free_to_cancel && now < booking.start_at;
+        let free = party != Party::Client || vain || just_booked || forced;
         let left = booking.start_at - now;
         let tier = self.tiers.iter().find(|tier| left >= TimeDelta::minutes(tier.minutes_before));
-        let percent = if free { 0 } else { tier.map_or(100, |tier| tier.fee_percent) };
-        booking.price.percent(percent)
+        let fee = booking.price.percent(tier.map_or(100, |tier| tier.fee_percent));
+        let least = booking.least_fee.min(booking.price.amount);
+        Money { amount: if free { 0 } else { fee.amount.max(least) }, ..fee }
     }
 }

@@ -5,19 +5,23 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::counter_offers::OfferStatus;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::policy::Policy;
 use super::store::{self, BookingEvent, Listed, New, Taken};
 use super::views::{BookingView, ClientBooking, Viewer, views};
 use super::wish::{Decided, Wanted, Wish};
-use super::{Booking, Cancelled, FocusArea, Notes, Pressure, Reason, holds, proof, reassign, respond_by};
+use super::{
+    Booking, Cancelled, FocusArea, Notes, Pressure, Reason, counter_offers, extend, holds, proof, reassign, reschedule,
+    respond_by,
+};
 use crate::App;
 use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
 use crate::availability;
 use crate::clock::Clock;
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, OrDefault, Page, Path, Query, Reply};
+use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, OrDefault, Page, Path, Query, Reply};
 use crate::ids::{AccountId, AddressId, BookingId, HoldId, ServiceId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::therapists::{self, BookingMode};
@@ -30,6 +34,9 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(get_cancellation_quote).service(cancel_booking);
     holds::routes(config);
     reassign::routes(config);
+    reschedule::routes(config);
+    counter_offers::routes(config);
+    extend::routes(config);
     proof::routes(config);
 }
 
@@ -168,6 +175,8 @@ async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, cloc
         respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
         cancelled: None,
         at_risk_since: None,
+        free_to_cancel: false,
+        least_fee: 0,
         created_at: at,
     };
     let stored = store::insert(tx, &New { booking: &booking, during, relied_on }).await?;
@@ -254,7 +263,7 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
 }
 
 /// What the caller is to a booking; nothing at all where they may not know of it.
-fn party(booking: &Booking, me: &Principal) -> Option<Party> {
+pub(super) fn party(booking: &Booking, me: &Principal) -> Option<Party> {
     match me.role {
         Role::Client if booking.client == me.account => Some(Party::Client),
         Role::Therapist if booking.therapist == me.account.into() => Some(Party::Therapist),
@@ -263,17 +272,35 @@ fn party(booking: &Booking, me: &Principal) -> Option<Party> {
     }
 }
 
-/// The booking as `party` sees it. A therapist who is shown the door leaves a trace of it.
-async fn view(tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
-    let viewer = match party {
+fn viewer(booking: &Booking, party: Party, now: DateTime<Utc>) -> Viewer {
+    match party {
         Party::Client => Viewer::Client,
-        Party::Therapist if booking.discloses_address(now) => {
-            store::record_disclosure(tx, &booking, now).await?;
-            Viewer::Disclosed
-        }
+        Party::Therapist if booking.discloses_address(now) => Viewer::Disclosed,
         Party::Therapist => Viewer::Therapist,
         Party::Admin | Party::System => Viewer::Admin,
-    };
+    }
+}
+
+/// Whether the caller knows the booking as it is, where they say which state they know.
+pub(super) async fn check(
+    tx: &mut Tx,
+    known: &IfMatch,
+    booking: &Booking,
+    party: Party,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if known.is_sent() {
+        known.check(&views(tx, vec![booking.clone()], viewer(booking, party, now)).await?.pop())?;
+    }
+    Ok(())
+}
+
+/// The booking as `party` sees it. A therapist who is shown the door leaves a trace of it.
+pub(super) async fn view(tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
+    let viewer = viewer(&booking, party, now);
+    if viewer == Viewer::Disclosed {
+        store::record_disclosure(tx, &booking, now).await?;
+    }
     Reply::ok(&views(tx, vec![booking], viewer).await?.pop())
 }
 
@@ -361,6 +388,8 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
             match action {
                 // The therapist may have lost a licence since, or taken the day off.
                 Action::Accept => {
+                    // Nor does the time that was proposed instead count for anything.
+                    counter_offers::close(&mut tx, id, OfferStatus::Obsolete, now).await?;
                     let decided = Wish::requested(&mut tx, &booking).await?.decide(&mut tx, now).await?;
                     store::rely_on(&mut tx, id, &decided.relied_on, now).await?;
                 }

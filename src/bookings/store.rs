@@ -3,8 +3,10 @@ use sqlx::postgres::types::PgRange;
 use sqlx::types::Json;
 use utoipa::ToSchema;
 
+use super::counter_offers::{self, OfferStatus};
 use super::lifecycle::{Action, Party, Status};
 use super::policy::Policy;
+use super::reschedule::Change;
 use super::{Booking, Cancelled, Pressure};
 use crate::accounts::Address;
 use crate::availability::intervals::Span;
@@ -37,6 +39,8 @@ struct Columns {
     cancelled_at: Option<DateTime<Utc>>,
     fee: Option<i64>,
     at_risk_since: Option<DateTime<Utc>>,
+    free_to_cancel: bool,
+    least_fee: i64,
     created_at: DateTime<Utc>,
 }
 
@@ -64,6 +68,8 @@ impl TryFrom<Columns> for Booking {
             respond_by: row.respond_by,
             cancelled: cancelled.map(|((by, at), fee)| Cancelled { by, at, fee }),
             at_risk_since: row.at_risk_since.filter(|_| row.status.is_live()),
+            free_to_cancel: row.free_to_cancel,
+            least_fee: row.least_fee,
             created_at: row.created_at,
         })
     }
@@ -79,7 +85,8 @@ macro_rules! bookings {
                       CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
                       currency, policy AS "policy: Json<Policy>", notes, focus_areas, pressure AS "pressure: Pressure",
-                      asked_at, respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, at_risk_since, created_at
+                      asked_at, respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, at_risk_since,
+                      free_to_cancel, least_fee, created_at
                FROM bookings "# + $tail,
             $now,
             $($arg),+
@@ -380,14 +387,26 @@ pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Re
         .execute(&mut **tx)
         .await?;
     }
+    // Whatever was proposed was meant for the visit as it stood.
+    counter_offers::close(tx, booking.id, OfferStatus::Obsolete, taken.at).await?;
     record(tx, booking, taken).await
 }
 
 /// Writes down the step that led `booking` to where it is.
 pub(super) async fn record(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Result<()> {
+    record_change(tx, booking, taken, None).await
+}
+
+/// Writes down the step, and what it changed of what was agreed.
+pub(super) async fn record_change(
+    tx: &mut Tx,
+    booking: &Booking,
+    taken: Taken<'_>,
+    change: Option<Change>,
+) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason, change)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         booking.id.0,
         taken.at,
         taken.party as Party,
@@ -396,6 +415,7 @@ pub(super) async fn record(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> 
         taken.from as Status,
         booking.status as Status,
         taken.reason,
+        change.map(Json) as _,
     )
     .execute(&mut **tx)
     .await?;
@@ -417,13 +437,17 @@ pub(super) struct BookingEvent {
     pub to_status: Status,
     /// Why, in the party's words.
     pub reason: Option<String>,
+    /// What it changed of what was agreed; absent where it changed none of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Change>)]
+    pub change: Option<Json<Change>>,
 }
 
 pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<BookingEvent>> {
     let events = sqlx::query_as!(
         BookingEvent,
         r#"SELECT at, party AS "party: Party", action AS "action: Action", from_status AS "from_status: Status",
-                  to_status AS "to_status: Status", reason
+                  to_status AS "to_status: Status", reason, change AS "change: Json<Change>"
            FROM booking_events WHERE booking_id = $1 ORDER BY position"#,
         id.0
     )

@@ -149,23 +149,40 @@ impl Wish {
         if self.start <= now {
             return Err(Refusal::NoticeTooShort.into());
         }
-        let visit = Visit {
+        let visit = self.visit();
+        let span = Span::of_minutes(self.start, 1);
+        let engine = Engine::new(diary, &visit, span, self.asked_at.unwrap_or(now));
+        engine.decide(self.start).map_err(Refusal::from)?;
+        let during =
+            Span::of_minutes(self.start, visit.minutes).widened(diary.rules.setup_minutes, diary.rules.packup_minutes);
+        self.decided(&engine, during, now)
+    }
+
+    /// Whether the visit, which has begun, may last as long as is wished; under the therapist's lock.
+    pub async fn prolong(&self, tx: &mut Tx, now: DateTime<Utc>) -> Result<Decided> {
+        let diary = self.diaries(&mut **tx, &[self.therapist], now).await?.pop().ok_or(Error::NotFound)?;
+        let own = diary.reservations.iter().find(|reservation| reservation.booking == self.except);
+        let own = own.ok_or(Refusal::InvalidTransition)?.during;
+        let visit = self.visit();
+        let engine = Engine::new(&diary, &visit, Span::of_minutes(self.start, 1), now);
+        engine.may_last(self.start, own.end).map_err(Refusal::from)?;
+        let end = Span::of_minutes(self.start, visit.minutes).widened(0, diary.rules.packup_minutes).end;
+        self.decided(&engine, Span { end: own.end.max(end), ..own }, now)
+    }
+
+    fn visit(&self) -> Visit<'_> {
+        Visit {
             place: self.address.point(),
             zone: self.address.time_zone.0,
             minutes: self.minutes.into(),
             required: &self.required,
             except: self.except,
-        };
-        let span = Span::of_minutes(self.start, 1);
-        let engine = Engine::new(diary, &visit, span, self.asked_at.unwrap_or(now));
-        engine.decide(self.start).map_err(Refusal::from)?;
+        }
+    }
+
+    fn decided(&self, engine: &Engine<'_>, during: Span, at: DateTime<Utc>) -> Result<Decided> {
         let relied_on = engine.relied_on(self.start).ok_or(Refusal::CredentialNotValid)?;
-        Ok(Decided {
-            at: now,
-            during: Span::of_minutes(self.start, visit.minutes)
-                .widened(diary.rules.setup_minutes, diary.rules.packup_minutes),
-            relied_on: relied_on.into_iter().map(Reliance::from).collect(),
-        })
+        Ok(Decided { at, during, relied_on: relied_on.into_iter().map(Reliance::from).collect() })
     }
 }
 

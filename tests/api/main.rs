@@ -15,6 +15,7 @@ mod failures;
 mod holds;
 mod idempotency;
 mod manners;
+mod moves;
 mod postgres;
 mod races;
 mod reminders;

@@ -2,6 +2,7 @@ use chrono::{DateTime, Utc};
 
 use crate::availability::intervals::Span;
 use crate::bookings::Booking;
+use crate::bookings::counter_offers::{OfferStatus, close};
 use crate::bookings::lifecycle::Status;
 use crate::bookings::store::{clear_lapsed, range};
 use crate::db::Tx;
@@ -17,6 +18,7 @@ pub(super) async fn hand_over(
     during: Span,
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    close(tx, booking.id, OfferStatus::Obsolete, now).await?;
     sqlx::query!("DELETE FROM reservations WHERE therapist_id = $1 AND booking_id = $2", old.0, booking.id.0)
         .execute(&mut **tx)
         .await?;

@@ -1,0 +1,104 @@
+//! Staying longer than was booked.
+
+use actix_web::post;
+use actix_web::web::Data;
+use chrono::TimeDelta;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::Booking;
+use super::licensing::tell;
+use super::lifecycle::{Action, Step, step};
+use super::reschedule::{change, reprice, save};
+use super::routes::{begin, check, party, view};
+use super::store::{self as bookings, Taken};
+use super::views::BookingView;
+use super::wish::{Decided, Wish};
+use crate::App;
+use crate::auth::{As, Therapist};
+use crate::db::work;
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::http::{IfMatch, Json, Path, Reply};
+use crate::ids::BookingId;
+
+/// The operation that makes a visit longer.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(extend_booking);
+}
+
+/// How long a visit is to last.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Extension {
+    /// Minutes on the table in all, from the agreed start.
+    #[schema(example = 90, minimum = 15, maximum = 240)]
+    duration_minutes: i16,
+    /// That the client, who is there, wants it so at the price of the longer visit. It must be true.
+    #[schema(example = true)]
+    client_agreed: bool,
+}
+
+/// Extend a visit
+///
+/// Makes a visit longer once its therapist is at the door: to a duration that the service is sold for there, at its price,
+/// and only so far that the next visit can still be reached. Working hours do not count, as the therapist chooses to stay;
+/// time off and credentials do. The therapist says that the client agreed, and the client is told. To ask for the duration that it has changes nothing.
+#[utoipa::path(tag = "Bookings", operation_id = "extend_booking", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
+    request_body = Extension, responses(
+    (status = 200, description = "The booking, longer.", body = BookingView),
+    (status = 409, description = "`invalid_transition`, `slot_unavailable`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `service_not_offered`, `credential_not_valid`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/extend")]
+async fn extend_booking(
+    app: Data<App>,
+    me: As<Therapist>,
+    known: IfMatch,
+    Path(id): Path<BookingId>,
+    Json(asked, _): Json<Extension>,
+) -> Result<Reply> {
+    work(async move {
+        if !asked.client_agreed {
+            return Err(FieldError::new("/client_agreed", "must be true: the client decides.").into());
+        }
+        let begun = begin(&app, id, |booking| party(booking, &me.principal)).await?;
+        let (mut tx, mut booking, party, now) = begun.ok_or(Error::NotFound)?;
+        if !matches!(step(booking.status, Action::Extend, party), Step::To(_)) {
+            return Err(Refusal::InvalidTransition.into());
+        }
+        if asked.duration_minutes != booking.duration_minutes {
+            check(&mut tx, &known, &booking, party, now).await?;
+            let mut longer = Booking { duration_minutes: asked.duration_minutes, ..booking.clone() };
+            // In minutes, since any number may come in.
+            let over = now - booking.start_at >= TimeDelta::minutes(asked.duration_minutes.into());
+            if asked.duration_minutes < booking.duration_minutes || over {
+                return Err(
+                    FieldError::new("/duration_minutes", "must end the visit later, and not in the past.").into()
+                );
+            }
+            longer.price = reprice(&mut tx, &booking, &longer).await?;
+            let Decided { during, relied_on, .. } =
+                Wish::requested(&mut tx, &longer).await?.prolong(&mut tx, now).await?;
+            save(&mut tx, &longer, during, now).await?;
+            bookings::rely_on(&mut tx, id, &relied_on, now).await?;
+            tell(&mut tx, longer.client, "visit_extended", &longer, now).await?;
+            let taken = Taken {
+                action: Action::Extend,
+                party,
+                actor: Some(me.account()),
+                from: booking.status,
+                reason: None,
+                at: now,
+            };
+            bookings::record_change(&mut tx, &longer, taken, Some(change(&booking, &longer))).await?;
+            booking = longer;
+        }
+        let reply = view(&mut tx, booking, party, now).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}

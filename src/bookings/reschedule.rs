@@ -1,0 +1,183 @@
+//! Moving a visit to another time: the same booking, all at once or not at all.
+
+mod store;
+
+use actix_web::post;
+use actix_web::web::Data;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub(super) use store::save;
+
+use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
+use super::licensing::tell;
+use super::lifecycle::{Action, Party, Status, Step, step};
+use super::routes::{begin, check, party, view};
+use super::store::{self as bookings, Taken};
+use super::views::BookingView;
+use super::wish::{Decided, Wish};
+use super::{Booking, respond_by};
+use crate::App;
+use crate::auth::{As, Parties};
+use crate::catalogue;
+use crate::db::{Tx, work};
+use crate::error::{Error, Problem, Refusal, Result};
+use crate::http::{IfMatch, Json, Path, Reply};
+use crate::ids::{AccountId, BookingId};
+use crate::jobs::{LapseRequest, enqueue};
+use crate::therapists::{self, BookingMode};
+use crate::values::{Instant, Money};
+
+/// The operation that moves a visit.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(reschedule_booking);
+}
+
+/// When a visit takes place, and what was agreed for it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub(super) struct Terms {
+    /// When the time on the table begins.
+    start_at: DateTime<Utc>,
+    /// Minutes on the table.
+    #[schema(example = 60)]
+    duration_minutes: i16,
+    /// What it costs.
+    price: Money,
+}
+
+impl From<&Booking> for Terms {
+    fn from(booking: &Booking) -> Self {
+        Self { start_at: booking.start_at, duration_minutes: booking.duration_minutes, price: booking.price }
+    }
+}
+
+/// What a step changed of what was agreed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ChangeOfTerms)]
+pub(super) struct Change {
+    /// What was agreed before.
+    from: Terms,
+    /// What is agreed now.
+    to: Terms,
+}
+
+/// Another start.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewStart {
+    /// When the time on the table is to begin.
+    pub start_at: Instant,
+}
+
+/// Reschedule a visit
+///
+/// Moves a visit that has not begun to another start: the same booking, with its own time counted as free. Every rule decides
+/// anew, with notice counted from now; where one refuses, the visit stands as it was. Moving it to where it is changes
+/// nothing.
+///
+/// Neither party moves a visit alone once calling it off would cost a fee: that takes a counter-offer. A confirmed visit
+/// with a therapist who confirms each one is not moved by its client either; the new time is proposed to the therapist, and
+/// the answer is 202 with the proposal. A client whose therapist moved the visit may call it off free of charge until its
+/// start. A request is moved by its client alone, and waits for an answer anew.
+#[utoipa::path(tag = "Bookings", operation_id = "reschedule_booking", security(("bearer" = ["client", "therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
+    request_body = NewStart, responses(
+    (status = 200, description = "The booking, moved.", body = BookingView),
+    (status = 202, description = "The visit stands; the time is proposed to the therapist.", body = CounterOffer),
+    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `counter_offer_open`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `too_late_to_move`, `credential_not_valid`, `outside_service_area`, \
+     `notice_too_short`, `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/reschedule")]
+async fn reschedule_booking(
+    app: Data<App>,
+    me: As<Parties>,
+    known: IfMatch,
+    Path(id): Path<BookingId>,
+    Json(new, _): Json<NewStart>,
+) -> Result<Reply> {
+    work(async move {
+        let begun = begin(&app, id, |booking| party(booking, &me.principal)).await?;
+        let (mut tx, booking, party, now) = begun.ok_or(Error::NotFound)?;
+        let Instant(start) = new.start_at;
+        if !matches!(step(booking.status, Action::Reschedule, party), Step::To(_)) || now >= booking.start_at {
+            return Err(Refusal::InvalidTransition.into());
+        }
+        let reply = if start == booking.start_at {
+            // Whoever lost the answer may ask again.
+            view(&mut tx, booking, party, now).await?
+        } else {
+            check(&mut tx, &known, &booking, party, now).await?;
+            if booking.policy.fee(&booking, Party::Client, now).amount > 0 {
+                return Err(Refusal::TooLateToMove.into());
+            }
+            let mode = therapists::booking_mode(&mut *tx, booking.therapist).await?;
+            if (party, booking.status, mode) == (Party::Client, Status::Confirmed, BookingMode::Request) {
+                Reply::accepted(&propose(&mut tx, &booking, party, start, now).await?)?
+            } else {
+                let moved = reschedule(&mut tx, booking, start, party, me.account(), now).await?;
+                view(&mut tx, moved, party, now).await?
+            }
+        };
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// Moves the visit on the word of one party.
+async fn reschedule(
+    tx: &mut Tx,
+    booking: Booking,
+    start: DateTime<Utc>,
+    party: Party,
+    actor: AccountId,
+    now: DateTime<Utc>,
+) -> Result<Booking> {
+    let mut moved =
+        Booking { start_at: start, asked_at: Some(now), free_to_cancel: party == Party::Therapist, ..booking.clone() };
+    if booking.status == Status::Requested {
+        let deadline = respond_by(now, start);
+        moved.respond_by = Some(deadline);
+        enqueue(tx, &LapseRequest { booking: booking.id }, deadline).await?;
+    }
+    counter_offers::close(tx, booking.id, OfferStatus::Obsolete, now).await?;
+    let taken =
+        Taken { action: Action::Reschedule, party, actor: Some(actor), from: booking.status, reason: None, at: now };
+    carry_out(tx, &booking, moved, taken).await
+}
+
+/// Turns `booking` into `moved`, if every rule lets it: decides, saves, and tells the other party. The caller holds the
+/// therapist's lock, and has closed what was proposed.
+pub(super) async fn carry_out(tx: &mut Tx, booking: &Booking, mut moved: Booking, taken: Taken<'_>) -> Result<Booking> {
+    let now = taken.at;
+    let Decided { during, relied_on, .. } = Wish::requested(tx, &moved).await?.decide(tx, now).await?;
+    moved.price = reprice(tx, booking, &moved).await?;
+    // The therapist may carry it out there and then.
+    moved.at_risk_since = None;
+    save(tx, &moved, during, now).await?;
+    bookings::rely_on(tx, moved.id, &relied_on, now).await?;
+    let told = if taken.party == Party::Client { moved.therapist.into() } else { moved.client };
+    tell(tx, told, "visit_moved", &moved, now).await?;
+    bookings::record_change(tx, &moved, taken, Some(change(booking, &moved))).await?;
+    Ok(moved)
+}
+
+/// What became of what was agreed.
+pub(super) fn change(before: &Booking, after: &Booking) -> Change {
+    Change { from: before.into(), to: after.into() }
+}
+
+/// What the visit costs once it is changed from `before` to `after`. The price that was agreed holds, unless the visit lasts
+/// longer.
+pub(super) async fn reprice(tx: &mut Tx, before: &Booking, after: &Booking) -> Result<Money> {
+    if before.duration_minutes == after.duration_minutes {
+        return Ok(before.price);
+    }
+    let country = after.address.jurisdiction.country();
+    let price = catalogue::price(&mut **tx, after.service, after.duration_minutes, country).await?;
+    Ok(price.ok_or(Refusal::ServiceNotOffered)?)
+}
