@@ -67,6 +67,10 @@ refusals! {
     NotAcceptingBookings = UNPROCESSABLE_ENTITY "not_accepting_bookings" "The therapist is not accepting bookings.";
     /// The step does not lead on from the present state, or not for this party.
     InvalidTransition = CONFLICT "invalid_transition" "This step is not possible in the present state.";
+    /// A step of a visit long before its time.
+    TooEarly = CONFLICT "too_early" "It is too early for this step of the visit.";
+    /// A visit that is to begin after its time.
+    TooLate = CONFLICT "too_late" "The time of this visit is over; staff can still complete or stop it.";
     /// Someone else holds the claim, or the caller holds none.
     ClaimNotHeld = CONFLICT "claim_not_held" "Only the admin who holds the claim can decide; claim the credential first.";
     /// Another admin is reviewing.

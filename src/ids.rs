@@ -68,6 +68,8 @@ ids! {
     BookingId,
     /// Something that a person is told.
     NoticeId,
+    /// Something that went wrong at a visit.
+    IncidentId,
 }
 
 impl From<TherapistId> for AccountId {

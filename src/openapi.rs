@@ -64,6 +64,7 @@ fn tags() -> Value {
         { "name": "Availability", "description": "Working hours, time off, and the slots that come of them." },
         { "name": "Therapists", "description": "Profiles, offers and search." },
         { "name": "Bookings", "description": "Visits, from request to end." },
+        { "name": "Incidents", "description": "What went wrong at a visit, for staff to look into." },
         { "name": "Notices", "description": "What the service tells a person." },
         { "name": "Audit", "description": "What was done, by whom, to what." },
     ])

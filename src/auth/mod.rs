@@ -100,6 +100,10 @@ audiences! {
     Therapist => Role::Therapist,
     /// Admins alone.
     Admin => Role::Admin,
+    /// The two sides of a visit.
+    ClientOrTherapist => Role::Client | Role::Therapist,
+    /// Whoever carries visits out, and staff in their stead.
+    TherapistOrAdmin => Role::Therapist | Role::Admin,
     /// Everyone with an account.
     Anyone => Role::Client | Role::Therapist | Role::Admin,
 }

@@ -38,15 +38,22 @@ impl Policy {
     }
 
     /// What `party` pays to call `booking` off at `now`. Only a client pays, and only for a visit that was agreed and
-    /// that its therapist may carry out.
+    /// that its therapist may carry out: all of it once the therapist is on the way.
     pub fn fee(&self, booking: &Booking, party: Party, now: DateTime<Utc>) -> Money {
         let grace = TimeDelta::minutes(self.free_within_minutes_of_booking);
-        let just_booked = now <= booking.created_at + grace && now < booking.start_at;
+        let waits = matches!(booking.status, Status::Requested | Status::Confirmed);
+        let just_booked = waits && now <= booking.created_at + grace && now < booking.start_at;
         let vain = booking.status == Status::Requested || booking.at_risk_since.is_some();
         let free = party != Party::Client || vain || just_booked;
         let left = booking.start_at - now;
-        let tier = self.tiers.iter().find(|tier| left >= TimeDelta::minutes(tier.minutes_before));
+        let tier = self.tiers.iter().find(|tier| waits && left >= TimeDelta::minutes(tier.minutes_before));
         let percent = if free { 0 } else { tier.map_or(100, |tier| tier.fee_percent) };
         booking.price.percent(percent)
+    }
+
+    /// What a visit costs that the client missed, or that was broken off once it had begun: all of it, if its therapist may
+    /// carry it out.
+    pub fn full_fee(&self, booking: &Booking) -> Money {
+        booking.price.percent(if booking.at_risk_since.is_none() { 100 } else { 0 })
     }
 }

@@ -191,6 +191,11 @@ impl FromRequest for IfMatch {
 }
 
 impl IfMatch {
+    /// Whether the header is there, on an operation that can do without.
+    pub fn is_sent(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whether the caller knows `current`, the state that is about to change, read under its lock.
     pub fn check(&self, current: &impl Serialize) -> Result<()> {
         let known = self.0.as_deref().ok_or(Error::PreconditionRequired)?;
