@@ -68,7 +68,7 @@ pub(super) struct NewIncident {
 
 /// An incident that was reported.
 #[derive(Debug, Serialize, ToSchema)]
-struct Receipt {
+struct IncidentReceipt {
     /// The incident's id.
     id: IncidentId,
     /// The visit that it happened at.
@@ -83,7 +83,7 @@ struct Receipt {
 #[derive(Debug, Serialize, ToSchema)]
 struct OwnIncident {
     #[serde(flatten)]
-    receipt: Receipt,
+    receipt: IncidentReceipt,
     /// What happened, in the reporter's words.
     text: Option<String>,
     /// When staff were done with it.
@@ -94,7 +94,7 @@ struct OwnIncident {
 #[derive(Debug, Serialize, ToSchema)]
 struct ListedIncident {
     #[serde(flatten)]
-    receipt: Receipt,
+    receipt: IncidentReceipt,
     /// Who reported it.
     reporter_id: AccountId,
     /// What the reporter is to the visit.
@@ -159,7 +159,12 @@ pub(super) async fn report(
 ) -> Result<IncidentId> {
     let incident = Incident {
         listed: ListedIncident {
-            receipt: Receipt { id: IncidentId::new(now), booking_id: booking.id, kind: new.kind, reported_at: now },
+            receipt: IncidentReceipt {
+                id: IncidentId::new(now),
+                booking_id: booking.id,
+                kind: new.kind,
+                reported_at: now,
+            },
             reporter_id: reporter,
             party,
             therapist_id: booking.therapist,
@@ -186,7 +191,7 @@ pub(super) async fn report(
     params(("id" = BookingId, Path, description = "The booking."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
     request_body = NewIncident, responses(
-    (status = 201, description = "It was reported.", body = Receipt,
+    (status = 201, description = "It was reported.", body = IncidentReceipt,
      headers(("Location" = String, description = "Where the caller's incidents are found."),
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
     (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
@@ -213,7 +218,7 @@ async fn report_incident(
         let kind = new.kind;
         let incident = report(&mut tx, &booking, party, me.account(), new, now).await?;
         // Without the text, which the answers that are kept must not hold.
-        let receipt = Receipt { id: incident, booking_id: id, kind, reported_at: now };
+        let receipt = IncidentReceipt { id: incident, booking_id: id, kind, reported_at: now };
         let reply = Reply::created(format!("/v1/bookings/{id}/incidents"), &receipt)?;
         once.keep(&mut tx, &reply, now).await?;
         tx.commit().await?;

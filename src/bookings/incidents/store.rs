@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{Incident, IncidentKind, ListedIncident, Receipt};
+use super::{Incident, IncidentKind, IncidentReceipt, ListedIncident};
 use crate::bookings::lifecycle::Party;
 use crate::db::Tx;
 use crate::error::Result;
@@ -36,25 +36,31 @@ struct Columns {
 }
 
 impl Columns {
-    fn incident(self) -> Result<Incident> {
+    fn incident(mut self) -> Result<Incident> {
+        let (report, note) = (self.report.take(), self.note.take());
         Ok(Incident {
-            text: self.report.map(|report| open(REPORT, self.id, report)).transpose()?,
-            note: self.note.map(|note| open(NOTE, self.id, note)).transpose()?,
-            listed: ListedIncident {
-                receipt: Receipt {
-                    id: self.id,
-                    booking_id: self.booking_id,
-                    kind: self.kind,
-                    reported_at: self.reported_at,
-                },
-                reporter_id: self.reporter_id,
-                party: self.party,
-                therapist_id: self.therapist_id,
-                client_id: self.client_id,
-                resolved_at: self.resolved_at,
-                resolved_by: self.resolved_by,
-            },
+            text: report.map(|report| open(REPORT, self.id, report)).transpose()?,
+            note: note.map(|note| open(NOTE, self.id, note)).transpose()?,
+            listed: self.listed(),
         })
+    }
+
+    /// Without what is sealed.
+    fn listed(self) -> ListedIncident {
+        ListedIncident {
+            receipt: IncidentReceipt {
+                id: self.id,
+                booking_id: self.booking_id,
+                kind: self.kind,
+                reported_at: self.reported_at,
+            },
+            reporter_id: self.reporter_id,
+            party: self.party,
+            therapist_id: self.therapist_id,
+            client_id: self.client_id,
+            resolved_at: self.resolved_at,
+            resolved_by: self.resolved_by,
+        }
     }
 }
 
@@ -139,7 +145,7 @@ pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<ListedIncide
     )
     .fetch_all(db)
     .await?;
-    rows.into_iter().map(|row| Ok(row.incident()?.listed)).collect()
+    Ok(rows.into_iter().map(Columns::listed).collect())
 }
 
 /// Saves how the incident was resolved.
