@@ -100,8 +100,8 @@ audiences! {
     Therapist => Role::Therapist,
     /// Admins alone.
     Admin => Role::Admin,
-    /// The two sides of a visit.
-    ClientOrTherapist => Role::Client | Role::Therapist,
+    /// The two parties of a visit.
+    Parties => Role::Client | Role::Therapist,
     /// Whoever carries visits out, and staff in their stead.
     TherapistOrAdmin => Role::Therapist | Role::Admin,
     /// Everyone with an account.

@@ -16,7 +16,7 @@ use super::routes::party;
 use super::store as bookings;
 use crate::App;
 use crate::audit::{self, Entry};
-use crate::auth::{Admin, Anyone, As, ClientOrTherapist};
+use crate::auth::{Admin, Anyone, As, Parties};
 use crate::db::{Tx, work};
 use crate::error::{Error, Problem, Result};
 use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
@@ -150,6 +150,7 @@ impl From<Incident> for OwnIncident {
 
 /// Reports an incident to staff, in the transaction of whatever came of it.
 pub(super) async fn report(
+    app: &App,
     tx: &mut Tx,
     booking: &Booking,
     party: Party,
@@ -175,7 +176,7 @@ pub(super) async fn report(
         text: new.text.map(|text| text.as_str().to_owned()),
         note: None,
     };
-    store::insert(tx, &incident).await?;
+    store::insert(app, tx, &incident).await?;
     let id = incident.listed.receipt.id;
     let details = json!({ "booking_id": booking.id, "kind": new.kind, "party": party });
     let task = Task { kind: TASK, subject_type: "incident", subject: id.0, details: details.clone() };
@@ -200,7 +201,7 @@ pub(super) async fn report(
 #[post("/v1/bookings/{id}/incidents")]
 async fn report_incident(
     app: Data<App>,
-    me: As<ClientOrTherapist>,
+    me: As<Parties>,
     Path(id): Path<BookingId>,
     key: IdempotencyKey,
     Json(new, print): Json<NewIncident>,
@@ -216,7 +217,7 @@ async fn report_incident(
         let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let kind = new.kind;
-        let incident = report(&mut tx, &booking, party, me.account(), new, now).await?;
+        let incident = report(&app, &mut tx, &booking, party, me.account(), new, now).await?;
         // Without the text, which the answers that are kept must not hold.
         let receipt = IncidentReceipt { id: incident, booking_id: id, kind, reported_at: now };
         let reply = Reply::created(format!("/v1/bookings/{id}/incidents"), &receipt)?;
@@ -242,7 +243,7 @@ async fn list_booking_incidents(app: Data<App>, me: As<Anyone>, Path(id): Path<B
         let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let reporter = (party != Party::Admin).then_some(me.account());
-        let incidents = store::of_booking(&mut tx, id, reporter).await?;
+        let incidents = store::of_booking(&app, &mut tx, id, reporter).await?;
         if party == Party::Admin {
             for incident in &incidents {
                 incident.record(&mut tx, me.account(), "incident.read", json!({}), now).await?;
@@ -309,7 +310,7 @@ async fn list_incidents(app: Data<App>, _me: As<Admin>, Query(query): Query<Inci
 async fn get_incident(app: Data<App>, me: As<Admin>, Path(id): Path<IncidentId>) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
-        let incident = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        let incident = store::lock(&app, &mut tx, id).await?.ok_or(Error::NotFound)?;
         incident.record(&mut tx, me.account(), "incident.read", json!({}), app.clock.now()).await?;
         tx.commit().await?;
         Reply::ok(&incident)
@@ -340,11 +341,11 @@ async fn resolve_incident(
     work(async move {
         let now = app.clock.now();
         let mut tx = app.db.begin().await?;
-        let mut incident = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        let mut incident = store::lock(&app, &mut tx, id).await?.ok_or(Error::NotFound)?;
         let action = if incident.listed.resolved_at.is_none() {
             (incident.listed.resolved_at, incident.listed.resolved_by) = (Some(now), Some(me.account()));
             incident.note = Some(body.note.as_str().to_owned());
-            store::resolve(&mut tx, &incident).await?;
+            store::resolve(&app, &mut tx, &incident).await?;
             tasks::close(&mut tx, TASK, id.0, me.account(), now).await?;
             "incident.resolve"
         } else {

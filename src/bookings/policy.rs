@@ -51,9 +51,8 @@ impl Policy {
         booking.price.percent(percent)
     }
 
-    /// What a visit costs that the client missed, or that was broken off once it had begun: all of it, if its therapist may
-    /// carry it out.
-    pub fn full_fee(&self, booking: &Booking) -> Money {
-        booking.price.percent(if booking.at_risk_since.is_none() { 100 } else { 0 })
+    /// What a client pays who is not there, or for whose sake the therapist came in vain.
+    pub fn no_show_fee(&self, booking: &Booking) -> Money {
+        booking.price.percent(100)
     }
 }

@@ -210,6 +210,20 @@ pub(super) fn viewer(booking: &Booking, party: Party, now: DateTime<Utc>) -> Vie
     }
 }
 
+/// Whether the caller knows the booking as it is, where they say which state they know.
+pub(super) async fn check(
+    tx: &mut Tx,
+    known: &IfMatch,
+    booking: &Booking,
+    party: Party,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if known.is_sent() {
+        known.check(&views(tx, vec![booking.clone()], viewer(booking, party, now)).await?.pop())?;
+    }
+    Ok(())
+}
+
 /// The booking as `party` sees it. A therapist who is shown the door leaves a trace of it.
 async fn view(tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
     let viewer = viewer(&booking, party, now);
@@ -323,10 +337,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
         // Whoever lost the answer may ask again, with the tag of before.
         Step::Done => {}
         Step::To(status) => {
-            if asked.if_match.is_sent() {
-                let viewer = viewer(&booking, party, now);
-                asked.if_match.check(&views(&mut tx, vec![booking.clone()], viewer).await?.pop())?;
-            }
+            check(&mut tx, &asked.if_match, &booking, party, now).await?;
             let from = booking.status;
             match action {
                 // The therapist may have lost a licence since, or taken the day off.
@@ -346,7 +357,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             let taken = Taken { action, party, actor: Some(me.account), from, reason, at: now };
             store::save(&mut tx, &booking, taken).await?;
             if let Some(incident) = asked.incident {
-                incidents::report(&mut tx, &booking, party, me.account, incident, now).await?;
+                incidents::report(app, &mut tx, &booking, party, me.account, incident, now).await?;
             }
             visit::tell(&mut tx, &booking, action, party, me.account, now).await?;
         }

@@ -15,7 +15,7 @@ use super::routes::{Asked, take};
 use super::views::BookingView;
 use super::{Booking, Cancelled, Reason, overdue};
 use crate::App;
-use crate::auth::{As, ClientOrTherapist, Principal, Role, Therapist, TherapistOrAdmin};
+use crate::auth::{As, Parties, Principal, Role, Therapist, TherapistOrAdmin};
 use crate::db::{Tx, work};
 use crate::error::{FieldError, Problem, Refusal, Result};
 use crate::http::{IfMatch, OrDefault, Path, Reply};
@@ -45,14 +45,16 @@ pub(super) async fn decide(
 }
 
 /// What a visit costs that ends short. Whoever missed it bears it: the client pays all, or nothing where the therapist did not
-/// come. A therapist who breaks a visit off bears nothing; the client pays for what had begun.
+/// come. A therapist who breaks a visit off bears nothing; the client pays for what had begun. Nobody pays for a therapist
+/// who may not practise.
 fn ended_short(booking: &Booking, action: Action, party: Party, now: DateTime<Utc>) -> Option<Cancelled> {
     let is_owed = match action {
         Action::NoShow => party == Party::Therapist,
         Action::Stop => booking.status == Status::InProgress,
         _ => return None,
     };
-    let fee = if is_owed { booking.policy.full_fee(booking).amount } else { 0 };
+    let is_owed = is_owed && booking.at_risk_since.is_none();
+    let fee = if is_owed { booking.policy.no_show_fee(booking).amount } else { 0 };
     Some(Cancelled { by: party, at: now, fee })
 }
 
@@ -219,7 +221,7 @@ async fn complete_booking(
 #[post("/v1/bookings/{id}/no-show")]
 async fn report_no_show(
     app: Data<App>,
-    me: As<ClientOrTherapist>,
+    me: As<Parties>,
     Path(id): Path<BookingId>,
     if_match: IfMatch,
     OrDefault(body): OrDefault<StepBody>,

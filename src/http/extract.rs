@@ -191,7 +191,7 @@ impl FromRequest for IfMatch {
 }
 
 impl IfMatch {
-    /// Whether the header is there, on an operation that can do without.
+    /// Whether the caller says which state they know: for operations that can do without.
     pub fn is_sent(&self) -> bool {
         self.0.is_some()
     }

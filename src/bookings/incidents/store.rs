@@ -2,18 +2,19 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::{Incident, IncidentKind, IncidentReceipt, ListedIncident};
+use crate::App;
 use crate::bookings::lifecycle::Party;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, IncidentId, TherapistId};
 
 /// Seals `text` for `incident`, in one of its columns.
-fn seal(_column: &str, _incident: IncidentId, text: &str) -> Result<String> {
+fn seal(_app: &App, _column: &str, _incident: IncidentId, text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
 /// Opens what [`seal`] sealed.
-fn open(_column: &str, _incident: IncidentId, sealed: String) -> Result<String> {
+fn open(_app: &App, _column: &str, _incident: IncidentId, sealed: String) -> Result<String> {
     Ok(sealed)
 }
 
@@ -36,11 +37,11 @@ struct Columns {
 }
 
 impl Columns {
-    fn incident(mut self) -> Result<Incident> {
+    fn incident(mut self, app: &App) -> Result<Incident> {
         let (report, note) = (self.report.take(), self.note.take());
         Ok(Incident {
-            text: report.map(|report| open(REPORT, self.id, report)).transpose()?,
-            note: note.map(|note| open(NOTE, self.id, note)).transpose()?,
+            text: report.map(|report| open(app, REPORT, self.id, report)).transpose()?,
+            note: note.map(|note| open(app, NOTE, self.id, note)).transpose()?,
             listed: self.listed(),
         })
     }
@@ -77,10 +78,10 @@ macro_rules! incidents {
     };
 }
 
-pub(super) async fn insert(tx: &mut Tx, incident: &Incident) -> Result<()> {
+pub(super) async fn insert(app: &App, tx: &mut Tx, incident: &Incident) -> Result<()> {
     let Incident { listed, text, .. } = incident;
     let id = listed.receipt.id;
-    let report = text.as_deref().map(|text| seal(REPORT, id, text)).transpose()?;
+    let report = text.as_deref().map(|text| seal(app, REPORT, id, text)).transpose()?;
     sqlx::query!(
         "INSERT INTO incidents (id, booking_id, reporter_id, party, kind, report, reported_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         id.0,
@@ -97,7 +98,12 @@ pub(super) async fn insert(tx: &mut Tx, incident: &Incident) -> Result<()> {
 }
 
 /// The incidents of a visit, oldest first: those of one reporter, or all.
-pub(super) async fn of_booking(tx: &mut Tx, booking: BookingId, reporter: Option<AccountId>) -> Result<Vec<Incident>> {
+pub(super) async fn of_booking(
+    app: &App,
+    tx: &mut Tx,
+    booking: BookingId,
+    reporter: Option<AccountId>,
+) -> Result<Vec<Incident>> {
     let rows = incidents!(
         "WHERE i.booking_id = $1 AND ($2::uuid IS NULL OR i.reporter_id = $2) ORDER BY i.reported_at, i.id",
         booking.0,
@@ -105,13 +111,13 @@ pub(super) async fn of_booking(tx: &mut Tx, booking: BookingId, reporter: Option
     )
     .fetch_all(&mut **tx)
     .await?;
-    rows.into_iter().map(Columns::incident).collect()
+    rows.into_iter().map(|row| row.incident(app)).collect()
 }
 
 /// The incident, locked until the transaction ends.
-pub(super) async fn lock(tx: &mut Tx, id: IncidentId) -> Result<Option<Incident>> {
+pub(super) async fn lock(app: &App, tx: &mut Tx, id: IncidentId) -> Result<Option<Incident>> {
     let row = incidents!("WHERE i.id = $1 FOR UPDATE OF i", id.0).fetch_optional(&mut **tx).await?;
-    row.map(Columns::incident).transpose()
+    row.map(|row| row.incident(app)).transpose()
 }
 
 /// Which incidents a list shows.
@@ -149,10 +155,10 @@ pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<ListedIncide
 }
 
 /// Saves how the incident was resolved.
-pub(super) async fn resolve(tx: &mut Tx, incident: &Incident) -> Result<()> {
+pub(super) async fn resolve(app: &App, tx: &mut Tx, incident: &Incident) -> Result<()> {
     let Incident { listed, note, .. } = incident;
     let id = listed.receipt.id;
-    let note = note.as_deref().map(|note| seal(NOTE, id, note)).transpose()?;
+    let note = note.as_deref().map(|note| seal(app, NOTE, id, note)).transpose()?;
     sqlx::query!(
         "UPDATE incidents SET resolved_at = $2, resolved_by = $3, note = $4 WHERE id = $1",
         id.0,
