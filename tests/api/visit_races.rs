@@ -193,6 +193,26 @@ async fn a_no_show_and_an_arrival_at_once_have_one_winner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_requests_for_one_time_never_become_two_visits() {
+    let (app, therapist, client, address) = scene("request").await;
+    let (other, elsewhere) = app.client_at_home().await;
+    for _ in 0..ROUNDS {
+        // Half an hour apart: the visits would overlap.
+        let (first, second) = tokio::join!(
+            client.books(&therapist, address, START),
+            other.books(&therapist, elsewhere, "2026-12-01T00:30:00Z")
+        );
+        let (won, lost, winner) = if first.status == 201 { (first, second, &client) } else { (second, first, &other) };
+        lost.refused(409, "slot_unavailable");
+        let path = won.is(201).header("location");
+        therapist.act(&format!("{path}/accept")).await.is(200);
+        assert_eq!(app.count("SELECT count(*) FROM bookings WHERE status IN ('requested', 'confirmed')").await, 1);
+        winner.act(&format!("{path}/cancel")).await.is(200);
+        agrees(&app).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_same_step_many_times_at_once_is_taken_once() {
     let (app, therapist, client, address) = scene("instant").await;
     let path = client.books(&therapist, address, START).await.is(201).header("location");

@@ -284,6 +284,55 @@ async fn who_may_not_practise_neither_sets_out_nor_starts() {
 }
 
 #[tokio::test]
+async fn nobody_pays_for_a_therapist_who_may_not_practise() {
+    let at_risk = "UPDATE bookings SET at_risk_since = '2026-11-30T00:00:00Z'";
+    let mut scene = Scene::new().await;
+    scene.until("arrive").await;
+    scene.app.sql(at_risk).await.unwrap();
+    scene.at(20).await;
+    ended(&scene.takes(&scene.therapist, "no-show", "no_show").await, "therapist", 0);
+
+    let mut scene = Scene::new().await;
+    scene.until("start").await;
+    scene.app.sql(at_risk).await.unwrap();
+    ended(&scene.takes(&scene.therapist, "stop", "stopped").await, "therapist", 0);
+}
+
+#[tokio::test]
+async fn each_side_is_told_what_the_other_does() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
+    let (client, address) = app.client_at_home().await;
+    let mut expected: Vec<&str> = Vec::new();
+    for (step, kind) in [("decline", "request_declined"), ("accept", "visit_confirmed"), ("cancel", "visit_cancelled")]
+    {
+        let path = client.books(&therapist, address, START).await.is(201).header("location");
+        if step == "cancel" {
+            therapist.act(&format!("{path}/accept")).await.is(200);
+            expected.insert(0, "visit_confirmed");
+        }
+        for _ in 0..2 {
+            therapist.act(&format!("{path}/{step}")).await.is(200);
+        }
+        expected.insert(0, kind);
+        assert_eq!(told(&client).await, expected, "once");
+        if step == "accept" {
+            client.act(&format!("{path}/cancel")).await.is(200);
+            assert_eq!(told(&therapist).await, ["visit_cancelled"]);
+        }
+    }
+    client.books(&therapist, address, START).await.is(201);
+    app.advance(TimeDelta::hours(12));
+    for _ in 0..2 {
+        app.run_jobs().await;
+    }
+    let client = app.nobody().log_in(&client.email).await;
+    expected.insert(0, "request_expired");
+    assert_eq!(told(&client).await, expected);
+}
+
+#[tokio::test]
 async fn a_step_heeds_what_the_caller_has_read() {
     let mut scene = Scene::new().await;
     scene.at(-60).await;
