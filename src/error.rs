@@ -73,6 +73,10 @@ refusals! {
     CounterOfferOpen = CONFLICT "counter_offer_open" "A time is proposed for this visit already: it must be answered or withdrawn first.";
     /// Nobody answered in time.
     CounterOfferExpired = CONFLICT "counter_offer_expired" "This proposal has lapsed.";
+    /// A step of a visit long before its time.
+    TooEarly = CONFLICT "too_early" "It is too early for this step of the visit.";
+    /// A visit that is to begin after its time.
+    TooLate = CONFLICT "too_late" "The time of this visit is over; staff can still complete or stop it.";
     /// Someone else holds the claim, or the caller holds none.
     ClaimNotHeld = CONFLICT "claim_not_held" "Only the admin who holds the claim can decide; claim the credential first.";
     /// Another admin is reviewing.

@@ -70,6 +70,8 @@ ids! {
     CounterOfferId,
     /// Something that a person is told.
     NoticeId,
+    /// Something that went wrong at a visit.
+    IncidentId,
 }
 
 impl From<TherapistId> for AccountId {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use crate::App;
-use crate::bookings::{lapse, licensing};
+use crate::bookings::{lapse, licensing, overdue};
 use crate::credentials::reminders::{recheck, recheck_one, remind};
 use crate::credentials::supersede_due;
 use crate::db::Tx;
@@ -61,6 +61,12 @@ pub struct LapseRequest {
 }
 
 job!(LapseRequest, "lapse_request", |app, job| lapse(app, job.booking).await);
+
+/// Tells of visits that should long be over.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AlertOverdue;
+
+job!(AlertOverdue, "alert_overdue", |app, _job| overdue::alert(app).await);
 
 /// Calls a visit off that is still at risk 24 hours before its start.
 #[derive(Debug, Serialize, Deserialize)]
@@ -203,6 +209,7 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .add_extension(Shared(app))
         .define_job::<LapseRequest>()
         .define_job::<SettleAtRisk>()
+        .define_job::<AlertOverdue>()
         .define_job::<ReconcilePlace>()
         .define_job::<Sweep>()
         .define_job::<Supersede>()
@@ -214,6 +221,7 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<CheckAgainstRoster>()
         .with_cron(Cron::hourly_at::<Sweep>(17)?)
         .with_cron(Cron::hourly_at::<LookAhead>(41)?)
+        .with_cron(Cron::every_n_minutes::<AlertOverdue>(5)?)
         .init()
         .await?;
     Ok(worker)

@@ -38,8 +38,8 @@ fn complete(mut document: Value) -> Value {
     }
     let components = document["components"]["schemas"].clone();
     if let Some(paths) = document["paths"].as_object_mut() {
-        for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
-            complete_operation(operation, &components);
+        for (method, operation) in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::iter_mut) {
+            complete_operation(method, operation, &components);
         }
     }
     document
@@ -64,13 +64,14 @@ fn tags() -> Value {
         { "name": "Availability", "description": "Working hours, time off, and the slots that come of them." },
         { "name": "Therapists", "description": "Profiles, offers and search." },
         { "name": "Bookings", "description": "Visits, from request to end." },
+        { "name": "Incidents", "description": "What went wrong at a visit, for staff to look into." },
         { "name": "Notices", "description": "What the service tells a person." },
         { "name": "Audit", "description": "What was done, by whom, to what." },
     ])
 }
 
 /// Adds the answers that follow from what an operation takes, the headers of every answer, and examples.
-fn complete_operation(operation: &mut Value, components: &Value) {
+fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
     let has_parameter = |place: &str, name: Option<&str>| {
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         parameters.iter().any(|p| p["in"] == place && name.is_none_or(|name| p["name"] == name))
@@ -84,9 +85,6 @@ fn complete_operation(operation: &mut Value, components: &Value) {
     let signed_in = security.iter().any(|scheme| scheme.get("bearer").is_some());
     let must_sign_in = signed_in && security.iter().all(|scheme| scheme.get("bearer").is_some());
     let is_probe = operation["tags"][0] == "Operations";
-    let needs_if_match = operation["parameters"].as_array().is_some_and(|parameters| {
-        parameters.iter().any(|parameter| parameter["name"] == "If-Match" && parameter["required"] == true)
-    });
     let common: [(&str, bool, &str); 13] = [
         (
             "400",
@@ -118,7 +116,8 @@ fn complete_operation(operation: &mut Value, components: &Value) {
             has_body || has_parameter("query", None) || has_parameter("path", Some("date")),
             "A field is wrong; `errors` points to it.",
         ),
-        ("428", needs_if_match, "If-Match is missing."),
+        // A step honours If-Match, and can do without.
+        ("428", method != "post" && has_parameter("header", Some("If-Match")), "If-Match is missing."),
         ("429", true, "Too many requests."),
         ("503", true, "The service cannot answer at present."),
     ];

@@ -100,8 +100,10 @@ audiences! {
     Therapist => Role::Therapist,
     /// Admins alone.
     Admin => Role::Admin,
-    /// Whoever can be a party to a visit.
+    /// The two parties of a visit.
     Parties => Role::Client | Role::Therapist,
+    /// Whoever carries visits out, and staff in their stead.
+    TherapistOrAdmin => Role::Therapist | Role::Admin,
     /// Everyone with an account.
     Anyone => Role::Client | Role::Therapist | Role::Admin,
 }

@@ -149,6 +149,14 @@ pub async fn reconcile(
     Ok(())
 }
 
+/// Whether the therapist may carry the visit out, as things stand.
+pub(super) async fn is_licensed(tx: &mut Tx, visit: &Booking) -> Result<bool> {
+    let standings = credentials::standings(tx, visit.therapist).await?;
+    let (first, last) = visit.dates();
+    let mut rules = Rules::default();
+    Ok(visit.at_risk_since.is_none() && relied_on(rules.of(tx, visit).await?, &standings, first, last).is_some())
+}
+
 /// Reconciles the visits of everyone who has any in a country, each therapist's in a transaction of its own, since its rules
 /// have changed. A run that was interrupted begins anew and changes nothing twice.
 pub async fn reconcile_place(app: &App, country: Option<&str>) -> Result<()> {

@@ -1,8 +1,11 @@
 //! The life of a booking: one table of what leads where, and who may do it.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::availability::intervals::Span;
+use crate::error::Refusal;
 use crate::values::name;
 
 /// Where a booking stands.
@@ -116,13 +119,63 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::Confirmed, Action::Reschedule, &[Party::Client, Party::Therapist], Status::Confirmed),
     (Status::Confirmed, Action::Propose, &[Party::Client, Party::Therapist], Status::Confirmed),
     (Status::Confirmed, Action::Agree, &[Party::Client, Party::Therapist], Status::Confirmed),
+    (Status::Confirmed, Action::OnTheWay, &[Party::Therapist], Status::OnTheWay),
+    (Status::Confirmed, Action::NoShow, &[Party::Client], Status::NoShow),
+    // Staff settle what the therapist forgot to say; nobody else skips a step.
+    (Status::Confirmed, Action::Complete, &[Party::Admin], Status::Completed),
+    (Status::Confirmed, Action::Stop, &[Party::Admin], Status::Stopped),
+    (Status::OnTheWay, Action::Arrive, &[Party::Therapist], Status::Arrived),
+    // The system does where it turns out on the way, or at the door, that the therapist may not practise there.
+    (
+        Status::OnTheWay,
+        Action::Cancel,
+        &[Party::Client, Party::Therapist, Party::Admin, Party::System],
+        Status::Cancelled,
+    ),
+    (Status::OnTheWay, Action::NoShow, &[Party::Client], Status::NoShow),
+    (Status::OnTheWay, Action::Complete, &[Party::Admin], Status::Completed),
+    (Status::OnTheWay, Action::Stop, &[Party::Therapist, Party::Admin], Status::Stopped),
+    (Status::Arrived, Action::Start, &[Party::Therapist], Status::InProgress),
+    (
+        Status::Arrived,
+        Action::Cancel,
+        &[Party::Client, Party::Therapist, Party::Admin, Party::System],
+        Status::Cancelled,
+    ),
+    (Status::Arrived, Action::NoShow, &[Party::Therapist], Status::NoShow),
+    (Status::Arrived, Action::Complete, &[Party::Admin], Status::Completed),
+    (Status::Arrived, Action::Stop, &[Party::Therapist, Party::Admin], Status::Stopped),
+    (Status::InProgress, Action::Complete, &[Party::Therapist, Party::Admin], Status::Completed),
+    (Status::InProgress, Action::Stop, &[Party::Therapist, Party::Admin], Status::Stopped),
     // The client is there to agree.
     (Status::Arrived, Action::Extend, &[Party::Therapist], Status::Arrived),
     (Status::InProgress, Action::Extend, &[Party::Therapist], Status::InProgress),
-    // Where it turns out on the way, or at the door, that the therapist may not practise there.
-    (Status::OnTheWay, Action::Cancel, &[Party::System], Status::Cancelled),
-    (Status::Arrived, Action::Cancel, &[Party::System], Status::Cancelled),
 ];
+
+/// When a step may be taken: from so many minutes after the agreed start on, and whether only until the agreed end. A visit
+/// may begin a little early where both are ready, and no more: the therapist is paid for coming at the agreed time.
+const TIMES: &[(Action, i64, bool)] = &[
+    (Action::OnTheWay, -180, true),
+    (Action::Arrive, -60, true),
+    (Action::Start, -15, true),
+    (Action::Complete, 0, false),
+    (Action::NoShow, 20, false),
+];
+
+/// Whether `action` by `party` is neither too early nor too late for `visit`, the time on the table. Staff complete a
+/// visit for the therapist only once its time is over.
+pub fn in_time(action: Action, party: Party, visit: Span, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let Some((_, minutes, until_end)) = TIMES.iter().find(|time| time.0 == action) else { return Ok(()) };
+    let by_staff = action == Action::Complete && party == Party::Admin;
+    let from = if by_staff { visit.end } else { visit.start + TimeDelta::minutes(*minutes) };
+    if now < from {
+        Err(Refusal::TooEarly)
+    } else if *until_end && now >= visit.end {
+        Err(Refusal::TooLate)
+    } else {
+        Ok(())
+    }
+}
 
 /// What becomes of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +204,17 @@ pub fn markdown() -> String {
         let parties: Vec<String> = parties.iter().map(name).collect();
         format!("| {} | {} | {} | {} |\n", name(from), name(action), parties.join(", "), name(to))
     });
-    format!("| from | step | by | to |\n|---|---|---|---|\n{}", rows.collect::<String>())
+    let times = TIMES.iter().map(|(action, minutes, until_end)| {
+        let side = if *minutes < 0 { "before" } else { "after" };
+        let until = if *until_end { "the agreed end" } else { "" };
+        format!("| {} | {} minutes {side} the agreed start | {until} |\n", name(action), minutes.abs())
+    });
+    format!(
+        "| from | step | by | to |\n|---|---|---|---|\n{}\nSome steps have their time. Staff complete a visit for its therapist \
+         from the agreed end on.\n\n| step | not before | before |\n|---|---|---|\n{}",
+        rows.collect::<String>(),
+        times.collect::<String>()
+    )
 }
 
 #[cfg(test)]
@@ -179,6 +242,74 @@ mod tests {
         assert_eq!(step(Status::Confirmed, Action::Accept, Party::Client), Step::Refused);
         assert_eq!(step(Status::Cancelled, Action::Cancel, Party::Client), Step::Done);
         assert_eq!(step(Status::Cancelled, Action::Accept, Party::Therapist), Step::Refused);
+    }
+
+    /// From, step, who may take it, to, of the chain that no visit leaves but to end.
+    const CHAIN: [(Status, Action, Status); 4] = [
+        (Status::Confirmed, Action::OnTheWay, Status::OnTheWay),
+        (Status::OnTheWay, Action::Arrive, Status::Arrived),
+        (Status::Arrived, Action::Start, Status::InProgress),
+        (Status::InProgress, Action::Complete, Status::Completed),
+    ];
+
+    #[test]
+    fn a_therapist_skips_no_step_and_goes_back_on_none() {
+        for (i, (_, action, to)) in CHAIN.iter().enumerate() {
+            for (j, (from, ..)) in CHAIN.iter().enumerate() {
+                let expected = if i == j {
+                    Step::To(*to)
+                } else if from == to {
+                    Step::Done
+                } else {
+                    Step::Refused
+                };
+                assert_eq!(step(*from, *action, Party::Therapist), expected, "{action:?} from {from:?}");
+                assert_eq!(step(*from, *action, Party::Client), Step::Refused);
+            }
+            assert_eq!(step(Status::Requested, *action, Party::Therapist), Step::Refused);
+        }
+    }
+
+    #[test]
+    fn each_side_reports_only_that_the_other_is_not_there() {
+        use Status::{Arrived, Confirmed, InProgress, OnTheWay};
+        for status in [Confirmed, OnTheWay, Arrived, InProgress] {
+            let by_client = matches!(status, Confirmed | OnTheWay);
+            assert_eq!(matches!(step(status, Action::NoShow, Party::Client), Step::To(_)), by_client, "{status:?}");
+            assert_eq!(matches!(step(status, Action::NoShow, Party::Therapist), Step::To(_)), status == Arrived);
+            assert_eq!(step(status, Action::NoShow, Party::Admin), Step::Refused);
+        }
+    }
+
+    #[test]
+    fn steps_have_their_time_to_the_microsecond() {
+        let start: DateTime<Utc> = "2026-12-01T00:00:00Z".parse().expect("an instant");
+        let visit = Span::of_minutes(start, 60);
+        let moment = TimeDelta::microseconds(1);
+        for (action, party, from, until) in [
+            (Action::OnTheWay, Party::Therapist, -180, Some(60)),
+            (Action::Arrive, Party::Therapist, -60, Some(60)),
+            (Action::Start, Party::Therapist, -15, Some(60)),
+            (Action::Complete, Party::Therapist, 0, None),
+            (Action::Complete, Party::Admin, 60, None),
+            (Action::NoShow, Party::Client, 20, None),
+            (Action::NoShow, Party::Therapist, 20, None),
+        ] {
+            let first = start + TimeDelta::minutes(from);
+            assert_eq!(in_time(action, party, visit, first - moment), Err(Refusal::TooEarly), "{action:?}");
+            assert_eq!(in_time(action, party, visit, first), Ok(()), "{action:?}");
+            let end = start + TimeDelta::minutes(until.unwrap_or(100_000));
+            assert_eq!(in_time(action, party, visit, end - moment), Ok(()), "{action:?}");
+            let late = if until.is_some() { Err(Refusal::TooLate) } else { Ok(()) };
+            assert_eq!(in_time(action, party, visit, end), late, "{action:?}");
+        }
+        for days in [-1, 1] {
+            assert_eq!(
+                in_time(Action::Stop, Party::Therapist, visit, start + TimeDelta::days(days)),
+                Ok(()),
+                "at any time"
+            );
+        }
     }
 
     #[test]

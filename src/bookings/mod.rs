@@ -1,10 +1,14 @@
 //! Bookings: one visit from the wish to its end.
 
 pub mod counter_offers;
+mod day;
 mod extend;
 pub mod holds;
+mod incidents;
 pub mod licensing;
 pub mod lifecycle;
+mod list;
+pub mod overdue;
 pub mod policy;
 mod proof;
 mod reassign;
@@ -12,6 +16,7 @@ mod reschedule;
 pub mod routes;
 mod store;
 mod views;
+mod visit;
 mod wish;
 
 use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
@@ -83,7 +88,7 @@ pub struct Booking {
     pub created_at: DateTime<Utc>,
 }
 
-/// How a visit was called off.
+/// How a visit ended short: called off, missed or broken off.
 #[derive(Clone, Copy, Debug)]
 pub struct Cancelled {
     pub by: Party,

@@ -38,18 +38,24 @@ impl Policy {
     }
 
     /// What `party` pays to call `booking` off at `now`. Only a client pays, and only for a visit that was agreed and
-    /// that its therapist may carry out. A visit that its therapist has moved costs nothing until its start; one that its
-    /// client had moved late costs at least what it would have cost then.
+    /// that its therapist may carry out: all of it once the therapist is on the way. A visit that its therapist has moved costs
+    /// nothing until its start; one that its client had moved late costs at least what it would have cost then.
     pub fn fee(&self, booking: &Booking, party: Party, now: DateTime<Utc>) -> Money {
         let grace = TimeDelta::minutes(self.free_within_minutes_of_booking);
-        let just_booked = now <= booking.created_at + grace && now < booking.start_at;
+        let waits = matches!(booking.status, Status::Requested | Status::Confirmed);
+        let just_booked = waits && now <= booking.created_at + grace && now < booking.start_at;
         let vain = booking.status == Status::Requested || booking.at_risk_since.is_some();
         let forced = booking.free_to_cancel && now < booking.start_at;
         let free = party != Party::Client || vain || just_booked || forced;
         let left = booking.start_at - now;
-        let tier = self.tiers.iter().find(|tier| left >= TimeDelta::minutes(tier.minutes_before));
+        let tier = self.tiers.iter().find(|tier| waits && left >= TimeDelta::minutes(tier.minutes_before));
         let fee = booking.price.percent(tier.map_or(100, |tier| tier.fee_percent));
         let least = booking.least_fee.min(booking.price.amount);
         Money { amount: if free { 0 } else { fee.amount.max(least) }, ..fee }
+    }
+
+    /// What a client pays who is not there, or for whose sake the therapist came in vain.
+    pub fn no_show_fee(&self, booking: &Booking) -> Money {
+        booking.price.percent(100)
     }
 }

@@ -2,18 +2,19 @@ use actix_web::web::Data;
 use actix_web::{get, post};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::counter_offers::OfferStatus;
+use super::incidents::{self, NewIncident};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::policy::Policy;
-use super::store::{self, BookingEvent, Listed, New, Taken};
+use super::store::{self, BookingEvent, New, Taken};
 use super::views::{BookingView, ClientBooking, Viewer, views};
 use super::wish::{Decided, Wanted, Wish};
 use super::{
-    Booking, Cancelled, FocusArea, Notes, Pressure, Reason, counter_offers, extend, holds, proof, reassign, reschedule,
-    respond_by,
+    Booking, Cancelled, FocusArea, Notes, Pressure, Reason, counter_offers, day, extend, holds, licensing, list,
+    overdue, proof, reassign, reschedule, respond_by, visit,
 };
 use crate::App;
 use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
@@ -21,17 +22,22 @@ use crate::availability;
 use crate::clock::Clock;
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, OrDefault, Page, Path, Query, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{AccountId, AddressId, BookingId, HoldId, ServiceId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::therapists::{self, BookingMode};
-use crate::values::{Day, Instant, Money};
+use crate::values::{Instant, Money};
 
 /// The operations on bookings.
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(list_bookings).service(create_booking).service(get_booking).service(get_booking_events);
+    config.service(create_booking).service(get_booking).service(get_booking_events);
     config.service(accept_booking).service(decline_booking);
     config.service(get_cancellation_quote).service(cancel_booking);
+    list::routes(config);
+    visit::routes(config);
+    incidents::routes(config);
+    day::routes(config);
+    overdue::routes(config);
     holds::routes(config);
     reassign::routes(config);
     reschedule::routes(config);
@@ -190,78 +196,6 @@ fn focus_areas(areas: &[FocusArea]) -> Result<Vec<String>> {
     Ok(areas.iter().map(|area| area.as_str().to_owned()).collect())
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct BookingQuery {
-    /// In this state.
-    #[param(inline)]
-    status: Option<Status>,
-    /// From this date on, in the zone of each visit.
-    #[param(inline)]
-    from: Option<Day>,
-    /// Until this date, included.
-    #[param(inline)]
-    to: Option<Day>,
-    /// With this therapist.
-    therapist_id: Option<TherapistId>,
-    /// Of this client.
-    client_id: Option<AccountId>,
-    /// Items on a page.
-    #[serde(default)]
-    #[param(inline, value_type = Option<Limit>)]
-    limit: Limit,
-    /// From `next_cursor` of the page before.
-    #[param(inline)]
-    cursor: Option<Cursor>,
-}
-
-/// List bookings
-///
-/// The caller's own bookings, or all of them for admins, by their start. A list shows no addresses to therapists.
-#[utoipa::path(tag = "Bookings", operation_id = "list_bookings", security(("bearer" = ["client", "therapist", "admin"])),
-    params(BookingQuery),
-    responses((status = 200, description = "A page of bookings.", body = Page<BookingView>)))]
-#[get("/v1/bookings")]
-async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<BookingQuery>) -> Result<Reply> {
-    work(async move {
-        let Principal { account, role, .. } = me.principal;
-        let mut listed = Listed {
-            status: query.status,
-            from: query.from.map(|Day(date)| date),
-            to: query.to.map(|Day(date)| date),
-            client: query.client_id,
-            therapist: query.therapist_id,
-            after: query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id)),
-            count: query.limit.probe(),
-        };
-        if listed.from.zip(listed.to).is_some_and(|(from, to)| to < from) {
-            return Err(FieldError::new("/to", "lies before `from`.").into());
-        }
-        // Asking for someone else's bookings finds none.
-        let others = match role {
-            Role::Client => listed.client.replace(account).is_some_and(|client| client != account),
-            Role::Therapist => listed.therapist.replace(account.into()).is_some_and(|t| t != account.into()),
-            Role::Admin => false,
-        };
-        if others {
-            return Reply::ok(&Page::<BookingView>::whole(Vec::new()));
-        }
-        let mut tx = app.db.begin().await?;
-        let found = store::list(&mut tx, listed, app.clock.now()).await?;
-        let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
-        let viewer = match role {
-            Role::Client => Viewer::Client,
-            Role::Therapist => Viewer::Therapist,
-            Role::Admin => Viewer::Admin,
-        };
-        let data = views(&mut tx, page.data, viewer).await?;
-        tx.commit().await?;
-        Reply::ok(&Page { data, next_cursor: page.next_cursor })
-    })
-    .await
-}
-
 /// What the caller is to a booking; nothing at all where they may not know of it.
 pub(super) fn party(booking: &Booking, me: &Principal) -> Option<Party> {
     match me.role {
@@ -272,7 +206,8 @@ pub(super) fn party(booking: &Booking, me: &Principal) -> Option<Party> {
     }
 }
 
-fn viewer(booking: &Booking, party: Party, now: DateTime<Utc>) -> Viewer {
+/// As whom `party` sees the booking.
+pub(super) fn viewer(booking: &Booking, party: Party, now: DateTime<Utc>) -> Viewer {
     match party {
         Party::Client => Viewer::Client,
         Party::Therapist if booking.discloses_address(now) => Viewer::Disclosed,
@@ -328,7 +263,8 @@ async fn get_booking(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) 
 
 /// Show a booking's events
 ///
-/// Every step of its life, oldest first. Why staff gave it to another therapist is shown to admins alone.
+/// Every step of its life, oldest first. Why a visit was broken off, and what staff wrote, is shown to its author and to
+/// admins alone.
 #[utoipa::path(tag = "Bookings", operation_id = "get_booking_events",
     security(("bearer" = ["client", "therapist", "admin"])),
     params(("id" = BookingId, Path, description = "The booking.")),
@@ -341,8 +277,9 @@ async fn get_booking_events(app: Data<App>, me: As<Anyone>, Path(id): Path<Booki
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let mut events = store::events(&mut tx, id).await?;
         if party != Party::Admin {
-            // Why staff gave a visit to another therapist is about a person, and not for the others.
-            for event in events.iter_mut().filter(|event| event.action == Action::Reassign) {
+            // What is about a person is not for the others.
+            let private = [Action::Reassign, Action::Complete, Action::Stop];
+            for event in events.iter_mut().filter(|event| private.contains(&event.action) && event.party != party) {
                 event.reason = None;
             }
         }
@@ -376,14 +313,37 @@ pub(super) async fn begin(
     }
 }
 
-/// Takes a step for the caller: lock, decide by the table, save.
-async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: Option<Reason>) -> Result<Reply> {
+/// A step that the caller asks for.
+pub(super) struct Asked {
+    pub action: Action,
+    pub reason: Option<Reason>,
+    /// What went wrong, where the visit is broken off for it.
+    pub incident: Option<NewIncident>,
+    /// The state that the caller knows, where it is said.
+    pub if_match: IfMatch,
+}
+
+impl Asked {
+    pub fn new(action: Action, reason: Option<Reason>, if_match: IfMatch) -> Self {
+        Self { action, reason, incident: None, if_match }
+    }
+}
+
+/// Takes a step for the caller: lock, decide by the table, save, tell.
+pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) -> Result<Reply> {
     let begun = begin(app, id, |booking| party(booking, &me)).await?;
     let (mut tx, mut booking, party, now) = begun.ok_or(Error::NotFound)?;
+    let action = asked.action;
     match step(booking.status, action, party) {
         Step::Refused => return Err(Refusal::InvalidTransition.into()),
+        // The other side's report is not this one's.
+        Step::Done if action == Action::NoShow && booking.cancelled.is_some_and(|ended| ended.by != party) => {
+            return Err(Refusal::InvalidTransition.into());
+        }
+        // Whoever lost the answer may ask again, with the tag of before.
         Step::Done => {}
         Step::To(status) => {
+            check(&mut tx, &asked.if_match, &booking, party, now).await?;
             let from = booking.status;
             match action {
                 // The therapist may have lost a licence since, or taken the day off.
@@ -398,12 +358,16 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
                     let fee = booking.policy.fee(&booking, party, now).amount;
                     booking.cancelled = Some(Cancelled { by: party, at: now, fee });
                 }
-                _ => {}
+                _ => visit::decide(&mut tx, &mut booking, action, party, now).await?,
             }
             booking.enter(status);
-            let reason = reason.as_ref().map(Reason::as_str);
+            let reason = asked.reason.as_ref().map(Reason::as_str);
             let taken = Taken { action, party, actor: Some(me.account), from, reason, at: now };
             store::save(&mut tx, &booking, taken).await?;
+            if let Some(incident) = asked.incident {
+                incidents::report(app, &mut tx, &booking, party, me.account, incident, now).await?;
+            }
+            visit::tell(&mut tx, &booking, action, party, me.account, now).await?;
         }
     }
     let reply = view(&mut tx, booking, party, now).await?;
@@ -415,27 +379,39 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
 ///
 /// Confirms a requested visit, if it could still be booked now. Notice is counted from when the client asked.
 #[utoipa::path(tag = "Bookings", operation_id = "accept_booking", security(("bearer" = ["therapist"])),
-    params(("id" = BookingId, Path, description = "The booking.")), responses(
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), responses(
     (status = 200, description = "The booking, confirmed.", body = BookingView),
     (status = 409, description = "`invalid_transition`, `slot_unavailable`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "What no longer holds, such as `credential_not_valid`.", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/bookings/{id}/accept")]
-async fn accept_booking(app: Data<App>, me: As<Therapist>, Path(id): Path<BookingId>) -> Result<Reply> {
-    work(async move { take(&app, me.principal, id, Action::Accept, None).await }).await
+async fn accept_booking(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+) -> Result<Reply> {
+    work(async move { take(&app, me.principal, id, Asked::new(Action::Accept, None, if_match)).await }).await
 }
 
 /// Decline a request
 ///
 /// Turns a requested visit down; its time is free again.
 #[utoipa::path(tag = "Bookings", operation_id = "decline_booking", security(("bearer" = ["therapist"])),
-    params(("id" = BookingId, Path, description = "The booking.")), responses(
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), responses(
     (status = 200, description = "The booking, declined.", body = BookingView),
     (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/bookings/{id}/decline")]
-async fn decline_booking(app: Data<App>, me: As<Therapist>, Path(id): Path<BookingId>) -> Result<Reply> {
-    work(async move { take(&app, me.principal, id, Action::Decline, None).await }).await
+async fn decline_booking(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+) -> Result<Reply> {
+    work(async move { take(&app, me.principal, id, Asked::new(Action::Decline, None, if_match)).await }).await
 }
 
 /// What calling off would cost now.
@@ -486,7 +462,8 @@ struct CancelBody {
 /// Calls the visit off under the policy that it was booked with; its time is free again. A therapist and an admin cause
 /// no fee.
 #[utoipa::path(tag = "Bookings", operation_id = "cancel_booking", security(("bearer" = ["client", "therapist", "admin"])),
-    params(("id" = BookingId, Path, description = "The booking.")), request_body = Option<CancelBody>, responses(
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<CancelBody>, responses(
     (status = 200, description = "The booking, cancelled.", body = BookingView),
     (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -495,9 +472,10 @@ async fn cancel_booking(
     app: Data<App>,
     me: As<Anyone>,
     Path(id): Path<BookingId>,
+    if_match: IfMatch,
     OrDefault(body): OrDefault<CancelBody>,
 ) -> Result<Reply> {
-    work(async move { take(&app, me.principal, id, Action::Cancel, body.reason).await }).await
+    work(async move { take(&app, me.principal, id, Asked::new(Action::Cancel, body.reason, if_match)).await }).await
 }
 
 /// Writes down that a request has expired, if it has: the job's part. Nothing depends on when it runs.
@@ -518,6 +496,7 @@ pub async fn lapse(app: &App, id: BookingId) -> Result<()> {
             at: now,
         };
         store::save(&mut tx, &booking, taken).await?;
+        licensing::tell(&mut tx, booking.client, "request_expired", &booking, now).await?;
     }
     tx.commit().await?;
     Ok(())

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::counter_offers::{self, OfferStatus};
 use super::lifecycle::{Action, Party, Status};
+use super::list::Sort;
 use super::policy::Policy;
 use super::reschedule::Change;
 use super::{Booking, Cancelled, Pressure};
@@ -15,7 +16,7 @@ use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
-use crate::values::{Money, Zone};
+use crate::values::{Money, Zone, name};
 
 struct Columns {
     id: BookingId,
@@ -78,7 +79,7 @@ impl TryFrom<Columns> for Booking {
 /// The columns of a booking. A request whose deadline has passed at `$1` has expired, whether the job that writes it down
 /// has run or not.
 macro_rules! bookings {
-    ($tail:literal, $now:expr, $($arg:expr),+) => {
+    ($($tail:literal)+, $now:expr, $($arg:expr),+) => {
         sqlx::query_as!(
             Columns,
             r#"SELECT id, client_id, therapist_id, service_id,
@@ -87,7 +88,7 @@ macro_rules! bookings {
                       currency, policy AS "policy: Json<Policy>", notes, focus_areas, pressure AS "pressure: Pressure",
                       asked_at, respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, at_risk_since,
                       free_to_cancel, least_fee, created_at
-               FROM bookings "# + $tail,
+               FROM bookings "# $(+ $tail)+,
             $now,
             $($arg),+
         )
@@ -107,34 +108,94 @@ pub(super) async fn find(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Resu
 
 /// Which bookings a list shows.
 pub(super) struct Listed {
-    pub status: Option<Status>,
+    /// In one of these states; in any, where there are none.
+    pub statuses: Vec<Status>,
     /// The first date, in the zone of each visit.
     pub from: Option<NaiveDate>,
     /// The last date, included.
     pub to: Option<NaiveDate>,
     pub client: Option<AccountId>,
     pub therapist: Option<TherapistId>,
+    pub sort: Sort,
+    /// After the booking with this id, and this instant to sort by.
     pub after: Option<(DateTime<Utc>, BookingId)>,
     pub count: i64,
 }
 
 pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Result<Vec<Booking>> {
+    let statuses: Vec<String> = listed.statuses.iter().map(name).collect();
+    // Each order is a statement of its own, so that each has its index.
+    macro_rules! sorted {
+        ($order:literal) => {
+            bookings!(
+                "WHERE ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR therapist_id = $3)
+                   AND (cardinality($4::text[]) = 0
+                        OR CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END = ANY ($4))
+                   AND ($5::date IS NULL OR (start_at >= $5::date - 1 AND (start_at AT TIME ZONE time_zone)::date >= $5))
+                   AND ($6::date IS NULL OR (start_at < $6::date + 2 AND (start_at AT TIME ZONE time_zone)::date <= $6))
+                   AND ($7::timestamptz IS NULL OR " $order,
+                now,
+                listed.client.map(|id| id.0),
+                listed.therapist.map(|id| id.0),
+                &statuses,
+                listed.from,
+                listed.to,
+                listed.after.map(|(at, _)| at),
+                listed.after.map(|(_, id)| id.0),
+                listed.count
+            )
+            .fetch_all(&mut **tx)
+            .await?
+        };
+    }
+    let rows = match listed.sort {
+        Sort::Start => sorted!("(start_at, id) > ($7, $8)) ORDER BY start_at, id LIMIT $9"),
+        Sort::LatestStart => sorted!("(start_at, id) < ($7, $8)) ORDER BY start_at DESC, id DESC LIMIT $9"),
+        Sort::Created => sorted!("(created_at, id) > ($7, $8)) ORDER BY created_at, id LIMIT $9"),
+        Sort::LatestCreated => sorted!("(created_at, id) < ($7, $8)) ORDER BY created_at DESC, id DESC LIMIT $9"),
+    };
+    rows.into_iter().map(Booking::try_from).collect()
+}
+
+/// A therapist's visits that start within `span` and take place, or did, by their start.
+pub(super) async fn starting_within(
+    tx: &mut Tx,
+    therapist: TherapistId,
+    span: Span,
+    now: DateTime<Utc>,
+) -> Result<Vec<Booking>> {
     let rows = bookings!(
-        "WHERE ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR therapist_id = $3)
-           AND ($4::text IS NULL OR $4 = CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END)
-           AND ($5::date IS NULL OR (start_at >= $5::date - 1 AND (start_at AT TIME ZONE time_zone)::date >= $5))
-           AND ($6::date IS NULL OR (start_at < $6::date + 2 AND (start_at AT TIME ZONE time_zone)::date <= $6))
-           AND ($7::timestamptz IS NULL OR (start_at, id) > ($7, $8))
-         ORDER BY start_at, id LIMIT $9",
+        "WHERE therapist_id = $2 AND start_at >= $3 AND start_at < $4
+           AND (status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress', 'completed') OR (status = 'requested' AND respond_by > $1))
+         ORDER BY start_at, id",
         now,
-        listed.client.map(|id| id.0),
-        listed.therapist.map(|id| id.0),
-        listed.status as Option<Status>,
-        listed.from,
-        listed.to,
-        listed.after.map(|(start, _)| start),
-        listed.after.map(|(_, id)| id.0),
-        listed.count
+        therapist.0,
+        span.start,
+        span.end
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(Booking::try_from).collect()
+}
+
+/// Visits that are not over and should have ended before `due`, longest first: up to `count` from after `after`.
+pub(super) async fn overdue(
+    tx: &mut Tx,
+    due: DateTime<Utc>,
+    after: Option<(DateTime<Utc>, BookingId)>,
+    count: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Booking>> {
+    let rows = bookings!(
+        "WHERE status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress') AND start_at <= $2
+           AND start_at + make_interval(mins => duration_minutes) <= $2
+           AND ($3::timestamptz IS NULL OR (start_at, id) > ($3, $4))
+         ORDER BY start_at, id LIMIT $5",
+        now,
+        due,
+        after.map(|(start, _)| start),
+        after.map(|(_, id)| id.0),
+        count
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -370,22 +431,41 @@ pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Re
     )
     .execute(&mut **tx)
     .await?;
-    if booking.status == Status::Confirmed {
-        sqlx::query!(
-            "UPDATE reservations SET hold_expires_at = NULL WHERE therapist_id = $1 AND booking_id = $2",
-            booking.therapist.0,
-            booking.id.0
-        )
-        .execute(&mut **tx)
-        .await?;
-    } else {
-        sqlx::query!(
-            "DELETE FROM reservations WHERE therapist_id = $1 AND booking_id = $2",
-            booking.therapist.0,
-            booking.id.0
-        )
-        .execute(&mut **tx)
-        .await?;
+    match booking.status {
+        Status::OnTheWay | Status::Arrived | Status::InProgress => {}
+        Status::Confirmed => {
+            sqlx::query!(
+                "UPDATE reservations SET hold_expires_at = NULL WHERE therapist_id = $1 AND booking_id = $2",
+                booking.therapist.0,
+                booking.id.0
+            )
+            .execute(&mut **tx)
+            .await?;
+        }
+        // Frees what is left of its time. The row stays: the visit counts towards the day's cap, and the therapist is there.
+        Status::Completed => {
+            sqlx::query!(
+                "UPDATE reservations
+                 SET during = tstzrange(lower(during), greatest(upper(during) - greatest($3::timestamptz - $4::timestamptz, interval '0'),
+                                                                start_at + interval '1 minute'))
+                 WHERE therapist_id = $1 AND booking_id = $2",
+                booking.therapist.0,
+                booking.id.0,
+                booking.end_at(),
+                taken.at
+            )
+            .execute(&mut **tx)
+            .await?;
+        }
+        _ => {
+            sqlx::query!(
+                "DELETE FROM reservations WHERE therapist_id = $1 AND booking_id = $2",
+                booking.therapist.0,
+                booking.id.0
+            )
+            .execute(&mut **tx)
+            .await?;
+        }
     }
     // Whatever was proposed was meant for the visit as it stood.
     counter_offers::close(tx, booking.id, OfferStatus::Obsolete, taken.at).await?;

@@ -38,7 +38,7 @@ pub(super) struct Common {
     cancellation_policy: Policy,
     /// By when the therapist answers a request.
     respond_by: Option<DateTime<Utc>>,
-    /// How it was called off, if it was.
+    /// How it ended short, if it was called off, missed or broken off.
     cancellation: Option<Cancellation>,
     /// When it was booked.
     created_at: DateTime<Utc>,
@@ -60,10 +60,10 @@ pub(super) struct PersonRef {
     display_name: String,
 }
 
-/// How a visit was called off.
+/// How a visit ended short: called off, missed or broken off.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Cancellation {
-    /// By whom.
+    /// Who called it off, reported that the other was not there, or broke it off.
     by: Party,
     /// When.
     at: DateTime<Utc>,

@@ -682,9 +682,11 @@ SELECT courses.id, courses.client_id, therapist_id, courses.service_id, reached.
                           NULL, NULL, NULL, NULL], 'notes' || key),
        pg_temp.sample('{neck,shoulders,back,hips,legs,feet}', pg_temp.between(1, 3, 'areas' || key), 'area' || key),
        pg_temp.pick('{light,medium,medium,firm,deep,NULL}'::text[], 'pressure' || key),
-       respond_by, cancelled_by, cancelled_at,
+       respond_by, CASE reached.status WHEN 'no_show' THEN 'therapist' ELSE cancelled_by END,
+       CASE reached.status WHEN 'no_show' THEN no_show_at ELSE cancelled_at END,
        -- A therapist who cancels costs the client nothing, and neither does a change of mind within the hour.
-       CASE WHEN cancelled_at IS NULL THEN NULL
+       CASE WHEN reached.status = 'no_show' THEN amount
+            WHEN cancelled_at IS NULL THEN NULL
             WHEN cancelled_by <> 'client' OR cancelled_at < courses.created_at + interval '1 hour' OR cancelled_at <= start_at - interval '24 hours' THEN 0
             WHEN cancelled_at <= start_at - interval '4 hours' THEN amount / 2
             ELSE amount END,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::ids::{AccountId, TaskId};
 
-pub use store::raise;
+pub use store::{close, raise};
 
 /// Something to look at.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub struct RaisedTask {
     pub raised_at: DateTime<Utc>,
     /// When it was resolved; null while it is open.
     pub resolved_at: Option<DateTime<Utc>>,
-    /// The admin who resolved it.
+    /// The admin who resolved it, or whoever did what it was about.
     pub resolved_by: Option<AccountId>,
     /// What the admin wrote.
     pub note: Option<String>,

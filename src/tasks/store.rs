@@ -27,6 +27,20 @@ pub async fn raise(tx: &mut Tx, task: &Task, now: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
+/// Resolves the open task of a kind about `subject`, if there is one: `by` has done what it was about.
+pub async fn close(tx: &mut Tx, kind: &str, subject: Uuid, by: AccountId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE tasks SET resolved_at = $3, resolved_by = $4 WHERE kind = $1 AND subject_id = $2 AND resolved_at IS NULL",
+        kind,
+        subject,
+        now,
+        by.0,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// The columns of a task, read alike everywhere.
 macro_rules! tasks {
     ($tail:literal, $($arg:expr),+) => {

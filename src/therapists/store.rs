@@ -29,7 +29,8 @@ macro_rules! profiles {
     };
 }
 
-pub(super) async fn profile(db: &PgPool, id: TherapistId) -> Result<Profile> {
+/// What the therapist says of themselves and their work.
+pub async fn profile(db: &PgPool, id: TherapistId) -> Result<Profile> {
     Ok(profiles!("WHERE t.id = $1", id.0).fetch_one(db).await?)
 }
 

@@ -1,0 +1,359 @@
+//! Incidents: what went wrong at a visit, as one party tells staff. The other party never learns of it.
+
+mod store;
+
+use actix_web::web::Data;
+use actix_web::{get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::Booking;
+use super::lifecycle::Party;
+use super::routes::party;
+use super::store as bookings;
+use crate::App;
+use crate::audit::{self, Entry};
+use crate::auth::{Admin, Anyone, As, Parties};
+use crate::db::{Tx, work};
+use crate::error::{Error, Problem, Result};
+use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::ids::{AccountId, BookingId, IncidentId, TherapistId};
+use crate::tasks::{self, Task};
+use crate::values::{Instant, bounded_text};
+use store::Listed;
+
+/// What staff are given to look at.
+const TASK: &str = "incident_reported";
+
+/// The operations on incidents.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(report_incident).service(list_booking_incidents);
+    config.service(list_incidents).service(get_incident).service(resolve_incident);
+}
+
+bounded_text! {
+    /// What happened.
+    IncidentReport prose 1..=4000, example "The client would not keep the draping in place after I had asked twice.";
+    /// What staff found or did.
+    IncidentNote prose 1..=2000, example "Spoke to both; the client's account is closed.";
+}
+
+/// What an incident is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+enum IncidentKind {
+    /// Someone was or is in danger.
+    Safety,
+    /// How someone behaved.
+    Conduct,
+    /// Someone was hurt.
+    Injury,
+    /// Something was broken or is missing.
+    Property,
+    /// Anything else.
+    Other,
+}
+
+/// Something that went wrong.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewIncident {
+    kind: IncidentKind,
+    text: Option<IncidentReport>,
+}
+
+/// An incident that was reported.
+#[derive(Debug, Serialize, ToSchema)]
+struct IncidentReceipt {
+    /// The incident's id.
+    id: IncidentId,
+    /// The visit that it happened at.
+    booking_id: BookingId,
+    /// What it is about.
+    kind: IncidentKind,
+    /// When it was reported.
+    reported_at: DateTime<Utc>,
+}
+
+/// An incident as its reporter sees it.
+#[derive(Debug, Serialize, ToSchema)]
+struct OwnIncident {
+    #[serde(flatten)]
+    receipt: IncidentReceipt,
+    /// What happened, in the reporter's words.
+    text: Option<String>,
+    /// When staff were done with it.
+    resolved_at: Option<DateTime<Utc>>,
+}
+
+/// An incident in the list for staff, without what may tell of someone's health.
+#[derive(Debug, Serialize, ToSchema)]
+struct ListedIncident {
+    #[serde(flatten)]
+    receipt: IncidentReceipt,
+    /// Who reported it.
+    reporter_id: AccountId,
+    /// What the reporter is to the visit.
+    party: Party,
+    /// The therapist of the visit.
+    therapist_id: TherapistId,
+    /// Its client.
+    client_id: AccountId,
+    /// When it was resolved; null while it is open.
+    resolved_at: Option<DateTime<Utc>>,
+    /// The admin who resolved it.
+    resolved_by: Option<AccountId>,
+}
+
+/// An incident with all that is known of it, for staff.
+#[derive(Debug, Serialize, ToSchema)]
+struct Incident {
+    #[serde(flatten)]
+    listed: ListedIncident,
+    /// What happened, in the reporter's words.
+    text: Option<String>,
+    /// What staff found or did.
+    note: Option<String>,
+}
+
+impl Incident {
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        actor: AccountId,
+        action: &'static str,
+        details: Value,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let entry = Entry {
+            therapist: Some(self.listed.therapist_id),
+            actor: Some(actor),
+            action,
+            subject_type: "incident",
+            subject_id: &self.listed.receipt.id.to_string(),
+            details,
+        };
+        audit::record(tx, &entry, now).await
+    }
+}
+
+impl From<Incident> for OwnIncident {
+    fn from(incident: Incident) -> Self {
+        let Incident { listed, text, .. } = incident;
+        Self { receipt: listed.receipt, text, resolved_at: listed.resolved_at }
+    }
+}
+
+/// Reports an incident to staff, in the transaction of whatever came of it.
+pub(super) async fn report(
+    app: &App,
+    tx: &mut Tx,
+    booking: &Booking,
+    party: Party,
+    reporter: AccountId,
+    new: NewIncident,
+    now: DateTime<Utc>,
+) -> Result<IncidentId> {
+    let incident = Incident {
+        listed: ListedIncident {
+            receipt: IncidentReceipt {
+                id: IncidentId::new(now),
+                booking_id: booking.id,
+                kind: new.kind,
+                reported_at: now,
+            },
+            reporter_id: reporter,
+            party,
+            therapist_id: booking.therapist,
+            client_id: booking.client,
+            resolved_at: None,
+            resolved_by: None,
+        },
+        text: new.text.map(|text| text.as_str().to_owned()),
+        note: None,
+    };
+    store::insert(app, tx, &incident).await?;
+    let id = incident.listed.receipt.id;
+    let details = json!({ "booking_id": booking.id, "kind": new.kind, "party": party });
+    let task = Task { kind: TASK, subject_type: "incident", subject: id.0, details: details.clone() };
+    tasks::raise(tx, &task, now).await?;
+    incident.record(tx, reporter, "incident.report", details, now).await?;
+    Ok(id)
+}
+
+/// Report an incident
+///
+/// Tells staff what went wrong at a visit: its client or its therapist, at any time. The other party never learns of it.
+#[utoipa::path(tag = "Incidents", operation_id = "report_incident", security(("bearer" = ["client", "therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
+    request_body = NewIncident, responses(
+    (status = 201, description = "It was reported.", body = IncidentReceipt,
+     headers(("Location" = String, description = "Where the caller's incidents are found."),
+             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
+    (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/incidents")]
+async fn report_incident(
+    app: Data<App>,
+    me: As<Parties>,
+    Path(id): Path<BookingId>,
+    key: IdempotencyKey,
+    Json(new, print): Json<NewIncident>,
+) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let route = "POST /v1/bookings/{id}/incidents";
+        let once = match Once::claim(&mut tx, me.account(), route, key, print.about(id)).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
+        let kind = new.kind;
+        let incident = report(&app, &mut tx, &booking, party, me.account(), new, now).await?;
+        // Without the text, which the answers that are kept must not hold.
+        let receipt = IncidentReceipt { id: incident, booking_id: id, kind, reported_at: now };
+        let reply = Reply::created(format!("/v1/bookings/{id}/incidents"), &receipt)?;
+        once.keep(&mut tx, &reply, now).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// List a booking's incidents
+///
+/// Those that the caller reported, oldest first; each of them for admins, whose look is written down.
+#[utoipa::path(tag = "Incidents", operation_id = "list_booking_incidents",
+    security(("bearer" = ["client", "therapist", "admin"])),
+    params(("id" = BookingId, Path, description = "The booking.")),
+    responses((status = 200, description = "The incidents.", body = Page<OwnIncident>)))]
+#[get("/v1/bookings/{id}/incidents")]
+async fn list_booking_incidents(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
+        let reporter = (party != Party::Admin).then_some(me.account());
+        let incidents = store::of_booking(&app, &mut tx, id, reporter).await?;
+        if party == Party::Admin {
+            for incident in &incidents {
+                incident.record(&mut tx, me.account(), "incident.read", json!({}), now).await?;
+            }
+        }
+        tx.commit().await?;
+        Reply::ok(&Page::whole(incidents.into_iter().map(OwnIncident::from).collect()))
+    })
+    .await
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct IncidentQuery {
+    /// Of this kind.
+    #[param(inline)]
+    kind: Option<IncidentKind>,
+    /// At this booking.
+    booking_id: Option<BookingId>,
+    /// At visits with this therapist.
+    therapist_id: Option<TherapistId>,
+    /// At visits of this client.
+    client_id: Option<AccountId>,
+    /// Those that are open, or those that are resolved; else all.
+    open: Option<bool>,
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// List incidents
+///
+/// What was reported, longest waiting first. The words are shown with each alone.
+#[utoipa::path(tag = "Incidents", operation_id = "list_incidents", security(("bearer" = ["admin"])), params(IncidentQuery),
+    responses((status = 200, description = "A page of incidents.", body = Page<ListedIncident>)))]
+#[get("/v1/admin/incidents")]
+async fn list_incidents(app: Data<App>, _me: As<Admin>, Query(query): Query<IncidentQuery>) -> Result<Reply> {
+    let after: Option<(Instant, IncidentId)> = query.cursor.as_ref().map(Cursor::key).transpose()?;
+    let listed = Listed {
+        kind: query.kind,
+        booking: query.booking_id,
+        therapist: query.therapist_id,
+        client: query.client_id,
+        open: query.open,
+        after: after.map(|(Instant(at), id)| (at, id)),
+        count: query.limit.probe(),
+    };
+    let found = store::list(&app.db, listed).await?;
+    Reply::ok(&Page::cut(found, query.limit, |incident| (incident.receipt.reported_at, incident.receipt.id))?)
+}
+
+/// Show an incident
+///
+/// One incident in the reporter's words. Each such look is written down.
+#[utoipa::path(tag = "Incidents", operation_id = "get_incident", security(("bearer" = ["admin"])),
+    params(("id" = IncidentId, Path, description = "The incident.")),
+    responses((status = 200, description = "The incident.", body = Incident)))]
+#[get("/v1/admin/incidents/{id}")]
+async fn get_incident(app: Data<App>, me: As<Admin>, Path(id): Path<IncidentId>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let incident = store::lock(&app, &mut tx, id).await?.ok_or(Error::NotFound)?;
+        incident.record(&mut tx, me.account(), "incident.read", json!({}), app.clock.now()).await?;
+        tx.commit().await?;
+        Reply::ok(&incident)
+    })
+    .await
+}
+
+/// How an incident was resolved.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct IncidentResolution {
+    note: IncidentNote,
+}
+
+/// Resolve an incident
+///
+/// Says what was found or done, for staff alone; its task is resolved with it. One that is resolved already stays as it is.
+#[utoipa::path(tag = "Incidents", operation_id = "resolve_incident", security(("bearer" = ["admin"])),
+    params(("id" = IncidentId, Path, description = "The incident.")), request_body = IncidentResolution,
+    responses((status = 200, description = "The incident, resolved.", body = Incident)))]
+#[post("/v1/admin/incidents/{id}/resolve")]
+async fn resolve_incident(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<IncidentId>,
+    Json(body, _): Json<IncidentResolution>,
+) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let mut incident = store::lock(&app, &mut tx, id).await?.ok_or(Error::NotFound)?;
+        let action = if incident.listed.resolved_at.is_none() {
+            (incident.listed.resolved_at, incident.listed.resolved_by) = (Some(now), Some(me.account()));
+            incident.note = Some(body.note.as_str().to_owned());
+            store::resolve(&app, &mut tx, &incident).await?;
+            tasks::close(&mut tx, TASK, id.0, me.account(), now).await?;
+            "incident.resolve"
+        } else {
+            "incident.read"
+        };
+        incident.record(&mut tx, me.account(), action, json!({}), now).await?;
+        tx.commit().await?;
+        Reply::ok(&incident)
+    })
+    .await
+}

@@ -1,0 +1,172 @@
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::{Incident, IncidentKind, IncidentReceipt, ListedIncident};
+use crate::App;
+use crate::bookings::lifecycle::Party;
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::{AccountId, BookingId, IncidentId, TherapistId};
+
+/// Seals `text` for `incident`, in one of its columns.
+fn seal(_app: &App, _column: &str, _incident: IncidentId, text: &str) -> Result<String> {
+    Ok(text.to_owned())
+}
+
+/// Opens what [`seal`] sealed.
+fn open(_app: &App, _column: &str, _incident: IncidentId, sealed: String) -> Result<String> {
+    Ok(sealed)
+}
+
+const REPORT: &str = "incidents.report";
+const NOTE: &str = "incidents.note";
+
+struct Columns {
+    id: IncidentId,
+    booking_id: BookingId,
+    kind: IncidentKind,
+    reported_at: DateTime<Utc>,
+    reporter_id: AccountId,
+    party: Party,
+    therapist_id: TherapistId,
+    client_id: AccountId,
+    resolved_at: Option<DateTime<Utc>>,
+    resolved_by: Option<AccountId>,
+    report: Option<String>,
+    note: Option<String>,
+}
+
+impl Columns {
+    fn incident(mut self, app: &App) -> Result<Incident> {
+        let (report, note) = (self.report.take(), self.note.take());
+        Ok(Incident {
+            text: report.map(|report| open(app, REPORT, self.id, report)).transpose()?,
+            note: note.map(|note| open(app, NOTE, self.id, note)).transpose()?,
+            listed: self.listed(),
+        })
+    }
+
+    /// Without what is sealed.
+    fn listed(self) -> ListedIncident {
+        ListedIncident {
+            receipt: IncidentReceipt {
+                id: self.id,
+                booking_id: self.booking_id,
+                kind: self.kind,
+                reported_at: self.reported_at,
+            },
+            reporter_id: self.reporter_id,
+            party: self.party,
+            therapist_id: self.therapist_id,
+            client_id: self.client_id,
+            resolved_at: self.resolved_at,
+            resolved_by: self.resolved_by,
+        }
+    }
+}
+
+/// The columns of an incident and of its visit, read alike everywhere.
+macro_rules! incidents {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            Columns,
+            r#"SELECT i.id, i.booking_id, i.kind AS "kind: IncidentKind", i.reported_at, i.reporter_id, i.party AS "party: Party",
+                      b.therapist_id, b.client_id, i.resolved_at, i.resolved_by, i.report, i.note
+               FROM incidents i JOIN bookings b ON b.id = i.booking_id "# + $tail,
+            $($arg),+
+        )
+    };
+}
+
+pub(super) async fn insert(app: &App, tx: &mut Tx, incident: &Incident) -> Result<()> {
+    let Incident { listed, text, .. } = incident;
+    let id = listed.receipt.id;
+    let report = text.as_deref().map(|text| seal(app, REPORT, id, text)).transpose()?;
+    sqlx::query!(
+        "INSERT INTO incidents (id, booking_id, reporter_id, party, kind, report, reported_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        id.0,
+        listed.receipt.booking_id.0,
+        listed.reporter_id.0,
+        listed.party as Party,
+        listed.receipt.kind as IncidentKind,
+        report,
+        listed.receipt.reported_at,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The incidents of a visit, oldest first: those of one reporter, or all.
+pub(super) async fn of_booking(
+    app: &App,
+    tx: &mut Tx,
+    booking: BookingId,
+    reporter: Option<AccountId>,
+) -> Result<Vec<Incident>> {
+    let rows = incidents!(
+        "WHERE i.booking_id = $1 AND ($2::uuid IS NULL OR i.reporter_id = $2) ORDER BY i.reported_at, i.id",
+        booking.0,
+        reporter.map(|id| id.0)
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(|row| row.incident(app)).collect()
+}
+
+/// The incident, locked until the transaction ends.
+pub(super) async fn lock(app: &App, tx: &mut Tx, id: IncidentId) -> Result<Option<Incident>> {
+    let row = incidents!("WHERE i.id = $1 FOR UPDATE OF i", id.0).fetch_optional(&mut **tx).await?;
+    row.map(|row| row.incident(app)).transpose()
+}
+
+/// Which incidents a list shows.
+pub(super) struct Listed {
+    pub kind: Option<IncidentKind>,
+    pub booking: Option<BookingId>,
+    pub therapist: Option<TherapistId>,
+    pub client: Option<AccountId>,
+    pub open: Option<bool>,
+    /// After this instant and id.
+    pub after: Option<(DateTime<Utc>, IncidentId)>,
+    pub count: i64,
+}
+
+/// The incidents, oldest first.
+pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<ListedIncident>> {
+    let rows = incidents!(
+        "WHERE ($1::text IS NULL OR i.kind = $1) AND ($2::uuid IS NULL OR i.booking_id = $2)
+           AND ($3::uuid IS NULL OR b.therapist_id = $3) AND ($4::uuid IS NULL OR b.client_id = $4)
+           AND ($5::boolean IS NULL OR (i.resolved_at IS NULL) = $5)
+           AND ($6::timestamptz IS NULL OR (i.reported_at, i.id) > ($6, $7))
+         ORDER BY i.reported_at, i.id LIMIT $8",
+        listed.kind as Option<IncidentKind>,
+        listed.booking.map(|id| id.0),
+        listed.therapist.map(|id| id.0),
+        listed.client.map(|id| id.0),
+        listed.open,
+        listed.after.map(|(at, _)| at),
+        listed.after.map(|(_, id)| id.0),
+        listed.count
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(Columns::listed).collect())
+}
+
+/// Saves how the incident was resolved.
+pub(super) async fn resolve(app: &App, tx: &mut Tx, incident: &Incident) -> Result<()> {
+    let Incident { listed, note, .. } = incident;
+    let id = listed.receipt.id;
+    let note = note.as_deref().map(|note| seal(app, NOTE, id, note)).transpose()?;
+    sqlx::query!(
+        "UPDATE incidents SET resolved_at = $2, resolved_by = $3, note = $4 WHERE id = $1",
+        id.0,
+        listed.resolved_at,
+        listed.resolved_by.map(|id| id.0),
+        note
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

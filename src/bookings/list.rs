@@ -1,0 +1,158 @@
+//! Lists of bookings, for clients, therapists and admins.
+
+use std::str::FromStr;
+
+use actix_web::get;
+use actix_web::web::Data;
+use chrono::{DateTime, Utc};
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as Unreadable;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::Booking;
+use super::lifecycle::Status;
+use super::store::{self, Listed};
+use super::views::{BookingView, Viewer, views};
+use crate::App;
+use crate::auth::{Anyone, As, Principal, Role};
+use crate::db::work;
+use crate::error::{FieldError, Result};
+use crate::http::{Cursor, Limit, Page, Query, Reply};
+use crate::ids::{AccountId, BookingId, TherapistId};
+use crate::values::{Day, Instant, from_text};
+
+/// The list of bookings.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(list_bookings);
+}
+
+/// One state or several, separated by commas.
+struct Statuses(Vec<Status>);
+
+impl FromStr for Statuses {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        text.split(',')
+            .map(|status| Status::deserialize(status.into_deserializer()))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+from_text!(Statuses);
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) enum Sort {
+    /// The next visit first.
+    #[default]
+    #[serde(rename = "start_at")]
+    Start,
+    /// The last visit first.
+    #[serde(rename = "-start_at")]
+    LatestStart,
+    /// As they were booked.
+    #[serde(rename = "created_at")]
+    Created,
+    /// The latest booked first.
+    #[serde(rename = "-created_at")]
+    LatestCreated,
+}
+
+impl Sort {
+    /// What places a booking in this order; the order itself is part of it, so that a cursor fits no other list.
+    fn key(self, booking: &Booking) -> (Self, DateTime<Utc>, BookingId) {
+        let at = match self {
+            Self::Start | Self::LatestStart => booking.start_at,
+            Self::Created | Self::LatestCreated => booking.created_at,
+        };
+        (self, at, booking.id)
+    }
+
+    /// Where the page after `cursor` begins.
+    fn after(self, cursor: &Cursor) -> Result<(DateTime<Utc>, BookingId)> {
+        let (sort, Instant(at), id) = cursor.key::<(Self, Instant, BookingId)>()?;
+        let other = || FieldError::new("/cursor", "This cursor came from a list in another order.");
+        if sort == self { Ok((at, id)) } else { Err(other().into()) }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct BookingQuery {
+    /// In one of these states, separated by commas.
+    #[param(inline, value_type = Option<Vec<Status>>, style = Form, explode = false)]
+    status: Option<Statuses>,
+    /// From this date on, in the zone of each visit.
+    #[param(inline)]
+    from: Option<Day>,
+    /// Until this date, included.
+    #[param(inline)]
+    to: Option<Day>,
+    /// With this therapist.
+    therapist_id: Option<TherapistId>,
+    /// Of this client.
+    client_id: Option<AccountId>,
+    /// By start or by when they were booked; a minus turns the order around.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Sort>)]
+    sort: Sort,
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// List bookings
+///
+/// The caller's own bookings, or all of them for admins; by their start, unless said otherwise. A list shows no addresses to
+/// therapists.
+#[utoipa::path(tag = "Bookings", operation_id = "list_bookings", security(("bearer" = ["client", "therapist", "admin"])),
+    params(BookingQuery),
+    responses((status = 200, description = "A page of bookings.", body = Page<BookingView>)))]
+#[get("/v1/bookings")]
+async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<BookingQuery>) -> Result<Reply> {
+    work(async move {
+        let Principal { account, role, .. } = me.principal;
+        let sort = query.sort;
+        let mut listed = Listed {
+            statuses: query.status.map(|Statuses(statuses)| statuses).unwrap_or_default(),
+            from: query.from.map(|Day(date)| date),
+            to: query.to.map(|Day(date)| date),
+            client: query.client_id,
+            therapist: query.therapist_id,
+            sort,
+            after: query.cursor.as_ref().map(|cursor| sort.after(cursor)).transpose()?,
+            count: query.limit.probe(),
+        };
+        if listed.from.zip(listed.to).is_some_and(|(from, to)| to < from) {
+            return Err(FieldError::new("/to", "lies before `from`.").into());
+        }
+        // Asking for someone else's bookings finds none.
+        let (viewer, others) = match role {
+            Role::Client => (Viewer::Client, listed.client.replace(account).is_some_and(|client| client != account)),
+            Role::Therapist => {
+                let own = TherapistId::from(account);
+                (Viewer::Therapist, listed.therapist.replace(own).is_some_and(|therapist| therapist != own))
+            }
+            Role::Admin => (Viewer::Admin, false),
+        };
+        if others {
+            return Reply::ok(&Page::<BookingView>::whole(Vec::new()));
+        }
+        let mut tx = app.db.begin().await?;
+        let found = store::list(&mut tx, listed, app.clock.now()).await?;
+        let page = Page::cut(found, query.limit, |booking| sort.key(booking))?;
+        let data = views(&mut tx, page.data, viewer).await?;
+        tx.commit().await?;
+        Reply::ok(&Page { data, next_cursor: page.next_cursor })
+    })
+    .await
+}

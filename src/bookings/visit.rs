@@ -1,0 +1,268 @@
+//! The steps of a visit, from setting out to its end, and what follows from each.
+
+use actix_web::post;
+use actix_web::web::Data;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::incidents::NewIncident;
+use super::licensing;
+use super::lifecycle::{Action, Party, Status, in_time};
+use super::routes::{Asked, take};
+use super::views::BookingView;
+use super::{Booking, Cancelled, Reason, overdue};
+use crate::App;
+use crate::auth::{As, Parties, Principal, Role, Therapist, TherapistOrAdmin};
+use crate::db::{Tx, work};
+use crate::error::{FieldError, Problem, Refusal, Result};
+use crate::http::{IfMatch, OrDefault, Path, Reply};
+use crate::ids::{AccountId, BookingId};
+use crate::tasks::{self, Task};
+
+/// The operations on a visit that takes place.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(set_out_for_booking).service(arrive_at_booking).service(start_booking);
+    config.service(complete_booking).service(report_no_show).service(stop_booking);
+}
+
+/// Whether a step may be taken now, and how the visit ends by it, if it ends short.
+pub(super) async fn decide(
+    tx: &mut Tx,
+    booking: &mut Booking,
+    action: Action,
+    party: Party,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    in_time(action, party, booking.table(), now)?;
+    if matches!(action, Action::OnTheWay | Action::Start) && !licensing::is_licensed(tx, booking).await? {
+        return Err(Refusal::CredentialNotValid.into());
+    }
+    booking.cancelled = ended_short(booking, action, party, now);
+    Ok(())
+}
+
+/// What a visit costs that ends short. Whoever missed it bears it: the client pays all, or nothing where the therapist did not
+/// come. A therapist who breaks a visit off bears nothing; the client pays for what had begun. Nobody pays for a therapist
+/// who may not practise.
+fn ended_short(booking: &Booking, action: Action, party: Party, now: DateTime<Utc>) -> Option<Cancelled> {
+    let is_owed = match action {
+        Action::NoShow => party == Party::Therapist,
+        Action::Stop => booking.status == Status::InProgress,
+        _ => return None,
+    };
+    let is_owed = is_owed && booking.at_risk_since.is_none();
+    let fee = if is_owed { booking.policy.no_show_fee(booking).amount } else { 0 };
+    Some(Cancelled { by: party, at: now, fee })
+}
+
+/// What a step is called towards whoever did not take it; none where they see for themselves.
+fn notice(action: Action) -> Option<&'static str> {
+    Some(match action {
+        Action::Accept => "visit_confirmed",
+        Action::Decline => "request_declined",
+        Action::Cancel => "visit_cancelled",
+        Action::OnTheWay => "therapist_on_the_way",
+        Action::Arrive => "therapist_arrived",
+        Action::Complete => "visit_completed",
+        Action::NoShow => "no_show_reported",
+        Action::Stop => "visit_stopped",
+        _ => return None,
+    })
+}
+
+/// Tells whoever else must know of a step, staff too.
+pub(super) async fn tell(
+    tx: &mut Tx,
+    booking: &Booking,
+    action: Action,
+    party: Party,
+    actor: AccountId,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if let Some(kind) = notice(action) {
+        for (other, account) in [(Party::Client, booking.client), (Party::Therapist, booking.therapist.into())] {
+            if other != party {
+                licensing::tell(tx, account, kind, booking, now).await?;
+            }
+        }
+    }
+    if (action, party) == (Action::NoShow, Party::Client) {
+        let task = Task {
+            kind: "therapist_no_show",
+            subject_type: "booking",
+            subject: booking.id.0,
+            details: json!({ "therapist_id": booking.therapist, "start_at": booking.start_at }),
+        };
+        tasks::raise(tx, &task, now).await?;
+    }
+    if matches!(booking.status, Status::Completed | Status::NoShow | Status::Stopped) {
+        tasks::close(tx, overdue::TASK, booking.id.0, actor, now).await?;
+    }
+    Ok(())
+}
+
+/// Set out for a visit
+///
+/// The therapist is on the way: from three hours before the start until its agreed end, and only while licensed for it. The
+/// client is told; from now on calling off costs the client all of the price.
+#[utoipa::path(tag = "Bookings", operation_id = "set_out_for_booking", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
+    responses(
+    (status = 200, description = "The booking, on its way.", body = BookingView),
+    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "`credential_not_valid`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/on-the-way")]
+async fn set_out_for_booking(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+) -> Result<Reply> {
+    work(async move { take(&app, me.principal, id, Asked::new(Action::OnTheWay, None, if_match)).await }).await
+}
+
+/// Arrive at a visit
+///
+/// The therapist is at the door: from an hour before the start until its agreed end. The client is told.
+#[utoipa::path(tag = "Bookings", operation_id = "arrive_at_booking", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
+    responses(
+    (status = 200, description = "The booking, with its therapist at the door.", body = BookingView),
+    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/arrive")]
+async fn arrive_at_booking(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+) -> Result<Reply> {
+    work(async move { take(&app, me.principal, id, Asked::new(Action::Arrive, None, if_match)).await }).await
+}
+
+/// Start a visit
+///
+/// The time on the table begins: from a quarter of an hour before the agreed start, where both are ready, until the agreed
+/// end, and only while the therapist is licensed for it.
+#[utoipa::path(tag = "Bookings", operation_id = "start_booking", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
+    responses(
+    (status = 200, description = "The booking, in progress.", body = BookingView),
+    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "`credential_not_valid`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/start")]
+async fn start_booking(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+) -> Result<Reply> {
+    work(async move { take(&app, me.principal, id, Asked::new(Action::Start, None, if_match)).await }).await
+}
+
+/// Why a step is taken.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StepBody {
+    /// Needed where staff take the step.
+    reason: Option<Reason>,
+}
+
+/// Staff say why they act in the therapist's stead.
+fn refuse_unexplained(me: &Principal, reason: Option<&Reason>) -> Result<()> {
+    if me.role == Role::Admin && reason.is_none() {
+        return Err(FieldError::new("/reason", "is needed where staff take the step.").into());
+    }
+    Ok(())
+}
+
+/// Complete a visit
+///
+/// The visit has taken place; what is left of its time is free again. An admin can say so in the therapist's stead, with a
+/// reason, once the agreed end has come, also where a step before was forgotten.
+#[utoipa::path(tag = "Bookings", operation_id = "complete_booking", security(("bearer" = ["therapist", "admin"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
+    request_body = Option<StepBody>, responses(
+    (status = 200, description = "The booking, completed.", body = BookingView),
+    (status = 409, description = "`invalid_transition`, `too_early`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/complete")]
+async fn complete_booking(
+    app: Data<App>,
+    me: As<TherapistOrAdmin>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+    OrDefault(body): OrDefault<StepBody>,
+) -> Result<Reply> {
+    refuse_unexplained(&me.principal, body.reason.as_ref())?;
+    work(async move { take(&app, me.principal, id, Asked::new(Action::Complete, body.reason, if_match)).await }).await
+}
+
+/// Report a no-show
+///
+/// From 20 minutes after the agreed start, whoever is there reports that the other is not. A therapist does so at the door: the
+/// client pays the whole price. A client does so while the therapist has not arrived: it costs nothing, and staff look into it.
+#[utoipa::path(tag = "Bookings", operation_id = "report_no_show", security(("bearer" = ["client", "therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
+    request_body = Option<StepBody>, responses(
+    (status = 200, description = "The booking, missed; `cancellation` says by whose report, and what it costs.", body = BookingView),
+    (status = 409, description = "`invalid_transition`, `too_early`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/no-show")]
+async fn report_no_show(
+    app: Data<App>,
+    me: As<Parties>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+    OrDefault(body): OrDefault<StepBody>,
+) -> Result<Reply> {
+    work(async move { take(&app, me.principal, id, Asked::new(Action::NoShow, body.reason, if_match)).await }).await
+}
+
+/// Why a visit is broken off.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StopBody {
+    /// Needed where staff take the step. The client does not see it.
+    reason: Option<Reason>,
+    /// What went wrong, for staff alone: the same as reporting an incident.
+    incident: Option<NewIncident>,
+}
+
+/// Stop a visit
+///
+/// The therapist breaks the visit off and leaves, at any time from setting out, without a penalty and without having to say
+/// why. The client pays the whole price where the visit had begun, else nothing. An admin can do so in the therapist's stead,
+/// with a reason.
+#[utoipa::path(tag = "Bookings", operation_id = "stop_booking", security(("bearer" = ["therapist", "admin"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
+    request_body = Option<StopBody>, responses(
+    (status = 200, description = "The booking, stopped; `cancellation` says what it costs.", body = BookingView),
+    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/stop")]
+async fn stop_booking(
+    app: Data<App>,
+    me: As<TherapistOrAdmin>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+    OrDefault(body): OrDefault<StopBody>,
+) -> Result<Reply> {
+    refuse_unexplained(&me.principal, body.reason.as_ref())?;
+    if me.principal.role == Role::Admin && body.incident.is_some() {
+        return Err(FieldError::new("/incident", "is for the therapist to report.").into());
+    }
+    let asked = Asked { incident: body.incident, ..Asked::new(Action::Stop, body.reason, if_match) };
+    work(async move { take(&app, me.principal, id, asked).await }).await
+}
