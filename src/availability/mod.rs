@@ -5,6 +5,8 @@ pub mod calendar;
 pub mod intervals;
 pub mod routes;
 pub mod schedule;
+mod search;
+mod setting;
 mod slots;
 mod store;
 pub mod travel;
@@ -12,6 +14,7 @@ pub mod travel;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+pub use setting::{GivenPlace, Setting};
 pub use store::{Asked, diaries, lock};
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
