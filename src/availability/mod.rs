@@ -2,6 +2,7 @@
 //! every acceptance, so that what is offered can be booked and nothing else can.
 
 pub mod calendar;
+pub mod hints;
 pub mod intervals;
 pub mod routes;
 pub mod schedule;
@@ -33,6 +34,8 @@ pub const MARGIN: TimeDelta = TimeDelta::days(2);
 pub struct Diary {
     /// Whose it is.
     pub therapist: TherapistId,
+    /// The name that clients see.
+    pub name: String,
     /// The zone of the working hours.
     pub zone: Tz,
     /// Working hours.

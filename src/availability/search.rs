@@ -1,86 +1,187 @@
-//! Who can come: the engine's word for the therapists near a place.
+//! Who can come: therapists near a place, narrowed down by hints, and for those few the engine's word.
+
+mod store;
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::intervals::Span;
-use super::{Asked, Diary, Engine, Visit, diaries};
+use super::{Asked, Diary, Engine, Setting, diaries};
 use crate::App;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
 use crate::ids::TherapistId;
-use crate::therapists::{self, Nearby, Reach};
+use crate::therapists::{self, Reach};
 use crate::values::Instant;
 
-/// How many therapists are looked at in one page, nearest first: what a request costs does not grow with the city.
-const MOST_CANDIDATES: i64 = 300;
+/// How many therapists are looked at for one page: what a request costs does not grow with the city.
+const MOST_CANDIDATES: usize = 300;
 
-/// How many are looked at in one go, at the least.
-const FEWEST_CANDIDATES: i64 = 50;
+/// How many are narrowed down to in one statement, at the least.
+const BATCH: i64 = 60;
+
+/// How far beyond its range a search that finds nobody looks for the next one who can come.
+pub(super) const NEXT: TimeDelta = TimeDelta::days(28);
+
+/// The most days that are looked at in one go: as many as a request may ask for.
+const STRETCH: TimeDelta = TimeDelta::days(14);
 
 /// A therapist with at least one start.
 pub(super) struct Found {
-    pub near: Nearby,
+    pub id: TherapistId,
+    pub name: String,
+    pub distance_km: f64,
     pub starts: Vec<DateTime<Utc>>,
+}
+
+/// An order that does not hang on who is booked meanwhile.
+#[derive(Clone, Copy)]
+pub(super) enum Lasting {
+    Distance,
+    Rating,
+}
+
+/// Where the next page of the soonest begins. Bookings reorder the list while it is read, so that no key can say who was
+/// shown: whoever was is named.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    /// Where the therapists that this page looks at begin.
+    window: (Instant, TherapistId),
+    /// The marks of those shown last.
+    shown: Vec<u32>,
+}
+
+/// A short mark of an id (FNV-1a).
+fn mark(id: TherapistId) -> u32 {
+    id.0.as_bytes().iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 /// What is looked for: a visit, within a stretch of time, with whoever reaches its place.
 pub(super) struct Search<'a> {
     pub app: &'a App,
+    pub setting: &'a Setting,
     pub reach: Reach<'a>,
-    pub visit: &'a Visit<'a>,
     pub span: Span,
     pub now: DateTime<Utc>,
 }
 
 impl Search<'_> {
-    /// The starts of those of `near` who have any, in the same order.
-    async fn starts(&self, near: Vec<Nearby>) -> Result<Vec<Found>> {
-        let ids: Vec<TherapistId> = near.iter().map(|near| near.id).collect();
+    /// The starts of those of `ids` who have any, in the same order.
+    async fn starts(&self, ids: &[TherapistId]) -> Result<Vec<Found>> {
         let asked = Asked { service: self.reach.service, minutes: self.reach.minutes };
-        let diaries = diaries(&self.app.db, &ids, asked, self.span, self.now).await?;
-        let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
-        let found = near.into_iter().filter_map(|near| {
-            let engine = Engine::new(diaries.get(&near.id)?, self.visit, self.span, self.now);
-            let starts = engine.starts(self.span);
-            (!starts.is_empty()).then_some(Found { near, starts })
+        let diaries = diaries(&self.app.db, ids, asked, self.span, self.now).await?;
+        let mut diaries: HashMap<TherapistId, Diary> =
+            diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
+        let visit = self.setting.visit();
+        let found = ids.iter().filter_map(|id| {
+            let diary = diaries.remove(id)?;
+            let starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
+            let distance_km = diary.rules.base?.distance_km(visit.place);
+            (!starts.is_empty()).then_some(Found { id: *id, name: diary.name, distance_km, starts })
         });
         Ok(found.collect())
     }
 
-    pub async fn soonest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
-        let near = therapists::reaching(&self.app.db, self.reach, None, MOST_CANDIDATES).await?;
-        let mut found = self.starts(near).await?;
-        let key = |found: &Found| (Instant(found.starts[0]), found.near.id);
-        found.sort_by_key(key);
-        if let Some(after) = cursor.map(|cursor| cursor.key()).transpose()? {
-            found.retain(|found| key(found) > after);
+    /// The one therapist who is asked for.
+    pub async fn only(&self, therapist: TherapistId) -> Result<Page<Found>> {
+        let Reach { gender, technique, condition, language, .. } = self.reach;
+        let narrowed = gender.is_some() || technique.is_some() || condition.is_some() || language.is_some();
+        if narrowed && therapists::reaching(&self.app.db, self.reach, None, 1).await?.is_empty() {
+            return Ok(Page::whole(Vec::new()));
         }
-        Page::cut(found, limit, key)
+        Ok(Page::whole(self.starts(&[therapist]).await?))
     }
 
-    pub async fn nearest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
-        let key = |near: &Nearby| (near.distance_km, near.id);
-        let mut after = cursor.map(|cursor| cursor.key()).transpose()?;
+    /// Whoever can come first. Diaries are read in the order from which their therapists may be free, until a page is
+    /// full of those whom nobody further on can precede.
+    pub async fn soonest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
+        let Mark { window: (Instant(start), id), mut shown } = match cursor {
+            Some(cursor) => cursor.key()?,
+            None => Mark { window: (Instant(store::beginning().0), store::beginning().1), shown: Vec::new() },
+        };
+        let window = (start, id);
+        let mut after = window;
         let mut found: Vec<Found> = Vec::new();
-        // Nearest first and hardly further than the page needs, in few statements for a short page too.
-        let batch = (limit.probe() * 2).max(FEWEST_CANDIDATES);
-        for _ in 0..MOST_CANDIDATES / batch {
-            let near = therapists::reaching(&self.app.db, self.reach, after, batch).await?;
-            let last = i64::try_from(near.len()).unwrap_or(0) < batch;
-            after = if last { None } else { near.last().map(key) };
-            found.extend(self.starts(near).await?);
-            if last || found.len() > limit.get() {
-                break;
+        let (mut looked_at, mut more, mut full) = (0, true, false);
+        let key = |found: &Found| (found.starts[0], found.id);
+        while more && !full && looked_at < MOST_CANDIDATES {
+            let batch = store::soonest(&self.app.db, self.reach, self.span, self.now, after, BATCH).await?;
+            more = batch.len() == usize::try_from(BATCH).unwrap_or(0);
+            after = batch.last().copied().unwrap_or(after);
+            looked_at += batch.len();
+            let fresh: Vec<_> = batch.into_iter().filter(|(_, id)| !shown.contains(&mark(*id))).collect();
+            for some in fresh.chunks(limit.get() + limit.get() / 4 + 1) {
+                let ids: Vec<TherapistId> = some.iter().map(|(_, id)| *id).collect();
+                found.extend(self.starts(&ids).await?);
+                // Nobody further on is free before the last of these may be.
+                let settled = |last: &(DateTime<Utc>, TherapistId)| found.iter().filter(|f| key(f) <= *last).count();
+                full = some.last().is_some_and(|last| settled(last) > limit.get());
+                if full {
+                    break;
+                }
             }
         }
-        let page = Page::cut(found, limit, |found| key(&found.near))?;
+        found.sort_by_key(key);
+        let rest = found.len() > limit.get();
+        found.truncate(limit.get());
+        let next = rest || more;
+        shown.extend(found.iter().map(|found| mark(found.id)));
+        shown.drain(..shown.len().saturating_sub(MOST_CANDIDATES));
+        let window = if rest || full { window } else { after };
+        let mark = Mark { window: (Instant(window.0), window.1), shown };
+        Ok(Page { data: found, next_cursor: next.then(|| Cursor::after(&mark)).transpose()? })
+    }
+
+    /// By an order that lasts: in it and hardly further than the page needs.
+    pub async fn in_order(&self, order: Lasting, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
+        let mut after: Option<(f64, TherapistId)> = cursor.map(|cursor| cursor.key()).transpose()?;
+        let reach = Reach { free: Some(self.span), ..self.reach };
+        let mut found: Vec<Found> = Vec::new();
+        let (mut looked_at, mut more) = (0, true);
+        let batch = limit.probe() + limit.probe() / 4;
+        let mut keys = HashMap::new();
+        while more && found.len() <= limit.get() && looked_at < MOST_CANDIDATES {
+            let next = match order {
+                Lasting::Distance => {
+                    let near = therapists::reaching(&self.app.db, reach, after, batch).await?;
+                    near.into_iter().map(|near| (near.distance_km, near.id)).collect()
+                }
+                Lasting::Rating => therapists::best(&self.app.db, reach, after, batch).await?,
+            };
+            more = next.len() == usize::try_from(batch).unwrap_or(0);
+            after = next.last().copied().or(after);
+            looked_at += next.len();
+            let ids: Vec<TherapistId> = next.iter().map(|(_, id)| *id).collect();
+            keys.extend(next.into_iter().map(|(key, id)| (id, key)));
+            found.extend(self.starts(&ids).await?);
+        }
+        let page = Page::cut(found, limit, |found| (keys.get(&found.id).copied().unwrap_or_default(), found.id))?;
         // A page that looked at its share of therapists without filling up goes on from the last of them.
         let next_cursor = match (page.next_cursor, after) {
-            (None, Some(after)) => Some(Cursor::after(&after)?),
+            (None, Some(after)) if more => Some(Cursor::after(&after)?),
             (cursor, _) => cursor,
         };
         Ok(Page { next_cursor, ..page })
+    }
+
+    /// Whoever can come next after the range that was asked for, and when.
+    pub async fn next(self) -> Result<Option<Found>> {
+        let mut span = Span { start: self.span.end, end: self.span.end };
+        let end = self.span.end + NEXT;
+        let mut search = self;
+        while span.end < end {
+            span = Span { start: span.end, end: (span.end + STRETCH).min(end) };
+            search.span = span;
+            let found = match search.reach.therapist {
+                Some(therapist) => search.only(therapist).await?,
+                None => search.soonest(Limit::ONE, None).await?,
+            };
+            if let Some(found) = found.data.into_iter().next() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 }

@@ -8,16 +8,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::calendar::dates;
-use super::search::Search;
+use super::search::{Lasting, Search};
 use super::{GivenPlace, Setting};
 use crate::App;
-use crate::accounts;
 use crate::auth::Caller;
 use crate::error::{FieldError, Result};
 use crate::http::{Cursor, Limit, Query, Reply};
-use crate::ids::{AccountId, AddressId, ServiceId, TherapistId};
+use crate::ids::{AddressId, ServiceId, TherapistId};
 use crate::therapists::{Gender, Reach};
-use crate::values::{Country, Day, Latitude, Longitude, Money, Slug, Zone};
+use crate::values::{Country, Day, Language, Latitude, Longitude, Money, Slug, Zone};
 
 /// The operation on slots.
 pub fn routes(config: &mut ServiceConfig) {
@@ -64,6 +63,12 @@ struct SlotQuery {
     /// Who works with this technique.
     #[param(inline)]
     technique: Option<Slug>,
+    /// Who has experience with this condition.
+    #[param(inline)]
+    condition: Option<Slug>,
+    /// Who speaks this language.
+    #[param(inline)]
+    language: Option<Language>,
     /// The order of the therapists.
     #[serde(default)]
     #[param(inline, value_type = Option<SlotOrder>)]
@@ -86,7 +91,7 @@ enum SlotOrder {
     Soonest,
     /// Whoever is nearest.
     Distance,
-    /// Whoever is rated best. There are no reviews yet, so that all are alike, and the order is that of `soonest`.
+    /// Whoever is rated best: by the mean of their ratings and five more of four stars.
     Rating,
 }
 
@@ -133,12 +138,30 @@ struct SlotPage {
     /// Where the next page begins; null on the last one.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<Cursor>,
+    /// Where nobody can come in the range: whoever can come soonest in the 28 days after it, if anyone.
+    next_available: Option<NextAvailable>,
+}
+
+/// The soonest visit after the range that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+struct NextAvailable {
+    /// Who can come.
+    therapist: SlotTherapist,
+    /// Kilometres from the therapist's public area, rounded up.
+    #[schema(example = 4)]
+    distance_km: f64,
+    /// When the time on the table begins.
+    start_at: DateTime<Utc>,
+    /// When it ends.
+    end_at: DateTime<Utc>,
 }
 
 /// List slots
 ///
 /// The times at which a visit can be booked at a place, by therapist. Every slot that is listed can be booked, until
-/// someone else books it. One page looks at the 300 nearest therapists who offer the service there.
+/// someone else books it. A page looks at 300 therapists at the most, so that it may hold fewer than `limit` and still have
+/// a `next_cursor`. By `soonest`, each 300 are in order: whoever may be free first is looked at first. Nobody is listed
+/// twice while the list is read on, and nobody left out who stays free.
 #[utoipa::path(tag = "Availability", operation_id = "list_slots", security((), ("bearer" = ["client"])), params(SlotQuery),
     responses((status = 200, description = "A page of therapists with their slots.", body = SlotPage)))]
 #[get("/v1/slots")]
@@ -166,24 +189,37 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         therapist: query.therapist_id,
         gender: query.gender,
         technique: query.technique.as_ref().map(Slug::as_str),
+        condition: query.condition.as_ref().map(Slug::as_str),
+        language: query.language.as_ref().map(Language::as_str),
+        free: None,
     };
-    let visit = setting.visit();
-    let search = Search { app: &app, reach, visit: &visit, span, now };
-    let found = match query.sort {
-        SlotOrder::Soonest | SlotOrder::Rating => search.soonest(query.limit, query.cursor).await?,
-        SlotOrder::Distance => search.nearest(query.limit, query.cursor).await?,
+    let search = Search { app: &app, setting: &setting, reach, span, now };
+    let first = query.cursor.is_none();
+    let found = match (query.therapist_id, query.sort) {
+        (Some(therapist), _) => search.only(therapist).await?,
+        (None, SlotOrder::Soonest) => search.soonest(query.limit, query.cursor).await?,
+        (None, SlotOrder::Distance) => search.in_order(Lasting::Distance, query.limit, query.cursor).await?,
+        (None, SlotOrder::Rating) => search.in_order(Lasting::Rating, query.limit, query.cursor).await?,
     };
-    let ids: Vec<AccountId> = found.data.iter().map(|found| found.near.id.into()).collect();
-    let mut names = accounts::names(&app.db, &ids).await?;
+    let none = first && found.data.is_empty() && found.next_cursor.is_none();
+    let next = if none { search.next().await? } else { None };
     let length = TimeDelta::minutes(setting.minutes.into());
+    let slot = |start: DateTime<Utc>| Slot { start_at: start, end_at: start + length };
     let data = found.data.into_iter().map(|found| TherapistSlots {
-        therapist: SlotTherapist {
-            display_name: names.remove(&found.near.id.into()).unwrap_or_default(),
-            id: found.near.id,
-        },
-        distance_km: found.near.distance_km.ceil(),
+        therapist: SlotTherapist { id: found.id, display_name: found.name },
+        distance_km: found.distance_km.ceil(),
         price: setting.price,
-        slots: found.starts.into_iter().map(|start| Slot { start_at: start, end_at: start + length }).collect(),
+        slots: found.starts.into_iter().map(slot).collect(),
     });
-    Reply::ok(&SlotPage { data: data.collect(), time_zone: setting.place.zone.into(), next_cursor: found.next_cursor })
+    let next_available = next.and_then(|found| {
+        let Slot { start_at, end_at } = slot(*found.starts.first()?);
+        let therapist = SlotTherapist { id: found.id, display_name: found.name };
+        Some(NextAvailable { therapist, distance_km: found.distance_km.ceil(), start_at, end_at })
+    });
+    Reply::ok(&SlotPage {
+        data: data.collect(),
+        time_zone: setting.place.zone.into(),
+        next_cursor: found.next_cursor,
+        next_available,
+    })
 }

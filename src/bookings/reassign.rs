@@ -200,6 +200,9 @@ async fn candidates(app: &App, wish: &Wish, query: &CandidateQuery, now: DateTim
         therapist: None,
         gender: query.gender,
         technique: query.technique.as_ref().map(Slug::as_str),
+        condition: None,
+        language: None,
+        free: None,
     };
     let (size, batches) = BATCH;
     let (mut found, mut after) = (Vec::new(), None);

@@ -1,5 +1,6 @@
 //! Therapists: how they present themselves, where they go and what they offer.
 
+pub mod grid;
 pub mod routes;
 mod search;
 mod store;
@@ -7,7 +8,7 @@ mod store;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use search::{Nearby, Reach, reaching};
+pub use search::{Nearby, Reach, best, reaching};
 pub use store::{booking_mode, exists, insert};
 
 use crate::ids::{ServiceId, TherapistId};

@@ -3,8 +3,9 @@
 use chrono::NaiveDate;
 use sqlx::PgPool;
 
-use super::{Area, BookingMode, Gender, PublicTherapist, store};
+use super::{Area, BookingMode, Gender, PublicTherapist, grid, store};
 use crate::accounts::DisplayName;
+use crate::availability::intervals::Span;
 use crate::error::Result;
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::Point;
@@ -142,41 +143,117 @@ pub struct Reach<'a> {
     pub gender: Option<Gender>,
     /// Working with this technique.
     pub technique: Option<&'a str>,
+    /// With experience of this condition.
+    pub condition: Option<&'a str>,
+    /// Speaking this language.
+    pub language: Option<&'a str>,
+    /// Perhaps free for so long within this stretch, as far as hints tell.
+    pub free: Option<Span>,
 }
 
+/// The parts of a search at a point: `$1` and `$2` are its degrees, `$3` the service, `$4` the minutes; then who is wanted.
+macro_rules! reaching {
+    ($from:literal, $key:literal, $tail:literal, $wanted:expr, $($arg:expr),+) => {
+        sqlx::query!(
+            r#"SELECT id AS "id!: TherapistId", key AS "key!" FROM "# + $from + r#" (
+               SELECT t.id, "# + $key + r#" AS key FROM therapists t
+               JOIN offers o ON o.therapist_id = t.id AND o.service_id = $3 AND o.duration_minutes = $4
+               CROSS JOIN LATERAL distance_km(t.area_latitude, t.area_longitude, $1, $2) AS distance
+               WHERE t.accepting_bookings AND distance <= t.service_radius_km
+                 AND ($5::uuid IS NULL OR t.id = $5)
+                 AND ($6::text IS NULL OR t.gender = $6)
+                 AND ($7::text IS NULL OR $7 = ANY (t.techniques))
+                 AND ($8::text IS NULL OR $8 = ANY (t.conditions))
+                 AND ($9::text IS NULL OR $9 = ANY (t.languages))
+                 AND ($10::timestamptz IS NULL
+                      OR NOT EXISTS (SELECT FROM hint_states s WHERE s.therapist_id = t.id AND s.good_until >= $11)
+                      OR EXISTS (SELECT FROM hints h
+                                 WHERE h.therapist_id = t.id AND h.day BETWEEN $10::date - 2 AND $11::date + 2
+                                   AND h.soonest < $11 AND h.latest >= $10 AND h.longest >= $4))
+                 AND "# + $tail,
+            $wanted.point.latitude,
+            $wanted.point.longitude,
+            $wanted.service.0,
+            $wanted.minutes,
+            $wanted.therapist.map(|id| id.0),
+            $wanted.gender as Option<Gender>,
+            $wanted.technique,
+            $wanted.condition,
+            $wanted.language,
+            $wanted.free.map(|span| span.start),
+            $wanted.free.map(|span| span.end),
+            $($arg),+
+        )
+    };
+}
+
+/// How far out each step of a search goes, in kilometres: most searches end with the first.
+const RINGS: [f64; 5] = [4.0, 13.0, 40.0, 100.0, 201.0];
+
 /// The therapists who accept bookings, offer the service for so long and serve the point: nearest first, up to
-/// `count`, from after `after`. Whether they may practise and are free is for the engine to say.
+/// `count`, from after `after`. Whether they may practise and are free is for the
+/// engine to say.
 pub async fn reaching(
     db: &PgPool,
     wanted: Reach<'_>,
     after: Option<(f64, TherapistId)>,
     count: i64,
 ) -> Result<Vec<Nearby>> {
-    let rows = sqlx::query!(
-        r#"SELECT id, distance AS "distance!" FROM (
-               SELECT t.id, t.service_radius_km, distance_km(t.area_latitude, t.area_longitude, $1, $2) AS distance
-               FROM therapists t
-               JOIN offers o ON o.therapist_id = t.id AND o.service_id = $3 AND o.duration_minutes = $4
-               WHERE t.accepting_bookings AND t.area_latitude BETWEEN $1 - 1.82 AND $1 + 1.82
-                 AND ($5::uuid IS NULL OR t.id = $5)
-                 AND ($6::text IS NULL OR t.gender = $6)
-                 AND ($7::text IS NULL OR $7 = ANY (t.techniques))
-           ) AS near
-           WHERE distance <= service_radius_km AND ($8::float8 IS NULL OR (distance, id) > ($8, $9))
-           ORDER BY distance, id
-           LIMIT $10"#,
-        wanted.point.latitude,
-        wanted.point.longitude,
-        wanted.service.0,
-        wanted.minutes,
-        wanted.therapist.map(|id| id.0),
-        wanted.gender as Option<Gender>,
-        wanted.technique,
-        after.map(|(distance, _)| distance),
-        after.map(|(_, id)| id.0),
-        count,
+    let mut found = Vec::new();
+    let mut inner = 0.0;
+    let (distance, id) = after.unwrap_or((-1.0, TherapistId(uuid::Uuid::nil())));
+    for outer in RINGS.into_iter().filter(|outer| *outer > distance) {
+        let missing = count - i64::try_from(found.len()).unwrap_or(count);
+        if missing <= 0 {
+            break;
+        }
+        let (south_west, north_east) = wanted.point.around(outer);
+        let rows = reaching!(
+            "",
+            "distance",
+            "t.area_latitude BETWEEN $12 AND $13 AND t.area_longitude BETWEEN $14 AND $15 AND distance >= $16 AND distance < $17
+             AND (distance, t.id) > ($18, $19)
+             ORDER BY key, t.id LIMIT $20) AS found",
+            wanted,
+            south_west.latitude,
+            north_east.latitude,
+            south_west.longitude,
+            north_east.longitude,
+            inner,
+            outer,
+            distance,
+            id.0,
+            missing
+        )
+        .fetch_all(db)
+        .await?;
+        found.extend(rows.into_iter().map(|row| Nearby { id: row.id, distance_km: row.key }));
+        inner = outer;
+    }
+    Ok(found)
+}
+
+/// As [`reaching`], but the best rated first, each with the score below zero: what comes first is least.
+pub async fn best(
+    db: &PgPool,
+    wanted: Reach<'_>,
+    after: Option<(f64, TherapistId)>,
+    count: i64,
+) -> Result<Vec<(f64, TherapistId)>> {
+    let (score, id) = after.unwrap_or((-6.0, TherapistId(uuid::Uuid::nil())));
+    let rows = reaching!(
+        "unnest($12::int4[]) AS square (cell) CROSS JOIN LATERAL",
+        "-t.rating_score",
+        "t.cell = square.cell AND (-t.rating_score, t.id) > ($13, $14)
+         ORDER BY -t.rating_score, t.id LIMIT $15) AS best
+         ORDER BY key, id LIMIT $15",
+        wanted,
+        &grid::squares(wanted.point),
+        score,
+        id.0,
+        count
     )
     .fetch_all(db)
     .await?;
-    Ok(rows.into_iter().map(|row| Nearby { id: row.id, distance_km: row.distance }).collect())
+    Ok(rows.into_iter().map(|row| (row.key, row.id)).collect())
 }

@@ -310,6 +310,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 days,
                 diary: Diary {
                     therapist: TherapistId(Uuid::nil()),
+                    name: String::new(),
                     zone,
                     hours: Hours { weekly, overrides },
                     time_off: time_off.collect(),
