@@ -6,10 +6,11 @@
 
 mod store;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::intervals::{Span, merged, without};
 use super::{Asked, Diary, calendar, diaries};
@@ -22,6 +23,9 @@ const DAYS: u64 = 30;
 
 /// Therapists whose hints are made in one transaction: whoever frees their time waits so long.
 const BATCH: i64 = 50;
+
+/// For diaries of which nothing is asked but time.
+const UNASKED: Asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0 };
 
 /// What is known of one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +68,31 @@ fn hints(diary: &Diary, shortest: i16, cell: i32, span: Span) -> Vec<Hint> {
     days.into_values().collect()
 }
 
+/// Which of these therapists have time for so many minutes on the table on some of the dates, by their own clock; travel and the
+/// daily cap aside.
+pub async fn free_on(
+    db: &PgPool,
+    minutes: &HashMap<TherapistId, i16>,
+    (from, to): (NaiveDate, NaiveDate),
+    now: DateTime<Utc>,
+) -> Result<HashSet<TherapistId>> {
+    let ids: Vec<TherapistId> = minutes.keys().copied().collect();
+    let all = Span { start: day_before(from), end: day_before(to) + Days::new(3) };
+    let diaries = diaries(db, &ids, UNASKED, all, now).await?;
+    let free = diaries.into_iter().filter(|diary| {
+        let dates = calendar::dates(diary.zone, from, to);
+        let soonest = now + TimeDelta::minutes(diary.rules.min_notice_minutes.into());
+        let last = now + TimeDelta::days(diary.rules.max_advance_days.into());
+        let span = Span { start: dates.start.max(soonest), end: dates.end.min(last) };
+        minutes.get(&diary.therapist).is_some_and(|minutes| !hints(diary, *minutes, 0, span).is_empty())
+    });
+    Ok(free.map(|diary| diary.therapist).collect())
+}
+
+fn day_before(date: NaiveDate) -> DateTime<Utc> {
+    date.and_time(NaiveTime::MIN).and_utc() - Days::new(1)
+}
+
 /// Makes hints for everyone who lacks them, whose bookings left them behind, or whose last day draws near; how many that were.
 pub async fn refresh(db: &PgPool, now: DateTime<Utc>) -> Result<usize> {
     let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
@@ -77,9 +106,8 @@ pub async fn refresh(db: &PgPool, now: DateTime<Utc>) -> Result<usize> {
             return Ok(refreshed);
         }
         let ids: Vec<TherapistId> = due.iter().map(|(id, ..)| *id).collect();
-        // What is offered is not asked here. What may lapse is gone in that far future: its time counts as free.
-        let asked = Asked { service: ServiceId(uuid::Uuid::nil()), minutes: 0 };
-        let diaries = diaries(&mut *tx, &ids, asked, span, span.end + Days::new(36_500)).await?;
+        // What may lapse is gone in that far future: its time counts as free.
+        let diaries = diaries(&mut *tx, &ids, UNASKED, span, span.end + Days::new(36_500)).await?;
         let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
         let made = due.iter().flat_map(|(id, cell, shortest)| match (diaries.get(id), cell, shortest) {
             (Some(diary), Some(cell), Some(shortest)) => hints(diary, *shortest, *cell, span),

@@ -16,6 +16,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 pub use setting::{GivenPlace, Setting};
+pub use slots::dates_between;
 pub use store::{Asked, diaries, lock};
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};

@@ -1,7 +1,5 @@
 //! Who can come: therapists near a place, narrowed down by hints, and for those few the engine's word.
 
-mod store;
-
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,14 +11,14 @@ use crate::App;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
 use crate::ids::TherapistId;
-use crate::therapists::{self, Reach};
+use crate::therapists::{self, Batch, Reach};
 use crate::values::Instant;
 
 /// How many therapists are looked at for one page: what a request costs does not grow with the city.
 const MOST_CANDIDATES: usize = 300;
 
-/// How many are narrowed down to in one statement, at the least.
-const BATCH: i64 = 60;
+/// How often hints are asked for one page: where few fit what is asked for, a page may stay short.
+const MOST_STEPS: usize = 12;
 
 /// How far beyond its range a search that finds nobody looks for the next one who can come.
 pub(super) const NEXT: TimeDelta = TimeDelta::days(28);
@@ -47,8 +45,8 @@ pub(super) enum Lasting {
 /// shown: whoever was is named.
 #[derive(Serialize, Deserialize)]
 struct Mark {
-    /// Where the therapists that this page looks at begin.
-    window: (Instant, TherapistId),
+    /// After whom the therapists that this page looks at begin, in the order of their hints.
+    window: Option<(Instant, TherapistId)>,
     /// The marks of those shown last.
     shown: Vec<u32>,
 }
@@ -88,7 +86,7 @@ impl Search<'_> {
     pub async fn only(&self, therapist: TherapistId) -> Result<Page<Found>> {
         let Reach { gender, technique, condition, language, .. } = self.reach;
         let narrowed = gender.is_some() || technique.is_some() || condition.is_some() || language.is_some();
-        if narrowed && therapists::reaching(&self.app.db, self.reach, None, 1).await?.is_empty() {
+        if narrowed && therapists::reaching(&self.app.db, self.reach, None, 1).await?.found.is_empty() {
             return Ok(Page::whole(Vec::new()));
         }
         Ok(Page::whole(self.starts(&[therapist]).await?))
@@ -97,21 +95,20 @@ impl Search<'_> {
     /// Whoever can come first. Diaries are read in the order from which their therapists may be free, until a page is
     /// full of those whom nobody further on can precede.
     pub async fn soonest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
-        let Mark { window: (Instant(start), id), mut shown } = match cursor {
+        let Mark { window, mut shown } = match cursor {
             Some(cursor) => cursor.key()?,
-            None => Mark { window: (Instant(store::beginning().0), store::beginning().1), shown: Vec::new() },
+            None => Mark { window: None, shown: Vec::new() },
         };
-        let window = (start, id);
+        let window = window.map(|(Instant(start), id)| (start, id));
         let mut after = window;
         let mut found: Vec<Found> = Vec::new();
-        let (mut looked_at, mut more, mut full) = (0, true, false);
+        let (mut looked_at, mut full) = (0, false);
         let key = |found: &Found| (found.starts[0], found.id);
-        while more && !full && looked_at < MOST_CANDIDATES {
-            let batch = store::soonest(&self.app.db, self.reach, self.span, self.now, after, BATCH).await?;
-            more = batch.len() == usize::try_from(BATCH).unwrap_or(0);
-            after = batch.last().copied().unwrap_or(after);
-            looked_at += batch.len();
-            let fresh: Vec<_> = batch.into_iter().filter(|(_, id)| !shown.contains(&mark(*id))).collect();
+        for _ in 0..MOST_STEPS {
+            let batch = therapists::soonest(&self.app.db, self.reach, self.span, self.now, after).await?;
+            after = batch.rest;
+            looked_at += batch.found.len();
+            let fresh: Vec<_> = batch.found.into_iter().filter(|(_, id)| !shown.contains(&mark(*id))).collect();
             for some in fresh.chunks(limit.get() + limit.get() / 4 + 1) {
                 let ids: Vec<TherapistId> = some.iter().map(|(_, id)| *id).collect();
                 found.extend(self.starts(&ids).await?);
@@ -122,16 +119,20 @@ impl Search<'_> {
                     break;
                 }
             }
+            if full || after.is_none() || looked_at >= MOST_CANDIDATES {
+                break;
+            }
         }
         found.sort_by_key(key);
-        let rest = found.len() > limit.get();
+        let unshown = found.len() > limit.get();
         found.truncate(limit.get());
-        let next = rest || more;
         shown.extend(found.iter().map(|found| mark(found.id)));
         shown.drain(..shown.len().saturating_sub(MOST_CANDIDATES));
-        let window = if rest || full { window } else { after };
-        let mark = Mark { window: (Instant(window.0), window.1), shown };
-        Ok(Page { data: found, next_cursor: next.then(|| Cursor::after(&mark)).transpose()? })
+        let window = if unshown { window } else { after };
+        let window = window.map(|(start, id)| (Instant(start), id));
+        let more = unshown || after.is_some();
+        let next_cursor = more.then(|| Cursor::after(&Mark { window, shown })).transpose()?;
+        Ok(Page { data: found, next_cursor })
     }
 
     /// By an order that lasts: in it and hardly further than the page needs.
@@ -139,28 +140,30 @@ impl Search<'_> {
         let mut after: Option<(f64, TherapistId)> = cursor.map(|cursor| cursor.key()).transpose()?;
         let reach = Reach { free: Some(self.span), ..self.reach };
         let mut found: Vec<Found> = Vec::new();
-        let (mut looked_at, mut more) = (0, true);
-        let batch = limit.probe() + limit.probe() / 4;
-        let mut keys = HashMap::new();
-        while more && found.len() <= limit.get() && looked_at < MOST_CANDIDATES {
-            let next = match order {
-                Lasting::Distance => {
-                    let near = therapists::reaching(&self.app.db, reach, after, batch).await?;
-                    near.into_iter().map(|near| (near.distance_km, near.id)).collect()
-                }
-                Lasting::Rating => therapists::best(&self.app.db, reach, after, batch).await?,
+        let (mut looked_at, mut keys) = (0, HashMap::new());
+        for _ in 0..MOST_STEPS {
+            let Batch { found: next, rest } = match order {
+                Lasting::Distance => therapists::reaching(&self.app.db, reach, after, limit.get() + 1).await?,
+                Lasting::Rating => therapists::best(&self.app.db, reach, after).await?,
             };
-            more = next.len() == usize::try_from(batch).unwrap_or(0);
-            after = next.last().copied().or(after);
-            looked_at += next.len();
-            let ids: Vec<TherapistId> = next.iter().map(|(_, id)| *id).collect();
-            keys.extend(next.into_iter().map(|(key, id)| (id, key)));
-            found.extend(self.starts(&ids).await?);
+            after = rest;
+            for some in next.chunks(limit.get() + limit.get() / 4 + 1) {
+                let ids: Vec<TherapistId> = some.iter().map(|(_, id)| *id).collect();
+                keys.extend(some.iter().map(|(key, id)| (*id, *key)));
+                found.extend(self.starts(&ids).await?);
+                looked_at += some.len();
+                if found.len() > limit.get() {
+                    break;
+                }
+            }
+            if found.len() > limit.get() || after.is_none() || looked_at >= MOST_CANDIDATES {
+                break;
+            }
         }
         let page = Page::cut(found, limit, |found| (keys.get(&found.id).copied().unwrap_or_default(), found.id))?;
         // A page that looked at its share of therapists without filling up goes on from the last of them.
         let next_cursor = match (page.next_cursor, after) {
-            (None, Some(after)) if more => Some(Cursor::after(&after)?),
+            (None, Some(after)) => Some(Cursor::after(&after)?),
             (cursor, _) => cursor,
         };
         Ok(Page { next_cursor, ..page })

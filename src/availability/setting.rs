@@ -4,8 +4,7 @@ use crate::App;
 use crate::accounts::visit_address;
 use crate::auth::{Principal, Role};
 use crate::availability::Visit;
-use crate::catalogue;
-use crate::credentials::{Required, requirements};
+use crate::credentials::{Required, terms};
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AddressId, ServiceId};
 use crate::values::{Country, Latitude, Longitude, Money, Place};
@@ -76,13 +75,11 @@ impl Setting {
         minutes: i16,
     ) -> Result<Self> {
         let place = given.find(app, caller).await?;
-        let kind = catalogue::kind_of(&app.db, service).await?;
-        let kind = kind.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
-        let price = catalogue::price(&app.db, service, minutes, place.jurisdiction.country()).await?;
+        let terms = terms(&app.db, &place.jurisdiction, place.point, service, minutes).await?;
+        let (price, required) = terms.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
         let price = price.ok_or_else(|| {
             FieldError::new("/duration_minutes", "is not a duration that this service is sold for here.")
         })?;
-        let required = requirements(&app.db, &place.jurisdiction, place.point, &kind).await?;
         Ok(Self { place, service, minutes, price, required })
     }
 

@@ -2,7 +2,7 @@
 
 use actix_web::get;
 use actix_web::web::Data;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -25,6 +25,15 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// The most days that one request may ask for.
 const MOST_DAYS: i64 = 14;
+
+/// The dates from `from` to `to`, if they are in order and not too many.
+pub fn dates_between(from: NaiveDate, to: NaiveDate) -> Result<(NaiveDate, NaiveDate)> {
+    match (to - from).num_days() {
+        ..0 => Err(FieldError::new("/to", "lies before `from`.").into()),
+        MOST_DAYS.. => Err(FieldError::new("/to", "makes more than 14 days, both ends included.").into()),
+        _ => Ok((from, to)),
+    }
+}
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -168,11 +177,7 @@ struct NextAvailable {
 async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<SlotQuery>) -> Result<Reply> {
     let now = app.clock.now();
     let (Day(from), Day(to)) = (query.from, query.to);
-    match (to - from).num_days() {
-        ..0 => return Err(FieldError::new("/to", "lies before `from`.").into()),
-        MOST_DAYS.. => return Err(FieldError::new("/to", "makes more than 14 days, both ends included.").into()),
-        _ => {}
-    }
+    dates_between(from, to)?;
     let given = GivenPlace {
         address_id: query.address_id,
         latitude: query.latitude,
