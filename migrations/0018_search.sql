@@ -17,8 +17,8 @@ CREATE INDEX therapists_by_rating ON therapists (cell, (-rating_score), id) WHER
 CREATE INDEX therapists_best ON therapists ((-rating_score), id) WHERE accepting_bookings;
 CREATE INDEX accounts_therapists_by_name ON accounts (display_name, id) WHERE role = 'therapist';
 
--- When a therapist may be free, a row for each day that has any time: derived, so that a search looks only at those who may be. The day is that of the
--- sun at their place, so that all in one square share it. Bookings may have taken more since; nobody has less time than is said here.
+-- When a therapist may be free, a row for each day that has any time: derived, so that a search looks only at those who may be. The day is that of
+-- their square, so that all in it share it. Bookings may have taken more since; nobody has less time than is said here.
 CREATE TABLE hints (
     therapist_id uuid        NOT NULL CONSTRAINT hints_therapist_exists REFERENCES therapists ON DELETE CASCADE,
     day          date        NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE hint_states (
     -- Time was taken since the hints were made.
     behind       boolean     NOT NULL DEFAULT false
 );
-CREATE INDEX hint_states_perhaps_free ON hint_states (cell, good_until);
+CREATE INDEX hint_states_perhaps_free ON hint_states (cell, good_until, therapist_id);
 CREATE INDEX hint_states_to_extend ON hint_states (good_until);
 CREATE INDEX hint_states_behind ON hint_states (therapist_id) WHERE behind;
 INSERT INTO hint_states (therapist_id, cell) SELECT id, cell FROM therapists;

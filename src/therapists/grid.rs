@@ -52,14 +52,16 @@ pub fn squares(point: Point) -> Vec<i32> {
     squares
 }
 
-/// How far a square's clock by the sun is ahead of UTC, in whole hours.
+/// How far a square's clock is ahead of UTC, in whole hours: by the sun, and three hours more. Clocks are ahead of the sun, in
+/// summer and in the west of wide zones. So a day begins somewhat before any clock's midnight there, when few work, and a search
+/// that begins at midnight reads few hints of the evening before.
 fn ahead(cell: i32) -> TimeDelta {
     let grid = GRIDS.iter().rev().find(|grid| cell >= grid.first).unwrap_or(&GRIDS[0]);
     let column = (cell - grid.first).rem_euclid(grid.columns);
-    TimeDelta::hours(i64::from(column * 24 / grid.columns - 12))
+    TimeDelta::hours(i64::from(column * 24 / grid.columns - 9))
 }
 
-/// The date at `instant` by the sun over a square.
+/// The date at `instant` by a square's clock.
 pub fn day(cell: i32, instant: DateTime<Utc>) -> NaiveDate {
     (instant + ahead(cell)).date_naive()
 }
@@ -111,10 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn the_day_of_a_square_is_that_of_its_sun() {
+    fn the_day_of_a_square_begins_before_midnight() {
         let sydney = cell(Point { latitude: -33.8886, longitude: 151.2111 }, 15.0);
         let date: NaiveDate = "2026-12-01".parse().expect("a date");
-        assert_eq!(midnight(sydney, date), "2026-11-30T14:00:00Z".parse::<DateTime<Utc>>().expect("an instant"));
+        assert_eq!(midnight(sydney, date), "2026-11-30T11:00:00Z".parse::<DateTime<Utc>>().expect("an instant"));
         assert_eq!(day(sydney, midnight(sydney, date)), date);
         assert_eq!(day(sydney, midnight(sydney, date) - TimeDelta::seconds(1)), date.pred_opt().expect("a date"));
     }

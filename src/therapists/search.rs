@@ -88,13 +88,14 @@ macro_rules! next_of {
             r#"WITH next AS MATERIALIZED ("# + $order + r#")
                SELECT next.id AS "id!: TherapistId", next.key AS "key!",
                       next.counts AND t.fits
-                      AND EXISTS (SELECT FROM offers o WHERE o.therapist_id = next.id AND ($3::uuid IS NULL OR o.service_id = $3)
-                                  AND ($4::int2 IS NULL OR o.duration_minutes = $4::int2))
+                      -- Subqueries with a limit are asked row by row, and never of the whole table at once.
+                      AND (SELECT true FROM offers o WHERE o.therapist_id = next.id AND ($3::uuid IS NULL OR o.service_id = $3)
+                                                       AND ($4::int2 IS NULL OR o.duration_minutes = $4::int2) LIMIT 1) IS NOT NULL
                       AND ($10::timestamptz IS NULL
-                           OR NOT EXISTS (SELECT FROM hint_states s WHERE s.therapist_id = next.id AND s.good_until >= $11)
-                           OR EXISTS (SELECT FROM hints h
-                                      WHERE h.therapist_id = next.id AND h.day BETWEEN $10::date - 2 AND $11::date + 2
-                                        AND h.soonest < $11 AND h.latest >= $10 AND h.longest >= coalesce($4::int2, 0))) AS "fits!"
+                           OR (SELECT s.good_until < $11 FROM hint_states s WHERE s.therapist_id = next.id) IS NOT FALSE
+                           OR (SELECT true FROM hints h
+                               WHERE h.therapist_id = next.id AND h.day BETWEEN $10::date - 2 AND $11::date + 2
+                                 AND h.soonest < $11 AND h.latest >= $10 AND h.longest >= coalesce($4::int2, 0) LIMIT 1) IS NOT NULL) AS "fits!"
                FROM next CROSS JOIN LATERAL (
                    SELECT t.accepting_bookings AND t.area_latitude IS NOT NULL
                           AND ($1::float8 IS NULL OR distance_km(t.area_latitude, t.area_longitude, $1, $2) <= t.service_radius_km)
@@ -270,28 +271,34 @@ pub async fn soonest(
 ) -> Result<Batch<DateTime<Utc>>> {
     let cells = grid::squares(wanted.point);
     let days: Vec<NaiveDate> = cells.iter().map(|cell| grid::day(*cell, span.start)).collect();
-    let starts: Vec<DateTime<Utc>> = cells.iter().zip(&days).map(|(cell, day)| grid::midnight(*cell, *day)).collect();
+    // Where the order goes on in each square: at the day's beginning, or where it was left.
+    let begins = cells.iter().zip(&days).map(|(cell, day)| {
+        let midnight = grid::midnight(*cell, *day);
+        after.filter(|(start, _)| *start >= midnight).unwrap_or((midnight, TherapistId(Uuid::nil())))
+    });
+    let (starts, ids): (Vec<DateTime<Utc>>, Vec<TherapistId>) = begins.unzip();
     // Before any hint that bears on the span.
     let perhaps_free = span.start - TimeDelta::days(3);
     let (free_from, id) = after.unwrap_or((DateTime::UNIX_EPOCH, TherapistId(Uuid::nil())));
     Ok(next_of!(
         db,
         Wanted::from(wanted),
-        "SELECT id, key, NOT hinted OR EXISTS (SELECT FROM hint_states s WHERE s.therapist_id = perhaps.id AND s.good_until >= $16)
-                AND NOT EXISTS (
-                    SELECT FROM hints e
-                    WHERE e.therapist_id = perhaps.id AND e.day >= first_day AND e.day < perhaps.day AND e.longest >= $4::int2 AND e.latest >= $15) AS counts
+        "SELECT id, key, NOT hinted OR longest >= $4::int2 AND (SELECT s.good_until >= $16 FROM hint_states s WHERE s.therapist_id = perhaps.id)
+                AND (SELECT true FROM hints e
+                     WHERE e.therapist_id = perhaps.id AND e.day >= first_day AND e.day < perhaps.day AND e.longest >= $4::int2 AND e.latest >= $15
+                     LIMIT 1) IS NULL AS counts
          FROM (
-             SELECT hint.therapist_id AS id, hint.soonest AS key, square.day AS first_day, hint.day, true AS hinted
-             FROM unnest($12::int4[], $13::date[], $14::timestamptz[]) AS square (cell, day, start)
+             SELECT hint.therapist_id AS id, hint.soonest AS key, square.day AS first_day, hint.day, hint.longest, true AS hinted
+             FROM unnest($12::int4[], $13::date[], $14::timestamptz[], $20::uuid[]) AS square (cell, day, start, id)
+             -- One bound and a limit, so that the index is followed from there on.
              CROSS JOIN LATERAL (
-                 SELECT therapist_id, soonest, day FROM hints
-                 WHERE cell = square.cell AND soonest >= square.start AND soonest < $16 AND (soonest, therapist_id) > ($18, $19)
-                   AND longest >= $4::int2 AND latest >= $15
+                 SELECT therapist_id, soonest, day, longest FROM hints
+                 WHERE cell = square.cell AND (soonest, therapist_id) > (square.start, square.id) AND latest >= $15
                  ORDER BY soonest, therapist_id LIMIT 128
              ) AS hint
+             WHERE hint.soonest < $16
              UNION ALL
-             SELECT state.therapist_id, $17::timestamptz, NULL, NULL, false
+             SELECT state.therapist_id, $17::timestamptz, NULL, NULL, NULL, false
              FROM unnest($12::int4[]) AS square (cell)
              CROSS JOIN LATERAL (
                  SELECT therapist_id FROM hint_states
@@ -306,6 +313,7 @@ pub async fn soonest(
         span.end,
         perhaps_free,
         free_from,
-        id.0
+        id.0,
+        &ids as &[TherapistId]
     ))
 }
