@@ -199,7 +199,9 @@ async fn requests(server: &Server, patient: &PgPool, url: &str, folder: &Path, h
         let asked = path.clone();
         let warm = move || {
             let mut caller = Caller::new(address);
-            (0..20).for_each(|_| drop(caller.get(&asked)));
+            for _ in 0..20 {
+                caller.get(&asked);
+            }
         };
         spawn_blocking(warm).await.expect("a thread");
         let before = rows_read(&one).await;

@@ -21,6 +21,7 @@ mod reviews;
 mod rosters;
 mod rules;
 mod schedule;
+mod search;
 mod slots;
 mod storage;
 mod support;
