@@ -83,6 +83,7 @@ fn diary() -> Diary {
     });
     Diary {
         therapist: TherapistId(Uuid::nil()),
+        name: String::new(),
         zone: Los_Angeles,
         hours: Hours::weekly((0..7).map(|day| (day * 1440 + 540, day * 1440 + 1020)).collect()),
         time_off: vec![Span { start: at("2026-12-24T08:00:00Z"), end: at("2026-12-27T08:00:00Z") }],

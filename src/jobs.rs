@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use crate::App;
+use crate::availability::hints;
 use crate::bookings::{lapse, licensing, overdue};
 use crate::credentials::reminders::{recheck, recheck_one, remind};
 use crate::credentials::supersede_due;
@@ -164,6 +165,12 @@ job!(LookAhead, "look_ahead", |app, _job| {
     recheck(app).await
 });
 
+/// Makes the hints of searches anew where they are behind, missing or near their end.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RefreshHints;
+
+job!(RefreshHints, "refresh_hints", |app, _job| hints::refresh(&app.db, app.clock.now()).await.map(drop));
+
 /// Carries out what may take minutes, also where the worker is told to stop meanwhile. What is not to be done any more, since
 /// another has done it, is done.
 async fn to_end(job: impl Future<Output = Result<()>> + Send + 'static) -> Result<(), String> {
@@ -219,6 +226,8 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<ApplyRoster>()
         .define_job::<RollBackRoster>()
         .define_job::<CheckAgainstRoster>()
+        .define_job::<RefreshHints>()
+        .with_cron(Cron::every_minute::<RefreshHints>())
         .with_cron(Cron::hourly_at::<Sweep>(17)?)
         .with_cron(Cron::hourly_at::<LookAhead>(41)?)
         .with_cron(Cron::every_n_minutes::<AlertOverdue>(5)?)

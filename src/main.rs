@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use knead::App;
 use knead::auth::{Password, Passwords};
+use knead::availability::hints;
 use knead::clock::Clock;
 use knead::config::{self, Config, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
@@ -68,6 +69,9 @@ enum Command {
     /// Hold credentials against authorities' lists.
     #[command(subcommand)]
     Roster(Roster),
+    /// Look after the hints that searches are narrowed down by.
+    #[command(subcommand)]
+    Hints(Hints),
     /// Look after the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -136,6 +140,15 @@ enum Roster {
 }
 
 #[derive(Subcommand)]
+enum Hints {
+    /// Make every hint anew. Searches stay right meanwhile, and slower.
+    Rebuild {
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+#[derive(Subcommand)]
 enum ConfigCommand {
     /// Print a configuration for `serve` with fresh secrets.
     Init,
@@ -166,6 +179,7 @@ async fn main() -> ExitCode {
             print!("{}", rosters::command::sources());
             Ok(())
         }
+        Command::Hints(Hints::Rebuild { database }) => rebuild_hints(database).await,
         Command::Config(ConfigCommand::Init) => config::init().map(|lines| print!("{lines}")).map_err(Failure::from),
         Command::Config(ConfigCommand::Check { config }) => {
             config.check().map(|_| println!("The configuration is good.")).map_err(Failure::from)
@@ -363,6 +377,13 @@ async fn create_admin(database: Database, email: EmailAddress) -> Result<(), Fai
 async fn import_roster(database: Database, asked: Asked<'_>) -> Result<(), Failure> {
     let pool = db::pool(database.database_url.expose_secret(), 2)?;
     rosters::command::import(&pool, &Clock::System, asked).await
+}
+
+async fn rebuild_hints(database: Database) -> Result<(), Failure> {
+    let pool = db::pool(database.database_url.expose_secret(), 1)?;
+    let made = hints::rebuild(&pool, Clock::System.now()).await?;
+    println!("The hints of {made} therapists are made.");
+    Ok(())
 }
 
 async fn verify_audit(database: Database) -> Result<(), Failure> {

@@ -48,6 +48,22 @@ pub fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
+/// What is left of `spans` without `taken`; both are [`merged`].
+pub fn without(spans: &[Span], taken: &[Span]) -> Vec<Span> {
+    let mut left = Vec::with_capacity(spans.len());
+    for span in spans {
+        let mut start = span.start;
+        let first = taken.partition_point(|taken| taken.end <= span.start);
+        for taken in taken[first..].iter().take_while(|taken| taken.start < span.end) {
+            left.push(Span { start, end: taken.start });
+            start = taken.end;
+        }
+        left.push(Span { start, end: span.end });
+    }
+    left.retain(|span| span.start < span.end);
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +86,13 @@ mod tests {
     fn merging_joins_what_touches_and_drops_what_is_empty() {
         let spans = vec![span(10, 12), span(0, 5), span(5, 7), span(6, 6), span(11, 15), span(20, 18)];
         assert_eq!(merged(spans), [span(0, 7), span(10, 15)]);
+    }
+
+    #[test]
+    fn what_is_taken_leaves_the_rest() {
+        let day = [span(0, 10), span(20, 30)];
+        assert_eq!(without(&day, &[]), day);
+        assert_eq!(without(&day, &[span(-5, 2), span(4, 5), span(8, 25)]), [span(2, 4), span(5, 8), span(25, 30)]);
+        assert!(without(&day, &[span(0, 30)]).is_empty());
     }
 }

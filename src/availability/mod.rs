@@ -2,9 +2,12 @@
 //! every acceptance, so that what is offered can be booked and nothing else can.
 
 pub mod calendar;
+pub mod hints;
 pub mod intervals;
 pub mod routes;
 pub mod schedule;
+mod search;
+mod setting;
 mod slots;
 mod store;
 mod time_off;
@@ -14,6 +17,8 @@ pub mod travel;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+pub use setting::{GivenPlace, Setting};
+pub use slots::dates_between;
 pub use store::{Asked, diaries, lock};
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
@@ -32,6 +37,8 @@ pub const MARGIN: TimeDelta = TimeDelta::days(2);
 pub struct Diary {
     /// Whose it is.
     pub therapist: TherapistId,
+    /// The name that clients see.
+    pub name: String,
     /// The zone of the working hours.
     pub zone: Tz,
     /// Working hours.

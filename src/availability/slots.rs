@@ -1,27 +1,22 @@
 //! The slots that clients choose from: the engine's word for every therapist near a place.
 
-use std::collections::HashMap;
-
 use actix_web::get;
 use actix_web::web::Data;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::calendar::dates;
-use super::intervals::Span;
-use super::{Asked, Diary, Engine, Visit, diaries};
+use super::search::{Lasting, Search};
+use super::{GivenPlace, Setting};
 use crate::App;
-use crate::accounts::{self, visit_address};
-use crate::auth::{Caller, Role};
-use crate::catalogue;
-use crate::credentials::requirements;
-use crate::error::{Error, FieldError, Result};
-use crate::http::{Cursor, Limit, Page, Query, Reply};
-use crate::ids::{AccountId, AddressId, ServiceId, TherapistId};
-use crate::therapists::{self, Gender, Nearby, Reach};
-use crate::values::{Country, Day, Instant, Latitude, Longitude, Money, Place, Slug, Zone};
+use crate::auth::Caller;
+use crate::error::{FieldError, Result};
+use crate::http::{Cursor, Limit, Query, Reply};
+use crate::ids::{AddressId, ServiceId, TherapistId};
+use crate::therapists::{Gender, Reach};
+use crate::values::{Country, Day, Language, Latitude, Longitude, Money, Slug, Zone};
 
 /// The operation on slots.
 pub fn routes(config: &mut ServiceConfig) {
@@ -31,11 +26,14 @@ pub fn routes(config: &mut ServiceConfig) {
 /// The most days that one request may ask for.
 const MOST_DAYS: i64 = 14;
 
-/// How many therapists are looked at in one page, nearest first: what a request costs does not grow with the city.
-const MOST_CANDIDATES: i64 = 300;
-
-/// How many are looked at in one go, at the least.
-const FEWEST_CANDIDATES: i64 = 50;
+/// The dates from `from` to `to`, if they are in order and not too many.
+pub fn dates_between(from: NaiveDate, to: NaiveDate) -> Result<(NaiveDate, NaiveDate)> {
+    match (to - from).num_days() {
+        ..0 => Err(FieldError::new("/to", "lies before `from`.").into()),
+        MOST_DAYS.. => Err(FieldError::new("/to", "makes more than 14 days, both ends included.").into()),
+        _ => Ok((from, to)),
+    }
+}
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -74,6 +72,12 @@ struct SlotQuery {
     /// Who works with this technique.
     #[param(inline)]
     technique: Option<Slug>,
+    /// Who has experience with this condition.
+    #[param(inline)]
+    condition: Option<Slug>,
+    /// Who speaks this language.
+    #[param(inline)]
+    language: Option<Language>,
     /// The order of the therapists.
     #[serde(default)]
     #[param(inline, value_type = Option<SlotOrder>)]
@@ -96,7 +100,7 @@ enum SlotOrder {
     Soonest,
     /// Whoever is nearest.
     Distance,
-    /// Whoever is rated best. There are no reviews yet, so that all are alike, and the order is that of `soonest`.
+    /// Whoever is rated best: by the mean of their ratings and five more of four stars.
     Rating,
 }
 
@@ -143,155 +147,84 @@ struct SlotPage {
     /// Where the next page begins; null on the last one.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<Cursor>,
+    /// Where nobody can come in the range: whoever can come soonest in the 28 days after it, if anyone.
+    next_available: Option<NextAvailable>,
+}
+
+/// The soonest visit after the range that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+struct NextAvailable {
+    /// Who can come.
+    therapist: SlotTherapist,
+    /// Kilometres from the therapist's public area, rounded up.
+    #[schema(example = 4)]
+    distance_km: f64,
+    /// When the time on the table begins.
+    start_at: DateTime<Utc>,
+    /// When it ends.
+    end_at: DateTime<Utc>,
 }
 
 /// List slots
 ///
 /// The times at which a visit can be booked at a place, by therapist. Every slot that is listed can be booked, until
-/// someone else books it. One page looks at the 300 nearest therapists who offer the service there.
+/// someone else books it. A page looks at 300 therapists at the most, so that it may hold fewer than `limit` and still have
+/// a `next_cursor`. By `soonest`, each 300 are in order: whoever may be free first is looked at first. Nobody is listed
+/// twice while the list is read on, and nobody left out who stays free.
 #[utoipa::path(tag = "Availability", operation_id = "list_slots", security((), ("bearer" = ["client"])), params(SlotQuery),
     responses((status = 200, description = "A page of therapists with their slots.", body = SlotPage)))]
 #[get("/v1/slots")]
 async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<SlotQuery>) -> Result<Reply> {
     let now = app.clock.now();
     let (Day(from), Day(to)) = (query.from, query.to);
-    match (to - from).num_days() {
-        ..0 => return Err(FieldError::new("/to", "lies before `from`.").into()),
-        MOST_DAYS.. => return Err(FieldError::new("/to", "makes more than 14 days, both ends included.").into()),
-        _ => {}
-    }
-    let client = match (query.address_id, caller) {
-        (None, _) => None,
-        (Some(_), None) => return Err(Error::Unauthorized),
-        (Some(_), Some(caller)) if caller.role != Role::Client => return Err(Error::Forbidden),
-        (Some(address), Some(caller)) => Some((caller.account, address)),
+    dates_between(from, to)?;
+    let given = GivenPlace {
+        address_id: query.address_id,
+        latitude: query.latitude,
+        longitude: query.longitude,
+        country: query.country,
+        region: query.region,
     };
-    let by_point =
-        query.latitude.is_some() || query.longitude.is_some() || query.country.is_some() || query.region.is_some();
-    if client.is_some() && by_point {
-        return Err(FieldError::new("/address_id", "stands instead of coordinates, country and region.").into());
-    }
-    let place = match client {
-        Some((client, address)) => {
-            let found = visit_address(&app.db, client, address).await?;
-            let address = found.ok_or_else(|| FieldError::new("/address_id", "is not one of your addresses."))?;
-            Place { point: address.point(), zone: address.time_zone.0, jurisdiction: address.jurisdiction }
-        }
-        None => place(&query)?,
-    };
-    let kind = catalogue::kind_of(&app.db, query.service_id).await?;
-    let kind = kind.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
-    let minutes = query.duration_minutes;
-    let price = catalogue::price(&app.db, query.service_id, minutes, place.jurisdiction.country()).await?;
-    let Some(price) = price else {
-        return Err(
-            FieldError::new("/duration_minutes", "is not a duration that this service is sold for here.").into()
-        );
-    };
-    let required = requirements(&app.db, &place.jurisdiction, place.point, &kind).await?;
-    let visit =
-        Visit { place: place.point, zone: place.zone, minutes: minutes.into(), required: &required, except: None };
-    let span = dates(place.zone, from, to);
+    let setting = Setting::read(&app, caller, &given, query.service_id, query.duration_minutes).await?;
+    let span = dates(setting.place.zone, from, to);
     let reach = Reach {
-        point: place.point,
-        service: query.service_id,
-        minutes,
+        point: setting.place.point,
+        service: setting.service,
+        minutes: setting.minutes,
         therapist: query.therapist_id,
         gender: query.gender,
         technique: query.technique.as_ref().map(Slug::as_str),
+        condition: query.condition.as_ref().map(Slug::as_str),
+        language: query.language.as_ref().map(Language::as_str),
+        free: None,
     };
-    let search = Search { app: &app, reach, visit: &visit, span, now };
-    let found = match query.sort {
-        SlotOrder::Soonest | SlotOrder::Rating => search.soonest(query.limit, query.cursor).await?,
-        SlotOrder::Distance => search.nearest(query.limit, query.cursor).await?,
+    let search = Search { app: &app, setting: &setting, reach, span, now };
+    let first = query.cursor.is_none();
+    let found = match (query.therapist_id, query.sort) {
+        (Some(therapist), _) => search.only(therapist).await?,
+        (None, SlotOrder::Soonest) => search.soonest(query.limit, query.cursor).await?,
+        (None, SlotOrder::Distance) => search.in_order(Lasting::Distance, query.limit, query.cursor).await?,
+        (None, SlotOrder::Rating) => search.in_order(Lasting::Rating, query.limit, query.cursor).await?,
     };
-    let ids: Vec<AccountId> = found.data.iter().map(|found| found.near.id.into()).collect();
-    let mut names = accounts::names(&app.db, &ids).await?;
-    let length = TimeDelta::minutes(minutes.into());
+    let none = first && found.data.is_empty() && found.next_cursor.is_none();
+    let next = if none { search.next().await? } else { None };
+    let length = TimeDelta::minutes(setting.minutes.into());
+    let slot = |start: DateTime<Utc>| Slot { start_at: start, end_at: start + length };
     let data = found.data.into_iter().map(|found| TherapistSlots {
-        therapist: SlotTherapist {
-            display_name: names.remove(&found.near.id.into()).unwrap_or_default(),
-            id: found.near.id,
-        },
-        distance_km: found.near.distance_km.ceil(),
-        price,
-        slots: found.starts.into_iter().map(|start| Slot { start_at: start, end_at: start + length }).collect(),
+        therapist: SlotTherapist { id: found.id, display_name: found.name },
+        distance_km: found.distance_km.ceil(),
+        price: setting.price,
+        slots: found.starts.into_iter().map(slot).collect(),
     });
-    Reply::ok(&SlotPage { data: data.collect(), time_zone: place.zone.into(), next_cursor: found.next_cursor })
-}
-
-/// The place that the query gives by its coordinates.
-fn place(query: &SlotQuery) -> Result<Place> {
-    let missing = |name: &str| FieldError::new(format!("/{name}"), "is needed where no `address_id` is given.");
-    let latitude = query.latitude.ok_or_else(|| missing("latitude"))?;
-    let longitude = query.longitude.ok_or_else(|| missing("longitude"))?;
-    let country = query.country.as_ref().ok_or_else(|| missing("country"))?;
-    let region = query.region.as_deref().ok_or_else(|| missing("region"))?;
-    Ok(Place::new((latitude, longitude).into(), country, region)?)
-}
-
-/// A therapist with at least one start.
-struct Found {
-    near: Nearby,
-    starts: Vec<DateTime<Utc>>,
-}
-
-/// What is looked for: a visit, within a stretch of time, with whoever reaches its place.
-struct Search<'a> {
-    app: &'a App,
-    reach: Reach<'a>,
-    visit: &'a Visit<'a>,
-    span: Span,
-    now: DateTime<Utc>,
-}
-
-impl Search<'_> {
-    /// The starts of those of `near` who have any, in the same order.
-    async fn starts(&self, near: Vec<Nearby>) -> Result<Vec<Found>> {
-        let ids: Vec<TherapistId> = near.iter().map(|near| near.id).collect();
-        let asked = Asked { service: self.reach.service, minutes: self.reach.minutes };
-        let diaries = diaries(&self.app.db, &ids, asked, self.span, self.now).await?;
-        let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
-        let found = near.into_iter().filter_map(|near| {
-            let engine = Engine::new(diaries.get(&near.id)?, self.visit, self.span, self.now);
-            let starts = engine.starts(self.span);
-            (!starts.is_empty()).then_some(Found { near, starts })
-        });
-        Ok(found.collect())
-    }
-
-    async fn soonest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
-        let near = therapists::reaching(&self.app.db, self.reach, None, MOST_CANDIDATES).await?;
-        let mut found = self.starts(near).await?;
-        let key = |found: &Found| (Instant(found.starts[0]), found.near.id);
-        found.sort_by_key(key);
-        if let Some(after) = cursor.map(|cursor| cursor.key()).transpose()? {
-            found.retain(|found| key(found) > after);
-        }
-        Page::cut(found, limit, key)
-    }
-
-    async fn nearest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
-        let key = |near: &Nearby| (near.distance_km, near.id);
-        let mut after = cursor.map(|cursor| cursor.key()).transpose()?;
-        let mut found: Vec<Found> = Vec::new();
-        // Nearest first and hardly further than the page needs, in few statements for a short page too.
-        let batch = (limit.probe() * 2).max(FEWEST_CANDIDATES);
-        for _ in 0..MOST_CANDIDATES / batch {
-            let near = therapists::reaching(&self.app.db, self.reach, after, batch).await?;
-            let last = i64::try_from(near.len()).unwrap_or(0) < batch;
-            after = if last { None } else { near.last().map(key) };
-            found.extend(self.starts(near).await?);
-            if last || found.len() > limit.get() {
-                break;
-            }
-        }
-        let page = Page::cut(found, limit, |found| key(&found.near))?;
-        // A page that looked at its share of therapists without filling up goes on from the last of them.
-        let next_cursor = match (page.next_cursor, after) {
-            (None, Some(after)) => Some(Cursor::after(&after)?),
-            (cursor, _) => cursor,
-        };
-        Ok(Page { next_cursor, ..page })
-    }
+    let next_available = next.and_then(|found| {
+        let Slot { start_at, end_at } = slot(*found.starts.first()?);
+        let therapist = SlotTherapist { id: found.id, display_name: found.name };
+        Some(NextAvailable { therapist, distance_km: found.distance_km.ceil(), start_at, end_at })
+    });
+    Reply::ok(&SlotPage {
+        data: data.collect(),
+        time_zone: setting.place.zone.into(),
+        next_cursor: found.next_cursor,
+        next_available,
+    })
 }

@@ -44,7 +44,7 @@ pub async fn diaries<'c>(
 ) -> Result<Vec<Diary>> {
     let (from, to) = (span.start - MARGIN, span.end + MARGIN);
     let rows = sqlx::query!(
-        r#"SELECT t.id, a.time_zone AS "time_zone: Zone", t.accepting_bookings, t.area_latitude, t.area_longitude,
+        r#"SELECT t.id, a.display_name, a.time_zone AS "time_zone: Zone", t.accepting_bookings, t.area_latitude, t.area_longitude,
                   t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode", t.min_notice_minutes,
                   t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
                   EXISTS (SELECT FROM offers o WHERE o.therapist_id = t.id AND o.service_id = $2
@@ -71,19 +71,20 @@ pub async fn diaries<'c>(
                FROM time_off f WHERE f.therapist_id = t.id AND f.end_at > $4 AND f.start_at < $5
            ) away ON true
            LEFT JOIN LATERAL (
-               SELECT array_agg(lower(during) ORDER BY lower(during)) AS starts, array_agg(upper(during) ORDER BY lower(during)) AS ends,
-                      array_agg(start_at ORDER BY lower(during)) AS visits, array_agg(latitude ORDER BY lower(during)) AS latitudes,
-                      array_agg(longitude ORDER BY lower(during)) AS longitudes, array_agg(booking_id ORDER BY lower(during)) AS bookings
-               FROM reservations r
-               WHERE r.therapist_id = t.id AND lower(during) >= $4 AND lower(during) < $5
-                 AND (hold_expires_at IS NULL OR hold_expires_at > $6)
+               SELECT array_agg(lower(during)) AS starts, array_agg(upper(during)) AS ends, array_agg(start_at) AS visits,
+                      array_agg(latitude) AS latitudes, array_agg(longitude) AS longitudes, array_agg(booking_id) AS bookings
+               -- Sorted once, and not for each of the lists.
+               FROM (SELECT during, start_at, latitude, longitude, booking_id FROM reservations r
+                     WHERE r.therapist_id = t.id AND lower(during) >= $4 AND lower(during) < $5
+                       AND (hold_expires_at IS NULL OR hold_expires_at > $6)
+                     ORDER BY lower(during)) r
            ) taken ON true
-           LEFT JOIN LATERAL (
-               SELECT json_agg(json_build_object('id', c.id, 'type_code', c.type, 'issued_on', c.issued_on, 'expires_on', c.expires_on,
-                                                 'verification', c.verification_id, 'jurisdictions', c.covers_jurisdictions,
-                                                 'kinds', c.covers_kinds)) AS standings
-               FROM standings c WHERE c.therapist_id = t.id
-           ) held ON true
+           LEFT JOIN (
+               SELECT c.therapist_id, json_agg(json_build_object('id', c.id, 'type_code', c.type, 'issued_on', c.issued_on, 'expires_on', c.expires_on,
+                                                                 'verification', c.verification_id, 'jurisdictions', c.covers_jurisdictions,
+                                                                 'kinds', c.covers_kinds)) AS standings
+               FROM standings c WHERE c.therapist_id = ANY ($1) GROUP BY c.therapist_id
+           ) held ON held.therapist_id = t.id
            WHERE t.id = ANY ($1)"#,
         therapists as &[TherapistId],
         asked.service.0,
@@ -110,6 +111,7 @@ pub async fn diaries<'c>(
             });
         Diary {
             therapist: row.id,
+            name: row.display_name,
             zone: row.time_zone.0,
             hours: Hours {
                 timetables: timetables(row.since, row.opens, row.closes),

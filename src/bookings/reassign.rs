@@ -29,7 +29,7 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
-use crate::therapists::{self, Gender, Nearby, Reach};
+use crate::therapists::{self, Gender, Reach};
 use crate::values::{Instant, Slug};
 
 /// The operations on visits whose therapist may have to change.
@@ -121,7 +121,7 @@ async fn list_bookings_at_risk(app: Data<App>, _me: As<Admin>, Query(query): Que
 const MOST_CANDIDATES: usize = 20;
 
 /// How many therapists are asked in one go, and how often.
-const BATCH: (i64, usize) = (50, 6);
+const BATCH: (usize, usize) = (50, 6);
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -179,12 +179,12 @@ async fn list_candidates(
         tx.commit().await?;
         let mut found = candidates(&app, &wish, &query, now).await?;
         found.truncate(MOST_CANDIDATES);
-        let ids: Vec<AccountId> = found.iter().map(|near| near.id.into()).collect();
+        let ids: Vec<AccountId> = found.iter().map(|(_, id)| (*id).into()).collect();
         let mut names = accounts::names(&app.db, &ids).await?;
-        let shown = found.into_iter().map(|near| Candidate {
-            therapist_id: near.id,
-            display_name: names.remove(&near.id.into()).unwrap_or_default(),
-            distance_km: near.distance_km.ceil(),
+        let shown = found.into_iter().map(|(distance_km, id)| Candidate {
+            therapist_id: id,
+            display_name: names.remove(&id.into()).unwrap_or_default(),
+            distance_km: distance_km.ceil(),
         });
         Reply::ok(&Page::whole(shown.collect()))
     })
@@ -192,7 +192,12 @@ async fn list_candidates(
 }
 
 /// Who else can do what is wished, nearest first; looks no further once there are enough.
-async fn candidates(app: &App, wish: &Wish, query: &CandidateQuery, now: DateTime<Utc>) -> Result<Vec<Nearby>> {
+async fn candidates(
+    app: &App,
+    wish: &Wish,
+    query: &CandidateQuery,
+    now: DateTime<Utc>,
+) -> Result<Vec<(f64, TherapistId)>> {
     let reach = Reach {
         point: wish.address.point(),
         service: wish.service,
@@ -200,20 +205,23 @@ async fn candidates(app: &App, wish: &Wish, query: &CandidateQuery, now: DateTim
         therapist: None,
         gender: query.gender,
         technique: query.technique.as_ref().map(Slug::as_str),
+        condition: None,
+        language: None,
+        free: None,
     };
     let (size, batches) = BATCH;
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..batches {
         let near = therapists::reaching(&app.db, reach, after, size).await?;
-        after = near.last().map(|near| (near.distance_km, near.id));
-        let ids: Vec<TherapistId> = near.iter().map(|near| near.id).collect();
+        after = near.rest;
+        let ids: Vec<TherapistId> = near.found.iter().map(|(_, id)| *id).collect();
         let diaries = wish.diaries(&app.db, &ids, now).await?;
         let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
-        found.extend(near.into_iter().filter(|near| {
+        found.extend(near.found.into_iter().filter(|(_, id)| {
             let free = |diary: &Diary| wish.judge(diary, now).is_ok();
-            near.id != wish.therapist && diaries.get(&near.id).is_some_and(free)
+            *id != wish.therapist && diaries.get(id).is_some_and(free)
         }));
-        if found.len() >= MOST_CANDIDATES || i64::try_from(ids.len()).unwrap_or(0) < size {
+        if found.len() >= MOST_CANDIDATES || after.is_none() {
             break;
         }
     }

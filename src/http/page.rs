@@ -20,6 +20,9 @@ impl Default for Limit {
 }
 
 impl Limit {
+    /// A single item.
+    pub const ONE: Self = Self(1);
+
     /// The number of items.
     pub fn get(self) -> usize {
         usize::from(self.0)
@@ -43,7 +46,7 @@ impl<'de> Deserialize<'de> for Limit {
 /// Where a page begins. Opaque to callers; ours is the sort key of the last item before it.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, max_length = 1000)]
+#[schema(value_type = String, max_length = 6000)]
 pub struct Cursor(String);
 
 impl Cursor {
@@ -54,7 +57,7 @@ impl Cursor {
 
     /// The key that the page begins after. Callers can write cursors of their own, so `T` is of checked types.
     pub fn key<T: DeserializeOwned>(&self) -> Result<T> {
-        let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok().filter(|bytes| bytes.len() <= 500);
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok().filter(|bytes| bytes.len() <= 4500);
         bytes
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .ok_or_else(|| Error::from(FieldError::new("/cursor", "This cursor did not come from this list.")))

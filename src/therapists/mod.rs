@@ -1,5 +1,7 @@
 //! Therapists: how they present themselves, where they go and what they offer.
 
+pub mod grid;
+mod list;
 pub mod routes;
 mod search;
 mod store;
@@ -7,11 +9,11 @@ mod store;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use search::{Nearby, Reach, reaching};
+pub use search::{Batch, Reach, best, reaching, soonest};
 pub use store::{booking_mode, exists, insert, profile};
 
 use crate::ids::{ServiceId, TherapistId};
-use crate::values::{Zone, bounded_number, bounded_text};
+use crate::values::{Point, Zone, bounded_number, bounded_text};
 
 bounded_text! {
     /// What a therapist says of themselves.
@@ -206,4 +208,11 @@ pub struct Area {
     /// Degrees east.
     #[schema(example = 151.17)]
     pub longitude: f64,
+}
+
+impl Area {
+    /// Its middle.
+    fn point(self) -> Point {
+        Point { latitude: self.latitude, longitude: self.longitude }
+    }
 }

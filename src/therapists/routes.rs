@@ -2,12 +2,12 @@ use std::collections::HashSet;
 
 use actix_web::web::Data;
 use actix_web::{get, patch, put};
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::search::{Order, Wanted, bookable};
+use super::list::{self, Order};
+use super::search::Wanted;
 use super::{
     Bio, BookingMode, DailyCap, Gender, Handling, MaxAdvance, MinNotice, Offers, Profile, PublicTherapist, RadiusKm,
     SlotInterval, TravelMode, store,
@@ -15,12 +15,13 @@ use super::{
 use crate::App;
 use crate::accounts::DisplayName;
 use crate::auth::{As, Caller, Therapist};
+use crate::availability;
 use crate::catalogue;
 use crate::db::work;
 use crate::error::{Error, FieldError, Result};
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{ServiceId, TherapistId};
-use crate::values::{Language, Latitude, Longitude, Point, Slug, Zone, present};
+use crate::values::{Day, Language, Latitude, Longitude, Point, Slug, Zone, present};
 
 /// The operations on therapists.
 pub fn routes(config: &mut ServiceConfig) {
@@ -142,7 +143,7 @@ async fn update_own_profile(
 ) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
-        crate::availability::lock(&mut tx, me.therapist()).await?;
+        availability::lock(&mut tx, me.therapist()).await?;
         let current = store::lock(&mut tx, me.therapist()).await?;
         if_match.check(&current)?;
         let profile = patch.apply(current)?;
@@ -204,7 +205,7 @@ async fn replace_own_services(
         let mut tx = app.db.begin().await?;
         catalogue::refuse_unknown_offers(&mut tx, &pairs).await?;
         let offers = tidy(offers)?;
-        crate::availability::lock(&mut tx, me.therapist()).await?;
+        availability::lock(&mut tx, me.therapist()).await?;
         let services = store::offers(&mut *tx, &[me.therapist()]).await?.remove(&me.therapist()).unwrap_or_default();
         if_match.check(&Offers { services })?;
         store::replace_offers(&mut tx, me.therapist(), &offers).await?;
@@ -238,6 +239,13 @@ struct Search {
     /// Who speaks this language.
     #[param(inline)]
     language: Option<Language>,
+    /// Who has time for their shortest offer of the service, on some date from this one on, by their own clock; only together with
+    /// `to`.
+    #[param(inline)]
+    from: Option<Day>,
+    /// The last such date, included; at most 14 days.
+    #[param(inline)]
+    to: Option<Day>,
     /// `distance` needs a point, and is the order where one is given; else `name`.
     #[param(inline)]
     sort: Option<Order>,
@@ -262,7 +270,9 @@ fn point(latitude: Option<Latitude>, longitude: Option<Longitude>) -> Result<Opt
 
 /// Find therapists
 ///
-/// Therapists that can be booked: they accept bookings, offer something and hold what the law asks for.
+/// Therapists that can be booked: they accept bookings, offer something and hold what the law asks for. A page looks at 300
+/// therapists at the most, so that it may hold fewer than `limit` and still have a `next_cursor`. Whether someone has time is a
+/// first answer: journeys between visits and the place's own rules are for `GET /v1/slots` to weigh.
 #[utoipa::path(tag = "Therapists", operation_id = "list_therapists", params(Search),
     responses((status = 200, description = "A page of therapists.", body = Page<PublicTherapist>)))]
 #[get("/v1/therapists")]
@@ -272,23 +282,24 @@ async fn list_therapists(app: Data<App>, _caller: Caller, Query(search): Query<S
     if order == Order::Distance && point.is_none() {
         return Err(FieldError::new("/sort", "`distance` needs `latitude` and `longitude`.").into());
     }
+    let dates = match (search.from, search.to) {
+        (Some(Day(from)), Some(Day(to))) => Some(availability::dates_between(from, to)?),
+        (None, None) => None,
+        (Some(_), None) => return Err(FieldError::new("/to", "goes with `from`.").into()),
+        (None, Some(_)) => return Err(FieldError::new("/from", "goes with `to`.").into()),
+    };
     let wanted = Wanted {
         service: search.service_id,
+        minutes: None,
         point,
         technique: search.technique.as_ref().map(Slug::as_str),
         condition: search.condition.as_ref().map(Slug::as_str),
         gender: search.gender,
         language: search.language.as_ref().map(Language::as_str),
         therapist: None,
+        free: dates.map(list::stretch),
     };
-    let after = search.cursor.map(|cursor| cursor.key()).transpose()?;
-    let today = today(app.clock.now());
-    let found = bookable(&app.db, &wanted, order, after, search.limit.probe(), today).await?;
-    let page = Page::cut(found, search.limit, |(_, key)| key.clone())?;
-    Reply::ok(&Page {
-        data: page.data.into_iter().map(|(therapist, _)| therapist).collect::<Vec<_>>(),
-        next_cursor: page.next_cursor,
-    })
+    Reply::ok(&list::page(&app.db, wanted, order, dates, search.limit, search.cursor, app.clock.now()).await?)
 }
 
 /// Show a therapist
@@ -299,14 +310,6 @@ async fn list_therapists(app: Data<App>, _caller: Caller, Query(search): Query<S
     responses((status = 200, description = "The therapist.", body = PublicTherapist)))]
 #[get("/v1/therapists/{id}")]
 async fn get_therapist(app: Data<App>, _caller: Caller, Path(id): Path<TherapistId>) -> Result<Reply> {
-    let wanted = Wanted { therapist: Some(id), ..Wanted::default() };
-    let found = bookable(&app.db, &wanted, Order::Name, None, 1, today(app.clock.now())).await?.pop();
-    let (therapist, _) = found.ok_or(Error::NotFound)?;
+    let therapist = list::one(&app.db, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
     Reply::ok(&therapist)
-}
-
-/// The date on which a search without a place asks whether someone may practise: the visit's own date and place
-/// are asked when it is booked.
-fn today(now: DateTime<Utc>) -> chrono::NaiveDate {
-    now.date_naive()
 }

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 
+use chrono::NaiveDate;
 use sqlx::PgPool;
 
-use super::{BookingMode, Gender, Offer, Offers, Profile, TravelMode};
+use super::{Area, BookingMode, Gender, Offer, Offers, Profile, PublicTherapist, TravelMode};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::TherapistId;
@@ -96,6 +97,36 @@ pub(super) async fn offers<'c>(
         offers.entry(row.therapist_id).or_default().push(offer);
     }
     Ok(offers)
+}
+
+/// The public profiles of those who accept bookings and may practise somewhere on `today`, in no order, without a distance.
+pub(super) async fn public(db: &PgPool, ids: &[TherapistId], today: NaiveDate) -> Result<Vec<PublicTherapist>> {
+    let rows = sqlx::query!(
+        r#"SELECT t.id, a.display_name, t.bio, t.gender AS "gender: Gender", t.languages, t.techniques, t.conditions,
+                  t.area_latitude AS "area_latitude!", t.area_longitude AS "area_longitude!",
+                  t.booking_mode AS "booking_mode: BookingMode"
+           FROM therapists t JOIN accounts a ON a.id = t.id
+           WHERE t.id = ANY ($1) AND t.accepting_bookings AND t.area_latitude IS NOT NULL AND may_practise_somewhere(t.id, $2)"#,
+        ids as &[TherapistId],
+        today
+    )
+    .fetch_all(db)
+    .await?;
+    let mut offers = offers(db, ids).await?;
+    let shown = rows.into_iter().map(|row| PublicTherapist {
+        services: offers.remove(&row.id).unwrap_or_default(),
+        id: row.id,
+        display_name: row.display_name,
+        bio: row.bio,
+        gender: row.gender,
+        languages: row.languages,
+        techniques: row.techniques,
+        conditions: row.conditions,
+        booking_mode: row.booking_mode,
+        area: Area { latitude: row.area_latitude, longitude: row.area_longitude },
+        distance_km: None,
+    });
+    Ok(shown.collect())
 }
 
 pub(super) async fn replace_offers(tx: &mut Tx, id: TherapistId, offers: &Offers) -> Result<()> {

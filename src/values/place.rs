@@ -40,6 +40,21 @@ impl Point {
     }
 }
 
+impl Point {
+    /// The south-western and the north-eastern corner of a box that holds all within a distance; around a pole, or across the
+    /// antimeridian, of one that goes round the globe.
+    pub fn around(self, distance_km: f64) -> (Self, Self) {
+        // A degree is a little over 111 km, and a circle of longitude shrinks towards the poles.
+        let degrees = distance_km / 111.0 + 0.01;
+        let (south, north) = (self.latitude - degrees, self.latitude + degrees);
+        let wide = degrees / south.abs().max(north.abs()).min(89.9).to_radians().cos();
+        let (west, east) = (self.longitude - wide, self.longitude + wide);
+        let whole = west < -180.0 || east > 180.0 || south < -90.0 || north > 90.0;
+        let (west, east) = if whole { (-181.0, 181.0) } else { (west, east) };
+        (Self { latitude: south, longitude: west }, Self { latitude: north, longitude: east })
+    }
+}
+
 impl From<(Latitude, Longitude)> for Point {
     fn from((latitude, longitude): (Latitude, Longitude)) -> Self {
         Self { latitude: latitude.0, longitude: longitude.0 }

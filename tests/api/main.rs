@@ -25,6 +25,7 @@ mod reviews;
 mod rosters;
 mod rules;
 mod schedule;
+mod search;
 mod slots;
 mod storage;
 mod support;

@@ -321,6 +321,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 days,
                 diary: Diary {
                     therapist: TherapistId(Uuid::nil()),
+                    name: String::new(),
                     zone,
                     hours: Hours { timetables: timetables.collect(), overrides },
                     time_off: time_off.collect(),

@@ -16,8 +16,8 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::requirements;
 pub(super) use store::{knows, required};
+pub use store::{requirements, terms};
 
 use super::Requirement;
 use crate::audit::{self, Entry};

@@ -1,3 +1,4 @@
+use chrono::NaiveDate;
 use sqlx::types::Json;
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
@@ -7,8 +8,8 @@ use super::{Category, Cover, DrawnTerritory, Group, Level, Rule, ServiceKind, Te
 use crate::credentials::{CredentialType, Required, Requirement};
 use crate::db::{self, Tx};
 use crate::error::{OnConstraint, Refusal, Result};
-use crate::ids::RequirementId;
-use crate::values::{Jurisdiction, JurisdictionCode, Point};
+use crate::ids::{RequirementId, ServiceId};
+use crate::values::{Jurisdiction, JurisdictionCode, Money, Point};
 
 /// What is required for services of `kind` at a point of a region: by the country, the region, and every county and city
 /// whose boundary holds the point.
@@ -21,14 +22,46 @@ pub async fn requirements<'c>(
     required(db, jurisdiction.chain_at(point), Some(point), kind).await
 }
 
+/// A place, with one of its rules.
+struct Row {
+    code: String,
+    group: Option<String>,
+    boundary: Option<Json<Boundary>>,
+    is_local: bool,
+    options: Option<Vec<String>>,
+    valid_from: Option<NaiveDate>,
+    valid_until: Option<NaiveDate>,
+}
+
+/// The rules of the places of `chain` and, with a point, of every place within them whose boundary holds it.
+fn gathered(mut chain: Vec<String>, point: Option<Point>, kind: String, rows: impl Iterator<Item = Row>) -> Required {
+    let mut groups = Vec::new();
+    for row in rows {
+        if let (Some(Json(boundary)), Some(point)) = (row.boundary, point)
+            && boundary.holds(point)
+        {
+            chain.push(row.code.clone());
+        }
+        if row.is_local && !chain.contains(&row.code) {
+            continue;
+        }
+        if let (Some(group), Some(options)) = (row.group, row.options) {
+            let (valid_from, valid_until) = (row.valid_from, row.valid_until);
+            groups.push(Requirement { jurisdiction: row.code, group, options, valid_from, valid_until });
+        }
+    }
+    Required { chain, kind, groups }
+}
+
 /// What is required by the places of `chain` and, with a point, by every place within them whose boundary holds it.
 pub(in crate::credentials) async fn required<'c>(
     db: impl PgExecutor<'c>,
-    mut chain: Vec<String>,
+    chain: Vec<String>,
     point: Option<Point>,
     kind: &str,
 ) -> Result<Required> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         // A boundary is long: it comes with the first row of its place alone.
         r#"SELECT place.code AS "code!", r."group" AS "group?",
                   CASE WHEN row_number() OVER (PARTITION BY place.code ORDER BY r."group", r.valid_from NULLS FIRST) = 1
@@ -48,22 +81,57 @@ pub(in crate::credentials) async fn required<'c>(
     )
     .fetch_all(db)
     .await?;
-    let mut groups = Vec::new();
-    for row in rows {
-        if let (Some(Json(boundary)), Some(point)) = (row.boundary, point)
-            && boundary.holds(point)
-        {
-            chain.push(row.code.clone());
-        }
-        if row.is_local && !chain.contains(&row.code) {
-            continue;
-        }
-        if let (Some(group), Some(options)) = (row.group, row.options) {
-            let (valid_from, valid_until) = (row.valid_from, row.valid_until);
-            groups.push(Requirement { jurisdiction: row.code, group, options, valid_from, valid_until });
-        }
-    }
-    Ok(Required { chain, kind: kind.to_owned(), groups })
+    Ok(gathered(chain, point, kind.to_owned(), rows.into_iter()))
+}
+
+/// The price of a service for so many minutes at a point of a region, where it is sold, and what is required for it there, as
+/// [`requirements`]: in one statement, since every search begins with it. None where there is no such service.
+pub async fn terms<'c>(
+    db: impl PgExecutor<'c>,
+    jurisdiction: &Jurisdiction,
+    point: Point,
+    service: ServiceId,
+    minutes: i16,
+) -> Result<Option<(Option<Money>, Required)>> {
+    let chain = jurisdiction.chain_at(point);
+    let rows = sqlx::query!(
+        r#"SELECT s.kind, p.amount AS "amount?", p.currency AS "currency?", place.code AS "code!", r."group" AS "group?",
+                  CASE WHEN row_number() OVER (PARTITION BY place.code ORDER BY r."group", r.valid_from NULLS FIRST) = 1
+                       THEN place.boundary END AS "boundary: Json<Boundary>", place.boundary IS NOT NULL AS "is_local!",
+                  r.options AS "options?", r.valid_from, r.valid_until
+           FROM services s
+           LEFT JOIN prices p ON p.service_id = s.id AND p.duration_minutes = $5 AND p.country = $6
+           CROSS JOIN (SELECT code, NULL AS boundary FROM unnest($1::text[]) AS code
+                       UNION ALL
+                       SELECT code, boundary FROM jurisdictions
+                       WHERE state = ANY ($1) AND boundary IS NOT NULL
+                         AND $2::float8 BETWEEN bbox[1] AND bbox[3] AND $3::float8 BETWEEN bbox[2] AND bbox[4]) AS place
+           LEFT JOIN credential_requirements r ON r.jurisdiction = place.code AND r.service_kind = s.kind
+           WHERE s.id = $4
+           ORDER BY place.code, r."group", r.valid_from NULLS FIRST"#,
+        &chain,
+        point.longitude,
+        point.latitude,
+        service.0,
+        minutes,
+        jurisdiction.country()
+    )
+    .fetch_all(db)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let kind = first.kind.clone();
+    let price = first.amount.zip(first.currency.as_deref());
+    let price = price.map(|(amount, currency)| Money::stored(amount, currency)).transpose()?;
+    let rows = rows.into_iter().map(|row| Row {
+        code: row.code,
+        group: row.group,
+        boundary: row.boundary,
+        is_local: row.is_local,
+        options: row.options,
+        valid_from: row.valid_from,
+        valid_until: row.valid_until,
+    });
+    Ok(Some((price, gathered(chain, Some(point), kind, rows))))
 }
 
 /// Names the lock on all rules.

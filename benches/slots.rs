@@ -1,0 +1,319 @@
+//! How long clients wait for slots: whole requests, beside the bare round trip to the database on the same machine. It loads a
+//! city of 10,000 and a country of 100,000 therapists, each with visits ahead and years of visits behind, and then ten times as
+//! many of those. Run it with `cargo bench --bench slots`. Times are of this machine; what compares is the ratio.
+//!
+//! `KNEAD_BENCH_THERAPISTS` (`10000,100000`) names the sizes, `KNEAD_BENCH_HISTORY` (20) the past visits of each therapist, and
+//! `KNEAD_BENCH_SECONDS` (5) how long rates are taken. With `KNEAD_BENCH_THERAPISTS=2000` it is done in less than a minute.
+
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on fails")]
+
+use std::env;
+use std::fs::{Permissions, set_permissions, write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use knead::App;
+use knead::auth::{Passwords, Tokens, generate_signing_key};
+use knead::availability::hints;
+use knead::clock::Clock;
+use knead::credentials::documents::Inspector;
+use knead::db;
+use knead::http::RateLimits;
+use knead::postgres::{Options, Server};
+use knead::storage::Storage;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+/// Monday noon in Sydney.
+const NOW: &str = "2026-11-30T01:00:00Z";
+const REQUESTS: usize = 300;
+const CONNECTIONS: usize = 32;
+
+fn setting(name: &str, default: &str) -> String {
+    env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+fn number(name: &str, default: &str) -> usize {
+    setting(name, default).parse().expect("a number")
+}
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // As root, PostgreSQL runs as another user.
+    set_permissions(&folder, Permissions::from_mode(0o755)).expect("a folder that can be reached");
+    let options = Options { root: folder.path().join("postgres"), durable: true, progress: |line| eprintln!("{line}") };
+    let server = spawn_blocking(move || Server::start(&options)).await.expect("a thread").expect("a server");
+    for therapists in setting("KNEAD_BENCH_THERAPISTS", "10000,100000").split(',') {
+        let therapists: usize = therapists.trim().parse().expect("a number of therapists");
+        measure(&server, folder.path(), therapists).await;
+    }
+    spawn_blocking(move || server.stop()).await.expect("a thread").expect("an orderly end");
+}
+
+/// Everything about one size.
+async fn measure(server: &Server, folder: &Path, therapists: usize) {
+    let (name, history) = (format!("n{therapists}"), number("KNEAD_BENCH_HISTORY", "20"));
+    let postgres = PgPool::connect(&server.url("postgres")).await.expect("a connection");
+    execute(&postgres, &format!("CREATE DATABASE {name}")).await;
+    let url = server.url(&name);
+    db::migrate(&url).await.expect("the migrations run");
+    let patient = PgPoolOptions::new().max_connections(1).connect(&url).await.expect("a connection");
+    let now: DateTime<Utc> = NOW.parse().expect("an instant");
+    let started = Instant::now();
+    let cities = if therapists > 20_000 { 8 } else { 1 };
+    let given = format!("SET knead.therapists = {therapists}; SET knead.cities = {cities}; SET knead.now = '{NOW}';");
+    execute(&patient, &(given + include_str!("slots.sql"))).await;
+    let loaded = started.elapsed().as_secs_f64();
+    hints::refresh(&patient, now).await.expect("hints are made");
+    let hinted = started.elapsed().as_secs_f64() - loaded;
+    println!("\n{therapists} therapists in {cities} cities: loaded in {loaded:.0} s, hints made in {hinted:.0} s");
+    let mut past = 0;
+    for history in [history, history * 10] {
+        remember(&patient, past, history).await;
+        past = history;
+        requests(server, &patient, &url, folder, history).await;
+    }
+    patient.close().await;
+}
+
+/// Gives every therapist past visits, spread over two years: `history` of them, where there are `already` so many.
+async fn remember(db: &PgPool, already: usize, history: usize) {
+    execute(
+        db,
+        &format!(
+            "SET session_replication_role = replica;
+             INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction,
+                                   address, amount, currency, policy, created_at)
+             SELECT gen_random_uuid(), (SELECT id FROM accounts WHERE role = 'client'), t.id, s.id, 'completed',
+                    '{NOW}'::timestamptz - make_interval(mins => 1440 + (i * 1051200.0 / {history})::integer), 60, 'Australia/Sydney', 'AU-NSW',
+                    '{{}}', 12900, 'AUD', '{{}}', '{NOW}'
+             FROM therapists t, services s, generate_series({already}, {history} - 1) i WHERE s.slug = 'deep-tissue';
+             RESET session_replication_role"
+        ),
+    )
+    .await;
+    execute(db, "VACUUM ANALYZE").await;
+}
+
+async fn execute(db: &PgPool, statements: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(db).await.expect("the statements run");
+}
+
+/// The service over a pool of so many connections.
+fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
+    let db = db::pool(url, size).expect("a pool");
+    let app = App {
+        db: db.clone(),
+        clock: Clock::manual(NOW.parse().expect("an instant")),
+        tokens: Tokens::new("http://knead.test", &generate_signing_key().expect("a key").into()).expect("tokens"),
+        passwords: Passwords::new().expect("passwords"),
+        limits: RateLimits::new(false, Vec::new()),
+        storage: Storage::open(folder.join("kept").to_str().expect("a path")).expect("a folder"),
+        inspector: Inspector::new(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(knead::server::server(Arc::new(app), listener, 2).expect("a server"));
+    (db, address)
+}
+
+/// A connection that asks one thing after the other.
+struct Caller(BufReader<TcpStream>);
+
+impl Caller {
+    fn new(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        Self(BufReader::new(stream))
+    }
+
+    /// The length of a good answer.
+    fn get(&mut self, path: &str) -> usize {
+        write!(self.0.get_mut(), "GET {path} HTTP/1.1\r\nHost: knead.test\r\n\r\n").expect("it is sent");
+        let (mut line, mut length, mut good) = (String::new(), 0, false);
+        while self.0.read_line(&mut line).expect("a line") > 2 {
+            let lower = line.to_ascii_lowercase();
+            good |= lower.starts_with("http/1.1 200");
+            if let Some(value) = lower.strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a length");
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).expect("a body");
+        assert!(good, "{path}: {}", String::from_utf8_lossy(&body));
+        length
+    }
+}
+
+/// Median and 99th percentile, in microseconds.
+fn spread(mut times: Vec<Duration>) -> (f64, f64) {
+    times.sort_unstable();
+    let at = |hundredth: usize| times[(times.len() - 1) * hundredth / 100].as_secs_f64() * 1e6;
+    (at(50), at(99))
+}
+
+/// Rows that the database has read from tables so far, by the one connection of this pool.
+async fn rows_read(db: &PgPool) -> i64 {
+    let mut connection = db.acquire().await.expect("a connection");
+    sqlx::raw_sql("SELECT pg_stat_force_next_flush()").execute(&mut *connection).await.expect("statistics");
+    sqlx::query_scalar("SELECT sum(coalesce(idx_tup_fetch, 0) + seq_tup_read)::int8 FROM pg_stat_user_tables")
+        .fetch_one(&mut *connection)
+        .await
+        .expect("statistics")
+}
+
+async fn requests(server: &Server, patient: &PgPool, url: &str, folder: &Path, history: usize) {
+    let service: Uuid =
+        sqlx::query_scalar("SELECT id FROM services WHERE slug = 'deep-tissue'").fetch_one(patient).await.expect("one");
+    let therapist: Uuid = sqlx::query_scalar(
+        "SELECT id FROM therapists WHERE distance_km(area_latitude, area_longitude, -33.87, 151.0) < 5 ORDER BY id LIMIT 1",
+    )
+    .fetch_one(patient)
+    .await
+    .expect("a therapist");
+    let (one, address) = serve(url, folder, 1);
+    let bare = bare(&one).await;
+    println!("  {history} past visits of each; the bare round trip: median {:.0} us, p99 {:.0} us", bare.0, bare.1);
+    let place = format!(
+        "/v1/slots?service_id={service}&duration_minutes=60&latitude=-33.87&longitude=151.0&country=AU&region=NSW"
+    );
+    let week = format!("{place}&from=2026-12-03&to=2026-12-09&therapist_id={therapist}");
+    for (what, path) in [
+        ("one therapist's week", week.clone()),
+        ("the city on a day, soonest", format!("{place}&from=2026-12-03&to=2026-12-03")),
+        ("the city in a week, soonest", format!("{place}&from=2026-12-03&to=2026-12-09")),
+        ("the city on a day, nearest", format!("{place}&from=2026-12-03&to=2026-12-03&sort=distance")),
+        ("the city on a day, best rated", format!("{place}&from=2026-12-03&to=2026-12-03&sort=rating")),
+    ] {
+        let asked = path.clone();
+        let warm = move || {
+            let mut caller = Caller::new(address);
+            for _ in 0..20 {
+                caller.get(&asked);
+            }
+        };
+        spawn_blocking(warm).await.expect("a thread");
+        let before = rows_read(&one).await;
+        let timed = move || {
+            let mut caller = Caller::new(address);
+            let mut length = 0;
+            let times = (0..REQUESTS).map(|_| {
+                let started = Instant::now();
+                length = caller.get(&path);
+                started.elapsed()
+            });
+            (spread(times.collect()), length)
+        };
+        let ((median, p99), length) = spawn_blocking(timed).await.expect("a thread");
+        let rows = usize::try_from(rows_read(&one).await - before).unwrap_or(0) / REQUESTS;
+        println!(
+            "  {what}: median {median:.0} us, p99 {p99:.0} us, {:.1} round trips, {rows} rows, {length} bytes",
+            median / bare.0
+        );
+    }
+    let rate = rate(url, folder, &week).await;
+    println!("  one therapist's week at {CONNECTIONS} connections: {rate:.0} requests/s");
+    match pgbench(&one, &server.bin("pgbench"), folder, service, therapist).await {
+        Some(bare) => {
+            println!("  its statements by pgbench: {bare:.0}/s; the whole request is at {:.2} of that", rate / bare)
+        }
+        None => println!("  pgbench: not found, or it does not know these statements"),
+    }
+    one.close().await;
+}
+
+/// How long the database takes to say 1.
+async fn bare(db: &PgPool) -> (f64, f64) {
+    let mut connection = db.acquire().await.expect("a connection");
+    let mut times = Vec::new();
+    for _ in 0..2000 {
+        let started = Instant::now();
+        let _: i32 = sqlx::query_scalar("SELECT 1").fetch_one(&mut *connection).await.expect("1");
+        times.push(started.elapsed());
+    }
+    spread(times)
+}
+
+/// Requests a second.
+async fn rate(url: &str, folder: &Path, path: &str) -> f64 {
+    let (db, address) = serve(url, folder, 8);
+    let (count, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let callers: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let (path, count, stop) = (path.to_owned(), count.clone(), stop.clone());
+            std::thread::spawn(move || {
+                let mut caller = Caller::new(address);
+                while !stop.load(Ordering::Relaxed) {
+                    caller.get(&path);
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (before, started) = (count.load(Ordering::Relaxed), Instant::now());
+    tokio::time::sleep(Duration::from_secs(number("KNEAD_BENCH_SECONDS", "5") as u64)).await;
+    let (done, seconds) = (count.load(Ordering::Relaxed) - before, started.elapsed().as_secs_f64());
+    stop.store(true, Ordering::Relaxed);
+    spawn_blocking(move || callers.into_iter().for_each(|caller| caller.join().expect("a caller ends")))
+        .await
+        .expect("a thread");
+    db.close().await;
+    done as f64 / seconds
+}
+
+/// How often in a second PostgreSQL's own tool carries out the two statements of one therapist's week.
+async fn pgbench(db: &PgPool, program: &Path, folder: &Path, service: Uuid, therapist: Uuid) -> Option<f64> {
+    let statement = |holds: &'static str| async move {
+        let like = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%' || $1 || '%' AND statement NOT LIKE '%pg_prepared%'";
+        sqlx::query_scalar::<_, String>(like).bind(holds).fetch_optional(db).await.ok().flatten()
+    };
+    let terms = statement("FROM services s").await?;
+    let diary = statement("weekly_windows").await?;
+    let mut script = String::new();
+    for (letter, text) in [("t", terms), ("d", diary)] {
+        // Comments end with their line, which pgbench does not keep; casts have two colons, and its variables one.
+        let text: String =
+            text.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join(" ");
+        script += &text.replace('$', &format!(":{letter}"));
+        script += ";\n";
+    }
+    let file = folder.join("week.sql");
+    write(&file, script).expect("a script");
+    let options = db.connect_options();
+    let socket = options.get_socket()?.to_str()?.to_owned();
+    let seconds = setting("KNEAD_BENCH_SECONDS", "5");
+    let mut command = Command::new(program);
+    command.args(["-n", "-M", "prepared", "-c", "32", "-j", "2", "-T", &seconds, "-h", &socket]);
+    command.args(["-U", options.get_username(), "-f"]).arg(file);
+    for (name, value) in [
+        ("t1", "{AU,AU-NSW}".to_owned()),
+        ("t2", "151.0".to_owned()),
+        ("t3", "-33.87".to_owned()),
+        ("t4", service.to_string()),
+        ("t5", "60".to_owned()),
+        ("t6", "AU".to_owned()),
+        ("d1", format!("{{{therapist}}}")),
+        ("d2", service.to_string()),
+        ("d3", "60".to_owned()),
+        ("d4", "2026-11-30T13:00:00Z".to_owned()),
+        ("d5", "2026-12-11T13:00:00Z".to_owned()),
+        ("d6", NOW.to_owned()),
+    ] {
+        command.arg("-D").arg(format!("{name}={value}"));
+    }
+    let output = command.arg(options.get_database()?).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next()?.parse().ok())
+}

@@ -1,0 +1,80 @@
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgPool;
+
+use super::Hint;
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::TherapistId;
+
+/// Therapists whose hints are to be made anew, with their square and the minutes of their shortest offer, locked until the
+/// transaction ends: whoever frees time meanwhile waits, and is not overwritten. Those locked already are left for later.
+pub(super) async fn due(
+    tx: &mut Tx,
+    good_until: DateTime<Utc>,
+    count: i64,
+) -> Result<Vec<(TherapistId, Option<i32>, Option<i16>)>> {
+    let rows = sqlx::query!(
+        "SELECT s.therapist_id, s.cell, (SELECT min(duration_minutes) FROM offers o WHERE o.therapist_id = s.therapist_id) AS shortest
+         FROM hint_states s
+         WHERE s.therapist_id IN (
+             (SELECT therapist_id FROM hint_states WHERE good_until < $1 ORDER BY good_until LIMIT $2)
+             UNION ALL
+             (SELECT therapist_id FROM hint_states WHERE behind LIMIT $2))
+         ORDER BY s.therapist_id LIMIT $2
+         FOR UPDATE OF s SKIP LOCKED",
+        good_until,
+        count
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.therapist_id, row.cell, row.shortest)).collect())
+}
+
+/// Puts `hints` in the place of all that these therapists have.
+pub(super) async fn replace(
+    tx: &mut Tx,
+    therapists: &[TherapistId],
+    hints: &[Hint],
+    good_until: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE hint_states SET good_until = $2, behind = false WHERE therapist_id = ANY ($1)",
+        therapists as &[TherapistId],
+        good_until
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!("DELETE FROM hints WHERE therapist_id = ANY ($1)", therapists as &[TherapistId])
+        .execute(&mut **tx)
+        .await?;
+    let ids: Vec<TherapistId> = hints.iter().map(|hint| hint.therapist).collect();
+    let days: Vec<NaiveDate> = hints.iter().map(|hint| hint.day).collect();
+    let cells: Vec<i32> = hints.iter().map(|hint| hint.cell).collect();
+    let soonest: Vec<DateTime<Utc>> = hints.iter().map(|hint| hint.soonest).collect();
+    let latest: Vec<DateTime<Utc>> = hints.iter().map(|hint| hint.latest).collect();
+    let longest: Vec<i32> = hints.iter().map(|hint| hint.longest).collect();
+    sqlx::query!(
+        "INSERT INTO hints (therapist_id, day, cell, soonest, latest, longest)
+         SELECT * FROM unnest($1::uuid[], $2::date[], $3::int4[], $4::timestamptz[], $5::timestamptz[], $6::int4[])",
+        &ids as &[TherapistId],
+        &days,
+        &cells,
+        &soonest,
+        &latest,
+        &longest
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets that any hint is good.
+pub(super) async fn forget(db: &PgPool) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO hint_states (therapist_id, cell) SELECT id, cell FROM therapists
+         ON CONFLICT ON CONSTRAINT hint_states_pkey DO UPDATE SET cell = excluded.cell, good_until = 'epoch'"
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

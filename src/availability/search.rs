@@ -1,0 +1,190 @@
+//! Who can come: therapists near a place, narrowed down by hints, and for those few the engine's word.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::intervals::Span;
+use super::{Asked, Diary, Engine, Setting, diaries};
+use crate::App;
+use crate::error::Result;
+use crate::http::{Cursor, Limit, Page};
+use crate::ids::TherapistId;
+use crate::therapists::{self, Batch, Reach};
+use crate::values::Instant;
+
+/// How many therapists are looked at for one page: what a request costs does not grow with the city.
+const MOST_CANDIDATES: usize = 300;
+
+/// How often hints are asked for one page: where few fit what is asked for, a page may stay short.
+const MOST_STEPS: usize = 12;
+
+/// How far beyond its range a search that finds nobody looks for the next one who can come.
+pub(super) const NEXT: TimeDelta = TimeDelta::days(28);
+
+/// The most days that are looked at in one go: as many as a request may ask for.
+const STRETCH: TimeDelta = TimeDelta::days(14);
+
+/// A therapist with at least one start.
+pub(super) struct Found {
+    pub id: TherapistId,
+    pub name: String,
+    pub distance_km: f64,
+    pub starts: Vec<DateTime<Utc>>,
+}
+
+/// An order that does not hang on who is booked meanwhile.
+#[derive(Clone, Copy)]
+pub(super) enum Lasting {
+    Distance,
+    Rating,
+}
+
+/// Where the next page of the soonest begins. Bookings reorder the list while it is read, so that no key can say who was
+/// shown: whoever was is named.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    /// After whom the therapists that this page looks at begin, in the order of their hints.
+    window: Option<(Instant, TherapistId)>,
+    /// The marks of those shown last.
+    shown: Vec<u32>,
+}
+
+/// A short mark of an id (FNV-1a).
+fn mark(id: TherapistId) -> u32 {
+    id.0.as_bytes().iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// What is looked for: a visit, within a stretch of time, with whoever reaches its place.
+pub(super) struct Search<'a> {
+    pub app: &'a App,
+    pub setting: &'a Setting,
+    pub reach: Reach<'a>,
+    pub span: Span,
+    pub now: DateTime<Utc>,
+}
+
+impl Search<'_> {
+    /// The starts of those of `ids` who have any, in the same order.
+    async fn starts(&self, ids: &[TherapistId]) -> Result<Vec<Found>> {
+        let asked = Asked { service: self.reach.service, minutes: self.reach.minutes };
+        let diaries = diaries(&self.app.db, ids, asked, self.span, self.now).await?;
+        let mut diaries: HashMap<TherapistId, Diary> =
+            diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
+        let visit = self.setting.visit();
+        let found = ids.iter().filter_map(|id| {
+            let diary = diaries.remove(id)?;
+            let starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
+            let distance_km = diary.rules.base?.distance_km(visit.place);
+            (!starts.is_empty()).then_some(Found { id: *id, name: diary.name, distance_km, starts })
+        });
+        Ok(found.collect())
+    }
+
+    /// The one therapist who is asked for.
+    pub async fn only(&self, therapist: TherapistId) -> Result<Page<Found>> {
+        let Reach { gender, technique, condition, language, .. } = self.reach;
+        let narrowed = gender.is_some() || technique.is_some() || condition.is_some() || language.is_some();
+        if narrowed && therapists::reaching(&self.app.db, self.reach, None, 1).await?.found.is_empty() {
+            return Ok(Page::whole(Vec::new()));
+        }
+        Ok(Page::whole(self.starts(&[therapist]).await?))
+    }
+
+    /// Whoever can come first. Diaries are read in the order from which their therapists may be free, until a page is
+    /// full of those whom nobody further on can precede.
+    pub async fn soonest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
+        let Mark { window, mut shown } = match cursor {
+            Some(cursor) => cursor.key()?,
+            None => Mark { window: None, shown: Vec::new() },
+        };
+        let window = window.map(|(Instant(start), id)| (start, id));
+        let mut after = window;
+        let mut found: Vec<Found> = Vec::new();
+        let (mut looked_at, mut full) = (0, false);
+        let key = |found: &Found| (found.starts[0], found.id);
+        for _ in 0..MOST_STEPS {
+            let batch = therapists::soonest(&self.app.db, self.reach, self.span, self.now, after).await?;
+            after = batch.rest;
+            looked_at += batch.found.len();
+            let fresh: Vec<_> = batch.found.into_iter().filter(|(_, id)| !shown.contains(&mark(*id))).collect();
+            for some in fresh.chunks(limit.get() + limit.get() / 4 + 1) {
+                let ids: Vec<TherapistId> = some.iter().map(|(_, id)| *id).collect();
+                found.extend(self.starts(&ids).await?);
+                // Nobody further on is free before the last of these may be.
+                let settled = |last: &(DateTime<Utc>, TherapistId)| found.iter().filter(|f| key(f) <= *last).count();
+                full = some.last().is_some_and(|last| settled(last) > limit.get());
+                if full {
+                    break;
+                }
+            }
+            if full || after.is_none() || looked_at >= MOST_CANDIDATES {
+                break;
+            }
+        }
+        found.sort_by_key(key);
+        let unshown = found.len() > limit.get();
+        found.truncate(limit.get());
+        shown.extend(found.iter().map(|found| mark(found.id)));
+        shown.drain(..shown.len().saturating_sub(MOST_CANDIDATES));
+        let window = if unshown { window } else { after };
+        let window = window.map(|(start, id)| (Instant(start), id));
+        let more = unshown || after.is_some();
+        let next_cursor = more.then(|| Cursor::after(&Mark { window, shown })).transpose()?;
+        Ok(Page { data: found, next_cursor })
+    }
+
+    /// By an order that lasts: in it and hardly further than the page needs.
+    pub async fn in_order(&self, order: Lasting, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
+        let mut after: Option<(f64, TherapistId)> = cursor.map(|cursor| cursor.key()).transpose()?;
+        let reach = Reach { free: Some(self.span), ..self.reach };
+        let mut found: Vec<Found> = Vec::new();
+        let (mut looked_at, mut keys) = (0, HashMap::new());
+        for _ in 0..MOST_STEPS {
+            let Batch { found: next, rest } = match order {
+                Lasting::Distance => therapists::reaching(&self.app.db, reach, after, limit.get() + 1).await?,
+                Lasting::Rating => therapists::best(&self.app.db, reach, after).await?,
+            };
+            after = rest;
+            for some in next.chunks(limit.get() + limit.get() / 4 + 1) {
+                let ids: Vec<TherapistId> = some.iter().map(|(_, id)| *id).collect();
+                keys.extend(some.iter().map(|(key, id)| (*id, *key)));
+                found.extend(self.starts(&ids).await?);
+                looked_at += some.len();
+                if found.len() > limit.get() {
+                    break;
+                }
+            }
+            if found.len() > limit.get() || after.is_none() || looked_at >= MOST_CANDIDATES {
+                break;
+            }
+        }
+        let page = Page::cut(found, limit, |found| (keys.get(&found.id).copied().unwrap_or_default(), found.id))?;
+        // A page that looked at its share of therapists without filling up goes on from the last of them.
+        let next_cursor = match (page.next_cursor, after) {
+            (None, Some(after)) => Some(Cursor::after(&after)?),
+            (cursor, _) => cursor,
+        };
+        Ok(Page { next_cursor, ..page })
+    }
+
+    /// Whoever can come next after the range that was asked for, and when.
+    pub async fn next(self) -> Result<Option<Found>> {
+        let mut span = Span { start: self.span.end, end: self.span.end };
+        let end = self.span.end + NEXT;
+        let mut search = self;
+        while span.end < end {
+            span = Span { start: span.end, end: (span.end + STRETCH).min(end) };
+            search.span = span;
+            let found = match search.reach.therapist {
+                Some(therapist) => search.only(therapist).await?,
+                None => search.soonest(Limit::ONE, None).await?,
+            };
+            if let Some(found) = found.data.into_iter().next() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
