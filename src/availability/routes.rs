@@ -6,7 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::intervals::Span;
 use super::schedule::{Override, OverrideBody, Schedule, TimeOff, TimeOffMade, TimeOffNote};
-use super::{lock, slots, store};
+use super::{check, lock, preview, slots, store};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::bookings;
@@ -21,7 +21,9 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(get_schedule).service(replace_schedule);
     config.service(list_overrides).service(get_override).service(put_override).service(delete_override);
     config.service(list_time_off).service(create_time_off).service(delete_time_off);
+    preview::routes(config);
     slots::routes(config);
+    check::routes(config);
 }
 
 /// Show my weekly hours

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use super::intervals::Span;
-use super::{Asked, Diary, Engine, Visit, diaries};
+use super::{Asked, Diary, Engine, Start, Visit, diaries};
 use crate::App;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
@@ -22,7 +22,7 @@ const FEWEST_CANDIDATES: i64 = 50;
 /// A therapist with at least one start.
 pub(super) struct Found {
     pub near: Nearby,
-    pub starts: Vec<DateTime<Utc>>,
+    pub starts: Vec<Start>,
 }
 
 /// What is looked for: a visit, within a stretch of time, with whoever reaches its place.
@@ -39,7 +39,8 @@ impl Search<'_> {
     async fn starts(&self, near: Vec<Nearby>) -> Result<Vec<Found>> {
         let ids: Vec<TherapistId> = near.iter().map(|near| near.id).collect();
         let asked = Asked { service: self.reach.service, minutes: self.reach.minutes };
-        let diaries = diaries(&self.app.db, &ids, asked, self.span, self.now).await?;
+        let mut diaries = diaries(&self.app.db, &ids, asked, self.span, self.now).await?;
+        self.app.roads.fill(&self.app.db, &mut diaries, self.visit.place, self.span, self.now).await?;
         let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
         let found = near.into_iter().filter_map(|near| {
             let engine = Engine::new(diaries.get(&near.id)?, self.visit, self.span, self.now);
@@ -52,7 +53,7 @@ impl Search<'_> {
     pub async fn soonest(&self, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
         let near = therapists::reaching(&self.app.db, self.reach, None, MOST_CANDIDATES).await?;
         let mut found = self.starts(near).await?;
-        let key = |found: &Found| (Instant(found.starts[0]), found.near.id);
+        let key = |found: &Found| (Instant(found.starts[0].at), found.near.id);
         found.sort_by_key(key);
         if let Some(after) = cursor.map(|cursor| cursor.key()).transpose()? {
             found.retain(|found| key(found) > after);

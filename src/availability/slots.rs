@@ -8,8 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::calendar::dates;
+use super::explain::RefusedStart;
 use super::search::Search;
-use super::{GivenPlace, Setting};
+use super::travel::TravelMinutes;
+use super::{GivenPlace, Setting, Start, explain};
 use crate::App;
 use crate::accounts;
 use crate::auth::Caller;
@@ -75,6 +77,10 @@ struct SlotQuery {
     /// From `next_cursor` of the page before.
     #[param(inline)]
     cursor: Option<Cursor>,
+    /// Also lists each start on the grid that is not offered, with every rule that refuses it. With `therapist_id` alone, for that
+    /// therapist and for admins.
+    #[serde(default)]
+    explain: bool,
 }
 
 /// The order of the therapists in a list of slots.
@@ -97,6 +103,14 @@ pub struct Slot {
     pub start_at: DateTime<Utc>,
     /// When it ends.
     pub end_at: DateTime<Utc>,
+    /// The travel that it leaves room for.
+    pub travel_minutes: TravelMinutes,
+}
+
+impl Slot {
+    fn new(Start { at, travel }: Start, length: TimeDelta) -> Self {
+        Self { start_at: at, end_at: at + length, travel_minutes: travel }
+    }
 }
 
 /// Who offers the slots.
@@ -133,23 +147,32 @@ struct SlotPage {
     /// Where the next page begins; null on the last one.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<Cursor>,
+    /// With `explain`: the starts on the therapist's grid that are not offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Vec<RefusedStart>>,
+}
+
+/// The dates, if they come in order and are at most 14.
+pub(super) fn at_most_two_weeks(from: Day, to: Day) -> Result<(Day, Day)> {
+    match (to.0 - from.0).num_days() {
+        ..0 => Err(FieldError::new("/to", "lies before `from`.").into()),
+        MOST_DAYS.. => Err(FieldError::new("/to", "makes more than 14 days, both ends included.").into()),
+        _ => Ok((from, to)),
+    }
 }
 
 /// List slots
 ///
 /// The times at which a visit can be booked at a place, by therapist. Every slot that is listed can be booked, until
 /// someone else books it. One page looks at the 300 nearest therapists who offer the service there.
-#[utoipa::path(tag = "Availability", operation_id = "list_slots", security((), ("bearer" = ["client"])), params(SlotQuery),
+#[utoipa::path(tag = "Availability", operation_id = "list_slots",
+    security((), ("bearer" = ["client", "therapist", "admin"])), params(SlotQuery),
     responses((status = 200, description = "A page of therapists with their slots.", body = SlotPage)))]
 #[get("/v1/slots")]
 async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<SlotQuery>) -> Result<Reply> {
     let now = app.clock.now();
-    let (Day(from), Day(to)) = (query.from, query.to);
-    match (to - from).num_days() {
-        ..0 => return Err(FieldError::new("/to", "lies before `from`.").into()),
-        MOST_DAYS.. => return Err(FieldError::new("/to", "makes more than 14 days, both ends included.").into()),
-        _ => {}
-    }
+    let (Day(from), Day(to)) = at_most_two_weeks(query.from, query.to)?;
+    let explained = query.explain.then(|| explain::asked_of(caller, query.therapist_id)).transpose()?;
     let given = GivenPlace {
         address_id: query.address_id,
         latitude: query.latitude,
@@ -183,7 +206,16 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         },
         distance_km: found.near.distance_km.ceil(),
         price: setting.price,
-        slots: found.starts.into_iter().map(|start| Slot { start_at: start, end_at: start + length }).collect(),
+        slots: found.starts.into_iter().map(|start| Slot::new(start, length)).collect(),
     });
-    Reply::ok(&SlotPage { data: data.collect(), time_zone: setting.place.zone.into(), next_cursor: found.next_cursor })
+    let refused = match explained {
+        Some(therapist) => Some(explain::refused(&app, therapist, &setting, span, now).await?),
+        None => None,
+    };
+    Reply::ok(&SlotPage {
+        data: data.collect(),
+        time_zone: setting.place.zone.into(),
+        next_cursor: found.next_cursor,
+        refused,
+    })
 }
