@@ -28,6 +28,11 @@ const MOST_STARTS: usize = 50;
 /// Starts of one visit with one therapist.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "therapist_id": "0198c0de-0000-7000-8000-000000000000", "service_id": "0198c0de-0000-7000-8000-000000000000",
+    "duration_minutes": 60, "latitude": -33.8886, "longitude": 151.2111, "country": "AU", "region": "NSW",
+    "starts": ["2026-12-01T00:30:00Z", "2026-12-01T00:45:00Z"],
+}))]
 struct StartsAsked {
     therapist_id: TherapistId,
     service_id: ServiceId,
