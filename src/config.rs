@@ -107,3 +107,18 @@ pub fn init() -> Result<String> {
         generate_signing_key()?
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_routing_service_is_asked_over_http() {
+        for good in ["http://127.0.0.1:5000", "https://roads.example/osrm/"] {
+            assert!(http_url(good).is_ok(), "{good}");
+        }
+        for bad in ["", "roads.example", "ftp://roads.example", "file:///etc/passwd", "https://roads.example/?key=1"] {
+            assert!(http_url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -102,7 +102,7 @@ impl Roads {
         if missing.is_empty() {
             return Ok(());
         }
-        let mut times: BTreeMap<TravelMode, Vec<((Block, Block), i32)>> = BTreeMap::new();
+        let mut times: BTreeMap<TravelMode, Vec<_>> = BTreeMap::new();
         for known in store::known(db, missing.iter().copied(), now - FRESH).await? {
             if !known.is_due {
                 missing.remove(&known.way);
