@@ -143,7 +143,7 @@ enum ConfigCommand {
     /// Say whether the configuration is good for `serve`.
     Check {
         #[command(flatten)]
-        config: Config,
+        config: Box<Config>,
     },
 }
 
