@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::America::Los_Angeles;
 use knead::availability::calendar::Hours;
 use knead::availability::intervals::Span;
+use knead::availability::travel::RoadTimes;
 use knead::availability::{Diary, Engine, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing, relied_on};
 use knead::ids::{BookingId, CredentialId, TherapistId};
@@ -90,6 +91,7 @@ fn diary() -> Diary {
         reservations: reservations.collect(),
         standings: standings(),
         offered: true,
+        roads: RoadTimes::default(),
         rules: Rules {
             accepting: true,
             base: Some(Point { latitude: 34.06, longitude: -118.3 }),

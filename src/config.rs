@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::{Args, ValueEnum};
+use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::auth::{Tokens, generate_signing_key};
@@ -64,9 +65,19 @@ pub struct Config {
     /// Where files are kept: a folder, which is made where it is missing, or `s3://bucket/prefix` with the usual AWS_* variables.
     #[arg(long, env = "KNEAD_STORAGE", default_value = "./knead-files")]
     pub storage: String,
+    /// An OSRM server that knows the profiles car, bicycle and foot, as an http or https URL; travel is estimated where there is none.
+    #[arg(long, env = "KNEAD_OSRM_URL", hide_env_values = true, value_parser = http_url)]
+    pub osrm_url: Option<Url>,
     /// How log lines are written.
     #[arg(long, env = "KNEAD_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,
+}
+
+/// An address that can be asked over HTTP.
+fn http_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|_| "is not a URL".to_owned())?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+    if plain { Ok(url) } else { Err("must be an http or https URL without a query".to_owned()) }
 }
 
 impl Config {
@@ -95,4 +106,19 @@ pub fn init() -> Result<String> {
         "KNEAD_SIGNING_KEY={}\nKNEAD_ADDR=127.0.0.1:8080\nKNEAD_PUBLIC_URL=http://127.0.0.1:8080\n",
         generate_signing_key()?
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_routing_service_is_asked_over_http() {
+        for good in ["http://127.0.0.1:5000", "https://roads.example/osrm/"] {
+            assert!(http_url(good).is_ok(), "{good}");
+        }
+        for bad in ["", "roads.example", "ftp://roads.example", "file:///etc/passwd", "https://roads.example/?key=1"] {
+            assert!(http_url(bad).is_err(), "{bad}");
+        }
+    }
 }

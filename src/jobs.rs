@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use crate::App;
-use crate::availability::hints;
+use crate::availability::{hints, travel};
 use crate::bookings::{lapse, licensing, overdue};
 use crate::credentials::reminders::{recheck, recheck_one, remind};
 use crate::credentials::supersede_due;
@@ -96,6 +96,7 @@ job!(Sweep, "sweep", |app, _job| {
     crate::bookings::holds::forget_lapsed(&app.db, now).await?;
     crate::bookings::counter_offers::forget_lapsed(&app.db, now).await?;
     crate::http::forget_old_keys(&app.db, now).await?;
+    travel::tidy(app, now).await?;
     crate::accounts::forget_expired_tokens(&app.db, now).await?;
     crate::credentials::documents::forget_orphans(app, now).await?;
     rosters::forget_files(app, now).await
@@ -171,6 +172,12 @@ pub struct RefreshHints;
 
 job!(RefreshHints, "refresh_hints", |app, _job| hints::refresh(&app.db, app.clock.now()).await.map(drop));
 
+/// Asks the routing service for the road times that decisions have missed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FetchRoadTimes;
+
+job!(FetchRoadTimes, "fetch_road_times", |app, _job| travel::fetch(app).await);
+
 /// Carries out what may take minutes, also where the worker is told to stop meanwhile. What is not to be done any more, since
 /// another has done it, is done.
 async fn to_end(job: impl Future<Output = Result<()>> + Send + 'static) -> Result<(), String> {
@@ -191,6 +198,27 @@ pub async fn enqueue<J: TaskHandler + Serialize>(tx: &mut Tx, job: &J, due: Date
         .bind(due)
         .execute(&mut **tx)
         .await?;
+    Ok(())
+}
+
+/// Adds `job` as [`enqueue`] does, unless one is waiting under the same `key`: once it has run, it has seen to both.
+pub async fn enqueue_once<J: TaskHandler + Serialize>(
+    tx: &mut Tx,
+    job: &J,
+    key: &str,
+    due: DateTime<Utc>,
+) -> Result<()> {
+    let payload = serde_json::to_value(job).map_err(|error| Error::Internal(error.to_string()))?;
+    // One that is running has perhaps seen too little: then another one is added.
+    sqlx::query(
+        "SELECT graphile_worker.add_job($1, $2::json, run_at => $3, job_key => $4, job_key_mode => 'preserve_run_at')",
+    )
+    .bind(J::IDENTIFIER)
+    .bind(payload)
+    .bind(due)
+    .bind(key)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -227,6 +255,7 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<RollBackRoster>()
         .define_job::<CheckAgainstRoster>()
         .define_job::<RefreshHints>()
+        .define_job::<FetchRoadTimes>()
         .with_cron(Cron::every_minute::<RefreshHints>())
         .with_cron(Cron::hourly_at::<Sweep>(17)?)
         .with_cron(Cron::hourly_at::<LookAhead>(41)?)

@@ -47,4 +47,6 @@ pub struct App {
     pub storage: storage::Storage,
     /// Looks at documents that are handed in.
     pub inspector: credentials::documents::Inspector,
+    /// Road times.
+    pub roads: availability::travel::Roads,
 }

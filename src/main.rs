@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use knead::App;
 use knead::auth::{Password, Passwords};
 use knead::availability::hints;
+use knead::availability::travel::Roads;
 use knead::clock::Clock;
 use knead::config::{self, Config, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
@@ -155,7 +156,7 @@ enum ConfigCommand {
     /// Say whether the configuration is good for `serve`.
     Check {
         #[command(flatten)]
-        config: Config,
+        config: Box<Config>,
     },
 }
 
@@ -216,9 +217,11 @@ fn log(format: LogFormat, default: &str) {
 /// What serves and works alike need, from a configuration that was checked.
 fn app(config: &Config) -> Result<Arc<App>, Failure> {
     let (tokens, storage) = config.check()?;
+    let db = db::pool(config.database.database_url.expose_secret(), config.pool_size)?;
     Ok(Arc::new(App {
         tokens,
-        db: db::pool(config.database.database_url.expose_secret(), config.pool_size)?,
+        roads: Roads::new(&db, config.osrm_url.as_ref())?,
+        db,
         clock: Clock::System,
         passwords: Passwords::new()?,
         limits: RateLimits::new(config.rate_limit == Switch::On, config.trusted_proxies.clone()),
@@ -243,6 +246,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
         pool_size: 8,
         trusted_proxies: Vec::new(),
         rate_limit: options.rate_limit.unwrap_or(Switch::On),
+        osrm_url: None,
         log_format: LogFormat::Text,
         storage: home.files.clone(),
     };

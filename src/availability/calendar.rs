@@ -3,9 +3,10 @@
 //! A wall-clock time that a change skips means the first instant after the gap. One that occurs twice means its
 //! first occurrence where a window starts and its second where a window ends; as starts both are offered.
 
+use std::ops::Range;
+
 use chrono::{
-    DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone,
-    Timelike, Utc,
+    DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc,
 };
 use chrono_tz::Tz;
 
@@ -76,58 +77,103 @@ pub fn window(zone: Tz, date: NaiveDate, opens: i32, closes: i32) -> Span {
     Span { start: first_instant(zone, wall(date, opens)), end: last_instant(zone, wall(date, closes)) }
 }
 
-/// Whether a visit may start at `instant`: the clock in `zone` shows a multiple of `interval` minutes, or just
-/// jumped over one.
-pub fn on_grid(zone: Tz, interval: i32, instant: DateTime<Utc>) -> bool {
-    let local = instant.with_timezone(&zone);
-    if local.second() != 0 || local.nanosecond() != 0 {
-        return false;
-    }
-    let minutes = i32::try_from(local.num_seconds_from_midnight() / 60).unwrap_or(0);
-    minutes % interval == 0 || jumped_over_grid(zone, interval, instant)
+/// What a clock in a zone shows throughout a stretch of time. Asking a zone costs more than all else in a decision: it is
+/// asked about each half day once, and not about each start.
+#[derive(Clone, Debug)]
+pub struct Face {
+    zone: Tz,
+    /// The seconds since 1970 about which the zone was asked.
+    known: Range<i64>,
+    /// When the clock changes, and the seconds that it is ahead of UTC from then on. The first is the beginning.
+    changes: Vec<(i64, i64)>,
 }
 
-/// Whether the clock jumped at `instant`, over a multiple of `interval` minutes.
-fn jumped_over_grid(zone: Tz, interval: i32, instant: DateTime<Utc>) -> bool {
-    let before = instant - TimeDelta::seconds(1);
-    let jump = offset_seconds(zone, instant) - offset_seconds(zone, before);
-    if jump <= 0 {
-        return false;
+/// How often a zone is asked, in seconds: no clock changes twice in so short a time.
+const LOOK_EVERY: i64 = 12 * 60 * 60;
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
+impl Face {
+    /// The clock of `zone` throughout `span`.
+    pub fn new(zone: Tz, span: Span) -> Self {
+        let known = span.start.timestamp()..span.end.timestamp() + 1;
+        let mut changes = vec![(known.start, offset_at(zone, known.start))];
+        let (mut at, mut offset) = changes[0];
+        while at < known.end {
+            let next = at + LOOK_EVERY;
+            let after = offset_at(zone, next);
+            if after != offset {
+                let (mut before, mut changed) = (at, next);
+                while changed - before > 1 {
+                    let middle = before + (changed - before) / 2;
+                    if offset_at(zone, middle) == offset { before = middle } else { changed = middle }
+                }
+                changes.push((changed, after));
+            }
+            (at, offset) = (next, after);
+        }
+        Self { zone, known, changes }
     }
-    let skipped_from = before.with_timezone(&zone).naive_local() + TimeDelta::seconds(1);
-    let minutes = skipped_from.num_seconds_from_midnight().div_ceil(60);
-    let to_next = (interval - i32::try_from(minutes).unwrap_or(0) % interval) % interval;
-    i64::from(to_next) * 60 < jump
+
+    fn offset(&self, second: i64) -> i64 {
+        if !self.known.contains(&second) {
+            return offset_at(self.zone, second);
+        }
+        let i = self.changes.partition_point(|(changed, _)| *changed <= second);
+        self.changes[i.max(1) - 1].1
+    }
+
+    /// What the clock shows, in seconds since the midnight that began 1970 on it.
+    fn shows(&self, second: i64) -> i64 {
+        second + self.offset(second)
+    }
+
+    /// The date that the clock shows, in days since 1970.
+    pub fn day(&self, instant: DateTime<Utc>) -> i64 {
+        self.shows(instant.timestamp()).div_euclid(DAY_SECONDS)
+    }
+
+    /// The whole minutes since midnight that the clock shows.
+    pub fn minute(&self, instant: DateTime<Utc>) -> i64 {
+        self.shows(instant.timestamp()).rem_euclid(DAY_SECONDS) / 60
+    }
+
+    /// Whether a visit may start at `instant`: the clock shows a multiple of `interval` minutes, or just jumped over one.
+    pub fn on_grid(&self, interval: i32, instant: DateTime<Utc>) -> bool {
+        instant.timestamp_subsec_nanos() == 0 && self.is_step(i64::from(interval) * 60, instant.timestamp())
+    }
+
+    fn is_step(&self, step: i64, second: i64) -> bool {
+        let shown = self.shows(second);
+        // The multiple at or before what is shown must not have been shown before.
+        shown.rem_euclid(step) == 0 || shown - shown.rem_euclid(step) > self.shows(second - 1)
+    }
+
+    /// The starts on the grid of `interval` minutes within `span`, in order.
+    pub fn grid(&self, interval: i32, span: Span) -> Vec<DateTime<Utc>> {
+        let step = i64::from(interval) * 60;
+        let past = if span.start.timestamp_subsec_nanos() > 0 { 1 } else { 0 };
+        let until = span.end.timestamp() + if span.end.timestamp_subsec_nanos() > 0 { 1 } else { 0 };
+        let mut starts = Vec::new();
+        let mut from = span.start.timestamp() + past;
+        // From one change of the clock to the next it runs evenly.
+        while from < until {
+            if self.is_step(step, from) {
+                starts.extend(DateTime::from_timestamp(from, 0));
+            }
+            let next_change = self.changes.get(self.changes.partition_point(|(changed, _)| *changed <= from));
+            let even = next_change.map_or(until, |(changed, _)| until.min(*changed));
+            let first = from + step - self.shows(from).rem_euclid(step);
+            let rest = (first..even).step_by(usize::try_from(step).unwrap_or(usize::MAX));
+            starts.extend(rest.filter_map(|second| DateTime::from_timestamp(second, 0)));
+            from = even;
+        }
+        starts
+    }
 }
 
-/// The starts on the grid within `span`, in order.
-pub fn grid(zone: Tz, interval: i32, span: Span) -> Vec<DateTime<Utc>> {
-    // A clock that jumps right at the start has perhaps jumped over a start, which is now.
-    let before = span.start - TimeDelta::seconds(1);
-    let offset = offset_seconds(zone, before);
-    let step = TimeDelta::minutes(interval.into());
-    if offset == offset_seconds(zone, span.end) {
-        // The clock runs evenly: count on from the first one.
-        let local = span.start.timestamp() + offset;
-        let past = local.rem_euclid(step.num_seconds());
-        let whole = past == 0 && span.start.timestamp_subsec_nanos() == 0;
-        let first = DateTime::from_timestamp(span.start.timestamp() - past, 0).unwrap_or(span.start);
-        let first = if whole { first } else { first + step };
-        return std::iter::successors(Some(first), |start| Some(*start + step)).take_while(|s| *s < span.end).collect();
-    }
-    let (from, to) = (local_date(zone, before), local_date(zone, span.end));
-    let walls = from
-        .iter_days()
-        .take_while(|date| *date <= to)
-        .flat_map(|date| (0..DAY_MINUTES / interval).map(move |i| wall(date, i * interval)));
-    let both = walls.flat_map(|wall| {
-        let (first, second) = instants(zone, wall);
-        [Some(first), second]
-    });
-    let mut starts: Vec<_> = both.flatten().filter(|start| span.start <= *start && *start < span.end).collect();
-    starts.sort_unstable();
-    starts.dedup();
-    starts
+fn offset_at(zone: Tz, second: i64) -> i64 {
+    DateTime::from_timestamp(second, 0).map_or(0, |instant| offset_seconds(zone, instant))
 }
 
 /// A week that repeats from a date on, until the next one begins.
@@ -189,6 +235,7 @@ impl Hours {
 
 #[cfg(test)]
 mod tests {
+    use chrono::Timelike;
     use chrono_tz::Australia::{Lord_Howe, Sydney};
 
     use super::*;
@@ -231,17 +278,32 @@ mod tests {
 
     #[test]
     fn the_grid_is_of_the_wall_clock() {
-        let night = dates(Lord_Howe, "2026-10-04".parse().expect("a date"), "2026-10-04".parse().expect("a date"));
-        let starts = grid(Lord_Howe, 60, night);
+        let date = |text: &str| text.parse::<NaiveDate>().expect("a date");
+        let night = dates(Lord_Howe, date("2026-10-04"), date("2026-10-04"));
+        let lord_howe = Face::new(Lord_Howe, night);
+        let starts = lord_howe.grid(60, night);
         // 02:00 is skipped: its start moves to 02:30, the first instant after the gap.
         assert_eq!(starts.len(), 24);
         assert!(starts.contains(&at("2026-10-03T15:30:00Z")));
-        assert!(starts.iter().all(|start| on_grid(Lord_Howe, 60, *start)));
-        assert!(!on_grid(Lord_Howe, 60, at("2026-10-03T16:30:00Z")), "03:30 is no full hour");
+        assert!(starts.iter().all(|start| lord_howe.on_grid(60, *start)));
+        assert!(!lord_howe.on_grid(60, at("2026-10-03T16:30:00Z")), "03:30 is no full hour");
         let from_the_jump = Span { start: at("2026-10-03T15:30:00Z"), end: at("2026-10-03T17:00:00Z") };
-        assert_eq!(grid(Lord_Howe, 60, from_the_jump), [at("2026-10-03T15:30:00Z"), at("2026-10-03T16:00:00Z")]);
-        let long = dates(Sydney, "2027-04-04".parse().expect("a date"), "2027-04-04".parse().expect("a date"));
-        assert_eq!(grid(Sydney, 60, long).len(), 25, "both occurrences of 02:00 are starts");
+        assert_eq!(lord_howe.grid(60, from_the_jump), [at("2026-10-03T15:30:00Z"), at("2026-10-03T16:00:00Z")]);
+        let long = dates(Sydney, date("2027-04-04"), date("2027-04-04"));
+        assert_eq!(Face::new(Sydney, long).grid(60, long).len(), 25, "both occurrences of 02:00 are starts");
+    }
+
+    #[test]
+    fn a_face_shows_what_the_zone_does_also_beyond_what_it_was_made_for() {
+        let date = |text: &str| text.parse::<NaiveDate>().expect("a date");
+        let span = dates(Sydney, date("2026-10-01"), date("2026-10-08"));
+        let face = Face::new(Sydney, span);
+        for quarter in -200..2000 {
+            let instant = span.start + TimeDelta::minutes(15 * quarter);
+            let local = instant.with_timezone(&Sydney).naive_local();
+            assert_eq!(face.shows(instant.timestamp()), local.and_utc().timestamp(), "{instant}");
+            assert_eq!(face.minute(instant), i64::from(local.num_seconds_from_midnight() / 60));
+        }
     }
 
     fn date(text: &str) -> NaiveDate {

@@ -28,6 +28,11 @@ impl Span {
         self.start < other.end && other.start < self.end
     }
 
+    /// The instants that the two share, if there are any.
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        self.overlaps(other).then(|| Self { start: self.start.max(other.start), end: self.end.min(other.end) })
+    }
+
     /// Whether all of `other` lies within.
     pub fn contains(self, other: Self) -> bool {
         self.start <= other.start && other.end <= self.end
@@ -66,7 +71,53 @@ pub fn without(spans: &[Span], taken: &[Span]) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The minutes that lie within any of the stretches.
+    fn minutes(spans: &[Span]) -> BTreeSet<i64> {
+        let minute = |instant: DateTime<Utc>| instant.timestamp() / 60;
+        spans.iter().flat_map(|span| minute(span.start)..minute(span.end)).collect()
+    }
+
+    fn spans() -> impl Strategy<Value = Vec<Span>> {
+        vec((0_i64..60, -3_i64..20).prop_map(|(start, length)| span(start, start + length)), 0..8)
+    }
+
+    /// In order, and with room between any two.
+    fn is_apart(spans: &[Span]) -> bool {
+        spans.iter().all(|span| span.start < span.end) && spans.windows(2).all(|pair| pair[0].end < pair[1].start)
+    }
+
+    proptest! {
+        #[test]
+        fn merging_keeps_every_minute_and_adds_none(spans in spans()) {
+            let merged = merged(spans.clone());
+            prop_assert!(is_apart(&merged), "{merged:?}");
+            prop_assert_eq!(minutes(&merged), minutes(&spans));
+        }
+
+        #[test]
+        fn what_is_left_is_what_is_not_taken(spans in spans(), taken in spans()) {
+            let left = without(&merged(spans.clone()), taken.clone());
+            prop_assert!(is_apart(&left), "{left:?}");
+            let expected: BTreeSet<i64> = minutes(&spans).difference(&minutes(&taken)).copied().collect();
+            prop_assert_eq!(minutes(&left), expected);
+        }
+
+        #[test]
+        fn an_intersection_is_what_both_hold(a in (0_i64..60, 1_i64..20), b in (0_i64..60, 1_i64..20)) {
+            let (a, b) = (span(a.0, a.0 + a.1), span(b.0, b.0 + b.1));
+            let both: BTreeSet<i64> = minutes(&[a]).intersection(&minutes(&[b])).copied().collect();
+            let shared = a.intersection(b);
+            prop_assert_eq!(shared.map(|shared| minutes(&[shared])).unwrap_or_default(), both);
+            prop_assert_eq!(shared.is_some(), a.overlaps(b));
+        }
+    }
 
     fn span(start: i64, end: i64) -> Span {
         Span {

@@ -2,8 +2,11 @@
 //! every acceptance, so that what is offered can be booked and nothing else can.
 
 pub mod calendar;
+mod check;
+mod explain;
 pub mod hints;
 pub mod intervals;
+mod preview;
 pub mod routes;
 pub mod schedule;
 mod search;
@@ -14,8 +17,12 @@ mod time_off;
 mod timetables;
 pub mod travel;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use setting::{GivenPlace, Setting};
 pub use slots::dates_between;
@@ -26,8 +33,9 @@ use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
 use crate::therapists::TravelMode;
 use crate::values::Point;
-use calendar::Hours;
+use calendar::{Face, Hours};
 use intervals::Span;
+use travel::{Journey, LONGEST_MINUTES, RoadTimes, Traffic, TravelMinutes};
 
 /// Days around a start whose reservations can matter: travel is at most half a day, a visit less than six hours.
 pub const MARGIN: TimeDelta = TimeDelta::days(2);
@@ -53,6 +61,8 @@ pub struct Diary {
     pub offered: bool,
     /// The therapist's own rules.
     pub rules: Rules,
+    /// Road times to and from the visit's place, where any are known.
+    pub roads: RoadTimes,
 }
 
 /// The rules that a therapist sets.
@@ -109,7 +119,9 @@ pub struct Visit<'a> {
 }
 
 /// A rule that refuses a start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = SlotRule)]
 pub enum Rule {
     /// No bookings are accepted.
     NotAccepting,
@@ -137,6 +149,24 @@ pub enum Rule {
     DailyCap,
 }
 
+impl Rule {
+    /// Every rule, in the order in which they are asked.
+    pub const ALL: [Self; 12] = [
+        Self::NotAccepting,
+        Self::NotOffered,
+        Self::OutsideArea,
+        Self::Notice,
+        Self::Horizon,
+        Self::Credentials,
+        Self::Grid,
+        Self::Hours,
+        Self::TimeOff,
+        Self::Taken,
+        Self::Travel,
+        Self::DailyCap,
+    ];
+}
+
 impl From<Rule> for Refusal {
     fn from(rule: Rule) -> Self {
         match rule {
@@ -153,94 +183,137 @@ impl From<Rule> for Refusal {
     }
 }
 
+/// A start at which the visit may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// When the time on the table begins.
+    pub at: DateTime<Utc>,
+    /// The travel that it leaves room for.
+    pub travel: TravelMinutes,
+}
+
+/// Another visit, and the ways between it and this one.
+struct Neighbour {
+    during: Span,
+    /// Minutes from there to here, leaving at its end.
+    to_here: i32,
+    from_here: Journey,
+}
+
 /// Decides on starts of one visit with one therapist. What holds for every start is worked out once.
 pub struct Engine<'a> {
     diary: &'a Diary,
     visit: &'a Visit<'a>,
     now: DateTime<Utc>,
+    /// The soonest and the last start by notice and horizon.
+    bounds: (DateTime<Utc>, DateTime<Utc>),
+    /// The therapist's clock, and the one at the place.
+    face: Face,
+    at_place: Face,
     windows: Vec<Span>,
-    travel: Vec<i32>,
-    general: Result<(), Rule>,
+    time_off: Vec<Span>,
+    /// In order. No two reservations of a therapist overlap, so that their ends are in order too.
+    neighbours: Vec<Neighbour>,
+    /// How many other visits begin on a day.
+    visits: BTreeMap<i64, i32>,
+    /// Whether the credentials suffice for a visit that begins on a day at the place, and ends on it or on the next.
+    licensed: BTreeMap<i64, [bool; 2]>,
+    /// The rules that refuse it whenever it starts.
+    general: Vec<Rule>,
 }
 
 impl<'a> Engine<'a> {
     /// For starts within `span`. The diary must hold what lies within [`MARGIN`] of it.
     pub fn new(diary: &'a Diary, visit: &'a Visit<'a>, span: Span, now: DateTime<Utc>) -> Self {
-        let within = Span { start: span.start, end: span.end + TimeDelta::minutes(visit.minutes.into()) };
-        let travel = diary.reservations.iter().map(|r| travel::minutes(diary.rules.mode, r.place, visit.place));
+        let rules = &diary.rules;
+        let around = Span { start: span.start - MARGIN, end: span.end + MARGIN };
+        let face = Face::new(diary.zone, around);
+        let at_place = if visit.zone == diary.zone { face.clone() } else { Face::new(visit.zone, around) };
+        let others = diary
+            .reservations
+            .iter()
+            .filter(|other| other.during.overlaps(around) && (visit.except.is_none() || other.booking != visit.except));
+        let mut visits = BTreeMap::new();
+        let neighbours = others.map(|other| {
+            *visits.entry(face.day(other.start_at)).or_default() += 1;
+            let leaves = Traffic::at(face.minute(other.during.end));
+            Neighbour {
+                during: other.during,
+                to_here: Journey::new(rules.mode, other.place, visit.place, &diary.roads).minutes(leaves),
+                from_here: Journey::new(rules.mode, visit.place, other.place, &diary.roads),
+            }
+        });
+        let neighbours = neighbours.collect();
+        let dates = calendar::local_date(visit.zone, span.start).iter_days();
+        let days = at_place.day(span.start)..=at_place.day(span.end);
+        let licensed = days.zip(dates).map(|(day, date)| {
+            let until = |last: Option<NaiveDate>| {
+                last.is_some_and(|last| relied_on(visit.required, &diary.standings, date, last).is_some())
+            };
+            (day, [until(Some(date)), until(date.succ_opt())])
+        });
         Self {
-            windows: diary.hours.windows(diary.zone, within),
-            travel: travel.collect(),
+            licensed: licensed.collect(),
+            windows: diary.hours.windows(diary.zone, span.widened(0, visit.minutes)),
+            time_off: intervals::merged(diary.time_off.clone()),
+            bounds: (
+                now + TimeDelta::minutes(rules.min_notice_minutes.into()),
+                now + TimeDelta::days(rules.max_advance_days.into()),
+            ),
             general: general(diary, visit),
             diary,
             visit,
             now,
+            face,
+            at_place,
+            neighbours,
+            visits,
         }
     }
 
     /// Whether the visit may start at `start`; the first rule that refuses it, if not.
     pub fn decide(&self, start: DateTime<Utc>) -> Result<(), Rule> {
-        let rules = &self.diary.rules;
-        self.general?;
-        if start < self.now + TimeDelta::minutes(rules.min_notice_minutes.into()) {
-            return Err(Rule::Notice);
-        }
-        if start > self.now + TimeDelta::days(rules.max_advance_days.into()) {
-            return Err(Rule::Horizon);
-        }
-        if self.relied_on(start).is_none() {
-            return Err(Rule::Credentials);
-        }
-        if !calendar::on_grid(self.diary.zone, rules.slot_interval_minutes, start) {
-            return Err(Rule::Grid);
-        }
+        self.refusals(start).next().map_or(Ok(()), Err)
+    }
+
+    /// Every rule that refuses `start`, in order; none where the visit may start.
+    pub fn refusals(&self, start: DateTime<Utc>) -> impl Iterator<Item = Rule> {
         let table = Span::of_minutes(start, self.visit.minutes);
-        let window = self.windows.partition_point(|window| window.end <= start);
-        if !self.windows.get(window).is_some_and(|window| window.contains(table)) {
-            return Err(Rule::Hours);
-        }
-        let occupied = table.widened(rules.setup_minutes, rules.packup_minutes);
-        if self.diary.time_off.iter().any(|off| off.overlaps(occupied)) {
-            return Err(Rule::TimeOff);
-        }
-        self.fits_between(occupied)?;
-        let date = calendar::local_date(self.diary.zone, start);
-        if rules.daily_cap.is_some_and(|cap| self.visits_on(date) >= cap) {
-            return Err(Rule::DailyCap);
-        }
-        Ok(())
+        let occupied = table.widened(self.diary.rules.setup_minutes, self.diary.rules.packup_minutes);
+        Rule::ALL.into_iter().filter(move |rule| self.refuses(*rule, table, occupied))
     }
 
     /// Whether a visit that has begun at `start` and takes up its time until `until` may last as long as is asked. To stay
     /// longer is the therapist's own choice, so that hours, notice and caps do not count; credentials, time off and what
     /// comes next do.
     pub fn may_last(&self, start: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), Rule> {
-        if self.relied_on(start).is_none() {
-            return Err(Rule::Credentials);
+        let table = Span::of_minutes(start, self.visit.minutes);
+        let added = Span { start: until, end: table.widened(0, self.diary.rules.packup_minutes).end };
+        let rules = [Rule::Credentials, Rule::TimeOff, Rule::Taken];
+        if let Some(rule) = rules.into_iter().find(|rule| self.refuses(*rule, table, added)) {
+            return Err(rule);
         }
-        let end = Span::of_minutes(start, self.visit.minutes).widened(0, self.diary.rules.packup_minutes).end;
-        let added = Span { start: until, end };
-        if self.diary.time_off.iter().any(|off| off.overlaps(added)) {
-            return Err(Rule::TimeOff);
-        }
-        match self.others().find(|(other, _)| other.during.end > until) {
-            Some((next, _)) if next.during.start < end => Err(Rule::Taken),
-            Some((next, travel)) if next.during.start - end < TimeDelta::minutes(travel.into()) => Err(Rule::Travel),
-            _ => Ok(()),
-        }
+        let [_, to_next] = self.ways(added);
+        if to_next.is_some_and(is_late) { Err(Rule::Travel) } else { Ok(()) }
     }
 
     /// The starts within `span` at which the visit may begin, in order.
-    pub fn starts(&self, span: Span) -> Vec<DateTime<Utc>> {
-        if self.general.is_err() {
+    pub fn starts(&self, span: Span) -> Vec<Start> {
+        if !self.general.is_empty() {
             return Vec::new();
         }
         let interval = self.diary.rules.slot_interval_minutes;
-        let candidates = self.windows.iter().flat_map(|window| {
-            let part = Span { start: window.start.max(span.start), end: window.end.min(span.end) };
-            if part.start < part.end { calendar::grid(self.diary.zone, interval, part) } else { Vec::new() }
-        });
-        candidates.filter(|start| self.decide(*start).is_ok()).collect()
+        let parts = self.windows.iter().filter_map(|window| window.intersection(span));
+        let candidates = parts.flat_map(|part| self.face.grid(interval, part));
+        let offered = candidates.filter(|start| self.decide(*start).is_ok());
+        offered.map(|at| Start { at, travel: self.travel(at) }).collect()
+    }
+
+    /// The starts on the grid within `span` at which the visit may not begin, with every rule that refuses them.
+    pub fn refused(&self, span: Span) -> Vec<(DateTime<Utc>, Vec<Rule>)> {
+        let all = self.face.grid(self.diary.rules.slot_interval_minutes, span).into_iter();
+        let refused = all.map(|start| (start, self.refusals(start).collect::<Vec<_>>()));
+        refused.filter(|(_, rules)| !rules.is_empty()).collect()
     }
 
     /// The credentials that a visit at `start` relies on, one for each group; none where one is missing.
@@ -249,41 +322,81 @@ impl<'a> Engine<'a> {
         relied_on(self.visit.required, &self.diary.standings, first, last)
     }
 
-    fn others(&self) -> impl Iterator<Item = (&Reservation, i32)> {
-        let own = self.visit.except;
-        let all = self.diary.reservations.iter().zip(self.travel.iter().copied());
-        all.filter(move |(other, _)| own.is_none() || other.booking != own)
-    }
-
-    /// Nothing else is there, and the neighbours on both sides can be reached in time.
-    fn fits_between(&self, occupied: Span) -> Result<(), Rule> {
-        if self.others().any(|(other, _)| other.during.overlaps(occupied)) {
-            return Err(Rule::Taken);
+    fn refuses(&self, rule: Rule, table: Span, occupied: Span) -> bool {
+        let start = table.start;
+        match rule {
+            Rule::NotAccepting | Rule::NotOffered | Rule::OutsideArea => self.general.contains(&rule),
+            Rule::Notice => start < self.bounds.0 || start <= self.now,
+            Rule::Horizon => start > self.bounds.1,
+            Rule::Credentials => !self.is_licensed(table),
+            Rule::Grid => !self.face.on_grid(self.diary.rules.slot_interval_minutes, start),
+            Rule::Hours => {
+                let window = self.windows.partition_point(|window| window.end <= start);
+                !self.windows.get(window).is_some_and(|window| window.contains(table))
+            }
+            Rule::TimeOff => {
+                let off = self.time_off.partition_point(|off| off.end <= occupied.start);
+                self.time_off.get(off).is_some_and(|off| off.start < occupied.end)
+            }
+            Rule::Taken => {
+                let other = self.neighbours.partition_point(|other| other.during.end <= occupied.start);
+                self.neighbours.get(other).is_some_and(|other| other.during.start < occupied.end)
+            }
+            Rule::Travel => self.ways(occupied).into_iter().flatten().any(is_late),
+            Rule::DailyCap => self
+                .diary
+                .rules
+                .daily_cap
+                .is_some_and(|cap| self.visits.get(&self.face.day(start)).copied().unwrap_or(0) >= cap),
         }
-        let before = self.others().filter(|(other, _)| other.during.end <= occupied.start).last();
-        let after = self.others().find(|(other, _)| other.during.start >= occupied.end);
-        let reached = |gap: TimeDelta, minutes: i32| gap >= TimeDelta::minutes(minutes.into());
-        let in_time = before.is_none_or(|(other, travel)| reached(occupied.start - other.during.end, travel))
-            && after.is_none_or(|(other, travel)| reached(other.during.start - occupied.end, travel));
-        if in_time { Ok(()) } else { Err(Rule::Travel) }
     }
 
-    fn visits_on(&self, date: NaiveDate) -> i32 {
-        let zone = self.diary.zone;
-        let count = self.others().filter(|(other, _)| calendar::local_date(zone, other.start_at) == date).count();
-        i32::try_from(count).unwrap_or(i32::MAX)
+    fn is_licensed(&self, table: Span) -> bool {
+        let first = self.at_place.day(table.start);
+        let last = self.at_place.day(table.end - TimeDelta::microseconds(1));
+        let known = usize::try_from(last - first).ok().zip(self.licensed.get(&first));
+        let known = known.and_then(|(nights, licensed)| licensed.get(nights));
+        known.copied().unwrap_or_else(|| self.relied_on(table.start).is_some())
+    }
+
+    /// The way from the visit before and the way to the one after: the time there is, and the minutes it takes.
+    fn ways(&self, occupied: Span) -> [Option<(TimeDelta, i32)>; 2] {
+        let before = self.neighbours.partition_point(|other| other.during.end <= occupied.start).checked_sub(1);
+        let after = self.neighbours.partition_point(|other| other.during.start < occupied.end);
+        let from_before = before.map(|before| {
+            let before = &self.neighbours[before];
+            (occupied.start - before.during.end, before.to_here)
+        });
+        let to_after = self.neighbours.get(after).map(|after| {
+            let leaves = Traffic::at(self.face.minute(occupied.end));
+            (after.during.start - occupied.end, after.from_here.minutes(leaves))
+        });
+        [from_before, to_after]
+    }
+
+    /// The travel that a visit at `start` leaves room for. Who comes from half a day away comes from home.
+    pub fn travel(&self, start: DateTime<Utc>) -> TravelMinutes {
+        let Rules { setup_minutes, packup_minutes, .. } = self.diary.rules;
+        let occupied = Span::of_minutes(start, self.visit.minutes).widened(setup_minutes, packup_minutes);
+        let near = |(gap, minutes)| (gap < TimeDelta::minutes(LONGEST_MINUTES.into())).then_some(minutes);
+        let [from_previous, to_next] = self.ways(occupied).map(|way| way.and_then(near));
+        TravelMinutes { from_previous, to_next }
     }
 }
 
-/// The rules that hold whenever the visit starts.
-fn general(diary: &Diary, visit: &Visit<'_>) -> Result<(), Rule> {
+/// Whether a way takes longer than there is time for it.
+fn is_late((gap, minutes): (TimeDelta, i32)) -> bool {
+    gap < TimeDelta::minutes(minutes.into())
+}
+
+/// The rules that refuse the visit whenever it starts.
+fn general(diary: &Diary, visit: &Visit<'_>) -> Vec<Rule> {
     let rules = &diary.rules;
-    if !rules.accepting {
-        return Err(Rule::NotAccepting);
-    }
-    if !diary.offered {
-        return Err(Rule::NotOffered);
-    }
     let within = |base: Point| base.distance_km(visit.place) <= rules.radius_km;
-    if rules.base.is_some_and(within) { Ok(()) } else { Err(Rule::OutsideArea) }
+    let refused = [
+        (Rule::NotAccepting, !rules.accepting),
+        (Rule::NotOffered, !diary.offered),
+        (Rule::OutsideArea, !rules.base.is_some_and(within)),
+    ];
+    refused.into_iter().filter_map(|(rule, refuses)| refuses.then_some(rule)).collect()
 }

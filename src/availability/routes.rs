@@ -6,7 +6,7 @@ use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::schedule::{Override, OverrideBody};
-use super::{lock, slots, store, time_off, timetables};
+use super::{check, lock, preview, slots, store, time_off, timetables};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::db::work;
@@ -19,7 +19,9 @@ pub fn routes(config: &mut ServiceConfig) {
     timetables::routes(config);
     config.service(list_overrides).service(get_override).service(put_override).service(delete_override);
     time_off::routes(config);
+    preview::routes(config);
     slots::routes(config);
+    check::routes(config);
 }
 
 #[derive(Deserialize, IntoParams)]

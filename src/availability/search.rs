@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::intervals::Span;
-use super::{Asked, Diary, Engine, Setting, diaries};
+use super::{Asked, Diary, Engine, Setting, Start, diaries};
 use crate::App;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
@@ -31,7 +31,7 @@ pub(super) struct Found {
     pub id: TherapistId,
     pub name: String,
     pub distance_km: f64,
-    pub starts: Vec<DateTime<Utc>>,
+    pub starts: Vec<Start>,
 }
 
 /// An order that does not hang on who is booked meanwhile.
@@ -69,10 +69,11 @@ impl Search<'_> {
     /// The starts of those of `ids` who have any, in the same order.
     async fn starts(&self, ids: &[TherapistId]) -> Result<Vec<Found>> {
         let asked = Asked { service: self.reach.service, minutes: self.reach.minutes };
-        let diaries = diaries(&self.app.db, ids, asked, self.span, self.now).await?;
+        let visit = self.setting.visit();
+        let mut diaries = diaries(&self.app.db, ids, asked, self.span, self.now).await?;
+        self.app.roads.fill(&self.app.db, &mut diaries, visit.place, self.span, self.now).await?;
         let mut diaries: HashMap<TherapistId, Diary> =
             diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
-        let visit = self.setting.visit();
         let found = ids.iter().filter_map(|id| {
             let diary = diaries.remove(id)?;
             let starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
@@ -103,7 +104,7 @@ impl Search<'_> {
         let mut after = window;
         let mut found: Vec<Found> = Vec::new();
         let (mut looked_at, mut full) = (0, false);
-        let key = |found: &Found| (found.starts[0], found.id);
+        let key = |found: &Found| (found.starts[0].at, found.id);
         for _ in 0..MOST_STEPS {
             let batch = therapists::soonest(&self.app.db, self.reach, self.span, self.now, after).await?;
             after = batch.rest;

@@ -8,8 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::calendar::dates;
+use super::explain::RefusedStart;
 use super::search::{Lasting, Search};
-use super::{GivenPlace, Setting};
+use super::travel::TravelMinutes;
+use super::{GivenPlace, Setting, Start, explain};
 use crate::App;
 use crate::auth::Caller;
 use crate::error::{FieldError, Result};
@@ -89,6 +91,10 @@ struct SlotQuery {
     /// From `next_cursor` of the page before.
     #[param(inline)]
     cursor: Option<Cursor>,
+    /// Also lists each start on the grid that is not offered, with every rule that refuses it. With `therapist_id` alone, for that
+    /// therapist and for admins.
+    #[serde(default)]
+    explain: bool,
 }
 
 /// The order of the therapists in a list of slots.
@@ -111,6 +117,14 @@ pub struct Slot {
     pub start_at: DateTime<Utc>,
     /// When it ends.
     pub end_at: DateTime<Utc>,
+    /// The travel that it leaves room for.
+    pub travel_minutes: TravelMinutes,
+}
+
+impl Slot {
+    fn new(Start { at, travel }: Start, length: TimeDelta) -> Self {
+        Self { start_at: at, end_at: at + length, travel_minutes: travel }
+    }
 }
 
 /// Who offers the slots.
@@ -149,6 +163,9 @@ struct SlotPage {
     next_cursor: Option<Cursor>,
     /// Where nobody can come in the range: whoever can come soonest in the 28 days after it, if anyone.
     next_available: Option<NextAvailable>,
+    /// With `explain`: the starts on the therapist's grid that are not offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Vec<RefusedStart>>,
 }
 
 /// The soonest visit after the range that was asked for.
@@ -171,13 +188,15 @@ struct NextAvailable {
 /// someone else books it. A page looks at 300 therapists at the most, so that it may hold fewer than `limit` and still have
 /// a `next_cursor`. By `soonest`, each 300 are in order: whoever may be free first is looked at first. Nobody is listed
 /// twice while the list is read on, and nobody left out who stays free.
-#[utoipa::path(tag = "Availability", operation_id = "list_slots", security((), ("bearer" = ["client"])), params(SlotQuery),
+#[utoipa::path(tag = "Availability", operation_id = "list_slots",
+    security((), ("bearer" = ["client", "therapist", "admin"])), params(SlotQuery),
     responses((status = 200, description = "A page of therapists with their slots.", body = SlotPage)))]
 #[get("/v1/slots")]
 async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<SlotQuery>) -> Result<Reply> {
     let now = app.clock.now();
     let (Day(from), Day(to)) = (query.from, query.to);
     dates_between(from, to)?;
+    let explained = query.explain.then(|| explain::asked_of(caller, query.therapist_id)).transpose()?;
     let given = GivenPlace {
         address_id: query.address_id,
         latitude: query.latitude,
@@ -209,22 +228,26 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     let none = first && found.data.is_empty() && found.next_cursor.is_none();
     let next = if none { search.next().await? } else { None };
     let length = TimeDelta::minutes(setting.minutes.into());
-    let slot = |start: DateTime<Utc>| Slot { start_at: start, end_at: start + length };
     let data = found.data.into_iter().map(|found| TherapistSlots {
         therapist: SlotTherapist { id: found.id, display_name: found.name },
         distance_km: found.distance_km.ceil(),
         price: setting.price,
-        slots: found.starts.into_iter().map(slot).collect(),
+        slots: found.starts.into_iter().map(|start| Slot::new(start, length)).collect(),
     });
     let next_available = next.and_then(|found| {
-        let Slot { start_at, end_at } = slot(*found.starts.first()?);
+        let Slot { start_at, end_at, .. } = Slot::new(*found.starts.first()?, length);
         let therapist = SlotTherapist { id: found.id, display_name: found.name };
         Some(NextAvailable { therapist, distance_km: found.distance_km.ceil(), start_at, end_at })
     });
+    let refused = match explained {
+        Some(therapist) => Some(explain::refused(&app, therapist, &setting, span, now).await?),
+        None => None,
+    };
     Reply::ok(&SlotPage {
         data: data.collect(),
         time_zone: setting.place.zone.into(),
         next_cursor: found.next_cursor,
         next_available,
+        refused,
     })
 }

@@ -1,6 +1,7 @@
 //! The one read that crosses features: a diary is gathered in a single statement, since a round trip costs more than
 //! all that is in it.
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -12,6 +13,7 @@ use sqlx::types::Json;
 use super::calendar::{Hours, Timetable};
 use super::intervals::{Span, merged};
 use super::schedule::{DatedSchedule, Dates, Override, Schedule, TimeOff, Windows};
+use super::travel::RoadTimes;
 use super::{Diary, MARGIN, Reservation, Rules};
 use crate::credentials::Standing;
 use crate::db::Tx;
@@ -121,6 +123,7 @@ pub async fn diaries<'c>(
             reservations: reservations.collect(),
             standings: row.standings.map(|Json(standings)| standings).unwrap_or_default(),
             offered: row.offered,
+            roads: RoadTimes::default(),
             rules: Rules {
                 accepting: row.accepting_bookings,
                 base: row
@@ -144,6 +147,32 @@ pub async fn diaries<'c>(
 /// Opening and closing minutes, as they are stored: one after the other.
 fn pairs(flat: &[i32]) -> Vec<(i32, i32)> {
     flat.as_chunks::<2>().0.iter().map(|[opens, closes]| (*opens, *closes)).collect()
+}
+
+/// The therapist's zone.
+pub(super) async fn zone(db: &sqlx::PgPool, therapist: TherapistId) -> Result<Zone> {
+    let zone = sqlx::query_scalar!(r#"SELECT time_zone AS "zone: Zone" FROM accounts WHERE id = $1"#, therapist.0)
+        .fetch_one(db);
+    Ok(zone.await?)
+}
+
+/// The minutes on the table of a therapist's reservations that matter within `span`, by the beginning of each.
+pub(super) async fn lengths(
+    db: &sqlx::PgPool,
+    therapist: TherapistId,
+    span: Span,
+) -> Result<HashMap<DateTime<Utc>, i16>> {
+    let rows = sqlx::query!(
+        r#"SELECT lower(r.during) AS "begins!", coalesce(b.duration_minutes, h.duration_minutes) AS minutes
+           FROM reservations r LEFT JOIN bookings b ON b.id = r.booking_id LEFT JOIN holds h ON h.id = r.id
+           WHERE r.therapist_id = $1 AND lower(r.during) >= $2 AND lower(r.during) < $3"#,
+        therapist.0,
+        span.start - MARGIN,
+        span.end + MARGIN
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.begins, row.minutes?))).collect())
 }
 
 /// Timetables from the rows of their windows; one without windows is a row without times.

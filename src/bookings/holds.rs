@@ -122,7 +122,7 @@ async fn create_hold(
         if store::live(&mut tx, me.account(), None, app.clock.now()).await?.len() >= MOST {
             return Err(Refusal::TooManyHolds.into());
         }
-        let Decided { at, during, .. } = wish.reserve(&mut tx, &app.clock).await?;
+        let Decided { at, during, .. } = wish.reserve(&mut tx, &app).await?;
         let hold = Hold {
             id: HoldId::new(at),
             therapist: wish.therapist,

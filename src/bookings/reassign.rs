@@ -22,6 +22,7 @@ use crate::App;
 use crate::accounts;
 use crate::audit::{self, Entry};
 use crate::auth::{Admin, As};
+use crate::availability::travel::Roads;
 use crate::availability::{self, Diary};
 use crate::credentials::{self, missing};
 use crate::db::{Tx, work};
@@ -215,7 +216,7 @@ async fn candidates(
         let near = therapists::reaching(&app.db, reach, after, size).await?;
         after = near.rest;
         let ids: Vec<TherapistId> = near.found.iter().map(|(_, id)| *id).collect();
-        let diaries = wish.diaries(&app.db, &ids, now).await?;
+        let diaries = wish.diaries(&mut *app.db.acquire().await?, &app.roads, &ids, now).await?;
         let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
         found.extend(near.found.into_iter().filter(|(_, id)| {
             let free = |diary: &Diary| wish.judge(diary, now).is_ok();
@@ -279,7 +280,7 @@ async fn reassign_booking(
             return Err(Refusal::InvalidTransition.into());
         }
         let note = body.note.as_ref().map(Reason::as_str);
-        let booking = hand_over(&mut tx, booking, new, me.account(), note, now).await?;
+        let booking = hand_over(&mut tx, &app.roads, booking, new, me.account(), note, now).await?;
         let reply = Reply::ok(&views(&mut tx, vec![booking], Viewer::Admin).await?.pop())?;
         tx.commit().await?;
         Ok(reply)
@@ -290,6 +291,7 @@ async fn reassign_booking(
 /// Decide, save, and tell everyone; both therapists' locks are taken.
 async fn hand_over(
     tx: &mut Tx,
+    roads: &Roads,
     mut booking: Booking,
     new: TherapistId,
     admin: AccountId,
@@ -298,7 +300,7 @@ async fn hand_over(
 ) -> Result<Booking> {
     let mut wish = Wish::requested(tx, &booking).await?;
     wish.therapist = new;
-    let decided = wish.decide(tx, now).await?;
+    let decided = wish.decide(tx, roads, now).await?;
     let old = booking.therapist;
     booking.therapist = new;
     booking.at_risk_since = None;

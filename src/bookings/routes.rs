@@ -19,7 +19,6 @@ use super::{
 use crate::App;
 use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
 use crate::availability;
-use crate::clock::Clock;
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, OrDefault, Page, Path, Reply};
@@ -136,7 +135,7 @@ async fn create_booking(
             Slot::Wanted(wanted) => Wish::read(&mut tx, &wanted, me.account()).await?,
         };
         let details = Details { notes: new.notes, focus_areas, pressure: new.pressure };
-        let booking = book(&mut tx, wish, details, me.account(), &app.clock).await?;
+        let booking = book(&mut tx, wish, details, me.account(), &app).await?;
         let made_at = booking.created_at;
         if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
             enqueue(&mut tx, &LapseRequest { booking: booking.id }, deadline).await?;
@@ -158,9 +157,9 @@ struct Details {
 }
 
 /// Lock, decide, save.
-async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, clock: &Clock) -> Result<Booking> {
+async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, app: &App) -> Result<Booking> {
     let mode = therapists::booking_mode(&mut **tx, wish.therapist).await?;
-    let Decided { at, during, relied_on } = wish.reserve(tx, clock).await?;
+    let Decided { at, during, relied_on } = wish.reserve(tx, app).await?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
     let booking = Booking {
         id: BookingId::new(at),
@@ -350,7 +349,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 Action::Accept => {
                     // Nor does the time that was proposed instead count for anything.
                     counter_offers::close(&mut tx, id, OfferStatus::Obsolete, now).await?;
-                    let decided = Wish::requested(&mut tx, &booking).await?.decide(&mut tx, now).await?;
+                    let decided = Wish::requested(&mut tx, &booking).await?.decide(&mut tx, &app.roads, now).await?;
                     store::rely_on(&mut tx, id, &decided.relied_on, now).await?;
                 }
                 Action::Cancel if now >= booking.end_at() => return Err(Refusal::InvalidTransition.into()),

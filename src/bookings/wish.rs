@@ -2,16 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::PgExecutor;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::holds::Hold;
 use super::{Booking, store};
+use crate::App;
 use crate::accounts::{Address, visit_address};
 use crate::availability::intervals::Span;
+use crate::availability::travel::Roads;
 use crate::availability::{self, Asked, Diary, Engine, Visit};
 use crate::catalogue;
-use crate::clock::Clock;
 use crate::credentials::{Reliance, Required, requirements};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
@@ -116,31 +117,35 @@ impl Wish {
     }
 
     /// Locks the therapist's time and decides. A probe before the lock turns away whoever is plainly too late.
-    pub async fn reserve(&self, tx: &mut Tx, clock: &Clock) -> Result<Decided> {
+    pub async fn reserve(&self, tx: &mut Tx, app: &App) -> Result<Decided> {
         let table = Span::of_minutes(self.start, self.minutes.into());
-        if store::is_taken(tx, self.therapist, table, clock.now()).await? {
+        if store::is_taken(tx, self.therapist, table, app.clock.now()).await? {
             return Err(Refusal::SlotUnavailable.into());
         }
         availability::lock(tx, self.therapist).await?;
         // Read after the wait: whoever comes second is later.
-        self.decide(tx, clock.now()).await
+        self.decide(tx, &app.roads, app.clock.now()).await
     }
 
     /// Asks the engine, under the therapist's lock.
-    pub async fn decide(&self, tx: &mut Tx, now: DateTime<Utc>) -> Result<Decided> {
-        let diary = self.diaries(&mut **tx, &[self.therapist], now).await?.pop();
+    pub async fn decide(&self, tx: &mut Tx, roads: &Roads, now: DateTime<Utc>) -> Result<Decided> {
+        let diary = self.diaries(tx, roads, &[self.therapist], now).await?.pop();
         self.judge(&diary.ok_or(Error::NotFound)?, now)
     }
 
     /// What bears on the visit in the diaries of `therapists`.
-    pub async fn diaries<'c>(
+    pub async fn diaries(
         &self,
-        db: impl PgExecutor<'c>,
+        db: &mut PgConnection,
+        roads: &Roads,
         therapists: &[TherapistId],
         now: DateTime<Utc>,
     ) -> Result<Vec<Diary>> {
         let asked = Asked { service: self.service, minutes: self.minutes };
-        availability::diaries(db, therapists, asked, Span::of_minutes(self.start, 1), now).await
+        let span = Span::of_minutes(self.start, 1);
+        let mut diaries = availability::diaries(&mut *db, therapists, asked, span, now).await?;
+        roads.fill(db, &mut diaries, self.address.point(), span, now).await?;
+        Ok(diaries)
     }
 
     /// Whether the visit may take place with the therapist of `diary`.

@@ -38,8 +38,12 @@ async fn a_bad_week_is_pointed_to() {
     for bad in ["9:00", "24:00", "09:60", "09:00:00", "+9:00", "noon"] {
         put(json!([window("monday", bad, "12:00")])).await.points_to(&["/weekly/0/start"]);
     }
-    let week = json!({ "time_zone": "Nowhere", "weekly": [] });
-    therapist.replace(SCHEDULE, week).await.points_to(&["/time_zone"]);
+    for zone in
+        [json!("Nowhere"), json!("+10:00"), json!("Australia/"), json!("\u{0}"), json!(""), json!(10), json!(null)]
+    {
+        let week = json!({ "time_zone": zone, "weekly": [] });
+        therapist.replace(SCHEDULE, week).await.points_to(&["/time_zone"]);
+    }
     assert_eq!(therapist.get(SCHEDULE).await.body["weekly"], json!([]));
 }
 

@@ -27,7 +27,8 @@ async fn a_day_of_slots() {
     assert_eq!(page["data"][0]["distance_km"], 4.0);
     assert_eq!(
         page["data"][0]["slots"][0],
-        json!({ "start_at": "2026-11-30T22:00:00Z", "end_at": "2026-11-30T23:30:00Z" })
+        json!({ "start_at": "2026-11-30T22:00:00Z", "end_at": "2026-11-30T23:30:00Z",
+                "travel_minutes": { "from_previous": null, "to_next": null } })
     );
 }
 
@@ -62,7 +63,7 @@ async fn a_visit_leaves_room_for_set_up_pack_up_and_travel() {
             .filter(|s| s["start_at"].as_str().unwrap() > limit)
             .count()
     };
-    // Bondi is six kilometres from Surry Hills: 22 minutes by car.
+    // Bondi is six kilometres from Surry Hills: 22 minutes by car, which count as 25.
     assert_eq!(
         elsewhere["data"][0]["slots"]
             .as_array()
@@ -155,10 +156,16 @@ async fn bad_input_is_pointed_to() {
         ("duration_minutes", "-60"),
         ("from", "yesterday"),
         ("from", "2101-01-01"),
+        ("from", "1999-12-31"),
+        ("from", "2026-02-30"),
+        ("to", "2101-01-01"),
         ("to", "2026-11-30"),
         ("to", "2026-12-15"),
         ("latitude", "91"),
         ("latitude", "NaN"),
+        ("latitude", "-90.001"),
+        ("longitude", "180.5"),
+        ("longitude", "-inf"),
         ("longitude", ""),
         ("country", "ZZ"),
         ("region", "CA"),
@@ -167,6 +174,7 @@ async fn bad_input_is_pointed_to() {
         ("sort", "price"),
         ("limit", "0"),
         ("cursor", "e30"),
+        ("explain", "perhaps"),
         ("therapist_id", "me"),
         ("page", "2"),
     ] {

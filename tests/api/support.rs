@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
+use knead::availability::travel::Roads;
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
@@ -114,11 +115,18 @@ impl App {
     }
 
     pub async fn with(now: DateTime<Utc>, rate_limit: bool) -> Self {
+        Self::routed(now, rate_limit, None).await
+    }
+
+    /// An app that asks a routing service for road times.
+    pub async fn routed(now: DateTime<Utc>, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
         let (url, database) = database().await;
+        let db = db::pool(&url, 8).unwrap();
         let clock = Clock::manual(now);
         let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
-            db: db::pool(&url, 8).unwrap(),
+            roads: Roads::new(&db, osrm.as_ref()).unwrap(),
+            db,
             clock: clock.clone(),
             tokens: Tokens::new("http://knead.test", &generate_signing_key().unwrap().into()).unwrap(),
             passwords: Passwords::new().unwrap(),

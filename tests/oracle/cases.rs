@@ -9,6 +9,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike, Utc};
 use chrono_tz::{Africa, America, Antarctica, Asia, Atlantic, Australia, Europe, Pacific, Tz};
 use knead::availability::calendar::{Hours, Timetable};
 use knead::availability::intervals::Span;
+use knead::availability::travel::{Block, RoadTimes};
 use knead::availability::{Diary, Reservation, Rules};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
@@ -172,6 +173,23 @@ fn rules() -> impl Strategy<Value = Rules> {
         )
 }
 
+/// Seconds by road to each reservation and back, as far as they are known.
+type RoadSeconds = Vec<(Option<i32>, Option<i32>)>;
+
+fn roads() -> impl Strategy<Value = RoadSeconds> {
+    let seconds = || weighted(0.7, 0..6000_i32);
+    prop_oneof![Just(Vec::new()), vec((seconds(), seconds()), 18)]
+}
+
+fn road_times(seconds: &RoadSeconds, reservations: &[Reservation], place: Point) -> RoadTimes {
+    let here = Block::of(place);
+    let known = seconds.iter().zip(reservations).flat_map(|((to, back), other)| {
+        let there = Block::of(other.place);
+        [to.map(|seconds| ((here, there), seconds)), back.map(|seconds| ((there, here), seconds))]
+    });
+    known.flatten().collect()
+}
+
 /// Pause before it, set-up, time on the table, pack-up, where, and whether it is booked and not only held.
 type Stay = (i64, i32, i32, i32, (f64, f64), bool);
 
@@ -245,8 +263,8 @@ pub fn cases() -> impl Strategy<Value = Case> {
         prop_oneof![4 => whole(-1000..4000), 1 => -60_000_i64..240_000],
         prop_oneof![4 => whole(5..700), 1 => 1_i64..9000],
     );
-    (day, visit, now, rules(), hours(), vec(off, 0..4), stays(), requirements(), standings()).prop_map(
-        |(day, visit, now, mut rules, (weekly, later, single, night), time_off, stays, requirements, standings)| {
+    (day, visit, now, rules(), hours(), vec(off, 0..4), (stays(), roads()), requirements(), standings()).prop_map(
+        |(day, visit, now, mut rules, (weekly, later, single, night), time_off, (stays, roads), requirements, standings)| {
             let (zone, other_zone, at_a_change, date, back, days, plain) = day;
             let (minutes, offered, except, aside, on_the_edge) = visit;
             let changes = &CHANGES[&zone];
@@ -290,7 +308,8 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 group: options.concat(),
                 options: options.into_iter().map(str::to_owned).collect(),
                 valid_from: on(from),
-                valid_until: on(until),
+                // A rule that ends before it begins cannot be stored.
+                valid_until: on(until.max(from.filter(|_| until.is_some()))),
             });
             let required = Required {
                 chain: vec!["AU".to_owned(), "AU-NSW".to_owned()],
@@ -325,6 +344,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                     zone,
                     hours: Hours { timetables: timetables.collect(), overrides },
                     time_off: time_off.collect(),
+                    roads: road_times(&roads, &reservations, place),
                     reservations,
                     standings: standings.collect(),
                     offered: offered || plain,

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 use knead::availability::intervals::Span;
-use knead::availability::{Engine, Rule, Visit};
+use knead::availability::{Engine, Rule, Start, Visit};
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestCaseResult, TestRunner};
 
@@ -50,7 +50,8 @@ fn compare(case: &Case, tally: &mut Tally) -> TestCaseResult {
     let engine = Engine::new(&case.diary, &visit, span, case.now);
 
     let allowed: Vec<_> = oracle.span.clone().map(instant).filter(|start| oracle.allows(*start)).collect();
-    prop_assert_eq!(engine.starts(span), allowed.clone(), "the starts of {:?}", span);
+    let offered: Vec<_> = allowed.iter().map(|start| Start { at: *start, travel: oracle.travel(*start) }).collect();
+    prop_assert_eq!(engine.starts(span), offered, "the starts of {:?}", span);
 
     let odd = [1_000, 30_000, 59_999].map(TimeDelta::milliseconds);
     let odd = oracle.span.clone().step_by(31).flat_map(|minute| odd.map(|past| instant(minute) + past));
@@ -63,6 +64,20 @@ fn compare(case: &Case, tally: &mut Tally) -> TestCaseResult {
             prop_assert!(oracle.refuses(rule, start), "{:?} does not refuse {}", rule, start);
         }
     }
+    // Every rule that refuses, and not only the first; on the grid too.
+    let some = oracle.span.clone().map(instant).step_by(61).chain(allowed.iter().copied());
+    for start in some {
+        let refusals: Vec<Rule> = engine.refusals(start).collect();
+        prop_assert_eq!(&refusals, &oracle.refusals(start), "{}", start);
+        prop_assert_eq!(engine.decide(start).err(), refusals.first().copied(), "{}", start);
+    }
+    let refused = engine.refused(span);
+    for (start, rules) in refused.iter().step_by(11) {
+        prop_assert_eq!(rules, &oracle.refusals(*start), "{}", start);
+    }
+    let on_grid = oracle.span.clone().map(instant).filter(|start| !oracle.refuses(Rule::Grid, *start));
+    let not_offered: Vec<_> = on_grid.filter(|start| !allowed.contains(start)).collect();
+    prop_assert_eq!(refused.into_iter().map(|(start, _)| start).collect::<Vec<_>>(), not_offered);
     // Whoever books asks about one start alone, and must hear what the list said.
     for start in &allowed {
         let alone = Engine::new(&case.diary, &visit, Span::of_minutes(*start, 1), case.now).decide(*start);

@@ -6,7 +6,8 @@ use std::ops::Range;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use knead::availability::calendar::Hours;
-use knead::availability::{Reservation, Rule, travel};
+use knead::availability::travel::{Journey, Traffic, TravelMinutes};
+use knead::availability::{Reservation, Rule};
 use knead::credentials::{Requirement, Standing};
 
 use crate::cases::Case;
@@ -132,6 +133,11 @@ impl<'a> Oracle<'a> {
         !RULES.iter().any(|rule| self.refuses(*rule, start))
     }
 
+    /// Every rule that is against `start`, in the engine's order.
+    pub fn refusals(&self, start: DateTime<Utc>) -> Vec<Rule> {
+        Rule::ALL.into_iter().filter(|rule| self.refuses(*rule, start)).collect()
+    }
+
     pub fn refuses(&self, rule: Rule, start: DateTime<Utc>) -> bool {
         let Case { diary, minutes, .. } = self.case;
         let rules = &diary.rules;
@@ -141,7 +147,9 @@ impl<'a> Oracle<'a> {
             Rule::NotAccepting => !rules.accepting,
             Rule::NotOffered => !diary.offered,
             Rule::OutsideArea => !rules.base.is_some_and(|base| base.distance_km(self.case.place) <= rules.radius_km),
-            Rule::Notice => start - self.case.now < TimeDelta::minutes(rules.min_notice_minutes.into()),
+            Rule::Notice => {
+                start <= self.case.now || start - self.case.now < TimeDelta::minutes(rules.min_notice_minutes.into())
+            }
             Rule::Horizon => start - self.case.now > TimeDelta::hours(24 * i64::from(rules.max_advance_days)),
             Rule::Grid => start != instant(table.start) || !self.on_grid(table.start),
             Rule::Hours => table.into_iter().any(|minute| !self.working[self.at(minute)]),
@@ -173,14 +181,41 @@ impl<'a> Oracle<'a> {
 
     /// Whether the nearest visit before or after leaves fewer free minutes than the way takes.
     fn too_far_from_neighbours(&self, occupied: &Range<i64>) -> bool {
-        let too_far = |free: i32, minute: i64| {
-            let neighbour = self.taken[self.at(minute)]?;
-            Some(free < travel::minutes(self.case.diary.rules.mode, neighbour.place, self.case.place))
+        self.ways(occupied).into_iter().flatten().any(|(free, way)| free < way)
+    }
+
+    /// From the nearest visit before and to the nearest after: the free minutes, and those that the way takes at the time of
+    /// day at which it begins. A visit that is in the way itself is no neighbour. No journey counts as longer than half a day:
+    /// whoever is further off than that can be reached.
+    fn ways(&self, occupied: &Range<i64>) -> [Option<(i32, i32)>; 2] {
+        let Case { diary, place, .. } = self.case;
+        let takes = |from, to, leaving: i64| {
+            let shown = self.therapist.shows(leaving).rem_euclid(DAY);
+            Journey::new(diary.rules.mode, from, to, &diary.roads).minutes(Traffic::at(shown))
         };
-        // No journey counts as longer than half a day: whoever is further off than that can be reached.
-        let before = (0..DAY / 2).zip(0..).find_map(|(back, free)| too_far(free, occupied.start - 1 - back));
-        let after = (0..DAY / 2).zip(0..).find_map(|(on, free)| too_far(free, occupied.end + on));
-        before == Some(true) || after == Some(true)
+        let neighbour = |minute: i64| {
+            let other = self.taken[self.at(minute)]?;
+            let in_the_way = instant(occupied.start) < other.during.end && other.during.start < instant(occupied.end);
+            (!in_the_way).then_some(other)
+        };
+        let before = (0..DAY / 2).zip(0..).find_map(|(back, free)| {
+            let end = occupied.start - back;
+            neighbour(end - 1).map(|other| (free, takes(other.place, *place, end)))
+        });
+        let after = (0..DAY / 2).zip(0..).find_map(|(on, free)| {
+            neighbour(occupied.end + on).map(|other| (free, takes(*place, other.place, occupied.end)))
+        });
+        [before, after]
+    }
+
+    /// The travel that a visit at `start` leaves room for.
+    pub fn travel(&self, start: DateTime<Utc>) -> TravelMinutes {
+        let Case { diary, minutes, .. } = self.case;
+        let table = minutes_from(start, *minutes);
+        let rules = &diary.rules;
+        let occupied = table.start - i64::from(rules.setup_minutes)..table.end + i64::from(rules.packup_minutes);
+        let [from_previous, to_next] = self.ways(&occupied).map(|way| way.map(|(_, minutes)| minutes));
+        TravelMinutes { from_previous, to_next }
     }
 
     /// Whether for every group there is one credential that is good on every date that the clock at the place shows

@@ -1,0 +1,68 @@
+//! Why a start is not offered: for the therapist themself and for admins, since the rules tell of other people's visits.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::intervals::Span;
+use super::{Asked, Diary, Engine, Rule, Setting, diaries};
+use crate::App;
+use crate::auth::{Principal, Role};
+use crate::error::{Error, FieldError, Result};
+use crate::ids::TherapistId;
+
+/// A start on the grid that is not offered, and every rule that refuses it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefusedStart {
+    /// When the time on the table would begin.
+    start_at: DateTime<Utc>,
+    /// The rules, in the order in which they are asked.
+    refusals: Vec<Rule>,
+}
+
+/// Whether the caller may hear which rules refuse a start with `therapist`.
+pub(super) fn is_insider(caller: Option<Principal>, therapist: TherapistId) -> bool {
+    caller.is_some_and(|caller| match caller.role {
+        Role::Admin => true,
+        Role::Therapist => therapist == caller.account.into(),
+        Role::Client => false,
+    })
+}
+
+/// The therapist whose refusals the caller asks for, if they may.
+pub(super) fn asked_of(caller: Option<Principal>, therapist: Option<TherapistId>) -> Result<TherapistId> {
+    let caller = caller.ok_or(Error::Unauthorized)?;
+    if caller.role == Role::Client {
+        return Err(Error::Forbidden);
+    }
+    let therapist = therapist.ok_or_else(|| FieldError::new("/therapist_id", "is needed with `explain`."))?;
+    if is_insider(Some(caller), therapist) { Ok(therapist) } else { Err(Error::Forbidden) }
+}
+
+/// Everything that bears on the visit with `therapist` within `span`.
+pub(super) async fn diary(
+    app: &App,
+    therapist: TherapistId,
+    setting: &Setting,
+    span: Span,
+    now: DateTime<Utc>,
+) -> Result<Diary> {
+    let asked = Asked { service: setting.service, minutes: setting.minutes };
+    let mut found = diaries(&app.db, &[therapist], asked, span, now).await?;
+    app.roads.fill(&app.db, &mut found, setting.place.point, span, now).await?;
+    found.pop().ok_or_else(|| FieldError::new("/therapist_id", "is not a therapist.").into())
+}
+
+/// The starts on the grid within `span` that are not offered.
+pub(super) async fn refused(
+    app: &App,
+    therapist: TherapistId,
+    setting: &Setting,
+    span: Span,
+    now: DateTime<Utc>,
+) -> Result<Vec<RefusedStart>> {
+    let diary = diary(app, therapist, setting, span, now).await?;
+    let visit = setting.visit();
+    let refused = Engine::new(&diary, &visit, span, now).refused(span).into_iter();
+    Ok(refused.map(|(start_at, refusals)| RefusedStart { start_at, refusals }).collect())
+}

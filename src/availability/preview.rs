@@ -1,0 +1,159 @@
+//! A therapist's own view of their time: what is worked, what is taken by what, and what is left.
+
+use std::collections::HashMap;
+
+use actix_web::get;
+use actix_web::web::Data;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::calendar::{Face, dates};
+use super::intervals::{Span, without};
+use super::slots::at_most_two_weeks;
+use super::travel::{Journey, LONGEST_MINUTES, Traffic};
+use super::{Asked, Diary, MARGIN, diaries, store};
+use crate::App;
+use crate::auth::{As, Therapist};
+use crate::error::{Error, Result};
+use crate::http::{Query, Reply};
+use crate::ids::{BookingId, ServiceId};
+use crate::values::{Day, Zone};
+
+/// The operation on one's own time.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(get_availability);
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DatesQuery {
+    /// The first date, in the caller's zone.
+    #[param(inline)]
+    from: Day,
+    /// The last date, included; at most 14 days.
+    #[param(inline)]
+    to: Day,
+}
+
+/// What a stretch of time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum IntervalKind {
+    /// Working hours, with those that touch made one.
+    Window,
+    /// The time on the table of a booked or requested visit.
+    Visit,
+    /// The time on the table of a slot that a client holds.
+    Hold,
+    /// Setting up for the visit or the hold that follows.
+    SetUp,
+    /// Packing up after the visit or the hold before.
+    PackUp,
+    /// The way from one visit or hold to the next.
+    Travel,
+    /// Time off.
+    TimeOff,
+    /// Taken by something in another calendar.
+    #[expect(dead_code, reason = "no other calendar is read yet")]
+    Busy,
+    /// Working hours of which nothing else takes a part.
+    Free,
+}
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+struct Interval {
+    /// What it is.
+    kind: IntervalKind,
+    /// When it begins.
+    start_at: DateTime<Utc>,
+    /// When it ends.
+    end_at: DateTime<Utc>,
+    /// The booking of a visit, its set-up and its pack-up.
+    booking_id: Option<BookingId>,
+}
+
+/// A therapist's time on some dates.
+#[derive(Debug, Serialize, ToSchema)]
+struct AvailabilityPreview {
+    /// The zone in which the dates are meant.
+    time_zone: Zone,
+    /// By their beginning. Windows, time off and what is free are cut to the dates; what belongs to a visit is whole.
+    data: Vec<Interval>,
+}
+
+/// Preview my availability
+///
+/// The caller's working hours on some dates, what takes them (visits and holds with their set-up and pack-up, the ways
+/// between them, time off) and what is left free. Whether a visit fits into what is free depends on its place too: ask for slots.
+#[utoipa::path(tag = "Availability", operation_id = "get_availability", security(("bearer" = ["therapist"])),
+    params(DatesQuery),
+    responses((status = 200, description = "The intervals.", body = AvailabilityPreview)))]
+#[get("/v1/therapists/me/availability")]
+async fn get_availability(app: Data<App>, me: As<Therapist>, Query(query): Query<DatesQuery>) -> Result<Reply> {
+    let now = app.clock.now();
+    let (Day(from), Day(to)) = at_most_two_weeks(query.from, query.to)?;
+    let zone = store::zone(&app.db, me.therapist()).await?;
+    let span = dates(zone.0, from, to);
+    // No service is asked for: only the time counts.
+    let asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0 };
+    let mut diaries = diaries(&app.db, &[me.therapist()], asked, span, now).await?;
+    app.roads.fill_between(&app.db, &mut diaries, now).await?;
+    let diary = diaries.pop().ok_or(Error::NotFound)?;
+    let lengths = store::lengths(&app.db, me.therapist(), span).await?;
+    Reply::ok(&AvailabilityPreview { time_zone: zone, data: intervals(&diary, &lengths, span) })
+}
+
+/// The intervals of a diary within `span`; `lengths` are the minutes on the table by the beginning of each reservation.
+fn intervals(diary: &Diary, lengths: &HashMap<DateTime<Utc>, i16>, span: Span) -> Vec<Interval> {
+    let mut found: Vec<Interval> = Vec::new();
+    let mut add = |kind, part: Span, booking_id| {
+        if part.start < part.end && part.overlaps(span) {
+            found.push(Interval { kind, start_at: part.start, end_at: part.end, booking_id });
+        }
+    };
+    let mut taken = diary.time_off.clone();
+    for off in diary.time_off.iter().filter_map(|off| off.intersection(span)) {
+        add(IntervalKind::TimeOff, off, None);
+    }
+    for other in &diary.reservations {
+        let length = lengths.get(&other.during.start);
+        let end = length.map_or(other.during.end, |minutes| other.start_at + TimeDelta::minutes((*minutes).into()));
+        let kind = if other.booking.is_some() { IntervalKind::Visit } else { IntervalKind::Hold };
+        add(IntervalKind::SetUp, Span { start: other.during.start, end: other.start_at }, other.booking);
+        add(kind, Span { start: other.start_at, end }, other.booking);
+        add(IntervalKind::PackUp, Span { start: end, end: other.during.end }, other.booking);
+        taken.push(other.during);
+    }
+    for way in ways(diary, span) {
+        add(IntervalKind::Travel, way, None);
+        taken.push(way);
+    }
+    let windows: Vec<Span> =
+        diary.hours.windows(diary.zone, span).into_iter().filter_map(|window| window.intersection(span)).collect();
+    for free in without(&windows, taken) {
+        add(IntervalKind::Free, free, None);
+    }
+    for window in windows {
+        add(IntervalKind::Window, window, None);
+    }
+    found.sort_by_key(|interval| (interval.start_at, interval.kind, interval.end_at));
+    found
+}
+
+/// The ways from each visit to the next, begun at once: as long as they take, and at most until the next begins.
+fn ways(diary: &Diary, span: Span) -> impl Iterator<Item = Span> {
+    let face = Face::new(diary.zone, Span { start: span.start - MARGIN, end: span.end + MARGIN });
+    diary.reservations.windows(2).filter_map(move |pair| {
+        let (before, after) = (pair[0], pair[1]);
+        let gap = Span { start: before.during.end, end: after.during.start };
+        let journey = Journey::new(diary.rules.mode, before.place, after.place, &diary.roads);
+        let way = Span::of_minutes(gap.start, journey.minutes(Traffic::at(face.minute(gap.start))));
+        let near = gap.end - gap.start < TimeDelta::minutes(LONGEST_MINUTES.into());
+        way.intersection(gap).filter(|_| near)
+    })
+}
