@@ -68,6 +68,8 @@ ids! {
     BookingId,
     /// Something that a person is told.
     NoticeId,
+    /// A version of a price, a surcharge, a cancellation policy or a public holiday.
+    TariffId,
 }
 
 impl From<TherapistId> for AccountId {

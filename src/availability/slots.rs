@@ -20,8 +20,9 @@ use crate::credentials::requirements;
 use crate::error::{Error, FieldError, Result};
 use crate::http::{Cursor, Limit, Page, Query, Reply};
 use crate::ids::{AccountId, AddressId, ServiceId, TherapistId};
+use crate::prices::{self, About, Tariff};
 use crate::therapists::{self, Gender, Nearby, Reach};
-use crate::values::{Country, Day, Instant, Latitude, Longitude, Money, Place, Slug, Zone};
+use crate::values::{Country, Day, Instant, Latitude, Longitude, Money, Place, Point, Slug, Zone};
 
 /// The operation on slots.
 pub fn routes(config: &mut ServiceConfig) {
@@ -107,6 +108,8 @@ pub struct Slot {
     pub start_at: DateTime<Utc>,
     /// When it ends.
     pub end_at: DateTime<Utc>,
+    /// What the visit costs at this time, with the surcharges that are due.
+    pub price: Money,
 }
 
 /// Who offers the slots.
@@ -127,7 +130,7 @@ struct TherapistSlots {
     /// Kilometres from the therapist's public area, rounded up.
     #[schema(example = 4)]
     distance_km: f64,
-    /// What the visit costs.
+    /// What the visit costs without surcharges.
     price: Money,
     /// Soonest first.
     slots: Vec<Slot>,
@@ -171,10 +174,12 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     if client.is_some() && by_point {
         return Err(FieldError::new("/address_id", "stands instead of coordinates, country and region.").into());
     }
+    let mut kind_of_place = None;
     let place = match client {
         Some((client, address)) => {
             let found = visit_address(&app.db, client, address).await?;
             let address = found.ok_or_else(|| FieldError::new("/address_id", "is not one of your addresses."))?;
+            kind_of_place = Some(address.kind);
             Place { point: address.point(), zone: address.time_zone.0, jurisdiction: address.jurisdiction }
         }
         None => place(&query)?,
@@ -182,8 +187,16 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     let kind = catalogue::kind_of(&app.db, query.service_id).await?;
     let kind = kind.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
     let minutes = query.duration_minutes;
-    let price = catalogue::price(&app.db, query.service_id, minutes, place.jurisdiction.country()).await?;
-    let Some(price) = price else {
+    let span = dates(place.zone, from, to);
+    let priced = prices::Wanted {
+        service: query.service_id,
+        minutes,
+        jurisdiction: &place.jurisdiction,
+        point: place.point,
+        zone: place.zone,
+        span,
+    };
+    let Some(tariff) = prices::tariff(&app.db, priced, now).await? else {
         return Err(
             FieldError::new("/duration_minutes", "is not a duration that this service is sold for here.").into()
         );
@@ -191,7 +204,6 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     let required = requirements(&app.db, &place.jurisdiction, place.point, &kind).await?;
     let visit =
         Visit { place: place.point, zone: place.zone, minutes: minutes.into(), required: &required, except: None };
-    let span = dates(place.zone, from, to);
     let reach = Reach {
         point: place.point,
         service: query.service_id,
@@ -207,17 +219,29 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     };
     let ids: Vec<AccountId> = found.data.iter().map(|found| found.near.id.into()).collect();
     let mut names = accounts::names(&app.db, &ids).await?;
-    let length = TimeDelta::minutes(minutes.into());
+    let about = |area: Option<Point>| About {
+        zone: place.zone,
+        asked_at: now,
+        kind: kind_of_place,
+        distance_km: area.map(|area| prices::kilometres(area, place.point)),
+    };
     let data = found.data.into_iter().map(|found| TherapistSlots {
         therapist: SlotTherapist {
             display_name: names.remove(&found.near.id.into()).unwrap_or_default(),
             id: found.near.id,
         },
         distance_km: found.near.distance_km.ceil(),
-        price,
-        slots: found.starts.into_iter().map(|start| Slot { start_at: start, end_at: start + length }).collect(),
+        price: tariff.base,
+        slots: priced_slots(&tariff, &about(found.area), found.starts),
     });
     Reply::ok(&SlotPage { data: data.collect(), time_zone: place.zone.into(), next_cursor: found.next_cursor })
+}
+
+/// A therapist's slots, each with its price.
+fn priced_slots(tariff: &Tariff, about: &About, starts: Vec<DateTime<Utc>>) -> Vec<Slot> {
+    let length = TimeDelta::minutes(tariff.minutes().into());
+    let slot = |start| Slot { start_at: start, end_at: start + length, price: tariff.total(about, start) };
+    starts.into_iter().map(slot).collect()
 }
 
 /// The place that the query gives by its coordinates.
@@ -233,6 +257,8 @@ fn place(query: &SlotQuery) -> Result<Place> {
 /// A therapist with at least one start.
 struct Found {
     near: Nearby,
+    /// The public area, from which a price counts kilometres.
+    area: Option<Point>,
     starts: Vec<DateTime<Utc>>,
 }
 
@@ -253,9 +279,9 @@ impl Search<'_> {
         let diaries = diaries(&self.app.db, &ids, asked, self.span, self.now).await?;
         let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
         let found = near.into_iter().filter_map(|near| {
-            let engine = Engine::new(diaries.get(&near.id)?, self.visit, self.span, self.now);
-            let starts = engine.starts(self.span);
-            (!starts.is_empty()).then_some(Found { near, starts })
+            let diary = diaries.get(&near.id)?;
+            let starts = Engine::new(diary, self.visit, self.span, self.now).starts(self.span);
+            (!starts.is_empty()).then_some(Found { near, area: diary.rules.base, starts })
         });
         Ok(found.collect())
     }

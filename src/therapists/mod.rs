@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use search::{Nearby, Reach, reaching};
-pub use store::{booking_mode, exists, insert};
+pub use store::{area, booking_mode, exists, insert};
 
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::{Zone, bounded_number, bounded_text};
