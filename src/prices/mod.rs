@@ -5,6 +5,8 @@ mod entries;
 pub mod routes;
 mod store;
 mod tariff;
+#[cfg(test)]
+mod tests;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;

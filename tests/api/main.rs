@@ -15,6 +15,7 @@ mod holds;
 mod idempotency;
 mod manners;
 mod postgres;
+mod prices;
 mod races;
 mod reminders;
 mod reviews;

@@ -27,7 +27,9 @@ async fn a_day_of_slots() {
     assert_eq!(page["data"][0]["distance_km"], 4.0);
     assert_eq!(
         page["data"][0]["slots"][0],
-        json!({ "start_at": "2026-11-30T22:00:00Z", "end_at": "2026-11-30T23:30:00Z" })
+        json!({
+            "start_at": "2026-11-30T22:00:00Z", "end_at": "2026-11-30T23:30:00Z", "price": { "amount": 17900, "currency": "AUD" },
+        })
     );
 }
 
