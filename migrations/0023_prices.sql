@@ -43,7 +43,7 @@ SELECT gen_random_uuid(), 'price', country, service_id || '/' || duration_minute
                           'price', jsonb_build_object('amount', amount, 'currency', currency), 'version', 1, 'effective_from', '2000-01-01T00:00:00Z'), now()
 FROM prices;
 
--- A service of the version before may still be running: it goes on reading prices.
+-- What prices were in the beginning. A service of the version before may still be running and reading them; so does the demo city.
 DROP TABLE prices;
 CREATE VIEW prices AS
 SELECT (entry ->> 'service_id')::uuid AS service_id, place AS country, (entry ->> 'duration_minutes')::smallint AS duration_minutes,

@@ -165,19 +165,18 @@ async fn refuse_wrong<T: Entry>(tx: &mut Tx, entry: &T, mut faults: Vec<FieldErr
             }
         }
     }
-    let (version, effective_from) = store::latest(tx, entry).await?;
-    if effective_from.is_some_and(|last| entry.effective_from() <= last)
-        && faults.iter().all(|f| f.pointer != "/effective_from")
-    {
-        faults.push(FieldError::new(
-            "/effective_from",
-            "must lie after the version before takes effect, or that be withdrawn first.",
-        ));
-    }
     if !faults.is_empty() {
         return Err(Error::Invalid(faults));
     }
-    if entry.version() == version + 1 { Ok(()) } else { Err(Refusal::VersionTaken.into()) }
+    let (version, effective_from) = store::latest(tx, entry).await?;
+    if entry.version() != version + 1 {
+        return Err(Refusal::VersionTaken.into());
+    }
+    if effective_from.is_some_and(|last| entry.effective_from() <= last) {
+        let detail = "must lie after the version before takes effect; or withdraw that one first.";
+        return Err(FieldError::new("/effective_from", detail).into());
+    }
+    Ok(())
 }
 
 async fn withdraw<T: Entry>(app: &App, admin: AccountId, id: TariffId) -> Result<Reply> {

@@ -25,5 +25,6 @@ mod schedule;
 mod slots;
 mod storage;
 mod support;
+mod tariffs;
 mod tasks;
 mod therapists;

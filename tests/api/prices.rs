@@ -1,6 +1,6 @@
-//! What visits cost: quotes, slots, holds and bookings, and the versions that admins add.
+//! What visits cost: quotes, slots, holds and bookings, and what calling them off costs.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use knead::accounts::Address;
 use knead::bookings::Booking;
 use knead::bookings::lifecycle::Status;
@@ -8,7 +8,6 @@ use knead::ids::{BookingId, ServiceId, TherapistId};
 use knead::prices::{PriceBreakdown, requote};
 use knead::values::Zone;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::support::{Answer, App, DEEP_TISSUE, Person, WEEK, at, surry_hills};
@@ -17,42 +16,42 @@ const TUESDAY: &str = "2026-12-01T00:00:00Z";
 /// Half past nine in the evening of a Saturday in Sydney.
 const SATURDAY_NIGHT: &str = "2026-12-05T10:30:00Z";
 
-fn aud(amount: i64) -> Value {
+pub fn aud(amount: i64) -> Value {
     json!({ "amount": amount, "currency": "AUD" })
 }
 
 /// A wish for the price of an hour in Surry Hills.
-fn there(start_at: &str) -> Value {
+pub fn there(start_at: &str) -> Value {
     json!({
         "service_id": DEEP_TISSUE, "duration_minutes": 60, "start_at": start_at,
         "latitude": -33.8886, "longitude": 151.2111, "country": "AU", "region": "NSW",
     })
 }
 
-fn with(mut value: Value, change: Value) -> Value {
+pub fn with(mut value: Value, change: Value) -> Value {
     value.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     value
 }
 
 /// The lines of a breakdown.
-fn lines(breakdown: &Value) -> Vec<(String, i64)> {
+pub fn lines(breakdown: &Value) -> Vec<(String, i64)> {
     let lines = breakdown["lines"].as_array().unwrap().iter();
     lines.map(|line| (line["code"].as_str().unwrap().to_owned(), line["amount"]["amount"].as_i64().unwrap())).collect()
 }
 
-fn line(code: &str, amount: i64) -> (String, i64) {
+pub fn line(code: &str, amount: i64) -> (String, i64) {
     (code.to_owned(), amount)
 }
 
 /// The price of an hour of deep tissue in Australia, from a day ahead.
-fn price(app: &App, amount: i64, version: i32) -> Value {
+pub fn price(app: &App, amount: i64, version: i32) -> Value {
     json!({
         "service_id": DEEP_TISSUE, "country": "AU", "duration_minutes": 60, "price": aud(amount), "version": version,
         "effective_from": app.now() + TimeDelta::days(1),
     })
 }
 
-async fn again(app: &App, person: &Person) -> Person {
+pub async fn again(app: &App, person: &Person) -> Person {
     app.nobody().log_in(&person.email).await
 }
 
@@ -137,7 +136,7 @@ async fn what_is_listed_quoted_held_and_booked_costs_the_same() {
     let slots = page["data"][0]["slots"].as_array().unwrap();
     let prices: std::collections::BTreeSet<i64> =
         slots.iter().map(|slot| slot["price"]["amount"].as_i64().unwrap()).collect();
-    assert!(prices.len() > 4, "{prices:?}");
+    assert!(prices.len() > 3, "{prices:?}");
     for slot in slots.iter().step_by(37).chain(slots.first()) {
         let start = slot["start_at"].as_str().unwrap();
         let wish = client.wish(&therapist, hotel, start);
@@ -204,224 +203,6 @@ async fn later_versions_never_change_what_is_held_or_booked() {
         assert_eq!(quote["fee"], aud(fee));
     }
     assert_eq!(again(&app, &admin).await.get(&added.header("location")).await.is(200).body, added.body);
-}
-
-#[tokio::test]
-async fn versions_follow_one_another_and_history_is_fixed() {
-    let app = App::start().await;
-    let (admin, rival) = (app.admin().await, app.admin().await);
-    let prices = "/v1/admin/prices";
-    let added = admin.post(prices, price(&app, 15_000, 2)).await.is(201);
-    assert_eq!((&added.body["version"], &added.body["created_by"]), (&json!(2), &json!(admin.id)));
-    rival
-        .post(prices, with(price(&app, 16_000, 2), json!({ "effective_from": "2027-01-01T00:00:00Z" })))
-        .await
-        .refused(409, "version_taken");
-    rival
-        .post(prices, with(price(&app, 16_000, 4), json!({ "effective_from": "2027-01-01T00:00:00Z" })))
-        .await
-        .refused(409, "version_taken");
-    rival.post(prices, price(&app, 16_000, 3)).await.points_to(&["/effective_from"]);
-    for past in ["2020-01-01T00:00:00Z", "2026-11-30T01:00:00Z", "2026-11-30T01:00:59Z"] {
-        rival
-            .post(prices, with(price(&app, 16_000, 3), json!({ "effective_from": past })))
-            .await
-            .points_to(&["/effective_from"]);
-    }
-
-    // Withdrawn, it never was; its number is not given again.
-    let location = added.header("location");
-    rival.delete(&location).await.is(204);
-    rival.delete(&location).await.is(204);
-    assert!(admin.get(&location).await.is(200).body["withdrawn_at"].is_string());
-    rival.post(prices, price(&app, 16_000, 2)).await.refused(409, "version_taken");
-    let third = rival.post(prices, price(&app, 16_000, 3)).await.is(201).header("location");
-    app.advance(TimeDelta::days(1) - TimeDelta::seconds(59));
-    let rival = again(&app, &rival).await;
-    rival.delete(&third).await.refused(409, "version_in_force");
-    app.advance(TimeDelta::days(300));
-    let rival = again(&app, &rival).await;
-    rival.delete(&third).await.refused(409, "version_in_force");
-
-    let list = |at: &str| format!("{prices}?place=AU&limit=100&at={at}");
-    let of_an_hour = |answer: Answer| -> Vec<Value> {
-        let found = answer.is(200).body["data"].as_array().unwrap().clone();
-        found
-            .into_iter()
-            .filter(|price| price["service_id"] == DEEP_TISSUE && price["duration_minutes"] == 60)
-            .collect()
-    };
-    for (at, amount) in
-        [("2026-12-01T00:59:59Z", 12_900), ("2026-12-01T01:00:00Z", 16_000), ("2030-01-01T00:00:00Z", 16_000)]
-    {
-        let found = of_an_hour(rival.get(&list(at)).await);
-        assert_eq!((found.len(), &found[0]["price"]), (1, &aud(amount)), "{at}");
-    }
-    let mut path = format!("{prices}?place=AU&limit=7");
-    let mut all = Vec::new();
-    loop {
-        let page = rival.get(&path).await.is(200);
-        all.extend(page.body["data"].as_array().unwrap().clone());
-        let Some(cursor) = page.body["next_cursor"].as_str() else { break };
-        path = format!("{prices}?place=AU&limit=7&cursor={cursor}");
-    }
-    let hours = all.iter().filter(|price| price["service_id"] == DEEP_TISSUE && price["duration_minutes"] == 60);
-    assert_eq!(hours.map(|price| price["version"].as_i64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
-    let audited = rival.get("/v1/admin/audit?subject_type=price").await.is(200).body;
-    let actions: Vec<&str> =
-        audited["data"].as_array().unwrap().iter().map(|e| e["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["price.create", "price.withdraw", "price.create"], "newest first");
-    for statement in [
-        "UPDATE tariffs SET entry = '{}' WHERE kind = 'surcharge'",
-        "UPDATE tariffs SET effective_from = effective_from + interval '1 day' WHERE version = 1",
-        "DELETE FROM tariffs",
-        "TRUNCATE tariffs",
-    ] {
-        app.sql(statement).await.expect_err(statement);
-    }
-}
-
-#[tokio::test]
-async fn of_admins_who_write_at_once_one_is_first() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    let mut racers = JoinSet::new();
-    for i in 0..16 {
-        let (admin, body) = (admin.clone(), price(&app, 13_000 + i, 2));
-        let body = with(body, json!({ "effective_from": app.now() + TimeDelta::days(1 + i) }));
-        racers.spawn(async move { admin.post("/v1/admin/prices", body).await });
-    }
-    let answers = racers.join_all().await;
-    let won: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
-    assert_eq!(won.len(), 1);
-    for lost in answers.iter().filter(|answer| answer.status != 201) {
-        // Who lost either numbers a version that is there, or dates one before it.
-        assert!(matches!(lost.status.as_u16(), 409 | 422), "{}", lost.text);
-    }
-    assert_eq!(app.count("SELECT count(*) FROM tariffs WHERE kind = 'price' AND version = 2").await, 1);
-}
-
-#[tokio::test]
-async fn a_request_of_an_admin_is_safe_to_repeat() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    let send = |body: Value| {
-        let request =
-            admin.request(reqwest::Method::POST, "/v1/admin/prices").header("Idempotency-Key", "a").json(&body);
-        crate::support::send(request)
-    };
-    let first = send(price(&app, 15_000, 2)).await.is(201);
-    assert_eq!(send(price(&app, 15_000, 2)).await.is(201).text, first.text);
-    send(price(&app, 15_001, 2)).await.refused(422, "idempotency_key_reused");
-}
-
-#[tokio::test]
-async fn what_admins_get_wrong_is_pointed_to() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    let prices = "/v1/admin/prices";
-    for (change, pointer) in [
-        (json!({ "price": aud(-1) }), "/price/amount"),
-        (json!({ "price": aud(0) }), "/price/amount"),
-        (json!({ "price": aud(100_000_001) }), "/price/amount"),
-        (json!({ "price": { "amount": 129.5, "currency": "AUD" } }), "/price/amount"),
-        (json!({ "price": { "amount": "129", "currency": "AUD" } }), "/price/amount"),
-        (json!({ "price": { "amount": 12_900, "currency": "ZZZ" } }), "/price/currency"),
-        (json!({ "price": { "amount": 12_900, "currency": "USD" } }), "/price/currency"),
-        (json!({ "country": "XX" }), "/country"),
-        (json!({ "country": "Australia" }), "/country"),
-        (json!({ "service_id": admin.id }), "/service_id"),
-        (json!({ "duration_minutes": 0 }), "/duration_minutes"),
-        (json!({ "duration_minutes": 70_000 }), "/duration_minutes"),
-        (json!({ "version": 0 }), "/version"),
-        (json!({ "version": 3_000_000_000_u32 }), "/version"),
-        (json!({ "effective_from": "soon" }), "/effective_from"),
-        (json!({ "effective_from": "2999-01-01T00:00:00Z" }), "/effective_from"),
-        (json!({ "colour": "red" }), "/colour"),
-    ] {
-        admin.post(prices, with(price(&app, 15_000, 2), change)).await.points_to(&[pointer]);
-    }
-    let later = app.now() + TimeDelta::days(1);
-    let surcharge = |terms: Value| json!({ "jurisdiction": "AU-NSW", "code": "weekend", "terms": terms, "version": 1, "effective_from": later });
-    let terms = |charge: Value| json!({ "label": "Weekend", "when": { "kind": "weekend", "days": ["sunday"] }, "charge": charge });
-    let percent = |basis_points: i64| json!({ "kind": "percent", "basis_points": basis_points });
-    let surcharges = "/v1/admin/surcharges";
-    for (body, pointer) in [
-        (surcharge(terms(percent(10_001))), "/terms/charge/basis_points"),
-        (surcharge(terms(percent(-1))), "/terms/charge"),
-        (
-            surcharge(terms(json!({ "kind": "fixed", "amount": { "amount": 5, "currency": "USD" } }))),
-            "/terms/charge/amount/currency",
-        ),
-        (surcharge(terms(json!({ "kind": "gift" }))), "/terms/charge"),
-        (with(surcharge(terms(percent(1))), json!({ "jurisdiction": "AU-XX" })), "/jurisdiction"),
-        (with(surcharge(terms(percent(1))), json!({ "code": "Week end" })), "/code"),
-        (surcharge(with(terms(percent(1)), json!({ "label": "" }))), "/terms/label"),
-        (surcharge(with(terms(percent(1)), json!({ "label": "a\u{0}b" }))), "/terms/label"),
-        // Nothing is sold in France: a fixed amount has no currency there.
-        (
-            with(
-                surcharge(terms(json!({ "kind": "fixed", "amount": { "amount": 5, "currency": "EUR" } }))),
-                json!({ "jurisdiction": "FR" }),
-            ),
-            "/terms/charge/amount/currency",
-        ),
-    ] {
-        admin.post(surcharges, body).await.points_to(&[pointer]);
-    }
-    let everywhere = json!({ "country": null, "terms": null, "version": 2, "effective_from": later });
-    admin.post("/v1/admin/cancellation-policies", everywhere).await.points_to(&["/terms"]);
-    let holiday =
-        json!({ "jurisdiction": "AU", "date": "2026-02-30", "name": "None", "version": 1, "effective_from": later });
-    admin.post("/v1/admin/public-holidays", holiday).await.points_to(&["/date"]);
-    admin.get(&format!("{prices}?place=XX")).await.points_to(&["/place"]);
-    admin.get(&format!("{prices}?at=now")).await.points_to(&["/at"]);
-    admin.get(&format!("{prices}?cursor=abc")).await.points_to(&["/cursor"]);
-    assert_eq!(app.count("SELECT count(*) FROM tariffs WHERE created_by IS NOT NULL").await, 0);
-    // What is a price is no surcharge, whatever its id.
-    let price = admin.post(prices, price(&app, 15_000, 2)).await.is(201).id();
-    for path in [surcharges, "/v1/admin/cancellation-policies", "/v1/admin/public-holidays"] {
-        admin.get(&format!("{path}/{price}")).await.refused(404, "not_found");
-        admin.delete(&format!("{path}/{price}")).await.refused(404, "not_found");
-    }
-    for (path, body) in [(prices, json!({})), (surcharges, json!({}))] {
-        for person in [app.client().await, app.newcomer().await] {
-            person.post(path, body.clone()).await.refused(403, "forbidden");
-            person.get(path).await.refused(403, "forbidden");
-            person.delete(&format!("{path}/{price}")).await.refused(403, "forbidden");
-        }
-        app.nobody().post(path, body).await.refused(401, "unauthorized");
-    }
-}
-
-#[tokio::test]
-async fn a_region_has_its_own_surcharges_and_holidays() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    let soon = app.now() + TimeDelta::minutes(1);
-    let wednesday = json!({ "kind": "weekend", "days": ["wednesday"] });
-    let terms = json!({ "label": "Midweek", "when": wednesday, "charge": { "kind": "percent", "basis_points": 50 } });
-    let surcharge =
-        json!({ "jurisdiction": "AU-NSW", "code": "weekend", "terms": terms, "version": 1, "effective_from": soon });
-    let surcharge = admin.post("/v1/admin/surcharges", surcharge).await.is(201);
-    let holiday = |name: Value, version: i32, from: DateTime<Utc>| json!({ "jurisdiction": "AU-NSW", "date": "2026-12-08", "name": name, "version": version, "effective_from": from });
-    admin.post("/v1/admin/public-holidays", holiday(json!("Show Day"), 1, soon)).await.is(201);
-    admin.post("/v1/admin/public-holidays", holiday(Value::Null, 2, soon + TimeDelta::hours(1))).await.is(201);
-    let melbourne =
-        |start: &str| with(there(start), json!({ "latitude": -37.81, "longitude": 144.96, "region": "VIC" }));
-    let (saturday, wednesday, show_day) = ("2026-12-05T02:00:00Z", "2026-12-09T02:00:00Z", "2026-12-08T02:00:00Z");
-    let lines_of = async |body: Value| lines(&app.nobody().post("/v1/quotes", body).await.is(200).body);
-    assert_eq!(lines_of(there(show_day)).await, []);
-    app.advance(TimeDelta::minutes(1));
-    assert_eq!(lines_of(there(wednesday)).await, [line("weekend", 65)], "64.5, rounded up");
-    assert_eq!(lines_of(there(saturday)).await, [], "the region's instead of the country's");
-    assert_eq!(lines_of(melbourne(saturday)).await, [line("weekend", 1_290)]);
-    assert_eq!(lines_of(there(show_day)).await, [line("public_holiday", 3_225)]);
-    assert_eq!(lines_of(melbourne(show_day)).await, []);
-    app.advance(TimeDelta::hours(1));
-    assert_eq!(lines_of(there(show_day)).await, [], "none after all");
-    let listed = again(&app, &admin).await.get("/v1/admin/surcharges?place=AU-NSW").await.is(200).body;
-    assert_eq!(listed["data"], json!([surcharge.body]));
 }
 
 #[tokio::test]
