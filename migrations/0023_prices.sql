@@ -23,6 +23,8 @@ CREATE TABLE tariffs (
 );
 -- One version at an instant.
 CREATE UNIQUE INDEX tariffs_in_force ON tariffs (place, kind, subject, effective_from DESC) WHERE withdrawn_at IS NULL;
+-- What every price asks for, small among the prices and the holidays.
+CREATE INDEX tariffs_terms ON tariffs (place, effective_from) WHERE kind IN ('surcharge', 'cancellation_policy') AND withdrawn_at IS NULL;
 
 -- A version can be withdrawn, once, and nothing else.
 CREATE FUNCTION guard_tariff() RETURNS trigger LANGUAGE plpgsql AS $$

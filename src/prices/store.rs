@@ -29,10 +29,17 @@ pub async fn tariff<'c>(db: impl PgExecutor<'c>, wanted: Wanted<'_>, at: DateTim
     // A visit touches no date further away.
     let date = |instant| local_date(wanted.zone, instant).to_string();
     let mut rows = sqlx::query!(
-        r#"SELECT DISTINCT ON (kind, place, subject) kind AS "kind: Kind", place, entry FROM tariffs
-           WHERE place = ANY ($1) AND effective_from <= $2 AND withdrawn_at IS NULL
-             AND (kind IN ('surcharge', 'cancellation_policy') OR (kind = 'price' AND subject = $3)
-                  OR (kind = 'public_holiday' AND subject BETWEEN $4 AND $5))
+        // Each part has an index of its own: however many prices and holidays there are, a handful of rows is touched.
+        r#"SELECT DISTINCT ON (kind, place, subject) kind AS "kind!: Kind", place AS "place!", entry AS "entry!" FROM (
+               SELECT kind, place, subject, effective_from, entry FROM tariffs
+               WHERE place = ANY ($1) AND kind IN ('surcharge', 'cancellation_policy') AND effective_from <= $2 AND withdrawn_at IS NULL
+               UNION ALL
+               SELECT kind, place, subject, effective_from, entry FROM tariffs
+               WHERE place = ANY ($1) AND kind = 'price' AND subject = $3 AND effective_from <= $2 AND withdrawn_at IS NULL
+               UNION ALL
+               SELECT kind, place, subject, effective_from, entry FROM tariffs
+               WHERE place = ANY ($1) AND kind = 'public_holiday' AND subject BETWEEN $4 AND $5 AND effective_from <= $2
+                 AND withdrawn_at IS NULL) AS found
            ORDER BY kind, place, subject, effective_from DESC"#,
         &places,
         at,
