@@ -107,6 +107,10 @@ refusals! {
     RequirementOverlaps = CONFLICT "requirement_overlaps" "This group has a requirement for some of these dates already.";
     /// Changed, the prefix and the place of a type would make other numbers of those that are entered.
     TypeInUse = CONFLICT "type_in_use" "Credentials of this type exist: its number prefix and its jurisdiction tell their numbers apart, and cannot change.";
+    /// Another admin has added a version since this one's writer looked.
+    VersionTaken = CONFLICT "version_taken" "The latest version is another than you took it for; read it, and number yours one higher.";
+    /// Withdrawal of what is history, or is about to be.
+    VersionInForce = CONFLICT "version_in_force" "A version can be withdrawn until a minute before it takes effect; add another one that replaces it.";
     /// The same key, another request.
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This Idempotency-Key was used for a different request.";
     /// The same key, and the first request is still running.

@@ -72,6 +72,8 @@ ids! {
     NoticeId,
     /// Something that went wrong at a visit.
     IncidentId,
+    /// A version of a price, a surcharge, a cancellation policy or a public holiday.
+    TariffId,
 }
 
 impl From<TherapistId> for AccountId {

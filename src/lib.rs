@@ -22,6 +22,7 @@ pub mod jobs;
 pub mod notices;
 pub mod openapi;
 pub mod postgres;
+pub mod prices;
 pub mod rosters;
 pub mod server;
 pub mod storage;

@@ -58,6 +58,7 @@ fn tags() -> Value {
         { "name": "Accounts", "description": "Registration, sessions and one's own account." },
         { "name": "Addresses", "description": "Where a client receives visits." },
         { "name": "Catalogue", "description": "What can be booked, and its prices." },
+        { "name": "Prices", "description": "What a visit costs, and the versions of prices, surcharges and policies." },
         { "name": "Credentials", "description": "What a therapist holds, and what a place requires." },
         { "name": "Licence checks", "description": "The review of credentials, and what is required where." },
         { "name": "Rosters", "description": "Authorities' own lists, and credentials held against them." },

@@ -21,7 +21,7 @@ use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
 use crate::{
-    accounts, audit, availability, bookings, catalogue, credentials, health, notices, openapi, rosters, tasks,
+    accounts, audit, availability, bookings, catalogue, credentials, health, notices, openapi, prices, rosters, tasks,
     therapists,
 };
 
@@ -30,6 +30,7 @@ pub fn routes(config: &mut ServiceConfig) {
     health::routes(config);
     accounts::routes::routes(config);
     catalogue::routes::routes(config);
+    prices::routes::routes(config);
     // Before the therapists' own pages, whose last segment is an id.
     credentials::routes::routes(config);
     credentials::rules::routes(config);

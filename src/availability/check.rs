@@ -96,8 +96,9 @@ async fn check_slots(app: Data<App>, Caller(caller): Caller, Json(asked, _): Jso
         country: asked.country,
         region: asked.region,
     };
-    let setting = Setting::read(&app, caller, &given, asked.service_id, asked.duration_minutes).await?;
     let span = Span { start: *first, end: Span::of_minutes(*last, 1).end };
+    let (service, minutes) = (asked.service_id, asked.duration_minutes);
+    let setting = Setting::read(&app, caller, &given, service, minutes, |_| span, now).await?;
     let diary = diary(&app, asked.therapist_id, &setting, span, now).await?;
     let visit = setting.visit();
     let insider = is_insider(caller, asked.therapist_id);

@@ -77,6 +77,11 @@ impl Serialize for TimeOfDay {
 }
 
 impl TimeOfDay {
+    /// Minutes after midnight.
+    pub fn minutes(self) -> i32 {
+        self.0
+    }
+
     fn of_minutes(minutes: i32) -> Self {
         Self(minutes.rem_euclid(DAY_MINUTES))
     }

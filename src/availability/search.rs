@@ -11,6 +11,7 @@ use crate::App;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
 use crate::ids::TherapistId;
+use crate::prices;
 use crate::therapists::{self, Batch, Reach};
 use crate::values::Instant;
 
@@ -30,7 +31,8 @@ const STRETCH: TimeDelta = TimeDelta::days(14);
 pub(super) struct Found {
     pub id: TherapistId,
     pub name: String,
-    pub distance_km: f64,
+    /// From their public area, those begun.
+    pub kilometres: i32,
     pub starts: Vec<Start>,
 }
 
@@ -77,8 +79,8 @@ impl Search<'_> {
         let found = ids.iter().filter_map(|id| {
             let diary = diaries.remove(id)?;
             let starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
-            let distance_km = diary.rules.base?.distance_km(visit.place);
-            (!starts.is_empty()).then_some(Found { id: *id, name: diary.name, distance_km, starts })
+            let kilometres = prices::kilometres(diary.rules.base?, visit.place);
+            (!starts.is_empty()).then_some(Found { id: *id, name: diary.name, kilometres, starts })
         });
         Ok(found.collect())
     }

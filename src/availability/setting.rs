@@ -1,13 +1,18 @@
 //! The setting of a visit: where it is, what is done there and for how long, what that costs, and what the place requires.
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::Visit;
+use super::intervals::Span;
 use crate::App;
-use crate::accounts::visit_address;
+use crate::accounts::{AddressKind, visit_address};
 use crate::auth::{Principal, Role};
-use crate::availability::Visit;
-use crate::credentials::{Required, terms};
+use crate::credentials::{Required, required_for};
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AddressId, ServiceId};
-use crate::values::{Country, Latitude, Longitude, Money, Place};
+use crate::prices::{self, About, Tariff};
+use crate::values::{Country, Latitude, Longitude, Place};
 
 /// A place as a caller gives it: one of their addresses, or coordinates with country and region.
 #[derive(Debug)]
@@ -25,9 +30,9 @@ pub struct GivenPlace {
 }
 
 impl GivenPlace {
-    /// The place itself. An address is the caller's own, who is a client then.
-    async fn find(&self, app: &App, caller: Option<Principal>) -> Result<Place> {
-        let Some(address) = self.address_id else { return self.by_point() };
+    /// The place itself, and what kind of place it is, where an address tells: the caller's own, who is a client then.
+    pub async fn find(&self, app: &App, caller: Option<Principal>) -> Result<(Place, Option<AddressKind>)> {
+        let Some(address) = self.address_id else { return Ok((self.by_point()?, None)) };
         let caller = caller.ok_or(Error::Unauthorized)?;
         if caller.role != Role::Client {
             return Err(Error::Forbidden);
@@ -37,7 +42,8 @@ impl GivenPlace {
         }
         let found = visit_address(&app.db, caller.account, address).await?;
         let address = found.ok_or_else(|| FieldError::new("/address_id", "is not one of your addresses."))?;
-        Ok(Place { point: address.point(), zone: address.time_zone.0, jurisdiction: address.jurisdiction })
+        let (point, zone) = (address.point(), address.time_zone.0);
+        Ok((Place { point, zone, jurisdiction: address.jurisdiction }, Some(address.kind)))
     }
 
     fn by_point(&self) -> Result<Place> {
@@ -55,32 +61,48 @@ impl GivenPlace {
 pub struct Setting {
     /// Where it is.
     pub place: Place,
+    /// What kind of place it is, where that is known.
+    pub kind: Option<AddressKind>,
     /// What is booked.
     pub service: ServiceId,
     /// Minutes on the table.
     pub minutes: i16,
     /// What it costs there.
-    pub price: Money,
+    pub tariff: Tariff,
     /// What the place requires for this kind of service.
     pub required: Required,
 }
 
 impl Setting {
-    /// Reads what the fields refer to; a wrong one is pointed to by the name that it has in every request.
+    /// Reads what the fields refer to, for starts within a span by the place's clock; a wrong field is pointed to by the name
+    /// that it has in every request.
     pub async fn read(
         app: &App,
         caller: Option<Principal>,
         given: &GivenPlace,
         service: ServiceId,
         minutes: i16,
+        within: impl FnOnce(Tz) -> Span,
+        now: DateTime<Utc>,
     ) -> Result<Self> {
-        let place = given.find(app, caller).await?;
-        let terms = terms(&app.db, &place.jurisdiction, place.point, service, minutes).await?;
-        let (price, required) = terms.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
-        let price = price.ok_or_else(|| {
-            FieldError::new("/duration_minutes", "is not a duration that this service is sold for here.")
-        })?;
-        Ok(Self { place, service, minutes, price, required })
+        let (place, kind) = given.find(app, caller).await?;
+        let required = required_for(&app.db, &place.jurisdiction, place.point, service).await?;
+        let required = required.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
+        let wanted = prices::Wanted {
+            service,
+            minutes,
+            jurisdiction: &place.jurisdiction,
+            point: place.point,
+            zone: place.zone,
+            span: within(place.zone),
+        };
+        let tariff = prices::tariff(&app.db, wanted, now).await?.ok_or_else(prices::unsold)?;
+        Ok(Self { place, kind, service, minutes, tariff, required })
+    }
+
+    /// What the price hangs on besides the start, asked for at `now` of a therapist so many kilometres away.
+    pub fn about(&self, distance_km: Option<i32>, now: DateTime<Utc>) -> About {
+        About { zone: self.place.zone, asked_at: now, kind: self.kind, distance_km }
     }
 
     /// What the engine asks of a start.

@@ -17,6 +17,7 @@ use crate::auth::Caller;
 use crate::error::{FieldError, Result};
 use crate::http::{Cursor, Limit, Query, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
+use crate::prices::{About, Tariff};
 use crate::therapists::{Gender, Reach};
 use crate::values::{Country, Day, Language, Latitude, Longitude, Money, Slug, Zone};
 
@@ -119,11 +120,14 @@ pub struct Slot {
     pub end_at: DateTime<Utc>,
     /// The travel that it leaves room for.
     pub travel_minutes: TravelMinutes,
+    /// What the visit costs at this time, with the surcharges that are due.
+    pub price: Money,
 }
 
 impl Slot {
-    fn new(Start { at, travel }: Start, length: TimeDelta) -> Self {
-        Self { start_at: at, end_at: at + length, travel_minutes: travel }
+    fn new(Start { at, travel }: Start, tariff: &Tariff, about: &About) -> Self {
+        let end_at = at + TimeDelta::minutes(tariff.minutes().into());
+        Self { start_at: at, end_at, travel_minutes: travel, price: tariff.total(about, at) }
     }
 }
 
@@ -145,7 +149,7 @@ struct TherapistSlots {
     /// Kilometres from the therapist's public area, rounded up.
     #[schema(example = 4)]
     distance_km: f64,
-    /// What the visit costs.
+    /// What the visit costs without surcharges.
     price: Money,
     /// Soonest first.
     slots: Vec<Slot>,
@@ -204,8 +208,9 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         country: query.country,
         region: query.region,
     };
-    let setting = Setting::read(&app, caller, &given, query.service_id, query.duration_minutes).await?;
-    let span = dates(setting.place.zone, from, to);
+    let within = |zone| dates(zone, from, to);
+    let setting = Setting::read(&app, caller, &given, query.service_id, query.duration_minutes, within, now).await?;
+    let span = within(setting.place.zone);
     let reach = Reach {
         point: setting.place.point,
         service: setting.service,
@@ -227,17 +232,20 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     };
     let none = first && found.data.is_empty() && found.next_cursor.is_none();
     let next = if none { search.next().await? } else { None };
-    let length = TimeDelta::minutes(setting.minutes.into());
-    let data = found.data.into_iter().map(|found| TherapistSlots {
-        therapist: SlotTherapist { id: found.id, display_name: found.name },
-        distance_km: found.distance_km.ceil(),
-        price: setting.price,
-        slots: found.starts.into_iter().map(|start| Slot::new(start, length)).collect(),
+    let data = found.data.into_iter().map(|found| {
+        let about = setting.about(Some(found.kilometres), now);
+        TherapistSlots {
+            therapist: SlotTherapist { id: found.id, display_name: found.name },
+            distance_km: found.kilometres.into(),
+            price: setting.tariff.base,
+            slots: found.starts.into_iter().map(|start| Slot::new(start, &setting.tariff, &about)).collect(),
+        }
     });
     let next_available = next.and_then(|found| {
-        let Slot { start_at, end_at, .. } = Slot::new(*found.starts.first()?, length);
+        let start_at = found.starts.first()?.at;
+        let end_at = start_at + TimeDelta::minutes(setting.minutes.into());
         let therapist = SlotTherapist { id: found.id, display_name: found.name };
-        Some(NextAvailable { therapist, distance_km: found.distance_km.ceil(), start_at, end_at })
+        Some(NextAvailable { therapist, distance_km: found.kilometres.into(), start_at, end_at })
     });
     let refused = match explained {
         Some(therapist) => Some(explain::refused(&app, therapist, &setting, span, now).await?),

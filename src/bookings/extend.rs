@@ -79,7 +79,7 @@ async fn extend_booking(
                     FieldError::new("/duration_minutes", "must end the visit later, and not in the past.").into()
                 );
             }
-            longer.price = reprice(&mut tx, &booking, &longer).await?;
+            reprice(&mut tx, &booking, &mut longer, now).await?;
             let Decided { during, relied_on, .. } =
                 Wish::requested(&mut tx, &longer).await?.prolong(&mut tx, now).await?;
             save(&mut tx, &longer, during, now).await?;

@@ -21,6 +21,7 @@ use crate::db::{self, Tx, work};
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
 use crate::ids::{AccountId, HoldId, ServiceId, TherapistId};
+use crate::prices::{PriceBreakdown, Terms};
 use crate::values::{Money, Zone};
 
 /// The operations on holds.
@@ -42,7 +43,7 @@ pub(super) struct Hold {
     pub start_at: DateTime<Utc>,
     pub duration_minutes: i16,
     pub address: Address,
-    pub price: Money,
+    pub terms: Terms,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
@@ -69,6 +70,8 @@ struct HoldView {
     address: Address,
     /// What the visit will cost.
     price: Money,
+    /// How the price comes about.
+    price_breakdown: PriceBreakdown,
     /// When the hold lapses by itself.
     expires_at: DateTime<Utc>,
 }
@@ -84,7 +87,8 @@ impl From<Hold> for HoldView {
             end_at: hold.start_at + TimeDelta::minutes(hold.duration_minutes.into()),
             time_zone: hold.address.time_zone,
             address: hold.address,
-            price: hold.price,
+            price: hold.terms.breakdown.total,
+            price_breakdown: hold.terms.breakdown,
             expires_at: hold.expires_at,
         }
     }
@@ -116,7 +120,7 @@ async fn create_hold(
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        let wish = Wish::read(&mut tx, &wanted, me.account()).await?;
+        let wish = Wish::read(&mut tx, &wanted, me.account(), app.clock.now()).await?;
         // Two requests must not both be the third.
         db::lock(&mut tx, me.account().0).await?;
         if store::live(&mut tx, me.account(), None, app.clock.now()).await?.len() >= MOST {
@@ -130,7 +134,7 @@ async fn create_hold(
             start_at: wish.start,
             duration_minutes: wish.minutes,
             address: wish.address,
-            price: wish.price,
+            terms: wish.terms,
             created_at: at,
             expires_at: at + HELD,
         };

@@ -12,6 +12,7 @@ pub mod overdue;
 pub mod policy;
 mod proof;
 mod reassign;
+pub mod reliability;
 mod reschedule;
 pub mod routes;
 mod store;
@@ -30,6 +31,7 @@ use crate::accounts::Address;
 use crate::availability::calendar;
 use crate::availability::intervals::Span;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::prices::PriceBreakdown;
 use crate::values::{Money, Zone, bounded_text};
 use lifecycle::{Party, Status};
 use policy::Policy;
@@ -70,7 +72,9 @@ pub struct Booking {
     pub duration_minutes: i16,
     pub time_zone: Zone,
     pub address: Address,
+    /// The total of the breakdown.
     pub price: Money,
+    pub breakdown: PriceBreakdown,
     pub policy: Policy,
     pub notes: Option<String>,
     pub focus_areas: Vec<String>,
@@ -79,6 +83,8 @@ pub struct Booking {
     pub asked_at: Option<DateTime<Utc>>,
     pub respond_by: Option<DateTime<Utc>>,
     pub cancelled: Option<Cancelled>,
+    /// Why it was called off, in the words of whoever did.
+    pub cancel_reason: Option<String>,
     /// Since when the therapist may not carry it out, as far as the visit is still to take place.
     pub at_risk_since: Option<DateTime<Utc>>,
     /// Whether its therapist has moved it, so that calling it off costs nothing until its start.
@@ -112,6 +118,12 @@ impl Booking {
         calendar::dates_of(self.time_zone.0, self.table())
     }
 
+    /// What the therapist earns of what the client pays for calling it off.
+    pub fn therapist_share(&self) -> Option<Money> {
+        let fee = self.cancelled.map(|cancelled| Money { amount: cancelled.fee, ..self.price });
+        fee.map(|fee| self.policy.therapist_share(fee))
+    }
+
     /// Moves it on to `status`. What has ended is at risk no more.
     fn enter(&mut self, status: Status) {
         self.status = status;
@@ -133,4 +145,57 @@ impl Booking {
 pub fn respond_by(now: DateTime<Utc>, start_at: DateTime<Utc>) -> DateTime<Utc> {
     // To the microseconds that PostgreSQL keeps.
     (now + ((start_at - now) / 2).min(TimeDelta::hours(24))).trunc_subsecs(6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::AddressId;
+
+    /// A confirmed visit of an hour, booked a month ahead at this price.
+    pub(crate) fn confirmed(price: Money) -> Booking {
+        let created_at: DateTime<Utc> = "2026-11-01T00:00:00Z".parse().expect("an instant");
+        let policy = r#"{"free_within_minutes_of_booking": 60, "tiers": [{"minutes_before": 0, "fee_percent": 100}]}"#;
+        Booking {
+            id: BookingId::new(created_at),
+            client: AccountId::new(created_at),
+            therapist: TherapistId::new(created_at),
+            service: ServiceId::new(created_at),
+            status: Status::Confirmed,
+            start_at: "2026-12-01T00:00:00Z".parse().expect("an instant"),
+            duration_minutes: 60,
+            time_zone: chrono_tz::Australia::Sydney.into(),
+            address: crate::accounts::Address {
+                id: AddressId::new(created_at),
+                label: "Home".to_owned(),
+                kind: crate::accounts::AddressKind::Home,
+                line1: "12 Crown Street".to_owned(),
+                line2: None,
+                locality: "Surry Hills".to_owned(),
+                region: "NSW".to_owned(),
+                postcode: "2010".to_owned(),
+                country: "AU".to_owned(),
+                latitude: -33.8886,
+                longitude: 151.2111,
+                access_notes: None,
+                parking: None,
+                stairs: None,
+                pets: None,
+                time_zone: chrono_tz::Australia::Sydney.into(),
+                jurisdiction: "AU-NSW".parse().expect("a jurisdiction"),
+            },
+            price,
+            breakdown: PriceBreakdown::bare(price, created_at),
+            policy: serde_json::from_str(policy).expect("a policy"),
+            notes: None,
+            focus_areas: Vec::new(),
+            pressure: None,
+            asked_at: None,
+            respond_by: None,
+            cancelled: None,
+            cancel_reason: None,
+            at_risk_since: None,
+            created_at,
+        }
+    }
 }

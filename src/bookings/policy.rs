@@ -6,56 +6,275 @@ use utoipa::ToSchema;
 
 use super::Booking;
 use super::lifecycle::{Party, Status};
+use crate::error::FieldError;
 use crate::values::Money;
 
-/// A cancellation policy. The one in force when a visit is booked stays with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A cancellation policy as it is stored with a booking: the one in force when the visit was booked, or held, stays with it. What is
+/// added to it later needs a default, so that what was stored before can still be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
+    /// Its number among those of its place; none where it is older than the numbers.
+    #[serde(default)]
+    pub version: Option<i32>,
+    /// What it says.
+    #[serde(flatten)]
+    pub rules: Rules,
+}
+
+/// What a cancellation policy says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
     /// Minutes after booking in which calling off is free.
-    #[schema(example = 60)]
+    #[schema(example = 60, minimum = 0, maximum = 10080)]
     pub free_within_minutes_of_booking: i64,
-    /// Longest notice first.
+    /// Longest notice first; the last is for the start itself.
+    #[schema(min_items = 1, max_items = 10)]
     pub tiers: Vec<Tier>,
+    /// The share of the price once the therapist is on the way, and where the client is not there.
+    #[serde(default = "whole")]
+    #[schema(example = 100, maximum = 100)]
+    pub no_show_percent: u8,
+    /// What the therapist earns of a fee, in hundredths of a percent.
+    #[serde(default)]
+    #[schema(example = 7000, maximum = 10000)]
+    pub therapist_share_basis_points: u16,
 }
 
 /// What calling off costs from so long before the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Tier {
     /// From this many minutes before the start.
-    #[schema(example = 1440)]
+    #[schema(example = 0, minimum = 0, maximum = 43200)]
     pub minutes_before: i64,
     /// This share of the price.
-    #[schema(example = 0, maximum = 100)]
+    #[schema(example = 100, maximum = 100)]
     pub fee_percent: u8,
 }
 
-impl Policy {
-    /// The policy for new bookings: free within the first hour and until 24 hours before the start, half the price until
-    /// four hours before, then all of it.
-    pub fn current() -> Self {
-        let tier = |hours: i64, fee_percent| Tier { minutes_before: hours * 60, fee_percent };
-        Self { free_within_minutes_of_booking: 60, tiers: vec![tier(24, 0), tier(4, 50), tier(0, 100)] }
+fn whole() -> u8 {
+    100
+}
+
+/// A cancellation policy as the parties to a booking see it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct BookingPolicy {
+    /// Its number among those of the country, or of all countries; null where it is older than the numbers.
+    version: Option<i32>,
+    /// Minutes after booking in which calling off is free.
+    #[schema(example = 60)]
+    free_within_minutes_of_booking: i64,
+    /// Longest notice first.
+    tiers: Vec<Tier>,
+    /// The share of the price once the therapist is on the way, and where the client is not there.
+    #[schema(example = 100)]
+    no_show_percent: u8,
+}
+
+impl Rules {
+    /// What is wrong with them, below `/terms`.
+    pub fn faults(&self) -> Vec<FieldError> {
+        let mut faults = Vec::new();
+        let mut expect = |holds: bool, pointer: String, detail: &str| {
+            if !holds {
+                faults.push(FieldError::new(format!("/terms/{pointer}"), detail));
+            }
+        };
+        let grace = (0..=10_080).contains(&self.free_within_minutes_of_booking);
+        expect(grace, "free_within_minutes_of_booking".to_owned(), "must lie between 0 and 10080.");
+        let named = (1..=10).contains(&self.tiers.len());
+        expect(named, "tiers".to_owned(), "must have 1 to 10 entries.");
+        let mut before: Option<Tier> = None;
+        for (i, tier) in self.tiers.iter().enumerate() {
+            let later = before.map_or(43_200, |before| before.minutes_before - 1);
+            let bounded = (0..=later).contains(&tier.minutes_before);
+            expect(
+                bounded,
+                format!("tiers/{i}/minutes_before"),
+                "must lie between 0 and 43200, and fall from one to the next.",
+            );
+            let risen = before.map_or(0, |before| before.fee_percent);
+            let bounded = (risen..=100).contains(&tier.fee_percent);
+            expect(bounded, format!("tiers/{i}/fee_percent"), "must lie between 0 and 100, and not fall.");
+            before = Some(*tier);
+        }
+        if let (Some(last), Some(i)) = (before, self.tiers.len().checked_sub(1)) {
+            expect(last.minutes_before == 0, format!("tiers/{i}/minutes_before"), "must be 0 in the last entry.");
+            let risen = (last.fee_percent..=100).contains(&self.no_show_percent);
+            expect(risen, "no_show_percent".to_owned(), "must lie between the last tier's and 100.");
+        }
+        let share = self.therapist_share_basis_points <= 10_000;
+        expect(share, "therapist_share_basis_points".to_owned(), "must lie between 0 and 10000.");
+        faults
     }
 
+    /// The share of the price that a client pays `left` before the start.
+    fn percent(&self, left: TimeDelta) -> u8 {
+        let tier = self.tiers.iter().find(|tier| left >= TimeDelta::minutes(tier.minutes_before));
+        tier.map_or(self.no_show_percent, |tier| tier.fee_percent)
+    }
+}
+
+impl Policy {
     /// What `party` pays to call `booking` off at `now`. Only a client pays, and only for a visit that was agreed and
     /// that its therapist may carry out: all of it once the therapist is on the way. A visit that its therapist has moved costs
     /// nothing until its start; one that its client had moved late costs at least what it would have cost then.
     pub fn fee(&self, booking: &Booking, party: Party, now: DateTime<Utc>) -> Money {
-        let grace = TimeDelta::minutes(self.free_within_minutes_of_booking);
-        let waits = matches!(booking.status, Status::Requested | Status::Confirmed);
-        let just_booked = waits && now <= booking.created_at + grace && now < booking.start_at;
         let vain = booking.status == Status::Requested || booking.at_risk_since.is_some();
         let forced = booking.free_to_cancel && now < booking.start_at;
-        let free = party != Party::Client || vain || just_booked || forced;
-        let left = booking.start_at - now;
-        let tier = self.tiers.iter().find(|tier| waits && left >= TimeDelta::minutes(tier.minutes_before));
-        let fee = booking.price.percent(tier.map_or(100, |tier| tier.fee_percent));
-        let least = booking.least_fee.min(booking.price.amount);
-        Money { amount: if free { 0 } else { fee.amount.max(least) }, ..fee }
+        if party != Party::Client || vain || forced {
+            return booking.price.percent(0);
+        }
+        if matches!(booking.status, Status::OnTheWay | Status::Arrived | Status::InProgress) {
+            return self.no_show_fee(booking);
+        }
+        let grace = TimeDelta::minutes(self.rules.free_within_minutes_of_booking);
+        if now <= booking.created_at + grace && now < booking.start_at {
+            return booking.price.percent(0);
+        }
+        let fee = booking.price.percent(self.rules.percent(booking.start_at - now));
+        Money { amount: fee.amount.max(booking.least_fee.min(booking.price.amount)), ..fee }
     }
 
     /// What a client pays who is not there, or for whose sake the therapist came in vain.
     pub fn no_show_fee(&self, booking: &Booking) -> Money {
-        booking.price.percent(100)
+        booking.price.percent(self.rules.no_show_percent)
+    }
+
+    /// What the therapist earns of a fee, rounded half up.
+    pub fn therapist_share(&self, fee: Money) -> Money {
+        fee.share(self.rules.therapist_share_basis_points)
+    }
+
+    /// Whether whoever calls off at `now` does so late: when a client would pay for it, the time just after booking aside.
+    pub fn is_late(&self, start_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        self.rules.percent(start_at - now) > 0
+    }
+}
+
+impl From<&Policy> for BookingPolicy {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            version: policy.version,
+            free_within_minutes_of_booking: policy.rules.free_within_minutes_of_booking,
+            tiers: policy.rules.tiers.clone(),
+            no_show_percent: policy.rules.no_show_percent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iso_currency::Currency;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bookings::tests::confirmed;
+
+    fn rules(tiers: &[(i64, u8)]) -> Rules {
+        Rules {
+            free_within_minutes_of_booking: 60,
+            tiers: tiers.iter().map(|&(minutes_before, fee_percent)| Tier { minutes_before, fee_percent }).collect(),
+            no_show_percent: 100,
+            therapist_share_basis_points: 7_000,
+        }
+    }
+
+    fn seeded() -> Policy {
+        Policy { version: Some(1), rules: rules(&[(1_440, 0), (240, 50), (0, 100)]) }
+    }
+
+    #[test]
+    fn what_was_stored_before_there_were_versions_is_read() {
+        let old = r#"{"free_within_minutes_of_booking": 60, "tiers": [{"minutes_before": 1440, "fee_percent": 0},
+            {"minutes_before": 240, "fee_percent": 50}, {"minutes_before": 0, "fee_percent": 100}]}"#;
+        let read: Policy = serde_json::from_str(old).expect("an old policy");
+        let mut rules = seeded().rules;
+        rules.therapist_share_basis_points = 0;
+        assert_eq!(read, Policy { version: None, rules });
+        let newer = r#"{"free_within_minutes_of_booking": 0, "tiers": [], "version": 7, "of_a_later_service": true}"#;
+        assert_eq!(serde_json::from_str::<Policy>(newer).expect("a newer policy").version, Some(7));
+        let written = serde_json::to_string(&seeded()).expect("JSON");
+        assert_eq!(serde_json::from_str::<Policy>(&written).expect("its own"), seeded());
+    }
+
+    #[test]
+    fn the_borders_are_exact() {
+        let booking = confirmed(Money { amount: 12_901, currency: Currency::AUD });
+        let (start, moment) = (booking.start_at, TimeDelta::microseconds(1));
+        let fee = |now| seeded().fee(&booking, Party::Client, now).amount;
+        for (left, at, past) in [(TimeDelta::hours(24), 0, 6_451), (TimeDelta::hours(4), 6_451, 12_901)] {
+            for before in [moment, TimeDelta::seconds(1), TimeDelta::minutes(1)] {
+                assert_eq!((fee(start - left - before), fee(start - left + before)), (at, past), "{left}");
+            }
+            assert_eq!(fee(start - left), at, "{left}");
+        }
+        assert_eq!(fee(start), 12_901);
+        assert_eq!(fee(start + TimeDelta::minutes(30)), 12_901);
+    }
+
+    #[test]
+    fn an_hour_after_booking_is_free_until_the_therapist_sets_out() {
+        let mut booking = confirmed(Money { amount: 10_000, currency: Currency::JPY });
+        booking.created_at = booking.start_at - TimeDelta::minutes(130);
+        let grace = booking.created_at + TimeDelta::minutes(60);
+        let fee = |booking: &Booking, now| seeded().fee(booking, Party::Client, now).amount;
+        assert_eq!(fee(&booking, grace), 0);
+        assert_eq!(fee(&booking, grace + TimeDelta::seconds(1)), 10_000);
+        for status in [Status::OnTheWay, Status::Arrived, Status::InProgress] {
+            booking.status = status;
+            assert_eq!(fee(&booking, grace - TimeDelta::minutes(30)), 10_000, "{status:?}");
+            for party in [Party::Therapist, Party::Admin, Party::System] {
+                assert_eq!(seeded().fee(&booking, party, grace).amount, 0, "{status:?} {party:?}");
+            }
+        }
+        booking.at_risk_since = Some(grace);
+        assert_eq!(fee(&booking, grace), 0, "nobody pays for a therapist who may not come");
+        booking.status = Status::Requested;
+        booking.at_risk_since = None;
+        assert_eq!(fee(&booking, booking.start_at), 0, "nor for what was never agreed");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_pointed_to() {
+        for (rules, pointer) in [
+            (rules(&[]), "/terms/tiers"),
+            (rules(&[(240, 0)]), "/terms/tiers/0/minutes_before"),
+            (rules(&[(240, 0), (240, 50), (0, 50)]), "/terms/tiers/1/minutes_before"),
+            (rules(&[(240, 50), (0, 10)]), "/terms/tiers/1/fee_percent"),
+            (rules(&[(240, 50), (0, 101)]), "/terms/tiers/1/fee_percent"),
+            (rules(&[(43_201, 0), (0, 10)]), "/terms/tiers/0/minutes_before"),
+            (Rules { no_show_percent: 40, ..rules(&[(0, 50)]) }, "/terms/no_show_percent"),
+            (
+                Rules { therapist_share_basis_points: 10_001, ..rules(&[(0, 50)]) },
+                "/terms/therapist_share_basis_points",
+            ),
+            (
+                Rules { free_within_minutes_of_booking: -1, ..rules(&[(0, 50)]) },
+                "/terms/free_within_minutes_of_booking",
+            ),
+        ] {
+            assert!(rules.faults().iter().any(|fault| fault.pointer == pointer), "{pointer}: {:?}", rules.faults());
+        }
+        assert!(seeded().rules.faults().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn the_longer_one_waits_the_more_it_costs(
+            amount in 0_i64..=1_000_000_000_000, a in -20_000_i64..=200_000, b in -20_000_i64..=200_000, share in 0_u16..=10_000,
+        ) {
+            let booking = confirmed(Money { amount, currency: Currency::KWD });
+            let mut policy = seeded();
+            policy.rules.therapist_share_basis_points = share;
+            let at = |seconds: i64| policy.fee(&booking, Party::Client, booking.start_at - TimeDelta::seconds(seconds)).amount;
+            let (sooner, later) = (a.max(b), a.min(b));
+            prop_assert!(0 <= at(sooner) && at(sooner) <= at(later) && at(later) <= amount);
+            let fee = Money { amount: at(later), ..booking.price };
+            let earned = policy.therapist_share(fee).amount;
+            prop_assert!(0 <= earned && earned <= fee.amount);
+            prop_assert_eq!(booking.price.less(fee).amount + fee.amount, amount);
+        }
     }
 }

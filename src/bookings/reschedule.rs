@@ -155,7 +155,7 @@ async fn reschedule(
 pub(super) async fn carry_out(tx: &mut Tx, booking: &Booking, mut moved: Booking, taken: Taken<'_>) -> Result<Booking> {
     let now = taken.at;
     let Decided { during, relied_on, .. } = Wish::requested(tx, &moved).await?.decide(tx, now).await?;
-    moved.price = reprice(tx, booking, &moved).await?;
+    reprice(tx, booking, &mut moved, now).await?;
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;
     save(tx, &moved, during, now).await?;
@@ -171,13 +171,9 @@ pub(super) fn change(before: &Booking, after: &Booking) -> Change {
     Change { from: before.into(), to: after.into() }
 }
 
-/// What the visit costs once it is changed from `before` to `after`. The price that was agreed holds, unless the visit lasts
-/// longer.
-pub(super) async fn reprice(tx: &mut Tx, before: &Booking, after: &Booking) -> Result<Money> {
-    if before.duration_minutes == after.duration_minutes {
-        return Ok(before.price);
-    }
-    let country = after.address.jurisdiction.country();
-    let price = catalogue::price(&mut **tx, after.service, after.duration_minutes, country).await?;
-    Ok(price.ok_or(Refusal::ServiceNotOffered)?)
+/// Prices the visit as it is changed from `before`, by the versions that it was booked under.
+pub(super) async fn reprice(tx: &mut Tx, before: &Booking, after: &mut Booking, now: DateTime<Utc>) -> Result<()> {
+    after.breakdown = prices::requote(tx, before, after.start_at, after.duration_minutes, now).await?;
+    after.price = after.breakdown.total;
+    Ok(())
 }

@@ -8,7 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::counter_offers::OfferStatus;
 use super::incidents::{self, NewIncident};
 use super::lifecycle::{Action, Party, Status, Step, step};
-use super::policy::Policy;
+use super::reliability::{self, Lapse};
 use super::store::{self, BookingEvent, New, Taken};
 use super::views::{BookingView, ClientBooking, Viewer, views};
 use super::wish::{Decided, Wanted, Wish};
@@ -43,6 +43,7 @@ pub fn routes(config: &mut ServiceConfig) {
     counter_offers::routes(config);
     extend::routes(config);
     proof::routes(config);
+    reliability::routes(config);
 }
 
 /// A visit to be booked: a slot that is held, or a slot by its fields.
@@ -132,7 +133,7 @@ async fn create_booking(
         };
         let wish = match slot {
             Slot::Held(hold) => holds::consume(&mut tx, hold, me.account(), &app.clock).await?,
-            Slot::Wanted(wanted) => Wish::read(&mut tx, &wanted, me.account()).await?,
+            Slot::Wanted(wanted) => Wish::read(&mut tx, &wanted, me.account(), app.clock.now()).await?,
         };
         let details = Details { notes: new.notes, focus_areas, pressure: new.pressure };
         let booking = book(&mut tx, wish, details, me.account(), &app).await?;
@@ -171,14 +172,16 @@ async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, app:
         duration_minutes: wish.minutes,
         time_zone: wish.address.time_zone,
         address: wish.address,
-        price: wish.price,
-        policy: Policy::current(),
+        price: wish.terms.breakdown.total,
+        breakdown: wish.terms.breakdown,
+        policy: wish.terms.policy,
         notes: details.notes.map(|notes| notes.as_str().to_owned()),
         focus_areas: details.focus_areas,
         pressure: details.pressure,
         asked_at: wish.asked_at,
         respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
         cancelled: None,
+        cancel_reason: None,
         at_risk_since: None,
         free_to_cancel: false,
         least_fee: 0,
@@ -356,6 +359,10 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 Action::Cancel => {
                     let fee = booking.policy.fee(&booking, party, now).amount;
                     booking.cancelled = Some(Cancelled { by: party, at: now, fee });
+                    booking.cancel_reason = reason.as_ref().map(|reason| reason.as_str().to_owned());
+                    if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
+                        reliability::record(&mut tx, &booking, Lapse::LateCancellation, now).await?;
+                    }
                 }
                 _ => visit::decide(&mut tx, &mut booking, action, party, now).await?,
             }
@@ -415,11 +422,14 @@ async fn decline_booking(
 
 /// What calling off would cost now.
 #[derive(Serialize, ToSchema)]
-struct Quote {
+struct CancellationQuote {
     /// What the client would pay.
     fee: Money,
     /// What the client would get back.
     refund: Money,
+    /// What the therapist would earn of the fee; not for clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    therapist_share: Option<Money>,
 }
 
 /// Quote a cancellation
@@ -428,7 +438,7 @@ struct Quote {
 #[utoipa::path(tag = "Bookings", operation_id = "get_cancellation_quote",
     security(("bearer" = ["client", "therapist", "admin"])),
     params(("id" = BookingId, Path, description = "The booking.")), responses(
-    (status = 200, description = "Fee and refund.", body = Quote),
+    (status = 200, description = "Fee and refund.", body = CancellationQuote),
     (status = 409, description = "`invalid_transition`: the visit cannot be called off.", body = Problem, content_type = "application/problem+json"),
 ))]
 #[get("/v1/bookings/{id}/cancellation-quote")]
@@ -444,7 +454,8 @@ async fn get_cancellation_quote(app: Data<App>, me: As<Anyone>, Path(id): Path<B
             return Err(Refusal::InvalidTransition.into());
         }
         let fee = booking.policy.fee(&booking, party, now);
-        Reply::ok(&Quote { fee, refund: booking.price.less(fee) })
+        let therapist_share = (party != Party::Client).then(|| booking.policy.therapist_share(fee));
+        Reply::ok(&CancellationQuote { fee, refund: booking.price.less(fee), therapist_share })
     })
     .await
 }

@@ -16,6 +16,7 @@ use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::prices::PriceBreakdown;
 use crate::values::{Money, Zone, name};
 
 struct Columns {
@@ -30,6 +31,7 @@ struct Columns {
     address: Json<Address>,
     amount: i64,
     currency: String,
+    price_breakdown: Option<Json<PriceBreakdown>>,
     policy: Json<Policy>,
     notes: Option<String>,
     focus_areas: Vec<String>,
@@ -39,6 +41,7 @@ struct Columns {
     cancelled_by: Option<Party>,
     cancelled_at: Option<DateTime<Utc>>,
     fee: Option<i64>,
+    cancel_reason: Option<String>,
     at_risk_since: Option<DateTime<Utc>>,
     free_to_cancel: bool,
     least_fee: i64,
@@ -50,6 +53,7 @@ impl TryFrom<Columns> for Booking {
 
     fn try_from(row: Columns) -> Result<Self> {
         let cancelled = row.cancelled_by.zip(row.cancelled_at).zip(row.fee);
+        let price = Money::stored(row.amount, &row.currency)?;
         Ok(Self {
             id: row.id,
             client: row.client_id,
@@ -60,7 +64,11 @@ impl TryFrom<Columns> for Booking {
             duration_minutes: row.duration_minutes,
             time_zone: row.time_zone,
             address: row.address.0,
-            price: Money::stored(row.amount, &row.currency)?,
+            price,
+            breakdown: match row.price_breakdown {
+                Some(Json(breakdown)) => breakdown,
+                None => PriceBreakdown::bare(price, row.created_at),
+            },
             policy: row.policy.0,
             notes: row.notes,
             focus_areas: row.focus_areas,
@@ -68,6 +76,7 @@ impl TryFrom<Columns> for Booking {
             asked_at: row.asked_at,
             respond_by: row.respond_by,
             cancelled: cancelled.map(|((by, at), fee)| Cancelled { by, at, fee }),
+            cancel_reason: row.cancel_reason,
             at_risk_since: row.at_risk_since.filter(|_| row.status.is_live()),
             free_to_cancel: row.free_to_cancel,
             least_fee: row.least_fee,
@@ -85,9 +94,12 @@ macro_rules! bookings {
             r#"SELECT id, client_id, therapist_id, service_id,
                       CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
-                      currency, policy AS "policy: Json<Policy>", notes, focus_areas, pressure AS "pressure: Pressure",
-                      asked_at, respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, at_risk_since,
-                      free_to_cancel, least_fee, created_at
+                      currency, price_breakdown AS "price_breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>", notes,
+                      focus_areas, pressure AS "pressure: Pressure", asked_at, respond_by, cancelled_by AS "cancelled_by: Party",
+                      cancelled_at, fee,
+                      CASE WHEN status = 'cancelled' THEN (
+                          SELECT reason FROM booking_events e WHERE e.booking_id = bookings.id AND e.action = 'cancel' LIMIT 1
+                      ) END AS cancel_reason, at_risk_since, free_to_cancel, least_fee, created_at
                FROM bookings "# $(+ $tail)+,
             $now,
             $($arg),+
@@ -352,8 +364,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                VALUES ($1, $3, $19, $6, $20, $21, $22, $1) ON CONFLICT DO NOTHING RETURNING id
            ), booking AS (
                INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
-                                     jurisdiction, address, amount, currency, policy, notes, focus_areas, pressure, respond_by, created_at, asked_at)
-               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23 FROM reservation RETURNING id
+                                     jurisdiction, address, amount, currency, policy, notes, focus_areas, pressure, respond_by, created_at, asked_at, price_breakdown)
+               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24 FROM reservation RETURNING id
            ), event AS (
                INSERT INTO booking_events (booking_id, at, party, actor_id, action, to_status)
                SELECT booking.id, $18, 'client', $2, 'create', $5 FROM booking
@@ -382,6 +394,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         booking.address.longitude,
         lapses,
         booking.asked_at,
+        Json(&booking.breakdown) as _,
     )
     .fetch_optional(&mut **tx)
     .await?;

@@ -5,13 +5,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::lifecycle::{Party, Status};
-use super::policy::Policy;
+use super::policy::BookingPolicy;
 use super::{Booking, Pressure};
 use crate::accounts::{self, Address, AddressKind};
 use crate::catalogue;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::prices::PriceBreakdown;
 use crate::values::{Money, Zone};
 
 /// What both parties and staff see.
@@ -34,8 +35,10 @@ pub(super) struct Common {
     time_zone: Zone,
     /// What it costs.
     price: Money,
+    /// How the price comes about.
+    price_breakdown: PriceBreakdown,
     /// What calling it off costs.
-    cancellation_policy: Policy,
+    cancellation_policy: BookingPolicy,
     /// By when the therapist answers a request.
     respond_by: Option<DateTime<Utc>>,
     /// How it ended short, if it was called off, missed or broken off.
@@ -71,6 +74,8 @@ pub(super) struct Cancellation {
     fee: Money,
     /// What the client gets back.
     refund: Money,
+    /// Why, in the words of whoever did.
+    reason: Option<String>,
 }
 
 /// A booking as its client sees it.
@@ -106,6 +111,8 @@ pub(super) struct TherapistBooking {
     common: Common,
     client: PersonRef,
     suburb: Suburb,
+    /// What the therapist earns of the fee, where the visit was called off.
+    therapist_share: Option<Money>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
 }
@@ -156,6 +163,8 @@ pub(super) struct AdminBooking {
     client: PersonRef,
     therapist: PersonRef,
     suburb: Suburb,
+    /// What the therapist earns of the fee, where the visit was called off.
+    therapist_share: Option<Money>,
     /// Since when the therapist may not carry the visit out; null where nothing is known against it.
     at_risk_since: Option<DateTime<Utc>>,
 }
@@ -211,6 +220,7 @@ pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -
                 client: person(booking.client),
                 therapist: therapist(booking.therapist),
                 suburb: Suburb::of(&booking.address),
+                therapist_share: booking.therapist_share(),
                 at_risk_since: booking.at_risk_since,
             })),
             Viewer::Therapist | Viewer::Disclosed => {
@@ -218,6 +228,7 @@ pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -
                     common,
                     client: person(booking.client),
                     suburb: Suburb::of(&booking.address),
+                    therapist_share: booking.therapist_share(),
                     focus_areas: booking.focus_areas,
                     pressure: booking.pressure,
                 };
@@ -239,7 +250,8 @@ impl Common {
     fn new(booking: &Booking, service: ServiceRef) -> Self {
         let cancellation = booking.cancelled.map(|cancelled| {
             let fee = Money { amount: cancelled.fee, ..booking.price };
-            Cancellation { by: cancelled.by, at: cancelled.at, fee, refund: booking.price.less(fee) }
+            let reason = booking.cancel_reason.clone();
+            Cancellation { by: cancelled.by, at: cancelled.at, fee, refund: booking.price.less(fee), reason }
         });
         Self {
             id: booking.id,
@@ -250,7 +262,8 @@ impl Common {
             duration_minutes: booking.duration_minutes,
             time_zone: booking.time_zone,
             price: booking.price,
-            cancellation_policy: booking.policy.clone(),
+            price_breakdown: booking.breakdown.clone(),
+            cancellation_policy: (&booking.policy).into(),
             respond_by: booking.respond_by,
             cancellation,
             created_at: booking.created_at,

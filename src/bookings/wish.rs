@@ -17,8 +17,9 @@ use crate::credentials::{Reliance, Required, requirements};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::ids::{AccountId, AddressId, BookingId, ServiceId, TherapistId};
+use crate::prices::{self, About, Terms};
 use crate::therapists;
-use crate::values::{Instant, Money};
+use crate::values::Instant;
 
 /// A slot, as a client names it.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -41,7 +42,8 @@ pub(super) struct Wish {
     pub minutes: i16,
     pub start: DateTime<Utc>,
     pub address: Address,
-    pub price: Money,
+    /// What it is booked under.
+    pub terms: Terms,
     required: Required,
     /// When the client first asked, if not now: notice and horizon are counted from then.
     pub asked_at: Option<DateTime<Utc>>,
@@ -60,25 +62,37 @@ pub(super) struct Decided {
 }
 
 impl Wish {
-    /// What `client` wants.
-    pub async fn read(tx: &mut Tx, wanted: &Wanted, client: AccountId) -> Result<Self> {
+    /// What `client` wants, on the terms of `now`.
+    pub async fn read(tx: &mut Tx, wanted: &Wanted, client: AccountId, now: DateTime<Utc>) -> Result<Self> {
         let unknown = |field: &str, detail: &str| Error::from(FieldError::new(format!("/{field}"), detail));
         let address = visit_address(&mut **tx, client, wanted.address_id).await?;
         let address = address.ok_or_else(|| unknown("address_id", "is not one of your addresses."))?;
         let required = required(tx, wanted.service_id, &address).await?;
         let required = required.ok_or_else(|| unknown("service_id", "is not in the catalogue."))?;
-        if !therapists::exists(&mut **tx, wanted.therapist_id).await? {
-            return Err(unknown("therapist_id", "is not a therapist."));
-        }
-        let country = address.jurisdiction.country();
-        let price = catalogue::price(&mut **tx, wanted.service_id, wanted.duration_minutes, country).await?;
+        let area = therapists::area(&mut **tx, wanted.therapist_id).await?;
+        let area = area.ok_or_else(|| unknown("therapist_id", "is not a therapist."))?;
         let Instant(start) = wanted.start_at;
+        let priced = prices::Wanted {
+            service: wanted.service_id,
+            minutes: wanted.duration_minutes,
+            jurisdiction: &address.jurisdiction,
+            point: address.point(),
+            zone: address.time_zone.0,
+            span: Span::of_minutes(start, wanted.duration_minutes.into()),
+        };
+        let tariff = prices::tariff(&mut **tx, priced, now).await?.ok_or(Refusal::ServiceNotOffered)?;
+        let about = About {
+            zone: address.time_zone.0,
+            asked_at: now,
+            kind: Some(address.kind),
+            distance_km: area.map(|area| prices::kilometres(area, address.point())),
+        };
         Ok(Self {
             therapist: wanted.therapist_id,
             service: wanted.service_id,
             minutes: wanted.duration_minutes,
             start,
-            price: price.ok_or(Refusal::ServiceNotOffered)?,
+            terms: Terms { breakdown: tariff.breakdown(&about, start), policy: tariff.policy },
             address,
             required,
             asked_at: None,
@@ -94,7 +108,7 @@ impl Wish {
             service: hold.service,
             minutes: hold.duration_minutes,
             start: hold.start_at,
-            price: hold.price,
+            terms: hold.terms,
             address: hold.address,
             asked_at: Some(hold.created_at),
             except: None,
@@ -109,7 +123,7 @@ impl Wish {
             service: booking.service,
             minutes: booking.duration_minutes,
             start: booking.start_at,
-            price: booking.price,
+            terms: Terms { breakdown: booking.breakdown.clone(), policy: booking.policy.clone() },
             address: booking.address.clone(),
             asked_at: Some(booking.asked_at.unwrap_or(booking.created_at)),
             except: Some(booking.id),

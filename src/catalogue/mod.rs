@@ -6,7 +6,7 @@ mod store;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use store::{is_kind, kind_of, names, price, refuse_unknown_offers, refuse_unknown_tags};
+pub use store::{is_kind, kind_of, names, refuse_unknown_offers, refuse_unknown_tags};
 
 use crate::ids::ServiceId;
 use crate::values::Money;

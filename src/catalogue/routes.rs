@@ -39,7 +39,7 @@ impl PricesIn {
     responses((status = 200, description = "The services.", body = Page<Service>)))]
 #[get("/v1/services")]
 async fn list_services(app: Data<App>, _caller: Caller, Query(query): Query<PricesIn>) -> Result<Reply> {
-    Ok(Reply::ok(&Page::whole(store::services(&app.db, query.country(), None).await?))?.public())
+    Ok(Reply::ok(&Page::whole(store::services(&app.db, query.country(), None, app.clock.now()).await?))?.public())
 }
 
 /// Show a service
@@ -55,7 +55,8 @@ async fn get_service(
     Path(id): Path<ServiceId>,
     Query(query): Query<PricesIn>,
 ) -> Result<Reply> {
-    let service = store::services(&app.db, query.country(), Some(id)).await?.pop().ok_or(Error::NotFound)?;
+    let found = store::services(&app.db, query.country(), Some(id), app.clock.now()).await?.pop();
+    let service = found.ok_or(Error::NotFound)?;
     Ok(Reply::ok(&service)?.public())
 }
 

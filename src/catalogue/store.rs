@@ -1,26 +1,25 @@
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 
-use super::{PricedDuration, Service, Technique};
+use super::{Service, Technique};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::ServiceId;
-use crate::values::Money;
+use crate::prices;
 
-/// Every service, or the one named, with the prices of `country`.
-pub(super) async fn services(db: &PgPool, country: &str, one: Option<ServiceId>) -> Result<Vec<Service>> {
+/// Every service, or the one named, with the prices of `country` at `now`.
+pub(super) async fn services(
+    db: &PgPool,
+    country: &str,
+    one: Option<ServiceId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Service>> {
+    let mut durations = prices::sold(db, country, one, now).await?;
     let one = one.map(|id| id.0);
     let rows = sqlx::query!(
         "SELECT id, slug, name, description, kind FROM services WHERE $1::uuid IS NULL OR id = $1 ORDER BY position, id",
-        one
-    )
-    .fetch_all(db)
-    .await?;
-    let prices = sqlx::query!(
-        "SELECT service_id, duration_minutes, amount, currency FROM prices
-         WHERE country = $1 AND ($2::uuid IS NULL OR service_id = $2) ORDER BY duration_minutes",
-        country,
         one
     )
     .fetch_all(db)
@@ -32,18 +31,12 @@ pub(super) async fn services(db: &PgPool, country: &str, one: Option<ServiceId>)
     )
     .fetch_all(db)
     .await?;
-    let mut durations: HashMap<_, Vec<_>> = HashMap::new();
-    for row in prices {
-        let duration =
-            PricedDuration { duration_minutes: row.duration_minutes, price: Money::stored(row.amount, &row.currency)? };
-        durations.entry(row.service_id).or_default().push(duration);
-    }
     let mut made_of: HashMap<_, Vec<_>> = HashMap::new();
     for row in techniques {
         made_of.entry(row.service_id).or_default().push(Technique { slug: row.slug, name: row.name });
     }
     let services = rows.into_iter().map(|row| Service {
-        durations: durations.remove(&row.id.0).unwrap_or_default(),
+        durations: durations.remove(&row.id).unwrap_or_default(),
         techniques: made_of.remove(&row.id.0).unwrap_or_default(),
         id: row.id,
         slug: row.slug,
@@ -75,24 +68,6 @@ pub async fn is_kind<'c>(db: impl PgExecutor<'c>, kind: &str) -> Result<bool> {
     Ok(found)
 }
 
-/// The price of a service for a duration in a country (ISO 3166-1 alpha-2), where it is sold.
-pub async fn price<'c>(
-    db: impl PgExecutor<'c>,
-    service: ServiceId,
-    minutes: i16,
-    country: &str,
-) -> Result<Option<Money>> {
-    let row = sqlx::query!(
-        "SELECT amount, currency FROM prices WHERE service_id = $1 AND duration_minutes = $2 AND country = $3",
-        service.0,
-        minutes,
-        country
-    )
-    .fetch_optional(db)
-    .await?;
-    row.map(|row| Money::stored(row.amount, &row.currency)).transpose()
-}
-
 fn slugs(tags: Vec<Technique>) -> Vec<String> {
     tags.into_iter().map(|tag| tag.slug).collect()
 }
@@ -113,19 +88,16 @@ pub async fn refuse_unknown_tags(tx: &mut Tx, techniques: &[String], conditions:
 
 /// Refuses services and durations that are sold nowhere, with pointers below `/services`.
 pub async fn refuse_unknown_offers(tx: &mut Tx, offers: &[(ServiceId, Vec<i16>)]) -> Result<()> {
-    let ids: Vec<_> = offers.iter().map(|(service, _)| service.0).collect();
-    let sold =
-        sqlx::query!("SELECT DISTINCT service_id, duration_minutes FROM prices WHERE service_id = ANY ($1)", &ids)
-            .fetch_all(&mut **tx)
-            .await?;
+    let ids: Vec<ServiceId> = offers.iter().map(|(service, _)| *service).collect();
+    let sold = prices::durations(tx, &ids).await?;
     let mut errors = Vec::new();
     for (i, (service, durations)) in offers.iter().enumerate() {
-        if !sold.iter().any(|row| row.service_id == service.0) {
+        if !sold.iter().any(|(sold, _)| sold == service) {
             errors.push(FieldError::new(format!("/services/{i}/service_id"), "is not in the catalogue."));
             continue;
         }
         for (j, minutes) in durations.iter().enumerate() {
-            if !sold.iter().any(|row| row.service_id == service.0 && row.duration_minutes == *minutes) {
+            if !sold.contains(&(*service, *minutes)) {
                 let pointer = format!("/services/{i}/durations/{j}");
                 errors.push(FieldError::new(pointer, "is not a duration that this service is sold for."));
             }

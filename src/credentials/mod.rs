@@ -19,7 +19,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use rules::{requirements, terms};
+pub use rules::{required_for, requirements};
 pub use steps::{settle, supersede_due, unsettle};
 pub use store::{find_type, standings};
 

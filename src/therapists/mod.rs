@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use search::{Batch, Reach, best, reaching, soonest};
-pub use store::{booking_mode, exists, insert, profile};
+pub use store::{area, booking_mode, exists, insert, profile};
 
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::{Point, Zone, bounded_number, bounded_text};

@@ -7,7 +7,7 @@ use super::{Area, BookingMode, Gender, Offer, Offers, Profile, PublicTherapist, 
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::TherapistId;
-use crate::values::Zone;
+use crate::values::{Point, Zone};
 
 /// Makes the therapist behind a new account.
 pub async fn insert(tx: &mut Tx, id: TherapistId) -> Result<()> {
@@ -144,6 +144,17 @@ pub(super) async fn replace_offers(tx: &mut Tx, id: TherapistId, offers: &Offers
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// The public area around a therapist's base, where they have told one; none where there is no such therapist.
+pub async fn area<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) -> Result<Option<Option<Point>>> {
+    let row = sqlx::query!("SELECT area_latitude, area_longitude FROM therapists WHERE id = $1", id.0)
+        .fetch_optional(db)
+        .await?;
+    Ok(row.map(|row| {
+        let area = row.area_latitude.zip(row.area_longitude);
+        area.map(|(latitude, longitude)| Point { latitude, longitude })
+    }))
 }
 
 /// Whether there is such a therapist.

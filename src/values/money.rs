@@ -26,9 +26,14 @@ impl Money {
 
     /// This share of the amount, rounded half up to a whole minor unit.
     pub fn percent(self, percent: u8) -> Self {
-        // The widest product is far within i128, and the result no larger than the amount.
-        let amount = (i128::from(self.amount) * i128::from(percent) + 50) / 100;
-        Self { amount: i64::try_from(amount).unwrap_or(self.amount), ..self }
+        self.share(u16::from(percent) * 100)
+    }
+
+    /// So many hundredths of a percent of the amount, rounded half up to a whole minor unit.
+    pub fn share(self, basis_points: u16) -> Self {
+        // The widest product is far within i128.
+        let amount = (i128::from(self.amount) * i128::from(basis_points) + 5_000) / 10_000;
+        Self { amount: i64::try_from(amount).unwrap_or(i64::MAX), ..self }
     }
 
     /// What is left after `other`, of the same currency, is taken away; never below nothing.

@@ -197,8 +197,8 @@ async fn acceptance_asks_every_rule_again() {
 async fn calling_off_costs_what_the_policy_says() {
     let app = App::start().await;
     let therapist = app.therapist().await;
-    // Booked on Monday at 12:00, two days and ten hours ahead.
-    for (hours, minutes, fee) in [(0, 60, 0), (34, 0, 0), (34, 1, 6450), (54, 0, 6450), (54, 1, 12900), (57, 59, 12900)]
+    // Booked on Monday at 12:00, two days and ten hours ahead: an evening, of which 20 % are a surcharge.
+    for (hours, minutes, fee) in [(0, 60, 0), (34, 0, 0), (34, 1, 7740), (54, 0, 7740), (54, 1, 15480), (57, 59, 15480)]
     {
         let (client, address) = app.client_at_home().await;
         let booked_at = app.now();
@@ -210,7 +210,7 @@ async fn calling_off_costs_what_the_policy_says() {
         let client = app.nobody().log_in(&client.email).await;
         let quote = client.get(&format!("{path}/cancellation-quote")).await.is(200).body;
         let money = |amount: i64| json!({ "amount": amount, "currency": "AUD" });
-        assert_eq!(quote, json!({ "fee": money(fee), "refund": money(12900 - fee) }), "after {hours}:{minutes}");
+        assert_eq!(quote, json!({ "fee": money(fee), "refund": money(15480 - fee) }), "after {hours}:{minutes}");
         let cancelled = client.post(&format!("{path}/cancel"), json!({ "reason": "I am ill" })).await.is(200).body;
         assert_eq!(cancelled["status"], "cancelled");
         assert_eq!(

@@ -13,6 +13,7 @@ use crate::support::{App, Person, send};
 /// The operations that need no account. Whoever adds one here makes it public.
 const PUBLIC: &[&str] = &[
     "check_slots",
+    "create_quote",
     "get_jwks",
     "get_liveness",
     "get_readiness",

@@ -27,8 +27,10 @@ async fn a_day_of_slots() {
     assert_eq!(page["data"][0]["distance_km"], 4.0);
     assert_eq!(
         page["data"][0]["slots"][0],
-        json!({ "start_at": "2026-11-30T22:00:00Z", "end_at": "2026-11-30T23:30:00Z",
-                "travel_minutes": { "from_previous": null, "to_next": null } })
+        json!({
+            "start_at": "2026-11-30T22:00:00Z", "end_at": "2026-11-30T23:30:00Z", "price": { "amount": 17900, "currency": "AUD" },
+            "travel_minutes": { "from_previous": null, "to_next": null },
+        })
     );
 }
 

@@ -9,14 +9,14 @@ use crate::bookings::store::{clear_lapsed, range};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, HoldId};
-use crate::values::Money;
+use crate::prices::Terms;
 
-/// A client's live holds, or the one of them that is named.
+/// A client's live holds, or the one of them that is named. One that an earlier service made without terms lapses unseen.
 pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, now: DateTime<Utc>) -> Result<Vec<Hold>> {
     let rows = sqlx::query!(
-        r#"SELECT id, therapist_id, service_id, start_at, duration_minutes, address AS "address: Json<Address>", amount,
-                  currency, created_at, expires_at
-           FROM holds WHERE client_id = $1 AND ($2::uuid IS NULL OR id = $2) AND expires_at > $3 ORDER BY id"#,
+        r#"SELECT id, therapist_id, service_id, start_at, duration_minutes, address AS "address: Json<Address>",
+                  terms AS "terms!: Json<Terms>", created_at, expires_at
+           FROM holds WHERE client_id = $1 AND ($2::uuid IS NULL OR id = $2) AND expires_at > $3 AND terms IS NOT NULL ORDER BY id"#,
         client.0,
         one.map(|id| id.0),
         now
@@ -31,7 +31,7 @@ pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, no
             start_at: row.start_at,
             duration_minutes: row.duration_minutes,
             address: row.address.0,
-            price: Money::stored(row.amount, &row.currency)?,
+            terms: row.terms.0,
             created_at: row.created_at,
             expires_at: row.expires_at,
         })
@@ -55,8 +55,8 @@ async fn try_insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -
              VALUES ($1, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id
          ), hold AS (
              INSERT INTO holds (id, client_id, therapist_id, service_id, start_at, duration_minutes, address, amount, currency,
-                                created_at, expires_at)
-             SELECT $1, $2, $3, $9, $5, $10, $11, $12, $13, $14, $8 FROM reservation
+                                created_at, expires_at, terms)
+             SELECT $1, $2, $3, $9, $5, $10, $11, $12, $13, $14, $8, $15 FROM reservation
          )
          SELECT id FROM reservation",
         hold.id.0,
@@ -70,9 +70,10 @@ async fn try_insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -
         hold.service.0,
         hold.duration_minutes,
         Json(&hold.address) as _,
-        hold.price.amount,
-        hold.price.currency.code(),
+        hold.terms.breakdown.total.amount,
+        hold.terms.breakdown.total.currency.code(),
         hold.created_at,
+        Json(&hold.terms) as _,
     )
     .fetch_optional(&mut **tx)
     .await?;

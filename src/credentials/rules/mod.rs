@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub(super) use store::{knows, required};
-pub use store::{requirements, terms};
+pub use store::{required_for, requirements};
 
 use super::Requirement;
 use crate::audit::{self, Entry};

@@ -9,7 +9,7 @@ use crate::credentials::{CredentialType, Required, Requirement};
 use crate::db::{self, Tx};
 use crate::error::{OnConstraint, Refusal, Result};
 use crate::ids::{RequirementId, ServiceId};
-use crate::values::{Jurisdiction, JurisdictionCode, Money, Point};
+use crate::values::{Jurisdiction, JurisdictionCode, Point};
 
 /// What is required for services of `kind` at a point of a region: by the country, the region, and every county and city
 /// whose boundary holds the point.
@@ -84,23 +84,20 @@ pub(in crate::credentials) async fn required<'c>(
     Ok(gathered(chain, point, kind.to_owned(), rows.into_iter()))
 }
 
-/// The price of a service for so many minutes at a point of a region, where it is sold, and what is required for it there, as
-/// [`requirements`]: in one statement, since every search begins with it. None where there is no such service.
-pub async fn terms<'c>(
+/// What is required for a service at a point of a region, as [`requirements`]; none where there is no such service.
+pub async fn required_for<'c>(
     db: impl PgExecutor<'c>,
     jurisdiction: &Jurisdiction,
     point: Point,
     service: ServiceId,
-    minutes: i16,
-) -> Result<Option<(Option<Money>, Required)>> {
+) -> Result<Option<Required>> {
     let chain = jurisdiction.chain_at(point);
     let rows = sqlx::query!(
-        r#"SELECT s.kind, p.amount AS "amount?", p.currency AS "currency?", place.code AS "code!", r."group" AS "group?",
+        r#"SELECT s.kind, place.code AS "code!", r."group" AS "group?",
                   CASE WHEN row_number() OVER (PARTITION BY place.code ORDER BY r."group", r.valid_from NULLS FIRST) = 1
                        THEN place.boundary END AS "boundary: Json<Boundary>", place.boundary IS NOT NULL AS "is_local!",
                   r.options AS "options?", r.valid_from, r.valid_until
            FROM services s
-           LEFT JOIN prices p ON p.service_id = s.id AND p.duration_minutes = $5 AND p.country = $6
            CROSS JOIN (SELECT code, NULL AS boundary FROM unnest($1::text[]) AS code
                        UNION ALL
                        SELECT code, boundary FROM jurisdictions
@@ -112,16 +109,12 @@ pub async fn terms<'c>(
         &chain,
         point.longitude,
         point.latitude,
-        service.0,
-        minutes,
-        jurisdiction.country()
+        service.0
     )
     .fetch_all(db)
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let kind = first.kind.clone();
-    let price = first.amount.zip(first.currency.as_deref());
-    let price = price.map(|(amount, currency)| Money::stored(amount, currency)).transpose()?;
     let rows = rows.into_iter().map(|row| Row {
         code: row.code,
         group: row.group,
@@ -131,7 +124,7 @@ pub async fn terms<'c>(
         valid_from: row.valid_from,
         valid_until: row.valid_until,
     });
-    Ok(Some((price, gathered(chain, Some(point), kind, rows))))
+    Ok(Some(gathered(chain, Some(point), kind, rows)))
 }
 
 /// Names the lock on all rules.
