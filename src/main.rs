@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use knead::App;
 use knead::auth::{Password, Passwords};
+use knead::calendars::Fetcher;
 use knead::clock::Clock;
 use knead::config::{self, Config, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
@@ -209,6 +210,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         passwords: Passwords::new()?,
         limits: RateLimits::new(config.rate_limit == Switch::On, config.trusted_proxies.clone()),
         storage,
+        fetcher: Fetcher::new(),
         inspector: Inspector::new(),
     }))
 }

@@ -1,5 +1,6 @@
 //! Bookings: one visit from the wish to its end.
 
+pub mod entries;
 pub mod holds;
 pub mod licensing;
 pub mod lifecycle;

@@ -12,6 +12,7 @@ use crate::support::{App, Person, send};
 
 /// The operations that need no account. Whoever adds one here makes it public.
 const PUBLIC: &[&str] = &[
+    "get_calendar_feed",
     "get_jwks",
     "get_liveness",
     "get_readiness",
