@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod bookings;
+mod calendars;
 mod catalogue;
 mod commands;
 mod consequences;
