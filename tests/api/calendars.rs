@@ -75,8 +75,11 @@ impl Person {
     }
 }
 
+/// Has the calendar read again, a while later.
 async fn read(app: &App, person: &Person, calendar: &str) -> Value {
     app.advance(TimeDelta::minutes(2));
+    // Access tokens last a quarter of an hour.
+    let person = person.log_in(&person.email).await;
     person.act(&format!("{calendar}/refresh")).await.is(202);
     app.run_jobs().await;
     person.get(calendar).await.is(200).body
@@ -217,6 +220,7 @@ async fn a_calendar_is_read_again_only_where_it_changed_or_a_day_has_passed() {
     read_due(&app.service, None).await.unwrap();
     assert_eq!(asked(), 3);
 
+    let therapist = therapist.log_in(&therapist.email).await;
     // In another zone, and after a day, the same text means something else.
     therapist
         .replace("/v1/therapists/me/schedule", json!({ "time_zone": "Australia/Perth", "weekly": [] }))
@@ -264,6 +268,7 @@ async fn every_fault_has_its_name_and_leaves_what_was_read() {
     }
     elsewhere.serves(DENTIST);
     assert_eq!(read(&app, &therapist, &calendar).await["status"], "ok");
+    let therapist = therapist.log_in(&therapist.email).await;
     let nowhere =
         therapist.post(CALENDARS, json!({ "url": "https://127.0.0.1:1/", "label": "None" })).await.is(201).id();
     app.run_jobs().await;
@@ -280,7 +285,7 @@ async fn a_calendar_that_fails_for_two_days_is_told_of_once_and_still_blocks() {
     app.run_jobs().await;
     elsewhere.answers("500 Internal Server Error", b"");
     let told = || async {
-        let notices = therapist.get("/v1/me/notices").await.is(200).body;
+        let notices = therapist.log_in(&therapist.email).await.get("/v1/me/notices").await.is(200).body;
         notices["data"].as_array().unwrap().iter().filter(|notice| notice["kind"] == "calendar_failing").count()
     };
     read(&app, &therapist, &calendar).await;
@@ -300,6 +305,7 @@ async fn a_calendar_that_fails_for_two_days_is_told_of_once_and_still_blocks() {
     app.advance(TimeDelta::hours(8));
     read_due(&app.service, None).await.unwrap();
     assert_eq!(told().await, 1);
+    let therapist = therapist.log_in(&therapist.email).await;
     assert_eq!(therapist.get(&calendar).await.is(200).body["busy_intervals"], 1);
     let free = app.nobody().slots(&therapist, "2026-12-10", "2026-12-10").await;
     assert!(
