@@ -140,7 +140,7 @@ impl Walk {
             if changed.leaves_out(event, start) {
                 continue;
             }
-            match changed.from_then_on(start) {
+            match changed.replaced_since(start) {
                 None if event.busy => self.add(start, length.unwrap_or(event.length)),
                 Some((from, part)) if part.busy => {
                     let since = start.wall - from.instant().with_timezone(&start.zone).naive_local();
@@ -229,7 +229,7 @@ impl<'a> Changed<'a> {
     }
 
     /// What the occurrence at `start` and all later ones were changed to, and the one that this was said of.
-    fn from_then_on(&self, start: Moment) -> Option<(Moment, &'a Event)> {
+    fn replaced_since(&self, start: Moment) -> Option<(Moment, &'a Event)> {
         self.later.iter().rev().find(|(from, _)| from.instant() <= start.instant()).copied()
     }
 }
