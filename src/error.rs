@@ -121,6 +121,10 @@ refusals! {
     TooManyAddresses = UNPROCESSABLE_ENTITY "too_many_addresses" "A client keeps at most 50 addresses.";
     /// More timetables ahead than anyone plans.
     TooManyTimetables = UNPROCESSABLE_ENTITY "too_many_timetables" "A therapist plans at most 50 timetables from today on.";
+    /// More calendars than one therapist can have.
+    TooManyCalendars = CONFLICT "too_many_calendars" "A therapist subscribes to at most five calendars.";
+    /// A second subscription to one address.
+    CalendarKnown = CONFLICT "calendar_known" "You subscribe to this calendar already.";
     /// A file without a byte.
     DocumentEmpty = UNPROCESSABLE_ENTITY "document_empty" "The file is empty.";
     /// Not one of the kinds of file that are taken, whatever it calls itself.

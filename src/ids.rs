@@ -62,6 +62,8 @@ ids! {
     TaskId,
     /// A stretch of time that a therapist takes off.
     TimeOffId,
+    /// A calendar elsewhere that a therapist subscribes to.
+    CalendarId,
     /// A slot that a client holds for a while.
     HoldId,
     /// A booked visit.

@@ -13,11 +13,12 @@ use sqlx::PgPool;
 use crate::App;
 use crate::availability::{hints, travel};
 use crate::bookings::{lapse, licensing, overdue};
+use crate::calendars::reading;
 use crate::credentials::reminders::{recheck, recheck_one, remind};
 use crate::credentials::supersede_due;
 use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
-use crate::ids::{BookingId, CredentialId, RosterImportId};
+use crate::ids::{BookingId, CalendarId, CredentialId, RosterImportId};
 use crate::rosters;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -101,6 +102,21 @@ job!(Sweep, "sweep", |app, _job| {
     crate::credentials::documents::forget_orphans(app, now).await?;
     rosters::forget_files(app, now).await
 });
+
+/// Reads a calendar elsewhere.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadCalendar {
+    /// The calendar.
+    pub calendar: CalendarId,
+}
+
+job!(ReadCalendar, "read_calendar", |app, job| reading::read_due(app, Some(job.calendar)).await);
+
+/// Reads the calendars elsewhere that are due.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadCalendars;
+
+job!(ReadCalendars, "read_calendars", |app, _job| reading::read_due(app, None).await);
 
 /// Lets a renewal that has begun take the place of what it renews.
 #[derive(Debug, Serialize, Deserialize)]
@@ -247,6 +263,8 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<AlertOverdue>()
         .define_job::<ReconcilePlace>()
         .define_job::<Sweep>()
+        .define_job::<ReadCalendar>()
+        .define_job::<ReadCalendars>()
         .define_job::<Supersede>()
         .define_job::<Recheck>()
         .define_job::<LookAhead>()
@@ -260,6 +278,7 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .with_cron(Cron::hourly_at::<Sweep>(17)?)
         .with_cron(Cron::hourly_at::<LookAhead>(41)?)
         .with_cron(Cron::every_n_minutes::<AlertOverdue>(5)?)
+        .with_cron(Cron::every_n_minutes::<ReadCalendars>(5)?)
         .init()
         .await?;
     Ok(worker)

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod auth;
 pub mod availability;
 pub mod bookings;
+pub mod calendars;
 pub mod catalogue;
 pub mod clock;
 pub mod config;
@@ -46,6 +47,8 @@ pub struct App {
     pub limits: http::RateLimits,
     /// Files.
     pub storage: storage::Storage,
+    /// Gets calendars elsewhere.
+    pub fetcher: calendars::Fetcher,
     /// Looks at documents that are handed in.
     pub inspector: credentials::documents::Inspector,
     /// Road times.

@@ -12,6 +12,7 @@ use knead::App;
 use knead::auth::{Password, Passwords};
 use knead::availability::hints;
 use knead::availability::travel::Roads;
+use knead::calendars::Fetcher;
 use knead::clock::Clock;
 use knead::config::{self, Config, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
@@ -226,6 +227,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         passwords: Passwords::new()?,
         limits: RateLimits::new(config.rate_limit == Switch::On, config.trusted_proxies.clone()),
         storage,
+        fetcher: Fetcher::new(),
         inspector: Inspector::new(),
     }))
 }

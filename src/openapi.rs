@@ -63,6 +63,7 @@ fn tags() -> Value {
         { "name": "Licence checks", "description": "The review of credentials, and what is required where." },
         { "name": "Rosters", "description": "Authorities' own lists, and credentials held against them." },
         { "name": "Availability", "description": "Working hours, time off, and the slots that come of them." },
+        { "name": "Calendars", "description": "Busy time from calendars elsewhere, and one's own visits as a calendar." },
         { "name": "Therapists", "description": "Profiles, offers and search." },
         { "name": "Bookings", "description": "Visits, from request to end." },
         { "name": "Incidents", "description": "What went wrong at a visit, for staff to look into." },

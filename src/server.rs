@@ -21,8 +21,8 @@ use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
 use crate::{
-    accounts, audit, availability, bookings, catalogue, credentials, health, notices, openapi, prices, rosters, tasks,
-    therapists,
+    accounts, audit, availability, bookings, calendars, catalogue, credentials, health, notices, openapi, prices, rosters,
+    tasks, therapists,
 };
 
 /// Every operation there is; the document is made from the same list.
@@ -35,6 +35,7 @@ pub fn routes(config: &mut ServiceConfig) {
     credentials::routes::routes(config);
     credentials::rules::routes(config);
     availability::routes::routes(config);
+    calendars::routes::routes(config);
     therapists::routes::routes(config);
     bookings::routes::routes(config);
     notices::routes::routes(config);

@@ -65,6 +65,11 @@ impl Tokens {
         })
     }
 
+    /// Who issues the tokens: the address of this service, as clients know it.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// A token for `account`'s `session`, and the seconds that it lasts.
     pub fn issue(&self, account: AccountId, session: SessionId, now: DateTime<Utc>) -> Result<(String, i64)> {
         let claims = Claims {

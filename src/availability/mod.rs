@@ -51,7 +51,7 @@ pub struct Diary {
     pub zone: Tz,
     /// Working hours.
     pub hours: Hours,
-    /// Time off, in any order.
+    /// Time off, and when calendars elsewhere are busy, in any order.
     pub time_off: Vec<Span>,
     /// Live reservations, in order.
     pub reservations: Vec<Reservation>,
@@ -139,7 +139,7 @@ pub enum Rule {
     Grid,
     /// Not within the working hours.
     Hours,
-    /// During time off.
+    /// During time off, or while a calendar elsewhere is busy.
     TimeOff,
     /// During another visit.
     Taken,

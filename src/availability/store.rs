@@ -69,8 +69,13 @@ pub async fn diaries<'c>(
                FROM overrides o WHERE o.therapist_id = t.id AND o.date BETWEEN ($4::timestamptz)::date - 2 AND ($5::timestamptz)::date + 2
            ) differing ON true
            LEFT JOIN LATERAL (
-               SELECT array_agg(start_at) AS starts, array_agg(end_at) AS ends
-               FROM time_off f WHERE f.therapist_id = t.id AND f.end_at > $4 AND f.start_at < $5
+               SELECT array_agg(start_at) AS starts, array_agg(end_at) AS ends FROM (
+                   SELECT start_at, end_at FROM time_off f WHERE f.therapist_id = t.id AND f.end_at > $4 AND f.start_at < $5
+                   UNION ALL
+                   -- None is longer than a day, so that the index bounds the read on both sides.
+                   SELECT start_at, end_at FROM busy_intervals b
+                   WHERE b.therapist_id = t.id AND b.end_at > $4 AND b.end_at < $5::timestamptz + interval '24 hours' AND b.start_at < $5
+               ) off
            ) away ON true
            LEFT JOIN LATERAL (
                SELECT array_agg(lower(during)) AS starts, array_agg(upper(during)) AS ends, array_agg(start_at) AS visits,

@@ -2,6 +2,7 @@
 
 pub mod counter_offers;
 mod day;
+pub mod entries;
 mod extend;
 pub mod holds;
 mod incidents;

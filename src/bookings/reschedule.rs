@@ -21,12 +21,12 @@ use super::wish::{Decided, Wish};
 use super::{Booking, respond_by};
 use crate::App;
 use crate::auth::{As, Parties};
-use crate::catalogue;
 use crate::db::{Tx, work};
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::{AccountId, BookingId};
 use crate::jobs::{LapseRequest, enqueue};
+use crate::prices;
 use crate::therapists::{self, BookingMode};
 use crate::values::{Instant, Money};
 

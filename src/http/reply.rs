@@ -32,6 +32,11 @@ impl Reply {
         Ok(Self::new(StatusCode::OK, None, body_of(view)?))
     }
 
+    /// 200 with a text of another type than JSON.
+    pub fn text(body: String, media_type: &'static str) -> Self {
+        Self::new(StatusCode::OK, None, body).typed(media_type)
+    }
+
     /// 201 with `view`, found at `location` from now on.
     pub fn created(location: String, view: &impl Serialize) -> Result<Self> {
         Ok(Self::new(StatusCode::CREATED, Some(location), body_of(view)?))

@@ -14,6 +14,7 @@ use crate::support::{App, Person, send};
 const PUBLIC: &[&str] = &[
     "check_slots",
     "create_quote",
+    "get_calendar_feed",
     "get_jwks",
     "get_liveness",
     "get_readiness",

@@ -5,6 +5,7 @@ mod accounts;
 mod audit;
 mod bookings;
 mod borders;
+mod calendars;
 mod catalogue;
 mod commands;
 mod consequences;

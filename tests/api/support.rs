@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, TimeDelta, Utc};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
+use knead::calendars::Fetcher;
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
@@ -132,6 +133,7 @@ impl App {
             passwords: Passwords::new().unwrap(),
             limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),
             storage: Storage::open(files.path().join("kept").to_str().unwrap()).unwrap(),
+            fetcher: Fetcher::with_loopback(),
             inspector: Inspector::new(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

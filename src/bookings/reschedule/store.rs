@@ -1,4 +1,5 @@
 use chrono::{DateTime, Utc};
+use sqlx::types::Json;
 
 use crate::availability::intervals::Span;
 use crate::bookings::Booking;

@@ -1,0 +1,368 @@
+//! Gets calendars from addresses that strangers give us: over https, from public addresses, and no more than is asked for.
+//!
+//! Names are resolved here, every address found is checked, and the connection goes to what was checked: a name that means something
+//! else a moment later gains nothing by it. Every redirect is checked anew. Proxies that the environment names are not used, since they
+//! would resolve names for themselves.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{self, HeaderMap};
+use reqwest::{Client, StatusCode, redirect};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::{CalendarUrl, Fault};
+
+/// How long all of it may take, redirects included.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How often an address may lead on to another.
+const MOST_REDIRECTS: usize = 3;
+/// The largest calendar, in bytes.
+const LARGEST: usize = 5 * 1024 * 1024;
+
+/// What the server called the version that was read last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Its `ETag`.
+    pub etag: Option<String>,
+    /// Its `Last-Modified`.
+    pub last_modified: Option<String>,
+}
+
+/// What a server answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// The same as the last time.
+    Unchanged,
+    /// This.
+    Text(Vec<u8>, Version),
+}
+
+/// Gets calendars.
+#[derive(Clone, Default)]
+pub struct Fetcher {
+    /// Made when first used: a machine without root certificates can do all but this.
+    client: Arc<OnceCell<Client>>,
+    reach: Reach,
+}
+
+/// What may be connected to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reach {
+    /// Public addresses, by https.
+    #[default]
+    World,
+    /// This machine too, where https means http.
+    Loopback,
+}
+
+impl Reach {
+    fn admits(self, address: IpAddr) -> bool {
+        is_public(address) || (self == Self::Loopback && address.is_loopback())
+    }
+}
+
+impl Fetcher {
+    /// One that reaches public addresses alone.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For tests: one that reaches servers on this machine too, without TLS.
+    pub fn with_loopback() -> Self {
+        Self { reach: Reach::Loopback, ..Self::default() }
+    }
+
+    /// Whether `url` may be asked for, as far as can be told without resolving its host's name.
+    pub fn admits(&self, url: &CalendarUrl) -> bool {
+        // No name is resolved for these: the connection would go straight to them.
+        match url.host().trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => self.reach.admits(address),
+            Err(_) => true,
+        }
+    }
+
+    /// Gets `url`, where it is another version than `known`.
+    ///
+    /// # Errors
+    /// Why there is nothing to read.
+    pub async fn get(&self, url: &CalendarUrl, known: &Version) -> Result<Answer, Fault> {
+        timeout(PATIENCE, self.follow(url, known)).await.unwrap_or(Err(Fault::TooSlow))
+    }
+
+    async fn follow(&self, url: &CalendarUrl, known: &Version) -> Result<Answer, Fault> {
+        let mut url = url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let response = self.ask(&url, known).await?;
+            match response.status() {
+                StatusCode::OK => return text(response).await,
+                StatusCode::NOT_MODIFIED if *known != Version::default() => return Ok(Answer::Unchanged),
+                StatusCode::MOVED_PERMANENTLY
+                | StatusCode::FOUND
+                | StatusCode::SEE_OTHER
+                | StatusCode::TEMPORARY_REDIRECT
+                | StatusCode::PERMANENT_REDIRECT => {
+                    url = said(response.headers(), header::LOCATION)
+                        .and_then(|to| url.join(&to))
+                        .ok_or(Fault::BadRedirect)?;
+                }
+                _ => return Err(Fault::NotServed),
+            }
+        }
+        Err(Fault::TooManyRedirects)
+    }
+
+    async fn ask(&self, url: &CalendarUrl, known: &Version) -> Result<reqwest::Response, Fault> {
+        if !self.admits(url) {
+            return Err(Fault::NotPublic);
+        }
+        let client = self.client.get_or_try_init(|| async { client(self.reach) }).await;
+        let client = client.map_err(|error| {
+            tracing::warn!(%error, "no calendar can be read");
+            Fault::Unreachable
+        })?;
+        let mut request = client.get(match self.reach {
+            Reach::World => url.as_str().to_owned(),
+            Reach::Loopback => url.as_str().replacen("https", "http", 1),
+        });
+        for (name, value) in [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.last_modified)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        request.send().await.map_err(|error| if is_refused(&error) { Fault::NotPublic } else { Fault::Unreachable })
+    }
+}
+
+fn client(reach: Reach) -> reqwest::Result<Client> {
+    let asked = [
+        (header::ACCEPT, "text/calendar, */*;q=0.1"),
+        // Nothing compressed: a few bytes could stand for more than the memory holds.
+        (header::ACCEPT_ENCODING, "identity"),
+        (header::USER_AGENT, concat!("knead/", env!("CARGO_PKG_VERSION"))),
+    ];
+    Client::builder()
+        .default_headers(
+            asked.map(|(name, value)| (name, header::HeaderValue::from_static(value))).into_iter().collect(),
+        )
+        .dns_resolver(Arc::new(Checked(reach)))
+        .https_only(reach == Reach::World)
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        // No connection is kept: each reading resolves and checks anew.
+        .pool_max_idle_per_host(0)
+        .build()
+}
+
+/// Reads an answer, as far as it is not too large.
+async fn text(mut response: reqwest::Response) -> Result<Answer, Fault> {
+    if said(response.headers(), header::CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+    {
+        return Err(Fault::Compressed);
+    }
+    let version = Version {
+        etag: said(response.headers(), header::ETAG),
+        last_modified: said(response.headers(), header::LAST_MODIFIED),
+    };
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|_| Fault::Unreachable)? {
+        if body.len() + part.len() > LARGEST {
+            return Err(Fault::TooLarge);
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(Answer::Text(body, version))
+}
+
+/// A header, where it is one that can be kept and sent back.
+fn said(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    (value.len() <= 2000).then(|| value.to_owned())
+}
+
+/// Resolves names to addresses that may be connected to.
+struct Checked(Reach);
+
+/// One of a name's addresses may not be connected to.
+#[derive(Debug, thiserror::Error)]
+#[error("not a public address")]
+struct Refused;
+
+fn is_refused(error: &reqwest::Error) -> bool {
+    let first: &dyn std::error::Error = error;
+    std::iter::successors(Some(first), |error| error.source()).any(|error| error.is::<Refused>())
+}
+
+impl Resolve for Checked {
+    fn resolve(&self, name: Name) -> Resolving {
+        let reach = self.0;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            // One address out of reach spoils them all: nobody with a calendar to show has such a name.
+            if found.iter().all(|address| reach.admits(address.ip())) {
+                Ok(Box::new(found.into_iter()) as Addrs)
+            } else {
+                Err(Refused.into())
+            }
+        })
+    }
+}
+
+/// Ranges of IPv4 that are not the public Internet (IANA's registry of special purposes), and one that a cloud uses within.
+const NOT_PUBLIC_V4: &[(Ipv4Addr, u32)] = &[
+    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(100, 64, 0, 0), 10),
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 0, 0, 0), 24),
+    (Ipv4Addr::new(192, 0, 2, 0), 24),
+    (Ipv4Addr::new(192, 88, 99, 0), 24),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+    (Ipv4Addr::new(198, 18, 0, 0), 15),
+    (Ipv4Addr::new(198, 51, 100, 0), 24),
+    (Ipv4Addr::new(203, 0, 113, 0), 24),
+    (Ipv4Addr::new(224, 0, 0, 0), 4),
+    (Ipv4Addr::new(240, 0, 0, 0), 4),
+];
+
+/// All of IPv6 that is given out to the public. What embeds an IPv4 address lies outside, or is taken out below.
+const PUBLIC_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+
+/// Ranges within that are not the public Internet: of protocols (Teredo among them), for documentation, and 6to4.
+const NOT_PUBLIC_V6: &[(Ipv6Addr, u32)] = &[
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
+    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
+    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
+];
+
+/// Whether anyone may have this address, and nobody has it on a network of their own.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let within = |(range, bits): &(Ipv4Addr, u32)| (address.to_bits() ^ range.to_bits()) >> (32 - bits) == 0;
+            !NOT_PUBLIC_V4.iter().any(within)
+        }
+        IpAddr::V6(address) => {
+            let within = |(range, bits): &(Ipv6Addr, u32)| (address.to_bits() ^ range.to_bits()) >> (128 - bits) == 0;
+            within(&PUBLIC_V6) && !NOT_PUBLIC_V6.iter().any(within)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_addresses_are_reached() {
+        for public in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.0.1",
+            "172.32.0.1",
+            "198.20.0.1",
+            "223.255.255.255",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "2001:4860::8888",
+            "2400:cb00::1",
+        ] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+        for closed in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.100.100.200",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.0.1",
+            "168.63.129.16",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.192",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.0.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "::7f00:1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::808:808",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:20::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "2002:808:808::",
+            "3fff::1",
+            "5f00::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+        ] {
+            assert!(!is_public(closed.parse().unwrap()), "{closed}");
+        }
+    }
+
+    #[test]
+    fn no_spelling_of_an_address_gets_around_the_rule() {
+        let fetcher = Fetcher::new();
+        for url in [
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+            "https://127.1/",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[::ffff:a9fe:a9fe]/",
+            "https://169.254.169.254/latest/",
+            "https://①②⑦.⓪.⓪.①/",
+            "https://10.0.0.1:8443/",
+        ] {
+            assert!(!fetcher.admits(&url.parse().unwrap()), "{url}");
+        }
+        assert!(fetcher.admits(&"https://8.8.8.8/".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_only_as_good_as_its_addresses() {
+        let url: CalendarUrl = "https://localhost/".parse().unwrap();
+        let answer = Fetcher::new().get(&url, &Version::default()).await;
+        assert!(matches!(answer, Err(Fault::NotPublic)), "{answer:?}");
+        let answer = Fetcher::new().get(&"https://127.0.0.1/".parse().unwrap(), &Version::default()).await;
+        assert!(matches!(answer, Err(Fault::NotPublic)), "{answer:?}");
+    }
+}

@@ -1,0 +1,229 @@
+use actix_web::web::Data;
+use actix_web::{delete, get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{ASK_AGAIN, Calendar, CalendarLabel, CalendarUrl, MOST_CALENDARS, feed, store};
+use crate::App;
+use crate::auth::{As, Parties, RefreshToken, Therapist};
+use crate::db::work;
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
+use crate::ids::CalendarId;
+use crate::jobs::{ReadCalendar, enqueue};
+use crate::{availability, bookings};
+
+/// The operations on calendars elsewhere.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(list_calendars).service(create_calendar).service(get_calendar).service(delete_calendar);
+    config.service(refresh_calendar);
+    config.service(get_calendar_feed_settings).service(create_calendar_feed).service(delete_calendar_feed);
+    config.service(get_calendar_feed);
+}
+
+/// List my calendars elsewhere
+///
+/// The calendars whose busy time keeps the caller from being booked.
+#[utoipa::path(tag = "Calendars", operation_id = "list_calendars", security(("bearer" = ["therapist"])),
+    responses((status = 200, description = "All of them, in the order in which they came.", body = Page<Calendar>)))]
+#[get("/v1/therapists/me/calendars")]
+async fn list_calendars(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
+    Reply::ok(&Page::whole(store::list(&app.db, me.therapist(), None, app.clock.now()).await?))
+}
+
+/// A calendar to be subscribed to.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewCalendar {
+    url: CalendarUrl,
+    label: CalendarLabel,
+}
+
+/// Subscribe to a calendar elsewhere
+///
+/// Reads an iCalendar (RFC 5545) at once, and then every 15 minutes or so. While it is busy, nothing can be booked; visits that are
+/// booked already stay. Of its events the beginning and the end are kept and nothing else. The address is a secret, and is not shown
+/// again. It must be https, at a public address.
+#[utoipa::path(tag = "Calendars", operation_id = "create_calendar", security(("bearer" = ["therapist"])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body = NewCalendar, responses(
+    (status = 201, description = "The calendar, which is read in a moment.", body = Calendar,
+     headers(("Location" = String, description = "Where it is found."))),
+    (status = 409, description = "`calendar_known`, `too_many_calendars`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/therapists/me/calendars")]
+async fn create_calendar(
+    app: Data<App>,
+    me: As<Therapist>,
+    key: IdempotencyKey,
+    Json(new, print): Json<NewCalendar>,
+) -> Result<Reply> {
+    if !app.fetcher.admits(&new.url) {
+        return Err(FieldError::new("/url", "must lead to a public address.").into());
+    }
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let once = match Once::claim(&mut tx, me.account(), "POST /v1/therapists/me/calendars", key, print).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        availability::lock(&mut tx, me.therapist()).await?;
+        if store::count(&mut tx, me.therapist()).await? >= MOST_CALENDARS {
+            return Err(Refusal::TooManyCalendars.into());
+        }
+        let id = CalendarId::new(now);
+        store::insert(&mut tx, me.therapist(), id, &new.url, &new.label, now).await?;
+        enqueue(&mut tx, &ReadCalendar { calendar: id }, now).await?;
+        let calendar = store::find(&mut *tx, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
+        let reply = Reply::created(format!("/v1/therapists/me/calendars/{id}"), &calendar)?;
+        once.keep(&mut tx, &reply, now).await?;
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// Show a calendar elsewhere
+///
+/// How reading it goes.
+#[utoipa::path(tag = "Calendars", operation_id = "get_calendar", security(("bearer" = ["therapist"])),
+    params(("id" = CalendarId, Path, description = "The calendar.")),
+    responses((status = 200, description = "The calendar.", body = Calendar)))]
+#[get("/v1/therapists/me/calendars/{id}")]
+async fn get_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<CalendarId>) -> Result<Reply> {
+    Reply::ok(&store::find(&app.db, me.therapist(), id, app.clock.now()).await?.ok_or(Error::NotFound)?)
+}
+
+/// Leave a calendar elsewhere
+///
+/// It is not read any more, and its busy time can be booked.
+#[utoipa::path(tag = "Calendars", operation_id = "delete_calendar", security(("bearer" = ["therapist"])),
+    params(("id" = CalendarId, Path, description = "The calendar.")),
+    responses((status = 204, description = "The calendar is gone, and all that was read of it.")))]
+#[delete("/v1/therapists/me/calendars/{id}")]
+async fn delete_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<CalendarId>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        availability::lock(&mut tx, me.therapist()).await?;
+        let existed = store::delete(&mut tx, me.therapist(), id).await?;
+        tx.commit().await?;
+        if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
+    })
+    .await
+}
+
+/// Read a calendar elsewhere now
+///
+/// Reads it in a moment, also where it has failed and would be tried later. Once a minute at most; sooner is 429.
+#[utoipa::path(tag = "Calendars", operation_id = "refresh_calendar", security(("bearer" = ["therapist"])),
+    params(("id" = CalendarId, Path, description = "The calendar.")),
+    responses((status = 202, description = "The calendar as it is; it is read in a moment.", body = Calendar)))]
+#[post("/v1/therapists/me/calendars/{id}/refresh")]
+async fn refresh_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<CalendarId>) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let asked = store::asked_at(&mut tx, me.therapist(), id).await?.ok_or(Error::NotFound)?;
+        let wait = (asked + ASK_AGAIN - now).num_seconds();
+        if wait > 0 {
+            return Err(Error::TooManyRequests(wait.unsigned_abs()));
+        }
+        store::ask(&mut tx, id, now).await?;
+        enqueue(&mut tx, &ReadCalendar { calendar: id }, now).await?;
+        let calendar = store::find(&mut *tx, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
+        tx.commit().await?;
+        Reply::accepted(&calendar)
+    })
+    .await
+}
+
+/// A feed of one's own visits.
+#[derive(Serialize, ToSchema)]
+struct CalendarFeed {
+    /// When its address was made.
+    created_at: DateTime<Utc>,
+}
+
+/// A feed of one's own visits, with its address.
+#[derive(Serialize, ToSchema)]
+struct CalendarFeedMade {
+    /// Where a calendar app reads it. Whoever knows it can read it; it is not shown again.
+    #[schema(example = "https://knead.example/v1/calendar-feeds/bm90LWEtcmVhbC10b2tlbi1idXQtb2YtdGhlLXNpemU.ics")]
+    url: String,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+}
+
+/// Show my feed
+///
+/// Whether the caller's visits can be read as a calendar, and since when. The address is shown only when it is made.
+#[utoipa::path(tag = "Calendars", operation_id = "get_calendar_feed_settings", security(("bearer" = ["client", "therapist"])), responses(
+    (status = 200, description = "There is one.", body = CalendarFeed),
+    (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
+))]
+#[get("/v1/me/calendar-feed")]
+async fn get_calendar_feed_settings(app: Data<App>, me: As<Parties>) -> Result<Reply> {
+    let created_at = store::feed_since(&app.db, me.account()).await?.ok_or(Error::NotFound)?;
+    Reply::ok(&CalendarFeed { created_at })
+}
+
+/// Make my feed
+///
+/// Makes a secret address at which a calendar app can read the caller's visits, and shows it once. An address that was made before
+/// stops working: where the answer is lost, ask again.
+#[utoipa::path(tag = "Calendars", operation_id = "create_calendar_feed", security(("bearer" = ["client", "therapist"])), responses(
+    (status = 201, description = "The feed, with its address.", body = CalendarFeedMade,
+     headers(("Location" = String, description = "Where the feed is looked after."))),
+))]
+#[post("/v1/me/calendar-feed")]
+async fn create_calendar_feed(app: Data<App>, me: As<Parties>) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let token = RefreshToken::generate()?;
+        let mut tx = app.db.begin().await?;
+        store::put_feed(&mut tx, me.account(), &token, now).await?;
+        tx.commit().await?;
+        let url = format!("{}/v1/calendar-feeds/{}.ics", app.tokens.issuer(), token.into_string());
+        Reply::created("/v1/me/calendar-feed".to_owned(), &CalendarFeedMade { url, created_at: now })
+    })
+    .await
+}
+
+/// Revoke my feed
+///
+/// Its address stops working.
+#[utoipa::path(tag = "Calendars", operation_id = "delete_calendar_feed", security(("bearer" = ["client", "therapist"])), responses(
+    (status = 204, description = "The feed is gone."),
+    (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
+))]
+#[delete("/v1/me/calendar-feed")]
+async fn delete_calendar_feed(app: Data<App>, me: As<Parties>) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let existed = store::delete_feed(&mut tx, me.account()).await?;
+        tx.commit().await?;
+        if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
+    })
+    .await
+}
+
+/// Read a feed
+///
+/// The visits of whoever made it, from 30 days ago on, as an iCalendar (RFC 5545). It tells when they are, and to a therapist in which
+/// suburb, and nothing else. Visits that were called off are shown as cancelled.
+#[utoipa::path(tag = "Calendars", operation_id = "get_calendar_feed",
+    params(("token" = String, Path, description = "The secret, with or without `.ics` at its end.")), responses(
+    (status = 200, description = "The calendar.", body = String, content_type = "text/calendar"),
+    (status = 304, description = "It is what `If-None-Match` names."),
+))]
+#[get("/v1/calendar-feeds/{token}")]
+async fn get_calendar_feed(app: Data<App>, Path(token): Path<String>) -> Result<Reply> {
+    let token = RefreshToken::sent(token.strip_suffix(".ics").unwrap_or(&token));
+    let owner = store::feed_owner(&app.db, &token).await?.ok_or(Error::NotFound)?;
+    let now = app.clock.now();
+    let entries = bookings::entries::entries(&app.db, owner, now - feed::BACK, now).await?;
+    Ok(Reply::text(feed::write(&entries), "text/calendar; charset=utf-8"))
+}
