@@ -8,6 +8,7 @@ pub mod auth;
 pub mod availability;
 pub mod bookings;
 pub mod catalogue;
+pub mod cipher;
 pub mod clock;
 pub mod config;
 pub mod credentials;
@@ -39,6 +40,8 @@ pub struct App {
     pub clock: clock::Clock,
     /// Access tokens.
     pub tokens: auth::Tokens,
+    /// Text that is kept sealed.
+    pub cipher: cipher::Cipher,
     /// Passwords.
     pub passwords: auth::Passwords,
     /// Limits on callers.

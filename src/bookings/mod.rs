@@ -16,11 +16,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use routes::lapse;
-pub use store::within;
+pub use store::{seal_plain, within};
 
 use crate::accounts::Address;
 use crate::availability::calendar;
 use crate::availability::intervals::Span;
+use crate::cipher::{Cipher, Sealed};
+use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::values::{Money, Zone, bounded_text};
 use lifecycle::{Party, Status};
@@ -64,7 +66,9 @@ pub struct Booking {
     pub address: Address,
     pub price: Money,
     pub policy: Policy,
+    /// As they were kept before they were sealed.
     pub notes: Option<String>,
+    pub notes_sealed: Option<Sealed>,
     pub focus_areas: Vec<String>,
     pub pressure: Option<Pressure>,
     /// When the client first asked, where that was before it was booked.
@@ -84,7 +88,15 @@ pub struct Cancelled {
     pub fee: i64,
 }
 
+/// The column of what the client wants the therapist to know: it may be about their health.
+const NOTES: &str = "bookings.notes";
+
 impl Booking {
+    /// What the client wants the therapist to know.
+    pub fn notes(&self, cipher: &Cipher) -> Result<Option<String>> {
+        cipher.read(NOTES, self.id, self.notes.as_deref(), self.notes_sealed.as_ref())
+    }
+
     /// When the time on the table ends.
     pub fn end_at(&self) -> DateTime<Utc> {
         self.table().end

@@ -104,7 +104,7 @@ async fn list_bookings_at_risk(app: Data<App>, _me: As<Admin>, Query(query): Que
             });
             facts.push((booking.at_risk_since, missing.collect(), booking.start_at - NOTICE));
         }
-        let shown = views(&mut tx, page.data, Viewer::Admin).await?;
+        let shown = views(&app.cipher, &mut tx, page.data, Viewer::Admin).await?;
         tx.commit().await?;
         let data = shown.into_iter().zip(facts).map(|(booking, (at_risk_since, missing, cancels_at))| AtRisk {
             booking,
@@ -255,7 +255,7 @@ async fn reassign_booking(
         let seen = bookings::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
         if seen.therapist == new {
             // The step was taken: whoever lost the answer may ask again.
-            let reply = Reply::ok(&views(&mut tx, vec![seen], Viewer::Admin).await?.pop())?;
+            let reply = Reply::ok(&views(&app.cipher, &mut tx, vec![seen], Viewer::Admin).await?.pop())?;
             tx.commit().await?;
             return Ok(reply);
         }
@@ -272,7 +272,7 @@ async fn reassign_booking(
         }
         let note = body.note.as_ref().map(Reason::as_str);
         let booking = hand_over(&mut tx, booking, new, me.account(), note, now).await?;
-        let reply = Reply::ok(&views(&mut tx, vec![booking], Viewer::Admin).await?.pop())?;
+        let reply = Reply::ok(&views(&app.cipher, &mut tx, vec![booking], Viewer::Admin).await?.pop())?;
         tx.commit().await?;
         Ok(reply)
     })

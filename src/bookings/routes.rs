@@ -10,11 +10,10 @@ use super::policy::Policy;
 use super::store::{self, BookingEvent, Listed, New, Taken};
 use super::views::{BookingView, ClientBooking, Viewer, views};
 use super::wish::{Decided, Wanted, Wish};
-use super::{Booking, Cancelled, FocusArea, Notes, Pressure, Reason, holds, proof, reassign, respond_by};
+use super::{Booking, Cancelled, FocusArea, NOTES, Notes, Pressure, Reason, holds, proof, reassign, respond_by};
 use crate::App;
 use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
 use crate::availability;
-use crate::clock::Clock;
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, OrDefault, Page, Path, Query, Reply};
@@ -123,13 +122,13 @@ async fn create_booking(
             Slot::Wanted(wanted) => Wish::read(&mut tx, &wanted, me.account()).await?,
         };
         let details = Details { notes: new.notes, focus_areas, pressure: new.pressure };
-        let booking = book(&mut tx, wish, details, me.account(), &app.clock).await?;
+        let booking = book(&app, &mut tx, wish, details, me.account()).await?;
         let made_at = booking.created_at;
         if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
             enqueue(&mut tx, &LapseRequest { booking: booking.id }, deadline).await?;
         }
         let location = format!("/v1/bookings/{}", booking.id);
-        let reply = Reply::created(location, &views(&mut tx, vec![booking], Viewer::Client).await?.pop())?;
+        let reply = Reply::created(location, &views(&app.cipher, &mut tx, vec![booking], Viewer::Client).await?.pop())?;
         once.keep(&mut tx, &reply, made_at).await?;
         tx.commit().await?;
         Ok(reply)
@@ -145,12 +144,14 @@ struct Details {
 }
 
 /// Lock, decide, save.
-async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, clock: &Clock) -> Result<Booking> {
+async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, client: AccountId) -> Result<Booking> {
     let mode = therapists::booking_mode(&mut **tx, wish.therapist).await?;
-    let Decided { at, during, relied_on } = wish.reserve(tx, clock).await?;
+    let Decided { at, during, relied_on } = wish.reserve(tx, &app.clock).await?;
+    let id = BookingId::new(at);
+    let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
     let booking = Booking {
-        id: BookingId::new(at),
+        id,
         client,
         therapist: wish.therapist,
         service: wish.service,
@@ -161,7 +162,8 @@ async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, cloc
         address: wish.address,
         price: wish.price,
         policy: Policy::current(),
-        notes: details.notes.map(|notes| notes.as_str().to_owned()),
+        notes: None,
+        notes_sealed: notes,
         focus_areas: details.focus_areas,
         pressure: details.pressure,
         asked_at: wish.asked_at,
@@ -246,7 +248,7 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
             Role::Therapist => Viewer::Therapist,
             Role::Admin => Viewer::Admin,
         };
-        let data = views(&mut tx, page.data, viewer).await?;
+        let data = views(&app.cipher, &mut tx, page.data, viewer).await?;
         tx.commit().await?;
         Reply::ok(&Page { data, next_cursor: page.next_cursor })
     })
@@ -264,7 +266,7 @@ fn party(booking: &Booking, me: &Principal) -> Option<Party> {
 }
 
 /// The booking as `party` sees it. A therapist who is shown the door leaves a trace of it.
-async fn view(tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
+async fn view(app: &App, tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
     let viewer = match party {
         Party::Client => Viewer::Client,
         Party::Therapist if booking.discloses_address(now) => {
@@ -274,7 +276,7 @@ async fn view(tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -
         Party::Therapist => Viewer::Therapist,
         Party::Admin | Party::System => Viewer::Admin,
     };
-    Reply::ok(&views(tx, vec![booking], viewer).await?.pop())
+    Reply::ok(&views(&app.cipher, tx, vec![booking], viewer).await?.pop())
 }
 
 /// Show a booking
@@ -292,7 +294,7 @@ async fn get_booking(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) 
         let mut tx = app.db.begin().await?;
         let booking = store::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
-        let reply = view(&mut tx, booking, party, now).await?;
+        let reply = view(&app, &mut tx, booking, party, now).await?;
         tx.commit().await?;
         Ok(reply)
     })
@@ -377,7 +379,7 @@ async fn take(app: &App, me: Principal, id: BookingId, action: Action, reason: O
             store::save(&mut tx, &booking, taken).await?;
         }
     }
-    let reply = view(&mut tx, booking, party, now).await?;
+    let reply = view(app, &mut tx, booking, party, now).await?;
     tx.commit().await?;
     Ok(reply)
 }

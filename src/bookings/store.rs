@@ -5,10 +5,12 @@ use utoipa::ToSchema;
 
 use super::lifecycle::{Action, Party, Status};
 use super::policy::Policy;
-use super::{Booking, Cancelled, Pressure};
+use super::{Booking, Cancelled, NOTES, Pressure};
+use crate::App;
 use crate::accounts::Address;
 use crate::availability::intervals::Span;
 use crate::availability::schedule::Hit;
+use crate::cipher::{BATCH, Sealed};
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Result};
@@ -29,6 +31,7 @@ struct Columns {
     currency: String,
     policy: Json<Policy>,
     notes: Option<String>,
+    notes_sealed: Option<Sealed>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
     asked_at: Option<DateTime<Utc>>,
@@ -58,6 +61,7 @@ impl TryFrom<Columns> for Booking {
             price: Money::stored(row.amount, &row.currency)?,
             policy: row.policy.0,
             notes: row.notes,
+            notes_sealed: row.notes_sealed,
             focus_areas: row.focus_areas,
             pressure: row.pressure,
             asked_at: row.asked_at,
@@ -78,8 +82,8 @@ macro_rules! bookings {
             r#"SELECT id, client_id, therapist_id, service_id,
                       CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
-                      currency, policy AS "policy: Json<Policy>", notes, focus_areas, pressure AS "pressure: Pressure",
-                      asked_at, respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, at_risk_since, created_at
+                      currency, policy AS "policy: Json<Policy>", notes, notes_sealed AS "notes_sealed: Sealed", focus_areas,
+                      pressure AS "pressure: Pressure", asked_at, respond_by, cancelled_by AS "cancelled_by: Party", cancelled_at, fee, at_risk_since, created_at
                FROM bookings "# + $tail,
             $now,
             $($arg),+
@@ -251,7 +255,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                VALUES ($1, $3, $19, $6, $20, $21, $22, $1) ON CONFLICT DO NOTHING RETURNING id
            ), booking AS (
                INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
-                                     jurisdiction, address, amount, currency, policy, notes, focus_areas, pressure, respond_by, created_at, asked_at)
+                                     jurisdiction, address, amount, currency, policy, notes_sealed, focus_areas, pressure, respond_by, created_at, asked_at)
                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23 FROM reservation RETURNING id
            ), event AS (
                INSERT INTO booking_events (booking_id, at, party, actor_id, action, to_status)
@@ -271,7 +275,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         booking.price.amount,
         booking.price.currency.code(),
         Json(&booking.policy) as _,
-        booking.notes,
+        booking.notes_sealed.as_ref() as Option<&Sealed>,
         &booking.focus_areas,
         booking.pressure as Option<Pressure>,
         booking.respond_by,
@@ -418,4 +422,29 @@ pub(super) async fn is_open_request(tx: &mut Tx, id: BookingId) -> Result<bool> 
         .fetch_one(&mut **tx)
         .await?;
     Ok(open)
+}
+
+/// Seals some of what is kept plain: notes, and access notes in copies of addresses. False once there is nothing.
+pub async fn seal_plain(app: &App) -> Result<bool> {
+    let mut tx = app.db.begin().await?;
+    let plain = sqlx::query!(
+        r#"SELECT id, notes, address AS "address: Json<Address>" FROM bookings
+           WHERE notes IS NOT NULL OR address ->> 'access_notes' IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
+        BATCH
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &plain {
+        let notes = row.notes.as_ref().map(|notes| app.cipher.seal(NOTES, row.id, notes)).transpose()?;
+        sqlx::query!(
+            "UPDATE bookings SET notes = NULL, notes_sealed = coalesce($2, notes_sealed), address = $3 WHERE id = $1",
+            row.id.0,
+            notes as Option<Sealed>,
+            Json(row.address.sealed(&app.cipher)?) as _,
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(!plain.is_empty())
 }

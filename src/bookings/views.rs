@@ -7,8 +7,9 @@ use utoipa::ToSchema;
 use super::lifecycle::{Party, Status};
 use super::policy::Policy;
 use super::{Booking, Pressure};
-use crate::accounts::{self, Address, AddressKind};
+use crate::accounts::{self, Address, AddressKind, AddressView};
 use crate::catalogue;
+use crate::cipher::Cipher;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
@@ -80,7 +81,7 @@ pub(super) struct ClientBooking {
     common: Common,
     therapist: PersonRef,
     /// The address as it was when the visit was booked.
-    address: Address,
+    address: AddressView,
     notes: Option<String>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
@@ -186,7 +187,12 @@ pub(super) enum Viewer {
 }
 
 /// The bookings as `viewer` sees them.
-pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -> Result<Vec<BookingView>> {
+pub(super) async fn views(
+    cipher: &Cipher,
+    tx: &mut Tx,
+    bookings: Vec<Booking>,
+    viewer: Viewer,
+) -> Result<Vec<BookingView>> {
     let people: Vec<AccountId> = bookings.iter().flat_map(|b| [b.client, b.therapist.into()]).collect();
     let services: Vec<ServiceId> = bookings.iter().map(|booking| booking.service).collect();
     let names = accounts::names(&mut **tx, &people).await?;
@@ -197,12 +203,12 @@ pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -
         let service =
             ServiceRef { id: booking.service, name: services.get(&booking.service).cloned().unwrap_or_default() };
         let common = Common::new(&booking, service);
-        match viewer {
+        Ok(match viewer {
             Viewer::Client => BookingView::Client(Box::new(ClientBooking {
                 common,
                 therapist: therapist(booking.therapist),
-                address: booking.address,
-                notes: booking.notes,
+                notes: booking.notes(cipher)?,
+                address: AddressView::new(booking.address, cipher)?,
                 focus_areas: booking.focus_areas,
                 pressure: booking.pressure,
             })),
@@ -214,6 +220,7 @@ pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -
                 at_risk_since: booking.at_risk_since,
             })),
             Viewer::Therapist | Viewer::Disclosed => {
+                let notes = if viewer == Viewer::Disclosed { booking.notes(cipher)? } else { None };
                 let view = TherapistBooking {
                     common,
                     client: person(booking.client),
@@ -222,17 +229,17 @@ pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -
                     pressure: booking.pressure,
                 };
                 if viewer == Viewer::Therapist {
-                    return BookingView::Therapist(Box::new(view));
+                    return Ok(BookingView::Therapist(Box::new(view)));
                 }
                 BookingView::Disclosed(Box::new(DisclosedBooking {
                     booking: view,
-                    address: Door::of(booking.address),
-                    notes: booking.notes,
+                    address: Door::of(booking.address, cipher)?,
+                    notes,
                 }))
             }
-        }
+        })
     };
-    Ok(bookings.into_iter().map(view).collect())
+    bookings.into_iter().map(view).collect()
 }
 
 impl Common {
@@ -259,8 +266,9 @@ impl Common {
 }
 
 impl Door {
-    fn of(address: Address) -> Self {
-        Self {
+    fn of(address: Address, cipher: &Cipher) -> Result<Self> {
+        Ok(Self {
+            access_notes: address.access_notes(cipher)?,
             kind: address.kind,
             line1: address.line1,
             line2: address.line2,
@@ -270,11 +278,10 @@ impl Door {
             country: address.country,
             latitude: address.latitude,
             longitude: address.longitude,
-            access_notes: address.access_notes,
             parking: address.parking,
             stairs: address.stairs,
             pets: address.pets,
-        }
+        })
     }
 }
 

@@ -21,6 +21,7 @@ mod reviews;
 mod rosters;
 mod rules;
 mod schedule;
+mod sealing;
 mod slots;
 mod storage;
 mod support;
