@@ -92,6 +92,7 @@ fn diary() -> Diary {
         reservations: reservations.collect(),
         standings: standings(),
         offered: true,
+        blocked: false,
         rules: Rules {
             accepting: true,
             base: Some(Point { latitude: 34.06, longitude: -118.3 }),

@@ -66,6 +66,8 @@ ids! {
     HoldId,
     /// A booked visit.
     BookingId,
+    /// What one party says of the other.
+    ReviewId,
     /// Something that a person is told.
     NoticeId,
 }

@@ -64,6 +64,8 @@ fn tags() -> Value {
         { "name": "Availability", "description": "Working hours, time off, and the slots that come of them." },
         { "name": "Therapists", "description": "Profiles, offers and search." },
         { "name": "Bookings", "description": "Visits, from request to end." },
+        { "name": "After the visit", "description": "Reviews, and what a therapist notes." },
+        { "name": "Blocks", "description": "Clients and therapists who are not to meet." },
         { "name": "Notices", "description": "What the service tells a person." },
         { "name": "Audit", "description": "What was done, by whom, to what." },
     ])

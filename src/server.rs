@@ -21,8 +21,8 @@ use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
 use crate::{
-    accounts, audit, availability, bookings, catalogue, credentials, health, notices, openapi, rosters, tasks,
-    therapists,
+    accounts, audit, availability, blocks, bookings, catalogue, credentials, health, notices, openapi, reviews,
+    rosters, session_notes, tasks, therapists,
 };
 
 /// Every operation there is; the document is made from the same list.
@@ -36,6 +36,9 @@ pub fn routes(config: &mut ServiceConfig) {
     availability::routes::routes(config);
     therapists::routes::routes(config);
     bookings::routes::routes(config);
+    reviews::routes::routes(config);
+    session_notes::routes::routes(config);
+    blocks::routes::routes(config);
     notices::routes::routes(config);
     audit::routes::routes(config);
     rosters::routes::routes(config);

@@ -100,6 +100,8 @@ audiences! {
     Therapist => Role::Therapist,
     /// Admins alone.
     Admin => Role::Admin,
+    /// The two parties of a visit.
+    Parties => Role::Client | Role::Therapist,
     /// Everyone with an account.
     Anyone => Role::Client | Role::Therapist | Role::Admin,
 }

@@ -42,6 +42,8 @@ pub struct Diary {
     pub standings: Vec<Standing>,
     /// Whether the service and duration that are asked for are offered.
     pub offered: bool,
+    /// Whether one of the two, the therapist and the client who asks, has blocked the other.
+    pub blocked: bool,
     /// The therapist's own rules.
     pub rules: Rules,
 }
@@ -104,6 +106,8 @@ pub struct Visit<'a> {
 pub enum Rule {
     /// No bookings are accepted.
     NotAccepting,
+    /// One of the two has blocked the other.
+    Blocked,
     /// The service or duration is not offered.
     NotOffered,
     /// The place is too far from the base.
@@ -132,6 +136,7 @@ impl From<Rule> for Refusal {
     fn from(rule: Rule) -> Self {
         match rule {
             Rule::NotAccepting => Self::NotAcceptingBookings,
+            Rule::Blocked => Self::Blocked,
             Rule::NotOffered => Self::ServiceNotOffered,
             Rule::OutsideArea => Self::OutsideServiceArea,
             Rule::Credentials => Self::CredentialNotValid,
@@ -252,6 +257,9 @@ fn general(diary: &Diary, visit: &Visit<'_>) -> Result<(), Rule> {
     let rules = &diary.rules;
     if !rules.accepting {
         return Err(Rule::NotAccepting);
+    }
+    if diary.blocked {
+        return Err(Rule::Blocked);
     }
     if !diary.offered {
         return Err(Rule::NotOffered);

@@ -20,6 +20,7 @@ use crate::credentials::requirements;
 use crate::error::{Error, FieldError, Result};
 use crate::http::{Cursor, Limit, Page, Query, Reply};
 use crate::ids::{AccountId, AddressId, ServiceId, TherapistId};
+use crate::reviews::Rating;
 use crate::therapists::{self, Gender, Nearby, Reach};
 use crate::values::{Country, Day, Instant, Latitude, Longitude, Money, Place, Slug, Zone};
 
@@ -117,6 +118,8 @@ struct SlotTherapist {
     /// The name that clients see.
     #[schema(example = "Sam Okafor")]
     display_name: String,
+    /// How clients rate the therapist.
+    rating: Rating,
 }
 
 /// A therapist's slots.
@@ -148,7 +151,7 @@ struct SlotPage {
 /// List slots
 ///
 /// The times at which a visit can be booked at a place, by therapist. Every slot that is listed can be booked, until
-/// someone else books it. One page looks at the 300 nearest therapists who offer the service there.
+/// someone else books it. A client who is signed in sees nobody whom they block, or who blocks them. One page looks at the 300 nearest therapists who offer the service there.
 #[utoipa::path(tag = "Availability", operation_id = "list_slots", security((), ("bearer" = ["client"])), params(SlotQuery),
     responses((status = 200, description = "A page of therapists with their slots.", body = SlotPage)))]
 #[get("/v1/slots")]
@@ -200,17 +203,21 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         gender: query.gender,
         technique: query.technique.as_ref().map(Slug::as_str),
     };
-    let search = Search { app: &app, reach, visit: &visit, span, now };
+    let client = caller.filter(|caller| caller.role == Role::Client).map(|caller| caller.account);
+    let search = Search { app: &app, reach, visit: &visit, span, now, client };
     let found = match query.sort {
         SlotOrder::Soonest | SlotOrder::Rating => search.soonest(query.limit, query.cursor).await?,
         SlotOrder::Distance => search.nearest(query.limit, query.cursor).await?,
     };
-    let ids: Vec<AccountId> = found.data.iter().map(|found| found.near.id.into()).collect();
+    let ids: Vec<TherapistId> = found.data.iter().map(|found| found.near.id).collect();
+    let ratings = therapists::ratings(&app.db, &ids).await?;
+    let ids: Vec<AccountId> = ids.into_iter().map(AccountId::from).collect();
     let mut names = accounts::names(&app.db, &ids).await?;
     let length = TimeDelta::minutes(minutes.into());
     let data = found.data.into_iter().map(|found| TherapistSlots {
         therapist: SlotTherapist {
             display_name: names.remove(&found.near.id.into()).unwrap_or_default(),
+            rating: ratings.get(&found.near.id).copied().unwrap_or_default(),
             id: found.near.id,
         },
         distance_km: found.near.distance_km.ceil(),
@@ -243,13 +250,15 @@ struct Search<'a> {
     visit: &'a Visit<'a>,
     span: Span,
     now: DateTime<Utc>,
+    /// Who asks, if a client does.
+    client: Option<AccountId>,
 }
 
 impl Search<'_> {
     /// The starts of those of `near` who have any, in the same order.
     async fn starts(&self, near: Vec<Nearby>) -> Result<Vec<Found>> {
         let ids: Vec<TherapistId> = near.iter().map(|near| near.id).collect();
-        let asked = Asked { service: self.reach.service, minutes: self.reach.minutes };
+        let asked = Asked { service: self.reach.service, minutes: self.reach.minutes, client: self.client };
         let diaries = diaries(&self.app.db, &ids, asked, self.span, self.now).await?;
         let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
         let found = near.into_iter().filter_map(|near| {

@@ -12,7 +12,7 @@ use super::{Diary, MARGIN, Reservation, Rules};
 use crate::credentials::Standing;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::{BookingId, ServiceId, TherapistId, TimeOffId};
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId, TimeOffId};
 use crate::therapists::TravelMode;
 use crate::values::{Point, Zone};
 
@@ -28,6 +28,8 @@ pub struct Asked {
     pub service: ServiceId,
     /// Minutes on the table.
     pub minutes: i16,
+    /// Who asks, where that is known: therapists with whom they are at odds have nothing for them.
+    pub client: Option<AccountId>,
 }
 
 /// The diaries of `therapists` for starts within `span`, in no order. Lapsed reservations are left out.
@@ -45,6 +47,7 @@ pub async fn diaries<'c>(
                   t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
                   EXISTS (SELECT FROM offers o WHERE o.therapist_id = t.id AND o.service_id = $2
                           AND o.duration_minutes = $3) AS "offered!",
+                  EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $7) AS "blocked!",
                   weekly.opens AS "opens?", weekly.closes AS "closes?",
                   differing.dates AS "override_dates?", differing.windows AS "override_windows?: Json<Vec<Vec<i32>>>",
                   away.starts AS "off_starts?", away.ends AS "off_ends?",
@@ -87,6 +90,7 @@ pub async fn diaries<'c>(
         from,
         to,
         now,
+        asked.client.map(|id| id.0),
     )
     .fetch_all(db)
     .await?;
@@ -116,6 +120,7 @@ pub async fn diaries<'c>(
             reservations: reservations.collect(),
             standings: row.standings.map(|Json(standings)| standings).unwrap_or_default(),
             offered: row.offered,
+            blocked: row.blocked,
             rules: Rules {
                 accepting: row.accepting_bookings,
                 base: row

@@ -102,7 +102,7 @@ impl HoldView {
      headers(("Location" = String, description = "Where the hold is found."))),
     (status = 409, description = "`slot_unavailable`, `too_many_holds`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/holds")]
 async fn create_hold(
@@ -211,5 +211,5 @@ async fn release(tx: &mut Tx, id: HoldId, client: AccountId, clock: &Clock) -> R
 /// Turns a live hold into the wish that it stands for, and takes it away: whatever fails later brings it back.
 pub(super) async fn consume(tx: &mut Tx, id: HoldId, client: AccountId, clock: &Clock) -> Result<Wish> {
     let hold = release(tx, id, client, clock).await?.ok_or(Refusal::HoldExpired)?;
-    Wish::held(tx, hold).await
+    Wish::held(tx, hold, client).await
 }

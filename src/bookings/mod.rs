@@ -15,10 +15,11 @@ use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use routes::lapse;
-pub use store::{seal_plain, within};
+pub use routes::{lapse, party};
+pub use store::{completed_at, find, live_between, lock, met, seal_plain, within};
 
 use crate::accounts::Address;
+use crate::auth::Role;
 use crate::availability::calendar;
 use crate::availability::intervals::Span;
 use crate::cipher::{Cipher, Sealed};
@@ -50,6 +51,27 @@ pub enum Pressure {
     Firm,
     /// Deep.
     Deep,
+}
+
+/// One of the two sides of a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Side {
+    /// Who books.
+    Client,
+    /// Who carries it out.
+    Therapist,
+}
+
+impl Side {
+    /// The side of someone with this role; staff are on neither, and operations for the two sides do not let them in.
+    pub fn of(role: Role) -> Self {
+        match role {
+            Role::Therapist => Self::Therapist,
+            Role::Client | Role::Admin => Self::Client,
+        }
+    }
 }
 
 /// A booked visit, as it is stored.

@@ -239,7 +239,7 @@ struct ReassignBody {
     (status = 409, description = "`invalid_transition`, also where it was reassigned in the same moment; `slot_unavailable`",
      body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`", body = Problem, content_type = "application/problem+json"),
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/admin/bookings/{id}/reassign")]
 async fn reassign_booking(

@@ -99,7 +99,7 @@ impl NewBooking {
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
     (status = 409, description = "`slot_unavailable`, `hold_expired`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/bookings")]
 async fn create_booking(
@@ -256,7 +256,7 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
 }
 
 /// What the caller is to a booking; nothing at all where they may not know of it.
-fn party(booking: &Booking, me: &Principal) -> Option<Party> {
+pub fn party(booking: &Booking, me: &Principal) -> Option<Party> {
     match me.role {
         Role::Client if booking.client == me.account => Some(Party::Client),
         Role::Therapist if booking.therapist == me.account.into() => Some(Party::Therapist),

@@ -92,12 +92,13 @@ macro_rules! bookings {
 }
 
 /// The booking, locked until the transaction ends.
-pub(super) async fn lock(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
+pub async fn lock(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
     let row = bookings!("WHERE id = $2 FOR UPDATE", now, id.0).fetch_optional(&mut **tx).await?;
     row.map(Booking::try_from).transpose()
 }
 
-pub(super) async fn find(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
+/// The booking as it is at `now`.
+pub async fn find(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
     let row = bookings!("WHERE id = $2", now, id.0).fetch_optional(&mut **tx).await?;
     row.map(Booking::try_from).transpose()
 }
@@ -188,6 +189,41 @@ pub async fn within(tx: &mut Tx, therapist: TherapistId, span: Span, now: DateTi
     .fetch_all(&mut **tx)
     .await?;
     Ok(rows.into_iter().map(|row| Hit { id: row.booking_id, start_at: row.start_at }).collect())
+}
+
+/// The live visits between a client and a therapist whose time is not over, by their start.
+pub async fn live_between(
+    tx: &mut Tx,
+    client: AccountId,
+    therapist: TherapistId,
+    now: DateTime<Utc>,
+) -> Result<Vec<Hit>> {
+    let visits = live(tx, therapist, now).await?;
+    let theirs = visits.into_iter().filter(|visit| visit.client == client);
+    Ok(theirs.map(|visit| Hit { id: visit.id, start_at: visit.start_at }).collect())
+}
+
+/// Whether the two ever had a booking, or a request for one.
+pub async fn met(tx: &mut Tx, client: AccountId, therapist: TherapistId) -> Result<bool> {
+    let met = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM bookings WHERE client_id = $1 AND therapist_id = $2) AS "met!""#,
+        client.0,
+        therapist.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(met)
+}
+
+/// When a visit that is completed was: the end of its time where no event says so.
+pub async fn completed_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc>> {
+    let at = sqlx::query_scalar!(
+        r#"SELECT max(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking_id = $1 AND to_status = 'completed'"#,
+        booking.id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(at.unwrap_or_else(|| booking.end_at()))
 }
 
 pub(super) fn range(span: Span) -> PgRange<DateTime<Utc>> {

@@ -1,5 +1,7 @@
 //! What each party sees of a booking: a type for each, so that nothing can leak by a forgotten condition.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,6 +15,7 @@ use crate::cipher::Cipher;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::reviews::{self, Rating};
 use crate::values::{Money, Zone};
 
 /// What both parties and staff see.
@@ -61,6 +64,15 @@ pub(super) struct PersonRef {
     display_name: String,
 }
 
+/// A client by their id and name, with what therapists make of them.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ClientRef {
+    #[serde(flatten)]
+    person: PersonRef,
+    /// How therapists rate the client.
+    rating: Rating,
+}
+
 /// How a visit was called off.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Cancellation {
@@ -105,7 +117,7 @@ pub(super) struct Suburb {
 pub(super) struct TherapistBooking {
     #[serde(flatten)]
     common: Common,
-    client: PersonRef,
+    client: ClientRef,
     suburb: Suburb,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
@@ -197,6 +209,10 @@ pub(super) async fn views(
     let services: Vec<ServiceId> = bookings.iter().map(|booking| booking.service).collect();
     let names = accounts::names(&mut **tx, &people).await?;
     let services = catalogue::names(&mut **tx, &services).await?;
+    let ratings = match viewer {
+        Viewer::Therapist | Viewer::Disclosed => reviews::of_clients(tx, &people).await?,
+        Viewer::Client | Viewer::Admin => HashMap::new(),
+    };
     let person = |id: AccountId| PersonRef { id, display_name: names.get(&id).cloned().unwrap_or_default() };
     let therapist = |id: TherapistId| person(id.into());
     let view = |booking: Booking| {
@@ -223,7 +239,10 @@ pub(super) async fn views(
                 let notes = if viewer == Viewer::Disclosed { booking.notes(cipher)? } else { None };
                 let view = TherapistBooking {
                     common,
-                    client: person(booking.client),
+                    client: ClientRef {
+                        person: person(booking.client),
+                        rating: ratings.get(&booking.client).copied().unwrap_or_default(),
+                    },
                     suburb: Suburb::of(&booking.address),
                     focus_areas: booking.focus_areas,
                     pressure: booking.pressure,

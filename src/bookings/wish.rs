@@ -35,6 +35,7 @@ pub(super) struct Wanted {
 
 /// A visit that is wanted, with what its fields refer to.
 pub(super) struct Wish {
+    pub client: AccountId,
     pub therapist: TherapistId,
     pub service: ServiceId,
     pub minutes: i16,
@@ -73,6 +74,7 @@ impl Wish {
         let price = catalogue::price(&mut **tx, wanted.service_id, wanted.duration_minutes, country).await?;
         let Instant(start) = wanted.start_at;
         Ok(Self {
+            client,
             therapist: wanted.therapist_id,
             service: wanted.service_id,
             minutes: wanted.duration_minutes,
@@ -86,8 +88,9 @@ impl Wish {
     }
 
     /// What a hold reserved, on the terms on which it did.
-    pub async fn held(tx: &mut Tx, hold: Hold) -> Result<Self> {
+    pub async fn held(tx: &mut Tx, hold: Hold, client: AccountId) -> Result<Self> {
         Ok(Self {
+            client,
             required: required(tx, hold.service, &hold.address).await?.ok_or(Error::NotFound)?,
             therapist: hold.therapist,
             service: hold.service,
@@ -104,6 +107,7 @@ impl Wish {
     pub async fn requested(tx: &mut Tx, booking: &Booking) -> Result<Self> {
         Ok(Self {
             required: required(tx, booking.service, &booking.address).await?.ok_or(Error::NotFound)?,
+            client: booking.client,
             therapist: booking.therapist,
             service: booking.service,
             minutes: booking.duration_minutes,
@@ -139,7 +143,7 @@ impl Wish {
         therapists: &[TherapistId],
         now: DateTime<Utc>,
     ) -> Result<Vec<Diary>> {
-        let asked = Asked { service: self.service, minutes: self.minutes };
+        let asked = Asked { service: self.service, minutes: self.minutes, client: Some(self.client) };
         availability::diaries(db, therapists, asked, Span::of_minutes(self.start, 1), now).await
     }
 

@@ -151,7 +151,7 @@ pub async fn forget_old_keys(db: &sqlx::PgPool, now: DateTime<Utc>) -> Result<()
 pub async fn seal_plain(app: &App) -> Result<bool> {
     let mut tx = app.db.begin().await?;
     let plain = sqlx::query!(
-        r#"SELECT account_id AS "account_id: AccountId", route, key, body AS "body!" FROM idempotency_keys
+        r#"SELECT account_id, route, key, body AS "body!" FROM idempotency_keys
            WHERE body IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
         BATCH
     )

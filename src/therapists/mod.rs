@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use search::{Nearby, Reach, reaching};
-pub use store::{booking_mode, exists, insert};
+pub use store::{booking_mode, exists, insert, rate, ratings};
 
 use crate::ids::{ServiceId, TherapistId};
+use crate::reviews::Rating;
 use crate::values::{Zone, bounded_number, bounded_text};
 
 bounded_text! {
@@ -188,6 +189,8 @@ pub struct PublicTherapist {
     pub services: Vec<Offer>,
     /// Whether a booking needs the therapist's yes.
     pub booking_mode: BookingMode,
+    /// How clients rate the therapist.
+    pub rating: Rating,
     /// Where the therapist works, to a fiftieth of a degree.
     pub area: Area,
     /// Kilometres from that area to the point that was asked for, rounded up; null without one.

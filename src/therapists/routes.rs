@@ -14,7 +14,7 @@ use super::{
 };
 use crate::App;
 use crate::accounts::DisplayName;
-use crate::auth::{As, Caller, Therapist};
+use crate::auth::{As, Caller, Role, Therapist};
 use crate::catalogue;
 use crate::db::work;
 use crate::error::{Error, FieldError, Result};
@@ -263,10 +263,10 @@ fn point(latitude: Option<Latitude>, longitude: Option<Longitude>) -> Result<Opt
 /// Find therapists
 ///
 /// Therapists that can be booked: they accept bookings, offer something and hold what the law asks for.
-#[utoipa::path(tag = "Therapists", operation_id = "list_therapists", params(Search),
+#[utoipa::path(tag = "Therapists", operation_id = "list_therapists", security((), ("bearer" = ["client"])), params(Search),
     responses((status = 200, description = "A page of therapists.", body = Page<PublicTherapist>)))]
 #[get("/v1/therapists")]
-async fn list_therapists(app: Data<App>, _caller: Caller, Query(search): Query<Search>) -> Result<Reply> {
+async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): Query<Search>) -> Result<Reply> {
     let point = point(search.latitude, search.longitude)?;
     let order = search.sort.unwrap_or(if point.is_some() { Order::Distance } else { Order::Name });
     if order == Order::Distance && point.is_none() {
@@ -280,6 +280,7 @@ async fn list_therapists(app: Data<App>, _caller: Caller, Query(search): Query<S
         gender: search.gender,
         language: search.language.as_ref().map(Language::as_str),
         therapist: None,
+        client: caller.filter(|caller| caller.role == Role::Client).map(|caller| caller.account),
     };
     let after = search.cursor.map(|cursor| cursor.key()).transpose()?;
     let today = today(app.clock.now());

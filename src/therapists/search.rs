@@ -6,7 +6,8 @@ use sqlx::PgPool;
 use super::{Area, BookingMode, Gender, PublicTherapist, store};
 use crate::accounts::DisplayName;
 use crate::error::Result;
-use crate::ids::{ServiceId, TherapistId};
+use crate::ids::{AccountId, ServiceId, TherapistId};
+use crate::reviews::Rating;
 use crate::values::Point;
 
 /// What is asked of a therapist.
@@ -20,6 +21,8 @@ pub(super) struct Wanted<'a> {
     pub gender: Option<Gender>,
     pub language: Option<&'a str>,
     pub therapist: Option<TherapistId>,
+    /// Who asks: nobody with whom they are at odds is found.
+    pub client: Option<AccountId>,
 }
 
 /// Where a page begins: after this distance, or this name, and this id.
@@ -64,11 +67,12 @@ pub(super) async fn bookable(
                  AND ($6::text IS NULL OR t.gender = $6)
                  AND ($7::text IS NULL OR $7 = ANY (t.languages))
                  AND ($8::uuid IS NULL OR t.id = $8)
+                 AND NOT EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $15)
            )
            SELECT id AS "id!: TherapistId", display_name AS "display_name!", bio, gender AS "gender: Gender",
                   languages AS "languages!", techniques AS "techniques!", conditions AS "conditions!",
                   area_latitude AS "area_latitude!", area_longitude AS "area_longitude!",
-                  booking_mode AS "booking_mode!: BookingMode", distance
+                  booking_mode AS "booking_mode!: BookingMode", rating_count AS "rating_count!", rating_sum AS "rating_sum!", distance
            FROM (
                SELECT * FROM found
                WHERE (distance IS NULL OR distance <= service_radius_km)
@@ -93,6 +97,7 @@ pub(super) async fn bookable(
         after_id,
         after_name.as_ref().map(DisplayName::as_str),
         count,
+        wanted.client.map(|id| id.0),
     )
     .fetch_all(db)
     .await?;
@@ -110,6 +115,7 @@ pub(super) async fn bookable(
             techniques: row.techniques,
             conditions: row.conditions,
             booking_mode: row.booking_mode,
+            rating: Rating::of(row.rating_count, row.rating_sum),
             area: Area { latitude: row.area_latitude, longitude: row.area_longitude },
             distance_km: row.distance.map(f64::ceil),
         };

@@ -6,6 +6,7 @@ use super::{BookingMode, Gender, Offer, Offers, Profile, TravelMode};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::TherapistId;
+use crate::reviews::Rating;
 use crate::values::Zone;
 
 /// Makes the therapist behind a new account.
@@ -128,4 +129,26 @@ pub async fn booking_mode<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) ->
         .fetch_one(db)
         .await?;
     Ok(mode)
+}
+
+/// How clients rate these therapists.
+pub async fn ratings<'c>(db: impl sqlx::PgExecutor<'c>, ids: &[TherapistId]) -> Result<HashMap<TherapistId, Rating>> {
+    let rows =
+        sqlx::query!("SELECT id, rating_count, rating_sum FROM therapists WHERE id = ANY ($1)", ids as &[TherapistId])
+            .fetch_all(db)
+            .await?;
+    Ok(rows.into_iter().map(|row| (row.id, Rating::of(row.rating_count, row.rating_sum))).collect())
+}
+
+/// Adds `count` ratings that make `sum` to those of a therapist; takes them away where both are negative.
+pub async fn rate(tx: &mut Tx, id: TherapistId, count: i32, sum: i32) -> Result<()> {
+    sqlx::query!(
+        "UPDATE therapists SET rating_count = rating_count + $2, rating_sum = rating_sum + $3 WHERE id = $1",
+        id.0,
+        count,
+        sum
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

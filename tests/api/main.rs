@@ -2,12 +2,15 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accounts;
+mod after_visit;
 mod audit;
+mod blocks;
 mod bookings;
 mod catalogue;
 mod commands;
 mod consequences;
 mod credentials;
+mod disclosure;
 mod document;
 mod documents;
 mod failures;
