@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
@@ -35,6 +35,7 @@ pub struct Sealed(String);
 struct Key {
     id: [u8; ID],
     key: RandomizedNonceKey,
+    marks: hmac::Key,
 }
 
 /// Seals and opens text.
@@ -65,7 +66,10 @@ impl Cipher {
             if found.iter().any(|other| other.id == id) {
                 return Err("a key is there twice".to_owned());
             }
-            found.push(Key { id, key });
+            // A key of its own: one key is for one thing.
+            let marks = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), b"marks");
+            let marks = hmac::Key::new(hmac::HMAC_SHA256, marks.as_ref());
+            found.push(Key { id, key, marks });
         }
         Ok(Self(Arc::new(found)))
     }
@@ -73,7 +77,7 @@ impl Cipher {
     /// Seals `text` for `row` of `column`.
     pub fn seal(&self, column: &str, row: impl fmt::Display, text: &str) -> Result<Sealed> {
         let failed = || Error::Internal("nothing could be sealed".to_owned());
-        let Key { id, key } = self.0.first().ok_or_else(failed)?;
+        let Key { id, key, .. } = self.0.first().ok_or_else(failed)?;
         let mut secret = text.as_bytes().to_vec();
         let nonce = key.seal_in_place_append_tag(bound(column, row), &mut secret).map_err(|_| failed())?;
         Ok(Sealed(STANDARD_NO_PAD.encode([id.as_slice(), nonce.as_ref(), &secret].concat())))
@@ -92,6 +96,18 @@ impl Cipher {
         let text = key.key.open_in_place(nonce, bound(column, row), &mut secret);
         let text = text.map_err(|_| failed("it was changed, or belongs elsewhere"))?;
         String::from_utf8(text.to_vec()).map_err(|_| failed("it is not text"))
+    }
+
+    /// A mark of `bytes` by which they are known again, and by which nobody without the keys can find out what they were by
+    /// trying.
+    pub fn mark(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let key = self.0.first().ok_or_else(|| Error::Internal("nothing could be marked".to_owned()))?;
+        Ok(hmac::sign(&key.marks, bytes).as_ref().to_vec())
+    }
+
+    /// Whether `mark` is that of `bytes`, with whichever key.
+    pub fn is_mark(&self, bytes: &[u8], mark: &[u8]) -> bool {
+        self.0.iter().any(|key| hmac::verify(&key.marks, bytes, mark).is_ok())
     }
 
     /// Text that may still be `plain`, as it was kept before there were keys, or written by a service of that time.
@@ -165,6 +181,9 @@ mod tests {
         let later = both.seal("notes", 1, "after").expect("sealed");
         assert_eq!(cipher(&[&new]).open("notes", 1, &later).expect("opened"), "after");
         assert!(cipher(&[&new]).open("notes", 1, &sealed).is_err(), "its key is gone");
+        let mark = cipher(&[&old]).mark(b"body").expect("marked");
+        assert!(both.is_mark(b"body", &mark) && !both.is_mark(b"other", &mark));
+        assert!(!cipher(&[&new]).is_mark(b"body", &mark), "its key is gone");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One effect per key, however often the request is sent. The key, the effect and the answer are written in
-//! one transaction, so a crash leaves all of them or none. An answer may tell of doors and of health: it is kept sealed.
+//! one transaction, so a crash leaves all of them or none. A request and its answer may tell of doors and of health:
+//! the answer is kept sealed, and of the request a mark.
 
 use std::future::{Ready, ready};
 
@@ -93,7 +94,10 @@ impl Once {
         .fetch_optional(&mut **tx)
         .await?;
         match kept {
-            Some(kept) if kept.fingerprint == once.fingerprint.0 => {
+            // Rows from before hold the fingerprint itself.
+            Some(kept)
+                if cipher.is_mark(&once.fingerprint.0, &kept.fingerprint) || kept.fingerprint == once.fingerprint.0 =>
+            {
                 let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
                 let name = name_of(account, route, key);
                 let body = cipher.read(BODY, name, kept.body.as_deref(), kept.body_sealed.as_ref())?;
@@ -116,7 +120,7 @@ impl Once {
             self.account.0,
             self.route,
             key,
-            &self.fingerprint.0,
+            cipher.mark(&self.fingerprint.0)?,
             status,
             reply.location,
             sealed as Sealed,

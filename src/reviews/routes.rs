@@ -138,9 +138,7 @@ async fn list_booking_reviews(app: Data<App>, me: As<Parties>, Path(id): Path<Bo
         let now = app.clock.now();
         let mut tx = app.db.begin().await?;
         let booking = bookings::find(&mut tx, id, now).await?;
-        if !booking.is_some_and(|booking| bookings::party(&booking, &me.principal).is_some()) {
-            return Err(Error::NotFound);
-        }
+        booking.filter(|booking| bookings::party(booking, &me.principal).is_some()).ok_or(Error::NotFound)?;
         let mut reviews = store::of_booking(&mut tx, id).await?;
         tx.commit().await?;
         let own = Side::of(me.principal.role);

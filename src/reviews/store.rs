@@ -58,7 +58,7 @@ macro_rules! reviews {
 
 /// What was said of a visit, the first word first.
 pub(super) async fn of_booking(tx: &mut Tx, booking: BookingId) -> Result<Vec<Review>> {
-    let rows = reviews!("WHERE booking_id = $1 ORDER BY id", booking.0).fetch_all(&mut **tx).await?;
+    let rows = reviews!("WHERE booking_id = $1 ORDER BY created_at, by", booking.0).fetch_all(&mut **tx).await?;
     Ok(rows.into_iter().map(Review::from).collect())
 }
 
