@@ -111,7 +111,7 @@ async fn what_was_kept_plain_is_read_and_then_sealed() {
     assert_eq!(tables_with(&app, "Rattlesnake").await.len(), 4);
     let both = (cipher::seal_plain(&app.service), cipher::seal_plain(&app.service));
     let (one, other) = tokio::join!(both.0, both.1);
-    (one.unwrap(), other.unwrap());
+    one.and(other).unwrap();
     for secret in ["Rattlesnake", "Sciatica"] {
         assert_eq!(tables_with(&app, secret).await, Vec::<String>::new());
     }
