@@ -91,6 +91,7 @@ fn diary() -> Diary {
         reservations: reservations.collect(),
         standings: standings(),
         offered: true,
+        blocked: false,
         roads: RoadTimes::default(),
         rules: Rules {
             accepting: true,

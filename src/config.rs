@@ -7,6 +7,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::auth::{Tokens, generate_signing_key};
+use crate::cipher::{Cipher, generate_data_key};
 use crate::error::Result;
 use crate::storage::Storage;
 
@@ -44,6 +45,9 @@ pub struct Config {
     /// Signs access tokens: an Ed25519 key in PKCS#8, base64. `knead config init` makes one.
     #[arg(long, env = "KNEAD_SIGNING_KEY", hide_env_values = true)]
     pub signing_key: SecretString,
+    /// Seal what is kept of health and doors: keys of 32 bytes, base64, separated by commas; the first one seals, each of them opens.
+    #[arg(long, env = "KNEAD_DATA_KEYS", hide_env_values = true)]
+    pub data_keys: SecretString,
     /// Where to listen.
     #[arg(long, env = "KNEAD_ADDR", default_value = "127.0.0.1:8080")]
     pub addr: SocketAddr,
@@ -81,11 +85,11 @@ fn http_url(text: &str) -> Result<Url, String> {
 }
 
 impl Config {
-    /// The tokens that the signing key makes and the place for files, once everything else was found to be in order.
+    /// What the keys make and the place for files, once everything else was found to be in order.
     ///
     /// # Errors
     /// One sentence that says what to mend.
-    pub fn check(&self) -> Result<(Tokens, Storage), String> {
+    pub fn check(&self) -> Result<(Tokens, Cipher, Storage), String> {
         if self.rate_limit == Switch::Off && !self.addr.ip().is_loopback() {
             return Err("KNEAD_RATE_LIMIT=off is for loopback alone; KNEAD_ADDR can be reached from outside".to_owned());
         }
@@ -96,15 +100,18 @@ impl Config {
             .map_err(|_| "DATABASE_URL is not a PostgreSQL URL".to_owned())?;
         let tokens = Tokens::new(&self.public_url, &self.signing_key)
             .map_err(|why| format!("KNEAD_SIGNING_KEY: {why}; `knead config init` makes a good one"))?;
-        Ok((tokens, Storage::open(&self.storage)?))
+        let cipher = Cipher::new(&self.data_keys)
+            .map_err(|why| format!("KNEAD_DATA_KEYS: {why}; `knead config init` makes a good one"))?;
+        Ok((tokens, cipher, Storage::open(&self.storage)?))
     }
 }
 
 /// The lines that `serve` needs besides `DATABASE_URL`, with fresh secrets.
 pub fn init() -> Result<String> {
     Ok(format!(
-        "KNEAD_SIGNING_KEY={}\nKNEAD_ADDR=127.0.0.1:8080\nKNEAD_PUBLIC_URL=http://127.0.0.1:8080\n",
-        generate_signing_key()?
+        "KNEAD_SIGNING_KEY={}\nKNEAD_DATA_KEYS={}\nKNEAD_ADDR=127.0.0.1:8080\nKNEAD_PUBLIC_URL=http://127.0.0.1:8080\n",
+        generate_signing_key()?,
+        generate_data_key()?
     ))
 }
 

@@ -10,6 +10,7 @@ use chrono::Days;
 use sqlx::{Connection, PgConnection};
 
 use crate::auth::{Password, Passwords, generate_signing_key};
+use crate::cipher::generate_data_key;
 use crate::clock::Clock;
 use crate::demo;
 use crate::postgres::{Options, Server, default_root, reset};
@@ -19,7 +20,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The database of the development service.
 const DATABASE: &str = "knead";
 
-/// A private PostgreSQL with the service's database in it, and the key that the service signs with.
+/// A private PostgreSQL with the service's database in it, and the keys of the service.
 pub struct Home {
     /// The server; it stops when this is dropped.
     pub postgres: Server,
@@ -27,6 +28,8 @@ pub struct Home {
     pub database_url: String,
     /// The signing key, kept between runs so that sessions outlive a restart.
     pub signing_key: String,
+    /// The key that seals what is kept.
+    pub data_key: String,
     /// The folder for files.
     pub files: String,
 }
@@ -49,8 +52,9 @@ pub async fn home(wipe: bool, with_demo: bool) -> Result<Home, Failure> {
     if with_demo {
         fill_demo(&database_url).await?;
     }
-    let signing_key = kept_key(&root.join("signing-key"))?;
-    Ok(Home { postgres, database_url, signing_key, files: files.to_string_lossy().into_owned() })
+    let signing_key = kept_key(&root.join("signing-key"), generate_signing_key)?;
+    let data_key = kept_key(&root.join("data-key"), generate_data_key)?;
+    Ok(Home { postgres, database_url, signing_key, data_key, files: files.to_string_lossy().into_owned() })
 }
 
 /// Creates the database where it is not there yet; returns its URL.
@@ -79,11 +83,11 @@ async fn fill_demo(url: &str) -> Result<(), Failure> {
 }
 
 /// The key in the file; a fresh one, kept there, where the file is new.
-fn kept_key(path: &Path) -> Result<String, Failure> {
+fn kept_key(path: &Path, generate: fn() -> crate::error::Result<String>) -> Result<String, Failure> {
     if let Ok(key) = fs::read_to_string(path) {
         return Ok(key);
     }
-    let key = generate_signing_key()?;
+    let key = generate()?;
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(key.as_bytes())?;
     Ok(key)
 }

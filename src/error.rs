@@ -65,6 +65,18 @@ refusals! {
     ServiceNotOffered = UNPROCESSABLE_ENTITY "service_not_offered" "The therapist does not offer this service for this duration here.";
     /// The therapist takes no bookings at present.
     NotAcceptingBookings = UNPROCESSABLE_ENTITY "not_accepting_bookings" "The therapist is not accepting bookings.";
+    /// The client has blocked the therapist, or the other way round: who did is not told.
+    Blocked = UNPROCESSABLE_ENTITY "blocked" "This client and this therapist do not meet.";
+    /// The same block again.
+    AlreadyBlocked = CONFLICT "already_blocked" "You have blocked this person already.";
+    /// A review of a visit that did not take place, or not yet.
+    VisitNotCompleted = CONFLICT "visit_not_completed" "Only a completed visit can be reviewed.";
+    /// A second review by the same party.
+    AlreadyReviewed = CONFLICT "already_reviewed" "You have reviewed this visit already.";
+    /// A review more than 30 days after the visit.
+    ReviewPeriodOver = CONFLICT "review_period_over" "A visit can be reviewed within 30 days of its completion.";
+    /// Session notes before the visit has begun, or too long after it.
+    SessionNotesClosed = CONFLICT "session_notes_closed" "Session notes are written from the start of a visit until 72 hours after its end.";
     /// The step does not lead on from the present state, or not for this party.
     InvalidTransition = CONFLICT "invalid_transition" "This step is not possible in the present state.";
     /// Calling off would cost a fee by now, so that nobody moves the visit alone.

@@ -70,6 +70,8 @@ ids! {
     BookingId,
     /// Another time that is proposed for a visit.
     CounterOfferId,
+    /// What one party says of the other.
+    ReviewId,
     /// Something that a person is told.
     NoticeId,
     /// Something that went wrong at a visit.

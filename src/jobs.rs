@@ -88,7 +88,8 @@ pub struct ReconcilePlace {
 
 job!(ReconcilePlace, "reconcile_place", |app, job| licensing::reconcile_place(app, job.country.as_deref()).await);
 
-/// Deletes what has outlived its use: lapsed holds and proposals, kept answers, refresh tokens, and files that nothing names.
+/// Deletes what has outlived its use: lapsed holds and proposals, kept answers, road times, refresh tokens, and files that nothing
+/// names. Seals what a service from before still writes plain.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sweep;
 
@@ -98,6 +99,7 @@ job!(Sweep, "sweep", |app, _job| {
     crate::bookings::counter_offers::forget_lapsed(&app.db, now).await?;
     crate::http::forget_old_keys(&app.db, now).await?;
     travel::tidy(app, now).await?;
+    crate::cipher::seal_plain(app).await?;
     crate::accounts::forget_expired_tokens(&app.db, now).await?;
     crate::credentials::documents::forget_orphans(app, now).await?;
     rosters::forget_files(app, now).await

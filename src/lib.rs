@@ -6,9 +6,11 @@ pub mod accounts;
 pub mod audit;
 pub mod auth;
 pub mod availability;
+pub mod blocks;
 pub mod bookings;
 pub mod calendars;
 pub mod catalogue;
+pub mod cipher;
 pub mod clock;
 pub mod config;
 pub mod credentials;
@@ -24,8 +26,10 @@ pub mod notices;
 pub mod openapi;
 pub mod postgres;
 pub mod prices;
+pub mod reviews;
 pub mod rosters;
 pub mod server;
+pub mod session_notes;
 pub mod storage;
 pub mod tasks;
 pub mod therapists;
@@ -41,6 +45,8 @@ pub struct App {
     pub clock: clock::Clock,
     /// Access tokens.
     pub tokens: auth::Tokens,
+    /// Text that is kept sealed.
+    pub cipher: cipher::Cipher,
     /// Passwords.
     pub passwords: auth::Passwords,
     /// Limits on callers.

@@ -19,7 +19,7 @@ use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
 use knead::rosters::command::Asked;
 use knead::values::{Day, EmailAddress};
-use knead::{accounts, audit, db, dev, jobs, openapi, rosters, server};
+use knead::{accounts, audit, cipher, db, dev, jobs, openapi, rosters, server};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -217,10 +217,11 @@ fn log(format: LogFormat, default: &str) {
 
 /// What serves and works alike need, from a configuration that was checked.
 fn app(config: &Config) -> Result<Arc<App>, Failure> {
-    let (tokens, storage) = config.check()?;
+    let (tokens, cipher, storage) = config.check()?;
     let db = db::pool(config.database.database_url.expose_secret(), config.pool_size)?;
     Ok(Arc::new(App {
         tokens,
+        cipher,
         roads: Roads::new(&db, config.osrm_url.as_ref())?,
         db,
         clock: Clock::System,
@@ -242,6 +243,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
     let config = Config {
         database: Database { database_url: home.database_url.clone().into() },
         signing_key: home.signing_key.clone().into(),
+        data_keys: home.data_key.clone().into(),
         addr,
         public_url: format!("http://{addr}"),
         metrics_addr: None,
@@ -343,11 +345,11 @@ async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
             // An error says that nobody is left to stop us: then it is time as well.
             drop(signal.changed().await);
         };
-        let outcome = match jobs::worker(app.clone(), stop).await {
-            Ok(worker) => worker.run().await.map_err(Failure::from),
-            Err(error) => Err(error),
+        let outcome = async {
+            cipher::seal_plain(&app).await?;
+            jobs::worker(app.clone(), stop).await?.run().await.map_err(Failure::from)
         };
-        match outcome {
+        match outcome.await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%error, "the worker begins again"),
         }

@@ -67,6 +67,8 @@ fn tags() -> Value {
         { "name": "Therapists", "description": "Profiles, offers and search." },
         { "name": "Bookings", "description": "Visits, from request to end." },
         { "name": "Incidents", "description": "What went wrong at a visit, for staff to look into." },
+        { "name": "After the visit", "description": "Reviews, and what a therapist notes." },
+        { "name": "Blocks", "description": "Clients and therapists who are not to meet." },
         { "name": "Notices", "description": "What the service tells a person." },
         { "name": "Audit", "description": "What was done, by whom, to what." },
     ])

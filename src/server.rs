@@ -21,8 +21,8 @@ use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
 use crate::{
-    accounts, audit, availability, bookings, calendars, catalogue, credentials, health, notices, openapi, prices, rosters,
-    tasks, therapists,
+    accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, notices, openapi, prices,
+    reviews, rosters, session_notes, tasks, therapists,
 };
 
 /// Every operation there is; the document is made from the same list.
@@ -38,6 +38,9 @@ pub fn routes(config: &mut ServiceConfig) {
     calendars::routes::routes(config);
     therapists::routes::routes(config);
     bookings::routes::routes(config);
+    reviews::routes::routes(config);
+    session_notes::routes::routes(config);
+    blocks::routes::routes(config);
     notices::routes::routes(config);
     audit::routes::routes(config);
     rosters::routes::routes(config);

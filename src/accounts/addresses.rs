@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::visit_address;
+pub use store::{seal_plain, visit_address};
 
 use super::{AccessNotes, AddressLine, Label, Locality, Postcode, Region, Remark};
 use crate::App;
 use crate::auth::{As, Client};
+use crate::cipher::{Cipher, Sealed};
 use crate::db::work;
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
@@ -43,50 +44,32 @@ pub enum AddressKind {
     Other,
 }
 
-/// A place where a client receives visits.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+/// The column of access notes. Wherever a copy of an address lies, they are sealed to the address that it is of.
+const ACCESS_NOTES: &str = "addresses.access_notes";
+
+/// A place where a client receives visits, as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Address {
-    /// The address's id.
     pub id: AddressId,
-    /// What the client calls it.
-    #[schema(example = "Home")]
     pub label: String,
-    /// What kind of place it is.
     pub kind: AddressKind,
-    /// Street and number.
-    #[schema(example = "12 Crown Street")]
     pub line1: String,
-    /// Flat, floor, building.
     pub line2: Option<String>,
-    /// Suburb, town or city.
-    #[schema(example = "Surry Hills")]
     pub locality: String,
-    /// The region's code within the country (ISO 3166-2).
-    #[schema(example = "NSW")]
     pub region: String,
-    /// Postcode.
-    #[schema(example = "2010")]
     pub postcode: String,
-    /// ISO 3166-1 alpha-2.
-    #[schema(example = "AU")]
     pub country: String,
-    /// Degrees north (WGS 84).
-    #[schema(example = -33.8886)]
     pub latitude: f64,
-    /// Degrees east (WGS 84).
-    #[schema(example = 151.2111)]
     pub longitude: f64,
-    /// How to get in.
-    pub access_notes: Option<String>,
-    /// Where to park.
+    /// As they were kept before they were sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_notes: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_notes_sealed: Option<Sealed>,
     pub parking: Option<String>,
-    /// How many stairs, and whether there is a lift.
     pub stairs: Option<String>,
-    /// Which animals live there.
     pub pets: Option<String>,
-    /// The zone at the coordinates.
     pub time_zone: Zone,
-    /// Country and region: whose rules decide who may practise there.
     pub jurisdiction: Jurisdiction,
 }
 
@@ -96,6 +79,24 @@ impl Address {
         Point { latitude: self.latitude, longitude: self.longitude }
     }
 
+    /// How to get in.
+    pub fn access_notes(&self, cipher: &Cipher) -> Result<Option<String>> {
+        cipher.read(ACCESS_NOTES, self.id, self.access_notes.as_deref(), self.access_notes_sealed.as_ref())
+    }
+
+    /// The same address, its access notes sealed if they were not yet.
+    pub fn sealed(&self, cipher: &Cipher) -> Result<Self> {
+        let mut address = self.clone();
+        address.set_access_notes(self.access_notes(cipher)?.as_deref(), cipher)?;
+        Ok(address)
+    }
+
+    fn set_access_notes(&mut self, notes: Option<&str>, cipher: &Cipher) -> Result<()> {
+        let sealed = notes.map(|notes| cipher.seal(ACCESS_NOTES, self.id, notes));
+        (self.access_notes, self.access_notes_sealed) = (None, sealed.transpose()?);
+        Ok(())
+    }
+
     /// Derives the zone and the jurisdiction, which the coordinates must bear out.
     fn located(mut self, country: &Country) -> Result<Self> {
         let place = Place::new(self.point(), country, &self.region)?;
@@ -103,6 +104,79 @@ impl Address {
         self.jurisdiction = place.jurisdiction;
         self.time_zone = place.zone.into();
         Ok(self)
+    }
+}
+
+/// A place where a client receives visits, as the client sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Address)]
+pub struct AddressView {
+    /// The address's id.
+    id: AddressId,
+    /// What the client calls it.
+    #[schema(example = "Home")]
+    label: String,
+    /// What kind of place it is.
+    kind: AddressKind,
+    /// Street and number.
+    #[schema(example = "12 Crown Street")]
+    line1: String,
+    /// Flat, floor, building.
+    line2: Option<String>,
+    /// Suburb, town or city.
+    #[schema(example = "Surry Hills")]
+    locality: String,
+    /// The region's code within the country (ISO 3166-2).
+    #[schema(example = "NSW")]
+    region: String,
+    /// Postcode.
+    #[schema(example = "2010")]
+    postcode: String,
+    /// ISO 3166-1 alpha-2.
+    #[schema(example = "AU")]
+    country: String,
+    /// Degrees north (WGS 84).
+    #[schema(example = -33.8886)]
+    latitude: f64,
+    /// Degrees east (WGS 84).
+    #[schema(example = 151.2111)]
+    longitude: f64,
+    /// How to get in.
+    access_notes: Option<String>,
+    /// Where to park.
+    parking: Option<String>,
+    /// How many stairs, and whether there is a lift.
+    stairs: Option<String>,
+    /// Which animals live there.
+    pets: Option<String>,
+    /// The zone at the coordinates.
+    time_zone: Zone,
+    /// Country and region: whose rules decide who may practise there.
+    jurisdiction: Jurisdiction,
+}
+
+impl AddressView {
+    /// The address, its access notes opened.
+    pub fn new(address: Address, cipher: &Cipher) -> Result<Self> {
+        Ok(Self {
+            access_notes: address.access_notes(cipher)?,
+            id: address.id,
+            label: address.label,
+            kind: address.kind,
+            line1: address.line1,
+            line2: address.line2,
+            locality: address.locality,
+            region: address.region,
+            postcode: address.postcode,
+            country: address.country,
+            latitude: address.latitude,
+            longitude: address.longitude,
+            parking: address.parking,
+            stairs: address.stairs,
+            pets: address.pets,
+            time_zone: address.time_zone,
+            jurisdiction: address.jurisdiction,
+        })
     }
 }
 
@@ -127,9 +201,9 @@ struct NewAddress {
 }
 
 impl NewAddress {
-    fn with_id(self, id: AddressId) -> Result<Address> {
+    fn with_id(self, id: AddressId, cipher: &Cipher) -> Result<Address> {
         let text = |remark: Option<Remark>| remark.map(|text| text.as_str().to_owned());
-        let address = Address {
+        let mut address = Address {
             id,
             label: self.label.as_str().to_owned(),
             kind: self.kind,
@@ -141,13 +215,15 @@ impl NewAddress {
             country: self.country.as_str().to_owned(),
             latitude: self.latitude.0,
             longitude: self.longitude.0,
-            access_notes: self.access_notes.map(|notes| notes.as_str().to_owned()),
+            access_notes: None,
+            access_notes_sealed: None,
             parking: text(self.parking),
             stairs: text(self.stairs),
             pets: text(self.pets),
             time_zone: chrono_tz::UTC.into(),
             jurisdiction: self.country.as_str().parse().map_err(Error::Internal)?,
         };
+        address.set_access_notes(self.access_notes.as_ref().map(AccessNotes::as_str), cipher)?;
         address.located(&self.country)
     }
 }
@@ -183,7 +259,7 @@ struct AddressPatch {
 }
 
 impl AddressPatch {
-    fn apply(self, mut address: Address) -> Result<Address> {
+    fn apply(self, mut address: Address, cipher: &Cipher) -> Result<Address> {
         macro_rules! set {
             ($($field:ident),+) => {$(if let Some(value) = self.$field { address.$field = value.as_str().to_owned(); })+};
         }
@@ -198,7 +274,11 @@ impl AddressPatch {
         };
         address.country = country.as_str().to_owned();
         set!(label, line1, locality, region, postcode);
-        set_optional!(line2, access_notes, parking, stairs, pets);
+        set_optional!(line2, parking, stairs, pets);
+        address = address.sealed(cipher)?;
+        if let Some(notes) = self.access_notes {
+            address.set_access_notes(notes.as_ref().map(AccessNotes::as_str), cipher)?;
+        }
         if let Some(kind) = self.kind {
             address.kind = kind;
         }
@@ -216,10 +296,12 @@ impl AddressPatch {
 ///
 /// The caller's addresses, oldest first; a client keeps at most 50.
 #[utoipa::path(tag = "Addresses", operation_id = "list_addresses", security(("bearer" = ["client"])),
-    responses((status = 200, description = "The addresses.", body = Page<Address>)))]
+    responses((status = 200, description = "The addresses.", body = Page<AddressView>)))]
 #[get("/v1/me/addresses")]
 async fn list_addresses(app: Data<App>, me: As<Client>) -> Result<Reply> {
-    Reply::ok(&Page::whole(store::list(&app.db, me.account()).await?))
+    let addresses = store::list(&app.db, me.account()).await?;
+    let views = addresses.into_iter().map(|address| AddressView::new(address, &app.cipher)).collect::<Result<_>>()?;
+    Reply::ok(&Page::whole(views))
 }
 
 /// Add an address
@@ -228,7 +310,7 @@ async fn list_addresses(app: Data<App>, me: As<Client>) -> Result<Reply> {
 #[utoipa::path(tag = "Addresses", operation_id = "create_address", security(("bearer" = ["client"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewAddress, responses(
-    (status = 201, description = "The address.", body = Address,
+    (status = 201, description = "The address.", body = AddressView,
      headers(("Location" = String, description = "Where the address is found."))),
     (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -241,7 +323,7 @@ async fn create_address(
 ) -> Result<Reply> {
     work(async move {
         let now = app.clock.now();
-        let address = new.with_id(AddressId::new(now))?;
+        let address = new.with_id(AddressId::new(now), &app.cipher)?;
         let mut tx = app.db.begin().await?;
         let once = match Once::claim(&mut tx, me.account(), "POST /v1/me/addresses", key, print).await? {
             Ok(once) => once,
@@ -250,7 +332,8 @@ async fn create_address(
         if store::insert(&mut tx, me.account(), &address, now).await? > MOST {
             return Err(Refusal::TooManyAddresses.into());
         }
-        let reply = Reply::created(format!("/v1/me/addresses/{}", address.id), &address)?;
+        let location = format!("/v1/me/addresses/{}", address.id);
+        let reply = Reply::created(location, &AddressView::new(address, &app.cipher)?)?;
         once.keep(&mut tx, &reply, now).await?;
         tx.commit().await?;
         Ok(reply)
@@ -263,10 +346,11 @@ async fn create_address(
 /// One of the caller's addresses.
 #[utoipa::path(tag = "Addresses", operation_id = "get_address", security(("bearer" = ["client"])),
     params(("id" = AddressId, Path, description = "The address.")),
-    responses((status = 200, description = "The address.", body = Address)))]
+    responses((status = 200, description = "The address.", body = AddressView)))]
 #[get("/v1/me/addresses/{id}")]
 async fn get_address(app: Data<App>, me: As<Client>, Path(id): Path<AddressId>) -> Result<Reply> {
-    Reply::ok(&visit_address(&app.db, me.account(), id).await?.ok_or(Error::NotFound)?)
+    let address = visit_address(&app.db, me.account(), id).await?.ok_or(Error::NotFound)?;
+    Reply::ok(&AddressView::new(address, &app.cipher)?)
 }
 
 /// Change an address
@@ -276,7 +360,7 @@ async fn get_address(app: Data<App>, me: As<Client>, Path(id): Path<AddressId>) 
     params(("id" = AddressId, Path, description = "The address."),
            ("If-Match" = String, Header, description = "The ETag of the address as it was read.")),
     request_body = AddressPatch,
-    responses((status = 200, description = "The address as it is now.", body = Address)))]
+    responses((status = 200, description = "The address as it is now.", body = AddressView)))]
 #[patch("/v1/me/addresses/{id}")]
 async fn update_address(
     app: Data<App>,
@@ -288,11 +372,11 @@ async fn update_address(
     work(async move {
         let mut tx = app.db.begin().await?;
         let current = store::lock(&mut tx, me.account(), id).await?.ok_or(Error::NotFound)?;
-        if_match.check(&current)?;
-        let address = patch.apply(current)?;
+        if_match.check(&AddressView::new(current.clone(), &app.cipher)?)?;
+        let address = patch.apply(current, &app.cipher)?;
         store::update(&mut tx, &address).await?;
         tx.commit().await?;
-        Reply::ok(&address)
+        Reply::ok(&AddressView::new(address, &app.cipher)?)
     })
     .await
 }

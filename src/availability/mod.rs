@@ -59,6 +59,8 @@ pub struct Diary {
     pub standings: Vec<Standing>,
     /// Whether the service and duration that are asked for are offered.
     pub offered: bool,
+    /// Whether one of the two, the therapist and the client who asks, has blocked the other.
+    pub blocked: bool,
     /// The therapist's own rules.
     pub rules: Rules,
     /// Road times to and from the visit's place, where any are known.
@@ -125,6 +127,8 @@ pub struct Visit<'a> {
 pub enum Rule {
     /// No bookings are accepted.
     NotAccepting,
+    /// One of the two has blocked the other.
+    Blocked,
     /// The service or duration is not offered.
     NotOffered,
     /// The place is too far from the base.
@@ -151,8 +155,9 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they are asked.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotAccepting,
+        Self::Blocked,
         Self::NotOffered,
         Self::OutsideArea,
         Self::Notice,
@@ -171,6 +176,7 @@ impl From<Rule> for Refusal {
     fn from(rule: Rule) -> Self {
         match rule {
             Rule::NotAccepting => Self::NotAcceptingBookings,
+            Rule::Blocked => Self::Blocked,
             Rule::NotOffered => Self::ServiceNotOffered,
             Rule::OutsideArea => Self::OutsideServiceArea,
             Rule::Credentials => Self::CredentialNotValid,
@@ -325,7 +331,7 @@ impl<'a> Engine<'a> {
     fn refuses(&self, rule: Rule, table: Span, occupied: Span) -> bool {
         let start = table.start;
         match rule {
-            Rule::NotAccepting | Rule::NotOffered | Rule::OutsideArea => self.general.contains(&rule),
+            Rule::NotAccepting | Rule::Blocked | Rule::NotOffered | Rule::OutsideArea => self.general.contains(&rule),
             Rule::Notice => start < self.bounds.0 || start <= self.now,
             Rule::Horizon => start > self.bounds.1,
             Rule::Credentials => !self.is_licensed(table),
@@ -395,6 +401,7 @@ fn general(diary: &Diary, visit: &Visit<'_>) -> Vec<Rule> {
     let within = |base: Point| base.distance_km(visit.place) <= rules.radius_km;
     let refused = [
         (Rule::NotAccepting, !rules.accepting),
+        (Rule::Blocked, diary.blocked),
         (Rule::NotOffered, !diary.offered),
         (Rule::OutsideArea, !rules.base.is_some_and(within)),
     ];

@@ -10,8 +10,9 @@ use super::{Asked, Diary, Engine, Setting, Start, diaries};
 use crate::App;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
-use crate::ids::TherapistId;
+use crate::ids::{AccountId, TherapistId};
 use crate::prices;
+use crate::reviews::Rating;
 use crate::therapists::{self, Batch, Reach};
 use crate::values::Instant;
 
@@ -31,6 +32,7 @@ const STRETCH: TimeDelta = TimeDelta::days(14);
 pub(super) struct Found {
     pub id: TherapistId,
     pub name: String,
+    pub rating: Rating,
     /// From their public area, those begun.
     pub kilometres: i32,
     pub starts: Vec<Start>,
@@ -63,6 +65,8 @@ pub(super) struct Search<'a> {
     pub app: &'a App,
     pub setting: &'a Setting,
     pub reach: Reach<'a>,
+    /// Who asks, if a client does.
+    pub client: Option<AccountId>,
     pub span: Span,
     pub now: DateTime<Utc>,
 }
@@ -70,7 +74,7 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// The starts of those of `ids` who have any, in the same order.
     async fn starts(&self, ids: &[TherapistId]) -> Result<Vec<Found>> {
-        let asked = Asked { service: self.reach.service, minutes: self.reach.minutes };
+        let asked = Asked { service: self.reach.service, minutes: self.reach.minutes, client: self.client };
         let visit = self.setting.visit();
         let mut diaries = diaries(&self.app.db, ids, asked, self.span, self.now).await?;
         self.app.roads.fill(&self.app.db, &mut diaries, visit.place, self.span, self.now).await?;
@@ -80,7 +84,7 @@ impl Search<'_> {
             let diary = diaries.remove(id)?;
             let starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
             let kilometres = prices::kilometres(diary.rules.base?, visit.place);
-            (!starts.is_empty()).then_some(Found { id: *id, name: diary.name, kilometres, starts })
+            (!starts.is_empty()).then_some(Found { id: *id, name: diary.name, rating: diary.rating, kilometres, starts })
         });
         Ok(found.collect())
     }

@@ -13,11 +13,12 @@ use super::search::{Lasting, Search};
 use super::travel::TravelMinutes;
 use super::{GivenPlace, Setting, Start, explain};
 use crate::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Role};
 use crate::error::{FieldError, Result};
 use crate::http::{Cursor, Limit, Query, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
 use crate::prices::{About, Tariff};
+use crate::reviews::Rating;
 use crate::therapists::{Gender, Reach};
 use crate::values::{Country, Day, Language, Latitude, Longitude, Money, Slug, Zone};
 
@@ -139,6 +140,8 @@ struct SlotTherapist {
     /// The name that clients see.
     #[schema(example = "Sam Okafor")]
     display_name: String,
+    /// How clients rate the therapist.
+    rating: Rating,
 }
 
 /// A therapist's slots.
@@ -189,7 +192,7 @@ struct NextAvailable {
 /// List slots
 ///
 /// The times at which a visit can be booked at a place, by therapist. Every slot that is listed can be booked, until
-/// someone else books it. A page looks at 300 therapists at the most, so that it may hold fewer than `limit` and still have
+/// someone else books it. A client who is signed in sees nobody whom they block, or who blocks them. A page looks at 300 therapists at the most, so that it may hold fewer than `limit` and still have
 /// a `next_cursor`. By `soonest`, each 300 are in order: whoever may be free first is looked at first. Nobody is listed
 /// twice while the list is read on, and nobody left out who stays free.
 #[utoipa::path(tag = "Availability", operation_id = "list_slots",
@@ -222,7 +225,8 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         language: query.language.as_ref().map(Language::as_str),
         free: None,
     };
-    let search = Search { app: &app, setting: &setting, reach, span, now };
+    let client = caller.filter(|caller| caller.role == Role::Client).map(|caller| caller.account);
+    let search = Search { app: &app, setting: &setting, reach, client, span, now };
     let first = query.cursor.is_none();
     let found = match (query.therapist_id, query.sort) {
         (Some(therapist), _) => search.only(therapist).await?,
@@ -235,7 +239,7 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     let data = found.data.into_iter().map(|found| {
         let about = setting.about(Some(found.kilometres), now);
         TherapistSlots {
-            therapist: SlotTherapist { id: found.id, display_name: found.name },
+            therapist: SlotTherapist { id: found.id, display_name: found.name, rating: found.rating },
             distance_km: found.kilometres.into(),
             price: setting.tariff.base,
             slots: found.starts.into_iter().map(|start| Slot::new(start, &setting.tariff, &about)).collect(),
@@ -244,7 +248,7 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     let next_available = next.and_then(|found| {
         let start_at = found.starts.first()?.at;
         let end_at = start_at + TimeDelta::minutes(setting.minutes.into());
-        let therapist = SlotTherapist { id: found.id, display_name: found.name };
+        let therapist = SlotTherapist { id: found.id, display_name: found.name, rating: found.rating };
         Some(NextAvailable { therapist, distance_km: found.kilometres.into(), start_at, end_at })
     });
     let refused = match explained {

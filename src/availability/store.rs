@@ -18,7 +18,7 @@ use super::{Diary, MARGIN, Reservation, Rules};
 use crate::credentials::Standing;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::{BookingId, ServiceId, TherapistId, TimeOffId};
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId, TimeOffId};
 use crate::therapists::TravelMode;
 use crate::values::{Point, Zone};
 
@@ -34,6 +34,8 @@ pub struct Asked {
     pub service: ServiceId,
     /// Minutes on the table.
     pub minutes: i16,
+    /// Who asks, where that is known: therapists with whom they are at odds have nothing for them.
+    pub client: Option<AccountId>,
 }
 
 /// The diaries of `therapists` for starts within `span`, in no order. Lapsed reservations are left out.
@@ -51,6 +53,8 @@ pub async fn diaries<'c>(
                   t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
                   EXISTS (SELECT FROM offers o WHERE o.therapist_id = t.id AND o.service_id = $2
                           AND o.duration_minutes = $3) AS "offered!",
+                  EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $7) AS "blocked!",
+                  t.rating_count, t.rating_sum,
                   weekly.since AS "since?", weekly.opens AS "opens?: Vec<Option<i32>>", weekly.closes AS "closes?: Vec<Option<i32>>",
                   differing.dates AS "override_dates?", differing.windows AS "override_windows?: Json<Vec<Vec<i32>>>",
                   away.starts AS "off_starts?", away.ends AS "off_ends?",
@@ -99,6 +103,7 @@ pub async fn diaries<'c>(
         from,
         to,
         now,
+        asked.client.map(|id| id.0),
     )
     .fetch_all(db)
     .await?;
@@ -119,6 +124,7 @@ pub async fn diaries<'c>(
         Diary {
             therapist: row.id,
             name: row.display_name,
+            rating: Rating::of(row.rating_count, row.rating_sum),
             zone: row.time_zone.0,
             hours: Hours {
                 timetables: timetables(row.since, row.opens, row.closes),
@@ -128,6 +134,7 @@ pub async fn diaries<'c>(
             reservations: reservations.collect(),
             standings: row.standings.map(|Json(standings)| standings).unwrap_or_default(),
             offered: row.offered,
+            blocked: row.blocked,
             roads: RoadTimes::default(),
             rules: Rules {
                 accepting: row.accepting_bookings,

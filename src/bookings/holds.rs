@@ -9,13 +9,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::forget_lapsed;
+pub use store::{forget_lapsed, seal_plain};
 
 use super::wish::{Decided, Wanted, Wish};
 use crate::App;
-use crate::accounts::Address;
+use crate::accounts::{Address, AddressView};
 use crate::auth::{As, Client};
 use crate::availability;
+use crate::cipher::Cipher;
 use crate::clock::Clock;
 use crate::db::{self, Tx, work};
 use crate::error::{Error, Problem, Refusal, Result};
@@ -67,7 +68,7 @@ struct HoldView {
     /// The zone at the place.
     time_zone: Zone,
     /// Where, as the address was when the slot was held.
-    address: Address,
+    address: AddressView,
     /// What the visit will cost.
     price: Money,
     /// How the price comes about.
@@ -76,9 +77,9 @@ struct HoldView {
     expires_at: DateTime<Utc>,
 }
 
-impl From<Hold> for HoldView {
-    fn from(hold: Hold) -> Self {
-        Self {
+impl HoldView {
+    fn new(hold: Hold, cipher: &Cipher) -> Result<Self> {
+        Ok(Self {
             id: hold.id,
             therapist_id: hold.therapist,
             service_id: hold.service,
@@ -86,11 +87,11 @@ impl From<Hold> for HoldView {
             start_at: hold.start_at,
             end_at: hold.start_at + TimeDelta::minutes(hold.duration_minutes.into()),
             time_zone: hold.address.time_zone,
-            address: hold.address,
+            address: AddressView::new(hold.address, cipher)?,
             price: hold.terms.breakdown.total,
             price_breakdown: hold.terms.breakdown,
             expires_at: hold.expires_at,
-        }
+        })
     }
 }
 
@@ -105,7 +106,7 @@ impl From<Hold> for HoldView {
      headers(("Location" = String, description = "Where the hold is found."))),
     (status = 409, description = "`slot_unavailable`, `too_many_holds`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/holds")]
 async fn create_hold(
@@ -141,7 +142,8 @@ async fn create_hold(
         if !store::insert(&mut tx, &hold, me.account(), during).await? {
             return Err(Refusal::SlotUnavailable.into());
         }
-        let reply = Reply::created(format!("/v1/holds/{}", hold.id), &HoldView::from(hold))?;
+        let location = format!("/v1/holds/{}", hold.id);
+        let reply = Reply::created(location, &HoldView::new(hold, &app.cipher)?)?;
         once.keep(&mut tx, &reply, at).await?;
         tx.commit().await?;
         Ok(reply)
@@ -160,7 +162,8 @@ async fn list_holds(app: Data<App>, me: As<Client>) -> Result<Reply> {
         let mut tx = app.db.begin().await?;
         let holds = store::live(&mut tx, me.account(), None, app.clock.now()).await?;
         tx.commit().await?;
-        Reply::ok(&Page::whole(holds.into_iter().map(HoldView::from).collect()))
+        let views = holds.into_iter().map(|hold| HoldView::new(hold, &app.cipher)).collect::<Result<_>>()?;
+        Reply::ok(&Page::whole(views))
     })
     .await
 }
@@ -177,7 +180,7 @@ async fn get_hold(app: Data<App>, me: As<Client>, Path(id): Path<HoldId>) -> Res
         let mut tx = app.db.begin().await?;
         let hold = store::live(&mut tx, me.account(), Some(id), app.clock.now()).await?.pop();
         tx.commit().await?;
-        Reply::ok(&HoldView::from(hold.ok_or(Error::NotFound)?))
+        Reply::ok(&HoldView::new(hold.ok_or(Error::NotFound)?, &app.cipher)?)
     })
     .await
 }
@@ -212,5 +215,5 @@ async fn release(tx: &mut Tx, id: HoldId, client: AccountId, clock: &Clock) -> R
 /// Turns a live hold into the wish that it stands for, and takes it away: whatever fails later brings it back.
 pub(super) async fn consume(tx: &mut Tx, id: HoldId, client: AccountId, clock: &Clock) -> Result<Wish> {
     let hold = release(tx, id, client, clock).await?.ok_or(Refusal::HoldExpired)?;
-    Wish::held(tx, hold).await
+    Wish::held(tx, hold, client).await
 }

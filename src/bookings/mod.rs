@@ -25,12 +25,15 @@ use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use routes::lapse;
-pub use store::{ahead, within};
+pub use routes::{lapse, party};
+pub use store::{ahead, completed_at, find, live_between, lock, met, seal_plain, within};
 
 use crate::accounts::Address;
+use crate::auth::Role;
 use crate::availability::calendar;
 use crate::availability::intervals::Span;
+use crate::cipher::{Cipher, Sealed};
+use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::PriceBreakdown;
 use crate::values::{Money, Zone, bounded_text};
@@ -61,6 +64,27 @@ pub enum Pressure {
     Deep,
 }
 
+/// One of the two sides of a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Side {
+    /// Who books.
+    Client,
+    /// Who carries it out.
+    Therapist,
+}
+
+impl Side {
+    /// The side of someone with this role; staff are on neither, and operations for the two sides do not let them in.
+    pub fn of(role: Role) -> Self {
+        match role {
+            Role::Therapist => Self::Therapist,
+            Role::Client | Role::Admin => Self::Client,
+        }
+    }
+}
+
 /// A booked visit, as it is stored.
 #[derive(Clone, Debug)]
 pub struct Booking {
@@ -77,7 +101,9 @@ pub struct Booking {
     pub price: Money,
     pub breakdown: PriceBreakdown,
     pub policy: Policy,
+    /// As they were kept before they were sealed.
     pub notes: Option<String>,
+    pub notes_sealed: Option<Sealed>,
     pub focus_areas: Vec<String>,
     pub pressure: Option<Pressure>,
     /// When the client first asked, where that was before it was booked.
@@ -103,7 +129,15 @@ pub struct Cancelled {
     pub fee: i64,
 }
 
+/// The column of what the client wants the therapist to know: it may be about their health.
+const NOTES: &str = "bookings.notes";
+
 impl Booking {
+    /// What the client wants the therapist to know.
+    pub fn notes(&self, cipher: &Cipher) -> Result<Option<String>> {
+        cipher.read(NOTES, self.id, self.notes.as_deref(), self.notes_sealed.as_ref())
+    }
+
     /// When the time on the table ends.
     pub fn end_at(&self) -> DateTime<Utc> {
         self.table().end

@@ -105,7 +105,7 @@ async fn list_bookings_at_risk(app: Data<App>, _me: As<Admin>, Query(query): Que
             });
             facts.push((booking.at_risk_since, missing.collect(), booking.start_at - NOTICE));
         }
-        let shown = views(&mut tx, page.data, Viewer::Admin).await?;
+        let shown = views(&app.cipher, &mut tx, page.data, Viewer::Admin).await?;
         tx.commit().await?;
         let data = shown.into_iter().zip(facts).map(|(booking, (at_risk_since, missing, cancels_at))| AtRisk {
             booking,
@@ -248,7 +248,7 @@ struct ReassignBody {
     (status = 409, description = "`invalid_transition`, also where it was reassigned in the same moment; `slot_unavailable`",
      body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`", body = Problem, content_type = "application/problem+json"),
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/admin/bookings/{id}/reassign")]
 async fn reassign_booking(
@@ -264,7 +264,7 @@ async fn reassign_booking(
         let seen = bookings::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
         if seen.therapist == new {
             // The step was taken: whoever lost the answer may ask again.
-            let reply = Reply::ok(&views(&mut tx, vec![seen], Viewer::Admin).await?.pop())?;
+            let reply = Reply::ok(&views(&app.cipher, &mut tx, vec![seen], Viewer::Admin).await?.pop())?;
             tx.commit().await?;
             return Ok(reply);
         }
@@ -281,7 +281,7 @@ async fn reassign_booking(
         }
         let note = body.note.as_ref().map(Reason::as_str);
         let booking = hand_over(&mut tx, &app.roads, booking, new, me.account(), note, now).await?;
-        let reply = Reply::ok(&views(&mut tx, vec![booking], Viewer::Admin).await?.pop())?;
+        let reply = Reply::ok(&views(&app.cipher, &mut tx, vec![booking], Viewer::Admin).await?.pop())?;
         tx.commit().await?;
         Ok(reply)
     })

@@ -13,7 +13,7 @@ use super::store::{self, BookingEvent, New, Taken};
 use super::views::{BookingView, ClientBooking, Viewer, views};
 use super::wish::{Decided, Wanted, Wish};
 use super::{
-    Booking, Cancelled, FocusArea, Notes, Pressure, Reason, counter_offers, day, extend, holds, licensing, list,
+    Booking, Cancelled, FocusArea, NOTES, Notes, Pressure, Reason, counter_offers, day, extend, holds, licensing, list,
     overdue, proof, reassign, reschedule, respond_by, visit,
 };
 use crate::App;
@@ -113,7 +113,7 @@ impl NewBooking {
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
     (status = 409, description = "`slot_unavailable`, `hold_expired`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/bookings")]
 async fn create_booking(
@@ -136,13 +136,13 @@ async fn create_booking(
             Slot::Wanted(wanted) => Wish::read(&mut tx, &wanted, me.account(), app.clock.now()).await?,
         };
         let details = Details { notes: new.notes, focus_areas, pressure: new.pressure };
-        let booking = book(&mut tx, wish, details, me.account(), &app).await?;
+        let booking = book(&app, &mut tx, wish, details, me.account()).await?;
         let made_at = booking.created_at;
         if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
             enqueue(&mut tx, &LapseRequest { booking: booking.id }, deadline).await?;
         }
         let location = format!("/v1/bookings/{}", booking.id);
-        let reply = Reply::created(location, &views(&mut tx, vec![booking], Viewer::Client).await?.pop())?;
+        let reply = Reply::created(location, &views(&app.cipher, &mut tx, vec![booking], Viewer::Client).await?.pop())?;
         once.keep(&mut tx, &reply, made_at).await?;
         tx.commit().await?;
         Ok(reply)
@@ -158,12 +158,14 @@ struct Details {
 }
 
 /// Lock, decide, save.
-async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, app: &App) -> Result<Booking> {
+async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, client: AccountId) -> Result<Booking> {
     let mode = therapists::booking_mode(&mut **tx, wish.therapist).await?;
     let Decided { at, during, relied_on } = wish.reserve(tx, app).await?;
+    let id = BookingId::new(at);
+    let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
     let booking = Booking {
-        id: BookingId::new(at),
+        id,
         client,
         therapist: wish.therapist,
         service: wish.service,
@@ -175,7 +177,8 @@ async fn book(tx: &mut Tx, wish: Wish, details: Details, client: AccountId, app:
         price: wish.terms.breakdown.total,
         breakdown: wish.terms.breakdown,
         policy: wish.terms.policy,
-        notes: details.notes.map(|notes| notes.as_str().to_owned()),
+        notes: None,
+        notes_sealed: notes,
         focus_areas: details.focus_areas,
         pressure: details.pressure,
         asked_at: wish.asked_at,
@@ -199,7 +202,7 @@ fn focus_areas(areas: &[FocusArea]) -> Result<Vec<String>> {
 }
 
 /// What the caller is to a booking; nothing at all where they may not know of it.
-pub(super) fn party(booking: &Booking, me: &Principal) -> Option<Party> {
+pub fn party(booking: &Booking, me: &Principal) -> Option<Party> {
     match me.role {
         Role::Client if booking.client == me.account => Some(Party::Client),
         Role::Therapist if booking.therapist == me.account.into() => Some(Party::Therapist),
@@ -220,6 +223,7 @@ pub(super) fn viewer(booking: &Booking, party: Party, now: DateTime<Utc>) -> Vie
 
 /// Whether the caller knows the booking as it is, where they say which state they know.
 pub(super) async fn check(
+    app: &App,
     tx: &mut Tx,
     known: &IfMatch,
     booking: &Booking,
@@ -227,18 +231,25 @@ pub(super) async fn check(
     now: DateTime<Utc>,
 ) -> Result<()> {
     if known.is_sent() {
-        known.check(&views(tx, vec![booking.clone()], viewer(booking, party, now)).await?.pop())?;
+        let viewer = viewer(booking, party, now);
+        known.check(&views(&app.cipher, tx, vec![booking.clone()], viewer).await?.pop())?;
     }
     Ok(())
 }
 
 /// The booking as `party` sees it. A therapist who is shown the door leaves a trace of it.
-pub(super) async fn view(tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
+pub(super) async fn view(
+    app: &App,
+    tx: &mut Tx,
+    booking: Booking,
+    party: Party,
+    now: DateTime<Utc>,
+) -> Result<Reply> {
     let viewer = viewer(&booking, party, now);
     if viewer == Viewer::Disclosed {
         store::record_disclosure(tx, &booking, now).await?;
     }
-    Reply::ok(&views(tx, vec![booking], viewer).await?.pop())
+    Reply::ok(&views(&app.cipher, tx, vec![booking], viewer).await?.pop())
 }
 
 /// Show a booking
@@ -256,7 +267,7 @@ async fn get_booking(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) 
         let mut tx = app.db.begin().await?;
         let booking = store::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
-        let reply = view(&mut tx, booking, party, now).await?;
+        let reply = view(&app, &mut tx, booking, party, now).await?;
         tx.commit().await?;
         Ok(reply)
     })
@@ -376,7 +387,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             visit::tell(&mut tx, &booking, action, party, me.account, now).await?;
         }
     }
-    let reply = view(&mut tx, booking, party, now).await?;
+    let reply = view(app, &mut tx, booking, party, now).await?;
     tx.commit().await?;
     Ok(reply)
 }

@@ -8,10 +8,12 @@ use super::lifecycle::{Action, Party, Status};
 use super::list::Sort;
 use super::policy::Policy;
 use super::reschedule::Change;
-use super::{Booking, Cancelled, Pressure};
+use super::{Booking, Cancelled, NOTES, Pressure};
+use crate::App;
 use crate::accounts::Address;
 use crate::availability::intervals::Span;
 use crate::availability::schedule::Hit;
+use crate::cipher::{BATCH, Sealed};
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Result};
@@ -34,6 +36,7 @@ struct Columns {
     price_breakdown: Option<Json<PriceBreakdown>>,
     policy: Json<Policy>,
     notes: Option<String>,
+    notes_sealed: Option<Sealed>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
     asked_at: Option<DateTime<Utc>>,
@@ -71,6 +74,7 @@ impl TryFrom<Columns> for Booking {
             },
             policy: row.policy.0,
             notes: row.notes,
+            notes_sealed: row.notes_sealed,
             focus_areas: row.focus_areas,
             pressure: row.pressure,
             asked_at: row.asked_at,
@@ -95,8 +99,8 @@ macro_rules! bookings {
                       CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
                       currency, price_breakdown AS "price_breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>", notes,
-                      focus_areas, pressure AS "pressure: Pressure", asked_at, respond_by, cancelled_by AS "cancelled_by: Party",
-                      cancelled_at, fee,
+                      notes_sealed AS "notes_sealed: Sealed", focus_areas, pressure AS "pressure: Pressure", asked_at, respond_by,
+                      cancelled_by AS "cancelled_by: Party", cancelled_at, fee,
                       CASE WHEN status = 'cancelled' THEN (
                           SELECT reason FROM booking_events e WHERE e.booking_id = bookings.id AND e.action = 'cancel' LIMIT 1
                       ) END AS cancel_reason, at_risk_since, free_to_cancel, least_fee, created_at
@@ -108,12 +112,13 @@ macro_rules! bookings {
 }
 
 /// The booking, locked until the transaction ends.
-pub(super) async fn lock(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
+pub async fn lock(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
     let row = bookings!("WHERE id = $2 FOR UPDATE", now, id.0).fetch_optional(&mut **tx).await?;
     row.map(Booking::try_from).transpose()
 }
 
-pub(super) async fn find(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
+/// The booking as it is at `now`.
+pub async fn find(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Option<Booking>> {
     let row = bookings!("WHERE id = $2", now, id.0).fetch_optional(&mut **tx).await?;
     row.map(Booking::try_from).transpose()
 }
@@ -299,6 +304,41 @@ pub async fn ahead<'c>(
     Ok(tables.collect())
 }
 
+/// The live visits between a client and a therapist whose time is not over, by their start.
+pub async fn live_between(
+    tx: &mut Tx,
+    client: AccountId,
+    therapist: TherapistId,
+    now: DateTime<Utc>,
+) -> Result<Vec<Hit>> {
+    let visits = live(tx, therapist, now).await?;
+    let theirs = visits.into_iter().filter(|visit| visit.client == client);
+    Ok(theirs.map(|visit| Hit { id: visit.id, start_at: visit.start_at }).collect())
+}
+
+/// Whether the two ever had a booking, or a request for one.
+pub async fn met(tx: &mut Tx, client: AccountId, therapist: TherapistId) -> Result<bool> {
+    let met = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM bookings WHERE client_id = $1 AND therapist_id = $2) AS "met!""#,
+        client.0,
+        therapist.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(met)
+}
+
+/// When a visit that is completed was: the end of its time where no event says so.
+pub async fn completed_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc>> {
+    let at = sqlx::query_scalar!(
+        r#"SELECT max(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking_id = $1 AND to_status = 'completed'"#,
+        booking.id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(at.unwrap_or_else(|| booking.end_at()))
+}
+
 pub(super) fn range(span: Span) -> PgRange<DateTime<Utc>> {
     (span.start..span.end).into()
 }
@@ -364,7 +404,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                VALUES ($1, $3, $19, $6, $20, $21, $22, $1) ON CONFLICT DO NOTHING RETURNING id
            ), booking AS (
                INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
-                                     jurisdiction, address, amount, currency, policy, notes, focus_areas, pressure, respond_by, created_at, asked_at, price_breakdown)
+                                    jurisdiction, address, amount, currency, policy, notes_sealed, focus_areas, pressure, respond_by, created_at,
+                                    asked_at, price_breakdown)
                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24 FROM reservation RETURNING id
            ), event AS (
                INSERT INTO booking_events (booking_id, at, party, actor_id, action, to_status)
@@ -384,7 +425,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         booking.price.amount,
         booking.price.currency.code(),
         Json(&booking.policy) as _,
-        booking.notes,
+        booking.notes_sealed.as_ref() as Option<&Sealed>,
         &booking.focus_areas,
         booking.pressure as Option<Pressure>,
         booking.respond_by,
@@ -568,4 +609,29 @@ pub(super) async fn is_open_request(tx: &mut Tx, id: BookingId) -> Result<bool> 
         .fetch_one(&mut **tx)
         .await?;
     Ok(open)
+}
+
+/// Seals some of what is kept plain: notes, and access notes in copies of addresses. False once there is nothing.
+pub async fn seal_plain(app: &App) -> Result<bool> {
+    let mut tx = app.db.begin().await?;
+    let plain = sqlx::query!(
+        r#"SELECT id, notes, address AS "address: Json<Address>" FROM bookings
+           WHERE notes IS NOT NULL OR address ->> 'access_notes' IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
+        BATCH
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &plain {
+        let notes = row.notes.as_ref().map(|notes| app.cipher.seal(NOTES, row.id, notes)).transpose()?;
+        sqlx::query!(
+            "UPDATE bookings SET notes = NULL, notes_sealed = coalesce($2, notes_sealed), address = $3 WHERE id = $1",
+            row.id.0,
+            notes as Option<Sealed>,
+            Json(row.address.sealed(&app.cipher)?) as _,
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(!plain.is_empty())
 }

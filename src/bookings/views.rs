@@ -1,5 +1,7 @@
 //! What each party sees of a booking: a type for each, so that nothing can leak by a forgotten condition.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,12 +9,14 @@ use utoipa::ToSchema;
 use super::lifecycle::{Party, Status};
 use super::policy::BookingPolicy;
 use super::{Booking, Pressure};
-use crate::accounts::{self, Address, AddressKind};
+use crate::accounts::{self, Address, AddressKind, AddressView};
 use crate::catalogue;
+use crate::cipher::Cipher;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::PriceBreakdown;
+use crate::reviews::{self, Rating};
 use crate::values::{Money, Zone};
 
 /// What both parties and staff see.
@@ -63,6 +67,15 @@ pub(super) struct PersonRef {
     display_name: String,
 }
 
+/// A client by their id and name, with what therapists make of them.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ClientRef {
+    #[serde(flatten)]
+    person: PersonRef,
+    /// How therapists rate the client.
+    rating: Rating,
+}
+
 /// How a visit ended short: called off, missed or broken off.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Cancellation {
@@ -85,7 +98,7 @@ pub(super) struct ClientBooking {
     common: Common,
     therapist: PersonRef,
     /// The address as it was when the visit was booked.
-    address: Address,
+    address: AddressView,
     notes: Option<String>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
@@ -109,7 +122,7 @@ pub(super) struct Suburb {
 pub(super) struct TherapistBooking {
     #[serde(flatten)]
     common: Common,
-    client: PersonRef,
+    client: ClientRef,
     suburb: Suburb,
     /// What the therapist earns of the fee, where the visit was called off.
     therapist_share: Option<Money>,
@@ -195,23 +208,32 @@ pub(super) enum Viewer {
 }
 
 /// The bookings as `viewer` sees them.
-pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -> Result<Vec<BookingView>> {
+pub(super) async fn views(
+    cipher: &Cipher,
+    tx: &mut Tx,
+    bookings: Vec<Booking>,
+    viewer: Viewer,
+) -> Result<Vec<BookingView>> {
     let people: Vec<AccountId> = bookings.iter().flat_map(|b| [b.client, b.therapist.into()]).collect();
     let services: Vec<ServiceId> = bookings.iter().map(|booking| booking.service).collect();
     let names = accounts::names(&mut **tx, &people).await?;
     let services = catalogue::names(&mut **tx, &services).await?;
+    let ratings = match viewer {
+        Viewer::Therapist | Viewer::Disclosed => reviews::of_clients(tx, &people).await?,
+        Viewer::Client | Viewer::Admin => HashMap::new(),
+    };
     let person = |id: AccountId| PersonRef { id, display_name: names.get(&id).cloned().unwrap_or_default() };
     let therapist = |id: TherapistId| person(id.into());
     let view = |booking: Booking| {
         let service =
             ServiceRef { id: booking.service, name: services.get(&booking.service).cloned().unwrap_or_default() };
         let common = Common::new(&booking, service);
-        match viewer {
+        Ok(match viewer {
             Viewer::Client => BookingView::Client(Box::new(ClientBooking {
                 common,
                 therapist: therapist(booking.therapist),
-                address: booking.address,
-                notes: booking.notes,
+                notes: booking.notes(cipher)?,
+                address: AddressView::new(booking.address, cipher)?,
                 focus_areas: booking.focus_areas,
                 pressure: booking.pressure,
             })),
@@ -224,26 +246,30 @@ pub(super) async fn views(tx: &mut Tx, bookings: Vec<Booking>, viewer: Viewer) -
                 at_risk_since: booking.at_risk_since,
             })),
             Viewer::Therapist | Viewer::Disclosed => {
+                let notes = if viewer == Viewer::Disclosed { booking.notes(cipher)? } else { None };
                 let view = TherapistBooking {
                     common,
-                    client: person(booking.client),
+                    client: ClientRef {
+                        person: person(booking.client),
+                        rating: ratings.get(&booking.client).copied().unwrap_or_default(),
+                    },
                     suburb: Suburb::of(&booking.address),
                     therapist_share: booking.therapist_share(),
                     focus_areas: booking.focus_areas,
                     pressure: booking.pressure,
                 };
                 if viewer == Viewer::Therapist {
-                    return BookingView::Therapist(Box::new(view));
+                    return Ok(BookingView::Therapist(Box::new(view)));
                 }
                 BookingView::Disclosed(Box::new(DisclosedBooking {
                     booking: view,
-                    address: Door::of(booking.address),
-                    notes: booking.notes,
+                    address: Door::of(booking.address, cipher)?,
+                    notes,
                 }))
             }
-        }
+        })
     };
-    Ok(bookings.into_iter().map(view).collect())
+    bookings.into_iter().map(view).collect()
 }
 
 impl Common {
@@ -272,8 +298,9 @@ impl Common {
 }
 
 impl Door {
-    fn of(address: Address) -> Self {
-        Self {
+    fn of(address: Address, cipher: &Cipher) -> Result<Self> {
+        Ok(Self {
+            access_notes: address.access_notes(cipher)?,
             kind: address.kind,
             line1: address.line1,
             line2: address.line2,
@@ -283,11 +310,10 @@ impl Door {
             country: address.country,
             latitude: address.latitude,
             longitude: address.longitude,
-            access_notes: address.access_notes,
             parking: address.parking,
             stairs: address.stairs,
             pets: address.pets,
-        }
+        })
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) struct Wanted {
 
 /// A visit that is wanted, with what its fields refer to.
 pub(super) struct Wish {
+    pub client: AccountId,
     pub therapist: TherapistId,
     pub service: ServiceId,
     pub minutes: i16,
@@ -88,6 +89,7 @@ impl Wish {
             distance_km: area.map(|area| prices::kilometres(area, address.point())),
         };
         Ok(Self {
+            client,
             therapist: wanted.therapist_id,
             service: wanted.service_id,
             minutes: wanted.duration_minutes,
@@ -101,8 +103,9 @@ impl Wish {
     }
 
     /// What a hold reserved, on the terms on which it did.
-    pub async fn held(tx: &mut Tx, hold: Hold) -> Result<Self> {
+    pub async fn held(tx: &mut Tx, hold: Hold, client: AccountId) -> Result<Self> {
         Ok(Self {
+            client,
             required: required(tx, hold.service, &hold.address).await?.ok_or(Error::NotFound)?,
             therapist: hold.therapist,
             service: hold.service,
@@ -119,6 +122,7 @@ impl Wish {
     pub async fn requested(tx: &mut Tx, booking: &Booking) -> Result<Self> {
         Ok(Self {
             required: required(tx, booking.service, &booking.address).await?.ok_or(Error::NotFound)?,
+            client: booking.client,
             therapist: booking.therapist,
             service: booking.service,
             minutes: booking.duration_minutes,
@@ -155,7 +159,7 @@ impl Wish {
         therapists: &[TherapistId],
         now: DateTime<Utc>,
     ) -> Result<Vec<Diary>> {
-        let asked = Asked { service: self.service, minutes: self.minutes };
+        let asked = Asked { service: self.service, minutes: self.minutes, client: Some(self.client) };
         let span = Span::of_minutes(self.start, 1);
         let mut diaries = availability::diaries(&mut *db, therapists, asked, span, now).await?;
         roads.fill(db, &mut diaries, self.address.point(), span, now).await?;
@@ -178,8 +182,8 @@ impl Wish {
     }
 
     /// Whether the visit, which has begun, may last as long as is wished; under the therapist's lock.
-    pub async fn prolong(&self, tx: &mut Tx, now: DateTime<Utc>) -> Result<Decided> {
-        let diary = self.diaries(&mut **tx, &[self.therapist], now).await?.pop().ok_or(Error::NotFound)?;
+    pub async fn prolong(&self, tx: &mut Tx, roads: &Roads, now: DateTime<Utc>) -> Result<Decided> {
+        let diary = self.diaries(tx, roads, &[self.therapist], now).await?.pop().ok_or(Error::NotFound)?;
         let own = diary.reservations.iter().find(|reservation| reservation.booking == self.except);
         let own = own.ok_or(Refusal::InvalidTransition)?.during;
         let visit = self.visit();

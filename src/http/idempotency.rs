@@ -1,15 +1,19 @@
 //! One effect per key, however often the request is sent. The key, the effect and the answer are written in
-//! one transaction, so a crash leaves all of them or none.
+//! one transaction, so a crash leaves all of them or none. A request and its answer may tell of doors and of health:
+//! the answer is kept sealed, and of the request a mark.
 
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use aws_lc_rs::digest;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Fingerprint, Reply};
+use crate::App;
+use crate::cipher::{BATCH, Cipher, Sealed};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::ids::AccountId;
@@ -17,19 +21,25 @@ use crate::ids::AccountId;
 /// How long an answer is kept.
 const KEPT: TimeDelta = TimeDelta::hours(48);
 
-/// The `Idempotency-Key` header, where one was sent.
+/// The column of kept answers, to which they are sealed.
+const BODY: &str = "idempotency_keys.body";
+
+/// The `Idempotency-Key` header, where one was sent, with what seals the answer.
 #[derive(Clone, Debug)]
-pub struct IdempotencyKey(Option<String>);
+pub struct IdempotencyKey(Option<(String, Cipher)>);
 
 impl FromRequest for IdempotencyKey {
     type Error = Error;
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(match request.headers().get("Idempotency-Key") {
+        let app = request.app_data::<Data<App>>();
+        ready(match request.headers().get("Idempotency-Key").zip(app) {
             None => Ok(Self(None)),
-            Some(value) => match value.to_str() {
-                Ok(key) if (1..=255).contains(&key.trim().len()) => Ok(Self(Some(key.trim().to_owned()))),
+            Some((value, app)) => match value.to_str() {
+                Ok(key) if (1..=255).contains(&key.trim().len()) => {
+                    Ok(Self(Some((key.trim().to_owned(), app.cipher.clone()))))
+                }
                 _ => Err(FieldError::new("/Idempotency-Key", "must be 1 to 255 visible ASCII characters.").into()),
             },
         })
@@ -48,7 +58,7 @@ impl IdempotencyKey {
 pub struct Once {
     account: AccountId,
     route: &'static str,
-    key: Option<String>,
+    key: Option<(String, Cipher)>,
     fingerprint: Fingerprint,
 }
 
@@ -66,14 +76,17 @@ impl Once {
         fingerprint: Fingerprint,
     ) -> Result<std::result::Result<Self, Reply>> {
         let once = Self { account, route, key: key.0, fingerprint };
-        let Some(key) = &once.key else { return Ok(Ok(once)) };
-        let claimed = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "claimed!""#, once.lock(key))
-            .fetch_one(&mut **tx)
-            .await?;
+        let Some((key, cipher)) = &once.key else { return Ok(Ok(once)) };
+        let claimed = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_xact_lock($1) AS "claimed!""#,
+            lock(&name_of(account, route, key))
+        )
+        .fetch_one(&mut **tx)
+        .await?;
         // A statement of its own, so that it sees what was committed before the claim.
         let kept = sqlx::query!(
-            "SELECT fingerprint, status, location, body FROM idempotency_keys
-             WHERE account_id = $1 AND route = $2 AND key = $3",
+            r#"SELECT fingerprint, status, location, body, body_sealed AS "body_sealed: Sealed" FROM idempotency_keys
+               WHERE account_id = $1 AND route = $2 AND key = $3"#,
             account.0,
             route,
             key,
@@ -81,9 +94,14 @@ impl Once {
         .fetch_optional(&mut **tx)
         .await?;
         match kept {
-            Some(kept) if kept.fingerprint == once.fingerprint.0 => {
+            // Rows from before hold the fingerprint itself.
+            Some(kept)
+                if cipher.is_mark(&once.fingerprint.0, &kept.fingerprint) || kept.fingerprint == once.fingerprint.0 =>
+            {
                 let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-                Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, kept.body)))
+                let name = name_of(account, route, key);
+                let body = cipher.read(BODY, name, kept.body.as_deref(), kept.body_sealed.as_ref())?;
+                Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, body.unwrap_or_default())))
             }
             Some(_) => Err(Refusal::IdempotencyKeyReused.into()),
             None if claimed => Ok(Ok(once)),
@@ -93,36 +111,68 @@ impl Once {
 
     /// Keeps `reply` as the answer to the key, in the effect's own transaction.
     pub async fn keep(self, tx: &mut Tx, reply: &Reply, now: DateTime<Utc>) -> Result<()> {
-        let Some(key) = self.key else { return Ok(()) };
+        let Some((key, cipher)) = self.key else { return Ok(()) };
+        let sealed = cipher.seal(BODY, name_of(self.account, self.route, &key), &reply.body)?;
         let status = i16::try_from(reply.status.as_u16()).unwrap_or(200);
         sqlx::query!(
-            "INSERT INTO idempotency_keys (account_id, route, key, fingerprint, status, location, body, created_at)
+            "INSERT INTO idempotency_keys (account_id, route, key, fingerprint, status, location, body_sealed, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             self.account.0,
             self.route,
             key,
-            &self.fingerprint.0,
+            cipher.mark(&self.fingerprint.0)?,
             status,
             reply.location,
-            reply.body,
+            sealed as Sealed,
             now,
         )
         .execute(&mut **tx)
         .await?;
         Ok(())
     }
+}
 
-    fn lock(&self, key: &str) -> i64 {
-        let name = format!("{}\n{}\n{key}", self.account, self.route);
-        let digest = digest::digest(&digest::SHA256, name.as_bytes());
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&digest.as_ref()[..8]);
-        i64::from_be_bytes(bytes)
-    }
+/// What names a key: it is one account's, for one route.
+fn name_of(account: AccountId, route: &str, key: &str) -> String {
+    format!("{account}\n{route}\n{key}")
+}
+
+/// The advisory lock of the key of that name.
+fn lock(name: &str) -> i64 {
+    let digest = digest::digest(&digest::SHA256, name.as_bytes());
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&digest.as_ref()[..8]);
+    i64::from_be_bytes(bytes)
 }
 
 /// Deletes answers older than 48 hours.
 pub async fn forget_old_keys(db: &sqlx::PgPool, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!("DELETE FROM idempotency_keys WHERE created_at < $1", now - KEPT).execute(db).await?;
     Ok(())
+}
+
+/// Seals some of the answers that are kept plain; false once there are none.
+pub async fn seal_plain(app: &App) -> Result<bool> {
+    let mut tx = app.db.begin().await?;
+    let plain = sqlx::query!(
+        r#"SELECT account_id, route, key, body AS "body!" FROM idempotency_keys
+           WHERE body IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
+        BATCH
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &plain {
+        let sealed = app.cipher.seal(BODY, name_of(row.account_id, &row.route, &row.key), &row.body)?;
+        sqlx::query!(
+            "UPDATE idempotency_keys SET body = NULL, body_sealed = $4 WHERE account_id = $1 AND route = $2 AND key = $3",
+            row.account_id.0,
+            row.route,
+            row.key,
+            sealed as Sealed
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(!plain.is_empty())
 }

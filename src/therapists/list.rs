@@ -13,7 +13,7 @@ use crate::accounts::DisplayName;
 use crate::availability::hints;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
-use crate::ids::TherapistId;
+use crate::ids::{AccountId, TherapistId};
 
 /// How a list of therapists is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -83,6 +83,7 @@ async fn next(
 pub(super) async fn page(
     db: &PgPool,
     wanted: Wanted<'_>,
+    client: Option<AccountId>,
     order: Order,
     dates: Option<Dates>,
     limit: Limit,
@@ -96,7 +97,7 @@ pub(super) async fn page(
         let (some, rest) = next(db, wanted, order, after, limit.get() + 1).await?;
         after = rest;
         for some in some.chunks(limit.get() + limit.get() / 4 + 1) {
-            found.extend(bookable(db, wanted, some, dates, now).await?);
+            found.extend(bookable(db, wanted, some, client, dates, now).await?);
             looked_at += some.len();
             if found.len() > limit.get() {
                 break;
@@ -116,7 +117,7 @@ pub(super) async fn page(
 
 /// The therapist, if they can be booked.
 pub(super) async fn one(db: &PgPool, id: TherapistId, now: DateTime<Utc>) -> Result<Option<PublicTherapist>> {
-    let found = store::public(db, &[id], now.date_naive()).await?.pop();
+    let found = store::public(db, &[id], None, now.date_naive()).await?.pop();
     Ok(found.filter(|therapist| !therapist.services.is_empty()))
 }
 
@@ -125,11 +126,12 @@ async fn bookable(
     db: &PgPool,
     wanted: Wanted<'_>,
     some: &[After],
+    client: Option<AccountId>,
     dates: Option<Dates>,
     now: DateTime<Utc>,
 ) -> Result<Vec<(PublicTherapist, After)>> {
     let ids: Vec<TherapistId> = some.iter().map(|After(.., id)| *id).collect();
-    let mut shown: HashMap<_, _> = store::public(db, &ids, now.date_naive())
+    let mut shown: HashMap<_, _> = store::public(db, &ids, client, now.date_naive())
         .await?
         .into_iter()
         .map(|therapist| (therapist.id, therapist))

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use search::{Batch, Reach, best, reaching, soonest};
-pub use store::{area, booking_mode, exists, insert, profile};
+pub use store::{area, booking_mode, exists, insert, profile, rate};
 
 use crate::ids::{ServiceId, TherapistId};
+use crate::reviews::Rating;
 use crate::values::{Point, Zone, bounded_number, bounded_text};
 
 bounded_text! {
@@ -190,6 +191,8 @@ pub struct PublicTherapist {
     pub services: Vec<Offer>,
     /// Whether a booking needs the therapist's yes.
     pub booking_mode: BookingMode,
+    /// How clients rate the therapist.
+    pub rating: Rating,
     /// Where the therapist works, to a fiftieth of a degree.
     pub area: Area,
     /// Kilometres from that area to the point that was asked for, rounded up; null without one.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::App;
 use crate::accounts::DisplayName;
-use crate::auth::{As, Caller, Therapist};
+use crate::auth::{As, Caller, Role, Therapist};
 use crate::availability;
 use crate::catalogue;
 use crate::db::work;
@@ -273,10 +273,10 @@ fn point(latitude: Option<Latitude>, longitude: Option<Longitude>) -> Result<Opt
 /// Therapists that can be booked: they accept bookings, offer something and hold what the law asks for. A page looks at 300
 /// therapists at the most, so that it may hold fewer than `limit` and still have a `next_cursor`. Whether someone has time is a
 /// first answer: journeys between visits and the place's own rules are for `GET /v1/slots` to weigh.
-#[utoipa::path(tag = "Therapists", operation_id = "list_therapists", params(Search),
+#[utoipa::path(tag = "Therapists", operation_id = "list_therapists", security((), ("bearer" = ["client"])), params(Search),
     responses((status = 200, description = "A page of therapists.", body = Page<PublicTherapist>)))]
 #[get("/v1/therapists")]
-async fn list_therapists(app: Data<App>, _caller: Caller, Query(search): Query<Search>) -> Result<Reply> {
+async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): Query<Search>) -> Result<Reply> {
     let point = point(search.latitude, search.longitude)?;
     let order = search.sort.unwrap_or(if point.is_some() { Order::Distance } else { Order::Name });
     if order == Order::Distance && point.is_none() {
@@ -299,7 +299,7 @@ async fn list_therapists(app: Data<App>, _caller: Caller, Query(search): Query<S
         therapist: None,
         free: dates.map(list::stretch),
     };
-    Reply::ok(&list::page(&app.db, wanted, order, dates, search.limit, search.cursor, app.clock.now()).await?)
+    Reply::ok(&list::page(&app.db, wanted, client, order, dates, search.limit, search.cursor, app.clock.now()).await?)
 }
 
 /// Show a therapist

@@ -6,7 +6,8 @@ use sqlx::PgPool;
 use super::{Area, BookingMode, Gender, Offer, Offers, Profile, PublicTherapist, TravelMode};
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::TherapistId;
+use crate::ids::{AccountId, TherapistId};
+use crate::reviews::Rating;
 use crate::values::{Point, Zone};
 
 /// Makes the therapist behind a new account.
@@ -99,16 +100,24 @@ pub(super) async fn offers<'c>(
     Ok(offers)
 }
 
-/// The public profiles of those who accept bookings and may practise somewhere on `today`, in no order, without a distance.
-pub(super) async fn public(db: &PgPool, ids: &[TherapistId], today: NaiveDate) -> Result<Vec<PublicTherapist>> {
+/// The public profiles of those who accept bookings, may practise somewhere on `today`, and are not at odds with `client`; in no
+/// order, without a distance.
+pub(super) async fn public(
+    db: &PgPool,
+    ids: &[TherapistId],
+    client: Option<AccountId>,
+    today: NaiveDate,
+) -> Result<Vec<PublicTherapist>> {
     let rows = sqlx::query!(
         r#"SELECT t.id, a.display_name, t.bio, t.gender AS "gender: Gender", t.languages, t.techniques, t.conditions,
                   t.area_latitude AS "area_latitude!", t.area_longitude AS "area_longitude!",
-                  t.booking_mode AS "booking_mode: BookingMode"
+                  t.booking_mode AS "booking_mode: BookingMode", t.rating_count, t.rating_sum
            FROM therapists t JOIN accounts a ON a.id = t.id
-           WHERE t.id = ANY ($1) AND t.accepting_bookings AND t.area_latitude IS NOT NULL AND may_practise_somewhere(t.id, $2)"#,
+           WHERE t.id = ANY ($1) AND t.accepting_bookings AND t.area_latitude IS NOT NULL AND may_practise_somewhere(t.id, $2)
+             AND NOT EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $3)"#,
         ids as &[TherapistId],
-        today
+        today,
+        client.map(|id| id.0)
     )
     .fetch_all(db)
     .await?;
@@ -123,6 +132,7 @@ pub(super) async fn public(db: &PgPool, ids: &[TherapistId], today: NaiveDate) -
         techniques: row.techniques,
         conditions: row.conditions,
         booking_mode: row.booking_mode,
+        rating: Rating::of(row.rating_count, row.rating_sum),
         area: Area { latitude: row.area_latitude, longitude: row.area_longitude },
         distance_km: None,
     });
@@ -171,4 +181,26 @@ pub async fn booking_mode<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) ->
         .fetch_one(db)
         .await?;
     Ok(mode)
+}
+
+/// How clients rate these therapists.
+pub async fn ratings<'c>(db: impl sqlx::PgExecutor<'c>, ids: &[TherapistId]) -> Result<HashMap<TherapistId, Rating>> {
+    let rows =
+        sqlx::query!("SELECT id, rating_count, rating_sum FROM therapists WHERE id = ANY ($1)", ids as &[TherapistId])
+            .fetch_all(db)
+            .await?;
+    Ok(rows.into_iter().map(|row| (row.id, Rating::of(row.rating_count, row.rating_sum))).collect())
+}
+
+/// Adds `count` ratings that make `sum` to those of a therapist; takes them away where both are negative.
+pub async fn rate(tx: &mut Tx, id: TherapistId, count: i32, sum: i32) -> Result<()> {
+    sqlx::query!(
+        "UPDATE therapists SET rating_count = rating_count + $2, rating_sum = rating_sum + $3 WHERE id = $1",
+        id.0,
+        count,
+        sum
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

@@ -80,19 +80,24 @@ async fn a_fresh_configuration_serves() {
 
 #[test]
 fn a_missing_or_weak_secret_is_refused() {
-    let with = |key: &str| {
-        let mut check = knead();
-        check.args(["config", "check"]).env("DATABASE_URL", "postgres://localhost/knead").env("KNEAD_SIGNING_KEY", key);
-        output(&mut check)
-    };
-    let good = fresh_configuration().into_iter().find(|(key, _)| key == "KNEAD_SIGNING_KEY").unwrap().1;
-    assert!(with(&good).0);
-    for weak in ["", "secret", "c2VjcmV0", &good[..20]] {
-        let (ok, out, error) = with(weak);
-        assert!(!ok && error.contains("KNEAD_SIGNING_KEY"), "{weak}: {out}{error}");
+    for name in ["KNEAD_SIGNING_KEY", "KNEAD_DATA_KEYS"] {
+        let with = |key: &str| {
+            let mut check = knead();
+            check.args(["config", "check"]).env("DATABASE_URL", "postgres://localhost/knead");
+            output(check.envs(fresh_configuration()).env(name, key))
+        };
+        let good = fresh_configuration().into_iter().find(|(key, _)| key == name).unwrap().1;
+        assert!(with(&good).0);
+        for weak in ["", "secret", "c2VjcmV0", &good[..20]] {
+            let (ok, out, error) = with(weak);
+            assert!(!ok && error.contains(name), "{weak}: {out}{error}");
+        }
     }
     let (ok, _, error) = output(knead().args(["serve"]));
-    assert!(!ok && error.contains("--database-url") && error.contains("--signing-key"), "{error}");
+    assert!(
+        !ok && error.contains("--database-url") && error.contains("--signing-key") && error.contains("--data-keys"),
+        "{error}"
+    );
     let mut open = knead();
     open.args(["config", "check"]).envs(fresh_configuration()).env("DATABASE_URL", "postgres://localhost/knead");
     open.env("KNEAD_RATE_LIMIT", "off").env("KNEAD_ADDR", "0.0.0.0:8080");
@@ -102,7 +107,8 @@ fn a_missing_or_weak_secret_is_refused() {
 
 #[test]
 fn two_configurations_share_no_secret() {
-    assert_ne!(fresh_configuration()[0], fresh_configuration()[0]);
+    let (one, other) = (fresh_configuration(), fresh_configuration());
+    assert!(one[0] != other[0] && one[1] != other[1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

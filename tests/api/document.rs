@@ -27,6 +27,7 @@ const PUBLIC: &[&str] = &[
     "list_slots",
     "list_techniques",
     "list_therapist_credentials",
+    "list_therapist_reviews",
     "list_therapists",
     "login",
     "logout",

@@ -2,7 +2,9 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accounts;
+mod after_visit;
 mod audit;
+mod blocks;
 mod bookings;
 mod borders;
 mod calendars;
@@ -11,6 +13,7 @@ mod commands;
 mod consequences;
 mod credentials;
 mod days;
+mod disclosure;
 mod document;
 mod documents;
 mod explain;
@@ -30,6 +33,7 @@ mod rosters;
 mod rules;
 mod schedule;
 mod search;
+mod sealing;
 mod slots;
 mod storage;
 mod support;

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
 use knead::calendars::Fetcher;
+use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
@@ -130,6 +131,7 @@ impl App {
             db,
             clock: clock.clone(),
             tokens: Tokens::new("http://knead.test", &generate_signing_key().unwrap().into()).unwrap(),
+            cipher: Cipher::new(&generate_data_key().unwrap().into()).unwrap(),
             passwords: Passwords::new().unwrap(),
             limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),
             storage: Storage::open(files.path().join("kept").to_str().unwrap()).unwrap(),

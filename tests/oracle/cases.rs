@@ -250,7 +250,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
         (zone(), weighted(0.3, zone()), prop::bool::ANY, any::<Index>(), 0..3_u8, 1..=3_u8, prop::bool::weighted(0.4));
     let visit = (
         prop_oneof![3 => select(vec![30, 45, 60, 75, 90]), 1 => 15..=240],
-        prop::bool::weighted(0.96),
+        (prop::bool::weighted(0.96), prop::bool::weighted(0.06)),
         weighted(0.5, any::<Index>()),
         aside(),
         prop::bool::weighted(0.1),
@@ -266,7 +266,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
     (day, visit, now, rules(), hours(), vec(off, 0..4), (stays(), roads()), requirements(), standings()).prop_map(
         |(day, visit, now, mut rules, (weekly, later, single, night), time_off, (stays, roads), requirements, standings)| {
             let (zone, other_zone, at_a_change, date, back, days, plain) = day;
-            let (minutes, offered, except, aside, on_the_edge) = visit;
+            let (minutes, (offered, blocked), except, aside, on_the_edge) = visit;
             let changes = &CHANGES[&zone];
             let change = (at_a_change && !changes.is_empty()).then(|| *date.get(changes));
             let any_date =
@@ -348,6 +348,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                     reservations,
                     standings: standings.collect(),
                     offered: offered || plain,
+                    blocked: blocked && !plain,
                     rules,
                 },
             }

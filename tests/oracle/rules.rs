@@ -16,8 +16,9 @@ use crate::cases::Case;
 pub const DAY: i64 = 24 * 60;
 
 /// Every rule, those that are quick to look at first.
-pub const RULES: [Rule; 12] = [
+pub const RULES: [Rule; 13] = [
     Rule::NotAccepting,
+    Rule::Blocked,
     Rule::NotOffered,
     Rule::OutsideArea,
     Rule::Grid,
@@ -145,6 +146,7 @@ impl<'a> Oracle<'a> {
         let occupied = table.start - i64::from(rules.setup_minutes)..table.end + i64::from(rules.packup_minutes);
         match rule {
             Rule::NotAccepting => !rules.accepting,
+            Rule::Blocked => diary.blocked,
             Rule::NotOffered => !diary.offered,
             Rule::OutsideArea => !rules.base.is_some_and(|base| base.distance_km(self.case.place) <= rules.radius_km),
             Rule::Notice => {

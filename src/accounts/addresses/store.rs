@@ -1,7 +1,9 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 
-use super::{Address, AddressKind};
+use super::{ACCESS_NOTES, Address, AddressKind};
+use crate::App;
+use crate::cipher::{BATCH, Sealed};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, AddressId};
@@ -13,7 +15,8 @@ macro_rules! addresses {
         sqlx::query_as!(
             Address,
             r#"SELECT id, label, kind AS "kind: AddressKind", line1, line2, locality, region, postcode, country,
-                      latitude, longitude, access_notes, parking, stairs, pets,
+                      latitude, longitude, access_notes, access_notes_sealed AS "access_notes_sealed: Sealed", parking,
+                      stairs, pets,
                       time_zone AS "time_zone: Zone", jurisdiction AS "jurisdiction: Jurisdiction"
                FROM addresses WHERE client_id = $1 "# + $tail,
             $($arg),+
@@ -40,7 +43,7 @@ pub(super) async fn insert(tx: &mut Tx, client: AccountId, address: &Address, no
     sqlx::query!("SELECT id FROM accounts WHERE id = $1 FOR UPDATE", client.0).fetch_one(&mut **tx).await?;
     sqlx::query!(
         "INSERT INTO addresses (id, client_id, label, kind, line1, line2, locality, region, postcode, country, latitude,
-                                longitude, access_notes, parking, stairs, pets, time_zone, jurisdiction, created_at)
+                                longitude, access_notes_sealed, parking, stairs, pets, time_zone, jurisdiction, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         address.id.0,
         client.0,
@@ -54,7 +57,7 @@ pub(super) async fn insert(tx: &mut Tx, client: AccountId, address: &Address, no
         address.country,
         address.latitude,
         address.longitude,
-        address.access_notes,
+        address.access_notes_sealed.as_ref() as Option<&Sealed>,
         address.parking,
         address.stairs,
         address.pets,
@@ -73,7 +76,7 @@ pub(super) async fn insert(tx: &mut Tx, client: AccountId, address: &Address, no
 pub(super) async fn update(tx: &mut Tx, address: &Address) -> Result<()> {
     sqlx::query!(
         "UPDATE addresses SET label = $2, kind = $3, line1 = $4, line2 = $5, locality = $6, region = $7, postcode = $8,
-                country = $9, latitude = $10, longitude = $11, access_notes = $12, parking = $13, stairs = $14,
+                country = $9, latitude = $10, longitude = $11, access_notes = NULL, access_notes_sealed = $12, parking = $13, stairs = $14,
                 pets = $15, time_zone = $16, jurisdiction = $17
          WHERE id = $1",
         address.id.0,
@@ -87,7 +90,7 @@ pub(super) async fn update(tx: &mut Tx, address: &Address) -> Result<()> {
         address.country,
         address.latitude,
         address.longitude,
-        address.access_notes,
+        address.access_notes_sealed.as_ref() as Option<&Sealed>,
         address.parking,
         address.stairs,
         address.pets,
@@ -104,4 +107,28 @@ pub(super) async fn delete(db: &PgPool, client: AccountId, id: AddressId) -> Res
     let deleted =
         sqlx::query!("DELETE FROM addresses WHERE client_id = $1 AND id = $2", client.0, id.0).execute(db).await?;
     Ok(deleted.rows_affected() == 1)
+}
+
+/// Seals some of the access notes that are kept plain; false once there are none.
+pub async fn seal_plain(app: &App) -> Result<bool> {
+    let mut tx = app.db.begin().await?;
+    let plain = sqlx::query!(
+        r#"SELECT id, access_notes AS "access_notes!" FROM addresses
+           WHERE access_notes IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
+        BATCH
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &plain {
+        let sealed = app.cipher.seal(ACCESS_NOTES, row.id, &row.access_notes)?;
+        sqlx::query!(
+            "UPDATE addresses SET access_notes = NULL, access_notes_sealed = $2 WHERE id = $1",
+            row.id.0,
+            sealed as Sealed
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(!plain.is_empty())
 }

@@ -3,9 +3,11 @@ use sqlx::PgPool;
 use sqlx::types::Json;
 
 use super::Hold;
+use crate::App;
 use crate::accounts::Address;
 use crate::availability::intervals::Span;
 use crate::bookings::store::{clear_lapsed, range};
+use crate::cipher::BATCH;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, HoldId};
@@ -99,4 +101,22 @@ pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Seals some of the access notes that are kept plain in copies of addresses; false once there are none.
+pub async fn seal_plain(app: &App) -> Result<bool> {
+    let mut tx = app.db.begin().await?;
+    let plain = sqlx::query!(
+        r#"SELECT id, address AS "address: Json<Address>" FROM holds
+           WHERE address ->> 'access_notes' IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
+        BATCH
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &plain {
+        let address = Json(row.address.sealed(&app.cipher)?);
+        sqlx::query!("UPDATE holds SET address = $2 WHERE id = $1", row.id.0, address as _).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(!plain.is_empty())
 }

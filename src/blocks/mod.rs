@@ -1,0 +1,53 @@
+//! Blocks: a client and a therapist who are not to meet, whoever of the two said so.
+//!
+//! A block is the blocker's own affair: the other side is never told. What can be booked between the two is asked of the
+//! therapist's diary, like every other rule.
+
+pub mod routes;
+mod store;
+
+use chrono::{DateTime, Utc};
+
+use crate::auth::Principal;
+use crate::bookings::Side;
+use crate::cipher::Sealed;
+use crate::ids::{AccountId, TherapistId};
+use crate::values::{bounded_text, name};
+
+bounded_text! {
+    /// Why, for oneself.
+    BlockNote prose 1..=500, example "Made me uncomfortable.";
+}
+
+/// A client and a therapist, and who of them blocks the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    pub client: AccountId,
+    pub therapist: TherapistId,
+    pub by: Side,
+}
+
+impl Pair {
+    /// The caller, who blocks `other`.
+    pub fn of(me: &Principal, other: AccountId) -> Self {
+        let by = Side::of(me.role);
+        match by {
+            Side::Client => Self { client: me.account, therapist: other.into(), by },
+            Side::Therapist => Self { client: other, therapist: me.account.into(), by },
+        }
+    }
+
+    /// What a note is sealed to.
+    fn row(self) -> String {
+        format!("{}/{}/{}", self.therapist, self.client, name(&self.by))
+    }
+}
+
+/// A block as it is stored.
+#[derive(Clone, Debug)]
+struct Block {
+    /// Who is blocked.
+    other: AccountId,
+    note: Option<Sealed>,
+    created_at: DateTime<Utc>,
+}

@@ -1,0 +1,197 @@
+//! Text that is kept sealed: whoever gets hold of the database alone reads nothing of it.
+//!
+//! AES-256-GCM with a random nonce. What is sealed is bound to the column and the row that it belongs to and opens nowhere
+//! else, so that swapped rows are noticed. The id of the key stands in front: the first key seals, each of them opens.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{digest, hmac, rand};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::App;
+use crate::error::{Error, Result};
+
+/// Bytes of a key's id.
+const ID: usize = 6;
+
+/// A fresh key, as base64.
+pub fn generate_data_key() -> Result<String> {
+    let mut key = [0; 32];
+    rand::fill(&mut key).map_err(|_| Error::Internal("no random bytes".to_owned()))?;
+    Ok(STANDARD.encode(key))
+}
+
+/// Sealed text: base64 of the key's id, the nonce, and the ciphertext with its tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct Sealed(String);
+
+struct Key {
+    id: [u8; ID],
+    key: RandomizedNonceKey,
+    marks: hmac::Key,
+}
+
+/// Seals and opens text.
+#[derive(Clone)]
+pub struct Cipher(Arc<Vec<Key>>);
+
+impl fmt::Debug for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cipher")
+    }
+}
+
+impl Cipher {
+    /// From keys that [`generate_data_key`] made, separated by commas: the first one seals.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong with a key.
+    pub fn new(keys: &SecretString) -> Result<Self, String> {
+        let mut found: Vec<Key> = Vec::new();
+        for text in keys.expose_secret().split(',') {
+            let bytes = STANDARD.decode(text.trim()).map_err(|_| "a key is not base64")?;
+            if bytes.len() != 32 || bytes.iter().all(|byte| *byte == bytes[0]) {
+                return Err("a key is not 32 random bytes".to_owned());
+            }
+            let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| "a key cannot be used")?;
+            let mut id = [0; ID];
+            id.copy_from_slice(&digest::digest(&digest::SHA256, &bytes).as_ref()[..ID]);
+            if found.iter().any(|other| other.id == id) {
+                return Err("a key is there twice".to_owned());
+            }
+            // A key of its own: one key is for one thing.
+            let marks = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), b"marks");
+            let marks = hmac::Key::new(hmac::HMAC_SHA256, marks.as_ref());
+            found.push(Key { id, key, marks });
+        }
+        Ok(Self(Arc::new(found)))
+    }
+
+    /// Seals `text` for `row` of `column`.
+    pub fn seal(&self, column: &str, row: impl fmt::Display, text: &str) -> Result<Sealed> {
+        let failed = || Error::Internal("nothing could be sealed".to_owned());
+        let Key { id, key, .. } = self.0.first().ok_or_else(failed)?;
+        let mut secret = text.as_bytes().to_vec();
+        let nonce = key.seal_in_place_append_tag(bound(column, row), &mut secret).map_err(|_| failed())?;
+        Ok(Sealed(STANDARD_NO_PAD.encode([id.as_slice(), nonce.as_ref(), &secret].concat())))
+    }
+
+    /// Opens what was sealed for `row` of `column`. That it does not open is our own fault, or someone else's work.
+    pub fn open(&self, column: &str, row: impl fmt::Display, sealed: &Sealed) -> Result<String> {
+        let failed = |why: &str| Error::Internal(format!("{column} does not open: {why}"));
+        let bytes = STANDARD_NO_PAD.decode(&sealed.0).map_err(|_| failed("it is not base64"))?;
+        let (id, rest) = bytes.split_at_checked(ID).ok_or_else(|| failed("it is too short"))?;
+        let (nonce, secret) = rest.split_at_checked(NONCE_LEN).ok_or_else(|| failed("it is too short"))?;
+        let key =
+            self.0.iter().find(|key| key.id == id).ok_or_else(|| failed("its key is not among KNEAD_DATA_KEYS"))?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed("it has no nonce"))?;
+        let mut secret = secret.to_vec();
+        let text = key.key.open_in_place(nonce, bound(column, row), &mut secret);
+        let text = text.map_err(|_| failed("it was changed, or belongs elsewhere"))?;
+        String::from_utf8(text.to_vec()).map_err(|_| failed("it is not text"))
+    }
+
+    /// A mark of `bytes` by which they are known again, and by which nobody without the keys can find out what they were by
+    /// trying.
+    pub fn mark(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let key = self.0.first().ok_or_else(|| Error::Internal("nothing could be marked".to_owned()))?;
+        Ok(hmac::sign(&key.marks, bytes).as_ref().to_vec())
+    }
+
+    /// Whether `mark` is that of `bytes`, with whichever key.
+    pub fn is_mark(&self, bytes: &[u8], mark: &[u8]) -> bool {
+        self.0.iter().any(|key| hmac::verify(&key.marks, bytes, mark).is_ok())
+    }
+
+    /// Text that may still be `plain`, as it was kept before there were keys, or written by a service of that time.
+    pub fn read(
+        &self,
+        column: &str,
+        row: impl fmt::Display,
+        plain: Option<&str>,
+        sealed: Option<&Sealed>,
+    ) -> Result<Option<String>> {
+        match plain {
+            Some(plain) => Ok(Some(plain.to_owned())),
+            None => sealed.map(|sealed| self.open(column, row, sealed)).transpose(),
+        }
+    }
+}
+
+fn bound(column: &str, row: impl fmt::Display) -> Aad<String> {
+    Aad::from(format!("{column}\n{row}"))
+}
+
+/// How many rows are sealed in one transaction.
+pub const BATCH: i64 = 200;
+
+/// Seals what is still kept plain, in batches. Running it twice, or twice at once, does no harm.
+pub async fn seal_plain(app: &App) -> Result<()> {
+    while crate::accounts::addresses::seal_plain(app).await? {}
+    while crate::bookings::seal_plain(app).await? {}
+    while crate::bookings::holds::seal_plain(app).await? {}
+    while crate::http::seal_plain(app).await? {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cipher(keys: &[&str]) -> Cipher {
+        Cipher::new(&keys.join(",").into()).expect("good keys")
+    }
+
+    #[test]
+    fn what_is_sealed_opens_in_its_own_place_alone() {
+        let cipher = cipher(&[&generate_data_key().expect("a key")]);
+        let sealed = cipher.seal("notes", 1, "Ring 4.").expect("sealed");
+        assert_eq!(cipher.open("notes", 1, &sealed).expect("opened"), "Ring 4.");
+        assert!(!sealed.0.contains("Ring") && cipher.seal("notes", 1, "Ring 4.").expect("sealed") != sealed);
+        assert!(cipher.open("notes", 2, &sealed).is_err(), "another row");
+        assert!(cipher.open("other", 1, &sealed).is_err(), "another column");
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed() {
+        let cipher = cipher(&[&generate_data_key().expect("a key")]);
+        let sealed = cipher.seal("notes", 1, "Ring 4.").expect("sealed");
+        let bytes = STANDARD_NO_PAD.decode(&sealed.0).expect("base64");
+        for i in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[i] ^= 1;
+            assert!(cipher.open("notes", 1, &Sealed(STANDARD_NO_PAD.encode(changed))).is_err(), "byte {i}");
+            assert!(cipher.open("notes", 1, &Sealed(STANDARD_NO_PAD.encode(&bytes[..i]))).is_err(), "cut at {i}");
+        }
+    }
+
+    #[test]
+    fn the_first_key_seals_and_each_opens() {
+        let (old, new) = (generate_data_key().expect("a key"), generate_data_key().expect("a key"));
+        let sealed = cipher(&[&old]).seal("notes", 1, "before").expect("sealed");
+        let both = cipher(&[&new, &old]);
+        assert_eq!(both.open("notes", 1, &sealed).expect("opened"), "before");
+        let later = both.seal("notes", 1, "after").expect("sealed");
+        assert_eq!(cipher(&[&new]).open("notes", 1, &later).expect("opened"), "after");
+        assert!(cipher(&[&new]).open("notes", 1, &sealed).is_err(), "its key is gone");
+        let mark = cipher(&[&old]).mark(b"body").expect("marked");
+        assert!(both.is_mark(b"body", &mark) && !both.is_mark(b"other", &mark));
+        assert!(!cipher(&[&new]).is_mark(b"body", &mark), "its key is gone");
+    }
+
+    #[test]
+    fn weak_keys_are_refused() {
+        let good = generate_data_key().expect("a key");
+        let zeros = STANDARD.encode([0; 32]);
+        for weak in ["", "secret", "c2VjcmV0", &good[..20], &zeros, &format!("{good},"), &format!("{good},{good}")] {
+            assert!(Cipher::new(&weak.to_owned().into()).is_err(), "{weak}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Session notes: what a therapist notes of a visit. They are about someone's health: kept sealed, each version of them, and
+//! read by their author and the client alone. Staff do not see them.
+
+pub mod routes;
+mod store;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::bookings::Booking;
+use crate::bookings::lifecycle::Status;
+use crate::cipher::Sealed;
+use crate::ids::TherapistId;
+use crate::values::bounded_text;
+
+bounded_text! {
+    /// What a therapist notes of a visit.
+    SessionText prose 1..=4000, example "Trapezius tight on the left; worked at medium pressure.";
+}
+
+/// How long after the end of a visit they can be written: long enough for the next working day, short enough that they are not
+/// made up later.
+const OPEN: TimeDelta = TimeDelta::hours(72);
+
+/// Whether they can be written at `now`: from the start of the visit until 72 hours after the end of its time.
+fn is_open(visit: &Booking, now: DateTime<Utc>) -> bool {
+    matches!(visit.status, Status::InProgress | Status::Completed | Status::Stopped) && now < visit.end_at() + OPEN
+}
+
+/// The latest version.
+#[derive(Clone, Debug)]
+struct Version {
+    number: i32,
+    author: TherapistId,
+    text: Sealed,
+    written_at: DateTime<Utc>,
+}

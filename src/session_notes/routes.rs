@@ -1,0 +1,136 @@
+use actix_web::web::Data;
+use actix_web::{get, put};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{OPEN, SessionText, Version, is_open, store};
+use crate::App;
+use crate::audit::{self, Entry};
+use crate::auth::{As, Parties, Therapist};
+use crate::bookings::{self, Booking};
+use crate::cipher::Cipher;
+use crate::db::work;
+use crate::error::{Error, Problem, Refusal, Result};
+use crate::http::{IfMatch, Json, Path, Reply};
+use crate::ids::BookingId;
+
+/// The operations on session notes.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(get_session_notes).service(put_session_notes);
+}
+
+/// The column of the notes, to which they are sealed.
+const TEXT: &str = "session_notes.text";
+
+/// What the therapist noted of a visit.
+#[derive(Serialize, ToSchema)]
+struct SessionNotes {
+    #[schema(example = "Trapezius tight on the left; worked at medium pressure.")]
+    text: String,
+    /// Counts from 1. Versions before it are kept.
+    version: i32,
+    /// When this version was written.
+    written_at: DateTime<Utc>,
+    /// Until when the therapist can change them.
+    editable_until: DateTime<Utc>,
+}
+
+impl SessionNotes {
+    fn new(booking: &Booking, version: &Version, cipher: &Cipher) -> Result<Self> {
+        Ok(Self {
+            text: cipher.open(TEXT, row(booking.id, version.number), &version.text)?,
+            version: version.number,
+            written_at: version.written_at,
+            editable_until: booking.end_at() + OPEN,
+        })
+    }
+}
+
+fn row(booking: BookingId, version: i32) -> String {
+    format!("{booking}/{version}")
+}
+
+/// Show session notes
+///
+/// What the therapist noted of the visit, for the therapist and the client. Each time that the client reads them is written
+/// down. Nobody else can.
+#[utoipa::path(tag = "After the visit", operation_id = "get_session_notes", security(("bearer" = ["client", "therapist"])),
+    params(("id" = BookingId, Path, description = "The booking.")),
+    responses((status = 200, description = "The notes.", body = SessionNotes)))]
+#[get("/v1/bookings/{id}/session-notes")]
+async fn get_session_notes(app: Data<App>, me: As<Parties>, Path(id): Path<BookingId>) -> Result<Reply> {
+    work(async move {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let booking = bookings::find(&mut tx, id, now).await?;
+        let booking = booking.filter(|booking| bookings::party(booking, &me.principal).is_some());
+        let booking = booking.ok_or(Error::NotFound)?;
+        let version = store::latest(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        let reply = Reply::ok(&SessionNotes::new(&booking, &version, &app.cipher)?)?;
+        if me.account() != version.author.into() {
+            let entry = Entry {
+                therapist: Some(version.author),
+                actor: Some(me.account()),
+                action: "session_notes.read",
+                subject_type: "booking",
+                subject_id: &id.to_string(),
+                details: json!({ "version": version.number }),
+            };
+            audit::record(&mut tx, &entry, now).await?;
+        }
+        tx.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// What to note.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SessionNotesBody {
+    text: SessionText,
+}
+
+/// Write session notes
+///
+/// The visit's therapist writes them, and changes them, from its start until 72 hours after the end of its time. The client
+/// can read them. `If-Match` is needed where there are some already.
+#[utoipa::path(tag = "After the visit", operation_id = "put_session_notes", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the notes as they were read, where there are some already.")),
+    request_body = SessionNotesBody, responses(
+    (status = 200, description = "The notes as they are now.", body = SessionNotes),
+    (status = 409, description = "`session_notes_closed`", body = Problem, content_type = "application/problem+json"),
+))]
+#[put("/v1/bookings/{id}/session-notes")]
+async fn put_session_notes(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+    Json(body, _): Json<SessionNotesBody>,
+) -> Result<Reply> {
+    work(async move {
+        let mut tx = app.db.begin().await?;
+        let booking = bookings::lock(&mut tx, id, app.clock.now()).await?;
+        let booking = booking.filter(|booking| booking.therapist == me.therapist()).ok_or(Error::NotFound)?;
+        let now = app.clock.now();
+        let current = store::latest(&mut tx, id).await?;
+        if let Some(current) = &current {
+            if_match.check(&SessionNotes::new(&booking, current, &app.cipher)?)?;
+        }
+        if !is_open(&booking, now) {
+            return Err(Refusal::SessionNotesClosed.into());
+        }
+        let number = current.map_or(1, |current| current.number + 1);
+        let text = app.cipher.seal(TEXT, row(id, number), body.text.as_str())?;
+        let version = Version { number, author: me.therapist(), text, written_at: now };
+        store::insert(&mut tx, id, &version).await?;
+        tx.commit().await?;
+        Reply::ok(&SessionNotes::new(&booking, &version, &app.cipher)?)
+    })
+    .await
+}
