@@ -80,14 +80,15 @@ pub struct Batch<K> {
 const LOOKED_AT: usize = 128;
 
 /// Looks at the next few of an order, and says of each whether they fit. `$1` and `$2` are the degrees of the point, `$3` the
-/// service, `$4` the minutes, `$5` to `$9` who is wanted, and `$10` and `$11` when they must perhaps be free.
+/// service, `$4` the minutes, `$5` to `$9` who is wanted, and `$10` and `$11` when they must perhaps be free. What else counts, an
+/// order says of those who fit.
 macro_rules! next_of {
-    ($db:expr, $wanted:expr, $order:literal, $($arg:expr),+) => {{
+    ($db:expr, $wanted:expr, $counts:literal, $order:literal, $($arg:expr),+) => {{
         let wanted = $wanted;
         let rows = sqlx::query!(
             r#"WITH next AS MATERIALIZED ("# + $order + r#")
                SELECT next.id AS "id!: TherapistId", next.key AS "key!",
-                      next.counts AND t.fits
+                      t.fits
                       -- Subqueries with a limit are asked row by row, and never of the whole table at once.
                       AND (SELECT true FROM offers o WHERE o.therapist_id = next.id AND ($3::uuid IS NULL OR o.service_id = $3)
                                                        AND ($4::int2 IS NULL OR o.duration_minutes = $4::int2) LIMIT 1) IS NOT NULL
@@ -95,7 +96,8 @@ macro_rules! next_of {
                            OR (SELECT s.good_until < $11 FROM hint_states s WHERE s.therapist_id = next.id) IS NOT FALSE
                            OR (SELECT true FROM hints h
                                WHERE h.therapist_id = next.id AND h.day BETWEEN $10::date - 2 AND $11::date + 2
-                                 AND h.soonest < $11 AND h.latest >= $10 AND h.longest >= coalesce($4::int2, 0) LIMIT 1) IS NOT NULL) AS "fits!"
+                                 AND h.soonest < $11 AND h.latest >= $10 AND h.longest >= coalesce($4::int2, 0) LIMIT 1) IS NOT NULL)
+                      AND "# + $counts + r#" AS "fits!"
                FROM next CROSS JOIN LATERAL (
                    SELECT t.accepting_bookings AND t.area_latitude IS NOT NULL
                           AND ($1::float8 IS NULL OR distance_km(t.area_latitude, t.area_longitude, $1, $2) <= t.service_radius_km)
@@ -163,7 +165,8 @@ pub(super) async fn nearest(
             let next = next_of!(
                 db,
                 wanted,
-                "SELECT t.id, distance AS key, true AS counts
+                "true",
+                "SELECT t.id, distance AS key
                  FROM therapists t CROSS JOIN LATERAL distance_km(t.area_latitude, t.area_longitude, $1, $2) AS distance
                  WHERE t.accepting_bookings AND t.area_latitude BETWEEN $12 AND $13 AND t.area_longitude BETWEEN $14 AND $15
                    AND distance >= $16 AND distance < $17 AND distance <= t.service_radius_km AND (distance, t.id) > ($18, $19)
@@ -213,7 +216,8 @@ pub(super) async fn best_near(
     Ok(next_of!(
         db,
         wanted,
-        "SELECT t.id, t.key, true AS counts
+        "true",
+        "SELECT t.id, t.key
          FROM unnest($12::int4[]) AS square (cell)
          CROSS JOIN LATERAL (
              SELECT id, -rating_score AS key FROM therapists
@@ -236,7 +240,8 @@ pub(super) async fn best_anywhere(
     Ok(next_of!(
         db,
         wanted,
-        "SELECT id, -rating_score AS key, true AS counts FROM therapists
+        "true",
+        "SELECT id, -rating_score AS key FROM therapists
          WHERE accepting_bookings AND (-rating_score, id) > ($12, $13) ORDER BY -rating_score, id LIMIT 128",
         score,
         id.0
@@ -253,7 +258,8 @@ pub(super) async fn by_name(
     Ok(next_of!(
         db,
         wanted,
-        "SELECT a.id, a.display_name AS key, true AS counts FROM accounts a
+        "true",
+        "SELECT a.id, a.display_name AS key FROM accounts a
          WHERE a.role = 'therapist' AND (a.display_name, a.id) > ($12, $13) ORDER BY a.display_name, a.id LIMIT 128",
         name,
         id.0
@@ -283,10 +289,13 @@ pub async fn soonest(
     Ok(next_of!(
         db,
         Wanted::from(wanted),
-        "SELECT id, key, NOT hinted OR longest >= $4::int2 AND (SELECT s.good_until >= $16 FROM hint_states s WHERE s.therapist_id = perhaps.id)
-                AND (SELECT true FROM hints e
-                     WHERE e.therapist_id = perhaps.id AND e.day >= first_day AND e.day < perhaps.day AND e.longest >= $4::int2 AND e.latest >= $15
-                     LIMIT 1) IS NULL AS counts
+        "(NOT next.hinted
+          OR next.longest >= $4::int2 AND (SELECT s.good_until >= $16 FROM hint_states s WHERE s.therapist_id = next.id) IS TRUE
+             AND (next.day <= next.first_day
+                  OR (SELECT true FROM hints e
+                      WHERE e.therapist_id = next.id AND e.day >= next.first_day AND e.day < next.day AND e.longest >= $4::int2 AND e.latest >= $15
+                      LIMIT 1) IS NULL))",
+        "SELECT id, key, first_day, day, longest, hinted
          FROM (
              SELECT hint.therapist_id AS id, hint.soonest AS key, square.day AS first_day, hint.day, hint.longest, true AS hinted
              FROM unnest($12::int4[], $13::date[], $14::timestamptz[], $20::uuid[]) AS square (cell, day, start, id)
