@@ -14,6 +14,7 @@ use knead::availability::travel::RoadTimes;
 use knead::availability::{Diary, Engine, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing, relied_on};
 use knead::ids::{BookingId, CredentialId, TherapistId};
+use knead::reviews::Rating;
 use knead::therapists::TravelMode;
 use knead::values::Point;
 use uuid::Uuid;
@@ -85,6 +86,7 @@ fn diary() -> Diary {
     Diary {
         therapist: TherapistId(Uuid::nil()),
         name: String::new(),
+        rating: Rating::default(),
         zone: Los_Angeles,
         hours: Hours::weekly((0..7).map(|day| (day * 1440 + 540, day * 1440 + 1020)).collect()),
         time_off: vec![Span { start: at("2026-12-24T08:00:00Z"), end: at("2026-12-27T08:00:00Z") }],

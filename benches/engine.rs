@@ -14,6 +14,7 @@ use knead::availability::travel::RoadTimes;
 use knead::availability::{Diary, Engine, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
+use knead::reviews::Rating;
 use knead::therapists::TravelMode;
 use knead::values::Point;
 use uuid::Uuid;
@@ -84,6 +85,8 @@ fn diary(first: NaiveDate, interval: i32) -> Diary {
     let off = midnight(6) + TimeDelta::hours(15);
     Diary {
         therapist: TherapistId(Uuid::nil()),
+        name: String::new(),
+        rating: Rating::default(),
         zone: Sydney,
         hours: Hours {
             weekly: (0..7)

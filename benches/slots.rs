@@ -22,6 +22,9 @@ use chrono::{DateTime, Utc};
 use knead::App;
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::availability::hints;
+use knead::availability::travel::Roads;
+use knead::calendars::Fetcher;
+use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
 use knead::db;
@@ -113,6 +116,9 @@ async fn execute(db: &PgPool, statements: &str) {
 fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
     let db = db::pool(url, size).expect("a pool");
     let app = App {
+        roads: Roads::default(),
+        fetcher: Fetcher::new(),
+        cipher: Cipher::new(&generate_data_key().expect("a key").into()).expect("a cipher"),
         db: db.clone(),
         clock: Clock::manual(NOW.parse().expect("an instant")),
         tokens: Tokens::new("http://knead.test", &generate_signing_key().expect("a key").into()).expect("tokens"),

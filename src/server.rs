@@ -21,8 +21,8 @@ use crate::auth::identify;
 use crate::error::Error;
 use crate::http::{RateLimits, refuse_unknown, request_id, wire};
 use crate::{
-    accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, notices, openapi, prices,
-    reviews, rosters, session_notes, tasks, therapists,
+    accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, notices, openapi,
+    prices, reviews, rosters, session_notes, tasks, therapists,
 };
 
 /// Every operation there is; the document is made from the same list.

@@ -47,6 +47,13 @@ pub struct Principal {
     pub role: Role,
 }
 
+impl Principal {
+    /// The account, if it is a client's.
+    pub fn client(self) -> Option<AccountId> {
+        (self.role == Role::Client).then_some(self.account)
+    }
+}
+
 /// The middleware that verifies the access token, where one was sent, and looks its session up. It refuses
 /// nobody: the operation's own signature does, so that public operations stay public.
 pub async fn identify(

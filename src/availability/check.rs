@@ -11,7 +11,7 @@ use super::explain::{diary, is_insider};
 use super::intervals::Span;
 use super::{Engine, GivenPlace, Rule, Setting};
 use crate::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Principal};
 use crate::error::{FieldError, Refusal, Result};
 use crate::http::{Json, Page, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
@@ -99,7 +99,8 @@ async fn check_slots(app: Data<App>, Caller(caller): Caller, Json(asked, _): Jso
     let span = Span { start: *first, end: Span::of_minutes(*last, 1).end };
     let (service, minutes) = (asked.service_id, asked.duration_minutes);
     let setting = Setting::read(&app, caller, &given, service, minutes, |_| span, now).await?;
-    let diary = diary(&app, asked.therapist_id, &setting, span, now).await?;
+    let client = caller.and_then(Principal::client);
+    let diary = diary(&app, asked.therapist_id, &setting, client, span, now).await?;
     let visit = setting.visit();
     let insider = is_insider(caller, asked.therapist_id);
     let checked = starts.into_iter().map(|start| {

@@ -9,7 +9,7 @@ use super::{Asked, Diary, Engine, Rule, Setting, diaries};
 use crate::App;
 use crate::auth::{Principal, Role};
 use crate::error::{Error, FieldError, Result};
-use crate::ids::TherapistId;
+use crate::ids::{AccountId, TherapistId};
 
 /// A start on the grid that is not offered, and every rule that refuses it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,10 +44,11 @@ pub(super) async fn diary(
     app: &App,
     therapist: TherapistId,
     setting: &Setting,
+    client: Option<AccountId>,
     span: Span,
     now: DateTime<Utc>,
 ) -> Result<Diary> {
-    let asked = Asked { service: setting.service, minutes: setting.minutes };
+    let asked = Asked { service: setting.service, minutes: setting.minutes, client };
     let mut found = diaries(&app.db, &[therapist], asked, span, now).await?;
     app.roads.fill(&app.db, &mut found, setting.place.point, span, now).await?;
     found.pop().ok_or_else(|| FieldError::new("/therapist_id", "is not a therapist.").into())
@@ -61,7 +62,7 @@ pub(super) async fn refused(
     span: Span,
     now: DateTime<Utc>,
 ) -> Result<Vec<RefusedStart>> {
-    let diary = diary(app, therapist, setting, span, now).await?;
+    let diary = diary(app, therapist, setting, None, span, now).await?;
     let visit = setting.visit();
     let refused = Engine::new(&diary, &visit, span, now).refused(span).into_iter();
     Ok(refused.map(|(start_at, refusals)| RefusedStart { start_at, refusals }).collect())

@@ -12,6 +12,7 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::calendar::Face;
 use super::intervals::{Span, merged, without};
 use super::{Asked, Diary, calendar, diaries};
 use crate::error::Result;
@@ -25,7 +26,7 @@ const DAYS: u64 = 30;
 const BATCH: i64 = 50;
 
 /// For diaries of which nothing is asked but time.
-const UNASKED: Asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0 };
+const UNASKED: Asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0, client: None };
 
 /// What is known of one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ fn hints(diary: &Diary, shortest: i16, cell: i32, span: Span) -> Vec<Hint> {
             let next = grid::midnight(cell, day + Days::new(1));
             let until = last.min(next - TimeDelta::seconds(1));
             let near = Span { start: from, end: from + TimeDelta::hours(2) };
-            let first = calendar::grid(diary.zone, rules.slot_interval_minutes, near).first().copied();
+            let first = Face::new(diary.zone, near).grid(rules.slot_interval_minutes, near).first().copied();
             if let Some(first) = first.filter(|first| *first <= until) {
                 let longest = i32::try_from((stretch.end - first).num_minutes()).unwrap_or(i32::MAX);
                 let new = Hint { therapist: diary.therapist, day, cell, soonest: first, latest: until, longest };

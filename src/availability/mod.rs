@@ -31,6 +31,7 @@ pub use store::{Asked, diaries, lock};
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
+use crate::reviews::Rating;
 use crate::therapists::TravelMode;
 use crate::values::Point;
 use calendar::{Face, Hours};
@@ -47,6 +48,8 @@ pub struct Diary {
     pub therapist: TherapistId,
     /// The name that clients see.
     pub name: String,
+    /// How clients rate them.
+    pub rating: Rating,
     /// The zone of the working hours.
     pub zone: Tz,
     /// Working hours.

@@ -11,12 +11,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::calendar::{Face, dates};
-use super::intervals::{Span, without};
-use super::slots::at_most_two_weeks;
+use super::intervals::{Span, merged, without};
+use super::slots::dates_between;
 use super::travel::{Journey, LONGEST_MINUTES, Traffic};
 use super::{Asked, Diary, MARGIN, diaries, store};
 use crate::App;
 use crate::auth::{As, Therapist};
+use crate::calendars;
 use crate::error::{Error, Result};
 use crate::http::{Query, Reply};
 use crate::ids::{BookingId, ServiceId};
@@ -58,7 +59,6 @@ enum IntervalKind {
     /// Time off.
     TimeOff,
     /// Taken by something in another calendar.
-    #[expect(dead_code, reason = "no other calendar is read yet")]
     Busy,
     /// Working hours of which nothing else takes a part.
     Free,
@@ -96,20 +96,22 @@ struct AvailabilityPreview {
 #[get("/v1/therapists/me/availability")]
 async fn get_availability(app: Data<App>, me: As<Therapist>, Query(query): Query<DatesQuery>) -> Result<Reply> {
     let now = app.clock.now();
-    let (Day(from), Day(to)) = at_most_two_weeks(query.from, query.to)?;
+    let (Day(from), Day(to)) = (query.from, query.to);
+    dates_between(from, to)?;
     let zone = store::zone(&app.db, me.therapist()).await?;
     let span = dates(zone.0, from, to);
     // No service is asked for: only the time counts.
-    let asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0 };
+    let asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0, client: None };
     let mut diaries = diaries(&app.db, &[me.therapist()], asked, span, now).await?;
     app.roads.fill_between(&app.db, &mut diaries, now).await?;
     let diary = diaries.pop().ok_or(Error::NotFound)?;
+    let busy = calendars::busy(&app.db, me.therapist(), span).await?;
     let lengths = store::lengths(&app.db, me.therapist(), span).await?;
-    Reply::ok(&AvailabilityPreview { time_zone: zone, data: intervals(&diary, &lengths, span) })
+    Reply::ok(&AvailabilityPreview { time_zone: zone, data: intervals(&diary, &merged(busy), &lengths, span) })
 }
 
-/// The intervals of a diary within `span`; `lengths` are the minutes on the table by the beginning of each reservation.
-fn intervals(diary: &Diary, lengths: &HashMap<DateTime<Utc>, i16>, span: Span) -> Vec<Interval> {
+/// The intervals of a diary within `span`, of which other calendars make therapists `busy`; `lengths` are the minutes on the table by the beginning of each reservation.
+fn intervals(diary: &Diary, busy: &[Span], lengths: &HashMap<DateTime<Utc>, i16>, span: Span) -> Vec<Interval> {
     let mut found: Vec<Interval> = Vec::new();
     let mut add = |kind, part: Span, booking_id| {
         if part.start < part.end && part.overlaps(span) {
@@ -117,8 +119,10 @@ fn intervals(diary: &Diary, lengths: &HashMap<DateTime<Utc>, i16>, span: Span) -
         }
     };
     let mut taken = diary.time_off.clone();
-    for off in diary.time_off.iter().filter_map(|off| off.intersection(span)) {
-        add(IntervalKind::TimeOff, off, None);
+    // The diary has both in one.
+    for (kind, parts) in [(IntervalKind::TimeOff, without(&diary.time_off, busy)), (IntervalKind::Busy, busy.to_vec())]
+    {
+        parts.iter().filter_map(|part| part.intersection(span)).for_each(|part| add(kind, part, None));
     }
     for other in &diary.reservations {
         let length = lengths.get(&other.during.start);
@@ -135,7 +139,7 @@ fn intervals(diary: &Diary, lengths: &HashMap<DateTime<Utc>, i16>, span: Span) -
     }
     let windows: Vec<Span> =
         diary.hours.windows(diary.zone, span).into_iter().filter_map(|window| window.intersection(span)).collect();
-    for free in without(&windows, taken) {
+    for free in without(&windows, &merged(taken)) {
         add(IntervalKind::Free, free, None);
     }
     for window in windows {

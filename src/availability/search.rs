@@ -84,7 +84,13 @@ impl Search<'_> {
             let diary = diaries.remove(id)?;
             let starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
             let kilometres = prices::kilometres(diary.rules.base?, visit.place);
-            (!starts.is_empty()).then_some(Found { id: *id, name: diary.name, rating: diary.rating, kilometres, starts })
+            (!starts.is_empty()).then_some(Found {
+                id: *id,
+                name: diary.name,
+                rating: diary.rating,
+                kilometres,
+                starts,
+            })
         });
         Ok(found.collect())
     }

@@ -13,7 +13,7 @@ use super::search::{Lasting, Search};
 use super::travel::TravelMinutes;
 use super::{GivenPlace, Setting, Start, explain};
 use crate::App;
-use crate::auth::{Caller, Role};
+use crate::auth::{Caller, Principal};
 use crate::error::{FieldError, Result};
 use crate::http::{Cursor, Limit, Query, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
@@ -225,7 +225,7 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         language: query.language.as_ref().map(Language::as_str),
         free: None,
     };
-    let client = caller.filter(|caller| caller.role == Role::Client).map(|caller| caller.account);
+    let client = caller.and_then(Principal::client);
     let search = Search { app: &app, setting: &setting, reach, client, span, now };
     let first = query.cursor.is_none();
     let found = match (query.therapist_id, query.sort) {

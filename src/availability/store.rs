@@ -19,6 +19,7 @@ use crate::credentials::Standing;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId, TimeOffId};
+use crate::reviews::Rating;
 use crate::therapists::TravelMode;
 use crate::values::{Point, Zone};
 

@@ -108,7 +108,7 @@ async fn create_counter_offer(
             Err(reply) => return Ok(reply),
         };
         let Instant(start) = new.start_at;
-        let offer = propose(&mut tx, &booking, party, start, now).await?;
+        let offer = propose(&app, &mut tx, &booking, party, start, now).await?;
         let location = format!("/v1/bookings/{id}/counter-offers/{}", offer.id);
         let reply = Reply::created(location, &offer)?;
         once.keep(&mut tx, &reply, now).await?;
@@ -121,6 +121,7 @@ async fn create_counter_offer(
 /// Proposes to move `booking` to `start`, and holds that time: decides, saves, and tells the other party. The caller holds
 /// the therapist's lock.
 pub(super) async fn propose(
+    app: &App,
     tx: &mut Tx,
     booking: &Booking,
     by: Party,
@@ -141,7 +142,7 @@ pub(super) async fn propose(
     }
     let mut wish = Wish::requested(tx, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
-    let decided = wish.decide(tx, now).await?;
+    let decided = wish.decide(tx, &app.roads, now).await?;
     if expires_at <= now {
         // The visit begins within the microsecond.
         return Err(Refusal::InvalidTransition.into());
@@ -240,7 +241,7 @@ async fn accept_counter_offer(
             (OfferStatus::Accepted, _) if offer.by != party => booking,
             (OfferStatus::Expired, _) => return Err(Refusal::CounterOfferExpired.into()),
             (OfferStatus::Open, Step::To(status)) if offer.by != party => {
-                check(&mut tx, &known, &booking, party, now).await?;
+                check(&app, &mut tx, &known, &booking, party, now).await?;
                 let fee = booking.policy.fee(&booking, Party::Client, offer.created_at).amount;
                 let moved = Booking {
                     status,
@@ -262,11 +263,11 @@ async fn accept_counter_offer(
                     reason: None,
                     at: now,
                 };
-                carry_out(&mut tx, &booking, moved, taken).await?
+                carry_out(&app, &mut tx, &booking, moved, taken).await?
             }
             _ => return Err(Refusal::InvalidTransition.into()),
         };
-        let reply = view(&mut tx, booking, party, now).await?;
+        let reply = view(&app, &mut tx, booking, party, now).await?;
         tx.commit().await?;
         Ok(reply)
     })

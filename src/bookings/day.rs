@@ -2,6 +2,7 @@
 
 use actix_web::get;
 use actix_web::web::Data;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -13,12 +14,13 @@ use super::store;
 use super::views::{BookingView, Viewer, views};
 use crate::App;
 use crate::auth::{As, Therapist};
-use crate::availability::{calendar, travel};
+use crate::availability::calendar::{Face, dates};
+use crate::availability::travel::{Journey, Traffic};
 use crate::db::work;
 use crate::error::Result;
 use crate::http::{Query, Reply};
 use crate::therapists;
-use crate::values::{Day, Zone};
+use crate::values::{Day, Point, Zone};
 
 /// The day at a glance.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -95,12 +97,17 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
         let now = app.clock.now();
         let profile = therapists::profile(&app.db, me.therapist()).await?;
         let Day(date) = query.date;
-        let span = calendar::dates(profile.time_zone.0, date, date);
+        let span = dates(profile.time_zone.0, date, date);
         let mut tx = app.db.begin().await?;
         let found = store::starting_within(&mut tx, me.therapist(), span, now).await?;
+        let places: Vec<Point> = found.iter().map(|visit| visit.address.point()).collect();
+        let roads = app.roads.between(&mut *tx, profile.travel_mode, &places, now).await?;
+        let face = Face::new(profile.time_zone.0, span);
         let between = |before: &Booking, after: &Booking| {
             let gap_minutes = (after.start_at - before.end_at()).num_minutes();
-            let travel_minutes = travel::minutes(profile.travel_mode, before.address.point(), after.address.point());
+            let leaves = before.end_at() + TimeDelta::minutes(profile.packup_minutes.into());
+            let way = Journey::new(profile.travel_mode, before.address.point(), after.address.point(), &roads);
+            let travel_minutes = way.minutes(Traffic::at(face.minute(leaves)));
             let taken = travel_minutes + profile.packup_minutes + profile.setup_minutes;
             FromPrevious { gap_minutes, travel_minutes, spare_minutes: gap_minutes - i64::from(taken) }
         };
@@ -117,7 +124,7 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
             if viewer == Viewer::Disclosed {
                 store::record_disclosure(&mut tx, &booking, now).await?;
             }
-            let booking = views(&mut tx, vec![booking], viewer).await?.pop();
+            let booking = views(&app.cipher, &mut tx, vec![booking], viewer).await?.pop();
             visits.extend(booking.map(|booking| DayVisit { booking, from_previous }));
         }
         tx.commit().await?;

@@ -70,7 +70,7 @@ async fn extend_booking(
             return Err(Refusal::InvalidTransition.into());
         }
         if asked.duration_minutes != booking.duration_minutes {
-            check(&mut tx, &known, &booking, party, now).await?;
+            check(&app, &mut tx, &known, &booking, party, now).await?;
             let mut longer = Booking { duration_minutes: asked.duration_minutes, ..booking.clone() };
             // In minutes, since any number may come in.
             let over = now - booking.start_at >= TimeDelta::minutes(asked.duration_minutes.into());
@@ -81,7 +81,7 @@ async fn extend_booking(
             }
             reprice(&mut tx, &booking, &mut longer, now).await?;
             let Decided { during, relied_on, .. } =
-                Wish::requested(&mut tx, &longer).await?.prolong(&mut tx, now).await?;
+                Wish::requested(&mut tx, &longer).await?.prolong(&mut tx, &app.roads, now).await?;
             save(&mut tx, &longer, during, now).await?;
             bookings::rely_on(&mut tx, id, &relied_on, now).await?;
             tell(&mut tx, longer.client, "visit_extended", &longer, now).await?;
@@ -96,7 +96,7 @@ async fn extend_booking(
             bookings::record_change(&mut tx, &longer, taken, Some(change(&booking, &longer))).await?;
             booking = longer;
         }
-        let reply = view(&mut tx, booking, party, now).await?;
+        let reply = view(&app, &mut tx, booking, party, now).await?;
         tx.commit().await?;
         Ok(reply)
     })

@@ -150,7 +150,7 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
         let mut tx = app.db.begin().await?;
         let found = store::list(&mut tx, listed, app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| sort.key(booking))?;
-        let data = views(&mut tx, page.data, viewer).await?;
+        let data = views(&app.cipher, &mut tx, page.data, viewer).await?;
         tx.commit().await?;
         Reply::ok(&Page { data, next_cursor: page.next_cursor })
     })

@@ -184,6 +184,8 @@ pub fn respond_by(now: DateTime<Utc>, start_at: DateTime<Utc>) -> DateTime<Utc> 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::ids::AddressId;
 
@@ -200,29 +202,17 @@ mod tests {
             start_at: "2026-12-01T00:00:00Z".parse().expect("an instant"),
             duration_minutes: 60,
             time_zone: chrono_tz::Australia::Sydney.into(),
-            address: crate::accounts::Address {
-                id: AddressId::new(created_at),
-                label: "Home".to_owned(),
-                kind: crate::accounts::AddressKind::Home,
-                line1: "12 Crown Street".to_owned(),
-                line2: None,
-                locality: "Surry Hills".to_owned(),
-                region: "NSW".to_owned(),
-                postcode: "2010".to_owned(),
-                country: "AU".to_owned(),
-                latitude: -33.8886,
-                longitude: 151.2111,
-                access_notes: None,
-                parking: None,
-                stairs: None,
-                pets: None,
-                time_zone: chrono_tz::Australia::Sydney.into(),
-                jurisdiction: "AU-NSW".parse().expect("a jurisdiction"),
-            },
+            address: serde_json::from_value(json!({
+                "id": AddressId::new(created_at), "label": "Home", "kind": "home", "line1": "12 Crown Street", "locality": "Surry Hills",
+                "region": "NSW", "postcode": "2010", "country": "AU", "latitude": -33.8886, "longitude": 151.2111,
+                "time_zone": "Australia/Sydney", "jurisdiction": "AU-NSW",
+            }))
+            .expect("an address"),
             price,
             breakdown: PriceBreakdown::bare(price, created_at),
             policy: serde_json::from_str(policy).expect("a policy"),
             notes: None,
+            notes_sealed: None,
             focus_areas: Vec::new(),
             pressure: None,
             asked_at: None,
@@ -230,6 +220,8 @@ mod tests {
             cancelled: None,
             cancel_reason: None,
             at_risk_since: None,
+            free_to_cancel: false,
+            least_fee: 0,
             created_at,
         }
     }

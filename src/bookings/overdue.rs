@@ -120,7 +120,7 @@ async fn list_bookings_overdue(app: Data<App>, _me: As<Admin>, Query(query): Que
         let found = bookings::overdue(&mut tx, now - PATIENCE, after, query.limit.probe(), now).await?;
         let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
         let since: Vec<_> = page.data.iter().map(|booking| overdue_since(booking, now)).collect();
-        let shown = views(&mut tx, page.data, Viewer::Admin).await?;
+        let shown = views(&app.cipher, &mut tx, page.data, Viewer::Admin).await?;
         tx.commit().await?;
         let data = shown.into_iter().zip(since).map(|(booking, overdue_since)| OverdueVisit { booking, overdue_since });
         Reply::ok(&Page { data: data.collect(), next_cursor: page.next_cursor })

@@ -108,18 +108,18 @@ async fn reschedule_booking(
         }
         let reply = if start == booking.start_at {
             // Whoever lost the answer may ask again.
-            view(&mut tx, booking, party, now).await?
+            view(&app, &mut tx, booking, party, now).await?
         } else {
-            check(&mut tx, &known, &booking, party, now).await?;
+            check(&app, &mut tx, &known, &booking, party, now).await?;
             if booking.policy.fee(&booking, Party::Client, now).amount > 0 {
                 return Err(Refusal::TooLateToMove.into());
             }
             let mode = therapists::booking_mode(&mut *tx, booking.therapist).await?;
             if (party, booking.status, mode) == (Party::Client, Status::Confirmed, BookingMode::Request) {
-                Reply::accepted(&propose(&mut tx, &booking, party, start, now).await?)?
+                Reply::accepted(&propose(&app, &mut tx, &booking, party, start, now).await?)?
             } else {
-                let moved = reschedule(&mut tx, booking, start, party, me.account(), now).await?;
-                view(&mut tx, moved, party, now).await?
+                let moved = reschedule(&app, &mut tx, booking, start, party, me.account(), now).await?;
+                view(&app, &mut tx, moved, party, now).await?
             }
         };
         tx.commit().await?;
@@ -130,6 +130,7 @@ async fn reschedule_booking(
 
 /// Moves the visit on the word of one party.
 async fn reschedule(
+    app: &App,
     tx: &mut Tx,
     booking: Booking,
     start: DateTime<Utc>,
@@ -147,14 +148,20 @@ async fn reschedule(
     counter_offers::close(tx, booking.id, OfferStatus::Obsolete, now).await?;
     let taken =
         Taken { action: Action::Reschedule, party, actor: Some(actor), from: booking.status, reason: None, at: now };
-    carry_out(tx, &booking, moved, taken).await
+    carry_out(app, tx, &booking, moved, taken).await
 }
 
 /// Turns `booking` into `moved`, if every rule lets it: decides, saves, and tells the other party. The caller holds the
 /// therapist's lock, and has closed what was proposed.
-pub(super) async fn carry_out(tx: &mut Tx, booking: &Booking, mut moved: Booking, taken: Taken<'_>) -> Result<Booking> {
+pub(super) async fn carry_out(
+    app: &App,
+    tx: &mut Tx,
+    booking: &Booking,
+    mut moved: Booking,
+    taken: Taken<'_>,
+) -> Result<Booking> {
     let now = taken.at;
-    let Decided { during, relied_on, .. } = Wish::requested(tx, &moved).await?.decide(tx, now).await?;
+    let Decided { during, relied_on, .. } = Wish::requested(tx, &moved).await?.decide(tx, &app.roads, now).await?;
     reprice(tx, booking, &mut moved, now).await?;
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;

@@ -238,13 +238,7 @@ pub(super) async fn check(
 }
 
 /// The booking as `party` sees it. A therapist who is shown the door leaves a trace of it.
-pub(super) async fn view(
-    app: &App,
-    tx: &mut Tx,
-    booking: Booking,
-    party: Party,
-    now: DateTime<Utc>,
-) -> Result<Reply> {
+pub(super) async fn view(app: &App, tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
     let viewer = viewer(&booking, party, now);
     if viewer == Viewer::Disclosed {
         store::record_disclosure(tx, &booking, now).await?;
@@ -356,7 +350,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
         // Whoever lost the answer may ask again, with the tag of before.
         Step::Done => {}
         Step::To(status) => {
-            check(&mut tx, &asked.if_match, &booking, party, now).await?;
+            check(app, &mut tx, &asked.if_match, &booking, party, now).await?;
             let from = booking.status;
             match action {
                 // The therapist may have lost a licence since, or taken the day off.
@@ -370,7 +364,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 Action::Cancel => {
                     let fee = booking.policy.fee(&booking, party, now).amount;
                     booking.cancelled = Some(Cancelled { by: party, at: now, fee });
-                    booking.cancel_reason = reason.as_ref().map(|reason| reason.as_str().to_owned());
+                    booking.cancel_reason = asked.reason.as_ref().map(|reason| reason.as_str().to_owned());
                     if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
                         reliability::record(&mut tx, &booking, Lapse::LateCancellation, now).await?;
                     }

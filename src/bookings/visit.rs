@@ -11,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::incidents::NewIncident;
 use super::licensing;
 use super::lifecycle::{Action, Party, Status, in_time};
+use super::reliability::{self, Lapse};
 use super::routes::{Asked, take};
 use super::views::BookingView;
 use super::{Booking, Cancelled, Reason, overdue};
@@ -97,6 +98,7 @@ pub(super) async fn tell(
             details: json!({ "therapist_id": booking.therapist, "start_at": booking.start_at }),
         };
         tasks::raise(tx, &task, now).await?;
+        reliability::record(tx, booking, Lapse::NoShow, now).await?;
     }
     if matches!(booking.status, Status::Completed | Status::NoShow | Status::Stopped) {
         tasks::close(tx, overdue::TASK, booking.id.0, actor, now).await?;

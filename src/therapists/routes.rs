@@ -14,7 +14,7 @@ use super::{
 };
 use crate::App;
 use crate::accounts::DisplayName;
-use crate::auth::{As, Caller, Role, Therapist};
+use crate::auth::{As, Caller, Principal, Therapist};
 use crate::availability;
 use crate::catalogue;
 use crate::db::work;
@@ -299,6 +299,7 @@ async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): 
         therapist: None,
         free: dates.map(list::stretch),
     };
+    let client = caller.and_then(Principal::client);
     Reply::ok(&list::page(&app.db, wanted, client, order, dates, search.limit, search.cursor, app.clock.now()).await?)
 }
 

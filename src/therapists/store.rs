@@ -183,15 +183,6 @@ pub async fn booking_mode<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) ->
     Ok(mode)
 }
 
-/// How clients rate these therapists.
-pub async fn ratings<'c>(db: impl sqlx::PgExecutor<'c>, ids: &[TherapistId]) -> Result<HashMap<TherapistId, Rating>> {
-    let rows =
-        sqlx::query!("SELECT id, rating_count, rating_sum FROM therapists WHERE id = ANY ($1)", ids as &[TherapistId])
-            .fetch_all(db)
-            .await?;
-    Ok(rows.into_iter().map(|row| (row.id, Rating::of(row.rating_count, row.rating_sum))).collect())
-}
-
 /// Adds `count` ratings that make `sum` to those of a therapist; takes them away where both are negative.
 pub async fn rate(tx: &mut Tx, id: TherapistId, count: i32, sum: i32) -> Result<()> {
     sqlx::query!(

@@ -350,6 +350,7 @@ fn booking(body: &Value, client: Uuid) -> Booking {
         breakdown,
         policy: serde_json::from_value(read("cancellation_policy")).unwrap(),
         notes: None,
+        notes_sealed: None,
         focus_areas: Vec::new(),
         pressure: None,
         asked_at: None,
@@ -357,6 +358,8 @@ fn booking(body: &Value, client: Uuid) -> Booking {
         cancelled: None,
         cancel_reason: None,
         at_risk_since: None,
+        free_to_cancel: false,
+        least_fee: 0,
         created_at: at(body["created_at"].as_str().unwrap()),
     }
 }

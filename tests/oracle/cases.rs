@@ -13,6 +13,7 @@ use knead::availability::travel::{Block, RoadTimes};
 use knead::availability::{Diary, Reservation, Rules};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
+use knead::reviews::Rating;
 use knead::therapists::TravelMode;
 use knead::values::Point;
 use proptest::collection::vec;
@@ -264,7 +265,17 @@ pub fn cases() -> impl Strategy<Value = Case> {
         prop_oneof![4 => whole(5..700), 1 => 1_i64..9000],
     );
     (day, visit, now, rules(), hours(), vec(off, 0..4), (stays(), roads()), requirements(), standings()).prop_map(
-        |(day, visit, now, mut rules, (weekly, later, single, night), time_off, (stays, roads), requirements, standings)| {
+        |(
+            day,
+            visit,
+            now,
+            mut rules,
+            (weekly, later, single, night),
+            time_off,
+            (stays, roads),
+            requirements,
+            standings,
+        )| {
             let (zone, other_zone, at_a_change, date, back, days, plain) = day;
             let (minutes, (offered, blocked), except, aside, on_the_edge) = visit;
             let changes = &CHANGES[&zone];
@@ -341,6 +352,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 diary: Diary {
                     therapist: TherapistId(Uuid::nil()),
                     name: String::new(),
+                    rating: Rating::default(),
                     zone,
                     hours: Hours { timetables: timetables.collect(), overrides },
                     time_off: time_off.collect(),

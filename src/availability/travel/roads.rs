@@ -96,11 +96,37 @@ impl Roads {
         now: DateTime<Utc>,
         ways: impl Fn(&Diary) -> Vec<Way>,
     ) -> Result<()> {
-        let Some(source) = &self.0 else { return Ok(()) };
-        let routed = diaries.iter().filter(|diary| profile(diary.rules.mode).is_some());
-        let mut missing: BTreeSet<Way> = routed.flat_map(ways).filter(|way| way.from != way.to).collect();
+        let times = self.known(db, diaries.iter().flat_map(ways), now).await?;
+        for diary in diaries {
+            diary.roads = times.get(&diary.rules.mode).cloned().unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// What is known of the roads from each of `places` to the next.
+    pub async fn between<'c>(
+        &self,
+        db: impl PgExecutor<'c>,
+        mode: TravelMode,
+        places: &[Point],
+        now: DateTime<Utc>,
+    ) -> Result<RoadTimes> {
+        let ways = places.windows(2).map(|pair| Way { mode, from: Block::of(pair[0]), to: Block::of(pair[1]) });
+        Ok(self.known(db, ways, now).await?.remove(&mode).unwrap_or_default())
+    }
+
+    /// What is known of `ways`; what is missing is asked for later.
+    async fn known<'c>(
+        &self,
+        db: impl PgExecutor<'c>,
+        ways: impl Iterator<Item = Way>,
+        now: DateTime<Utc>,
+    ) -> Result<BTreeMap<TravelMode, RoadTimes>> {
+        let Some(source) = &self.0 else { return Ok(BTreeMap::new()) };
+        let asked = ways.filter(|way| way.from != way.to && profile(way.mode).is_some());
+        let mut missing: BTreeSet<Way> = asked.collect();
         if missing.is_empty() {
-            return Ok(());
+            return Ok(BTreeMap::new());
         }
         let mut times: BTreeMap<TravelMode, Vec<_>> = BTreeMap::new();
         for known in store::known(db, missing.iter().copied(), now - FRESH).await? {
@@ -111,15 +137,10 @@ impl Roads {
                 times.entry(known.way.mode).or_default().push(((known.way.from, known.way.to), seconds));
             }
         }
-        let times: BTreeMap<TravelMode, RoadTimes> =
-            times.into_iter().map(|(mode, times)| (mode, times.into_iter().collect())).collect();
-        for diary in diaries {
-            diary.roads = times.get(&diary.rules.mode).cloned().unwrap_or_default();
-        }
         if !missing.is_empty() {
             source.want_later(missing.into_iter().collect(), now);
         }
-        Ok(())
+        Ok(times.into_iter().map(|(mode, times)| (mode, times.into_iter().collect())).collect())
     }
 }
 

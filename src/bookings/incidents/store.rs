@@ -4,19 +4,10 @@ use sqlx::PgPool;
 use super::{Incident, IncidentKind, IncidentReceipt, ListedIncident};
 use crate::App;
 use crate::bookings::lifecycle::Party;
+use crate::cipher::Sealed;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, IncidentId, TherapistId};
-
-/// Seals `text` for `incident`, in one of its columns.
-fn seal(_app: &App, _column: &str, _incident: IncidentId, text: &str) -> Result<String> {
-    Ok(text.to_owned())
-}
-
-/// Opens what [`seal`] sealed.
-fn open(_app: &App, _column: &str, _incident: IncidentId, sealed: String) -> Result<String> {
-    Ok(sealed)
-}
 
 const REPORT: &str = "incidents.report";
 const NOTE: &str = "incidents.note";
@@ -32,16 +23,16 @@ struct Columns {
     client_id: AccountId,
     resolved_at: Option<DateTime<Utc>>,
     resolved_by: Option<AccountId>,
-    report: Option<String>,
-    note: Option<String>,
+    report: Option<Sealed>,
+    note: Option<Sealed>,
 }
 
 impl Columns {
     fn incident(mut self, app: &App) -> Result<Incident> {
         let (report, note) = (self.report.take(), self.note.take());
         Ok(Incident {
-            text: report.map(|report| open(app, REPORT, self.id, report)).transpose()?,
-            note: note.map(|note| open(app, NOTE, self.id, note)).transpose()?,
+            text: report.map(|report| app.cipher.open(REPORT, self.id, &report)).transpose()?,
+            note: note.map(|note| app.cipher.open(NOTE, self.id, &note)).transpose()?,
             listed: self.listed(),
         })
     }
@@ -71,7 +62,7 @@ macro_rules! incidents {
         sqlx::query_as!(
             Columns,
             r#"SELECT i.id, i.booking_id, i.kind AS "kind: IncidentKind", i.reported_at, i.reporter_id, i.party AS "party: Party",
-                      b.therapist_id, b.client_id, i.resolved_at, i.resolved_by, i.report, i.note
+                      b.therapist_id, b.client_id, i.resolved_at, i.resolved_by, i.report AS "report: Sealed", i.note AS "note: Sealed"
                FROM incidents i JOIN bookings b ON b.id = i.booking_id "# + $tail,
             $($arg),+
         )
@@ -81,7 +72,7 @@ macro_rules! incidents {
 pub(super) async fn insert(app: &App, tx: &mut Tx, incident: &Incident) -> Result<()> {
     let Incident { listed, text, .. } = incident;
     let id = listed.receipt.id;
-    let report = text.as_deref().map(|text| seal(app, REPORT, id, text)).transpose()?;
+    let report = text.as_deref().map(|text| app.cipher.seal(REPORT, id, text)).transpose()?;
     sqlx::query!(
         "INSERT INTO incidents (id, booking_id, reporter_id, party, kind, report, reported_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         id.0,
@@ -89,7 +80,7 @@ pub(super) async fn insert(app: &App, tx: &mut Tx, incident: &Incident) -> Resul
         listed.reporter_id.0,
         listed.party as Party,
         listed.receipt.kind as IncidentKind,
-        report,
+        report as Option<Sealed>,
         listed.receipt.reported_at,
     )
     .execute(&mut **tx)
@@ -158,13 +149,13 @@ pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<ListedIncide
 pub(super) async fn resolve(app: &App, tx: &mut Tx, incident: &Incident) -> Result<()> {
     let Incident { listed, note, .. } = incident;
     let id = listed.receipt.id;
-    let note = note.as_deref().map(|note| seal(app, NOTE, id, note)).transpose()?;
+    let note = note.as_deref().map(|note| app.cipher.seal(NOTE, id, note)).transpose()?;
     sqlx::query!(
         "UPDATE incidents SET resolved_at = $2, resolved_by = $3, note = $4 WHERE id = $1",
         id.0,
         listed.resolved_at,
         listed.resolved_by.map(|id| id.0),
-        note
+        note as Option<Sealed>
     )
     .execute(&mut **tx)
     .await?;

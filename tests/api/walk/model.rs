@@ -2,7 +2,7 @@
 //! question a walk through all of them. Sydney's summer, in which no clock changes.
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
-use knead::availability::travel;
+use knead::availability::travel::{Journey, RoadTimes, Traffic};
 use knead::therapists::TravelMode;
 use knead::values::Point;
 use uuid::Uuid;
@@ -170,7 +170,10 @@ impl Model {
         let after = others.iter().filter(|other| wanted.ends() <= other.begins()).min_by_key(|other| other.begins());
         let reached = |from: Option<&Taken<'_>>, to: Option<&Taken<'_>>| {
             let (Some(from), Some(to)) = (from, to) else { return true };
-            let way = travel::minutes(TravelMode::Car, PLACES[from.wish.place], PLACES[to.wish.place]);
+            let minute = local(from.ends()).num_seconds_from_midnight() / 60;
+            let way =
+                Journey::new(TravelMode::Car, PLACES[from.wish.place], PLACES[to.wish.place], &RoadTimes::default());
+            let way = way.minutes(Traffic::at(minute.into()));
             to.begins() - from.ends() >= TimeDelta::minutes(way.into())
         };
         let date = local(wish.start).date_naive();
