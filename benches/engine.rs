@@ -89,15 +89,18 @@ fn diary(first: NaiveDate, interval: i32) -> Diary {
         rating: Rating::default(),
         zone: Sydney,
         hours: Hours {
-            weekly: (0..7)
-                .flat_map(|day| [(480, 720), (780, 1260)].map(|(a, b)| (day * 1440 + a, day * 1440 + b)))
-                .collect(),
             overrides: differing.to_vec(),
+            ..Hours::weekly(
+                (0..7)
+                    .flat_map(|day| [(480, 720), (780, 1260)].map(|(a, b)| (day * 1440 + a, day * 1440 + b)))
+                    .collect(),
+            )
         },
         time_off: vec![Span { start: off, end: off + TimeDelta::hours(3) }],
         reservations: reservations.collect(),
         standings: standings(),
         offered: true,
+        blocked: false,
         roads: RoadTimes::default(),
         rules: Rules {
             accepting: true,
