@@ -10,7 +10,7 @@ use super::incidents::{self, NewIncident};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reliability::{self, Lapse};
 use super::store::{self, BookingEvent, New, Taken};
-use super::views::{BookingView, ClientBooking, Viewer, views};
+use super::views::{BookingView, ClientBooking, Known, Viewer, views};
 use super::wish::{Decided, Wanted, Wish};
 use super::{
     Booking, Cancelled, FocusArea, NOTES, Notes, Pressure, Reason, counter_offers, day, extend, holds, licensing, list,
@@ -22,7 +22,7 @@ use crate::availability;
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, OrDefault, Page, Path, Reply};
-use crate::ids::{AccountId, AddressId, BookingId, HoldId, ServiceId, TherapistId};
+use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::therapists::{self, BookingMode};
 use crate::values::{Instant, Money};
@@ -136,14 +136,7 @@ async fn create_booking(
             Slot::Wanted(wanted) => Wish::read(&mut tx, &wanted, me.account(), app.clock.now()).await?,
         };
         let details = Details { notes: new.notes, focus_areas, pressure: new.pressure };
-        let booking = book(&app, &mut tx, wish, details, me.account()).await?;
-        let made_at = booking.created_at;
-        if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
-            enqueue(&mut tx, &LapseRequest { booking: booking.id }, deadline).await?;
-        }
-        let location = format!("/v1/bookings/{}", booking.id);
-        let reply = Reply::created(location, &views(&app.cipher, &mut tx, vec![booking], Viewer::Client).await?.pop())?;
-        once.keep(&mut tx, &reply, made_at).await?;
+        let reply = book(&app, &mut tx, wish, details, once).await?;
         tx.commit().await?;
         Ok(reply)
     })
@@ -157,16 +150,18 @@ struct Details {
     pressure: Option<Pressure>,
 }
 
-/// Lock, decide, save.
-async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, client: AccountId) -> Result<Booking> {
+/// Lock, decide, save. All that can be read before is, since whoever else wants the therapist's time waits for what comes after.
+async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, once: Once) -> Result<Reply> {
     let mode = therapists::booking_mode(&mut **tx, wish.therapist).await?;
+    let people = [wish.client, wish.therapist.into()];
+    let known = Known::read(tx, &people, &[wish.service], Viewer::Client).await?;
     let Decided { at, during, relied_on } = wish.reserve(tx, app).await?;
     let id = BookingId::new(at);
     let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
     let booking = Booking {
         id,
-        client,
+        client: wish.client,
         therapist: wish.therapist,
         service: wish.service,
         status,
@@ -190,8 +185,15 @@ async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, client: Acco
         least_fee: 0,
         created_at: at,
     };
-    let stored = store::insert(tx, &New { booking: &booking, during, relied_on }).await?;
-    if stored { Ok(booking) } else { Err(Refusal::SlotUnavailable.into()) }
+    let reply = Reply::created(format!("/v1/bookings/{id}"), &known.view(&app.cipher, booking.clone())?)?;
+    let kept = once.kept(&reply)?;
+    if !store::insert(tx, &New { booking: &booking, during, relied_on, kept }).await? {
+        return Err(Refusal::SlotUnavailable.into());
+    }
+    if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
+        enqueue(tx, &LapseRequest { booking: id }, deadline).await?;
+    }
+    Ok(reply)
 }
 
 fn focus_areas(areas: &[FocusArea]) -> Result<Vec<String>> {

@@ -17,6 +17,7 @@ use crate::cipher::{BATCH, Sealed};
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::http::Kept;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::PriceBreakdown;
 use crate::values::{Money, Zone, name};
@@ -360,24 +361,24 @@ pub(super) async fn is_taken(tx: &mut Tx, therapist: TherapistId, span: Span, no
     Ok(taken)
 }
 
-/// A booking to be stored, with the time that it reserves and the credentials that it relies on.
+/// A booking to be stored, with all that belongs to it.
 pub(super) struct New<'a> {
     pub booking: &'a Booking,
-    /// From set-up to pack-up.
+    /// The time that it reserves, from set-up to pack-up.
     pub during: Span,
     /// The credentials that it relies on.
     pub relied_on: Vec<Reliance>,
+    /// The answer to its key.
+    pub kept: Option<Kept>,
 }
 
-/// Stores a booking, its reservation and its first event in one statement, and what it relies on. False where the time was
-/// taken after all; then nothing is stored.
+/// Stores a booking with its reservation, its first event, what it relies on and the answer to its key. It is one statement: the
+/// therapist is locked, and whoever waits would wait for each of them. False where the time was taken after all; then nothing
+/// is stored.
 pub(super) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
-    let mut stored = try_insert(tx, new).await?;
+    let stored = try_insert(tx, new).await?;
     if !stored && clear_lapsed(tx, new.booking.therapist, new.during, new.booking.created_at).await? {
-        stored = try_insert(tx, new).await?;
-    }
-    if stored {
-        rely_on(tx, new.booking.id, &new.relied_on, new.booking.created_at).await?;
+        return try_insert(tx, new).await;
     }
     Ok(stored)
 }
@@ -397,6 +398,7 @@ pub(super) async fn clear_lapsed(tx: &mut Tx, therapist: TherapistId, span: Span
 
 async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
     let booking = new.booking;
+    let kept = new.kept.as_ref();
     let lapses = booking.respond_by.filter(|_| booking.status == Status::Requested);
     let reserved = sqlx::query_scalar!(
         r#"WITH reservation AS (
@@ -410,6 +412,16 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
            ), event AS (
                INSERT INTO booking_events (booking_id, at, party, actor_id, action, to_status)
                SELECT booking.id, $18, 'client', $2, 'create', $5 FROM booking
+           ), reliance AS (
+               INSERT INTO booking_credentials (booking_id, revision, relied_at, therapist_id, "group", required_by, options, credential_id,
+                                                type, authority, verification_id, expires_on)
+               SELECT booking.id, 1, $18, $3, "group", required_by, options, credential, type_code,
+                      (SELECT authority FROM credential_types WHERE code = type_code), verification, expires_on
+               FROM booking, jsonb_to_recordset($25) AS relied ("group" text, required_by text, options text[], credential uuid,
+                                                                type_code text, verification uuid, expires_on date)
+           ), answer AS (
+               INSERT INTO idempotency_keys (account_id, route, key, fingerprint, status, location, body_sealed, created_at)
+               SELECT $2, $26, $27, $28, $29, $30, $31, $18 FROM booking WHERE $27::text IS NOT NULL
            )
            SELECT id FROM reservation"#,
         booking.id.0,
@@ -436,6 +448,13 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         lapses,
         booking.asked_at,
         Json(&booking.breakdown) as _,
+        Json(&new.relied_on) as _,
+        kept.map(|kept| kept.route),
+        kept.map(|kept| &kept.key),
+        kept.map(|kept| &kept.mark),
+        kept.map(|kept| kept.status),
+        kept.and_then(|kept| kept.location.as_ref()),
+        kept.map(|kept| &kept.body) as Option<&Sealed>,
     )
     .fetch_optional(&mut **tx)
     .await?;

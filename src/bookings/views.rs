@@ -14,7 +14,7 @@ use crate::catalogue;
 use crate::cipher::Cipher;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::ids::{AccountId, BookingId, ServiceId};
 use crate::prices::PriceBreakdown;
 use crate::reviews::{self, Rating};
 use crate::values::{Money, Zone};
@@ -216,22 +216,45 @@ pub(super) async fn views(
 ) -> Result<Vec<BookingView>> {
     let people: Vec<AccountId> = bookings.iter().flat_map(|b| [b.client, b.therapist.into()]).collect();
     let services: Vec<ServiceId> = bookings.iter().map(|booking| booking.service).collect();
-    let names = accounts::names(&mut **tx, &people).await?;
-    let services = catalogue::names(&mut **tx, &services).await?;
-    let ratings = match viewer {
-        Viewer::Therapist | Viewer::Disclosed => reviews::of_clients(tx, &people).await?,
-        Viewer::Client | Viewer::Admin => HashMap::new(),
-    };
-    let person = |id: AccountId| PersonRef { id, display_name: names.get(&id).cloned().unwrap_or_default() };
-    let therapist = |id: TherapistId| person(id.into());
-    let view = |booking: Booking| {
-        let service =
-            ServiceRef { id: booking.service, name: services.get(&booking.service).cloned().unwrap_or_default() };
-        let common = Common::new(&booking, service);
-        Ok(match viewer {
+    let known = Known::read(tx, &people, &services, viewer).await?;
+    bookings.into_iter().map(|booking| known.view(cipher, booking)).collect()
+}
+
+/// What a view shows besides the booking itself.
+pub(super) struct Known {
+    viewer: Viewer,
+    names: HashMap<AccountId, String>,
+    services: HashMap<ServiceId, String>,
+    /// How therapists rate clients, for therapists alone.
+    ratings: HashMap<AccountId, Rating>,
+}
+
+impl Known {
+    /// What `viewer` is shown of these people and services.
+    pub async fn read(tx: &mut Tx, people: &[AccountId], services: &[ServiceId], viewer: Viewer) -> Result<Self> {
+        Ok(Self {
+            viewer,
+            names: accounts::names(&mut **tx, people).await?,
+            services: catalogue::names(&mut **tx, services).await?,
+            ratings: match viewer {
+                Viewer::Therapist | Viewer::Disclosed => reviews::of_clients(tx, people).await?,
+                Viewer::Client | Viewer::Admin => HashMap::new(),
+            },
+        })
+    }
+
+    fn person(&self, id: AccountId) -> PersonRef {
+        PersonRef { id, display_name: self.names.get(&id).cloned().unwrap_or_default() }
+    }
+
+    /// The booking as the viewer sees it.
+    pub fn view(&self, cipher: &Cipher, booking: Booking) -> Result<BookingView> {
+        let name = self.services.get(&booking.service).cloned().unwrap_or_default();
+        let common = Common::new(&booking, ServiceRef { id: booking.service, name });
+        Ok(match self.viewer {
             Viewer::Client => BookingView::Client(Box::new(ClientBooking {
                 common,
-                therapist: therapist(booking.therapist),
+                therapist: self.person(booking.therapist.into()),
                 notes: booking.notes(cipher)?,
                 address: AddressView::new(booking.address, cipher)?,
                 focus_areas: booking.focus_areas,
@@ -239,37 +262,34 @@ pub(super) async fn views(
             })),
             Viewer::Admin => BookingView::Admin(Box::new(AdminBooking {
                 common,
-                client: person(booking.client),
-                therapist: therapist(booking.therapist),
+                client: self.person(booking.client),
+                therapist: self.person(booking.therapist.into()),
                 suburb: Suburb::of(&booking.address),
                 therapist_share: booking.therapist_share(),
                 at_risk_since: booking.at_risk_since,
             })),
-            Viewer::Therapist | Viewer::Disclosed => {
-                let notes = if viewer == Viewer::Disclosed { booking.notes(cipher)? } else { None };
-                let view = TherapistBooking {
-                    common,
-                    client: ClientRef {
-                        person: person(booking.client),
-                        rating: ratings.get(&booking.client).copied().unwrap_or_default(),
-                    },
-                    suburb: Suburb::of(&booking.address),
-                    therapist_share: booking.therapist_share(),
-                    focus_areas: booking.focus_areas,
-                    pressure: booking.pressure,
-                };
-                if viewer == Viewer::Therapist {
-                    return Ok(BookingView::Therapist(Box::new(view)));
-                }
-                BookingView::Disclosed(Box::new(DisclosedBooking {
-                    booking: view,
-                    address: Door::of(booking.address, cipher)?,
-                    notes,
-                }))
-            }
+            Viewer::Therapist => BookingView::Therapist(Box::new(self.undisclosed(common, booking))),
+            Viewer::Disclosed => BookingView::Disclosed(Box::new(DisclosedBooking {
+                notes: booking.notes(cipher)?,
+                address: Door::of(booking.address.clone(), cipher)?,
+                booking: self.undisclosed(common, booking),
+            })),
         })
-    };
-    bookings.into_iter().map(view).collect()
+    }
+
+    fn undisclosed(&self, common: Common, booking: Booking) -> TherapistBooking {
+        TherapistBooking {
+            common,
+            client: ClientRef {
+                person: self.person(booking.client),
+                rating: self.ratings.get(&booking.client).copied().unwrap_or_default(),
+            },
+            suburb: Suburb::of(&booking.address),
+            therapist_share: booking.therapist_share(),
+            focus_areas: booking.focus_areas,
+            pressure: booking.pressure,
+        }
+    }
 }
 
 impl Common {

@@ -111,25 +111,55 @@ impl Once {
 
     /// Keeps `reply` as the answer to the key, in the effect's own transaction.
     pub async fn keep(self, tx: &mut Tx, reply: &Reply, now: DateTime<Utc>) -> Result<()> {
-        let Some((key, cipher)) = self.key else { return Ok(()) };
-        let sealed = cipher.seal(BODY, name_of(self.account, self.route, &key), &reply.body)?;
-        let status = i16::try_from(reply.status.as_u16()).unwrap_or(200);
+        let Some(kept) = self.kept(reply)? else { return Ok(()) };
         sqlx::query!(
             "INSERT INTO idempotency_keys (account_id, route, key, fingerprint, status, location, body_sealed, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            self.account.0,
-            self.route,
-            key,
-            cipher.mark(&self.fingerprint.0)?,
-            status,
-            reply.location,
-            sealed as Sealed,
+            kept.account.0,
+            kept.route,
+            kept.key,
+            kept.mark,
+            kept.status,
+            kept.location,
+            kept.body as Sealed,
             now,
         )
         .execute(&mut **tx)
         .await?;
         Ok(())
     }
+
+    /// The row that keeps `reply`, for an effect that stores it in a statement of its own; none without a key.
+    pub fn kept(self, reply: &Reply) -> Result<Option<Kept>> {
+        let Some((key, cipher)) = self.key else { return Ok(None) };
+        Ok(Some(Kept {
+            body: cipher.seal(BODY, name_of(self.account, self.route, &key), &reply.body)?,
+            mark: cipher.mark(&self.fingerprint.0)?,
+            status: i16::try_from(reply.status.as_u16()).unwrap_or(200),
+            location: reply.location.clone(),
+            account: self.account,
+            route: self.route,
+            key,
+        }))
+    }
+}
+
+/// An answer as it is kept under its key.
+pub struct Kept {
+    /// Whose key it is.
+    pub account: AccountId,
+    /// For which route.
+    pub route: &'static str,
+    /// The key.
+    pub key: String,
+    /// Tells the same request from another.
+    pub mark: Vec<u8>,
+    /// The answer's status.
+    pub status: i16,
+    /// The answer's `Location`.
+    pub location: Option<String>,
+    /// The answer's body.
+    pub body: Sealed,
 }
 
 /// What names a key: it is one account's, for one route.

@@ -27,7 +27,7 @@ const STATUSES: [&str; 11] = [
 const SHOWN: [&str; 5] = ["confirmed", "on_the_way", "arrived", "in_progress", "completed"];
 
 /// Fields of a booking that everyone sees who sees it at all: nothing of where and of health.
-const COMMON: [&str; 12] = [
+const COMMON: [&str; 13] = [
     "id",
     "status",
     "service",
@@ -36,6 +36,7 @@ const COMMON: [&str; 12] = [
     "duration_minutes",
     "time_zone",
     "price",
+    "price_breakdown",
     "cancellation_policy",
     "respond_by",
     "cancellation",
@@ -117,7 +118,7 @@ impl Scene {
         let listed = client.get("/v1/bookings").await.is(200);
         assert_eq!(fields(&listed.body["data"][0]), with(&own), "client's list, {what}");
 
-        let staff = ["client", "therapist", "suburb", "at_risk_since"];
+        let staff = ["client", "therapist", "suburb", "therapist_share", "at_risk_since"];
         for (name, answer) in
             [("one", admin.get(path).await.is(200)), ("list", admin.get("/v1/bookings").await.is(200))]
         {
@@ -128,7 +129,7 @@ impl Scene {
         self.tells_nothing(&admin.get("/v1/admin/bookings/at-risk").await.is(200).text, what);
 
         assert_eq!(app.count(disclosures).await, before, "only the therapist's look is a disclosure: {what}");
-        let outside = ["client", "suburb", "focus_areas", "pressure"];
+        let outside = ["client", "suburb", "therapist_share", "focus_areas", "pressure"];
         let seen = therapist.get(path).await.is(200);
         if shown {
             assert_eq!(fields(&seen.body), with(&[outside.as_slice(), &["address", "notes"]].concat()), "{what}");

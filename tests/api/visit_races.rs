@@ -12,6 +12,8 @@ use crate::support::{Answer, App, Person, at};
 
 const ROUNDS: usize = 100;
 const START: &str = "2026-12-01T00:00:00Z";
+/// An hour, asked for less than four hours ahead.
+const PRICE: i64 = 14190;
 
 /// A therapist without notice, a client and the client's address, a quarter of an hour before a visit could start.
 async fn scene(mode: &str) -> (App, Person, Person, Uuid) {
@@ -92,7 +94,7 @@ async fn setting_out_and_a_cancellation_at_once_end_cancelled() {
         let (step, cancel) = race(&therapist, "on-the-way", &client, "cancel", &path).await;
         let cancelled = cancel.is(200).body;
         // Calling off within the hour is free, unless the therapist had set out.
-        let fee = if step.status == 200 { 12900 } else { 0 };
+        let fee = if step.status == 200 { PRICE } else { 0 };
         assert_eq!(cancelled["cancellation"]["fee"]["amount"], fee);
         if step.status != 200 {
             step.refused(409, "invalid_transition");
@@ -183,7 +185,7 @@ async fn a_no_show_and_an_arrival_at_once_have_one_winner() {
         if first == 0 {
             // The client was not there either.
             let missed = therapist.act(&format!("{path}/no-show")).await.is(200).body;
-            assert_eq!(missed["cancellation"]["fee"]["amount"], 12900);
+            assert_eq!(missed["cancellation"]["fee"]["amount"], PRICE);
         } else {
             assert_eq!(missed.body["cancellation"]["fee"]["amount"], 0);
         }

@@ -317,9 +317,10 @@ async fn a_client_who_asks_late_owes_what_calling_off_cost_then() {
     assert_eq!(scene.fee().await, 6450, "weeks ahead");
     moves(&scene.client, &scene.path, "2026-12-21T00:00:00Z").await.refused(422, "too_late_to_move");
     scene.wait(TimeDelta::days(18) + TimeDelta::hours(8)).await;
-    assert_eq!(scene.fee().await, 12900, "an hour ahead");
+    // A Sunday costs more.
+    assert_eq!(scene.fee().await, 14190, "an hour ahead");
     let cancelled = scene.client.post(&format!("{}/cancel", scene.path), json!({})).await.is(200).body;
-    assert_eq!(cancelled["cancellation"]["fee"]["amount"], 12900);
+    assert_eq!(cancelled["cancellation"]["fee"]["amount"], 14190);
 }
 
 #[tokio::test]
@@ -329,9 +330,9 @@ async fn no_fee_follows_from_what_the_therapist_proposed() {
     let at = proposed(&scene.therapist, &scene.path, "2026-12-20T00:00:00Z").await;
     answers(&scene.client, &at, "accept").await.is(200);
     assert_eq!(scene.fee().await, 0);
-    // The client agreed to this time: the usual terms hold.
+    // The client agreed to this time: the usual terms hold, and the price of a Sunday.
     scene.wait(TimeDelta::days(18)).await;
-    assert_eq!(scene.fee().await, 6450);
+    assert_eq!(scene.fee().await, 7095);
 }
 
 #[tokio::test]

@@ -24,7 +24,9 @@ async fn a_visit_is_extended_to_a_longer_one_at_its_price() {
     extends(therapist, path, 90).await.is(200);
     expected["duration_minutes"] = json!(90);
     expected["end_at"] = json!("2026-12-02T01:30:00Z");
-    expected["price"]["amount"] = json!(17900);
+    for price in ["/price", "/price_breakdown/base", "/price_breakdown/total"] {
+        expected.pointer_mut(price).unwrap()["amount"] = json!(17900);
+    }
     assert_eq!(scene.booking().await, expected);
     assert_eq!(reserved(app).await, [span("01 23:50", "02 01:40")]);
     assert_eq!(told(client).await, ["visit_extended"]);
