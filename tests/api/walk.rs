@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::support::{Answer, App, DEEP_TISSUE, Dice, Person, send, surry_hills};
-use model::{Hold, Model, Off, PLACES, Status, Therapist, Visit, Wish};
+use model::{Hold, Model, Off, PLACES, Status, Step, Therapist, Visit, Wish};
 
 const STEPS: usize = 50;
 const FIRST_SEED: u64 = 20_261_125;
@@ -92,7 +92,8 @@ impl Walk {
             }
             clients.push((client, addresses));
         }
-        let model = Model { now: app.now(), therapists: kept, visits: Vec::new(), holds: Vec::new() };
+        let model =
+            Model { now: app.now(), therapists: kept, visits: Vec::new(), holds: Vec::new(), blocks: Vec::new() };
         Self { app, dice, model, therapists, clients, tally: Tally::new() }
     }
 
@@ -101,16 +102,19 @@ impl Walk {
     }
 
     async fn step(&mut self) {
-        match self.dice.roll(20) {
-            0..=4 => self.book().await,
-            5..=7 => self.hold().await,
+        match self.dice.roll(28) {
+            0..=5 => self.book().await,
+            6..=7 => self.hold().await,
             8..=9 => self.book_hold().await,
             10 => self.let_go().await,
             11..=12 => self.cancel().await,
             13..=14 => self.answer().await,
-            15 => self.take_off().await,
-            16 => self.come_back().await,
-            17 => self.license().await,
+            15..=17 => self.reschedule().await,
+            18..=21 => self.visit().await,
+            22 => self.block().await,
+            23 => self.take_off().await,
+            24 => self.come_back().await,
+            25 => self.license().await,
             _ => self.wait().await,
         }
         self.compare_slots().await;
@@ -175,6 +179,10 @@ impl Walk {
             status,
             asked,
             at_risk: false,
+            made: now,
+            forced: false,
+            missed_by_client: false,
+            spared: TimeDelta::zero(),
         });
     }
 
@@ -237,12 +245,10 @@ impl Walk {
         let Some(i) = self.any_visit() else { return };
         let by_client = self.dice.roll(3) > 0;
         let visit = self.model.visits[i].clone();
-        let person =
-            if by_client { &self.clients[visit.wish.client].0 } else { &self.therapists[visit.wish.therapist] };
-        let answer = person.post(&format!("{}/cancel", visit.path), json!({})).await;
+        let answer = self.person(&visit, by_client).post(&format!("{}/cancel", visit.path), json!({})).await;
         let open = match visit.status {
             Status::Requested => by_client,
-            Status::Confirmed => true,
+            Status::Confirmed | Status::OnTheWay | Status::Arrived => true,
             _ => false,
         };
         // Repeating what is done is no error.
@@ -273,6 +279,107 @@ impl Walk {
             self.model.visits[i].status = status;
         } else if can {
             self.model.visits[i].ends(status);
+        }
+    }
+
+    fn person(&self, visit: &Visit, by_client: bool) -> &Person {
+        if by_client { &self.clients[visit.wish.client].0 } else { &self.therapists[visit.wish.therapist] }
+    }
+
+    async fn reschedule(&mut self) {
+        let Some(i) = self.any_visit() else { return };
+        let by_client = self.dice.roll(3) > 0;
+        let visit = self.model.visits[i].clone();
+        let instant = self.model.therapists[visit.wish.therapist].instant;
+        if by_client && visit.status == Status::Confirmed && !instant {
+            // That would be a proposal.
+            return;
+        }
+        let wish = Wish { start: self.wish().start, ..visit.wish.clone() };
+        let path = format!("{}/reschedule", visit.path);
+        let answer = self.person(&visit, by_client).post(&path, json!({ "start_at": stamp(wish.start) })).await;
+        let now = self.model.now;
+        let allowed = visit.moves(by_client, now) && self.model.allows(&wish, now, Some(&visit.path));
+        if wish.start == visit.wish.start {
+            return;
+        }
+        self.agree("move", &answer, allowed, &(&visit, &wish));
+        if allowed {
+            let respond_by = now + ((wish.start - now) / 2).min(TimeDelta::hours(24));
+            self.model.visits[i] = Visit { wish, asked: now, at_risk: false, forced: !by_client, respond_by, ..visit };
+        }
+    }
+
+    /// A few steps of a visit.
+    async fn visit(&mut self) {
+        let agreed = |visit: &Visit| !matches!(visit.status, Status::Requested | Status::Cancelled | Status::Expired);
+        let agreed: Vec<usize> = (0..self.model.visits.len()).filter(|i| agreed(&self.model.visits[*i])).collect();
+        if agreed.is_empty() {
+            return;
+        }
+        let i = self.dice.pick(&agreed);
+        for _ in 0..=self.dice.roll(4) {
+            self.take_step(i).await;
+        }
+    }
+
+    /// A step of a visit: mostly the one that comes next.
+    async fn take_step(&mut self, i: usize) {
+        // Visits hang on the clock: often it moves to about theirs.
+        let about = TimeDelta::minutes(self.dice.pick(&[-190, -180, -60, -16, -15, 0, 19, 20, 60, 95]));
+        let by = self.model.visits[i].wish.start + about - self.model.now;
+        if self.dice.roll(3) > 0 && TimeDelta::zero() < by {
+            self.pass(by).await;
+        }
+        let visit = self.model.visits[i].clone();
+        let (step, by_client) = match (self.dice.roll(4), visit.status) {
+            (0, _) => (self.dice.pick(&Step::ALL), false),
+            (1, _) => (Step::NoShow, self.dice.roll(2) == 0),
+            (_, Status::OnTheWay) => (Step::Arrive, false),
+            (_, Status::Arrived) => (Step::Start, false),
+            (_, Status::InProgress) => (Step::Complete, false),
+            _ => (Step::OnTheWay, false),
+        };
+        let answer = self.person(&visit, by_client).act(&format!("{}/{}", visit.path, step.name())).await;
+        let now = self.model.now;
+        let licensed = self.model.therapists[visit.wish.therapist].licensed;
+        let can = visit.may(step, by_client, licensed, now);
+        // Repeating one's own step is no error.
+        let done = visit.status == step.end() && (step != Step::NoShow || visit.missed_by_client == by_client);
+        self.agree(step.name(), &answer, can || done, &visit);
+        if can {
+            let visit = &mut self.model.visits[i];
+            match step {
+                Step::OnTheWay | Step::Arrive | Step::Start => visit.status = step.end(),
+                Step::Complete => {
+                    visit.spared = (visit.wish.end() - now).max(TimeDelta::zero());
+                    visit.ends(step.end());
+                }
+                Step::NoShow | Step::Stop => {
+                    visit.missed_by_client = by_client;
+                    visit.ends(step.end());
+                }
+            }
+        }
+    }
+
+    /// Blocks the other, or lets them be again.
+    async fn block(&mut self) {
+        let Wish { client, therapist, .. } = self.wish();
+        let by_client = self.dice.roll(2) == 0;
+        let (one, other) = (&self.clients[client].0, &self.therapists[therapist]);
+        let (who, whom) = if by_client { (one, other) } else { (other, one) };
+        let block = (client, therapist, by_client);
+        let met =
+            self.model.visits.iter().any(|visit| (visit.wish.client, visit.wish.therapist) == (client, therapist));
+        if let Some(i) = self.model.blocks.iter().position(|known| *known == block) {
+            who.delete(&format!("/v1/me/blocks/{}", whom.id)).await.is(204);
+            self.model.blocks.remove(i);
+            self.count("let be", true);
+        } else if by_client || met {
+            who.post("/v1/me/blocks", json!({ "account_id": whom.id })).await.is(201);
+            self.model.blocks.push(block);
+            self.count("block", true);
         }
     }
 
@@ -321,6 +428,10 @@ impl Walk {
 
     async fn wait(&mut self) {
         let by = TimeDelta::minutes(self.dice.pick(&[4, 11, 45, 180, 700, 1500]));
+        self.pass(by).await;
+    }
+
+    async fn pass(&mut self, by: TimeDelta) {
         self.app.advance(by);
         self.app.run_jobs().await;
         self.model.wait(by);

@@ -45,6 +45,12 @@ impl Wish {
 pub enum Status {
     Requested,
     Confirmed,
+    OnTheWay,
+    Arrived,
+    InProgress,
+    Completed,
+    NoShow,
+    Stopped,
     Declined,
     Expired,
     Cancelled,
@@ -55,6 +61,12 @@ impl Status {
         match self {
             Self::Requested => "requested",
             Self::Confirmed => "confirmed",
+            Self::OnTheWay => "on_the_way",
+            Self::Arrived => "arrived",
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::NoShow => "no_show",
+            Self::Stopped => "stopped",
             Self::Declined => "declined",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
@@ -71,11 +83,92 @@ pub struct Visit {
     pub asked: DateTime<Utc>,
     pub respond_by: DateTime<Utc>,
     pub at_risk: bool,
+    pub made: DateTime<Utc>,
+    /// Whether its therapist moved it last.
+    pub forced: bool,
+    /// Whether it is the client who reported that the other did not come.
+    pub missed_by_client: bool,
+    /// How much earlier than agreed it was over.
+    pub spared: TimeDelta,
+}
+
+/// A step that a party takes at a visit, and what it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    OnTheWay,
+    Arrive,
+    Start,
+    Complete,
+    NoShow,
+    Stop,
+}
+
+impl Step {
+    pub const ALL: [Self; 6] = [Self::OnTheWay, Self::Arrive, Self::Start, Self::Complete, Self::NoShow, Self::Stop];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OnTheWay => "on-the-way",
+            Self::Arrive => "arrive",
+            Self::Start => "start",
+            Self::Complete => "complete",
+            Self::NoShow => "no-show",
+            Self::Stop => "stop",
+        }
+    }
+
+    /// Where it leads.
+    pub fn end(self) -> Status {
+        match self {
+            Self::OnTheWay => Status::OnTheWay,
+            Self::Arrive => Status::Arrived,
+            Self::Start => Status::InProgress,
+            Self::Complete => Status::Completed,
+            Self::NoShow => Status::NoShow,
+            Self::Stop => Status::Stopped,
+        }
+    }
 }
 
 impl Visit {
     fn is_live(&self) -> bool {
-        matches!(self.status, Status::Requested | Status::Confirmed)
+        use Status::{Arrived, Confirmed, InProgress, OnTheWay, Requested};
+        matches!(self.status, Requested | Confirmed | OnTheWay | Arrived | InProgress)
+    }
+
+    /// Whether the step leads on from where the visit stands, at this time.
+    pub fn may(&self, step: Step, by_client: bool, licensed: bool, now: DateTime<Utc>) -> bool {
+        use Status::{Arrived, Confirmed, InProgress, OnTheWay};
+        let (start, end) = (self.wish.start, self.wish.end());
+        let before = |minutes| start - TimeDelta::minutes(minutes) <= now && now < end;
+        match (step, by_client) {
+            (Step::OnTheWay, false) => self.status == Confirmed && before(180) && licensed,
+            (Step::Arrive, false) => self.status == OnTheWay && before(60),
+            (Step::Start, false) => self.status == Arrived && before(15) && licensed,
+            (Step::Complete, false) => self.status == InProgress && start <= now,
+            (Step::NoShow, false) => self.status == Arrived && start + TimeDelta::minutes(20) <= now,
+            (Step::NoShow, true) => {
+                matches!(self.status, Confirmed | OnTheWay) && start + TimeDelta::minutes(20) <= now
+            }
+            (Step::Stop, false) => matches!(self.status, OnTheWay | Arrived | InProgress),
+            _ => false,
+        }
+    }
+
+    /// Whether its client could call it off for nothing.
+    fn is_free(&self, now: DateTime<Utc>) -> bool {
+        let (start, waits) = (self.wish.start, now < self.wish.start);
+        self.status == Status::Requested
+            || self.at_risk
+            || (self.forced && waits)
+            || (now <= self.made + TimeDelta::minutes(60) && waits)
+            || start - now >= TimeDelta::hours(24)
+    }
+
+    /// Whether a party may move it at all.
+    pub fn moves(&self, by_client: bool, now: DateTime<Utc>) -> bool {
+        let step = self.status == Status::Confirmed || self.status == Status::Requested && by_client;
+        step && now < self.wish.start && self.is_free(now)
     }
 
     pub fn ends(&mut self, status: Status) {
@@ -112,6 +205,8 @@ pub struct Model {
     pub therapists: Vec<Therapist>,
     pub visits: Vec<Visit>,
     pub holds: Vec<Hold>,
+    /// Client and therapist, and whether it is the client who blocks.
+    pub blocks: Vec<(usize, usize, bool)>,
 }
 
 /// Time of a therapist that is taken.
@@ -119,15 +214,20 @@ pub struct Taken<'a> {
     wish: &'a Wish,
     /// The visit behind it; a hold has none.
     path: Option<&'a str>,
+    spared: TimeDelta,
 }
 
-impl Taken<'_> {
+impl<'a> Taken<'a> {
+    fn of(wish: &'a Wish) -> Self {
+        Self { wish, path: None, spared: TimeDelta::zero() }
+    }
+
     fn begins(&self) -> DateTime<Utc> {
         self.wish.start - ABOUT
     }
 
     fn ends(&self) -> DateTime<Utc> {
-        self.wish.end() + ABOUT
+        (self.wish.end() + ABOUT - self.spared).max(self.wish.start + TimeDelta::minutes(1))
     }
 
     /// The visit, where the time off hits one.
@@ -146,9 +246,10 @@ impl Model {
     }
 
     pub fn taken(&self, therapist: usize) -> impl Iterator<Item = Taken<'_>> {
-        let visits = self.visits.iter().filter(|visit| visit.is_live());
-        let visits = visits.map(|visit| Taken { wish: &visit.wish, path: Some(&visit.path) });
-        let holds = self.live_holds().map(|hold| Taken { wish: &hold.wish, path: None });
+        // What took place counts towards the day's cap.
+        let visits = self.visits.iter().filter(|visit| visit.is_live() || visit.status == Status::Completed);
+        let visits = visits.map(|visit| Taken { wish: &visit.wish, path: Some(&visit.path), spared: visit.spared });
+        let holds = self.live_holds().map(|hold| Taken::of(&hold.wish));
         visits.chain(holds).filter(move |taken| taken.wish.therapist == therapist)
     }
 
@@ -161,7 +262,7 @@ impl Model {
         let in_time = wish.start > self.now
             && wish.start >= asked + TimeDelta::minutes(120)
             && wish.start <= asked + TimeDelta::days(60);
-        let wanted = Taken { wish, path: None };
+        let wanted = Taken::of(wish);
         let off = therapist.off.iter().any(|off| wanted.begins() < off.end && off.start < wanted.ends());
         let others: Vec<Taken<'_>> =
             self.taken(wish.therapist).filter(|taken| except.is_none() || taken.path != except).collect();
@@ -178,7 +279,10 @@ impl Model {
         };
         let date = local(wish.start).date_naive();
         let on_date = others.iter().filter(|other| local(other.wish.start).date_naive() == date).count();
+        let at_odds =
+            self.blocks.iter().any(|(client, therapist, _)| (*client, *therapist) == (wish.client, wish.therapist));
         therapist.licensed
+            && !at_odds
             && in_hours
             && on_grid
             && in_time
@@ -192,7 +296,10 @@ impl Model {
     pub fn license(&mut self, therapist: usize, licensed: bool) {
         self.therapists[therapist].licensed = licensed;
         let now = self.now;
-        let of_therapist = |visit: &&mut Visit| visit.wish.therapist == therapist && visit.is_live();
+        // Of what has begun, staff are told.
+        let of_therapist = |visit: &&mut Visit| {
+            visit.wish.therapist == therapist && visit.is_live() && (licensed || visit.status != Status::InProgress)
+        };
         for visit in self.visits.iter_mut().filter(of_therapist).filter(|visit| visit.wish.start > now) {
             if licensed {
                 visit.at_risk = false;
