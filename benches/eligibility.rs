@@ -15,7 +15,7 @@ use knead::availability::{Diary, Engine, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing, relied_on};
 use knead::ids::{BookingId, CredentialId, TherapistId};
 use knead::reviews::Rating;
-use knead::therapists::TravelMode;
+use knead::therapists::{BookingMode, TravelMode};
 use knead::values::Point;
 use uuid::Uuid;
 
@@ -92,6 +92,7 @@ fn diary() -> Diary {
         time_off: vec![Span { start: at("2026-12-24T08:00:00Z"), end: at("2026-12-27T08:00:00Z") }],
         reservations: reservations.collect(),
         standings: standings(),
+        mode: BookingMode::Instant,
         offered: true,
         blocked: false,
         roads: RoadTimes::default(),

@@ -15,7 +15,7 @@ use knead::availability::{Diary, Engine, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
 use knead::reviews::Rating;
-use knead::therapists::TravelMode;
+use knead::therapists::{BookingMode, TravelMode};
 use knead::values::Point;
 use uuid::Uuid;
 
@@ -99,6 +99,7 @@ fn diary(first: NaiveDate, interval: i32) -> Diary {
         time_off: vec![Span { start: off, end: off + TimeDelta::hours(3) }],
         reservations: reservations.collect(),
         standings: standings(),
+        mode: BookingMode::Instant,
         offered: true,
         blocked: false,
         roads: RoadTimes::default(),

@@ -17,6 +17,8 @@ CREATE TABLE counter_offers (
     therapist_id uuid        NOT NULL CONSTRAINT counter_offers_therapist_exists REFERENCES therapists,
     party        text        NOT NULL CONSTRAINT counter_offers_party_known CHECK (party IN ('client', 'therapist')),
     start_at     timestamptz NOT NULL CONSTRAINT counter_offers_start_bounds CHECK (start_at BETWEEN '2000-01-01T00:00:00Z' AND '2101-01-01T00:00:00Z'),
+    -- What the visit would cost then, in the booking's currency.
+    amount       bigint      NOT NULL CONSTRAINT counter_offers_amount_positive CHECK (amount >= 0),
     status       text        NOT NULL CONSTRAINT counter_offers_status_known CHECK (status IN ('open', 'accepted', 'declined', 'withdrawn', 'expired', 'obsolete')),
     created_at   timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL,

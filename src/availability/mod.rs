@@ -32,7 +32,7 @@ use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
 use crate::reviews::Rating;
-use crate::therapists::TravelMode;
+use crate::therapists::{BookingMode, TravelMode};
 use crate::values::Point;
 use calendar::{Face, Hours};
 use intervals::Span;
@@ -60,6 +60,8 @@ pub struct Diary {
     pub reservations: Vec<Reservation>,
     /// Verified credentials.
     pub standings: Vec<Standing>,
+    /// Whether a booking needs the therapist's yes.
+    pub mode: BookingMode,
     /// Whether the service and duration that are asked for are offered.
     pub offered: bool,
     /// Whether one of the two, the therapist and the client who asks, has blocked the other.

@@ -20,7 +20,7 @@ use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId, TimeOffId};
 use crate::reviews::Rating;
-use crate::therapists::TravelMode;
+use crate::therapists::{BookingMode, TravelMode};
 use crate::values::{Point, Zone};
 
 /// Locks a therapist's time until the transaction ends: whoever changes what can be booked goes one after the other.
@@ -50,7 +50,7 @@ pub async fn diaries<'c>(
     let (from, to) = (span.start - MARGIN, span.end + MARGIN);
     let rows = sqlx::query!(
         r#"SELECT t.id, a.display_name, a.time_zone AS "time_zone: Zone", t.accepting_bookings, t.area_latitude, t.area_longitude,
-                  t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode", t.min_notice_minutes,
+                  t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode", t.booking_mode AS "booking_mode: BookingMode", t.min_notice_minutes,
                   t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
                   EXISTS (SELECT FROM offers o WHERE o.therapist_id = t.id AND o.service_id = $2
                           AND o.duration_minutes = $3) AS "offered!",
@@ -134,6 +134,7 @@ pub async fn diaries<'c>(
             time_off: merged(time_off.map(|(start, end)| Span { start, end }).collect()),
             reservations: reservations.collect(),
             standings: row.standings.map(|Json(standings)| standings).unwrap_or_default(),
+            mode: row.booking_mode,
             offered: row.offered,
             blocked: row.blocked,
             roads: RoadTimes::default(),

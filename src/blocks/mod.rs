@@ -1,7 +1,7 @@
 //! Blocks: a client and a therapist who are not to meet, whoever of the two said so.
 //!
-//! A block is the blocker's own affair: the other side is never told. What can be booked between the two is asked of the
-//! therapist's diary, like every other rule.
+//! A block is the blocker's own affair: the other side is not told, though a refusal (`blocked`) says that one of the two does.
+//! What can be booked between the two is asked of the therapist's diary, like every other rule.
 
 pub mod routes;
 mod store;

@@ -102,7 +102,7 @@ async fn list_blocks(app: Data<App>, me: As<Parties>, Query(query): Query<BlockQ
 /// Block someone
 ///
 /// From now on nothing can be held, booked, accepted or moved between the two, and the client finds neither the therapist nor
-/// their slots. The other side is not told. What is booked already stays booked, and is listed in the answer.
+/// their slots. The other side is not told, but whatever they try with the caller is refused as `blocked`. What is booked already stays booked, and is listed in the answer.
 #[utoipa::path(tag = "Blocks", operation_id = "create_block", security(("bearer" = ["client", "therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewBlock, responses(

@@ -27,7 +27,11 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
 use crate::ids::{AccountId, BookingId, CounterOfferId};
 use crate::jobs::{LapseRequest, enqueue};
-use crate::values::{Instant, Zone};
+use crate::prices::requote;
+use crate::values::{Instant, Money, Zone};
+
+/// How many counter-offers a visit gets.
+const MOST: usize = 20;
 
 /// The operations on counter-offers.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -65,6 +69,8 @@ pub(super) struct CounterOffer {
     by: Party,
     /// When the time on the table would begin.
     start_at: DateTime<Utc>,
+    /// What the visit would cost then.
+    price: Money,
     /// The zone at the place.
     time_zone: Zone,
     /// Where it stands.
@@ -87,7 +93,7 @@ pub(super) struct CounterOffer {
     request_body = NewStart, responses(
     (status = 201, description = "The counter-offer.", body = CounterOffer,
      headers(("Location" = String, description = "Where the counter-offer is found."))),
-    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `counter_offer_open`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `counter_offer_open`, `too_many_counter_offers`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
      `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -136,9 +142,12 @@ pub(super) async fn propose(
         return Err(FieldError::new("/start_at", "is when the visit takes place already.").into());
     }
     let offers = store::list(tx, booking.id, now).await?;
-    if let Some(open) = offers.into_iter().find(|offer| offer.status == OfferStatus::Open) {
+    if let Some(open) = offers.iter().find(|offer| offer.status == OfferStatus::Open) {
         let same = open.by == by && open.start_at == start;
-        return if same { Ok(open) } else { Err(Refusal::CounterOfferOpen.into()) };
+        return if same { Ok(open.clone()) } else { Err(Refusal::CounterOfferOpen.into()) };
+    }
+    if offers.len() >= MOST {
+        return Err(Refusal::TooManyCounterOffers.into());
     }
     let mut wish = Wish::requested(tx, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
@@ -153,14 +162,16 @@ pub(super) async fn propose(
         booking_id: booking.id,
         by,
         start_at: start,
+        price: requote(tx, booking, start, booking.duration_minutes, now).await?.total,
         time_zone: booking.time_zone,
         status: OfferStatus::Open,
         created_at: now,
         expires_at,
     };
     store::insert(tx, &offer, booking, decided.during).await?;
-    if booking.status == Status::Requested && by == Party::Therapist && booking.respond_by < Some(expires_at) {
-        // It is the client's turn to answer.
+    let first = offers.iter().all(|offer| offer.by != by);
+    if booking.status == Status::Requested && by == Party::Therapist && first && booking.respond_by < Some(expires_at) {
+        // It is the client's turn to answer, once: nobody stretches their own deadline by proposing again and again.
         store::keep_request(tx, booking, expires_at).await?;
         enqueue(tx, &LapseRequest { booking: booking.id }, expires_at).await?;
     }

@@ -11,7 +11,7 @@ use super::Booking;
 use super::lifecycle::Party;
 use super::routes::viewer;
 use super::store;
-use super::views::{BookingView, Viewer, views};
+use super::views::{BookingView, Known, Viewer};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::availability::calendar::{Face, dates};
@@ -19,6 +19,7 @@ use crate::availability::travel::{Journey, Traffic};
 use crate::db::work;
 use crate::error::Result;
 use crate::http::{Query, Reply};
+use crate::ids::{AccountId, ServiceId};
 use crate::therapists;
 use crate::values::{Day, Point, Zone};
 
@@ -117,6 +118,9 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
             table_minutes: found.iter().map(|visit| i32::from(visit.duration_minutes)).sum(),
             travel_minutes: ways.iter().map(|way| way.travel_minutes).sum(),
         };
+        let people: Vec<AccountId> = found.iter().flat_map(|visit| [visit.client, visit.therapist.into()]).collect();
+        let services: Vec<ServiceId> = found.iter().map(|visit| visit.service).collect();
+        let known = Known::read(&mut tx, &people, &services, Viewer::Disclosed).await?;
         let mut visits = Vec::with_capacity(found.len());
         let from_previous = std::iter::once(None).chain(ways.into_iter().map(Some));
         for (booking, from_previous) in found.into_iter().zip(from_previous) {
@@ -124,8 +128,7 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
             if viewer == Viewer::Disclosed {
                 store::record_disclosure(&mut tx, &booking, now).await?;
             }
-            let booking = views(&app.cipher, &mut tx, vec![booking], viewer).await?.pop();
-            visits.extend(booking.map(|booking| DayVisit { booking, from_previous }));
+            visits.push(DayVisit { booking: known.view(&app.cipher, booking, viewer)?, from_previous });
         }
         tx.commit().await?;
         Reply::ok(&DayView { date: query.date, time_zone: profile.time_zone, visits, totals })

@@ -152,25 +152,26 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::InProgress, Action::Extend, &[Party::Therapist], Status::InProgress),
 ];
 
-/// When a step may be taken: from so many minutes after the agreed start on, and whether only until the agreed end. A visit
-/// may begin a little early where both are ready, and no more: the therapist is paid for coming at the agreed time.
-const TIMES: &[(Action, i64, bool)] = &[
-    (Action::OnTheWay, -180, true),
-    (Action::Arrive, -60, true),
-    (Action::Start, -15, true),
-    (Action::Complete, 0, false),
-    (Action::NoShow, 20, false),
+/// When a step may be taken: from so many minutes after the agreed start on, and until so many after the agreed end. A visit may
+/// begin a little early where both are ready, and no more: the therapist is paid for coming at the agreed time. Who was not
+/// there is said within a day: later, only staff can tell.
+const TIMES: &[(Action, i64, Option<i64>)] = &[
+    (Action::OnTheWay, -180, Some(0)),
+    (Action::Arrive, -60, Some(0)),
+    (Action::Start, -15, Some(0)),
+    (Action::Complete, 0, None),
+    (Action::NoShow, 20, Some(24 * 60)),
 ];
 
 /// Whether `action` by `party` is neither too early nor too late for `visit`, the time on the table. Staff complete a
 /// visit for the therapist only once its time is over.
 pub fn in_time(action: Action, party: Party, visit: Span, now: DateTime<Utc>) -> Result<(), Refusal> {
-    let Some((_, minutes, until_end)) = TIMES.iter().find(|time| time.0 == action) else { return Ok(()) };
+    let Some((_, minutes, after_end)) = TIMES.iter().find(|time| time.0 == action) else { return Ok(()) };
     let by_staff = action == Action::Complete && party == Party::Admin;
     let from = if by_staff { visit.end } else { visit.start + TimeDelta::minutes(*minutes) };
     if now < from {
         Err(Refusal::TooEarly)
-    } else if *until_end && now >= visit.end {
+    } else if after_end.is_some_and(|minutes| now >= visit.end + TimeDelta::minutes(minutes)) {
         Err(Refusal::TooLate)
     } else {
         Ok(())
@@ -204,9 +205,13 @@ pub fn markdown() -> String {
         let parties: Vec<String> = parties.iter().map(name).collect();
         format!("| {} | {} | {} | {} |\n", name(from), name(action), parties.join(", "), name(to))
     });
-    let times = TIMES.iter().map(|(action, minutes, until_end)| {
+    let times = TIMES.iter().map(|(action, minutes, after_end)| {
         let side = if *minutes < 0 { "before" } else { "after" };
-        let until = if *until_end { "the agreed end" } else { "" };
+        let until = match after_end {
+            None => String::new(),
+            Some(0) => "the agreed end".to_owned(),
+            Some(minutes) => format!("{minutes} minutes after the agreed end"),
+        };
         format!("| {} | {} minutes {side} the agreed start | {until} |\n", name(action), minutes.abs())
     });
     format!(

@@ -87,7 +87,7 @@ impl Rules {
         expect(named, "tiers".to_owned(), "must have 1 to 10 entries.");
         let mut before: Option<Tier> = None;
         for (i, tier) in self.tiers.iter().enumerate() {
-            let later = before.map_or(43_200, |before| before.minutes_before - 1);
+            let later = before.map_or(43_200, |before| before.minutes_before.saturating_sub(1));
             let bounded = (0..=later).contains(&tier.minutes_before);
             expect(
                 bounded,

@@ -75,9 +75,10 @@ pub(super) struct NewStart {
 ///
 /// Moves a visit that has not begun to another start: the same booking, with its own time counted as free. Every rule decides
 /// anew, with notice counted from now; where one refuses, the visit stands as it was. Moving it to where it is changes
-/// nothing.
+/// nothing. The price follows the new time, and never rises by a therapist's own move.
 ///
-/// Neither party moves a visit alone once calling it off would cost a fee: that takes a counter-offer. A confirmed visit
+/// Neither party moves a visit alone once calling it off would cost a fee, which for therapists holds just after booking too: that
+/// takes a counter-offer. A confirmed visit
 /// with a therapist who confirms each one is not moved by its client either; the new time is proposed to the therapist, and
 /// the answer is 202 with the proposal. A client whose therapist moved the visit may call it off free of charge until its
 /// start. A request is moved by its client alone, and waits for an answer anew.
@@ -89,7 +90,7 @@ pub(super) struct NewStart {
     (status = 202, description = "The visit stands; the time is proposed to the therapist.", body = CounterOffer),
     (status = 409, description = "`invalid_transition`, `slot_unavailable`, `counter_offer_open`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `too_late_to_move`, `credential_not_valid`, `outside_service_area`, \
-     `notice_too_short`, `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`", body = Problem, content_type = "application/problem+json"),
+     `notice_too_short`, `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/bookings/{id}/reschedule")]
 async fn reschedule_booking(
@@ -111,7 +112,12 @@ async fn reschedule_booking(
             view(&app, &mut tx, booking, party, now).await?
         } else {
             check(&app, &mut tx, &known, &booking, party, now).await?;
-            if booking.policy.fee(&booking, Party::Client, now).amount > 0 {
+            let late = match party {
+                // Whatever the therapist did before: the client planned by it.
+                Party::Therapist => booking.policy.is_late(booking.start_at, now),
+                _ => booking.policy.fee(&booking, Party::Client, now).amount > 0,
+            };
+            if late {
                 return Err(Refusal::TooLateToMove.into());
             }
             let mode = therapists::booking_mode(&mut *tx, booking.therapist).await?;
@@ -162,7 +168,14 @@ pub(super) async fn carry_out(
 ) -> Result<Booking> {
     let now = taken.at;
     let Decided { during, relied_on, .. } = Wish::requested(tx, &moved).await?.decide(tx, &app.roads, now).await?;
-    reprice(tx, booking, &mut moved, now).await?;
+    let asked_at = moved.asked_at.unwrap_or(now);
+    reprice(tx, booking, &mut moved, asked_at).await?;
+    if (taken.action, taken.party) == (Action::Reschedule, Party::Therapist)
+        && moved.price.amount > booking.price.amount
+    {
+        // Nobody pays more for what they did not ask for.
+        (moved.price, moved.breakdown) = (booking.price, booking.breakdown.clone());
+    }
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;
     save(tx, &moved, during, now).await?;
@@ -178,9 +191,10 @@ pub(super) fn change(before: &Booking, after: &Booking) -> Change {
     Change { from: before.into(), to: after.into() }
 }
 
-/// Prices the visit as it is changed from `before`, by the versions that it was booked under.
-pub(super) async fn reprice(tx: &mut Tx, before: &Booking, after: &mut Booking, now: DateTime<Utc>) -> Result<()> {
-    after.breakdown = prices::requote(tx, before, after.start_at, after.duration_minutes, now).await?;
+/// Prices the visit as it is changed from `before`, by the versions that it was booked under. Of a new start, notice counts from
+/// `asked_at`.
+pub(super) async fn reprice(tx: &mut Tx, before: &Booking, after: &mut Booking, asked_at: DateTime<Utc>) -> Result<()> {
+    after.breakdown = prices::requote(tx, before, after.start_at, after.duration_minutes, asked_at).await?;
     after.price = after.breakdown.total;
     Ok(())
 }

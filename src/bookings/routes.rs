@@ -24,7 +24,7 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
-use crate::therapists::{self, BookingMode};
+use crate::therapists::BookingMode;
 use crate::values::{Instant, Money};
 
 /// The operations on bookings.
@@ -152,10 +152,9 @@ struct Details {
 
 /// Lock, decide, save. All that can be read before is, since whoever else wants the therapist's time waits for what comes after.
 async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, once: Once) -> Result<Reply> {
-    let mode = therapists::booking_mode(&mut **tx, wish.therapist).await?;
     let people = [wish.client, wish.therapist.into()];
     let known = Known::read(tx, &people, &[wish.service], Viewer::Client).await?;
-    let Decided { at, during, relied_on } = wish.reserve(tx, app).await?;
+    let Decided { at, during, relied_on, mode } = wish.reserve(tx, app).await?;
     let id = BookingId::new(at);
     let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
@@ -185,7 +184,8 @@ async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, once: Once) 
         least_fee: 0,
         created_at: at,
     };
-    let reply = Reply::created(format!("/v1/bookings/{id}"), &known.view(&app.cipher, booking.clone())?)?;
+    let reply =
+        Reply::created(format!("/v1/bookings/{id}"), &known.view(&app.cipher, booking.clone(), Viewer::Client)?)?;
     let kept = once.kept(&reply)?;
     if !store::insert(tx, &New { booking: &booking, during, relied_on, kept }).await? {
         return Err(Refusal::SlotUnavailable.into());
@@ -288,7 +288,10 @@ async fn get_booking_events(app: Data<App>, me: As<Anyone>, Path(id): Path<Booki
         if party != Party::Admin {
             // What is about a person is not for the others.
             let private = [Action::Reassign, Action::Complete, Action::Stop];
-            for event in events.iter_mut().filter(|event| private.contains(&event.action) && event.party != party) {
+            let hidden = |event: &&mut BookingEvent| {
+                event.party != party && (event.party == Party::Admin || private.contains(&event.action))
+            };
+            for event in events.iter_mut().filter(hidden) {
                 event.reason = None;
             }
         }

@@ -217,12 +217,11 @@ pub(super) async fn views(
     let people: Vec<AccountId> = bookings.iter().flat_map(|b| [b.client, b.therapist.into()]).collect();
     let services: Vec<ServiceId> = bookings.iter().map(|booking| booking.service).collect();
     let known = Known::read(tx, &people, &services, viewer).await?;
-    bookings.into_iter().map(|booking| known.view(cipher, booking)).collect()
+    bookings.into_iter().map(|booking| known.view(cipher, booking, viewer)).collect()
 }
 
 /// What a view shows besides the booking itself.
 pub(super) struct Known {
-    viewer: Viewer,
     names: HashMap<AccountId, String>,
     services: HashMap<ServiceId, String>,
     /// How therapists rate clients, for therapists alone.
@@ -233,7 +232,6 @@ impl Known {
     /// What `viewer` is shown of these people and services.
     pub async fn read(tx: &mut Tx, people: &[AccountId], services: &[ServiceId], viewer: Viewer) -> Result<Self> {
         Ok(Self {
-            viewer,
             names: accounts::names(&mut **tx, people).await?,
             services: catalogue::names(&mut **tx, services).await?,
             ratings: match viewer {
@@ -247,11 +245,11 @@ impl Known {
         PersonRef { id, display_name: self.names.get(&id).cloned().unwrap_or_default() }
     }
 
-    /// The booking as the viewer sees it.
-    pub fn view(&self, cipher: &Cipher, booking: Booking) -> Result<BookingView> {
+    /// The booking as `viewer` sees it.
+    pub fn view(&self, cipher: &Cipher, booking: Booking, viewer: Viewer) -> Result<BookingView> {
         let name = self.services.get(&booking.service).cloned().unwrap_or_default();
-        let common = Common::new(&booking, ServiceRef { id: booking.service, name });
-        Ok(match self.viewer {
+        let common = Common::new(&booking, ServiceRef { id: booking.service, name }, viewer);
+        Ok(match viewer {
             Viewer::Client => BookingView::Client(Box::new(ClientBooking {
                 common,
                 therapist: self.person(booking.therapist.into()),
@@ -293,12 +291,19 @@ impl Known {
 }
 
 impl Common {
-    fn new(booking: &Booking, service: ServiceRef) -> Self {
+    fn new(booking: &Booking, service: ServiceRef, viewer: Viewer) -> Self {
         let cancellation = booking.cancelled.map(|cancelled| {
             let fee = Money { amount: cancelled.fee, ..booking.price };
-            let reason = booking.cancel_reason.clone();
+            // What staff wrote is about people, and not for the parties.
+            let told = viewer == Viewer::Admin || cancelled.by != Party::Admin;
+            let reason = booking.cancel_reason.clone().filter(|_| told);
             Cancellation { by: cancelled.by, at: cancelled.at, fee, refund: booking.price.less(fee), reason }
         });
+        let mut price_breakdown = booking.breakdown.clone();
+        if matches!(viewer, Viewer::Therapist | Viewer::Disclosed) {
+            // Whole kilometres tell more of where the door is than the suburb does.
+            price_breakdown.distance_km = None;
+        }
         Self {
             id: booking.id,
             status: booking.status,
@@ -308,7 +313,7 @@ impl Common {
             duration_minutes: booking.duration_minutes,
             time_zone: booking.time_zone,
             price: booking.price,
-            price_breakdown: booking.breakdown.clone(),
+            price_breakdown,
             cancellation_policy: (&booking.policy).into(),
             respond_by: booking.respond_by,
             cancellation,

@@ -100,7 +100,8 @@ pub(super) async fn tell(
         tasks::raise(tx, &task, now).await?;
         reliability::record(tx, booking, Lapse::NoShow, now).await?;
     }
-    if matches!(booking.status, Status::Completed | Status::NoShow | Status::Stopped) {
+    // A client's word alone does not settle what staff were to look into.
+    if matches!(booking.status, Status::Completed | Status::NoShow | Status::Stopped) && party != Party::Client {
         tasks::close(tx, overdue::TASK, booking.id.0, actor, now).await?;
     }
     Ok(())

@@ -18,7 +18,7 @@ use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::ids::{AccountId, AddressId, BookingId, ServiceId, TherapistId};
 use crate::prices::{self, About, Terms};
-use crate::therapists;
+use crate::therapists::{self, BookingMode};
 use crate::values::Instant;
 
 /// A slot, as a client names it.
@@ -60,6 +60,8 @@ pub(super) struct Decided {
     pub during: Span,
     /// The credentials.
     pub relied_on: Vec<Reliance>,
+    /// Whether it needs the therapist's yes.
+    pub mode: BookingMode,
 }
 
 impl Wish {
@@ -178,7 +180,7 @@ impl Wish {
         engine.decide(self.start).map_err(Refusal::from)?;
         let during =
             Span::of_minutes(self.start, visit.minutes).widened(diary.rules.setup_minutes, diary.rules.packup_minutes);
-        self.decided(&engine, during, now)
+        self.decided(&engine, during, diary.mode, now)
     }
 
     /// Whether the visit, which has begun, may last as long as is wished; under the therapist's lock.
@@ -190,7 +192,7 @@ impl Wish {
         let engine = Engine::new(&diary, &visit, Span::of_minutes(self.start, 1), now);
         engine.may_last(self.start, own.end).map_err(Refusal::from)?;
         let end = Span::of_minutes(self.start, visit.minutes).widened(0, diary.rules.packup_minutes).end;
-        self.decided(&engine, Span { end: own.end.max(end), ..own }, now)
+        self.decided(&engine, Span { end: own.end.max(end), ..own }, diary.mode, now)
     }
 
     fn visit(&self) -> Visit<'_> {
@@ -203,9 +205,9 @@ impl Wish {
         }
     }
 
-    fn decided(&self, engine: &Engine<'_>, during: Span, at: DateTime<Utc>) -> Result<Decided> {
+    fn decided(&self, engine: &Engine<'_>, during: Span, mode: BookingMode, at: DateTime<Utc>) -> Result<Decided> {
         let relied_on = engine.relied_on(self.start).ok_or(Refusal::CredentialNotValid)?;
-        Ok(Decided { at, during, relied_on: relied_on.into_iter().map(Reliance::from).collect() })
+        Ok(Decided { at, during, relied_on: relied_on.into_iter().map(Reliance::from).collect(), mode })
     }
 }
 

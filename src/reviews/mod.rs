@@ -1,7 +1,7 @@
 //! Reviews: what the two sides of a completed visit say of each other, once each.
 //!
-//! Neither side reads the other's review before both have written, or the time for it is over: nobody answers a bad review
-//! with another. Its stars count at once.
+//! Neither side reads the other's review before both have written, or the time for it is over: nobody answers words with words.
+//! The stars count at once, in an aggregate.
 
 pub mod routes;
 mod store;

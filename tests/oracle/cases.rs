@@ -14,7 +14,7 @@ use knead::availability::{Diary, Reservation, Rules};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
 use knead::reviews::Rating;
-use knead::therapists::TravelMode;
+use knead::therapists::{BookingMode, TravelMode};
 use knead::values::Point;
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -359,6 +359,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                     roads: road_times(&roads, &reservations, place),
                     reservations,
                     standings: standings.collect(),
+                    mode: BookingMode::Instant,
                     offered: offered || plain,
                     blocked: blocked && !plain,
                     rules,

@@ -9,14 +9,13 @@ use crate::bookings::store::{clear_lapsed, range};
 use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};
 use crate::ids::BookingId;
-use crate::values::Zone;
+use crate::values::{Money, Zone};
 
 /// What was proposed for a booking, oldest first. What was not answered in time has expired, whether that is written down or
 /// not.
 pub(super) async fn list(tx: &mut Tx, booking: BookingId, now: DateTime<Utc>) -> Result<Vec<CounterOffer>> {
-    let offers = sqlx::query_as!(
-        CounterOffer,
-        r#"SELECT o.id, o.booking_id, o.party AS "by: Party", o.start_at, b.time_zone AS "time_zone: Zone",
+    let rows = sqlx::query!(
+        r#"SELECT o.id, o.booking_id, o.party AS "by: Party", o.start_at, o.amount, b.currency, b.time_zone AS "time_zone: Zone",
                   CASE WHEN o.status = 'open' AND o.expires_at <= $2 THEN 'expired' ELSE o.status END AS "status!: OfferStatus",
                   o.created_at, o.expires_at
            FROM counter_offers o JOIN bookings b ON b.id = o.booking_id WHERE o.booking_id = $1 ORDER BY o.position"#,
@@ -25,7 +24,20 @@ pub(super) async fn list(tx: &mut Tx, booking: BookingId, now: DateTime<Utc>) ->
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(offers)
+    let offers = rows.into_iter().map(|row| {
+        Ok(CounterOffer {
+            id: row.id,
+            booking_id: row.booking_id,
+            by: row.by,
+            start_at: row.start_at,
+            price: Money::stored(row.amount, &row.currency)?,
+            time_zone: row.time_zone,
+            status: row.status,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+        })
+    });
+    offers.collect()
 }
 
 /// Stores an open counter-offer, and holds what it takes up (`during`) and its visit does not hold itself: one stretch, or one
@@ -33,13 +45,14 @@ pub(super) async fn list(tx: &mut Tx, booking: BookingId, now: DateTime<Utc>) ->
 pub(super) async fn insert(tx: &mut Tx, offer: &CounterOffer, booking: &Booking, during: Span) -> Result<()> {
     clear_lapsed(tx, booking.therapist, during, offer.created_at).await?;
     sqlx::query!(
-        "INSERT INTO counter_offers (id, booking_id, therapist_id, party, start_at, status, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO counter_offers (id, booking_id, therapist_id, party, start_at, amount, status, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         offer.id.0,
         booking.id.0,
         booking.therapist.0,
         offer.by as Party,
         offer.start_at,
+        offer.price.amount,
         offer.status as OfferStatus,
         offer.created_at,
         offer.expires_at,

@@ -25,7 +25,8 @@ pub(in crate::bookings) async fn save(tx: &mut Tx, booking: &Booking, during: Sp
     .on_constraint("reservations_overlap", Refusal::SlotUnavailable)?;
     sqlx::query!(
         "UPDATE bookings SET status = $2, start_at = $3, duration_minutes = $4, amount = $5, currency = $6, asked_at = $7,
-                respond_by = $8, at_risk_since = $9, free_to_cancel = $10, least_fee = $11, price_breakdown = $12
+                respond_by = $8, at_risk_since = $9, free_to_cancel = $10, least_fee = $11, price_breakdown = $12,
+                overdue_told_at = NULL
          WHERE id = $1",
         booking.id.0,
         booking.status as Status,

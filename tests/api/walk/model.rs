@@ -168,7 +168,8 @@ impl Visit {
     /// Whether a party may move it at all.
     pub fn moves(&self, by_client: bool, now: DateTime<Utc>) -> bool {
         let step = self.status == Status::Confirmed || self.status == Status::Requested && by_client;
-        step && now < self.wish.start && self.is_free(now)
+        let early = self.wish.start - now >= TimeDelta::hours(24);
+        step && now < self.wish.start && if by_client { self.is_free(now) } else { early }
     }
 
     pub fn ends(&mut self, status: Status) {
