@@ -83,6 +83,8 @@ refusals! {
     TooLateToMove = UNPROCESSABLE_ENTITY "too_late_to_move" "Calling the visit off would cost a fee by now: propose the time to the other party instead.";
     /// A visit for which a time is proposed already.
     CounterOfferOpen = CONFLICT "counter_offer_open" "A time is proposed for this visit already: it must be answered or withdrawn first.";
+    /// More time off than anyone plans.
+    TooMuchTimeOff = UNPROCESSABLE_ENTITY "too_much_time_off" "A therapist plans at most 500 times off that are not over.";
     /// More proposals for one visit than anyone needs.
     TooManyCounterOffers = CONFLICT "too_many_counter_offers" "A visit gets at most 20 counter-offers; agree on a time by other means.";
     /// Nobody answered in time.

@@ -250,7 +250,8 @@ pub async fn migrate(pool: &PgPool) -> Result<(), Failure> {
 pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'static) -> Result<Worker, Failure> {
     let worker = WorkerOptions::default()
         .pg_pool(app.db.clone())
-        .concurrency(2)
+        // So many that a slow calendar and a long list do not keep visits waiting.
+        .concurrency(4)
         // Between two jobs a worker waits so long: what is queued behind others must not wait for hours.
         .poll_interval(Duration::from_millis(250))
         // A killed worker's jobs are taken up again within minutes, and not hours.

@@ -2,7 +2,7 @@
 
 use actix_web::post;
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -75,9 +75,12 @@ struct StartChecked {
     refusals: Vec<Why>,
 }
 
+/// How far apart the starts may lie: what is read grows with it.
+const LONGEST: TimeDelta = TimeDelta::days(62);
+
 /// Check starts
 ///
-/// Whether up to 50 starts can be booked, in the order in which they are asked, by the same rules as the booking itself.
+/// Whether up to 50 starts within 62 days can be booked, in the order in which they are asked, by the same rules as the booking itself.
 /// Nothing is reserved. Everyone hears the codes that a booking would be refused with; the therapist themself and admins
 /// hear every rule that refuses.
 #[utoipa::path(tag = "Availability", operation_id = "check_slots",
@@ -89,6 +92,9 @@ async fn check_slots(app: Data<App>, Caller(caller): Caller, Json(asked, _): Jso
     let starts: Vec<DateTime<Utc>> = asked.starts.iter().map(|Instant(start)| *start).collect();
     let bounds = starts.iter().min().zip(starts.iter().max()).filter(|_| starts.len() <= MOST_STARTS);
     let (first, last) = bounds.ok_or_else(|| FieldError::new("/starts", "holds from 1 to 50 starts."))?;
+    if *last - *first > LONGEST {
+        return Err(FieldError::new("/starts", "lie more than 62 days apart.").into());
+    }
     let given = GivenPlace {
         address_id: asked.address_id,
         latitude: asked.latitude,
@@ -118,5 +124,9 @@ fn codes(rules: impl Iterator<Item = Rule>) -> Vec<Why> {
     let mut refusals: Vec<Refusal> = rules.map(Refusal::from).collect();
     // The rules that share a code come one after the other.
     refusals.dedup();
+    if refusals.iter().any(|refusal| *refusal != Refusal::SlotUnavailable) {
+        // Whatever the therapist does at a time that nobody can book is nobody's business.
+        refusals.retain(|refusal| *refusal != Refusal::SlotUnavailable);
+    }
     refusals.into_iter().map(|refusal| Why::Code(refusal.code())).collect()
 }

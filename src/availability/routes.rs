@@ -91,8 +91,10 @@ async fn put_override(
         let windows = body.windows()?;
         let mut tx = app.db.begin().await?;
         lock(&mut tx, me.therapist()).await?;
-        if let Some(current) = store::find_override(&mut *tx, me.therapist(), date).await? {
-            if_match.check(&current)?;
+        match store::find_override(&mut *tx, me.therapist(), date).await? {
+            Some(current) => if_match.check(&current)?,
+            None if if_match.is_sent() => return Err(Error::PreconditionFailed),
+            None => {}
         }
         store::put_overrides(&mut tx, me.therapist(), &[(date, windows.clone())]).await?;
         tx.commit().await?;

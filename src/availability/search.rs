@@ -13,7 +13,7 @@ use crate::http::{Cursor, Limit, Page};
 use crate::ids::{AccountId, TherapistId};
 use crate::prices;
 use crate::reviews::Rating;
-use crate::therapists::{self, Batch, Reach};
+use crate::therapists::{self, Batch, LOOKED_AT, Reach, at_a_time};
 use crate::values::Instant;
 
 /// How many therapists are looked at for one page: what a request costs does not grow with the city.
@@ -27,6 +27,9 @@ pub(super) const NEXT: TimeDelta = TimeDelta::days(28);
 
 /// The most days that are looked at in one go: as many as a request may ask for.
 const STRETCH: TimeDelta = TimeDelta::days(14);
+
+/// How many windows of candidates are looked through for the next one who can come, in each stretch.
+const MOST_WINDOWS: usize = 3;
 
 /// A therapist with at least one start.
 pub(super) struct Found {
@@ -122,7 +125,7 @@ impl Search<'_> {
             after = batch.rest;
             looked_at += batch.found.len();
             let fresh: Vec<_> = batch.found.into_iter().filter(|(_, id)| !shown.contains(&mark(*id))).collect();
-            for some in fresh.chunks(limit.get() + limit.get() / 4 + 1) {
+            for some in fresh.chunks(at_a_time(limit)) {
                 let ids: Vec<TherapistId> = some.iter().map(|(_, id)| *id).collect();
                 found.extend(self.starts(&ids).await?);
                 // Nobody further on is free before the last of these may be.
@@ -132,7 +135,8 @@ impl Search<'_> {
                     break;
                 }
             }
-            if full || after.is_none() || looked_at >= MOST_CANDIDATES {
+            // A page that goes on in this window must know all of those who were shown of it.
+            if full || after.is_none() || looked_at + LOOKED_AT > MOST_CANDIDATES {
                 break;
             }
         }
@@ -160,7 +164,7 @@ impl Search<'_> {
                 Lasting::Rating => therapists::best(&self.app.db, reach, after).await?,
             };
             after = rest;
-            for some in next.chunks(limit.get() + limit.get() / 4 + 1) {
+            for some in next.chunks(at_a_time(limit)) {
                 let ids: Vec<TherapistId> = some.iter().map(|(_, id)| *id).collect();
                 keys.extend(some.iter().map(|(key, id)| (*id, *key)));
                 found.extend(self.starts(&ids).await?);
@@ -190,12 +194,19 @@ impl Search<'_> {
         while span.end < end {
             span = Span { start: span.end, end: (span.end + STRETCH).min(end) };
             search.span = span;
-            let found = match search.reach.therapist {
-                Some(therapist) => search.only(therapist).await?,
-                None => search.soonest(Limit::ONE, None).await?,
-            };
-            if let Some(found) = found.data.into_iter().next() {
-                return Ok(Some(found));
+            let mut cursor = None;
+            for _ in 0..MOST_WINDOWS {
+                let page = match search.reach.therapist {
+                    Some(therapist) => search.only(therapist).await?,
+                    None => search.soonest(Limit::ONE, cursor).await?,
+                };
+                if let Some(found) = page.data.into_iter().next() {
+                    return Ok(Some(found));
+                }
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
             }
         }
         Ok(None)

@@ -192,7 +192,7 @@ struct NextAvailable {
 /// List slots
 ///
 /// The times at which a visit can be booked at a place, by therapist. Every slot that is listed can be booked, until
-/// someone else books it. A client who is signed in sees nobody whom they block, or who blocks them. A page looks at 300 therapists at the most, so that it may hold fewer than `limit` and still have
+/// someone else books it. A client who is signed in sees nobody whom they block, or who blocks them. A page looks at about 300 therapists at the most, so that it may hold fewer than `limit` and still have
 /// a `next_cursor`. By `soonest`, each 300 are in order: whoever may be free first is looked at first. Nobody is listed
 /// twice while the list is read on, and nobody left out who stays free.
 #[utoipa::path(tag = "Availability", operation_id = "list_slots",

@@ -407,6 +407,18 @@ pub(super) async fn time_off(
     Ok(rows)
 }
 
+/// How many of a therapist's times off are not over.
+pub(super) async fn count_time_off(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc>) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM time_off WHERE therapist_id = $1 AND end_at > $2"#,
+        therapist.0,
+        now
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(count)
+}
+
 pub(super) async fn insert_time_off(tx: &mut Tx, therapist: TherapistId, time_off: &TimeOff) -> Result<()> {
     sqlx::query!(
         "INSERT INTO time_off (id, therapist_id, start_at, end_at, note) VALUES ($1, $2, $3, $4, $5)",

@@ -16,10 +16,13 @@ use crate::App;
 use crate::auth::{As, Therapist};
 use crate::bookings;
 use crate::db::work;
-use crate::error::{Error, FieldError, Problem, Result};
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{TherapistId, TimeOffId};
 use crate::values::{Instant, present};
+
+/// How many times off that are not over one therapist may plan: every search reads them.
+const MOST_TIME_OFF: i64 = 500;
 
 /// The operations on time off.
 pub fn routes(config: &mut ServiceConfig) {
@@ -89,6 +92,7 @@ fn refuse_backwards(start: DateTime<Utc>, end: DateTime<Utc>) -> Result<()> {
     (status = 201, description = "The time off, and the bookings that it hits.", body = TimeOffView,
      headers(("Location" = String, description = "Where the time off is found."))),
     (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `too_much_time_off`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/therapists/me/time-off")]
 async fn create_time_off(
@@ -109,6 +113,9 @@ async fn create_time_off(
             Err(reply) => return Ok(reply),
         };
         lock(&mut tx, me.therapist()).await?;
+        if store::count_time_off(&mut tx, me.therapist(), now).await? >= MOST_TIME_OFF {
+            return Err(Refusal::TooMuchTimeOff.into());
+        }
         store::insert_time_off(&mut tx, me.therapist(), &time_off).await?;
         let location = format!("/v1/therapists/me/time-off/{}", time_off.id);
         let reply = Reply::created(location, &view(&mut *tx, me.therapist(), time_off, now).await?)?;

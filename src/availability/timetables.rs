@@ -151,6 +151,7 @@ async fn put_dated_schedule(
         }
         match store::find_schedule(&mut *tx, me.therapist(), date).await? {
             Some(current) => if_match.check(&current)?,
+            None if if_match.is_sent() => return Err(Error::PreconditionFailed),
             None if store::count_schedules_from(&mut tx, me.therapist(), today).await? >= MOST_TIMETABLES => {
                 return Err(Refusal::TooManyTimetables.into());
             }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rrule::{RRule, RRuleError, RRuleSet, Unvalidated};
 
@@ -41,7 +41,9 @@ pub struct Busy {
 
 /// When `found` is busy, from two days ago until 400 days ahead. Events whose UID is among `own` are visits that came back to us.
 pub fn expand(found: Found, own: &HashSet<String>, now: DateTime<Utc>) -> Busy {
-    let window = Span { start: now - BACK, end: now + AHEAD };
+    // From midnight to midnight, so that what is the same an hour later is cut into the same pieces.
+    let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
+    let window = Span { start: midnight - BACK, end: midnight + AHEAD };
     let mut walk = Walk {
         window,
         left: MOST_OF_ALL,

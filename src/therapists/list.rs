@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
-use super::search::{Batch, Wanted, best_anywhere, best_near, by_name, nearest};
+use super::search::{Batch, Wanted, at_a_time, best_anywhere, best_near, by_name, nearest};
 use super::{PublicTherapist, store};
 use crate::accounts::DisplayName;
 use crate::availability::hints;
@@ -96,7 +96,7 @@ pub(super) async fn page(
     for _ in 0..MOST_STEPS {
         let (some, rest) = next(db, wanted, order, after, limit.get() + 1).await?;
         after = rest;
-        for some in some.chunks(limit.get() + limit.get() / 4 + 1) {
+        for some in some.chunks(at_a_time(limit)) {
             found.extend(bookable(db, wanted, some, client, dates, now).await?);
             looked_at += some.len();
             if found.len() > limit.get() {

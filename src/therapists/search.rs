@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Gender, grid};
 use crate::availability::intervals::Span;
 use crate::error::Result;
+use crate::http::Limit;
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::Point;
 
@@ -77,7 +78,13 @@ pub struct Batch<K> {
 
 /// How many are looked at in one statement. The number stands in the statements as well, where the planner must see it: it is
 /// what makes them follow an index and not sort a city.
-const LOOKED_AT: usize = 128;
+pub const LOOKED_AT: usize = 128;
+
+/// Of how many at a time more is read, for a page of so many: a few more than it holds, as some will not do; and never so few that a
+/// short page takes many statements.
+pub fn at_a_time(limit: Limit) -> usize {
+    limit.get().max(20) * 5 / 4 + 1
+}
 
 /// Looks at the next few of an order, and says of each whether they fit. `$1` and `$2` are the degrees of the point, `$3` the
 /// service, `$4` the minutes, `$5` to `$9` who is wanted, and `$10` and `$11` when they must perhaps be free. What else counts, an
@@ -170,6 +177,7 @@ pub(super) async fn nearest(
                  FROM therapists t CROSS JOIN LATERAL distance_km(t.area_latitude, t.area_longitude, $1, $2) AS distance
                  WHERE t.accepting_bookings AND t.area_latitude BETWEEN $12 AND $13 AND t.area_longitude BETWEEN $14 AND $15
                    AND distance >= $16 AND distance < $17 AND distance <= t.service_radius_km AND (distance, t.id) > ($18, $19)
+                   AND ($5::uuid IS NULL OR t.id = $5)
                  ORDER BY distance, t.id LIMIT 128",
                 south_west.latitude,
                 north_east.latitude,

@@ -38,7 +38,7 @@ pub async fn profile(db: &PgPool, id: TherapistId) -> Result<Profile> {
 
 /// The profile, locked until the transaction ends.
 pub(super) async fn lock(tx: &mut Tx, id: TherapistId) -> Result<Profile> {
-    Ok(profiles!("WHERE t.id = $1 FOR UPDATE", id.0).fetch_one(&mut **tx).await?)
+    Ok(profiles!("WHERE t.id = $1 FOR NO KEY UPDATE", id.0).fetch_one(&mut **tx).await?)
 }
 
 pub(super) async fn update(tx: &mut Tx, profile: &Profile) -> Result<()> {

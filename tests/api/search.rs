@@ -325,3 +325,51 @@ async fn a_zone_far_from_the_place_hides_no_slot() {
     let after = page(&app, "from=2026-12-02&to=2026-12-02").await["data"][0]["slots"].clone();
     assert_eq!((before.as_array().unwrap().len(), after), (96, before));
 }
+
+/// So many therapists at one place, by numbers, each alike and fully licensed.
+async fn a_crowd(app: &App, count: usize) {
+    let zone = "Australia/Sydney";
+    app.sql(&format!(
+        "CREATE TEMP TABLE crowd ON COMMIT DROP AS SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS id, n FROM generate_series(1, {count}) n;
+         INSERT INTO accounts (id, email, password_hash, role, display_name, time_zone, created_at)
+         SELECT id, 'crowd-' || n || '@knead.test', 'x', 'therapist', 'Test', '{zone}', '{now}' FROM crowd;
+         INSERT INTO therapists (id, base_latitude, base_longitude, gender) SELECT id, -33.8981, 151.1743, 'female' FROM crowd;
+         INSERT INTO offers (therapist_id, service_id, duration_minutes) SELECT id, '{DEEP_TISSUE}', 60 FROM crowd;
+         INSERT INTO weekly_windows (therapist_id, opens, closes) SELECT id, 1440 + 540, 1440 + 660 FROM crowd;
+         INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
+         SELECT gen_random_uuid(), id, code, 'Test', CASE WHEN code <> 'AU-QUAL' THEN '2027-12-31'::date END, 'verified', 'active', '{now}'
+         FROM crowd, unnest(ARRAY['AU-QUAL', 'AU-ASSOC', 'INSURANCE', 'POLICE-CHECK', 'FIRST-AID']) code",
+        now = app.now()
+    ))
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_crowd_is_listed_to_its_end_and_each_once() {
+    let app = App::start().await;
+    a_crowd(&app, 430).await;
+    for hinted in [false, true] {
+        if hinted {
+            refresh(&app).await;
+        }
+        for sort in ["soonest", "distance", "rating"] {
+            let mut seen = every_page(&app, &format!("{TUESDAY}&limit=47&sort={sort}"), async |_| {}).await;
+            let count = seen.len();
+            seen.sort();
+            seen.dedup();
+            assert_eq!((count, seen.len()), (430, 430), "{sort}, hinted: {hinted}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_therapist_is_found_beyond_a_nearer_crowd() {
+    let app = App::start().await;
+    a_crowd(&app, 1400).await;
+    let therapist = app.therapist().await;
+    therapist.change("/v1/therapists/me", json!({ "base_latitude": -33.95, "base_longitude": 151.15 })).await.is(200);
+    works_on_tuesday(&therapist, "09:00", "11:00").await;
+    let found = listed(&app, &format!("therapist_id={}&gender=female", therapist.id)).await;
+    assert_eq!(found.len(), 1);
+}

@@ -60,16 +60,16 @@ pub(super) async fn known<'c>(
     Ok(known.collect())
 }
 
-/// Notes that `ways` are to be asked; whether any was not noted before. Notes none where `most` are waiting.
+/// Notes that `ways` are to be asked; whether any was not noted before. Never do more than `most` wait.
 pub(super) async fn want(tx: &mut Tx, ways: &[Way], most: i64, now: DateTime<Utc>) -> Result<bool> {
     let Columns { modes, from, to } = columns(ways.iter().copied());
     let noted = sqlx::query!(
         "INSERT INTO road_times (travel_mode, from_block, to_block, wanted_at)
          SELECT travel_mode, from_block, to_block, $4
          FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS way (travel_mode, from_block, to_block)
-         WHERE (SELECT count(*) FROM (SELECT FROM road_times WHERE wanted_at IS NOT NULL LIMIT $5) AS waiting) < $5
          -- In one order, so that two who note the same ways do not wait for each other.
          ORDER BY travel_mode, from_block, to_block
+         LIMIT $5 - (SELECT count(*) FROM (SELECT FROM road_times WHERE wanted_at IS NOT NULL LIMIT $5) AS waiting)
          ON CONFLICT ON CONSTRAINT road_times_pkey DO UPDATE SET wanted_at = excluded.wanted_at
          WHERE road_times.wanted_at IS NULL",
         modes as Vec<TravelMode>,
