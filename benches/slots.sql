@@ -23,7 +23,6 @@ JOIN (VALUES (0, -33.87, 151.0), (1, -37.81, 144.96), (2, -27.47, 153.02), (3, -
 
 -- These indexes are faster made in one piece.
 ALTER TABLE reservations DROP CONSTRAINT reservations_overlap;
-ALTER TABLE weekly_windows DROP CONSTRAINT weekly_windows_overlap;
 
 INSERT INTO accounts (id, email, password_hash, role, display_name, time_zone, created_at)
 SELECT id, 't' || n || '@knead.test', 'x', 'therapist', 'Therapist ' || n, 'Australia/Sydney', today FROM people, given
@@ -58,6 +57,5 @@ SELECT v.id, pg_temp.id('client', 1), v.therapist, service, 'confirmed', v.start
 FROM visits v, given;
 
 ALTER TABLE reservations ADD CONSTRAINT reservations_overlap EXCLUDE USING gist (therapist_id WITH =, during WITH &&);
-ALTER TABLE weekly_windows ADD CONSTRAINT weekly_windows_overlap EXCLUDE USING gist (therapist_id WITH =, int4range(opens, closes) WITH &&);
 DROP TABLE given, people, visits;
 RESET session_replication_role;

@@ -39,6 +39,120 @@ pub struct Asked {
     pub client: Option<AccountId>,
 }
 
+/// Reads diaries. One therapist is asked for in another way than several: the planner counts on ten where it sees a list, so that
+/// for one it would plan anew each time, which takes longer than the read.
+macro_rules! gathered {
+    ($which:literal, $therapists:expr, $db:expr, $asked:expr, $from:expr, $to:expr, $now:expr) => {{
+            let rows = sqlx::query!(
+                r#"SELECT t.id, a.display_name, a.time_zone AS "time_zone: Zone", t.accepting_bookings, t.area_latitude, t.area_longitude,
+                          t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode", t.booking_mode AS "booking_mode: BookingMode", t.min_notice_minutes,
+                          t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
+                          EXISTS (SELECT FROM offers o WHERE o.therapist_id = t.id AND o.service_id = $2
+                                  AND o.duration_minutes = $3) AS "offered!",
+                          EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $7) AS "blocked!",
+                          t.rating_count, t.rating_sum,
+                          weekly.since AS "since?", weekly.opens AS "opens?: Vec<Option<i32>>", weekly.closes AS "closes?: Vec<Option<i32>>",
+                          differing.dates AS "override_dates?", differing.windows AS "override_windows?: Json<Vec<Vec<i32>>>",
+                          away.starts AS "off_starts?", away.ends AS "off_ends?",
+                          taken.starts AS "taken_starts?", taken.ends AS "taken_ends?", taken.visits AS "taken_visits?",
+                          taken.latitudes AS "taken_latitudes?", taken.longitudes AS "taken_longitudes?",
+                          taken.bookings AS "taken_bookings?: Vec<Option<BookingId>>",
+                          held.standings AS "standings?: Json<Vec<Standing>>"
+                   FROM therapists t
+                   JOIN accounts a ON a.id = t.id
+                   LEFT JOIN LATERAL (
+                       SELECT array_agg(since) AS since, array_agg(opens) AS opens, array_agg(closes) AS closes
+                       FROM timetable_windows(t.id, ($4::timestamptz)::date - 2, ($5::timestamptz)::date + 2)
+                   ) weekly ON true
+                   LEFT JOIN LATERAL (
+                       SELECT array_agg(date ORDER BY date) AS dates, json_agg(windows ORDER BY date) AS windows
+                       FROM overrides o WHERE o.therapist_id = t.id AND o.date BETWEEN ($4::timestamptz)::date - 2 AND ($5::timestamptz)::date + 2
+                   ) differing ON true
+                   LEFT JOIN LATERAL (
+                       SELECT array_agg(start_at) AS starts, array_agg(end_at) AS ends FROM (
+                           SELECT start_at, end_at FROM time_off f WHERE f.therapist_id = t.id AND f.end_at > $4 AND f.start_at < $5
+                           UNION ALL
+                           -- None is longer than a day, so that the index bounds the read on both sides.
+                           SELECT start_at, end_at FROM busy_intervals b
+                           WHERE b.therapist_id = t.id AND b.end_at > $4 AND b.end_at < $5::timestamptz + interval '24 hours' AND b.start_at < $5
+                       ) off
+                   ) away ON true
+                   LEFT JOIN LATERAL (
+                       SELECT array_agg(lower(during)) AS starts, array_agg(upper(during)) AS ends, array_agg(start_at) AS visits,
+                              array_agg(latitude) AS latitudes, array_agg(longitude) AS longitudes, array_agg(booking_id) AS bookings
+                       -- Sorted once, and not for each of the lists.
+                       FROM (SELECT during, start_at, latitude, longitude, booking_id FROM reservations r
+                             WHERE r.therapist_id = t.id AND lower(during) >= $4 AND lower(during) < $5
+                               AND (hold_expires_at IS NULL OR hold_expires_at > $6)
+                             ORDER BY lower(during)) r
+                   ) taken ON true
+                   LEFT JOIN (
+                       SELECT c.therapist_id, json_agg(json_build_object('id', c.id, 'type_code', c.type, 'issued_on', c.issued_on, 'expires_on', c.expires_on,
+                                                                         'verification', c.verification_id, 'jurisdictions', c.covers_jurisdictions,
+                                                                         'kinds', c.covers_kinds)) AS standings
+                       FROM standings c WHERE c.therapist_id "# + $which + r#" GROUP BY c.therapist_id
+                   ) held ON held.therapist_id = t.id
+                   WHERE t.id "# + $which,
+                $therapists,
+                $asked.service.0,
+                $asked.minutes,
+                $from,
+                $to,
+                $now,
+                $asked.client.map(|id| id.0),
+            )
+            .fetch_all($db)
+            .await?;
+            rows.into_iter().map(|row| {
+                let time_off = row.off_starts.into_iter().flatten().zip(row.off_ends.into_iter().flatten());
+                let spans = row.taken_starts.into_iter().flatten().zip(row.taken_ends.into_iter().flatten());
+                let places = row.taken_latitudes.into_iter().flatten().zip(row.taken_longitudes.into_iter().flatten());
+                let reservations = spans
+                    .zip(places)
+                    .zip(row.taken_visits.into_iter().flatten())
+                    .zip(row.taken_bookings.into_iter().flatten())
+                    .map(|((((start, end), (latitude, longitude)), start_at), booking)| Reservation {
+                        during: Span { start, end },
+                        start_at,
+                        place: Point { latitude, longitude },
+                        booking,
+                    });
+                Diary {
+                    therapist: row.id,
+                    name: row.display_name,
+                    rating: Rating::of(row.rating_count, row.rating_sum),
+                    zone: row.time_zone.0,
+                    hours: Hours {
+                        timetables: timetables(row.since, row.opens, row.closes),
+                        overrides: differing(row.override_dates, row.override_windows),
+                    },
+                    time_off: merged(time_off.map(|(start, end)| Span { start, end }).collect()),
+                    reservations: reservations.collect(),
+                    standings: row.standings.map(|Json(standings)| standings).unwrap_or_default(),
+                    mode: row.booking_mode,
+                    offered: row.offered,
+                    blocked: row.blocked,
+                    roads: RoadTimes::default(),
+                    rules: Rules {
+                        accepting: row.accepting_bookings,
+                        base: row
+                            .area_latitude
+                            .zip(row.area_longitude)
+                            .map(|(latitude, longitude)| Point { latitude, longitude }),
+                        radius_km: row.service_radius_km,
+                        mode: row.travel_mode,
+                        min_notice_minutes: row.min_notice_minutes,
+                        max_advance_days: row.max_advance_days,
+                        setup_minutes: row.setup_minutes,
+                        packup_minutes: row.packup_minutes,
+                        slot_interval_minutes: row.slot_interval_minutes,
+                        daily_cap: row.daily_cap,
+                    },
+                }
+            }).collect()
+    }};
+}
+
 /// The diaries of `therapists` for starts within `span`, in no order. Lapsed reservations are left out.
 pub async fn diaries<'c>(
     db: impl PgExecutor<'c>,
@@ -48,114 +162,10 @@ pub async fn diaries<'c>(
     now: DateTime<Utc>,
 ) -> Result<Vec<Diary>> {
     let (from, to) = (span.start - MARGIN, span.end + MARGIN);
-    let rows = sqlx::query!(
-        r#"SELECT t.id, a.display_name, a.time_zone AS "time_zone: Zone", t.accepting_bookings, t.area_latitude, t.area_longitude,
-                  t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode", t.booking_mode AS "booking_mode: BookingMode", t.min_notice_minutes,
-                  t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
-                  EXISTS (SELECT FROM offers o WHERE o.therapist_id = t.id AND o.service_id = $2
-                          AND o.duration_minutes = $3) AS "offered!",
-                  EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $7) AS "blocked!",
-                  t.rating_count, t.rating_sum,
-                  weekly.since AS "since?", weekly.opens AS "opens?: Vec<Option<i32>>", weekly.closes AS "closes?: Vec<Option<i32>>",
-                  differing.dates AS "override_dates?", differing.windows AS "override_windows?: Json<Vec<Vec<i32>>>",
-                  away.starts AS "off_starts?", away.ends AS "off_ends?",
-                  taken.starts AS "taken_starts?", taken.ends AS "taken_ends?", taken.visits AS "taken_visits?",
-                  taken.latitudes AS "taken_latitudes?", taken.longitudes AS "taken_longitudes?",
-                  taken.bookings AS "taken_bookings?: Vec<Option<BookingId>>",
-                  held.standings AS "standings?: Json<Vec<Standing>>"
-           FROM therapists t
-           JOIN accounts a ON a.id = t.id
-           LEFT JOIN LATERAL (
-               SELECT array_agg(since) AS since, array_agg(opens) AS opens, array_agg(closes) AS closes
-               FROM timetable_windows(t.id, ($4::timestamptz)::date - 2, ($5::timestamptz)::date + 2)
-           ) weekly ON true
-           LEFT JOIN LATERAL (
-               SELECT array_agg(date ORDER BY date) AS dates, json_agg(windows ORDER BY date) AS windows
-               FROM overrides o WHERE o.therapist_id = t.id AND o.date BETWEEN ($4::timestamptz)::date - 2 AND ($5::timestamptz)::date + 2
-           ) differing ON true
-           LEFT JOIN LATERAL (
-               SELECT array_agg(start_at) AS starts, array_agg(end_at) AS ends FROM (
-                   SELECT start_at, end_at FROM time_off f WHERE f.therapist_id = t.id AND f.end_at > $4 AND f.start_at < $5
-                   UNION ALL
-                   -- None is longer than a day, so that the index bounds the read on both sides.
-                   SELECT start_at, end_at FROM busy_intervals b
-                   WHERE b.therapist_id = t.id AND b.end_at > $4 AND b.end_at < $5::timestamptz + interval '24 hours' AND b.start_at < $5
-               ) off
-           ) away ON true
-           LEFT JOIN LATERAL (
-               SELECT array_agg(lower(during)) AS starts, array_agg(upper(during)) AS ends, array_agg(start_at) AS visits,
-                      array_agg(latitude) AS latitudes, array_agg(longitude) AS longitudes, array_agg(booking_id) AS bookings
-               -- Sorted once, and not for each of the lists.
-               FROM (SELECT during, start_at, latitude, longitude, booking_id FROM reservations r
-                     WHERE r.therapist_id = t.id AND lower(during) >= $4 AND lower(during) < $5
-                       AND (hold_expires_at IS NULL OR hold_expires_at > $6)
-                     ORDER BY lower(during)) r
-           ) taken ON true
-           LEFT JOIN (
-               SELECT c.therapist_id, json_agg(json_build_object('id', c.id, 'type_code', c.type, 'issued_on', c.issued_on, 'expires_on', c.expires_on,
-                                                                 'verification', c.verification_id, 'jurisdictions', c.covers_jurisdictions,
-                                                                 'kinds', c.covers_kinds)) AS standings
-               FROM standings c WHERE c.therapist_id = ANY ($1) GROUP BY c.therapist_id
-           ) held ON held.therapist_id = t.id
-           WHERE t.id = ANY ($1)"#,
-        therapists as &[TherapistId],
-        asked.service.0,
-        asked.minutes,
-        from,
-        to,
-        now,
-        asked.client.map(|id| id.0),
-    )
-    .fetch_all(db)
-    .await?;
-    let diaries = rows.into_iter().map(|row| {
-        let time_off = row.off_starts.into_iter().flatten().zip(row.off_ends.into_iter().flatten());
-        let spans = row.taken_starts.into_iter().flatten().zip(row.taken_ends.into_iter().flatten());
-        let places = row.taken_latitudes.into_iter().flatten().zip(row.taken_longitudes.into_iter().flatten());
-        let reservations = spans
-            .zip(places)
-            .zip(row.taken_visits.into_iter().flatten())
-            .zip(row.taken_bookings.into_iter().flatten())
-            .map(|((((start, end), (latitude, longitude)), start_at), booking)| Reservation {
-                during: Span { start, end },
-                start_at,
-                place: Point { latitude, longitude },
-                booking,
-            });
-        Diary {
-            therapist: row.id,
-            name: row.display_name,
-            rating: Rating::of(row.rating_count, row.rating_sum),
-            zone: row.time_zone.0,
-            hours: Hours {
-                timetables: timetables(row.since, row.opens, row.closes),
-                overrides: differing(row.override_dates, row.override_windows),
-            },
-            time_off: merged(time_off.map(|(start, end)| Span { start, end }).collect()),
-            reservations: reservations.collect(),
-            standings: row.standings.map(|Json(standings)| standings).unwrap_or_default(),
-            mode: row.booking_mode,
-            offered: row.offered,
-            blocked: row.blocked,
-            roads: RoadTimes::default(),
-            rules: Rules {
-                accepting: row.accepting_bookings,
-                base: row
-                    .area_latitude
-                    .zip(row.area_longitude)
-                    .map(|(latitude, longitude)| Point { latitude, longitude }),
-                radius_km: row.service_radius_km,
-                mode: row.travel_mode,
-                min_notice_minutes: row.min_notice_minutes,
-                max_advance_days: row.max_advance_days,
-                setup_minutes: row.setup_minutes,
-                packup_minutes: row.packup_minutes,
-                slot_interval_minutes: row.slot_interval_minutes,
-                daily_cap: row.daily_cap,
-            },
-        }
-    });
-    Ok(diaries.collect())
+    Ok(match therapists {
+        [one] => gathered!("= $1", one.0, db, asked, from, to, now),
+        several => gathered!("= ANY ($1)", several as &[TherapistId], db, asked, from, to, now),
+    })
 }
 
 /// Opening and closing minutes, as they are stored: one after the other.

@@ -110,7 +110,7 @@ pub(super) async fn tell(
 /// Set out for a visit
 ///
 /// The therapist is on the way: from three hours before the start until its agreed end, and only while licensed for it. The
-/// client is told; from now on calling off costs the client all of the price.
+/// client is told; from now on calling off costs the client what the policy asks then.
 #[utoipa::path(tag = "Bookings", operation_id = "set_out_for_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
@@ -213,7 +213,7 @@ async fn complete_booking(
 /// Report a no-show
 ///
 /// From 20 minutes after the agreed start, whoever is there reports that the other is not. A therapist does so at the door: the
-/// client pays the whole price. A client does so while the therapist has not arrived: it costs nothing, and staff look into it.
+/// client pays what the policy asks then. A client does so while the therapist has not arrived: it costs nothing, and staff look into it.
 #[utoipa::path(tag = "Bookings", operation_id = "report_no_show", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
@@ -245,7 +245,7 @@ struct StopBody {
 /// Stop a visit
 ///
 /// The therapist breaks the visit off and leaves, at any time from setting out, without a penalty and without having to say
-/// why. The client pays the whole price where the visit had begun, else nothing. An admin can do so in the therapist's stead,
+/// why. The client pays the same where the visit had begun, else nothing. An admin can do so in the therapist's stead,
 /// with a reason.
 #[utoipa::path(tag = "Bookings", operation_id = "stop_booking", security(("bearer" = ["therapist", "admin"])),
     params(("id" = BookingId, Path, description = "The booking."),

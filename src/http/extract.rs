@@ -11,7 +11,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use aws_lc_rs::digest;
 use futures_util::StreamExt;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::Segment;
 
 use super::reply::tag_of;
@@ -111,6 +111,9 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
                 pointer = format!("{pointer}/{name}");
             }
             Error::from(FieldError::new(pointer, detail))
+        } else if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+            // The parser takes a value of another kind than a name for no value at all.
+            Error::from(FieldError::new(pointer, "is of another type than is asked for."))
         } else {
             Error::Malformed(format!("The body is not JSON: {}.", inner))
         }

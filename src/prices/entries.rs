@@ -65,6 +65,8 @@ pub(super) struct Price {
     #[schema(example = 90, minimum = 15, maximum = 240)]
     pub duration_minutes: i16,
     /// From 1 to 100,000,000 minor units, in the currency of all prices of the country; null where it is sold no more.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     pub price: Option<Money>,
     /// Counts from 1: one more than the latest version's, withdrawn ones too.
     #[schema(example = 2, minimum = 1)]
@@ -161,6 +163,8 @@ pub(super) struct Surcharge {
     pub jurisdiction: Jurisdiction,
     pub code: Code,
     /// Null where it ends.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     pub terms: Option<SurchargeTerms>,
     /// Counts from 1: one more than the latest version's, withdrawn ones too.
     #[schema(example = 2, minimum = 1)]
@@ -323,6 +327,8 @@ pub(super) struct CancellationPolicy {
     /// Null: in every country that has none of its own.
     pub country: Option<Country>,
     /// Null where a country is to have none of its own any more.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     pub terms: Option<Rules>,
     /// Counts from 1: one more than the latest version's, withdrawn ones too.
     #[schema(example = 2, minimum = 1)]
@@ -368,6 +374,8 @@ pub(super) struct PublicHoliday {
     pub jurisdiction: Jurisdiction,
     pub date: Day,
     /// What it is called; null where it is none after all.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     pub name: Option<Caption>,
     /// Counts from 1: one more than the latest version's, withdrawn ones too.
     #[schema(example = 2, minimum = 1)]

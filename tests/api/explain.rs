@@ -97,16 +97,17 @@ async fn a_check_says_what_the_booking_would() {
     let therapist = app.therapist().await;
     let (client, address) = app.client_at_home().await;
     client.books(&therapist, address, "2026-12-01T01:00:00Z").await.is(201);
+    app.sql("UPDATE credentials SET expires_on = '2027-01-30' WHERE type = 'INSURANCE'").await.unwrap();
     let starts = [
         "2026-12-01T03:00:00Z",
         "2026-12-01T01:00:00Z",
         "2026-12-01T03:07:00Z",
         "2026-11-30T01:30:00Z",
-        "2027-12-01T00:00:00Z",
-        "2028-02-01T00:00:00Z",
+        "2027-01-30T01:30:00Z",
+        "2027-01-31T00:00:00Z",
         "2026-12-01T03:00:00+11:00",
-        "2000-01-01T00:00:00Z",
-        "2100-12-31T23:59:59.123456Z",
+        "2026-11-30T01:00:00Z",
+        "2026-12-31T23:59:59.123456Z",
         "2026-12-01T03:00:00Z",
     ];
     let mut asked = question(&therapist, &starts);
@@ -118,9 +119,9 @@ async fn a_check_says_what_the_booking_would() {
     let public = refusals(&by_client);
     assert_eq!(public[..4], [vec![], vec!["slot_unavailable"], vec!["slot_unavailable"], vec!["notice_too_short"]]);
     assert_eq!(public[4], ["beyond_horizon"]);
-    assert_eq!(public[5], ["beyond_horizon", "credential_not_valid"], "the insurance ends with 2027");
+    assert_eq!(public[5], ["beyond_horizon", "credential_not_valid"], "the insurance ends with the day before");
     assert_eq!(public[6], ["slot_unavailable"]);
-    assert_eq!((&public[7][0], &public[8][0]), (&"notice_too_short".to_owned(), &"beyond_horizon".to_owned()));
+    assert_eq!((&public[7][0], &public[8][0]), (&"notice_too_short".to_owned(), &"slot_unavailable".to_owned()));
     assert_eq!(public[9], public[0]);
     let echoed: Vec<&str> = by_client.body["data"]
         .as_array()
@@ -163,13 +164,8 @@ async fn a_check_hears_of_each_general_rule_once() {
     app.sql("UPDATE credentials SET board_status = 'suspended' WHERE type = 'INSURANCE'").await.unwrap();
     let start = ["2026-12-01T13:00:00Z"];
     let found = refusals(&check(&nobody, question(&therapist, &start)).await.is(200)).remove(0);
-    let codes = [
-        "not_accepting_bookings",
-        "service_not_offered",
-        "outside_service_area",
-        "credential_not_valid",
-        "slot_unavailable",
-    ];
+    // Nor are they told of the hours at a time that could not be booked anyway.
+    let codes = ["not_accepting_bookings", "service_not_offered", "outside_service_area", "credential_not_valid"];
     assert_eq!(found, codes);
     let found = refusals(&check(&therapist, question(&therapist, &start)).await.is(200)).remove(0);
     assert_eq!(found, ["not_accepting", "not_offered", "outside_area", "credentials", "hours"]);
@@ -201,6 +197,7 @@ async fn a_bad_check_is_pointed_to() {
         ("region", Value::Null),
         ("starts", json!([])),
         ("starts", json!(vec!["2026-12-01T00:00:00Z"; 51])),
+        ("starts", json!(["2026-12-01T00:00:00Z", "2027-02-01T00:00:01Z"])),
         ("starts", json!("2026-12-01T00:00:00Z")),
         ("address_id", json!(address)),
         ("therapist", json!(1)),

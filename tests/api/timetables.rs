@@ -32,9 +32,11 @@ async fn plan(therapist: &Person, date: &str, weekly: Value) -> Answer {
 /// Sets the hours of a date, whether it differs already or not.
 async fn set_date(therapist: &Person, date: &str, windows: Value) {
     let path = format!("{OVERRIDES}/{date}");
-    send(therapist.request(Method::PUT, &path).header("If-Match", "*").json(&json!({ "windows": windows })))
-        .await
-        .is(200);
+    let mut request = therapist.request(Method::PUT, &path).json(&json!({ "windows": windows }));
+    if therapist.get(&path).await.status == 200 {
+        request = request.header("If-Match", "*");
+    }
+    send(request).await.is(200);
 }
 
 async fn outside(therapist: &Person) -> Vec<Uuid> {

@@ -32,7 +32,7 @@ async fn a_client_accepts_another_time_for_a_request() {
         offer.body,
         json!({
             "id": offer.id(), "booking_id": before["id"], "by": "therapist", "start_at": THURSDAY, "time_zone": "Australia/Sydney",
-            "status": "open", "created_at": "2026-11-30T01:00:00Z", "expires_at": "2026-12-01T00:30:00Z",
+            "price": { "amount": 12900, "currency": "AUD" }, "status": "open", "created_at": "2026-11-30T01:00:00Z", "expires_at": "2026-12-01T00:30:00Z",
         })
     );
     assert_eq!(client.get(&at).await.is(200).body, offer.body);
