@@ -415,6 +415,7 @@ impl Script {
         );
         let instant = |value: &str| format!("('{value}'::timestamptz + :d * interval '1 day')");
         let stamp = Regex::new(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+00$").expect("a pattern");
+        let number = Regex::new(r"\$(\d+)").expect("a pattern");
         let range = Regex::new(r#"^\["(.*)","(.*)"\)$"#).expect("a pattern");
         let near = |value: &str| {
             let parsed = |text: &str| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").expect("an instant");
@@ -441,7 +442,6 @@ impl Script {
                 },
             });
             let values: Vec<String> = values.collect();
-            let number = Regex::new(r"\$(\d+)").expect("a pattern");
             let filled = number.replace_all(&statement.text, |found: &regex::Captures<'_>| {
                 let place: usize = found[1].parse().expect("a number");
                 values[place - 1].clone()

@@ -13,7 +13,7 @@ use crate::accounts::DisplayName;
 use crate::availability::hints;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
-use crate::ids::{AccountId, TherapistId};
+use crate::ids::TherapistId;
 
 /// How a list of therapists is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -83,7 +83,6 @@ async fn next(
 pub(super) async fn page(
     db: &PgPool,
     wanted: Wanted<'_>,
-    client: Option<AccountId>,
     order: Order,
     dates: Option<Dates>,
     limit: Limit,
@@ -97,7 +96,7 @@ pub(super) async fn page(
         let (some, rest) = next(db, wanted, order, after, limit.get() + 1).await?;
         after = rest;
         for some in some.chunks(at_a_time(limit)) {
-            found.extend(bookable(db, wanted, some, client, dates, now).await?);
+            found.extend(bookable(db, wanted, some, dates, now).await?);
             looked_at += some.len();
             if found.len() > limit.get() {
                 break;
@@ -126,12 +125,11 @@ async fn bookable(
     db: &PgPool,
     wanted: Wanted<'_>,
     some: &[After],
-    client: Option<AccountId>,
     dates: Option<Dates>,
     now: DateTime<Utc>,
 ) -> Result<Vec<(PublicTherapist, After)>> {
     let ids: Vec<TherapistId> = some.iter().map(|After(.., id)| *id).collect();
-    let mut shown: HashMap<_, _> = store::public(db, &ids, client, now.date_naive())
+    let mut shown: HashMap<_, _> = store::public(db, &ids, wanted.client, now.date_naive())
         .await?
         .into_iter()
         .map(|therapist| (therapist.id, therapist))

@@ -298,9 +298,9 @@ async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): 
         language: search.language.as_ref().map(Language::as_str),
         therapist: None,
         free: dates.map(list::stretch),
+        client: caller.and_then(Principal::client),
     };
-    let client = caller.and_then(Principal::client);
-    Reply::ok(&list::page(&app.db, wanted, client, order, dates, search.limit, search.cursor, app.clock.now()).await?)
+    Reply::ok(&list::page(&app.db, wanted, order, dates, search.limit, search.cursor, app.clock.now()).await?)
 }
 
 /// Show a therapist

@@ -9,7 +9,7 @@ use super::{Gender, grid};
 use crate::availability::intervals::Span;
 use crate::error::Result;
 use crate::http::Limit;
-use crate::ids::{ServiceId, TherapistId};
+use crate::ids::{AccountId, ServiceId, TherapistId};
 use crate::values::Point;
 
 /// What is asked of a therapist.
@@ -26,6 +26,8 @@ pub(super) struct Wanted<'a> {
     pub therapist: Option<TherapistId>,
     /// Perhaps free within this stretch, as far as hints tell.
     pub free: Option<Span>,
+    /// Who asks: nobody with whom they are at odds is shown.
+    pub client: Option<AccountId>,
 }
 
 impl<'a> From<Reach<'a>> for Wanted<'a> {
@@ -40,6 +42,7 @@ impl<'a> From<Reach<'a>> for Wanted<'a> {
             language: reach.language,
             therapist: reach.therapist,
             free: reach.free,
+            client: None,
         }
     }
 }
