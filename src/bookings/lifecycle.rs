@@ -297,8 +297,8 @@ mod tests {
             (Action::Start, Party::Therapist, -15, Some(60)),
             (Action::Complete, Party::Therapist, 0, None),
             (Action::Complete, Party::Admin, 60, None),
-            (Action::NoShow, Party::Client, 20, None),
-            (Action::NoShow, Party::Therapist, 20, None),
+            (Action::NoShow, Party::Client, 20, Some(60 + 1440)),
+            (Action::NoShow, Party::Therapist, 20, Some(60 + 1440)),
         ] {
             let first = start + TimeDelta::minutes(from);
             assert_eq!(in_time(action, party, visit, first - moment), Err(Refusal::TooEarly), "{action:?}");

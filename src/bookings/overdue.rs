@@ -48,7 +48,8 @@ fn overdue_since(booking: &Booking, now: DateTime<Utc>) -> Option<DateTime<Utc>>
 }
 
 /// Tells staff and the therapist of each visit that has become overdue, once: the job's part. It goes by the present state, and
-/// not by what was to be when a visit was booked, so that moved and prolonged visits need nothing of their own.
+/// not by what was to be when a visit was booked, so that moved visits need nothing of their own; a prolonged one is
+/// told of anew.
 pub async fn alert(app: &App) -> Result<()> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;

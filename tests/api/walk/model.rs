@@ -141,15 +141,14 @@ impl Visit {
         use Status::{Arrived, Confirmed, InProgress, OnTheWay};
         let (start, end) = (self.wish.start, self.wish.end());
         let before = |minutes| start - TimeDelta::minutes(minutes) <= now && now < end;
+        let missed = start + TimeDelta::minutes(20) <= now && now < end + TimeDelta::hours(24);
         match (step, by_client) {
             (Step::OnTheWay, false) => self.status == Confirmed && before(180) && licensed,
             (Step::Arrive, false) => self.status == OnTheWay && before(60),
             (Step::Start, false) => self.status == Arrived && before(15) && licensed,
             (Step::Complete, false) => self.status == InProgress && start <= now,
-            (Step::NoShow, false) => self.status == Arrived && start + TimeDelta::minutes(20) <= now,
-            (Step::NoShow, true) => {
-                matches!(self.status, Confirmed | OnTheWay) && start + TimeDelta::minutes(20) <= now
-            }
+            (Step::NoShow, false) => self.status == Arrived && missed,
+            (Step::NoShow, true) => matches!(self.status, Confirmed | OnTheWay) && missed,
             (Step::Stop, false) => matches!(self.status, OnTheWay | Arrived | InProgress),
             _ => false,
         }
