@@ -37,9 +37,7 @@ fn complete(mut document: Value) -> Value {
         view.insert("anyOf".to_owned(), options);
     }
     let components = document["components"]["schemas"].clone();
-    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
-        schemas.values_mut().for_each(|schema| open_parts(schema, &components));
-    }
+    open_parts(&mut document, &components);
     if let Some(paths) = document["paths"].as_object_mut() {
         for (method, operation) in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::iter_mut) {
             complete_operation(method, operation, &components);
@@ -48,14 +46,24 @@ fn complete(mut document: Value) -> Value {
     document
 }
 
-/// A schema made of several admits what all of them name, so that none of its parts may forbid what it does not know.
-fn open_parts(schema: &mut Value, components: &Value) {
-    for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
+/// A schema made of several admits what all of them name, so that none of its parts may forbid what it does not know: wherever
+/// such a schema stands within `value`.
+fn open_parts(value: &mut Value, components: &Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| open_parts(value, components)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| open_parts(value, components)),
+        _ => return,
+    }
+    for part in value.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
         let name = part["$ref"].as_str().and_then(|path| path.rsplit('/').next());
         let closed = name.map(|name| &components[name]).filter(|whole| whole["additionalProperties"] == false);
         if let Some(whole) = closed {
             *part = whole.clone();
-            part.as_object_mut().map(|part| part.remove("additionalProperties"));
+        }
+        if let Some(part) =
+            part.as_object_mut().filter(|part| part.get("additionalProperties") == Some(&Value::Bool(false)))
+        {
+            part.remove("additionalProperties");
         }
     }
 }
