@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for Limit {
 /// Where a page begins. Opaque to callers; ours is the sort key of the last item before it.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, max_length = 6000)]
+#[schema(value_type = String, max_length = 6000, pattern = "^[A-Za-z0-9_-]+$")]
 pub struct Cursor(String);
 
 impl Cursor {
