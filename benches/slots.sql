@@ -35,6 +35,8 @@ FROM people;
 INSERT INTO hint_states (therapist_id, cell) SELECT id, cell FROM therapists JOIN people USING (id);
 INSERT INTO offers (therapist_id, service_id, duration_minutes) SELECT id, service, minutes FROM people, given, (VALUES (60), (90)) AS m (minutes);
 -- Five of the seven days, from nine to half past five.
+-- What a trigger does where it is not asleep.
+INSERT INTO timetables (therapist_id, effective_from) SELECT id, '2000-01-01' FROM therapists ON CONFLICT DO NOTHING;
 INSERT INTO weekly_windows (therapist_id, opens, closes)
 SELECT id, day * 1440 + 540, day * 1440 + 1050 FROM people, generate_series(0, 6) day WHERE (day + n) % 7 < 5;
 INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
