@@ -12,8 +12,7 @@ use crate::accounts::{Address, visit_address};
 use crate::availability::intervals::Span;
 use crate::availability::travel::Roads;
 use crate::availability::{self, Asked, Diary, Engine, Visit};
-use crate::catalogue;
-use crate::credentials::{Reliance, Required, requirements};
+use crate::credentials::{Reliance, Required, required_for};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::ids::{AccountId, AddressId, BookingId, ServiceId, TherapistId};
@@ -213,8 +212,5 @@ impl Wish {
 
 /// What the place of a visit requires for the service; none where there is no such service.
 async fn required(tx: &mut Tx, service: ServiceId, address: &Address) -> Result<Option<Required>> {
-    match catalogue::kind_of(&mut **tx, service).await? {
-        Some(kind) => Ok(Some(requirements(&mut **tx, &address.jurisdiction, address.point(), &kind).await?)),
-        None => Ok(None),
-    }
+    required_for(&mut **tx, &address.jurisdiction, address.point(), service).await
 }
