@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Postgres};
+use sqlx::{Connection, PgPool, Postgres};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -18,6 +18,9 @@ static MIGRATOR: Migrator = sqlx::migrate!();
 /// How long a request waits for a connection before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A connection that was used within this time is taken to be alive.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// A pool of up to `size` connections to `url`. Connects when first used, so that a service starts beside a
 /// database that is still coming up.
 pub fn pool(url: &str, size: u32) -> Result<PgPool, sqlx::Error> {
@@ -28,7 +31,17 @@ pub fn pool(url: &str, size: u32) -> Result<PgPool, sqlx::Error> {
         ("idle_in_transaction_session_timeout", "10s"),
         ("timezone", "UTC"),
     ]);
-    Ok(PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options))
+    let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+    // Whoever gives a connection back asks whether it is alive. To ask again at once would be a round trip for nothing.
+    let pool = pool.test_before_acquire(false).before_acquire(|connection, meta| {
+        Box::pin(async move {
+            if meta.idle_for > FRESH {
+                connection.ping().await?;
+            }
+            Ok(true)
+        })
+    });
+    Ok(pool.connect_lazy_with(options))
 }
 
 /// Brings the schema, and that of the job queue, up to date. May run twice and beside a running service.
