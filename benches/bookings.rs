@@ -5,6 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on fails")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs::{Permissions, read_to_string, set_permissions, write};
 use std::io::ErrorKind;
@@ -26,6 +28,8 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::task::JoinSet;
 use uuid::Uuid;
+
+use common::{Statement, settled, statements};
 
 const THERAPISTS: usize = 1_000;
 /// Days ahead with slots, and slots on each.
@@ -112,12 +116,6 @@ fn median(rates: &mut BTreeMap<usize, Vec<f64>>, count: usize) -> Option<f64> {
     let rates = rates.get_mut(&count)?;
     rates.sort_unstable_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied()
-}
-
-/// The log, once the server has written the last of it.
-async fn settled(log: &Path) -> String {
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    read_to_string(log).expect("the log")
 }
 
 async fn execute(db: &PgPool, statement: &str) {
@@ -352,47 +350,6 @@ async fn contend(field: &Arc<Field>, seconds: u64) {
         counts(&attempts),
         percentile(&attempts, 99)
     );
-}
-
-/// A statement as the server logged it, with its parameters; `None` is NULL.
-struct Statement {
-    text: String,
-    parameters: Vec<Option<String>>,
-}
-
-/// The statements in a part of the log, in order.
-fn statements(log: &str) -> Vec<Statement> {
-    let line = Regex::new(r"^\d{4}-\d\d-\d\d [^\[]*\[\d+\] (LOG|DETAIL):  (.*)$").expect("a pattern");
-    let mut entries: Vec<(String, String)> = Vec::new();
-    for text in log.lines() {
-        match (line.captures(text), entries.last_mut()) {
-            (Some(found), _) => entries.push((found[1].to_owned(), found[2].to_owned())),
-            (None, Some((_, last))) => {
-                last.push('\n');
-                last.push_str(text.trim_start());
-            }
-            (None, None) => {}
-        }
-    }
-    let mut found: Vec<Statement> = Vec::new();
-    for (kind, text) in entries {
-        let executed = text.strip_prefix("statement: ").or_else(|| {
-            let rest = text.strip_prefix("execute ")?;
-            rest.split_once(": ").map(|(_, statement)| statement)
-        });
-        match (kind.as_str(), executed, found.last_mut()) {
-            ("LOG", Some(text), _) => found.push(Statement { text: text.to_owned(), parameters: Vec::new() }),
-            ("DETAIL", _, Some(last)) => last.parameters = parameters(&text),
-            _ => {}
-        }
-    }
-    found
-}
-
-/// `parameters: $1 = 'it''s', $2 = NULL` as values.
-fn parameters(text: &str) -> Vec<Option<String>> {
-    let one = Regex::new(r"\$\d+ = (?:(NULL)|'((?:[^']|'')*)')").expect("a pattern");
-    one.captures_iter(text).map(|found| found.get(2).map(|value| value.as_str().replace("''", "'"))).collect()
 }
 
 /// What pgbench runs: the statements of one booking, for slots of its own.

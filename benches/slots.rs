@@ -1,15 +1,18 @@
-//! How long clients wait for slots: whole requests, beside the bare round trip to the database on the same machine. It loads a
-//! city of 10,000 and a country of 100,000 therapists, each with visits ahead and years of visits behind, and then ten times as
-//! many of those. Run it with `cargo bench --bench slots`. Times are of this machine; what compares is the ratio.
+//! How long clients wait for slots: whole requests, beside two bare round trips on the same machine, one to the database (`SELECT 1`) and
+//! one over HTTP to the service and on to the database (`GET /readyz`, which asks it the same). It loads a city of 10,000 and a country
+//! of 100,000 therapists, each with visits ahead and years of visits behind, and then ten times as many of those. Run it with
+//! `cargo bench --bench slots`. Times are of this machine; what compares is the ratio.
 //!
 //! `KNEAD_BENCH_THERAPISTS` (`10000,100000`) names the sizes, `KNEAD_BENCH_HISTORY` (20) the past visits of each therapist, and
 //! `KNEAD_BENCH_SECONDS` (5) how long rates are taken. With `KNEAD_BENCH_THERAPISTS=2000` it is done in less than a minute.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on fails")]
 
+mod common;
+
 use std::env;
 use std::fs::{Permissions, set_permissions, write};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -21,8 +24,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use knead::App;
 use knead::auth::{Passwords, Tokens, generate_signing_key};
-use knead::availability::hints;
 use knead::availability::travel::Roads;
+use knead::availability::{Known, hints};
 use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
@@ -31,10 +34,13 @@ use knead::db;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server};
 use knead::storage::Storage;
+use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
+
+use common::{Statement, settled, statements};
 
 /// Monday noon in Sydney.
 const NOW: &str = "2026-11-30T01:00:00Z";
@@ -116,6 +122,7 @@ async fn execute(db: &PgPool, statements: &str) {
 fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
     let db = db::pool(url, size).expect("a pool");
     let app = App {
+        known: Known::default(),
         roads: Roads::default(),
         fetcher: Fetcher::new(),
         cipher: Cipher::new(&generate_data_key().expect("a key").into()).expect("a cipher"),
@@ -143,8 +150,8 @@ impl Caller {
         Self(BufReader::new(stream))
     }
 
-    /// The length of a good answer.
-    fn get(&mut self, path: &str) -> usize {
+    /// The body of a good answer.
+    fn get(&mut self, path: &str) -> String {
         write!(self.0.get_mut(), "GET {path} HTTP/1.1\r\nHost: knead.test\r\n\r\n").expect("it is sent");
         let (mut line, mut length, mut good) = (String::new(), 0, false);
         while self.0.read_line(&mut line).expect("a line") > 2 {
@@ -157,8 +164,38 @@ impl Caller {
         }
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).expect("a body");
-        assert!(good, "{path}: {}", String::from_utf8_lossy(&body));
-        length
+        let body = String::from_utf8(body).expect("text");
+        assert!(good, "{path}: {body}");
+        body
+    }
+
+    /// How long so many requests take, one path after the other and from the first again; and the length of the last answer.
+    fn time(&mut self, paths: &[String], count: usize) -> (Vec<Duration>, usize) {
+        let mut length = 0;
+        let times = paths.iter().cycle().take(count).map(|path| {
+            let started = Instant::now();
+            length = self.get(path).len();
+            started.elapsed()
+        });
+        (times.collect(), length)
+    }
+}
+
+/// The bare round trips: to the database, and over HTTP.
+#[derive(Clone, Copy)]
+struct Bare {
+    database: f64,
+    http: f64,
+}
+
+impl Bare {
+    fn print(self, what: &str, times: Vec<Duration>, more: &str) {
+        let (median, p99) = spread(times);
+        println!(
+            "  {what}: median {median:.0} us, p99 {p99:.0} us; {:.1} round trips over HTTP, {:.0} to the database{more}",
+            median / self.http,
+            median / self.database
+        );
     }
 }
 
@@ -182,65 +219,78 @@ async fn rows_read(db: &PgPool) -> i64 {
 async fn requests(server: &Server, patient: &PgPool, url: &str, folder: &Path, history: usize) {
     let service: Uuid =
         sqlx::query_scalar("SELECT id FROM services WHERE slug = 'deep-tissue'").fetch_one(patient).await.expect("one");
-    let therapist: Uuid = sqlx::query_scalar(
-        "SELECT id FROM therapists WHERE distance_km(area_latitude, area_longitude, -33.87, 151.0) < 5 ORDER BY id LIMIT 1",
+    let therapists: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM therapists WHERE distance_km(area_latitude, area_longitude, -33.87, 151.0) < 10 ORDER BY id LIMIT 300",
     )
-    .fetch_one(patient)
+    .fetch_all(patient)
     .await
-    .expect("a therapist");
+    .expect("therapists");
     let (one, address) = serve(url, folder, 1);
-    let bare = bare(&one).await;
-    println!("  {history} past visits of each; the bare round trip: median {:.0} us, p99 {:.0} us", bare.0, bare.1);
+    let database = spread(round_trips(&one).await);
+    let ready = ["/readyz".to_owned()];
+    let mut caller = Caller::new(address);
+    caller.time(&ready, 100);
+    let http = spread(caller.time(&ready, 2000).0);
+    println!("  {history} past visits of each");
+    println!("  bare round trip to the database: median {:.0} us, p99 {:.0} us", database.0, database.1);
+    println!("  bare round trip over HTTP to the database: median {:.0} us, p99 {:.0} us", http.0, http.1);
+    let bare = Bare { database: database.0, http: http.0 };
     let place = format!(
         "/v1/slots?service_id={service}&duration_minutes=60&latitude=-33.87&longitude=151.0&country=AU&region=NSW"
     );
-    let week = format!("{place}&from=2026-12-03&to=2026-12-09&therapist_id={therapist}");
+    let weeks: Vec<String> =
+        therapists.iter().map(|id| format!("{place}&from=2026-12-03&to=2026-12-09&therapist_id={id}")).collect();
+    let day = format!("{place}&from=2026-12-03&to=2026-12-03");
+    bare.print("one therapist's week, not read before", caller.time(&weeks, weeks.len()).0, "");
     for (what, path) in [
-        ("one therapist's week", week.clone()),
-        ("the city on a day, soonest", format!("{place}&from=2026-12-03&to=2026-12-03")),
+        ("one therapist's week", weeks[0].clone()),
+        ("the city on a day, soonest", day.clone()),
         ("the city in a week, soonest", format!("{place}&from=2026-12-03&to=2026-12-09")),
-        ("the city on a day, nearest", format!("{place}&from=2026-12-03&to=2026-12-03&sort=distance")),
-        ("the city on a day, best rated", format!("{place}&from=2026-12-03&to=2026-12-03&sort=rating")),
+        ("the city on a day, nearest", format!("{day}&sort=distance")),
+        ("the city on a day, best rated", format!("{day}&sort=rating")),
     ] {
-        let asked = path.clone();
-        let warm = move || {
-            let mut caller = Caller::new(address);
-            for _ in 0..20 {
-                caller.get(&asked);
-            }
-        };
-        spawn_blocking(warm).await.expect("a thread");
+        let path = [path];
+        caller.time(&path, 20);
         let before = rows_read(&one).await;
-        let timed = move || {
-            let mut caller = Caller::new(address);
-            let mut length = 0;
-            let times = (0..REQUESTS).map(|_| {
-                let started = Instant::now();
-                length = caller.get(&path);
-                started.elapsed()
-            });
-            (spread(times.collect()), length)
-        };
-        let ((median, p99), length) = spawn_blocking(timed).await.expect("a thread");
+        let (times, length) = caller.time(&path, REQUESTS);
         let rows = usize::try_from(rows_read(&one).await - before).unwrap_or(0) / REQUESTS;
-        println!(
-            "  {what}: median {median:.0} us, p99 {p99:.0} us, {:.1} round trips, {rows} rows, {length} bytes",
-            median / bare.0
-        );
+        bare.print(what, times, &format!("; {rows} rows, {length} bytes"));
     }
-    let rate = rate(url, folder, &week).await;
-    println!("  one therapist's week at {CONNECTIONS} connections: {rate:.0} requests/s");
-    match pgbench(&one, &server.bin("pgbench"), folder, service, therapist).await {
-        Some(bare) => {
-            println!("  its statements by pgbench: {bare:.0}/s; the whole request is at {:.2} of that", rate / bare)
-        }
-        None => println!("  pgbench: not found, or it does not know these statements"),
+    let mut times = Vec::new();
+    for _ in 0..30 {
+        let page: Value = serde_json::from_str(&caller.get(&day)).expect("JSON");
+        let shown =
+            page["data"].as_array().expect("therapists").iter().map(|found| found["therapist"]["id"].to_string());
+        let shown = shown.collect::<Vec<_>>().join(", ").replace('"', "'");
+        execute(patient, &format!("UPDATE hint_states SET revision = revision + 1 WHERE therapist_id IN ({shown})"))
+            .await;
+        times.extend(caller.time(std::slice::from_ref(&day), 1).0);
     }
+    bare.print("the city on a day, soonest, after all shown have changed", times, "");
     one.close().await;
+
+    let log = folder.join("postgres/postgresql.log");
+    let sent = sent(patient, url, folder, &log, &weeks[0]).await;
+    let rate_of = |path: String| rate(url, folder, path);
+    let rate = rate_of(weeks[0].clone()).await;
+    println!("  one therapist's week at {CONNECTIONS} connections: {rate:.0} requests/s");
+    match pgbench(server, patient, folder, &sent) {
+        Some(bare) => println!(
+            "  its {} statements by pgbench: {bare:.0}/s; the whole request is at {:.2} of that",
+            sent.len(),
+            rate / bare
+        ),
+        None => println!("  there is no pgbench here to compare with"),
+    }
+    println!(
+        "  a bare round trip over HTTP at {CONNECTIONS} connections: {:.0}/s",
+        rate_of("/readyz".to_owned()).await
+    );
+    println!("  the city on a day, soonest, at {CONNECTIONS} connections: {:.0} requests/s", rate_of(day).await);
 }
 
-/// How long the database takes to say 1.
-async fn bare(db: &PgPool) -> (f64, f64) {
+/// How long the database takes to say 1, over and over.
+async fn round_trips(db: &PgPool) -> Vec<Duration> {
     let mut connection = db.acquire().await.expect("a connection");
     let mut times = Vec::new();
     for _ in 0..2000 {
@@ -248,16 +298,38 @@ async fn bare(db: &PgPool) -> (f64, f64) {
         let _: i32 = sqlx::query_scalar("SELECT 1").fetch_one(&mut *connection).await.expect("1");
         times.push(started.elapsed());
     }
-    spread(times)
+    times
+}
+
+/// What the service asks the database for one answer, once it knows the diary.
+async fn sent(patient: &PgPool, url: &str, folder: &Path, log: &Path, path: &str) -> Vec<Statement> {
+    execute(
+        patient,
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET log_statement = all', current_database()); END $$",
+    )
+    .await;
+    let (one, address) = serve(url, folder, 1);
+    let mut caller = Caller::new(address);
+    let path = [path.to_owned()];
+    caller.time(&path, 10);
+    let before = settled(log).await.len();
+    caller.time(&path, 1);
+    let mut sent = statements(&settled(log).await[before..]);
+    // What the pool asks by itself.
+    sent.retain(|statement| !statement.text.starts_with("/*"));
+    one.close().await;
+    execute(patient, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET log_statement', current_database()); END $$")
+        .await;
+    sent
 }
 
 /// Requests a second.
-async fn rate(url: &str, folder: &Path, path: &str) -> f64 {
+async fn rate(url: &str, folder: &Path, path: String) -> f64 {
     let (db, address) = serve(url, folder, 8);
     let (count, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let callers: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
-            let (path, count, stop) = (path.to_owned(), count.clone(), stop.clone());
+            let (path, count, stop) = (path.clone(), count.clone(), stop.clone());
             std::thread::spawn(move || {
                 let mut caller = Caller::new(address);
                 while !stop.load(Ordering::Relaxed) {
@@ -279,47 +351,39 @@ async fn rate(url: &str, folder: &Path, path: &str) -> f64 {
     done as f64 / seconds
 }
 
-/// How often in a second PostgreSQL's own tool carries out the two statements of one therapist's week.
-async fn pgbench(db: &PgPool, program: &Path, folder: &Path, service: Uuid, therapist: Uuid) -> Option<f64> {
-    let statement = |holds: &'static str| async move {
-        let like = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%' || $1 || '%' AND statement NOT LIKE '%pg_prepared%'";
-        sqlx::query_scalar::<_, String>(like).bind(holds).fetch_optional(db).await.ok().flatten()
-    };
-    let terms = statement("FROM services s").await?;
-    let diary = statement("weekly_windows").await?;
+/// How often in a second PostgreSQL's own tool carries out these statements.
+fn pgbench(server: &Server, db: &PgPool, folder: &Path, sent: &[Statement]) -> Option<f64> {
     let mut script = String::new();
-    for (letter, text) in [("t", terms), ("d", diary)] {
-        // Comments end with their line, which pgbench does not keep; casts have two colons, and its variables one.
-        let text: String =
-            text.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join(" ");
-        script += &text.replace('$', &format!(":{letter}"));
-        script += ";\n";
+    let mut command = Command::new(server.bin("pgbench"));
+    for (i, Statement { text, parameters }) in sent.iter().enumerate() {
+        // Comments end with their line, which pgbench does not keep.
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("--"));
+        let mut text = lines.collect::<Vec<_>>().join(" ");
+        // From the last, so that $1 is not found in $10.
+        for (j, value) in parameters.iter().enumerate().rev() {
+            let name = format!("s{i}p{j}");
+            let place = format!("${}", j + 1);
+            match value {
+                None => text = text.replace(&place, "NULL"),
+                Some(value) => {
+                    text = text.replace(&place, &format!(":{name}"));
+                    command.arg("-D").arg(format!("{name}={value}"));
+                }
+            }
+        }
+        script += &(text + ";\n");
     }
     let file = folder.join("week.sql");
     write(&file, script).expect("a script");
-    let options = db.connect_options();
-    let socket = options.get_socket()?.to_str()?.to_owned();
     let seconds = setting("KNEAD_BENCH_SECONDS", "5");
-    let mut command = Command::new(program);
-    command.args(["-n", "-M", "prepared", "-c", "32", "-j", "2", "-T", &seconds, "-h", &socket]);
-    command.args(["-U", options.get_username(), "-f"]).arg(file);
-    for (name, value) in [
-        ("t1", "{AU,AU-NSW}".to_owned()),
-        ("t2", "151.0".to_owned()),
-        ("t3", "-33.87".to_owned()),
-        ("t4", service.to_string()),
-        ("t5", "60".to_owned()),
-        ("t6", "AU".to_owned()),
-        ("d1", format!("{{{therapist}}}")),
-        ("d2", service.to_string()),
-        ("d3", "60".to_owned()),
-        ("d4", "2026-11-30T13:00:00Z".to_owned()),
-        ("d5", "2026-12-11T13:00:00Z".to_owned()),
-        ("d6", NOW.to_owned()),
-    ] {
-        command.arg("-D").arg(format!("{name}={value}"));
-    }
-    let output = command.arg(options.get_database()?).output().ok()?;
+    command.args(["-n", "-M", "prepared", "-c", "32", "-j", "2", "-T", &seconds, "-U", "postgres", "-h"]);
+    command.arg(server.socket_dir()).arg("-f").arg(file).arg(db.connect_options().get_database()?);
+    let output = match command.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        output => output.expect("pgbench runs"),
+    };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next()?.parse().ok())
+    let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next()?.parse().ok());
+    assert!(rate.is_some(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    rate
 }

@@ -59,4 +59,6 @@ pub struct App {
     pub inspector: credentials::documents::Inspector,
     /// Road times.
     pub roads: availability::travel::Roads,
+    /// What searches read before.
+    pub known: availability::Known,
 }

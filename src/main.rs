@@ -10,8 +10,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use knead::App;
 use knead::auth::{Password, Passwords};
-use knead::availability::hints;
 use knead::availability::travel::Roads;
+use knead::availability::{Known, hints};
 use knead::calendars::Fetcher;
 use knead::clock::Clock;
 use knead::config::{self, Config, Database, LogFormat, Switch};
@@ -220,6 +220,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
     let (tokens, cipher, storage) = config.check()?;
     let db = db::pool(config.database.database_url.expose_secret(), config.pool_size)?;
     Ok(Arc::new(App {
+        known: Known::default(),
         tokens,
         cipher,
         roads: Roads::new(&db, config.osrm_url.as_ref())?,

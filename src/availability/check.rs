@@ -104,9 +104,10 @@ async fn check_slots(app: Data<App>, Caller(caller): Caller, Json(asked, _): Jso
     };
     let span = Span { start: *first, end: Span::of_minutes(*last, 1).end };
     let (service, minutes) = (asked.service_id, asked.duration_minutes);
-    let setting = Setting::read(&app, caller, &given, service, minutes, |_| span, now).await?;
+    let mut db = app.db.acquire().await?;
+    let setting = Setting::read(&mut db, caller, &given, service, minutes, |_| span, now).await?;
     let client = caller.and_then(Principal::client);
-    let diary = diary(&app, asked.therapist_id, &setting, client, span, now).await?;
+    let diary = diary(&app, &mut db, asked.therapist_id, &setting, client, span, now).await?;
     let visit = setting.visit();
     let insider = is_insider(caller, asked.therapist_id);
     let checked = starts.into_iter().map(|start| {

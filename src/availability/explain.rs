@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::intervals::Span;
@@ -42,6 +43,7 @@ pub(super) fn asked_of(caller: Option<Principal>, therapist: Option<TherapistId>
 /// Everything that bears on the visit with `therapist` within `span`.
 pub(super) async fn diary(
     app: &App,
+    db: &mut PgConnection,
     therapist: TherapistId,
     setting: &Setting,
     client: Option<AccountId>,
@@ -49,20 +51,21 @@ pub(super) async fn diary(
     now: DateTime<Utc>,
 ) -> Result<Diary> {
     let asked = Asked { service: setting.service, minutes: setting.minutes, client };
-    let mut found = diaries(&app.db, &[therapist], asked, span, now).await?;
-    app.roads.fill(&app.db, &mut found, setting.place.point, span, now).await?;
+    let mut found = diaries(&mut *db, &[therapist], asked, span, now).await?;
+    app.roads.fill(db, &mut found, setting.place.point, span, now).await?;
     found.pop().ok_or_else(|| FieldError::new("/therapist_id", "is not a therapist.").into())
 }
 
 /// The starts on the grid within `span` that are not offered.
 pub(super) async fn refused(
     app: &App,
+    db: &mut PgConnection,
     therapist: TherapistId,
     setting: &Setting,
     span: Span,
     now: DateTime<Utc>,
 ) -> Result<Vec<RefusedStart>> {
-    let diary = diary(app, therapist, setting, None, span, now).await?;
+    let diary = diary(app, db, therapist, setting, None, span, now).await?;
     let visit = setting.visit();
     let refused = Engine::new(&diary, &visit, span, now).refused(span).into_iter();
     Ok(refused.map(|(start_at, refusals)| RefusedStart { start_at, refusals }).collect())

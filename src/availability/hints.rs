@@ -9,7 +9,7 @@ mod store;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::calendar::Face;
@@ -71,8 +71,8 @@ fn hints(diary: &Diary, shortest: i16, cell: i32, span: Span) -> Vec<Hint> {
 
 /// Which of these therapists have time for so many minutes on the table on some of the dates, by their own clock; travel and the
 /// daily cap aside.
-pub async fn free_on(
-    db: &PgPool,
+pub async fn free_on<'c>(
+    db: impl PgExecutor<'c>,
     minutes: &HashMap<TherapistId, i16>,
     (from, to): (NaiveDate, NaiveDate),
     now: DateTime<Utc>,

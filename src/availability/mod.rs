@@ -6,6 +6,7 @@ mod check;
 mod explain;
 pub mod hints;
 pub mod intervals;
+mod known;
 mod preview;
 pub mod routes;
 pub mod schedule;
@@ -24,6 +25,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use known::Known;
 pub use setting::{GivenPlace, Setting};
 pub use slots::dates_between;
 pub use store::{Asked, diaries, lock};

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use sqlx::{PgConnection, PgExecutor};
 
 use super::Visit;
 use super::intervals::Span;
-use crate::App;
 use crate::accounts::{AddressKind, visit_address};
 use crate::auth::{Principal, Role};
 use crate::credentials::{Required, required_for};
@@ -31,7 +31,11 @@ pub struct GivenPlace {
 
 impl GivenPlace {
     /// The place itself, and what kind of place it is, where an address tells: the caller's own, who is a client then.
-    pub async fn find(&self, app: &App, caller: Option<Principal>) -> Result<(Place, Option<AddressKind>)> {
+    pub async fn find<'c>(
+        &self,
+        db: impl PgExecutor<'c>,
+        caller: Option<Principal>,
+    ) -> Result<(Place, Option<AddressKind>)> {
         let Some(address) = self.address_id else { return Ok((self.by_point()?, None)) };
         let caller = caller.ok_or(Error::Unauthorized)?;
         if caller.role != Role::Client {
@@ -40,7 +44,7 @@ impl GivenPlace {
         if self.latitude.is_some() || self.longitude.is_some() || self.country.is_some() || self.region.is_some() {
             return Err(FieldError::new("/address_id", "stands instead of coordinates, country and region.").into());
         }
-        let found = visit_address(&app.db, caller.account, address).await?;
+        let found = visit_address(db, caller.account, address).await?;
         let address = found.ok_or_else(|| FieldError::new("/address_id", "is not one of your addresses."))?;
         let (point, zone) = (address.point(), address.time_zone.0);
         Ok((Place { point, zone, jurisdiction: address.jurisdiction }, Some(address.kind)))
@@ -57,7 +61,7 @@ impl GivenPlace {
 }
 
 /// What holds for every start of a visit, whoever comes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Setting {
     /// Where it is.
     pub place: Place,
@@ -77,7 +81,7 @@ impl Setting {
     /// Reads what the fields refer to, for starts within a span by the place's clock; a wrong field is pointed to by the name
     /// that it has in every request.
     pub async fn read(
-        app: &App,
+        db: &mut PgConnection,
         caller: Option<Principal>,
         given: &GivenPlace,
         service: ServiceId,
@@ -85,8 +89,22 @@ impl Setting {
         within: impl FnOnce(Tz) -> Span,
         now: DateTime<Utc>,
     ) -> Result<Self> {
-        let (place, kind) = given.find(app, caller).await?;
-        let required = required_for(&app.db, &place.jurisdiction, place.point, service).await?;
+        let (place, kind) = given.find(&mut *db, caller).await?;
+        let span = within(place.zone);
+        Self::at(db, place, kind, service, minutes, span, now).await
+    }
+
+    /// Reads what holds at a place.
+    pub(super) async fn at(
+        db: &mut PgConnection,
+        place: Place,
+        kind: Option<AddressKind>,
+        service: ServiceId,
+        minutes: i16,
+        span: Span,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        let required = required_for(&mut *db, &place.jurisdiction, place.point, service).await?;
         let required = required.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
         let wanted = prices::Wanted {
             service,
@@ -94,9 +112,9 @@ impl Setting {
             jurisdiction: &place.jurisdiction,
             point: place.point,
             zone: place.zone,
-            span: within(place.zone),
+            span,
         };
-        let tariff = prices::tariff(&app.db, wanted, now).await?.ok_or_else(prices::unsold)?;
+        let tariff = prices::tariff(db, wanted, now).await?.ok_or_else(prices::unsold)?;
         Ok(Self { place, kind, service, minutes, tariff, required })
     }
 

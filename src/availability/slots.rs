@@ -11,7 +11,7 @@ use super::calendar::dates;
 use super::explain::RefusedStart;
 use super::search::{Lasting, Search};
 use super::travel::TravelMinutes;
-use super::{GivenPlace, Setting, Start, explain};
+use super::{GivenPlace, Start, explain};
 use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::error::{FieldError, Result};
@@ -211,9 +211,10 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         country: query.country,
         region: query.region,
     };
-    let within = |zone| dates(zone, from, to);
-    let setting = Setting::read(&app, caller, &given, query.service_id, query.duration_minutes, within, now).await?;
-    let span = within(setting.place.zone);
+    let mut db = app.db.acquire().await?;
+    let (place, kind) = given.find(&mut *db, caller).await?;
+    let (span, visit) = (dates(place.zone, from, to), (query.service_id, query.duration_minutes));
+    let setting = app.known.setting(&mut db, place, kind, visit, span, now).await?;
     let reach = Reach {
         point: setting.place.point,
         service: setting.service,
@@ -229,13 +230,13 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
     let search = Search { app: &app, setting: &setting, reach, client, span, now };
     let first = query.cursor.is_none();
     let found = match (query.therapist_id, query.sort) {
-        (Some(therapist), _) => search.only(therapist).await?,
-        (None, SlotOrder::Soonest) => search.soonest(query.limit, query.cursor).await?,
-        (None, SlotOrder::Distance) => search.in_order(Lasting::Distance, query.limit, query.cursor).await?,
-        (None, SlotOrder::Rating) => search.in_order(Lasting::Rating, query.limit, query.cursor).await?,
+        (Some(therapist), _) => search.only(&mut db, therapist).await?,
+        (None, SlotOrder::Soonest) => search.soonest(&mut db, query.limit, query.cursor).await?,
+        (None, SlotOrder::Distance) => search.in_order(&mut db, Lasting::Distance, query.limit, query.cursor).await?,
+        (None, SlotOrder::Rating) => search.in_order(&mut db, Lasting::Rating, query.limit, query.cursor).await?,
     };
     let none = first && found.data.is_empty() && found.next_cursor.is_none();
-    let next = if none { search.next().await? } else { None };
+    let next = if none { search.next(&mut db).await? } else { None };
     let data = found.data.into_iter().map(|found| {
         let about = setting.about(Some(found.kilometres), now);
         TherapistSlots {
@@ -252,7 +253,7 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         Some(NextAvailable { therapist, distance_km: found.kilometres.into(), start_at, end_at })
     });
     let refused = match explained {
-        Some(therapist) => Some(explain::refused(&app, therapist, &setting, span, now).await?),
+        Some(therapist) => Some(explain::refused(&app, &mut db, therapist, &setting, span, now).await?),
         None => None,
     };
     Reply::ok(&SlotPage {

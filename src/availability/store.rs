@@ -12,6 +12,7 @@ use sqlx::types::Json;
 
 use super::calendar::{Hours, Timetable};
 use super::intervals::{Span, merged};
+use super::known::{Revision, Stored};
 use super::schedule::{DatedSchedule, Dates, Override, Schedule, TimeOff, Windows};
 use super::travel::RoadTimes;
 use super::{Diary, MARGIN, Reservation, Rules};
@@ -39,51 +40,56 @@ pub struct Asked {
     pub client: Option<AccountId>,
 }
 
-/// Reads diaries. One therapist is asked for in another way than several: the planner counts on ten where it sees a list, so that
-/// for one it would plan anew each time, which takes longer than the read.
-macro_rules! gathered {
-    ($which:literal, $therapists:expr, $db:expr, $asked:expr, $from:expr, $to:expr, $now:expr) => {{
+/// Diaries as they are stored, complete between `from` and `to`. One therapist is asked for in another way than several: the planner
+/// counts on ten where it sees a list, so that for one it would plan anew each time, which takes longer than the read.
+macro_rules! stored {
+    ($which:literal, $therapists:expr, $db:expr, $client:expr, $from:expr, $to:expr) => {{
             let rows = sqlx::query!(
                 r#"SELECT t.id, a.display_name, a.time_zone AS "time_zone: Zone", t.accepting_bookings, t.area_latitude, t.area_longitude,
                           t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode", t.booking_mode AS "booking_mode: BookingMode", t.min_notice_minutes,
                           t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
-                          EXISTS (SELECT FROM offers o WHERE o.therapist_id = t.id AND o.service_id = $2
-                                  AND o.duration_minutes = $3) AS "offered!",
-                          EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $7) AS "blocked!",
+                          EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $4) AS "blocked!",
                           t.rating_count, t.rating_sum,
+                          state.revision, rulebook.revision AS rulebook,
+                          offered.services AS "services?: Vec<ServiceId>", offered.minutes AS "minutes?",
                           weekly.since AS "since?", weekly.opens AS "opens?: Vec<Option<i32>>", weekly.closes AS "closes?: Vec<Option<i32>>",
                           differing.dates AS "override_dates?", differing.windows AS "override_windows?: Json<Vec<Vec<i32>>>",
                           away.starts AS "off_starts?", away.ends AS "off_ends?",
                           taken.starts AS "taken_starts?", taken.ends AS "taken_ends?", taken.visits AS "taken_visits?",
                           taken.latitudes AS "taken_latitudes?", taken.longitudes AS "taken_longitudes?",
-                          taken.bookings AS "taken_bookings?: Vec<Option<BookingId>>",
+                          taken.bookings AS "taken_bookings?: Vec<Option<BookingId>>", taken.lapses AS "taken_lapses?: Vec<Option<DateTime<Utc>>>",
                           held.standings AS "standings?: Json<Vec<Standing>>"
                    FROM therapists t
                    JOIN accounts a ON a.id = t.id
+                   JOIN hint_states state ON state.therapist_id = t.id
+                   CROSS JOIN rulebook
+                   LEFT JOIN LATERAL (
+                       SELECT array_agg(service_id) AS services, array_agg(duration_minutes) AS minutes FROM offers o WHERE o.therapist_id = t.id
+                   ) offered ON true
                    LEFT JOIN LATERAL (
                        SELECT array_agg(since) AS since, array_agg(opens) AS opens, array_agg(closes) AS closes
-                       FROM timetable_windows(t.id, ($4::timestamptz)::date - 2, ($5::timestamptz)::date + 2)
+                       FROM timetable_windows(t.id, ($2::timestamptz)::date - 2, ($3::timestamptz)::date + 2)
                    ) weekly ON true
                    LEFT JOIN LATERAL (
                        SELECT array_agg(date ORDER BY date) AS dates, json_agg(windows ORDER BY date) AS windows
-                       FROM overrides o WHERE o.therapist_id = t.id AND o.date BETWEEN ($4::timestamptz)::date - 2 AND ($5::timestamptz)::date + 2
+                       FROM overrides o WHERE o.therapist_id = t.id AND o.date BETWEEN ($2::timestamptz)::date - 2 AND ($3::timestamptz)::date + 2
                    ) differing ON true
                    LEFT JOIN LATERAL (
                        SELECT array_agg(start_at) AS starts, array_agg(end_at) AS ends FROM (
-                           SELECT start_at, end_at FROM time_off f WHERE f.therapist_id = t.id AND f.end_at > $4 AND f.start_at < $5
+                           SELECT start_at, end_at FROM time_off f WHERE f.therapist_id = t.id AND f.end_at > $2 AND f.start_at < $3
                            UNION ALL
                            -- None is longer than a day, so that the index bounds the read on both sides.
                            SELECT start_at, end_at FROM busy_intervals b
-                           WHERE b.therapist_id = t.id AND b.end_at > $4 AND b.end_at < $5::timestamptz + interval '24 hours' AND b.start_at < $5
+                           WHERE b.therapist_id = t.id AND b.end_at > $2 AND b.end_at < $3::timestamptz + interval '24 hours' AND b.start_at < $3
                        ) off
                    ) away ON true
                    LEFT JOIN LATERAL (
                        SELECT array_agg(lower(during)) AS starts, array_agg(upper(during)) AS ends, array_agg(start_at) AS visits,
-                              array_agg(latitude) AS latitudes, array_agg(longitude) AS longitudes, array_agg(booking_id) AS bookings
+                              array_agg(latitude) AS latitudes, array_agg(longitude) AS longitudes, array_agg(booking_id) AS bookings,
+                              array_agg(hold_expires_at) AS lapses
                        -- Sorted once, and not for each of the lists.
-                       FROM (SELECT during, start_at, latitude, longitude, booking_id FROM reservations r
-                             WHERE r.therapist_id = t.id AND lower(during) >= $4 AND lower(during) < $5
-                               AND (hold_expires_at IS NULL OR hold_expires_at > $6)
+                       FROM (SELECT during, start_at, latitude, longitude, booking_id, hold_expires_at FROM reservations r
+                             WHERE r.therapist_id = t.id AND lower(during) >= $2 AND lower(during) < $3
                              ORDER BY lower(during)) r
                    ) taken ON true
                    LEFT JOIN (
@@ -94,12 +100,9 @@ macro_rules! gathered {
                    ) held ON held.therapist_id = t.id
                    WHERE t.id "# + $which,
                 $therapists,
-                $asked.service.0,
-                $asked.minutes,
                 $from,
                 $to,
-                $now,
-                $asked.client.map(|id| id.0),
+                $client.map(|id| id.0),
             )
             .fetch_all($db)
             .await?;
@@ -117,7 +120,7 @@ macro_rules! gathered {
                         place: Point { latitude, longitude },
                         booking,
                     });
-                Diary {
+                let diary = Diary {
                     therapist: row.id,
                     name: row.display_name,
                     rating: Rating::of(row.rating_count, row.rating_sum),
@@ -130,7 +133,7 @@ macro_rules! gathered {
                     reservations: reservations.collect(),
                     standings: row.standings.map(|Json(standings)| standings).unwrap_or_default(),
                     mode: row.booking_mode,
-                    offered: row.offered,
+                    offered: false,
                     blocked: row.blocked,
                     roads: RoadTimes::default(),
                     rules: Rules {
@@ -148,9 +151,30 @@ macro_rules! gathered {
                         slot_interval_minutes: row.slot_interval_minutes,
                         daily_cap: row.daily_cap,
                     },
+                };
+                Stored {
+                    revision: Revision { diary: row.revision, rulebook: row.rulebook },
+                    span: Span { start: $from, end: $to },
+                    offers: row.services.into_iter().flatten().zip(row.minutes.into_iter().flatten()).collect(),
+                    lapses: row.taken_lapses.into_iter().flatten().collect(),
+                    diary,
                 }
             }).collect()
     }};
+}
+
+/// Diaries as they are stored, in no order, complete within `span`; at odds with `client` or not.
+pub(super) async fn stored<'c>(
+    db: impl PgExecutor<'c>,
+    therapists: &[TherapistId],
+    client: Option<AccountId>,
+    span: Span,
+) -> Result<Vec<Stored>> {
+    let Span { start: from, end: to } = span;
+    Ok(match therapists {
+        [one] => stored!("= $1", one.0, db, client, from, to),
+        several => stored!("= ANY ($1)", several as &[TherapistId], db, client, from, to),
+    })
 }
 
 /// The diaries of `therapists` for starts within `span`, in no order. Lapsed reservations are left out.
@@ -161,11 +185,36 @@ pub async fn diaries<'c>(
     span: Span,
     now: DateTime<Utc>,
 ) -> Result<Vec<Diary>> {
-    let (from, to) = (span.start - MARGIN, span.end + MARGIN);
-    Ok(match therapists {
-        [one] => gathered!("= $1", one.0, db, asked, from, to, now),
-        several => gathered!("= ANY ($1)", several as &[TherapistId], db, asked, from, to, now),
-    })
+    let span = Span { start: span.start - MARGIN, end: span.end + MARGIN };
+    let stored = stored(db, therapists, asked.client, span).await?;
+    Ok(stored.into_iter().map(|stored| stored.open(asked, span, now)).collect())
+}
+
+/// By which what holds for all can be told to have changed.
+pub(super) async fn rulebook<'c>(db: impl PgExecutor<'c>) -> Result<i64> {
+    Ok(sqlx::query_scalar!("SELECT revision FROM rulebook").fetch_one(db).await?)
+}
+
+/// By which the diaries of `therapists` can be told to have changed, in no order, each with whether `client` is at odds with them.
+pub(super) async fn revisions<'c>(
+    db: impl PgExecutor<'c>,
+    therapists: &[TherapistId],
+    client: Option<AccountId>,
+) -> Result<Vec<(TherapistId, Revision, bool)>> {
+    let rows = sqlx::query!(
+        // The planner sees no list, and therefore never plans anew for the number of those in it.
+        r#"SELECT s.therapist_id, s.revision, rulebook.revision AS rulebook,
+                  EXISTS (SELECT FROM blocks b WHERE b.therapist_id = s.therapist_id AND b.client_id = $2) AS "blocked!"
+           FROM unnest((SELECT $1::uuid[])) AS asked (id)
+           JOIN hint_states s ON s.therapist_id = asked.id
+           CROSS JOIN rulebook"#,
+        therapists as &[TherapistId],
+        client.map(|id| id.0),
+    )
+    .fetch_all(db)
+    .await?;
+    let revision = |diary, rulebook| Revision { diary, rulebook };
+    Ok(rows.into_iter().map(|row| (row.therapist_id, revision(row.revision, row.rulebook), row.blocked)).collect())
 }
 
 /// Opening and closing minutes, as they are stored: one after the other.

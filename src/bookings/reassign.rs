@@ -213,7 +213,7 @@ async fn candidates(
     let (size, batches) = BATCH;
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..batches {
-        let near = therapists::reaching(&app.db, reach, after, size).await?;
+        let near = therapists::reaching(&mut *app.db.acquire().await?, reach, after, size).await?;
         after = near.rest;
         let ids: Vec<TherapistId> = near.found.iter().map(|(_, id)| *id).collect();
         let diaries = wish.diaries(&mut *app.db.acquire().await?, &app.roads, &ids, now).await?;

@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use store::{durations, sold, tariff};
+pub use store::{durations, next_change, sold, tariff};
 pub use tariff::{About, PriceBreakdown, Tariff, kilometres};
 
 use crate::availability::intervals::Span;

@@ -70,7 +70,7 @@ async fn create_quote(app: Data<App>, Caller(caller): Caller, Json(body, _): Jso
         country: body.country,
         region: body.region,
     };
-    let (place, kind) = given.find(&app, caller).await?;
+    let (place, kind) = given.find(&app.db, caller).await?;
     if catalogue::kind_of(&app.db, body.service_id).await?.is_none() {
         return Err(FieldError::new("/service_id", "is not in the catalogue.").into());
     }

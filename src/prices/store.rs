@@ -29,16 +29,17 @@ pub async fn tariff<'c>(db: impl PgExecutor<'c>, wanted: Wanted<'_>, at: DateTim
     // A visit touches no date further away.
     let date = |instant| local_date(wanted.zone, instant).to_string();
     let mut rows = sqlx::query!(
-        // Each part has an index of its own: however many prices and holidays there are, a handful of rows is touched.
+        // Each part has an index of its own: however many prices and holidays there are, a handful of rows is touched. The list is
+        // hidden from the planner, which would plan anew for every one.
         r#"SELECT DISTINCT ON (kind, place, subject) kind AS "kind!: Kind", place AS "place!", entry AS "entry!" FROM (
                SELECT kind, place, subject, effective_from, entry FROM tariffs
-               WHERE place = ANY ($1) AND kind IN ('surcharge', 'cancellation_policy') AND effective_from <= $2 AND withdrawn_at IS NULL
+               WHERE place = ANY ((SELECT $1::text[])::text[]) AND kind IN ('surcharge', 'cancellation_policy') AND effective_from <= $2 AND withdrawn_at IS NULL
                UNION ALL
                SELECT kind, place, subject, effective_from, entry FROM tariffs
-               WHERE place = ANY ($1) AND kind = 'price' AND subject = $3 AND effective_from <= $2 AND withdrawn_at IS NULL
+               WHERE place = ANY ((SELECT $1::text[])::text[]) AND kind = 'price' AND subject = $3 AND effective_from <= $2 AND withdrawn_at IS NULL
                UNION ALL
                SELECT kind, place, subject, effective_from, entry FROM tariffs
-               WHERE place = ANY ($1) AND kind = 'public_holiday' AND subject BETWEEN $4 AND $5 AND effective_from <= $2
+               WHERE place = ANY ((SELECT $1::text[])::text[]) AND kind = 'public_holiday' AND subject BETWEEN $4 AND $5 AND effective_from <= $2
                  AND withdrawn_at IS NULL) AS found
            ORDER BY kind, place, subject, effective_from DESC"#,
         &places,
@@ -85,6 +86,12 @@ pub async fn tariff<'c>(db: impl PgExecutor<'c>, wanted: Wanted<'_>, at: DateTim
         policy: policy.ok_or_else(|| Error::Internal("there is no cancellation policy".to_owned()))?,
         at,
     }))
+}
+
+/// When the next version of anything takes effect after `at`, as far as any is known.
+pub async fn next_change<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    let next = sqlx::query_scalar!("SELECT min(effective_from) FROM tariffs WHERE effective_from > $1", at);
+    Ok(next.fetch_one(db).await?)
 }
 
 fn read<T: DeserializeOwned>(entry: serde_json::Value) -> Result<T> {

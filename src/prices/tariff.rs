@@ -139,6 +139,11 @@ impl Facts {
 }
 
 impl Tariff {
+    /// The same, where nothing has changed until `at`.
+    pub fn as_of(self, at: DateTime<Utc>) -> Self {
+        Self { at, ..self }
+    }
+
     /// Minutes on the table.
     pub fn minutes(&self) -> i16 {
         self.minutes

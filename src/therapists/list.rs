@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::search::{Batch, Wanted, at_a_time, best_anywhere, best_near, by_name, nearest};
@@ -54,7 +54,7 @@ const MOST_STEPS: usize = 12;
 
 /// The next few of an order, and where to go on.
 async fn next(
-    db: &PgPool,
+    db: &mut PgConnection,
     wanted: Wanted<'_>,
     order: Order,
     after: Option<After>,
@@ -81,7 +81,7 @@ async fn next(
 /// A page of the therapists that can be booked: they accept bookings, have a base and an offer, may practise somewhere, and have
 /// time on the dates that are asked for.
 pub(super) async fn page(
-    db: &PgPool,
+    db: &mut PgConnection,
     wanted: Wanted<'_>,
     order: Order,
     dates: Option<Dates>,
@@ -115,21 +115,21 @@ pub(super) async fn page(
 }
 
 /// The therapist, if they can be booked.
-pub(super) async fn one(db: &PgPool, id: TherapistId, now: DateTime<Utc>) -> Result<Option<PublicTherapist>> {
+pub(super) async fn one(db: &mut PgConnection, id: TherapistId, now: DateTime<Utc>) -> Result<Option<PublicTherapist>> {
     let found = store::public(db, &[id], None, now.date_naive()).await?.pop();
     Ok(found.filter(|therapist| !therapist.services.is_empty()))
 }
 
 /// Those of `some` who may practise somewhere and have time, in the same order.
 async fn bookable(
-    db: &PgPool,
+    db: &mut PgConnection,
     wanted: Wanted<'_>,
     some: &[After],
     dates: Option<Dates>,
     now: DateTime<Utc>,
 ) -> Result<Vec<(PublicTherapist, After)>> {
     let ids: Vec<TherapistId> = some.iter().map(|After(.., id)| *id).collect();
-    let mut shown: HashMap<_, _> = store::public(db, &ids, wanted.client, now.date_naive())
+    let mut shown: HashMap<_, _> = store::public(&mut *db, &ids, wanted.client, now.date_naive())
         .await?
         .into_iter()
         .map(|therapist| (therapist.id, therapist))

@@ -300,7 +300,10 @@ async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): 
         free: dates.map(list::stretch),
         client: caller.and_then(Principal::client),
     };
-    Reply::ok(&list::page(&app.db, wanted, order, dates, search.limit, search.cursor, app.clock.now()).await?)
+    Reply::ok(
+        &list::page(&mut *app.db.acquire().await?, wanted, order, dates, search.limit, search.cursor, app.clock.now())
+            .await?,
+    )
 }
 
 /// Show a therapist
@@ -311,6 +314,6 @@ async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): 
     responses((status = 200, description = "The therapist.", body = PublicTherapist)))]
 #[get("/v1/therapists/{id}")]
 async fn get_therapist(app: Data<App>, _caller: Caller, Path(id): Path<TherapistId>) -> Result<Reply> {
-    let therapist = list::one(&app.db, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+    let therapist = list::one(&mut *app.db.acquire().await?, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
     Reply::ok(&therapist)
 }

@@ -2,7 +2,7 @@
 //! in one statement, and goes on from the last.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Gender, grid};
@@ -90,10 +90,23 @@ pub fn at_a_time(limit: Limit) -> usize {
 }
 
 /// Looks at the next few of an order, and says of each whether they fit. `$1` and `$2` are the degrees of the point, `$3` the
-/// service, `$4` the minutes, `$5` to `$9` who is wanted, and `$10` and `$11` when they must perhaps be free. What else counts, an
-/// order says of those who fit.
+/// service, `$4` the minutes, `$5` to `$9` who is wanted, and `$10` and `$11` when they must perhaps be free. An order
+/// that goes by hints itself says in another way who is free.
 macro_rules! next_of {
-    ($db:expr, $wanted:expr, $counts:literal, $order:literal, $($arg:expr),+) => {{
+    ($db:expr, $wanted:expr, $order:literal, $($arg:expr),+) => {
+        next_of!(
+            @ $db,
+            $wanted,
+            "($10::timestamptz IS NULL
+              OR (SELECT s.good_until < $11 FROM hint_states s WHERE s.therapist_id = next.id) IS NOT FALSE
+              OR (SELECT true FROM hints h
+                  WHERE h.therapist_id = next.id AND h.day BETWEEN $10::date - 2 AND $11::date + 2
+                    AND h.soonest < $11 AND h.latest >= $10 AND h.longest >= coalesce($4::int2, 0) LIMIT 1) IS NOT NULL)",
+            $order,
+            $($arg),+
+        )
+    };
+    (@ $db:expr, $wanted:expr, $free:literal, $order:literal, $($arg:expr),+) => {{
         let wanted = $wanted;
         let rows = sqlx::query!(
             r#"WITH next AS MATERIALIZED ("# + $order + r#")
@@ -102,12 +115,7 @@ macro_rules! next_of {
                       -- Subqueries with a limit are asked row by row, and never of the whole table at once.
                       AND (SELECT true FROM offers o WHERE o.therapist_id = next.id AND ($3::uuid IS NULL OR o.service_id = $3)
                                                        AND ($4::int2 IS NULL OR o.duration_minutes = $4::int2) LIMIT 1) IS NOT NULL
-                      AND ($10::timestamptz IS NULL
-                           OR (SELECT s.good_until < $11 FROM hint_states s WHERE s.therapist_id = next.id) IS NOT FALSE
-                           OR (SELECT true FROM hints h
-                               WHERE h.therapist_id = next.id AND h.day BETWEEN $10::date - 2 AND $11::date + 2
-                                 AND h.soonest < $11 AND h.latest >= $10 AND h.longest >= coalesce($4::int2, 0) LIMIT 1) IS NOT NULL)
-                      AND "# + $counts + r#" AS "fits!"
+                      AND "# + $free + r#" AS "fits!"
                FROM next CROSS JOIN LATERAL (
                    SELECT t.accepting_bookings AND t.area_latitude IS NOT NULL
                           AND ($1::float8 IS NULL OR distance_km(t.area_latitude, t.area_longitude, $1, $2) <= t.service_radius_km)
@@ -133,7 +141,7 @@ macro_rules! next_of {
             wanted.free.map(|span| span.end),
             $($arg),+
         )
-        .fetch_all($db)
+        .fetch_all(&mut *$db)
         .await?;
         let rest = (rows.len() == LOOKED_AT).then(|| rows.last().map(|row| (row.key.clone(), row.id))).flatten();
         Batch { found: rows.into_iter().filter(|row| row.fits).map(|row| (row.key, row.id)).collect(), rest }
@@ -149,7 +157,7 @@ const MOST_STEPS: usize = 10;
 /// The therapists who accept bookings, offer the service for so long and serve the point: nearest first, some `count` from
 /// after `after`, by kilometres. Whether they may practise and are free is for the engine to say.
 pub async fn reaching(
-    db: &PgPool,
+    db: &mut PgConnection,
     wanted: Reach<'_>,
     after: Option<(f64, TherapistId)>,
     count: usize,
@@ -159,7 +167,7 @@ pub async fn reaching(
 
 /// The nearest to `point` of whoever is wanted.
 pub(super) async fn nearest(
-    db: &PgPool,
+    db: &mut PgConnection,
     wanted: Wanted<'_>,
     point: Point,
     after: Option<(f64, TherapistId)>,
@@ -175,7 +183,6 @@ pub(super) async fn nearest(
             let next = next_of!(
                 db,
                 wanted,
-                "true",
                 "SELECT t.id, distance AS key
                  FROM therapists t CROSS JOIN LATERAL distance_km(t.area_latitude, t.area_longitude, $1, $2) AS distance
                  WHERE t.accepting_bookings AND t.area_latitude BETWEEN $12 AND $13 AND t.area_longitude BETWEEN $14 AND $15
@@ -212,13 +219,13 @@ pub(super) async fn nearest(
 }
 
 /// As [`reaching`], but the best rated first, by the score below zero: what comes first is least.
-pub async fn best(db: &PgPool, wanted: Reach<'_>, after: Option<(f64, TherapistId)>) -> Result<Batch<f64>> {
+pub async fn best(db: &mut PgConnection, wanted: Reach<'_>, after: Option<(f64, TherapistId)>) -> Result<Batch<f64>> {
     best_near(db, wanted.into(), wanted.point, after).await
 }
 
 /// The best rated of whoever is wanted and reaches `point`.
 pub(super) async fn best_near(
-    db: &PgPool,
+    db: &mut PgConnection,
     wanted: Wanted<'_>,
     point: Point,
     after: Option<(f64, TherapistId)>,
@@ -227,7 +234,6 @@ pub(super) async fn best_near(
     Ok(next_of!(
         db,
         wanted,
-        "true",
         "SELECT t.id, t.key
          FROM unnest($12::int4[]) AS square (cell)
          CROSS JOIN LATERAL (
@@ -243,7 +249,7 @@ pub(super) async fn best_near(
 
 /// The best rated of whoever is wanted, wherever they are.
 pub(super) async fn best_anywhere(
-    db: &PgPool,
+    db: &mut PgConnection,
     wanted: Wanted<'_>,
     after: Option<(f64, TherapistId)>,
 ) -> Result<Batch<f64>> {
@@ -251,7 +257,6 @@ pub(super) async fn best_anywhere(
     Ok(next_of!(
         db,
         wanted,
-        "true",
         "SELECT id, -rating_score AS key FROM therapists
          WHERE accepting_bookings AND (-rating_score, id) > ($12, $13) ORDER BY -rating_score, id LIMIT 128",
         score,
@@ -261,7 +266,7 @@ pub(super) async fn best_anywhere(
 
 /// Whoever is wanted, by name.
 pub(super) async fn by_name(
-    db: &PgPool,
+    db: &mut PgConnection,
     wanted: Wanted<'_>,
     after: Option<(String, TherapistId)>,
 ) -> Result<Batch<String>> {
@@ -269,7 +274,6 @@ pub(super) async fn by_name(
     Ok(next_of!(
         db,
         wanted,
-        "true",
         "SELECT a.id, a.display_name AS key FROM accounts a
          WHERE a.role = 'therapist' AND (a.display_name, a.id) > ($12, $13) ORDER BY a.display_name, a.id LIMIT 128",
         name,
@@ -280,7 +284,7 @@ pub(super) async fn by_name(
 /// As [`reaching`], but by the instant from which they may be free within `span`, and after `now`: whoever has no good hint first.
 /// Each once, by the first of their days.
 pub async fn soonest(
-    db: &PgPool,
+    db: &mut PgConnection,
     wanted: Reach<'_>,
     span: Span,
     now: DateTime<Utc>,
@@ -298,31 +302,32 @@ pub async fn soonest(
     let perhaps_free = span.start - TimeDelta::days(3);
     let (free_from, id) = after.unwrap_or((DateTime::UNIX_EPOCH, TherapistId(Uuid::nil())));
     Ok(next_of!(
-        db,
+        @ db,
         Wanted::from(wanted),
-        "(NOT next.hinted
+        // What a parameter is, is hidden from the planner, which would plan anew for every one.
+        "($10::timestamptz IS NULL AND $11::timestamptz IS NULL AND (NOT next.hinted
           OR next.longest >= $4::int2 AND (SELECT s.good_until >= $16 FROM hint_states s WHERE s.therapist_id = next.id) IS TRUE
              AND (next.day <= next.first_day
                   OR (SELECT true FROM hints e
                       WHERE e.therapist_id = next.id AND e.day >= next.first_day AND e.day < next.day AND e.longest >= $4::int2 AND e.latest >= $15
-                      LIMIT 1) IS NULL))",
+                      LIMIT 1) IS NULL)))",
         "SELECT id, key, first_day, day, longest, hinted
          FROM (
              SELECT hint.therapist_id AS id, hint.soonest AS key, square.day AS first_day, hint.day, hint.longest, true AS hinted
-             FROM unnest($12::int4[], $13::date[], $14::timestamptz[], $20::uuid[]) AS square (cell, day, start, id)
+             FROM unnest((SELECT $12::int4[]), (SELECT $13::date[]), (SELECT $14::timestamptz[]), (SELECT $20::uuid[])) AS square (cell, day, start, id)
              -- One bound and a limit, so that the index is followed from there on.
              CROSS JOIN LATERAL (
                  SELECT therapist_id, soonest, day, longest FROM hints
-                 WHERE cell = square.cell AND (soonest, therapist_id) > (square.start, square.id) AND latest >= $15
+                 WHERE cell = square.cell AND (soonest, therapist_id) > (square.start, square.id) AND latest >= (SELECT $15::timestamptz)
                  ORDER BY soonest, therapist_id LIMIT 128
              ) AS hint
-             WHERE hint.soonest < $16
+             WHERE hint.soonest < (SELECT $16::timestamptz)
              UNION ALL
              SELECT state.therapist_id, $17::timestamptz, NULL, NULL, NULL, false
-             FROM unnest($12::int4[]) AS square (cell)
+             FROM unnest((SELECT $12::int4[])) AS square (cell)
              CROSS JOIN LATERAL (
                  SELECT therapist_id FROM hint_states
-                 WHERE cell = square.cell AND good_until < $16 AND ($17::timestamptz, therapist_id) > ($18, $19) ORDER BY therapist_id LIMIT 128
+                 WHERE cell = square.cell AND good_until < (SELECT $16::timestamptz) AND ($17::timestamptz, therapist_id) > ($18, $19) ORDER BY therapist_id LIMIT 128
              ) AS state
          ) AS perhaps
          ORDER BY key, id LIMIT 128",

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::{Area, BookingMode, Gender, Offer, Offers, Profile, PublicTherapist, TravelMode};
 use crate::db::Tx;
@@ -103,7 +103,7 @@ pub(super) async fn offers<'c>(
 /// The public profiles of those who accept bookings, may practise somewhere on `today`, and are not at odds with `client`; in no
 /// order, without a distance.
 pub(super) async fn public(
-    db: &PgPool,
+    db: &mut PgConnection,
     ids: &[TherapistId],
     client: Option<AccountId>,
     today: NaiveDate,
@@ -119,7 +119,7 @@ pub(super) async fn public(
         today,
         client.map(|id| id.0)
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     let mut offers = offers(db, ids).await?;
     let shown = rows.into_iter().map(|row| PublicTherapist {

@@ -21,6 +21,7 @@ mod failures;
 mod holds;
 mod idempotency;
 mod incidents;
+mod known;
 mod manners;
 mod moves;
 mod postgres;

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
+use knead::availability::Known;
 use knead::availability::travel::Roads;
 use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
@@ -127,6 +128,7 @@ impl App {
         let clock = Clock::manual(now);
         let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
+            known: Known::default(),
             roads: Roads::new(&db, osrm.as_ref()).unwrap(),
             db,
             clock: clock.clone(),

@@ -93,15 +93,16 @@ pub async fn required_for<'c>(
 ) -> Result<Option<Required>> {
     let chain = jurisdiction.chain_at(point);
     let rows = sqlx::query!(
+        // The list is hidden from the planner, which would plan anew for every one.
         r#"SELECT s.kind, place.code AS "code!", r."group" AS "group?",
                   CASE WHEN row_number() OVER (PARTITION BY place.code ORDER BY r."group", r.valid_from NULLS FIRST) = 1
                        THEN place.boundary END AS "boundary: Json<Boundary>", place.boundary IS NOT NULL AS "is_local!",
                   r.options AS "options?", r.valid_from, r.valid_until
            FROM services s
-           CROSS JOIN (SELECT code, NULL AS boundary FROM unnest($1::text[]) AS code
+           CROSS JOIN (SELECT code, NULL AS boundary FROM unnest((SELECT $1::text[])) AS code
                        UNION ALL
                        SELECT code, boundary FROM jurisdictions
-                       WHERE state = ANY ($1) AND boundary IS NOT NULL
+                       WHERE state = ANY ((SELECT $1::text[])::text[]) AND boundary IS NOT NULL
                          AND $2::float8 BETWEEN bbox[1] AND bbox[3] AND $3::float8 BETWEEN bbox[2] AND bbox[4]) AS place
            LEFT JOIN credential_requirements r ON r.jurisdiction = place.code AND r.service_kind = s.kind
            WHERE s.id = $4
