@@ -303,11 +303,9 @@ async fn round_trips(db: &PgPool) -> Vec<Duration> {
 
 /// What the service asks the database for one answer, once it knows the diary.
 async fn sent(patient: &PgPool, url: &str, folder: &Path, log: &Path, path: &str) -> Vec<Statement> {
-    execute(
-        patient,
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET log_statement = all', current_database()); END $$",
-    )
-    .await;
+    let alter =
+        |what: &str| format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {what}', current_database()); END $$");
+    execute(patient, &alter("SET log_statement = ''all''")).await;
     let (one, address) = serve(url, folder, 1);
     let mut caller = Caller::new(address);
     let path = [path.to_owned()];
@@ -318,8 +316,7 @@ async fn sent(patient: &PgPool, url: &str, folder: &Path, log: &Path, path: &str
     // What the pool asks by itself.
     sent.retain(|statement| !statement.text.starts_with("/*"));
     one.close().await;
-    execute(patient, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET log_statement', current_database()); END $$")
-        .await;
+    execute(patient, &alter("RESET log_statement")).await;
     sent
 }
 

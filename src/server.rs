@@ -27,6 +27,8 @@ use crate::{
 
 /// Every operation there is; the document is made from the same list.
 pub fn routes(config: &mut ServiceConfig) {
+    // Paths are matched in turn, and slots are asked for most.
+    availability::routes::routes(config);
     health::routes(config);
     accounts::routes::routes(config);
     catalogue::routes::routes(config);
@@ -34,7 +36,6 @@ pub fn routes(config: &mut ServiceConfig) {
     // Before the therapists' own pages, whose last segment is an id.
     credentials::routes::routes(config);
     credentials::rules::routes(config);
-    availability::routes::routes(config);
     calendars::routes::routes(config);
     therapists::routes::routes(config);
     bookings::routes::routes(config);

@@ -16,12 +16,12 @@ use crate::values::Day;
 
 /// The operations on a therapist's time, and the slots that come of it.
 pub fn routes(config: &mut ServiceConfig) {
+    slots::routes(config);
+    check::routes(config);
     timetables::routes(config);
     config.service(list_overrides).service(get_override).service(put_override).service(delete_override);
     time_off::routes(config);
     preview::routes(config);
-    slots::routes(config);
-    check::routes(config);
 }
 
 #[derive(Deserialize, IntoParams)]
