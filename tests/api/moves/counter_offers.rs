@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{Scene, THURSDAY, WEDNESDAY, anew, moves, reserved, scene, scene_with, span, told};
-use crate::support::{Answer, Person, send};
+use crate::support::{Answer, Person, WEEK, send};
 
 async fn proposes(who: &Person, path: &str, start: &str) -> Answer {
     who.post(&format!("{path}/counter-offers"), json!({ "start_at": start })).await
@@ -247,6 +247,47 @@ async fn a_time_that_overlaps_the_visit_is_held_as_far_as_the_visit_does_not_hol
     answers(client, &wider, "accept").await.is(200);
     assert_eq!(reserved(app).await, [span("01 23:45", "02 01:45")]);
     other.books(therapist, address, "2026-12-02T03:00:00Z").await.is(201);
+}
+
+#[tokio::test]
+async fn a_booking_counts_once_a_day_whatever_is_proposed_for_it() {
+    let Scene { app, therapist, client: mia, address: hers, path } = &scene().await;
+    therapist.change("/v1/therapists/me", json!({ "daily_cap": 3 })).await.is(200);
+    let (tom, his) = app.client_at_home().await;
+    let toms = tom.books(therapist, his, "2026-12-02T01:30:00Z").await.is(201).header("location");
+    let to_four = proposed(mia, path, "2026-12-02T05:00:00Z").await;
+    tom.books(therapist, his, "2026-12-02T03:00:00Z").await.is(201);
+    let to_nine = proposed(therapist, &toms, "2026-12-01T22:15:00Z").await;
+    // Three bookings, at five times.
+    assert_eq!(reserved(app).await.len(), 5);
+    tom.books(therapist, his, "2026-12-02T04:00:00Z").await.refused(409, "slot_unavailable");
+    assert_eq!(tom.slots(therapist, "2026-12-02", "2026-12-02").await, [""; 0]);
+    answers(&tom, &to_nine, "accept").await.is(200);
+    moves(mia, path, "2026-12-02T01:30:00Z").await.is(200);
+    assert_eq!(status(mia, &to_four).await, "obsolete");
+
+    // On another day it counts as well, for as long as it may still take place there.
+    therapist.change("/v1/therapists/me", json!({ "daily_cap": 1 })).await.is(200);
+    let to_thursday = proposed(therapist, path, THURSDAY).await;
+    tom.books(therapist, his, "2026-12-03T03:00:00Z").await.refused(409, "slot_unavailable");
+    answers(mia, &to_thursday, "decline").await.is(200);
+    tom.books(therapist, his, "2026-12-03T03:00:00Z").await.is(201);
+    proposes(therapist, path, THURSDAY).await.refused(409, "slot_unavailable");
+    mia.books(therapist, *hers, "2026-12-04T00:00:00Z").await.is(201);
+}
+
+#[tokio::test]
+async fn a_proposal_counts_on_the_day_of_its_start() {
+    let Scene { app, therapist, client, path, .. } = &scene().await;
+    therapist.works(&WEEK.map(|day| (day, "00:00", "00:00"))).await;
+    therapist.change("/v1/therapists/me", json!({ "daily_cap": 1, "packup_minutes": 15 })).await.is(200);
+    // Until midnight, packing up included.
+    moves(client, path, "2026-12-02T11:45:00Z").await.is(200);
+    proposed(client, path, "2026-12-02T12:15:00Z").await;
+    assert_eq!(reserved(app).await[1], span("02 13:00", "02 13:30"), "on Thursday in Sydney");
+    let (other, address) = app.client_at_home().await;
+    other.books(therapist, address, "2026-12-02T02:00:00Z").await.refused(409, "slot_unavailable");
+    other.books(therapist, address, THURSDAY).await.is(201);
 }
 
 #[tokio::test]
