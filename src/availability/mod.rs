@@ -261,10 +261,9 @@ impl<'a> Engine<'a> {
         let around = Span { start: span.start - MARGIN, end: span.end + MARGIN };
         let face = Face::new(diary.zone, around);
         let at_place = if visit.zone == diary.zone { face.clone() } else { Face::new(visit.zone, around) };
-        let others = diary
-            .reservations
-            .iter()
-            .filter(|other| other.during.overlaps(around) && (visit.except.is_none() || other.booking() != visit.except));
+        let others = diary.reservations.iter().filter(|other| {
+            other.during.overlaps(around) && (visit.except.is_none() || other.booking() != visit.except)
+        });
         let (mut visits, mut counted) = (BTreeMap::new(), BTreeSet::new());
         let neighbours = others.map(|other| {
             let day = face.day(other.start_at);

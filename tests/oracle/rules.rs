@@ -116,7 +116,9 @@ impl<'a> Oracle<'a> {
                 }
             }
         }
-        for reservation in case.diary.reservations.iter().filter(|r| r.booking().is_none() || r.booking() != case.except) {
+        for reservation in
+            case.diary.reservations.iter().filter(|r| r.booking().is_none() || r.booking() != case.except)
+        {
             for minute in reservation.during.start.timestamp() / 60..reservation.during.end.timestamp() / 60 {
                 taken[at(minute)] = Some(reservation);
             }

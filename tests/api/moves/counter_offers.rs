@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{Scene, THURSDAY, WEDNESDAY, anew, moves, reserved, scene, scene_with, span, told};
-use crate::support::{Answer, Person, WEEK, send};
+use crate::support::{Answer, Person, WEEK, at, send};
 
 async fn proposes(who: &Person, path: &str, start: &str) -> Answer {
     who.post(&format!("{path}/counter-offers"), json!({ "start_at": start })).await
@@ -91,6 +91,9 @@ async fn a_proposal_holds_its_time_and_lapses_by_itself() {
     assert_eq!(status(client, &at).await, "expired");
     for (who, answer) in [(therapist, "accept"), (therapist, "decline"), (client, "withdraw")] {
         answers(who, &at, answer).await.refused(409, "counter_offer_expired");
+    }
+    for (who, answer) in [(client, "accept"), (client, "decline"), (therapist, "withdraw")] {
+        answers(who, &at, answer).await.refused(409, "invalid_transition");
     }
     assert_eq!(scene.booking().await["start_at"], WEDNESDAY);
     // Its place is free for another proposal, and its time for anyone.
@@ -343,6 +346,35 @@ async fn a_request_lives_as_long_as_its_therapists_proposal() {
     assert_eq!(scene.app.count("SELECT count(*) FROM bookings WHERE status = 'expired'").await, 1);
     assert_eq!(scene.app.count("SELECT count(*) FROM counter_offers WHERE status = 'expired'").await, 1);
     assert_eq!(reserved(&scene.app).await, []);
+}
+
+#[tokio::test]
+async fn any_other_proposal_for_a_request_lapses_with_it() {
+    let mut scene = scene_with("request").await;
+    let lapses = scene.booking().await["respond_by"].clone();
+    let first = proposed(&scene.therapist, &scene.path, "2026-12-04T00:00:00Z").await;
+    answers(&scene.client, &first, "decline").await.is(200);
+    let (other, address) = scene.app.client_at_home().await;
+    scene.wait(TimeDelta::hours(12)).await;
+    for who in [&scene.therapist, &scene.client] {
+        let offer = proposes(who, &scene.path, THURSDAY).await.is(201);
+        assert_eq!(offer.body["expires_at"], lapses);
+        assert_eq!(scene.booking().await["respond_by"], lapses);
+        if who.id == scene.therapist.id {
+            answers(who, &offer.header("location"), "withdraw").await.is(200);
+        }
+    }
+    scene.wait(at(lapses.as_str().unwrap()) - scene.app.now()).await;
+    // Nothing has written down yet that the request has expired.
+    let Scene { app, therapist, client, path, .. } = &scene;
+    assert_eq!(app.count("SELECT count(*) FROM bookings WHERE status = 'requested'").await, 1);
+    let open = client.get(&format!("{path}/counter-offers")).await.is(200).body["data"][2].clone();
+    assert_eq!(open["status"], "expired");
+    answers(therapist, &format!("{path}/counter-offers/{}", open["id"].as_str().unwrap()), "accept")
+        .await
+        .refused(409, "counter_offer_expired");
+    let other = anew(app, &other).await;
+    other.books(therapist, address, THURSDAY).await.is(201);
 }
 
 #[tokio::test]
