@@ -11,7 +11,7 @@ use chrono_tz::America::Los_Angeles;
 use knead::availability::calendar::Hours;
 use knead::availability::intervals::Span;
 use knead::availability::travel::RoadTimes;
-use knead::availability::{Diary, Engine, Reservation, Rules, Visit};
+use knead::availability::{Diary, Engine, Purpose, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing, relied_on};
 use knead::ids::{BookingId, CredentialId, TherapistId};
 use knead::reviews::Rating;
@@ -80,7 +80,7 @@ fn diary() -> Diary {
             during: Span { start: start - TimeDelta::minutes(10), end: start + TimeDelta::minutes(70) },
             start_at: start,
             place: Point { latitude: 34.05, longitude: -118.35 },
-            booking: Some(BookingId(Uuid::from_u128(n.unsigned_abs().into()))),
+            purpose: Purpose::Visit(BookingId(Uuid::from_u128(n.unsigned_abs().into()))),
         }
     });
     Diary {

@@ -11,7 +11,7 @@ use chrono_tz::Australia::Sydney;
 use knead::availability::calendar::{Face, Hours, dates};
 use knead::availability::intervals::Span;
 use knead::availability::travel::RoadTimes;
-use knead::availability::{Diary, Engine, Reservation, Rules, Visit};
+use knead::availability::{Diary, Engine, Purpose, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
 use knead::reviews::Rating;
@@ -78,7 +78,7 @@ fn diary(first: NaiveDate, interval: i32) -> Diary {
             during: Span::of_minutes(start_at, 60).widened(10, 10),
             start_at,
             place: Point { latitude: -33.92 + aside(3), longitude: 151.16 + aside(5) },
-            booking: Some(BookingId(Uuid::from_u128(id))),
+            purpose: Purpose::Visit(BookingId(Uuid::from_u128(id))),
         }
     });
     let differing = [2, 5, 9].map(|day| (first + Days::new(day), vec![(9 * 60, 13 * 60), (14 * 60, 22 * 60)]));

@@ -18,7 +18,7 @@ mod time_off;
 mod timetables;
 pub mod travel;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -102,14 +102,35 @@ pub struct Rules {
 /// Time that is taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Reservation {
-    /// From set-up to pack-up.
+    /// From set-up to pack-up. Of a counter-offer, what its visit does not take up itself.
     pub during: Span,
     /// When the time on the table begins.
     pub start_at: DateTime<Utc>,
     /// Where it is.
     pub place: Point,
+    /// What takes it.
+    pub purpose: Purpose,
+}
+
+impl Reservation {
     /// The booking behind it; a hold has none.
-    pub booking: Option<BookingId>,
+    pub fn booking(&self) -> Option<BookingId> {
+        match self.purpose {
+            Purpose::Hold => None,
+            Purpose::Visit(booking) | Purpose::CounterOffer(booking) => Some(booking),
+        }
+    }
+}
+
+/// What time is reserved for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A slot that a client holds.
+    Hold,
+    /// A booking.
+    Visit(BookingId),
+    /// Another time that is proposed for a booking, which has its own beside it.
+    CounterOffer(BookingId),
 }
 
 /// What is asked for, but for when.
@@ -123,7 +144,7 @@ pub struct Visit<'a> {
     pub minutes: i32,
     /// What the place requires.
     pub required: &'a Required,
-    /// A booking whose own time counts as free.
+    /// A booking whose own time counts as free, and what is proposed for it.
     pub except: Option<BookingId>,
 }
 
@@ -227,7 +248,7 @@ pub struct Engine<'a> {
     time_off: Vec<Span>,
     /// In order. No two reservations of a therapist overlap, so that their ends are in order too.
     neighbours: Vec<Neighbour>,
-    /// How many other visits begin on a day.
+    /// How many other bookings and holds there are on a day.
     visits: BTreeMap<i64, i32>,
     /// Whether the credentials suffice for a visit that begins on a day at the place, and ends on it or on the next.
     licensed: BTreeMap<i64, [bool; 2]>,
@@ -242,13 +263,16 @@ impl<'a> Engine<'a> {
         let around = Span { start: span.start - MARGIN, end: span.end + MARGIN };
         let face = Face::new(diary.zone, around);
         let at_place = if visit.zone == diary.zone { face.clone() } else { Face::new(visit.zone, around) };
-        let others = diary
-            .reservations
-            .iter()
-            .filter(|other| other.during.overlaps(around) && (visit.except.is_none() || other.booking != visit.except));
-        let mut visits = BTreeMap::new();
+        let others = diary.reservations.iter().filter(|other| {
+            other.during.overlaps(around) && (visit.except.is_none() || other.booking() != visit.except)
+        });
+        let (mut visits, mut counted) = (BTreeMap::new(), BTreeSet::new());
         let neighbours = others.map(|other| {
-            *visits.entry(face.day(other.start_at)).or_default() += 1;
+            let day = face.day(other.start_at);
+            // Of a visit and what is proposed for it, one takes place.
+            if other.booking().is_none_or(|booking| counted.insert((day, booking))) {
+                *visits.entry(day).or_default() += 1;
+            }
             let leaves = Traffic::at(face.minute(other.during.end));
             Neighbour {
                 during: other.during,

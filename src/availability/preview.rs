@@ -14,7 +14,7 @@ use super::calendar::{Face, dates};
 use super::intervals::{Span, merged, without};
 use super::slots::dates_between;
 use super::travel::{Journey, LONGEST_MINUTES, Traffic};
-use super::{Asked, Diary, MARGIN, diaries, store};
+use super::{Asked, Diary, MARGIN, Purpose, diaries, store};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::calendars;
@@ -50,11 +50,13 @@ enum IntervalKind {
     Visit,
     /// The time on the table of a slot that a client holds.
     Hold,
-    /// Setting up for the visit or the hold that follows.
+    /// The time on the table that an open counter-offer would move its visit to; where the two overlap, what it adds.
+    CounterOffer,
+    /// Setting up for what follows.
     SetUp,
-    /// Packing up after the visit or the hold before.
+    /// Packing up after what was before.
     PackUp,
-    /// The way from one visit or hold to the next.
+    /// The way from one visit, hold or counter-offer to the next.
     Travel,
     /// Time off.
     TimeOff,
@@ -73,7 +75,7 @@ struct Interval {
     start_at: DateTime<Utc>,
     /// When it ends.
     end_at: DateTime<Utc>,
-    /// The booking of a visit, its set-up and its pack-up.
+    /// The booking of a visit or a counter-offer, its set-up and its pack-up.
     booking_id: Option<BookingId>,
 }
 
@@ -88,8 +90,8 @@ struct AvailabilityPreview {
 
 /// Preview my availability
 ///
-/// The caller's working hours on some dates, what takes them (visits and holds with their set-up and pack-up, the ways
-/// between them, time off) and what is left free. Whether a visit fits into what is free depends on its place too: ask for slots.
+/// The caller's working hours on some dates, what takes them (visits, holds and open counter-offers with their set-up and pack-up,
+/// the ways between them, time off) and what is left free. Whether a visit fits into what is free depends on its place too: ask for slots.
 #[utoipa::path(tag = "Availability", operation_id = "get_availability", security(("bearer" = ["therapist"])),
     params(DatesQuery),
     responses((status = 200, description = "The intervals.", body = AvailabilityPreview)))]
@@ -125,12 +127,22 @@ fn intervals(diary: &Diary, busy: &[Span], lengths: &HashMap<DateTime<Utc>, i16>
         parts.iter().filter_map(|part| part.intersection(span)).for_each(|part| add(kind, part, None));
     }
     for other in &diary.reservations {
-        let length = lengths.get(&other.during.start);
-        let end = length.map_or(other.during.end, |minutes| other.start_at + TimeDelta::minutes((*minutes).into()));
-        let kind = if other.booking.is_some() { IntervalKind::Visit } else { IntervalKind::Hold };
-        add(IntervalKind::SetUp, Span { start: other.during.start, end: other.start_at }, other.booking);
-        add(kind, Span { start: other.start_at, end }, other.booking);
-        add(IntervalKind::PackUp, Span { start: end, end: other.during.end }, other.booking);
+        let Span { start, end } = other.during;
+        let length = lengths.get(&start);
+        let table_end = length.map_or(end, |minutes| other.start_at + TimeDelta::minutes((*minutes).into()));
+        let kind = match other.purpose {
+            Purpose::Hold => IntervalKind::Hold,
+            Purpose::Visit(_) => IntervalKind::Visit,
+            Purpose::CounterOffer(_) => IntervalKind::CounterOffer,
+        };
+        let parts = [
+            (IntervalKind::SetUp, Span { start, end: other.start_at }),
+            (kind, Span { start: other.start_at, end: table_end }),
+            (IntervalKind::PackUp, Span { start: table_end, end }),
+        ];
+        for (kind, part) in parts {
+            part.intersection(other.during).into_iter().for_each(|part| add(kind, part, other.booking()));
+        }
         taken.push(other.during);
     }
     for way in ways(diary, span) {

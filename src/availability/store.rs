@@ -15,7 +15,7 @@ use super::intervals::{Span, merged};
 use super::known::{Revision, Stored};
 use super::schedule::{DatedSchedule, Dates, Override, Schedule, TimeOff, Windows};
 use super::travel::RoadTimes;
-use super::{Diary, MARGIN, Reservation, Rules};
+use super::{Diary, MARGIN, Purpose, Reservation, Rules};
 use crate::credentials::Standing;
 use crate::db::Tx;
 use crate::error::Result;
@@ -57,7 +57,8 @@ macro_rules! stored {
                           away.starts AS "off_starts?", away.ends AS "off_ends?",
                           taken.starts AS "taken_starts?", taken.ends AS "taken_ends?", taken.visits AS "taken_visits?",
                           taken.latitudes AS "taken_latitudes?", taken.longitudes AS "taken_longitudes?",
-                          taken.bookings AS "taken_bookings?: Vec<Option<BookingId>>", taken.lapses AS "taken_lapses?: Vec<Option<DateTime<Utc>>>",
+                          taken.bookings AS "taken_bookings?: Vec<Option<BookingId>>", taken.proposed AS "taken_proposed?",
+                          taken.lapses AS "taken_lapses?: Vec<Option<DateTime<Utc>>>",
                           held.standings AS "standings?: Json<Vec<Standing>>"
                    FROM therapists t
                    JOIN accounts a ON a.id = t.id
@@ -86,9 +87,12 @@ macro_rules! stored {
                    LEFT JOIN LATERAL (
                        SELECT array_agg(lower(during)) AS starts, array_agg(upper(during)) AS ends, array_agg(start_at) AS visits,
                               array_agg(latitude) AS latitudes, array_agg(longitude) AS longitudes, array_agg(booking_id) AS bookings,
-                              array_agg(hold_expires_at) AS lapses
-                       -- Sorted once, and not for each of the lists.
-                       FROM (SELECT during, start_at, latitude, longitude, booking_id, hold_expires_at FROM reservations r
+                              array_agg(proposed) AS proposed, array_agg(hold_expires_at) AS lapses
+                       -- Sorted once, and not for each of the lists. A counter-offer's start may lie in the time that its visit takes up.
+                       FROM (SELECT during, latitude, longitude, hold_expires_at, offer_id IS NOT NULL AS proposed,
+                                    CASE WHEN offer_id IS NULL THEN start_at ELSE (SELECT o.start_at FROM counter_offers o WHERE o.id = r.offer_id) END AS start_at,
+                                    CASE WHEN offer_id IS NULL THEN booking_id ELSE (SELECT o.booking_id FROM counter_offers o WHERE o.id = r.offer_id) END AS booking_id
+                             FROM reservations r
                              WHERE r.therapist_id = t.id AND lower(during) >= $2 AND lower(during) < $3
                              ORDER BY lower(during)) r
                    ) taken ON true
@@ -113,12 +117,16 @@ macro_rules! stored {
                 let reservations = spans
                     .zip(places)
                     .zip(row.taken_visits.into_iter().flatten())
-                    .zip(row.taken_bookings.into_iter().flatten())
-                    .map(|((((start, end), (latitude, longitude)), start_at), booking)| Reservation {
+                    .zip(row.taken_bookings.into_iter().flatten().zip(row.taken_proposed.into_iter().flatten()))
+                    .map(|((((start, end), (latitude, longitude)), start_at), behind)| Reservation {
                         during: Span { start, end },
                         start_at,
                         place: Point { latitude, longitude },
-                        booking,
+                        purpose: match behind {
+                            (None, _) => Purpose::Hold,
+                            (Some(booking), false) => Purpose::Visit(booking),
+                            (Some(booking), true) => Purpose::CounterOffer(booking),
+                        },
                     });
                 let diary = Diary {
                     therapist: row.id,
@@ -237,7 +245,8 @@ pub(super) async fn lengths(
 ) -> Result<HashMap<DateTime<Utc>, i16>> {
     let rows = sqlx::query!(
         r#"SELECT lower(r.during) AS "begins!", coalesce(b.duration_minutes, h.duration_minutes) AS minutes
-           FROM reservations r LEFT JOIN bookings b ON b.id = r.booking_id LEFT JOIN holds h ON h.id = r.id
+           FROM reservations r LEFT JOIN counter_offers o ON o.id = r.offer_id
+                LEFT JOIN bookings b ON b.id = coalesce(r.booking_id, o.booking_id) LEFT JOIN holds h ON h.id = r.id
            WHERE r.therapist_id = $1 AND lower(r.during) >= $2 AND lower(r.during) < $3"#,
         therapist.0,
         span.start - MARGIN,

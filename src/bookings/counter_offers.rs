@@ -15,7 +15,7 @@ pub use store::forget_lapsed;
 use super::licensing::tell;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
-use super::routes::{begin, check, party, view};
+use super::routes::{begin, check, lock, party, view};
 use super::store::{self as bookings, Taken};
 use super::views::BookingView;
 use super::wish::Wish;
@@ -86,16 +86,18 @@ pub(super) struct CounterOffer {
 /// Either party proposes another start for a visit that is requested or confirmed. The time is held until the other party
 /// answers: for a day at most, and never past half of what is left until the earlier of the two starts. The visit stands as
 /// it is until then. The rules are those of a booking, with notice counted from now; a visit has one open counter-offer at a
-/// time, and the same one made again is that one. A request does not lapse before its therapist's own counter-offer.
+/// time, and the same one made again is that one. A request does not lapse before its therapist's first counter-offer; any
+/// other one for a request lapses with it.
 #[utoipa::path(tag = "Bookings", operation_id = "create_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+           ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
     request_body = NewStart, responses(
     (status = 201, description = "The counter-offer.", body = CounterOffer,
-     headers(("Location" = String, description = "Where the counter-offer is found."))),
-    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `counter_offer_open`, `too_many_counter_offers`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+     headers(("Location" = String, description = "Where the counter-offer is found."),
+             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
+    (status = 409, description = "`invalid_transition`, also where the visit was reassigned in the same moment; `slot_unavailable`, `counter_offer_open`, `too_many_counter_offers`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/bookings/{id}/counter-offers")]
 async fn create_counter_offer(
@@ -106,13 +108,16 @@ async fn create_counter_offer(
     Json(new, print): Json<NewStart>,
 ) -> Result<Reply> {
     work(async move {
-        let begun = begin(&app, id, |booking| party(booking, &me.principal)).await?;
-        let (mut tx, booking, party, now) = begun.ok_or(Error::NotFound)?;
+        let mut tx = app.db.begin().await?;
         let route = "POST /v1/bookings/{id}/counter-offers";
         let once = match Once::claim(&mut tx, me.account(), route, key, print.about(id)).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
+        let seen = bookings::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+        let party = party(&seen, &me.principal).ok_or(Error::NotFound)?;
+        // Where an admin has just given it to another therapist, nothing was decided: whoever asks again is told.
+        let (booking, now) = lock(&app, &mut tx, &seen).await?.ok_or(Refusal::InvalidTransition)?;
         let Instant(start) = new.start_at;
         let offer = propose(&app, &mut tx, &booking, party, start, now).await?;
         let location = format!("/v1/bookings/{id}/counter-offers/{}", offer.id);
@@ -134,7 +139,7 @@ pub(super) async fn propose(
     start: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<CounterOffer> {
-    let expires_at = respond_by(now, start.min(booking.start_at));
+    let mut expires_at = respond_by(now, start.min(booking.start_at));
     if !matches!(step(booking.status, Action::Propose, by), Step::To(_)) || booking.start_at <= now {
         return Err(Refusal::InvalidTransition.into());
     }
@@ -157,6 +162,17 @@ pub(super) async fn propose(
         return Err(Refusal::InvalidTransition.into());
     }
     close(tx, booking.id, OfferStatus::Obsolete, now).await?;
+    if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
+        let first = offers.iter().all(|offer| offer.by != by);
+        if by == Party::Therapist && first && deadline < expires_at {
+            // It is the client's turn to answer, once: nobody stretches their own deadline by proposing again and again.
+            store::keep_request(tx, booking, expires_at).await?;
+            enqueue(tx, &LapseRequest { booking: booking.id }, expires_at).await?;
+        } else {
+            // Nobody can agree to move what has lapsed.
+            expires_at = expires_at.min(deadline);
+        }
+    }
     let offer = CounterOffer {
         id: CounterOfferId::new(now),
         booking_id: booking.id,
@@ -169,12 +185,6 @@ pub(super) async fn propose(
         expires_at,
     };
     store::insert(tx, &offer, booking, decided.during).await?;
-    let first = offers.iter().all(|offer| offer.by != by);
-    if booking.status == Status::Requested && by == Party::Therapist && first && booking.respond_by < Some(expires_at) {
-        // It is the client's turn to answer, once: nobody stretches their own deadline by proposing again and again.
-        store::keep_request(tx, booking, expires_at).await?;
-        enqueue(tx, &LapseRequest { booking: booking.id }, expires_at).await?;
-    }
     tell(tx, other(booking, by), "time_proposed", booking, now).await?;
     Ok(offer)
 }
@@ -250,7 +260,7 @@ async fn accept_counter_offer(
         let (mut tx, booking, party, now, offer) = begin_on(&app, &me.principal, id, offer).await?;
         let booking = match (offer.status, step(booking.status, Action::Agree, party)) {
             (OfferStatus::Accepted, _) if offer.by != party => booking,
-            (OfferStatus::Expired, _) => return Err(Refusal::CounterOfferExpired.into()),
+            (OfferStatus::Expired, _) if offer.by != party => return Err(Refusal::CounterOfferExpired.into()),
             (OfferStatus::Open, Step::To(status)) if offer.by != party => {
                 check(&app, &mut tx, &known, &booking, party, now).await?;
                 let fee = booking.policy.fee(&booking, Party::Client, offer.created_at).amount;

@@ -312,17 +312,22 @@ pub(super) async fn begin(
         let mut tx = app.db.begin().await?;
         let seen = store::find(&mut tx, id, app.clock.now()).await?;
         let Some(seen) = seen.filter(|seen| who(seen).is_some()) else { return Ok(None) };
-        availability::lock(&mut tx, seen.therapist).await?;
-        // Read after the wait: whoever comes second is later.
-        let now = app.clock.now();
-        let Some(booking) = store::lock(&mut tx, id, now).await? else { return Ok(None) };
-        if booking.therapist == seen.therapist {
+        if let Some((booking, now)) = lock(app, &mut tx, &seen).await? {
             let party = who(&booking);
             return Ok(party.map(|party| (tx, booking, party, now)));
         }
-        // It was given to another therapist meanwhile, whose lock must be taken before anything else.
         tx.rollback().await?;
     }
+}
+
+/// Locks the time of the therapist of the booking that was seen, then the booking itself; gives it as it is now. None where it
+/// was given to another therapist meanwhile, whose lock must be taken before its own: in another transaction.
+pub(super) async fn lock(app: &App, tx: &mut Tx, seen: &Booking) -> Result<Option<(Booking, DateTime<Utc>)>> {
+    availability::lock(tx, seen.therapist).await?;
+    // Read after the wait: whoever comes second is later.
+    let now = app.clock.now();
+    let booking = store::lock(tx, seen.id, now).await?;
+    Ok(booking.filter(|booking| booking.therapist == seen.therapist).map(|booking| (booking, now)))
 }
 
 /// A step that the caller asks for.

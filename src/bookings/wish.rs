@@ -11,7 +11,7 @@ use crate::App;
 use crate::accounts::{Address, visit_address};
 use crate::availability::intervals::Span;
 use crate::availability::travel::Roads;
-use crate::availability::{self, Asked, Diary, Engine, Visit};
+use crate::availability::{self, Asked, Diary, Engine, Purpose, Visit};
 use crate::credentials::{Reliance, Required, required_for};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
@@ -47,7 +47,7 @@ pub(super) struct Wish {
     required: Required,
     /// When the client first asked, if not now: notice and horizon are counted from then.
     pub asked_at: Option<DateTime<Utc>>,
-    /// A booking whose own time counts as free.
+    /// A booking whose own time counts as free, and what is proposed for it.
     except: Option<BookingId>,
 }
 
@@ -185,7 +185,8 @@ impl Wish {
     /// Whether the visit, which has begun, may last as long as is wished; under the therapist's lock.
     pub async fn prolong(&self, tx: &mut Tx, roads: &Roads, now: DateTime<Utc>) -> Result<Decided> {
         let diary = self.diaries(tx, roads, &[self.therapist], now).await?.pop().ok_or(Error::NotFound)?;
-        let own = diary.reservations.iter().find(|reservation| reservation.booking == self.except);
+        let own = self.except.map(Purpose::Visit);
+        let own = diary.reservations.iter().find(|reservation| Some(reservation.purpose) == own);
         let own = own.ok_or(Refusal::InvalidTransition)?.during;
         let visit = self.visit();
         let engine = Engine::new(&diary, &visit, Span::of_minutes(self.start, 1), now);

@@ -71,6 +71,57 @@ async fn a_day_as_its_therapist_sees_it() {
 }
 
 #[tokio::test]
+async fn a_counter_offer_is_shown_as_one_with_its_booking() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let path = client.books(&therapist, address, "2026-12-01T00:00:00Z").await.is(201).header("location");
+    let offers = format!("{path}/counter-offers");
+    let offer = client.post(&offers, json!({ "start_at": "2026-12-01T03:00:00Z" })).await.is(201);
+    let body = therapist.get(&format!("{PREVIEW}?from=2026-12-01&to=2026-12-01")).await.is(200).body;
+    let shown: Vec<_> = body["data"].as_array().unwrap().iter().skip(1).map(told).collect();
+    let visit = [
+        interval("free", "2026-11-30T22:00:00Z", "2026-11-30T23:50:00Z", false),
+        interval("set_up", "2026-11-30T23:50:00Z", "00:00:00Z", true),
+        interval("visit", "00:00:00Z", "01:00:00Z", true),
+        interval("pack_up", "01:00:00Z", "01:10:00Z", true),
+    ];
+    assert_eq!(shown[..4], visit);
+    assert_eq!(
+        shown[4..],
+        [
+            interval("free", "01:10:00Z", "02:50:00Z", false),
+            interval("set_up", "02:50:00Z", "03:00:00Z", true),
+            interval("counter_offer", "03:00:00Z", "04:00:00Z", true),
+            interval("pack_up", "04:00:00Z", "04:10:00Z", true),
+            interval("free", "04:10:00Z", "06:00:00Z", false),
+        ]
+    );
+    assert_eq!(path, format!("/v1/bookings/{}", body["data"][7]["booking_id"].as_str().unwrap()));
+
+    // Where it overlaps its visit, it takes up what comes after.
+    client.act(&format!("{}/withdraw", offer.header("location"))).await.is(200);
+    client.post(&offers, json!({ "start_at": "2026-12-01T00:30:00Z" })).await.is(201);
+    let shown = preview(&therapist, "2026-12-01", "2026-12-01").await;
+    assert_eq!(shown[1..5], visit);
+    assert_eq!(
+        shown[5..],
+        [
+            interval("counter_offer", "01:10:00Z", "01:30:00Z", true),
+            interval("pack_up", "01:30:00Z", "01:40:00Z", true),
+            interval("free", "01:40:00Z", "06:00:00Z", false),
+        ]
+    );
+    // From half of the time to the visit on it has lapsed, whether anyone has noticed or not.
+    app.advance(chrono::TimeDelta::minutes(11 * 60 + 30));
+    let therapist = therapist.refreshed().await;
+    assert_eq!(
+        preview(&therapist, "2026-12-01", "2026-12-01").await[5..],
+        [interval("free", "01:10:00Z", "06:00:00Z", false)]
+    );
+}
+
+#[tokio::test]
 async fn windows_are_cut_to_the_dates_and_visits_are_whole() {
     let app = App::start().await;
     let therapist = app.therapist().await;

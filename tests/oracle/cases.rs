@@ -10,7 +10,7 @@ use chrono_tz::{Africa, America, Antarctica, Asia, Atlantic, Australia, Europe, 
 use knead::availability::calendar::{Hours, Timetable};
 use knead::availability::intervals::Span;
 use knead::availability::travel::{Block, RoadTimes};
-use knead::availability::{Diary, Reservation, Rules};
+use knead::availability::{Diary, Purpose, Reservation, Rules};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
 use knead::reviews::Rating;
@@ -191,23 +191,39 @@ fn road_times(seconds: &RoadSeconds, reservations: &[Reservation], place: Point)
     known.flatten().collect()
 }
 
-/// Pause before it, set-up, time on the table, pack-up, where, and whether it is booked and not only held.
-type Stay = (i64, i32, i32, i32, (f64, f64), bool);
+/// Pause before it, set-up, time on the table, pack-up, where, and for what; visits are numbered.
+type Stay = (i64, i32, i32, i32, (f64, f64), For);
+
+#[derive(Clone, Copy, Debug)]
+enum For {
+    Hold,
+    Visit,
+    /// A counter-offer for the visit of this number, which may be none of those that are known.
+    CounterOffer(u128),
+}
+
+fn purpose() -> impl Strategy<Value = For> {
+    prop_oneof![2 => Just(For::Hold), 6 => Just(For::Visit), 3 => (0..18_u128).prop_map(For::CounterOffer)]
+}
 
 fn stays() -> impl Strategy<Value = Vec<Stay>> {
     let pause = prop_oneof![1 => Just(0), 6 => 1_i64..900, 3 => (1_i64..80).prop_map(|n| n * 15)];
-    vec((pause, 0..=30, 15..=120, 0..=30, aside(), prop::bool::weighted(0.8)), 0..18)
+    vec((pause, 0..=30, 15..=120, 0..=30, aside(), purpose()), 0..18)
 }
 
 fn reservations(stays: &[Stay], from: i64, until: i64, place: Point) -> Vec<Reservation> {
-    let placed = stays.iter().enumerate().scan(from, |at, (i, (pause, setup, minutes, packup, where_to, booked))| {
+    let placed = stays.iter().enumerate().scan(from, |at, (i, (pause, setup, minutes, packup, where_to, purpose))| {
         let start_at = instant(*at + pause) + TimeDelta::minutes(i64::from(*setup));
         *at += pause + i64::from(setup + minutes + packup);
         Some(Reservation {
             during: Span::of_minutes(start_at, *minutes).widened(*setup, *packup),
             start_at,
             place: moved(place, *where_to),
-            booking: booked.then(|| BookingId(Uuid::from_u128(i as u128))),
+            purpose: match purpose {
+                For::Hold => Purpose::Hold,
+                For::Visit => Purpose::Visit(BookingId(Uuid::from_u128(i as u128))),
+                For::CounterOffer(of) => Purpose::CounterOffer(BookingId(Uuid::from_u128(*of))),
+            },
         })
     });
     placed.take_while(|reservation| reservation.during.end <= instant(until)).collect()
@@ -345,7 +361,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 place_zone: other_zone.unwrap_or(zone),
                 minutes,
                 required,
-                except: except.filter(|_| !reservations.is_empty()).and_then(|i| i.get(&reservations).booking),
+                except: except.filter(|_| !reservations.is_empty()).and_then(|i| i.get(&reservations).booking()),
                 now: instant(begins + now.0) + TimeDelta::milliseconds(now.1.unwrap_or(0)),
                 first,
                 days,

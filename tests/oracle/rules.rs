@@ -1,6 +1,7 @@
 //! The oracle: every rule, one minute at a time. Instants are counted in UTC minutes since 1970, and so is what a clock
 //! shows, as if it showed UTC.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
@@ -115,7 +116,9 @@ impl<'a> Oracle<'a> {
                 }
             }
         }
-        for reservation in case.diary.reservations.iter().filter(|r| r.booking.is_none() || r.booking != case.except) {
+        for reservation in
+            case.diary.reservations.iter().filter(|r| r.booking().is_none() || r.booking() != case.except)
+        {
             for minute in reservation.during.start.timestamp() / 60..reservation.during.end.timestamp() / 60 {
                 taken[at(minute)] = Some(reservation);
             }
@@ -173,12 +176,15 @@ impl<'a> Oracle<'a> {
         multiple(now) || (before + 1..now).any(multiple)
     }
 
-    /// The visits whose time on the table begins on the date that the therapist's clock shows at `minute`.
+    /// The holds and bookings whose time on the table begins on the date that the therapist's clock shows at `minute`; a booking is
+    /// one, whatever is proposed for it.
     fn others_on_date_of(&self, minute: i64) -> i32 {
         let date = |minute: i64| self.therapist.shows(minute).div_euclid(DAY);
-        let begins = |at: &i64| self.taken[self.at(*at)].is_some_and(|other| other.start_at == instant(*at));
-        let visits = self.therapist.minutes().filter(begins).filter(|at| date(*at) == date(minute)).count();
-        i32::try_from(visits).expect("a few visits")
+        let on_date = self.therapist.minutes().filter(|at| date(*at) == date(minute));
+        let begun = on_date.filter_map(|at| self.taken[self.at(at)].filter(|other| other.start_at == instant(at)));
+        let (booked, held): (Vec<_>, Vec<_>) = begun.map(Reservation::booking).partition(Option::is_some);
+        let booked: BTreeSet<_> = booked.into_iter().collect();
+        i32::try_from(booked.len() + held.len()).expect("a few visits")
     }
 
     /// Whether the nearest visit before or after leaves fewer free minutes than the way takes.

@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{Scene, THURSDAY, WEDNESDAY, anew, moves, reserved, scene, scene_with, span, told};
-use crate::support::{Answer, Person, send};
+use crate::support::{Answer, Person, WEEK, at, send};
 
 async fn proposes(who: &Person, path: &str, start: &str) -> Answer {
     who.post(&format!("{path}/counter-offers"), json!({ "start_at": start })).await
@@ -91,6 +91,9 @@ async fn a_proposal_holds_its_time_and_lapses_by_itself() {
     assert_eq!(status(client, &at).await, "expired");
     for (who, answer) in [(therapist, "accept"), (therapist, "decline"), (client, "withdraw")] {
         answers(who, &at, answer).await.refused(409, "counter_offer_expired");
+    }
+    for (who, answer) in [(client, "accept"), (client, "decline"), (therapist, "withdraw")] {
+        answers(who, &at, answer).await.refused(409, "invalid_transition");
     }
     assert_eq!(scene.booking().await["start_at"], WEDNESDAY);
     // Its place is free for another proposal, and its time for anyone.
@@ -250,6 +253,47 @@ async fn a_time_that_overlaps_the_visit_is_held_as_far_as_the_visit_does_not_hol
 }
 
 #[tokio::test]
+async fn a_booking_counts_once_a_day_whatever_is_proposed_for_it() {
+    let Scene { app, therapist, client: mia, address: hers, path } = &scene().await;
+    therapist.change("/v1/therapists/me", json!({ "daily_cap": 3 })).await.is(200);
+    let (tom, his) = app.client_at_home().await;
+    let toms = tom.books(therapist, his, "2026-12-02T01:30:00Z").await.is(201).header("location");
+    let to_four = proposed(mia, path, "2026-12-02T05:00:00Z").await;
+    tom.books(therapist, his, "2026-12-02T03:00:00Z").await.is(201);
+    let to_nine = proposed(therapist, &toms, "2026-12-01T22:15:00Z").await;
+    // Three bookings, at five times.
+    assert_eq!(reserved(app).await.len(), 5);
+    tom.books(therapist, his, "2026-12-02T04:00:00Z").await.refused(409, "slot_unavailable");
+    assert_eq!(tom.slots(therapist, "2026-12-02", "2026-12-02").await, [""; 0]);
+    answers(&tom, &to_nine, "accept").await.is(200);
+    moves(mia, path, "2026-12-02T01:30:00Z").await.is(200);
+    assert_eq!(status(mia, &to_four).await, "obsolete");
+
+    // On another day it counts as well, for as long as it may still take place there.
+    therapist.change("/v1/therapists/me", json!({ "daily_cap": 1 })).await.is(200);
+    let to_thursday = proposed(therapist, path, THURSDAY).await;
+    tom.books(therapist, his, "2026-12-03T03:00:00Z").await.refused(409, "slot_unavailable");
+    answers(mia, &to_thursday, "decline").await.is(200);
+    tom.books(therapist, his, "2026-12-03T03:00:00Z").await.is(201);
+    proposes(therapist, path, THURSDAY).await.refused(409, "slot_unavailable");
+    mia.books(therapist, *hers, "2026-12-04T00:00:00Z").await.is(201);
+}
+
+#[tokio::test]
+async fn a_proposal_counts_on_the_day_of_its_start() {
+    let Scene { app, therapist, client, path, .. } = &scene().await;
+    therapist.works(&WEEK.map(|day| (day, "00:00", "00:00"))).await;
+    therapist.change("/v1/therapists/me", json!({ "daily_cap": 1, "packup_minutes": 15 })).await.is(200);
+    // Until midnight, packing up included.
+    moves(client, path, "2026-12-02T11:45:00Z").await.is(200);
+    proposed(client, path, "2026-12-02T12:15:00Z").await;
+    assert_eq!(reserved(app).await[1], span("02 13:00", "02 13:30"), "on Thursday in Sydney");
+    let (other, address) = app.client_at_home().await;
+    other.books(therapist, address, "2026-12-02T02:00:00Z").await.refused(409, "slot_unavailable");
+    other.books(therapist, address, THURSDAY).await.is(201);
+}
+
+#[tokio::test]
 async fn whatever_ends_or_changes_the_visit_ends_the_proposal() {
     let Scene { app, therapist, client, path, .. } = &scene().await;
     let (colleague, admin) = (app.therapist().await, app.admin().await);
@@ -302,6 +346,35 @@ async fn a_request_lives_as_long_as_its_therapists_proposal() {
     assert_eq!(scene.app.count("SELECT count(*) FROM bookings WHERE status = 'expired'").await, 1);
     assert_eq!(scene.app.count("SELECT count(*) FROM counter_offers WHERE status = 'expired'").await, 1);
     assert_eq!(reserved(&scene.app).await, []);
+}
+
+#[tokio::test]
+async fn any_other_proposal_for_a_request_lapses_with_it() {
+    let mut scene = scene_with("request").await;
+    let lapses = scene.booking().await["respond_by"].clone();
+    let first = proposed(&scene.therapist, &scene.path, "2026-12-04T00:00:00Z").await;
+    answers(&scene.client, &first, "decline").await.is(200);
+    let (other, address) = scene.app.client_at_home().await;
+    scene.wait(TimeDelta::hours(12)).await;
+    for who in [&scene.therapist, &scene.client] {
+        let offer = proposes(who, &scene.path, THURSDAY).await.is(201);
+        assert_eq!(offer.body["expires_at"], lapses);
+        assert_eq!(scene.booking().await["respond_by"], lapses);
+        if who.id == scene.therapist.id {
+            answers(who, &offer.header("location"), "withdraw").await.is(200);
+        }
+    }
+    scene.wait(at(lapses.as_str().unwrap()) - scene.app.now()).await;
+    // Nothing has written down yet that the request has expired.
+    let Scene { app, therapist, client, path, .. } = &scene;
+    assert_eq!(app.count("SELECT count(*) FROM bookings WHERE status = 'requested'").await, 1);
+    let open = client.get(&format!("{path}/counter-offers")).await.is(200).body["data"][2].clone();
+    assert_eq!(open["status"], "expired");
+    answers(therapist, &format!("{path}/counter-offers/{}", open["id"].as_str().unwrap()), "accept")
+        .await
+        .refused(409, "counter_offer_expired");
+    let other = anew(app, &other).await;
+    other.books(therapist, address, THURSDAY).await.is(201);
 }
 
 #[tokio::test]

@@ -1,11 +1,14 @@
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use chrono::TimeDelta;
+use knead::availability;
+use knead::ids::TherapistId;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{Scene, moves, scene, scene_with};
-use crate::support::{App, Person};
+use crate::support::{Answer, App, Person, send};
 
 /// No visit overlaps another, and each has its own reservation, at its own time.
 async fn assert_whole(app: &App) {
@@ -164,6 +167,56 @@ async fn two_proposals_at_once_are_one() {
         assert_eq!(app.count("SELECT count(*) FROM reservations WHERE offer_id IS NOT NULL").await, 0);
     }
     println!("100 rounds were won by {winners:?}");
+}
+
+async fn proposes_once(client: &Person, path: &str) -> Answer {
+    let request = client.request(reqwest::Method::POST, &format!("{path}/counter-offers"));
+    send(request.header("Idempotency-Key", "one").json(&json!({ "start_at": "2026-12-08T00:00:00Z" }))).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_20_proposals_with_one_key_one_is_made() {
+    let Scene { app, client, path, .. } = &scene().await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..20 {
+        let (client, path) = (client.clone(), path.clone());
+        tasks.spawn(async move {
+            // Whoever is told that the first one still runs asks again.
+            loop {
+                let answer = proposes_once(&client, &path).await;
+                if answer.status != 409 {
+                    return answer.is(201).text;
+                }
+                answer.refused(409, "idempotency_key_in_flight");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+    }
+    let answers: BTreeSet<String> = tasks.join_all().await.into_iter().collect();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!(app.count("SELECT count(*) FROM counter_offers").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM reservations WHERE offer_id IS NOT NULL").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM idempotency_keys WHERE route LIKE '%counter-offers'").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_asks_again_does_not_wait_for_the_therapists_time() {
+    let Scene { app, therapist, client, path, .. } = &scene().await;
+    let mut elsewhere = app.service.db.begin().await.unwrap();
+    availability::lock(&mut elsewhere, TherapistId(therapist.id)).await.unwrap();
+    let (proposer, at) = (client.clone(), path.clone());
+    let first = tokio::spawn(async move { proposes_once(&proposer, &at).await });
+    while app.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())").await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    proposes_once(client, path).await.refused(409, "idempotency_key_in_flight");
+    elsewhere.commit().await.unwrap();
+    let first = first.await.unwrap().is(201);
+
+    let mut elsewhere = app.service.db.begin().await.unwrap();
+    availability::lock(&mut elsewhere, TherapistId(therapist.id)).await.unwrap();
+    assert_eq!(proposes_once(client, path).await.is(201).text, first.text);
+    elsewhere.rollback().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

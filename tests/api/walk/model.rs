@@ -1,11 +1,20 @@
 //! What the service promises, told once more and as plainly as possible: a list of visits, holds and times off, and for each
 //! question a walk through all of them. Sydney's summer, in which no clock changes.
 
+mod offers;
+
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use knead::availability::travel::{Journey, RoadTimes, Traffic};
 use knead::therapists::TravelMode;
 use knead::values::Point;
 use uuid::Uuid;
+
+pub use offers::{Offer, Reaction, due};
+
+/// What is refused: the status and the code.
+pub type No = (u16, &'static str);
 
 /// Surry Hills, a street further, Bondi, and Parramatta.
 pub const PLACES: [Point; 4] = [
@@ -20,6 +29,11 @@ pub const AHEAD: TimeDelta = TimeDelta::hours(11);
 
 /// Set-up, and pack-up.
 const ABOUT: TimeDelta = TimeDelta::minutes(10);
+
+/// Whether a deep tissue massage is sold for so many minutes.
+fn sold(minutes: i64) -> bool {
+    matches!(minutes, 60 | 75 | 90 | 120)
+}
 
 /// What a clock in Sydney shows.
 pub fn local(instant: DateTime<Utc>) -> DateTime<Utc> {
@@ -90,6 +104,10 @@ pub struct Visit {
     pub missed_by_client: bool,
     /// How much earlier than agreed it was over.
     pub spared: TimeDelta,
+    /// Whether calling it off costs something however early: its client had it moved when it did.
+    pub owes: bool,
+    /// Other times that were proposed for it, in order.
+    pub offers: Vec<Offer>,
 }
 
 /// A step that a party takes at a visit, and what it is called.
@@ -161,7 +179,7 @@ impl Visit {
             || self.at_risk
             || (self.forced && waits)
             || (now <= self.made + TimeDelta::minutes(60) && waits)
-            || start - now >= TimeDelta::hours(24)
+            || (start - now >= TimeDelta::hours(24) && !self.owes)
     }
 
     /// Whether a party may move it at all.
@@ -171,8 +189,13 @@ impl Visit {
         step && now < self.wish.start && if by_client { self.is_free(now) } else { early }
     }
 
-    pub fn ends(&mut self, status: Status) {
+    pub fn goes_on(&mut self, status: Status, now: DateTime<Utc>) {
+        self.overtake(now);
         self.status = status;
+    }
+
+    pub fn ends(&mut self, status: Status, now: DateTime<Utc>) {
+        self.goes_on(status, now);
         self.at_risk = false;
     }
 }
@@ -214,12 +237,14 @@ pub struct Taken<'a> {
     wish: &'a Wish,
     /// The visit behind it; a hold has none.
     path: Option<&'a str>,
+    /// Whether it is only proposed for that visit.
+    proposed: bool,
     spared: TimeDelta,
 }
 
 impl<'a> Taken<'a> {
     fn of(wish: &'a Wish) -> Self {
-        Self { wish, path: None, spared: TimeDelta::zero() }
+        Self { wish, path: None, proposed: false, spared: TimeDelta::zero() }
     }
 
     fn begins(&self) -> DateTime<Utc> {
@@ -232,8 +257,17 @@ impl<'a> Taken<'a> {
 
     /// The visit, where the time off hits one.
     pub fn hit_by(&self, off: &Off) -> Option<String> {
-        (self.begins() < off.end && off.start < self.ends()).then(|| self.path.map(str::to_owned)).flatten()
+        let hit = !self.proposed && self.begins() < off.end && off.start < self.ends();
+        hit.then(|| self.path.map(str::to_owned)).flatten()
     }
+}
+
+/// Whether there is time to get from the one to the other.
+fn is_reached(from: Option<&Taken<'_>>, to: Option<&Taken<'_>>) -> bool {
+    let (Some(from), Some(to)) = (from, to) else { return true };
+    let minute = local(from.ends()).num_seconds_from_midnight() / 60;
+    let way = Journey::new(TravelMode::Car, PLACES[from.wish.place], PLACES[to.wish.place], &RoadTimes::default());
+    to.begins() - from.ends() >= TimeDelta::minutes(way.minutes(Traffic::at(minute.into())).into())
 }
 
 impl Model {
@@ -248,20 +282,28 @@ impl Model {
     pub fn taken(&self, therapist: usize) -> impl Iterator<Item = Taken<'_>> {
         // What took place counts towards the day's cap.
         let visits = self.visits.iter().filter(|visit| visit.is_live() || visit.status == Status::Completed);
-        let visits = visits.map(|visit| Taken { wish: &visit.wish, path: Some(&visit.path), spared: visit.spared });
+        let visits =
+            visits.map(|visit| Taken { path: Some(&visit.path), spared: visit.spared, ..Taken::of(&visit.wish) });
+        let offers = self.visits.iter().flat_map(|visit| {
+            let open = visit.offers.iter().filter(|offer| offer.is_open(self.now));
+            open.map(|offer| Taken { path: Some(&visit.path), proposed: true, ..Taken::of(&offer.wish) })
+        });
         let holds = self.live_holds().map(|hold| Taken::of(&hold.wish));
-        visits.chain(holds).filter(move |taken| taken.wish.therapist == therapist)
+        visits.chain(offers).chain(holds).filter(move |taken| taken.wish.therapist == therapist)
     }
 
-    /// Whether the wish may come true, when it was first asked for at `asked`; the time of the visit at `except` is free.
+    /// Whether the wish may come true, when it was first asked for at `asked`; the time of the visit at `except` is free, and
+    /// what is proposed for it.
     pub fn allows(&self, wish: &Wish, asked: DateTime<Utc>, except: Option<&str>) -> bool {
+        self.refusal(wish, asked, except).is_none()
+    }
+
+    /// What stands against the wish, first of all.
+    pub fn refusal(&self, wish: &Wish, asked: DateTime<Utc>, except: Option<&str>) -> Option<No> {
         let therapist = &self.therapists[wish.therapist];
         let opens = local(wish.start).date_naive().and_hms_opt(9, 0, 0).expect("a time").and_utc() - AHEAD;
         let in_hours = opens <= wish.start && wish.end() <= opens + TimeDelta::hours(8);
         let on_grid = local(wish.start).minute().is_multiple_of(15);
-        let in_time = wish.start > self.now
-            && wish.start >= asked + TimeDelta::minutes(120)
-            && wish.start <= asked + TimeDelta::days(60);
         let wanted = Taken::of(wish);
         let off = therapist.off.iter().any(|off| wanted.begins() < off.end && off.start < wanted.ends());
         let others: Vec<Taken<'_>> =
@@ -269,28 +311,29 @@ impl Model {
         let clear = others.iter().all(|other| other.ends() <= wanted.begins() || wanted.ends() <= other.begins());
         let before = others.iter().filter(|other| other.ends() <= wanted.begins()).max_by_key(|other| other.ends());
         let after = others.iter().filter(|other| wanted.ends() <= other.begins()).min_by_key(|other| other.begins());
-        let reached = |from: Option<&Taken<'_>>, to: Option<&Taken<'_>>| {
-            let (Some(from), Some(to)) = (from, to) else { return true };
-            let minute = local(from.ends()).num_seconds_from_midnight() / 60;
-            let way =
-                Journey::new(TravelMode::Car, PLACES[from.wish.place], PLACES[to.wish.place], &RoadTimes::default());
-            let way = way.minutes(Traffic::at(minute.into()));
-            to.begins() - from.ends() >= TimeDelta::minutes(way.into())
-        };
         let date = local(wish.start).date_naive();
-        let on_date = others.iter().filter(|other| local(other.wish.start).date_naive() == date).count();
+        let on_date = others.iter().filter(|other| local(other.wish.start).date_naive() == date);
+        let (booked, held): (Vec<_>, Vec<_>) = on_date.map(|other| other.path).partition(Option::is_some);
+        // A visit counts once, whatever is proposed for it.
+        let on_date = booked.into_iter().collect::<BTreeSet<_>>().len() + held.len();
         let at_odds =
             self.blocks.iter().any(|(client, therapist, _)| (*client, *therapist) == (wish.client, wish.therapist));
-        therapist.licensed
-            && !at_odds
-            && in_hours
+        let fits = in_hours
             && on_grid
-            && in_time
             && !off
             && clear
-            && reached(before, Some(&wanted))
-            && reached(Some(&wanted), after)
-            && therapist.cap.is_none_or(|cap| on_date < cap)
+            && is_reached(before, Some(&wanted))
+            && is_reached(Some(&wanted), after)
+            && therapist.cap.is_none_or(|cap| on_date < cap);
+        let against = [
+            (wish.start <= self.now, (422, "notice_too_short")),
+            (at_odds, (422, "blocked")),
+            (wish.start < asked + TimeDelta::minutes(120), (422, "notice_too_short")),
+            (wish.start > asked + TimeDelta::days(60), (422, "beyond_horizon")),
+            (!therapist.licensed, (422, "credential_not_valid")),
+            (!fits, (409, "slot_unavailable")),
+        ];
+        against.into_iter().find_map(|(holds, no)| holds.then_some(no))
     }
 
     pub fn license(&mut self, therapist: usize, licensed: bool) {
@@ -304,22 +347,29 @@ impl Model {
             if licensed {
                 visit.at_risk = false;
             } else if visit.wish.start - now < TimeDelta::hours(24) {
-                visit.ends(Status::Cancelled);
+                visit.ends(Status::Cancelled, now);
             } else {
                 visit.at_risk = true;
             }
         }
     }
 
+    /// What lapses by itself, whether any job has run or not.
     pub fn wait(&mut self, by: TimeDelta) {
         self.now += by;
         for visit in &mut self.visits {
             if visit.status == Status::Requested && visit.respond_by <= self.now {
-                visit.ends(Status::Expired);
+                visit.ends(Status::Expired, self.now);
             }
+        }
+    }
+
+    /// What takes a job: visits at risk are called off.
+    pub fn settle(&mut self) {
+        for visit in &mut self.visits {
             let ahead = visit.wish.start - self.now;
             if visit.is_live() && visit.at_risk && TimeDelta::zero() < ahead && ahead <= TimeDelta::hours(24) {
-                visit.ends(Status::Cancelled);
+                visit.ends(Status::Cancelled, self.now);
             }
         }
     }
