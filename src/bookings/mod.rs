@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use routes::{lapse, party};
-pub use store::{ahead, completed_at, find, live_between, lock, met, seal_plain, within};
+pub use store::{ahead, completed_at, find, has_begun, live_between, lock, met, seal_plain, within};
 
 use crate::accounts::Address;
 use crate::auth::Role;

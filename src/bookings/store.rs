@@ -622,6 +622,17 @@ pub(super) async fn record_disclosure(tx: &mut Tx, booking: &Booking, now: DateT
     Ok(())
 }
 
+/// Whether the time on the table has ever begun.
+pub async fn has_begun(tx: &mut Tx, id: BookingId) -> Result<bool> {
+    let begun = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM booking_events WHERE booking_id = $1 AND to_status = 'in_progress') AS "begun!""#,
+        id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(begun)
+}
+
 /// Whether the row itself still says that the booking is requested.
 pub(super) async fn is_open_request(tx: &mut Tx, id: BookingId) -> Result<bool> {
     let open = sqlx::query_scalar!(r#"SELECT status = 'requested' AS "open!" FROM bookings WHERE id = $1"#, id.0)

@@ -21,9 +21,15 @@ bounded_text! {
 /// made up later.
 const OPEN: TimeDelta = TimeDelta::hours(72);
 
-/// Whether they can be written at `now`: from the start of the visit until 72 hours after the end of its time.
-fn is_open(visit: &Booking, now: DateTime<Utc>) -> bool {
-    matches!(visit.status, Status::InProgress | Status::Completed | Status::Stopped) && now < visit.end_at() + OPEN
+/// Whether they can be written at `now`: from the start of the visit until 72 hours after the end of its time. A visit that was
+/// stopped may never have `begun`.
+fn is_open(visit: &Booking, begun: bool, now: DateTime<Utc>) -> bool {
+    let took_place = match visit.status {
+        Status::InProgress | Status::Completed => true,
+        Status::Stopped => begun,
+        _ => false,
+    };
+    took_place && now < visit.end_at() + OPEN
 }
 
 /// The latest version.

@@ -96,8 +96,8 @@ struct SessionNotesBody {
 
 /// Write session notes
 ///
-/// The visit's therapist writes them, and changes them, from its start until 72 hours after the end of its time. The client
-/// can read them. `If-Match` is needed where there are some already.
+/// The visit's therapist writes them, and changes them, from its start until 72 hours after the end of its time; never of one
+/// that was stopped before it began. The client can read them. `If-Match` is needed where there are some already.
 #[utoipa::path(tag = "After the visit", operation_id = "put_session_notes", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the notes as they were read, where there are some already.")),
@@ -122,7 +122,8 @@ async fn put_session_notes(
         if let Some(current) = &current {
             if_match.check(&SessionNotes::new(&booking, current, &app.cipher)?)?;
         }
-        if !is_open(&booking, now) {
+        let begun = bookings::has_begun(&mut tx, id).await?;
+        if !is_open(&booking, begun, now) {
             return Err(Refusal::SessionNotesClosed.into());
         }
         let number = current.map_or(1, |current| current.number + 1);
