@@ -243,7 +243,7 @@ pub(super) async fn check(
 pub(super) async fn view(app: &App, tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
     let viewer = viewer(&booking, party, now);
     if viewer == Viewer::Disclosed {
-        store::record_disclosure(tx, &booking, now).await?;
+        store::record_disclosures(tx, &[&booking], now).await?;
     }
     Reply::ok(&views(&app.cipher, tx, vec![booking], viewer).await?.pop())
 }

@@ -609,12 +609,15 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<BookingEven
     Ok(events)
 }
 
-/// Writes down that the therapist was shown the address.
-pub(super) async fn record_disclosure(tx: &mut Tx, booking: &Booking, now: DateTime<Utc>) -> Result<()> {
+/// Writes down that their therapist was shown the addresses of these bookings.
+pub(super) async fn record_disclosures(tx: &mut Tx, shown: &[&Booking], now: DateTime<Utc>) -> Result<()> {
+    let (bookings, therapists): (Vec<_>, Vec<_>) =
+        shown.iter().map(|booking| (booking.id.0, booking.therapist.0)).unzip();
     sqlx::query!(
-        "INSERT INTO address_disclosures (booking_id, therapist_id, at) VALUES ($1, $2, $3)",
-        booking.id.0,
-        booking.therapist.0,
+        "INSERT INTO address_disclosures (booking_id, therapist_id, at)
+         SELECT booking_id, therapist_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS shown (booking_id, therapist_id)",
+        &bookings,
+        &therapists,
         now
     )
     .execute(&mut **tx)
