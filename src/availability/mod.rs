@@ -27,6 +27,7 @@ use utoipa::ToSchema;
 pub use setting::{GivenPlace, Setting};
 pub use slots::dates_between;
 pub use store::{Asked, diaries, lock};
+pub use time_off::seal as seal_time_off;
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;

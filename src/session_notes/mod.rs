@@ -4,13 +4,23 @@
 pub mod routes;
 mod store;
 
+pub use store::seal;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::bookings::Booking;
 use crate::bookings::lifecycle::Status;
 use crate::cipher::Sealed;
-use crate::ids::TherapistId;
+use crate::ids::{BookingId, TherapistId};
 use crate::values::bounded_text;
+
+/// The column of the notes, to which they are sealed.
+const TEXT: &str = "session_notes.text";
+
+/// What names a version of a visit's notes.
+fn row(booking: BookingId, version: i32) -> String {
+    format!("{booking}/{version}")
+}
 
 bounded_text! {
     /// What a therapist notes of a visit.

@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{OPEN, SessionText, Version, is_open, store};
+use super::{OPEN, SessionText, TEXT, Version, is_open, row, store};
 use crate::App;
 use crate::audit::{self, Entry};
 use crate::auth::{As, Parties, Therapist};
@@ -21,9 +21,6 @@ use crate::ids::BookingId;
 pub fn routes(config: &mut ServiceConfig) {
     config.service(get_session_notes).service(put_session_notes);
 }
-
-/// The column of the notes, to which they are sealed.
-const TEXT: &str = "session_notes.text";
 
 /// What the therapist noted of a visit.
 #[derive(Serialize, ToSchema)]
@@ -47,10 +44,6 @@ impl SessionNotes {
             editable_until: booking.end_at() + OPEN,
         })
     }
-}
-
-fn row(booking: BookingId, version: i32) -> String {
-    format!("{booking}/{version}")
 }
 
 /// Show session notes

@@ -357,6 +357,7 @@ async fn app_keeps_versions(scene: &Scene) {
     }
     for statement in [
         "UPDATE session_notes SET version = 9 WHERE version = 1",
+        "UPDATE session_notes SET text_sealed = 'x', written_at = written_at + interval '1 hour'",
         "DELETE FROM session_notes",
         "TRUNCATE session_notes",
     ] {
