@@ -11,12 +11,12 @@ use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::App;
 use crate::error::{Error, Result};
 
-/// Bytes of a key's id.
+/// Bytes of a key's id: a multiple of three, so that whatever a key has sealed begins with the same characters.
 const ID: usize = 6;
 
 /// A fresh key, as base64.
@@ -83,6 +83,18 @@ impl Cipher {
         Ok(Sealed(STANDARD_NO_PAD.encode([id.as_slice(), nonce.as_ref(), &secret].concat())))
     }
 
+    /// Seals more than a text: `value`, as JSON.
+    pub fn seal_value(&self, column: &str, row: impl fmt::Display, value: &impl Serialize) -> Result<Sealed> {
+        let text = serde_json::to_string(value).map_err(|error| Error::Internal(error.to_string()))?;
+        self.seal(column, row, &text)
+    }
+
+    /// What the first key seals begins with this; eight characters.
+    pub fn begins(&self) -> Result<String> {
+        let first = self.0.first().ok_or_else(|| Error::Internal("there is no key".to_owned()))?;
+        Ok(STANDARD_NO_PAD.encode(first.id))
+    }
+
     /// Opens what was sealed for `row` of `column`. That it does not open is our own fault, or someone else's work.
     pub fn open(&self, column: &str, row: impl fmt::Display, sealed: &Sealed) -> Result<String> {
         let failed = |why: &str| Error::Internal(format!("{column} does not open: {why}"));
@@ -98,14 +110,18 @@ impl Cipher {
         String::from_utf8(text.to_vec()).map_err(|_| failed("it is not text"))
     }
 
-    /// A mark of `bytes` by which they are known again, and by which nobody without the keys can find out what they were by
-    /// trying.
-    pub fn mark(&self, bytes: &[u8]) -> Result<Vec<u8>> {
-        let key = self.0.first().ok_or_else(|| Error::Internal("nothing could be marked".to_owned()))?;
-        Ok(hmac::sign(&key.marks, bytes).as_ref().to_vec())
+    /// Opens what [`seal_value`](Self::seal_value) sealed.
+    pub fn open_value<T: DeserializeOwned>(&self, column: &str, row: impl fmt::Display, sealed: &Sealed) -> Result<T> {
+        let text = self.open(column, row, sealed)?;
+        serde_json::from_str(&text).map_err(|error| Error::Internal(format!("{column} is not what it was: {error}")))
     }
 
-    /// Whether `mark` is that of `bytes`, with whichever key.
+    /// The same words, sealed by the first key.
+    pub fn reseal(&self, column: &str, row: impl fmt::Display + Copy, sealed: &Sealed) -> Result<Sealed> {
+        self.seal(column, row, &self.open(column, row, sealed)?)
+    }
+
+    /// Whether `mark` is that of `bytes`, with whichever key: as requests were known again before their fingerprints were sealed.
     pub fn is_mark(&self, bytes: &[u8], mark: &[u8]) -> bool {
         self.0.iter().any(|key| hmac::verify(&key.marks, bytes, mark).is_ok())
     }
@@ -127,18 +143,6 @@ impl Cipher {
 
 fn bound(column: &str, row: impl fmt::Display) -> Aad<String> {
     Aad::from(format!("{column}\n{row}"))
-}
-
-/// How many rows are sealed in one transaction.
-pub const BATCH: i64 = 200;
-
-/// Seals what is still kept plain, in batches. Running it twice, or twice at once, does no harm.
-pub async fn seal_plain(app: &App) -> Result<()> {
-    while crate::accounts::addresses::seal_plain(app).await? {}
-    while crate::bookings::seal_plain(app).await? {}
-    while crate::bookings::holds::seal_plain(app).await? {}
-    while crate::http::seal_plain(app).await? {}
-    Ok(())
 }
 
 #[cfg(test)]
@@ -181,9 +185,24 @@ mod tests {
         let later = both.seal("notes", 1, "after").expect("sealed");
         assert_eq!(cipher(&[&new]).open("notes", 1, &later).expect("opened"), "after");
         assert!(cipher(&[&new]).open("notes", 1, &sealed).is_err(), "its key is gone");
-        let mark = cipher(&[&old]).mark(b"body").expect("marked");
-        assert!(both.is_mark(b"body", &mark) && !both.is_mark(b"other", &mark));
-        assert!(!cipher(&[&new]).is_mark(b"body", &mark), "its key is gone");
+        assert_eq!(
+            cipher(&[&new]).open("notes", 1, &both.reseal("notes", 1, &sealed).expect("sealed")).expect("opened"),
+            "before"
+        );
+        let mark = hmac::sign(&cipher(&[&old]).0[0].marks, b"body");
+        assert!(both.is_mark(b"body", mark.as_ref()) && !both.is_mark(b"other", mark.as_ref()));
+        assert!(!cipher(&[&new]).is_mark(b"body", mark.as_ref()), "its key is gone");
+    }
+
+    #[test]
+    fn what_the_first_key_seals_is_told_from_the_rest() {
+        let (old, new) = (generate_data_key().expect("a key"), generate_data_key().expect("a key"));
+        let (one, both) = (cipher(&[&old]), cipher(&[&new, &old]));
+        let begins = |cipher: &Cipher| cipher.begins().expect("a key");
+        let sealed = both.seal_value("areas", 1, &["neck", "back"]).expect("sealed");
+        assert!(sealed.0.starts_with(&begins(&both)) && begins(&both).len() == 8 && begins(&one) != begins(&both));
+        assert!(one.seal("notes", 1, "").expect("sealed").0.starts_with(&begins(&one)));
+        assert_eq!(both.open_value::<Vec<String>>("areas", 1, &sealed).expect("opened"), ["neck", "back"]);
     }
 
     #[test]

@@ -37,6 +37,25 @@ pub struct Database {
     pub database_url: SecretString,
 }
 
+/// The keys that seal what is kept.
+#[derive(Args, Clone, Debug)]
+pub struct DataKeys {
+    /// Seal what is kept of health and doors: keys of 32 bytes, base64, separated by commas; the first one seals, each of them opens.
+    #[arg(long, env = "KNEAD_DATA_KEYS", hide_env_values = true)]
+    pub data_keys: SecretString,
+}
+
+impl DataKeys {
+    /// What the keys make.
+    ///
+    /// # Errors
+    /// One sentence that says what to mend.
+    pub fn cipher(&self) -> Result<Cipher, String> {
+        Cipher::new(&self.data_keys)
+            .map_err(|why| format!("KNEAD_DATA_KEYS: {why}; `knead config init` makes a good one"))
+    }
+}
+
 /// Everything that `serve` needs.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
@@ -45,9 +64,8 @@ pub struct Config {
     /// Signs access tokens: an Ed25519 key in PKCS#8, base64. `knead config init` makes one.
     #[arg(long, env = "KNEAD_SIGNING_KEY", hide_env_values = true)]
     pub signing_key: SecretString,
-    /// Seal what is kept of health and doors: keys of 32 bytes, base64, separated by commas; the first one seals, each of them opens.
-    #[arg(long, env = "KNEAD_DATA_KEYS", hide_env_values = true)]
-    pub data_keys: SecretString,
+    #[command(flatten)]
+    pub data_keys: DataKeys,
     /// Where to listen.
     #[arg(long, env = "KNEAD_ADDR", default_value = "127.0.0.1:8080")]
     pub addr: SocketAddr,
@@ -100,9 +118,7 @@ impl Config {
             .map_err(|_| "DATABASE_URL is not a PostgreSQL URL".to_owned())?;
         let tokens = Tokens::new(&self.public_url, &self.signing_key)
             .map_err(|why| format!("KNEAD_SIGNING_KEY: {why}; `knead config init` makes a good one"))?;
-        let cipher = Cipher::new(&self.data_keys)
-            .map_err(|why| format!("KNEAD_DATA_KEYS: {why}; `knead config init` makes a good one"))?;
-        Ok((tokens, cipher, Storage::open(&self.storage)?))
+        Ok((tokens, self.data_keys.cipher()?, Storage::open(&self.storage)?))
     }
 }
 

@@ -44,6 +44,14 @@ pub fn pool(url: &str, size: u32) -> Result<PgPool, sqlx::Error> {
     Ok(pool.connect_lazy_with(options))
 }
 
+/// A pool for a command that goes through whole tables: nothing ends its statements, and it still waits for no lock for long.
+pub fn patient_pool(url: &str) -> Result<PgPool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("knead")
+        .options([("lock_timeout", "2s"), ("timezone", "UTC")]);
+    Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options))
+}
+
 /// Brings the schema, and that of the job queue, up to date. May run twice and beside a running service.
 pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let options = PgConnectOptions::from_str(url)?.options([("lock_timeout", "10s")]);

@@ -99,7 +99,7 @@ job!(Sweep, "sweep", |app, _job| {
     crate::bookings::counter_offers::forget_lapsed(&app.db, now).await?;
     crate::http::forget_old_keys(&app.db, now).await?;
     travel::tidy(app, now).await?;
-    crate::cipher::seal_plain(app).await?;
+    crate::sealing::seal_plain(app).await?;
     crate::accounts::forget_expired_tokens(&app.db, now).await?;
     crate::credentials::documents::forget_orphans(app, now).await?;
     rosters::forget_files(app, now).await

@@ -28,6 +28,7 @@ pub mod postgres;
 pub mod prices;
 pub mod reviews;
 pub mod rosters;
+pub mod sealing;
 pub mod server;
 pub mod session_notes;
 pub mod storage;

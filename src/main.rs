@@ -14,12 +14,13 @@ use knead::availability::travel::Roads;
 use knead::availability::{Known, hints};
 use knead::calendars::Fetcher;
 use knead::clock::Clock;
-use knead::config::{self, Config, Database, LogFormat, Switch};
+use knead::config::{self, Config, DataKeys, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
 use knead::rosters::command::Asked;
+use knead::sealing::Resealed;
 use knead::values::{Day, EmailAddress};
-use knead::{accounts, audit, cipher, db, dev, jobs, openapi, rosters, server};
+use knead::{accounts, audit, db, dev, jobs, openapi, rosters, sealing, server};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -59,6 +60,14 @@ enum Command {
     Migrate {
         #[command(flatten)]
         database: Database,
+    },
+    /// Seal with the first of the data keys whatever an older one sealed, or is still plain. May run beside a running service.
+    /// Fails where something is left.
+    Reseal {
+        #[command(flatten)]
+        database: Database,
+        #[command(flatten)]
+        data_keys: DataKeys,
     },
     /// Print the OpenAPI document.
     Openapi,
@@ -168,6 +177,7 @@ async fn main() -> ExitCode {
         Command::Serve { config, no_worker, no_migrate } => serve(config, !no_worker, !no_migrate).await,
         Command::Worker { config } => work(config).await,
         Command::Migrate { database } => db::migrate(database.database_url.expose_secret()).await,
+        Command::Reseal { database, data_keys } => reseal(database, data_keys).await,
         Command::Openapi => {
             println!("{:#}", openapi::document());
             Ok(())
@@ -244,7 +254,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
     let config = Config {
         database: Database { database_url: home.database_url.clone().into() },
         signing_key: home.signing_key.clone().into(),
-        data_keys: home.data_key.clone().into(),
+        data_keys: DataKeys { data_keys: home.data_key.clone().into() },
         addr,
         public_url: format!("http://{addr}"),
         metrics_addr: None,
@@ -347,7 +357,7 @@ async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
             drop(signal.changed().await);
         };
         let outcome = async {
-            cipher::seal_plain(&app).await?;
+            sealing::seal_plain(&app).await?;
             jobs::worker(app.clone(), stop).await?.run().await.map_err(Failure::from)
         };
         match outcome.await {
@@ -393,6 +403,21 @@ async fn rebuild_hints(database: Database) -> Result<(), Failure> {
     let made = hints::rebuild(&pool, Clock::System.now()).await?;
     println!("The hints of {made} therapists are made.");
     Ok(())
+}
+
+async fn reseal(database: Database, keys: DataKeys) -> Result<(), Failure> {
+    let pool = db::patient_pool(database.database_url.expose_secret())?;
+    let tables = sealing::reseal(&pool, &keys.cipher()?).await?;
+    for Resealed { table, sealed, left } in &tables {
+        println!("{table}: {sealed} sealed anew, {left} left");
+    }
+    match tables.iter().map(|table| table.left).sum() {
+        0 => Ok(()),
+        left => Err(format!(
+            "{left} rows are not under the first key yet: keep the others, give every process the same first key, and run it again"
+        )
+        .into()),
+    }
 }
 
 async fn verify_audit(database: Database) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::{seal_plain, visit_address};
+pub use store::{seal, visit_address};
 
 use super::{AccessNotes, AddressLine, Label, Locality, Postcode, Region, Remark};
 use crate::App;
@@ -47,6 +47,9 @@ pub enum AddressKind {
 /// The column of access notes. Wherever a copy of an address lies, they are sealed to the address that it is of.
 const ACCESS_NOTES: &str = "addresses.access_notes";
 
+/// The column of what else helps to get in, sealed in the same way.
+const REMARKS: &str = "addresses.remarks";
+
 /// A place where a client receives visits, as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Address {
@@ -66,11 +69,25 @@ pub struct Address {
     access_notes: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     access_notes_sealed: Option<Sealed>,
+    /// As they were kept before they were sealed, together; so are the two below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parking: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stairs: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pets: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remarks_sealed: Option<Sealed>,
+    pub time_zone: Zone,
+    pub jurisdiction: Jurisdiction,
+}
+
+/// What helps to get in besides access notes: it tells of the home, too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remarks {
     pub parking: Option<String>,
     pub stairs: Option<String>,
     pub pets: Option<String>,
-    pub time_zone: Zone,
-    pub jurisdiction: Jurisdiction,
 }
 
 impl Address {
@@ -84,11 +101,31 @@ impl Address {
         cipher.read(ACCESS_NOTES, self.id, self.access_notes.as_deref(), self.access_notes_sealed.as_ref())
     }
 
-    /// The same address, its access notes sealed if they were not yet.
+    /// What else helps to get in. What is plain was written last, and counts.
+    pub fn remarks(&self, cipher: &Cipher) -> Result<Remarks> {
+        let sealed = self.remarks_sealed.as_ref().map(|sealed| cipher.open_value::<Remarks>(REMARKS, self.id, sealed));
+        let sealed = sealed.transpose()?.unwrap_or_default();
+        Ok(Remarks {
+            parking: self.parking.clone().or(sealed.parking),
+            stairs: self.stairs.clone().or(sealed.stairs),
+            pets: self.pets.clone().or(sealed.pets),
+        })
+    }
+
+    /// The same address, with all that tells of how to get in sealed by the first key.
     pub fn sealed(&self, cipher: &Cipher) -> Result<Self> {
         let mut address = self.clone();
         address.set_access_notes(self.access_notes(cipher)?.as_deref(), cipher)?;
+        address.set_remarks(&self.remarks(cipher)?, cipher)?;
         Ok(address)
+    }
+
+    fn set_remarks(&mut self, remarks: &Remarks, cipher: &Cipher) -> Result<()> {
+        (self.parking, self.stairs, self.pets) = (None, None, None);
+        let are_none = *remarks == Remarks::default();
+        let sealed = (!are_none).then(|| cipher.seal_value(REMARKS, self.id, remarks));
+        self.remarks_sealed = sealed.transpose()?;
+        Ok(())
     }
 
     fn set_access_notes(&mut self, notes: Option<&str>, cipher: &Cipher) -> Result<()> {
@@ -156,8 +193,9 @@ pub struct AddressView {
 }
 
 impl AddressView {
-    /// The address, its access notes opened.
+    /// The address, with what is sealed of it opened.
     pub fn new(address: Address, cipher: &Cipher) -> Result<Self> {
+        let Remarks { parking, stairs, pets } = address.remarks(cipher)?;
         Ok(Self {
             access_notes: address.access_notes(cipher)?,
             id: address.id,
@@ -171,9 +209,9 @@ impl AddressView {
             country: address.country,
             latitude: address.latitude,
             longitude: address.longitude,
-            parking: address.parking,
-            stairs: address.stairs,
-            pets: address.pets,
+            parking,
+            stairs,
+            pets,
             time_zone: address.time_zone,
             jurisdiction: address.jurisdiction,
         })
@@ -217,13 +255,16 @@ impl NewAddress {
             longitude: self.longitude.0,
             access_notes: None,
             access_notes_sealed: None,
-            parking: text(self.parking),
-            stairs: text(self.stairs),
-            pets: text(self.pets),
+            parking: None,
+            stairs: None,
+            pets: None,
+            remarks_sealed: None,
             time_zone: chrono_tz::UTC.into(),
             jurisdiction: self.country.as_str().parse().map_err(Error::Internal)?,
         };
         address.set_access_notes(self.access_notes.as_ref().map(AccessNotes::as_str), cipher)?;
+        let remarks = Remarks { parking: text(self.parking), stairs: text(self.stairs), pets: text(self.pets) };
+        address.set_remarks(&remarks, cipher)?;
         address.located(&self.country)
     }
 }
@@ -264,8 +305,8 @@ impl AddressPatch {
             ($($field:ident),+) => {$(if let Some(value) = self.$field { address.$field = value.as_str().to_owned(); })+};
         }
         macro_rules! set_optional {
-            ($($field:ident),+) => {$(if let Some(value) = self.$field {
-                address.$field = value.map(|text| text.as_str().to_owned());
+            ($of:ident: $($field:ident),+) => {$(if let Some(value) = self.$field {
+                $of.$field = value.map(|text| text.as_str().to_owned());
             })+};
         }
         let country = match self.country {
@@ -274,8 +315,11 @@ impl AddressPatch {
         };
         address.country = country.as_str().to_owned();
         set!(label, line1, locality, region, postcode);
-        set_optional!(line2, parking, stairs, pets);
+        set_optional!(address: line2);
+        let mut remarks = address.remarks(cipher)?;
+        set_optional!(remarks: parking, stairs, pets);
         address = address.sealed(cipher)?;
+        address.set_remarks(&remarks, cipher)?;
         if let Some(notes) = self.access_notes {
             address.set_access_notes(notes.as_ref().map(AccessNotes::as_str), cipher)?;
         }

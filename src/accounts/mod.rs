@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use addresses::{Address, AddressKind, AddressView, visit_address};
+pub use addresses::{Address, AddressKind, AddressView, Remarks, visit_address};
 pub use store::{create_admin, forget_expired_tokens, live_session, names};
 
 use crate::auth::Role;

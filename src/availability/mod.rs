@@ -29,6 +29,7 @@ pub use known::Known;
 pub use setting::{GivenPlace, Setting};
 pub use slots::dates_between;
 pub use store::{Asked, diaries, lock};
+pub use time_off::seal as seal_time_off;
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;

@@ -13,13 +13,13 @@ use sqlx::types::Json;
 use super::calendar::{Hours, Timetable};
 use super::intervals::{Span, merged};
 use super::known::{Revision, Stored};
-use super::schedule::{DatedSchedule, Dates, Override, Schedule, TimeOff, Windows};
+use super::schedule::{DatedSchedule, Dates, Override, Schedule, Windows};
 use super::travel::RoadTimes;
 use super::{Diary, MARGIN, Purpose, Reservation, Rules};
 use crate::credentials::Standing;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::{AccountId, BookingId, ServiceId, TherapistId, TimeOffId};
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::reviews::Rating;
 use crate::therapists::{BookingMode, TravelMode};
 use crate::values::{Point, Zone};
@@ -450,90 +450,6 @@ pub(super) async fn put_overrides(tx: &mut Tx, therapist: TherapistId, days: &[(
 /// Whether there was such an override to delete.
 pub(super) async fn delete_override(tx: &mut Tx, therapist: TherapistId, date: NaiveDate) -> Result<bool> {
     let deleted = sqlx::query!("DELETE FROM overrides WHERE therapist_id = $1 AND date = $2", therapist.0, date)
-        .execute(&mut **tx)
-        .await?;
-    Ok(deleted.rows_affected() == 1)
-}
-
-pub(super) async fn time_off(
-    db: &sqlx::PgPool,
-    therapist: TherapistId,
-    after: Option<(DateTime<Utc>, TimeOffId)>,
-    count: i64,
-) -> Result<Vec<TimeOff>> {
-    let rows = sqlx::query_as!(
-        TimeOff,
-        "SELECT id, start_at, end_at, note FROM time_off
-         WHERE therapist_id = $1 AND ($2::timestamptz IS NULL OR (start_at, id) > ($2, $3)) ORDER BY start_at, id LIMIT $4",
-        therapist.0,
-        after.map(|(start, _)| start),
-        after.map(|(_, id)| id.0),
-        count
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows)
-}
-
-/// How many of a therapist's times off are not over.
-pub(super) async fn count_time_off(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc>) -> Result<i64> {
-    let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM time_off WHERE therapist_id = $1 AND end_at > $2"#,
-        therapist.0,
-        now
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(count)
-}
-
-pub(super) async fn insert_time_off(tx: &mut Tx, therapist: TherapistId, time_off: &TimeOff) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO time_off (id, therapist_id, start_at, end_at, note) VALUES ($1, $2, $3, $4, $5)",
-        time_off.id.0,
-        therapist.0,
-        time_off.start_at,
-        time_off.end_at,
-        time_off.note
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn find_time_off<'c>(
-    db: impl PgExecutor<'c>,
-    therapist: TherapistId,
-    id: TimeOffId,
-) -> Result<Option<TimeOff>> {
-    let found = sqlx::query_as!(
-        TimeOff,
-        "SELECT id, start_at, end_at, note FROM time_off WHERE therapist_id = $1 AND id = $2",
-        therapist.0,
-        id.0
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(found)
-}
-
-pub(super) async fn update_time_off(tx: &mut Tx, therapist: TherapistId, time_off: &TimeOff) -> Result<()> {
-    sqlx::query!(
-        "UPDATE time_off SET start_at = $3, end_at = $4, note = $5 WHERE therapist_id = $1 AND id = $2",
-        therapist.0,
-        time_off.id.0,
-        time_off.start_at,
-        time_off.end_at,
-        time_off.note
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Whether there was such a time off to delete.
-pub(super) async fn delete_time_off(tx: &mut Tx, therapist: TherapistId, id: TimeOffId) -> Result<bool> {
-    let deleted = sqlx::query!("DELETE FROM time_off WHERE therapist_id = $1 AND id = $2", therapist.0, id.0)
         .execute(&mut **tx)
         .await?;
     Ok(deleted.rows_affected() == 1)

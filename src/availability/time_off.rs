@@ -1,5 +1,7 @@
 //! Time off over HTTP, with the bookings that it hits.
 
+mod store;
+
 use actix_web::web::Data;
 use actix_web::{delete, get, patch, post};
 use chrono::{DateTime, Utc};
@@ -8,10 +10,12 @@ use sqlx::PgExecutor;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use store::seal;
+
 use super::intervals::Span;
+use super::lock;
 use super::routes::PageQuery;
 use super::schedule::{TimeOff, TimeOffNote, TimeOffView};
-use super::{lock, store};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::bookings;
@@ -62,7 +66,7 @@ async fn view<'c>(
 async fn list_time_off(app: Data<App>, me: As<Therapist>, Query(query): Query<PageQuery>) -> Result<Reply> {
     let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
     let after = after.map(|(Instant(start), id): (Instant, TimeOffId)| (start, id));
-    let found = store::time_off(&app.db, me.therapist(), after, query.limit.probe()).await?;
+    let found = store::list(&app.db, &app.cipher, me.therapist(), after, query.limit.probe()).await?;
     let page = Page::cut(found, query.limit, |off| (off.start_at, off.id))?;
     let data = with_hits(&app.db, me.therapist(), page.data, app.clock.now()).await?;
     Reply::ok(&Page { data, next_cursor: page.next_cursor })
@@ -113,10 +117,10 @@ async fn create_time_off(
             Err(reply) => return Ok(reply),
         };
         lock(&mut tx, me.therapist()).await?;
-        if store::count_time_off(&mut tx, me.therapist(), now).await? >= MOST_TIME_OFF {
+        if store::count(&mut tx, me.therapist(), now).await? >= MOST_TIME_OFF {
             return Err(Refusal::TooMuchTimeOff.into());
         }
-        store::insert_time_off(&mut tx, me.therapist(), &time_off).await?;
+        store::insert(&mut tx, &app.cipher, me.therapist(), &time_off).await?;
         let location = format!("/v1/therapists/me/time-off/{}", time_off.id);
         let reply = Reply::created(location, &view(&mut *tx, me.therapist(), time_off, now).await?)?;
         once.keep(&mut tx, &reply, now).await?;
@@ -134,7 +138,7 @@ async fn create_time_off(
     responses((status = 200, description = "The time off.", body = TimeOffView)))]
 #[get("/v1/therapists/me/time-off/{id}")]
 async fn get_time_off(app: Data<App>, me: As<Therapist>, Path(id): Path<TimeOffId>) -> Result<Reply> {
-    let time_off = store::find_time_off(&app.db, me.therapist(), id).await?.ok_or(Error::NotFound)?;
+    let time_off = store::find(&app.db, &app.cipher, me.therapist(), id).await?.ok_or(Error::NotFound)?;
     Reply::ok(&view(&app.db, me.therapist(), time_off, app.clock.now()).await?)
 }
 
@@ -181,11 +185,11 @@ async fn update_time_off(
         let mut tx = app.db.begin().await?;
         lock(&mut tx, me.therapist()).await?;
         let now = app.clock.now();
-        let current = store::find_time_off(&mut *tx, me.therapist(), id).await?.ok_or(Error::NotFound)?;
+        let current = store::find(&mut *tx, &app.cipher, me.therapist(), id).await?.ok_or(Error::NotFound)?;
         if_match.check(&view(&mut *tx, me.therapist(), current.clone(), now).await?)?;
         let changed = patch.apply(current);
         refuse_backwards(changed.start_at, changed.end_at)?;
-        store::update_time_off(&mut tx, me.therapist(), &changed).await?;
+        store::update(&mut tx, &app.cipher, me.therapist(), &changed).await?;
         let view = view(&mut *tx, me.therapist(), changed, now).await?;
         tx.commit().await?;
         Reply::ok(&view)
@@ -204,7 +208,7 @@ async fn delete_time_off(app: Data<App>, me: As<Therapist>, Path(id): Path<TimeO
     work(async move {
         let mut tx = app.db.begin().await?;
         lock(&mut tx, me.therapist()).await?;
-        let existed = store::delete_time_off(&mut tx, me.therapist(), id).await?;
+        let existed = store::delete(&mut tx, me.therapist(), id).await?;
         tx.commit().await?;
         if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
     })

@@ -6,6 +6,8 @@
 pub mod routes;
 mod store;
 
+pub use store::seal;
+
 use chrono::{DateTime, Utc};
 
 use crate::auth::Principal;
@@ -18,6 +20,9 @@ bounded_text! {
     /// Why, for oneself.
     BlockNote prose 1..=500, example "Made me uncomfortable.";
 }
+
+/// The column of notes, to which they are sealed.
+const NOTE: &str = "blocks.note";
 
 /// A client and a therapist, and who of them blocks the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

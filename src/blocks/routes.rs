@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Block, BlockNote, Pair, store};
+use super::{Block, BlockNote, NOTE, Pair, store};
 use crate::App;
 use crate::accounts;
 use crate::auth::{As, Parties};
@@ -24,9 +24,6 @@ use crate::values::Instant;
 pub fn routes(config: &mut ServiceConfig) {
     config.service(list_blocks).service(create_block).service(delete_block);
 }
-
-/// The column of notes, to which they are sealed.
-const NOTE: &str = "blocks.note";
 
 /// Whom to block.
 #[derive(Deserialize, ToSchema)]

@@ -121,13 +121,13 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
         let people: Vec<AccountId> = found.iter().flat_map(|visit| [visit.client, visit.therapist.into()]).collect();
         let services: Vec<ServiceId> = found.iter().map(|visit| visit.service).collect();
         let known = Known::read(&mut tx, &people, &services, Viewer::Disclosed).await?;
+        let shown: Vec<&Booking> =
+            found.iter().filter(|visit| viewer(visit, Party::Therapist, now) == Viewer::Disclosed).collect();
+        store::record_disclosures(&mut tx, &shown, now).await?;
         let mut visits = Vec::with_capacity(found.len());
         let from_previous = std::iter::once(None).chain(ways.into_iter().map(Some));
         for (booking, from_previous) in found.into_iter().zip(from_previous) {
             let viewer = viewer(&booking, Party::Therapist, now);
-            if viewer == Viewer::Disclosed {
-                store::record_disclosure(&mut tx, &booking, now).await?;
-            }
             visits.push(DayVisit { booking: known.view(&app.cipher, booking, viewer)?, from_previous });
         }
         tx.commit().await?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::{forget_lapsed, seal_plain};
+pub use store::{forget_lapsed, seal};
 
 use super::wish::{Decided, Wanted, Wish};
 use crate::App;

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use store::seal;
+
 use super::Booking;
 use super::lifecycle::Party;
 use super::routes::party;

@@ -16,7 +16,7 @@ pub use store::therapists_with_visits;
 
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::routes::begin;
-use super::store::{Taken, live, lock, rely_on, save};
+use super::store::{Taken, Why, live, lock, rely_on, save};
 use super::{Booking, Cancelled};
 use crate::App;
 use crate::audit::{self, Entry};
@@ -205,8 +205,14 @@ async fn call_off(tx: &mut Tx, mut booking: Booking, now: DateTime<Utc>) -> Resu
     let Step::To(status) = step(from, Action::Cancel, Party::System) else { return Ok(()) };
     booking.cancelled = Some(Cancelled { by: Party::System, at: now, fee: 0 });
     booking.enter(status);
-    let taken =
-        Taken { action: Action::Cancel, party: Party::System, actor: None, from, reason: Some(CALLED_OFF), at: now };
+    let taken = Taken {
+        action: Action::Cancel,
+        party: Party::System,
+        actor: None,
+        from,
+        reason: Some(Why::Ours(CALLED_OFF)),
+        at: now,
+    };
     save(tx, &booking, taken).await?;
     for person in [booking.client, booking.therapist.into()] {
         tell(tx, person, "visit_called_off", &booking, now).await?;
@@ -251,9 +257,13 @@ pub(super) async fn tell(
     booking: &Booking,
     now: DateTime<Utc>,
 ) -> Result<()> {
+    notices::post(tx, &notice(to, kind, booking), now).await
+}
+
+/// What someone is told of a visit.
+pub(super) fn notice(to: AccountId, kind: &'static str, booking: &Booking) -> Notice {
     let details = json!({ "start_at": booking.start_at, "time_zone": booking.time_zone });
-    let notice = Notice { to, kind, subject_type: "booking", subject: booking.id.0, details };
-    notices::post(tx, &notice, now).await
+    Notice { to, kind, subject_type: "booking", subject: booking.id.0, details }
 }
 
 #[cfg(test)]

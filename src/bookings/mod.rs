@@ -16,6 +16,7 @@ mod reassign;
 pub mod reliability;
 mod reschedule;
 pub mod routes;
+mod sealing;
 mod store;
 mod views;
 mod visit;
@@ -25,8 +26,10 @@ use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use incidents::seal as seal_incidents;
 pub use routes::{lapse, party};
-pub use store::{ahead, completed_at, find, live_between, lock, met, seal_plain, within};
+pub use sealing::{seal, seal_events};
+pub use store::{ahead, completed_at, find, has_begun, live_between, lock, met, within};
 
 use crate::accounts::Address;
 use crate::auth::Role;
@@ -36,8 +39,8 @@ use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::PriceBreakdown;
-use crate::values::{Money, Zone, bounded_text};
-use lifecycle::{Party, Status};
+use crate::values::{Money, Zone, bounded_text, name};
+use lifecycle::{Action, Party, Status};
 use policy::Policy;
 
 bounded_text! {
@@ -104,14 +107,16 @@ pub struct Booking {
     /// As they were kept before they were sealed.
     pub notes: Option<String>,
     pub notes_sealed: Option<Sealed>,
+    /// As they were kept before they were sealed.
     pub focus_areas: Vec<String>,
+    pub focus_areas_sealed: Option<Sealed>,
     pub pressure: Option<Pressure>,
     /// When the client first asked, where that was before it was booked.
     pub asked_at: Option<DateTime<Utc>>,
     pub respond_by: Option<DateTime<Utc>>,
     pub cancelled: Option<Cancelled>,
     /// Why it was called off, in the words of whoever did.
-    pub cancel_reason: Option<String>,
+    pub cancel_reason: Option<KeptReason>,
     /// Since when the therapist may not carry it out, as far as the visit is still to take place.
     pub at_risk_since: Option<DateTime<Utc>>,
     /// Whether its therapist has moved it, so that calling it off costs nothing until its start.
@@ -132,10 +137,60 @@ pub struct Cancelled {
 /// The column of what the client wants the therapist to know: it may be about their health.
 const NOTES: &str = "bookings.notes";
 
+/// The column of the parts of the body to work on, which tell of health.
+const FOCUS_AREAS: &str = "bookings.focus_areas";
+
+fn seal_focus_areas(cipher: &Cipher, booking: BookingId, areas: &[String]) -> Result<Option<Sealed>> {
+    (!areas.is_empty()).then(|| cipher.seal_value(FOCUS_AREAS, booking, &areas)).transpose()
+}
+
+fn focus_areas(cipher: &Cipher, booking: BookingId, plain: &[String], sealed: Option<&Sealed>) -> Result<Vec<String>> {
+    match sealed {
+        Some(sealed) if plain.is_empty() => cipher.open_value(FOCUS_AREAS, booking, sealed),
+        _ => Ok(plain.to_vec()),
+    }
+}
+
+/// The column of the reasons of steps: they may be about someone's health.
+const REASON: &str = "booking_events.reason";
+
+/// Why a step was taken, as it is kept.
+#[derive(Clone, Debug, Deserialize)]
+pub struct KeptReason {
+    pub action: Action,
+    pub at: DateTime<Utc>,
+    /// In the service's own words, or as it was kept before reasons were sealed.
+    pub plain: Option<String>,
+    pub sealed: Option<Sealed>,
+}
+
+impl KeptReason {
+    /// Seals the reason of a step of `booking`.
+    pub fn seal(cipher: &Cipher, booking: BookingId, action: Action, at: DateTime<Utc>, words: &str) -> Result<Sealed> {
+        cipher.seal(REASON, Self::row(booking, action, at), words)
+    }
+
+    /// The reason, if one was given.
+    pub fn read(&self, booking: BookingId, cipher: &Cipher) -> Result<Option<String>> {
+        let row = Self::row(booking, self.action, self.at);
+        cipher.read(REASON, row, self.plain.as_deref(), self.sealed.as_ref())
+    }
+
+    /// What names the step: an event has no id until it is stored.
+    fn row(booking: BookingId, action: Action, at: DateTime<Utc>) -> String {
+        format!("{booking}/{}/{}", name(&action), at.timestamp_micros())
+    }
+}
+
 impl Booking {
     /// What the client wants the therapist to know.
     pub fn notes(&self, cipher: &Cipher) -> Result<Option<String>> {
         cipher.read(NOTES, self.id, self.notes.as_deref(), self.notes_sealed.as_ref())
+    }
+
+    /// The parts of the body to work on.
+    pub fn focus_areas(&self, cipher: &Cipher) -> Result<Vec<String>> {
+        focus_areas(cipher, self.id, &self.focus_areas, self.focus_areas_sealed.as_ref())
     }
 
     /// When the time on the table ends.
@@ -214,6 +269,7 @@ mod tests {
             notes: None,
             notes_sealed: None,
             focus_areas: Vec::new(),
+            focus_areas_sealed: None,
             pressure: None,
             asked_at: None,
             respond_by: None,

@@ -14,16 +14,17 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::licensing::{NOTICE, Rules, tell};
 use super::lifecycle::{Action, Party, Status, Step, step};
-use super::store::{self as bookings, Taken};
-use super::views::{AdminBooking, BookingView, Viewer, views};
+use super::store::{self as bookings, Taken, Why};
+use super::views::{AdminBooking, BookingView, Viewer, view_of, views};
 use super::wish::Wish;
-use super::{Booking, Reason, respond_by};
+use super::{Booking, KeptReason, Reason, respond_by};
 use crate::App;
 use crate::accounts;
 use crate::audit::{self, Entry};
 use crate::auth::{Admin, As};
 use crate::availability::travel::Roads;
 use crate::availability::{self, Diary};
+use crate::cipher::Sealed;
 use crate::credentials::{self, missing};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
@@ -264,7 +265,7 @@ async fn reassign_booking(
         let seen = bookings::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
         if seen.therapist == new {
             // The step was taken: whoever lost the answer may ask again.
-            let reply = Reply::ok(&views(&app.cipher, &mut tx, vec![seen], Viewer::Admin).await?.pop())?;
+            let reply = view_of(&app.cipher, &mut tx, seen, Viewer::Admin).await?.reply()?;
             tx.commit().await?;
             return Ok(reply);
         }
@@ -279,9 +280,11 @@ async fn reassign_booking(
         if booking.therapist != seen.therapist || !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
         }
-        let note = body.note.as_ref().map(Reason::as_str);
+        let note = body.note.as_ref();
+        let note =
+            note.map(|note| KeptReason::seal(&app.cipher, id, Action::Reassign, now, note.as_str())).transpose()?;
         let booking = hand_over(&mut tx, &app.roads, booking, new, me.account(), note, now).await?;
-        let reply = Reply::ok(&views(&app.cipher, &mut tx, vec![booking], Viewer::Admin).await?.pop())?;
+        let reply = view_of(&app.cipher, &mut tx, booking, Viewer::Admin).await?.reply()?;
         tx.commit().await?;
         Ok(reply)
     })
@@ -295,7 +298,7 @@ async fn hand_over(
     mut booking: Booking,
     new: TherapistId,
     admin: AccountId,
-    note: Option<&str>,
+    note: Option<Sealed>,
     now: DateTime<Utc>,
 ) -> Result<Booking> {
     let mut wish = Wish::requested(tx, &booking).await?;
@@ -324,7 +327,7 @@ async fn hand_over(
         party: Party::Admin,
         actor: Some(admin),
         from: booking.status,
-        reason: note,
+        reason: note.map(Why::Theirs),
         at: now,
     };
     // In the new therapist's chain of the audit, and then in the old one's.

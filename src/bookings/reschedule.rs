@@ -164,7 +164,7 @@ pub(super) async fn carry_out(
     tx: &mut Tx,
     booking: &Booking,
     mut moved: Booking,
-    taken: Taken<'_>,
+    taken: Taken,
 ) -> Result<Booking> {
     let now = taken.at;
     let Decided { during, relied_on, .. } = Wish::requested(tx, &moved).await?.decide(tx, &app.roads, now).await?;

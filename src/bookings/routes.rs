@@ -9,12 +9,12 @@ use super::counter_offers::OfferStatus;
 use super::incidents::{self, NewIncident};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reliability::{self, Lapse};
-use super::store::{self, BookingEvent, New, Taken};
-use super::views::{BookingView, ClientBooking, Known, Viewer, views};
+use super::store::{self, New, Taken, Why};
+use super::views::{BookingEvent, BookingView, ClientBooking, Known, Viewer, view_of};
 use super::wish::{Decided, Wanted, Wish};
 use super::{
-    Booking, Cancelled, FocusArea, NOTES, Notes, Pressure, Reason, counter_offers, day, extend, holds, licensing, list,
-    overdue, proof, reassign, reschedule, respond_by, visit,
+    Booking, Cancelled, FocusArea, KeptReason, NOTES, Notes, Pressure, Reason, counter_offers, day, extend, holds,
+    licensing, list, overdue, proof, reassign, reschedule, respond_by, seal_focus_areas, visit,
 };
 use crate::App;
 use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
@@ -157,6 +157,7 @@ async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, once: Once) 
     let Decided { at, during, relied_on, mode } = wish.reserve(tx, app).await?;
     let id = BookingId::new(at);
     let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;
+    let focus_areas_sealed = seal_focus_areas(&app.cipher, id, &details.focus_areas)?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
     let booking = Booking {
         id,
@@ -173,7 +174,8 @@ async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, once: Once) 
         policy: wish.terms.policy,
         notes: None,
         notes_sealed: notes,
-        focus_areas: details.focus_areas,
+        focus_areas: Vec::new(),
+        focus_areas_sealed,
         pressure: details.pressure,
         asked_at: wish.asked_at,
         respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
@@ -184,10 +186,12 @@ async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, once: Once) 
         least_fee: 0,
         created_at: at,
     };
-    let reply =
-        Reply::created(format!("/v1/bookings/{id}"), &known.view(&app.cipher, booking.clone(), Viewer::Client)?)?;
-    let kept = once.kept(&reply)?;
-    if !store::insert(tx, &New { booking: &booking, during, relied_on, kept }).await? {
+    let seen = known.view(&app.cipher, booking.clone(), Viewer::Client)?;
+    let reply = seen.created(format!("/v1/bookings/{id}"))?;
+    let kind = if status == Status::Confirmed { "visit_booked" } else { "visit_requested" };
+    let notice = licensing::notice(booking.therapist.into(), kind, &booking);
+    let new = New { booking: &booking, during, relied_on, kept: once.kept(&reply)?, notice };
+    if !store::insert(tx, &new).await? {
         return Err(Refusal::SlotUnavailable.into());
     }
     if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
@@ -234,7 +238,7 @@ pub(super) async fn check(
 ) -> Result<()> {
     if known.is_sent() {
         let viewer = viewer(booking, party, now);
-        known.check(&views(&app.cipher, tx, vec![booking.clone()], viewer).await?.pop())?;
+        view_of(&app.cipher, tx, booking.clone(), viewer).await?.check(known)?;
     }
     Ok(())
 }
@@ -243,9 +247,9 @@ pub(super) async fn check(
 pub(super) async fn view(app: &App, tx: &mut Tx, booking: Booking, party: Party, now: DateTime<Utc>) -> Result<Reply> {
     let viewer = viewer(&booking, party, now);
     if viewer == Viewer::Disclosed {
-        store::record_disclosure(tx, &booking, now).await?;
+        store::record_disclosures(tx, &[&booking], now).await?;
     }
-    Reply::ok(&views(&app.cipher, tx, vec![booking], viewer).await?.pop())
+    view_of(&app.cipher, tx, booking, viewer).await?.reply()
 }
 
 /// Show a booking
@@ -284,19 +288,10 @@ async fn get_booking_events(app: Data<App>, me: As<Anyone>, Path(id): Path<Booki
         let mut tx = app.db.begin().await?;
         let booking = store::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
-        let mut events = store::events(&mut tx, id).await?;
-        if party != Party::Admin {
-            // What is about a person is not for the others.
-            let private = [Action::Reassign, Action::Complete, Action::Stop];
-            let hidden = |event: &&mut BookingEvent| {
-                event.party != party && (event.party == Party::Admin || private.contains(&event.action))
-            };
-            for event in events.iter_mut().filter(hidden) {
-                event.reason = None;
-            }
-        }
+        let events = store::events(&mut tx, id).await?;
         tx.commit().await?;
-        Reply::ok(&Page::whole(events))
+        let events = events.into_iter().map(|event| BookingEvent::new(event, id, party, &app.cipher));
+        Reply::ok(&Page::whole(events.collect::<Result<_>>()?))
     })
     .await
 }
@@ -362,6 +357,9 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
         Step::To(status) => {
             check(app, &mut tx, &asked.if_match, &booking, party, now).await?;
             let from = booking.status;
+            let reason = asked.reason.as_ref();
+            let reason =
+                reason.map(|reason| KeptReason::seal(&app.cipher, id, action, now, reason.as_str())).transpose()?;
             match action {
                 // The therapist may have lost a licence since, or taken the day off.
                 Action::Accept => {
@@ -374,7 +372,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 Action::Cancel => {
                     let fee = booking.policy.fee(&booking, party, now).amount;
                     booking.cancelled = Some(Cancelled { by: party, at: now, fee });
-                    booking.cancel_reason = asked.reason.as_ref().map(|reason| reason.as_str().to_owned());
+                    booking.cancel_reason = Some(KeptReason { action, at: now, plain: None, sealed: reason.clone() });
                     if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
                         reliability::record(&mut tx, &booking, Lapse::LateCancellation, now).await?;
                     }
@@ -382,7 +380,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 _ => visit::decide(&mut tx, &mut booking, action, party, now).await?,
             }
             booking.enter(status);
-            let reason = asked.reason.as_ref().map(Reason::as_str);
+            let reason = reason.map(Why::Theirs);
             let taken = Taken { action, party, actor: Some(me.account), from, reason, at: now };
             store::save(&mut tx, &booking, taken).await?;
             if let Some(incident) = asked.incident {

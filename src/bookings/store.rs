@@ -1,24 +1,23 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::postgres::types::PgRange;
 use sqlx::types::Json;
-use utoipa::ToSchema;
 
 use super::counter_offers::{self, OfferStatus};
 use super::lifecycle::{Action, Party, Status};
 use super::list::Sort;
 use super::policy::Policy;
 use super::reschedule::Change;
-use super::{Booking, Cancelled, NOTES, Pressure};
-use crate::App;
+use super::{Booking, Cancelled, KeptReason, Pressure};
 use crate::accounts::Address;
 use crate::availability::intervals::Span;
 use crate::availability::schedule::Hit;
-use crate::cipher::{BATCH, Sealed};
+use crate::cipher::Sealed;
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::http::Kept;
-use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::ids::{AccountId, BookingId, NoticeId, ServiceId, TherapistId};
+use crate::notices::Notice;
 use crate::prices::PriceBreakdown;
 use crate::values::{Money, Zone, name};
 
@@ -39,13 +38,14 @@ struct Columns {
     notes: Option<String>,
     notes_sealed: Option<Sealed>,
     focus_areas: Vec<String>,
+    focus_areas_sealed: Option<Sealed>,
     pressure: Option<Pressure>,
     asked_at: Option<DateTime<Utc>>,
     respond_by: Option<DateTime<Utc>>,
     cancelled_by: Option<Party>,
     cancelled_at: Option<DateTime<Utc>>,
     fee: Option<i64>,
-    cancel_reason: Option<String>,
+    cancel_reason: Option<Json<KeptReason>>,
     at_risk_since: Option<DateTime<Utc>>,
     free_to_cancel: bool,
     least_fee: i64,
@@ -77,11 +77,12 @@ impl TryFrom<Columns> for Booking {
             notes: row.notes,
             notes_sealed: row.notes_sealed,
             focus_areas: row.focus_areas,
+            focus_areas_sealed: row.focus_areas_sealed,
             pressure: row.pressure,
             asked_at: row.asked_at,
             respond_by: row.respond_by,
             cancelled: cancelled.map(|((by, at), fee)| Cancelled { by, at, fee }),
-            cancel_reason: row.cancel_reason,
+            cancel_reason: row.cancel_reason.map(|Json(reason)| reason),
             at_risk_since: row.at_risk_since.filter(|_| row.status.is_live()),
             free_to_cancel: row.free_to_cancel,
             least_fee: row.least_fee,
@@ -100,11 +101,13 @@ macro_rules! bookings {
                       CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
                       currency, price_breakdown AS "price_breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>", notes,
-                      notes_sealed AS "notes_sealed: Sealed", focus_areas, pressure AS "pressure: Pressure", asked_at, respond_by,
+                      notes_sealed AS "notes_sealed: Sealed", focus_areas,
+                      focus_areas_sealed AS "focus_areas_sealed: Sealed", pressure AS "pressure: Pressure", asked_at, respond_by,
                       cancelled_by AS "cancelled_by: Party", cancelled_at, fee,
                       CASE WHEN status = 'cancelled' THEN (
-                          SELECT reason FROM booking_events e WHERE e.booking_id = bookings.id AND e.action = 'cancel' LIMIT 1
-                      ) END AS cancel_reason, at_risk_since, free_to_cancel, least_fee, created_at
+                          SELECT jsonb_build_object('action', action, 'at', at, 'plain', reason, 'sealed', reason_sealed)
+                          FROM booking_events e WHERE e.booking_id = bookings.id AND e.action = 'cancel' LIMIT 1
+                      ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, created_at
                FROM bookings "# $(+ $tail)+,
             $now,
             $($arg),+
@@ -370,11 +373,13 @@ pub(super) struct New<'a> {
     pub relied_on: Vec<Reliance>,
     /// The answer to its key.
     pub kept: Option<Kept>,
+    /// What its therapist is told.
+    pub notice: Notice,
 }
 
-/// Stores a booking with its reservation, its first event, what it relies on and the answer to its key. It is one statement: the
-/// therapist is locked, and whoever waits would wait for each of them. False where the time was taken after all; then nothing
-/// is stored.
+/// Stores a booking with its reservation, its first event, what it relies on, the answer to its key and what its therapist is told. It is one
+/// statement: the therapist is locked, and whoever waits would wait for each of them. False where the time was taken after all;
+/// then nothing is stored.
 pub(super) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
     let stored = try_insert(tx, new).await?;
     if !stored && clear_lapsed(tx, new.booking.therapist, new.during, new.booking.created_at).await? {
@@ -406,7 +411,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                VALUES ($1, $3, $19, $6, $20, $21, $22, $1) ON CONFLICT DO NOTHING RETURNING id
            ), booking AS (
                INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
-                                    jurisdiction, address, amount, currency, policy, notes_sealed, focus_areas, pressure, respond_by, created_at,
+                                    jurisdiction, address, amount, currency, policy, notes_sealed, focus_areas_sealed, pressure, respond_by, created_at,
                                     asked_at, price_breakdown)
                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24 FROM reservation RETURNING id
            ), event AS (
@@ -420,8 +425,11 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                FROM booking, jsonb_to_recordset($25) AS relied ("group" text, required_by text, options text[], credential uuid,
                                                                 type_code text, verification uuid, expires_on date)
            ), answer AS (
-               INSERT INTO idempotency_keys (account_id, route, key, fingerprint, status, location, body_sealed, created_at)
-               SELECT $2, $26, $27, $28, $29, $30, $31, $18 FROM booking WHERE $27::text IS NOT NULL
+               INSERT INTO idempotency_keys (account_id, route, key, fingerprint_sealed, status, location, body_sealed, created_at, state)
+               SELECT $2, $26, $27, $28, $29, $30, $31, $18, $32 FROM booking WHERE $27::text IS NOT NULL
+           ), notice AS (
+               INSERT INTO notices (id, account_id, kind, subject_type, subject_id, details, created_at)
+               SELECT $33, $34, $35, $36, booking.id, $37, $18 FROM booking
            )
            SELECT id FROM reservation"#,
         booking.id.0,
@@ -438,7 +446,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         booking.price.currency.code(),
         Json(&booking.policy) as _,
         booking.notes_sealed.as_ref() as Option<&Sealed>,
-        &booking.focus_areas,
+        booking.focus_areas_sealed.as_ref() as Option<&Sealed>,
         booking.pressure as Option<Pressure>,
         booking.respond_by,
         booking.created_at,
@@ -451,10 +459,16 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         Json(&new.relied_on) as _,
         kept.map(|kept| kept.route),
         kept.map(|kept| &kept.key),
-        kept.map(|kept| &kept.mark),
+        kept.map(|kept| &kept.fingerprint) as Option<&Sealed>,
         kept.map(|kept| kept.status),
         kept.and_then(|kept| kept.location.as_ref()),
         kept.map(|kept| &kept.body) as Option<&Sealed>,
+        kept.and_then(|kept| kept.state.as_ref()),
+        NoticeId::new(booking.created_at).0,
+        new.notice.to.0,
+        new.notice.kind,
+        new.notice.subject_type,
+        &new.notice.details,
     )
     .fetch_optional(&mut **tx)
     .await?;
@@ -482,17 +496,25 @@ pub(super) async fn rely_on(tx: &mut Tx, booking: BookingId, relied_on: &[Relian
 }
 
 /// A step that was taken.
-pub(super) struct Taken<'a> {
+pub(super) struct Taken {
     pub action: Action,
     pub party: Party,
     pub actor: Option<AccountId>,
     pub from: Status,
-    pub reason: Option<&'a str>,
+    pub reason: Option<Why>,
     pub at: DateTime<Utc>,
 }
 
+/// Why a step is taken.
+pub(super) enum Why {
+    /// In a person's words.
+    Theirs(Sealed),
+    /// In the service's own.
+    Ours(&'static str),
+}
+
 /// Saves where a booking stands, what becomes of its reserved time, and the event.
-pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Result<()> {
+pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken) -> Result<()> {
     sqlx::query!(
         "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5, at_risk_since = $6 WHERE id = $1",
         booking.id.0,
@@ -546,20 +568,20 @@ pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Re
 }
 
 /// Writes down the step that led `booking` to where it is.
-pub(super) async fn record(tx: &mut Tx, booking: &Booking, taken: Taken<'_>) -> Result<()> {
+pub(super) async fn record(tx: &mut Tx, booking: &Booking, taken: Taken) -> Result<()> {
     record_change(tx, booking, taken, None).await
 }
 
 /// Writes down the step, and what it changed of what was agreed.
-pub(super) async fn record_change(
-    tx: &mut Tx,
-    booking: &Booking,
-    taken: Taken<'_>,
-    change: Option<Change>,
-) -> Result<()> {
+pub(super) async fn record_change(tx: &mut Tx, booking: &Booking, taken: Taken, change: Option<Change>) -> Result<()> {
+    let (plain, sealed) = match taken.reason {
+        Some(Why::Ours(plain)) => (Some(plain), None),
+        Some(Why::Theirs(sealed)) => (None, Some(sealed)),
+        None => (None, None),
+    };
     sqlx::query!(
-        "INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason, change)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason, change, reason_sealed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         booking.id.0,
         taken.at,
         taken.party as Party,
@@ -567,59 +589,69 @@ pub(super) async fn record_change(
         taken.action as Action,
         taken.from as Status,
         booking.status as Status,
-        taken.reason,
+        plain,
         change.map(Json) as _,
+        sealed as Option<Sealed>,
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-/// A step in a booking's life, as it was taken.
-#[derive(Debug, serde::Serialize, ToSchema)]
-pub(super) struct BookingEvent {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// By whom.
+/// A step in a booking's life, as it is stored.
+pub(super) struct Event {
     pub party: Party,
-    /// The step.
-    pub action: Action,
-    /// Where the booking stood; null for its beginning.
     pub from_status: Option<Status>,
-    /// Where it went.
     pub to_status: Status,
-    /// Why, in the party's words.
-    pub reason: Option<String>,
-    /// What it changed of what was agreed; absent where it changed none of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Change>)]
+    pub reason: KeptReason,
     pub change: Option<Json<Change>>,
 }
 
-pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<BookingEvent>> {
-    let events = sqlx::query_as!(
-        BookingEvent,
+/// The steps of a booking's life, oldest first.
+pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<Event>> {
+    let rows = sqlx::query!(
         r#"SELECT at, party AS "party: Party", action AS "action: Action", from_status AS "from_status: Status",
-                  to_status AS "to_status: Status", reason, change AS "change: Json<Change>"
+                  to_status AS "to_status: Status", reason, reason_sealed AS "reason_sealed: Sealed", change AS "change: Json<Change>"
            FROM booking_events WHERE booking_id = $1 ORDER BY position"#,
         id.0
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(events)
+    let events = rows.into_iter().map(|row| Event {
+        party: row.party,
+        from_status: row.from_status,
+        to_status: row.to_status,
+        reason: KeptReason { action: row.action, at: row.at, plain: row.reason, sealed: row.reason_sealed },
+        change: row.change,
+    });
+    Ok(events.collect())
 }
 
-/// Writes down that the therapist was shown the address.
-pub(super) async fn record_disclosure(tx: &mut Tx, booking: &Booking, now: DateTime<Utc>) -> Result<()> {
+/// Writes down that their therapist was shown the addresses of these bookings.
+pub(super) async fn record_disclosures(tx: &mut Tx, shown: &[&Booking], now: DateTime<Utc>) -> Result<()> {
+    let (bookings, therapists): (Vec<_>, Vec<_>) =
+        shown.iter().map(|booking| (booking.id.0, booking.therapist.0)).unzip();
     sqlx::query!(
-        "INSERT INTO address_disclosures (booking_id, therapist_id, at) VALUES ($1, $2, $3)",
-        booking.id.0,
-        booking.therapist.0,
+        "INSERT INTO address_disclosures (booking_id, therapist_id, at)
+         SELECT booking_id, therapist_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS shown (booking_id, therapist_id)",
+        &bookings,
+        &therapists,
         now
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Whether the time on the table has ever begun.
+pub async fn has_begun(tx: &mut Tx, id: BookingId) -> Result<bool> {
+    let begun = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM booking_events WHERE booking_id = $1 AND to_status = 'in_progress') AS "begun!""#,
+        id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(begun)
 }
 
 /// Whether the row itself still says that the booking is requested.
@@ -628,29 +660,4 @@ pub(super) async fn is_open_request(tx: &mut Tx, id: BookingId) -> Result<bool> 
         .fetch_one(&mut **tx)
         .await?;
     Ok(open)
-}
-
-/// Seals some of what is kept plain: notes, and access notes in copies of addresses. False once there is nothing.
-pub async fn seal_plain(app: &App) -> Result<bool> {
-    let mut tx = app.db.begin().await?;
-    let plain = sqlx::query!(
-        r#"SELECT id, notes, address AS "address: Json<Address>" FROM bookings
-           WHERE notes IS NOT NULL OR address ->> 'access_notes' IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
-        BATCH
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    for row in &plain {
-        let notes = row.notes.as_ref().map(|notes| app.cipher.seal(NOTES, row.id, notes)).transpose()?;
-        sqlx::query!(
-            "UPDATE bookings SET notes = NULL, notes_sealed = coalesce($2, notes_sealed), address = $3 WHERE id = $1",
-            row.id.0,
-            notes as Option<Sealed>,
-            Json(row.address.sealed(&app.cipher)?) as _,
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
-    Ok(!plain.is_empty())
 }

@@ -4,16 +4,20 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::types::Json;
 use utoipa::ToSchema;
 
-use super::lifecycle::{Party, Status};
+use super::lifecycle::{Action, Party, Status};
 use super::policy::BookingPolicy;
+use super::reschedule::Change;
+use super::store::Event;
 use super::{Booking, Pressure};
-use crate::accounts::{self, Address, AddressKind, AddressView};
+use crate::accounts::{self, Address, AddressKind, AddressView, Remarks};
 use crate::catalogue;
 use crate::cipher::Cipher;
 use crate::db::Tx;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId, ServiceId};
 use crate::prices::PriceBreakdown;
 use crate::reviews::{self, Rating};
@@ -196,6 +200,85 @@ pub(super) enum BookingView {
     Admin(Box<AdminBooking>),
 }
 
+/// A step in a booking's life, as it was taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BookingEvent {
+    /// When.
+    at: DateTime<Utc>,
+    /// By whom.
+    party: Party,
+    /// The step.
+    action: Action,
+    /// Where the booking stood; null for its beginning.
+    from_status: Option<Status>,
+    /// Where it went.
+    to_status: Status,
+    /// Why, in the party's words.
+    reason: Option<String>,
+    /// What it changed of what was agreed; absent where it changed none of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Change>)]
+    change: Option<Json<Change>>,
+}
+
+impl BookingEvent {
+    /// The step as `party` sees it.
+    pub fn new(event: Event, booking: BookingId, party: Party, cipher: &Cipher) -> Result<Self> {
+        let Event { reason, .. } = event;
+        // What is about a person is not for the others.
+        let is_private =
+            event.party == Party::Admin || matches!(reason.action, Action::Reassign | Action::Complete | Action::Stop);
+        let told = party == Party::Admin || event.party == party || !is_private;
+        Ok(Self {
+            at: reason.at,
+            party: event.party,
+            action: reason.action,
+            from_status: event.from_status,
+            to_status: event.to_status,
+            reason: if told { reason.read(booking, cipher)? } else { None },
+            change: event.change,
+        })
+    }
+}
+
+/// What a booking itself is, without what others make of its parties: what a step that it allows is decided on. Address and
+/// wishes are as they were booked.
+#[derive(Serialize)]
+struct State<'a> {
+    common: &'a Common,
+    therapist: Option<AccountId>,
+    at_risk_since: Option<DateTime<Utc>>,
+}
+
+impl BookingView {
+    fn state(&self) -> State<'_> {
+        let of = |common, therapist| State { common, therapist, at_risk_since: None };
+        match self {
+            Self::Client(seen) => of(&seen.common, Some(seen.therapist.id)),
+            Self::Disclosed(seen) => of(&seen.booking.common, None),
+            Self::Therapist(seen) => of(&seen.common, None),
+            Self::Admin(seen) => {
+                State { at_risk_since: seen.at_risk_since, ..of(&seen.common, Some(seen.therapist.id)) }
+            }
+        }
+    }
+
+    /// 200 with the booking.
+    pub fn reply(&self) -> Result<Reply> {
+        Reply::ok(self)?.in_state(&self.state())
+    }
+
+    /// 201 with the booking, found at `location` from now on.
+    pub fn created(&self, location: String) -> Result<Reply> {
+        Reply::created(location, self)?.in_state(&self.state())
+    }
+
+    /// Whether the caller knows the booking as it is.
+    pub fn check(&self, known: &IfMatch) -> Result<()> {
+        known.check_state(&self.state())
+    }
+}
+
 /// For whom bookings are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Viewer {
@@ -218,6 +301,11 @@ pub(super) async fn views(
     let services: Vec<ServiceId> = bookings.iter().map(|booking| booking.service).collect();
     let known = Known::read(tx, &people, &services, viewer).await?;
     bookings.into_iter().map(|booking| known.view(cipher, booking, viewer)).collect()
+}
+
+/// The booking as `viewer` sees it.
+pub(super) async fn view_of(cipher: &Cipher, tx: &mut Tx, booking: Booking, viewer: Viewer) -> Result<BookingView> {
+    views(cipher, tx, vec![booking], viewer).await?.pop().ok_or(Error::NotFound)
 }
 
 /// What a view shows besides the booking itself.
@@ -248,14 +336,14 @@ impl Known {
     /// The booking as `viewer` sees it.
     pub fn view(&self, cipher: &Cipher, booking: Booking, viewer: Viewer) -> Result<BookingView> {
         let name = self.services.get(&booking.service).cloned().unwrap_or_default();
-        let common = Common::new(&booking, ServiceRef { id: booking.service, name }, viewer);
+        let common = Common::new(&booking, ServiceRef { id: booking.service, name }, cipher, viewer)?;
         Ok(match viewer {
             Viewer::Client => BookingView::Client(Box::new(ClientBooking {
                 common,
                 therapist: self.person(booking.therapist.into()),
                 notes: booking.notes(cipher)?,
+                focus_areas: booking.focus_areas(cipher)?,
                 address: AddressView::new(booking.address, cipher)?,
-                focus_areas: booking.focus_areas,
                 pressure: booking.pressure,
             })),
             Viewer::Admin => BookingView::Admin(Box::new(AdminBooking {
@@ -266,17 +354,17 @@ impl Known {
                 therapist_share: booking.therapist_share(),
                 at_risk_since: booking.at_risk_since,
             })),
-            Viewer::Therapist => BookingView::Therapist(Box::new(self.undisclosed(common, booking))),
+            Viewer::Therapist => BookingView::Therapist(Box::new(self.undisclosed(common, booking, cipher)?)),
             Viewer::Disclosed => BookingView::Disclosed(Box::new(DisclosedBooking {
                 notes: booking.notes(cipher)?,
                 address: Door::of(booking.address.clone(), cipher)?,
-                booking: self.undisclosed(common, booking),
+                booking: self.undisclosed(common, booking, cipher)?,
             })),
         })
     }
 
-    fn undisclosed(&self, common: Common, booking: Booking) -> TherapistBooking {
-        TherapistBooking {
+    fn undisclosed(&self, common: Common, booking: Booking, cipher: &Cipher) -> Result<TherapistBooking> {
+        Ok(TherapistBooking {
             common,
             client: ClientRef {
                 person: self.person(booking.client),
@@ -284,27 +372,29 @@ impl Known {
             },
             suburb: Suburb::of(&booking.address),
             therapist_share: booking.therapist_share(),
-            focus_areas: booking.focus_areas,
+            focus_areas: booking.focus_areas(cipher)?,
             pressure: booking.pressure,
-        }
+        })
     }
 }
 
 impl Common {
-    fn new(booking: &Booking, service: ServiceRef, viewer: Viewer) -> Self {
+    fn new(booking: &Booking, service: ServiceRef, cipher: &Cipher, viewer: Viewer) -> Result<Self> {
         let cancellation = booking.cancelled.map(|cancelled| {
             let fee = Money { amount: cancelled.fee, ..booking.price };
             // What staff wrote is about people, and not for the parties.
             let told = viewer == Viewer::Admin || cancelled.by != Party::Admin;
-            let reason = booking.cancel_reason.clone().filter(|_| told);
-            Cancellation { by: cancelled.by, at: cancelled.at, fee, refund: booking.price.less(fee), reason }
+            let reason = booking.cancel_reason.as_ref().filter(|_| told);
+            let reason = reason.map(|reason| reason.read(booking.id, cipher)).transpose()?.flatten();
+            let refund = booking.price.less(fee);
+            Ok::<_, Error>(Cancellation { by: cancelled.by, at: cancelled.at, fee, refund, reason })
         });
         let mut price_breakdown = booking.breakdown.clone();
         if matches!(viewer, Viewer::Therapist | Viewer::Disclosed) {
             // Whole kilometres tell more of where the door is than the suburb does.
             price_breakdown.distance_km = None;
         }
-        Self {
+        Ok(Self {
             id: booking.id,
             status: booking.status,
             service,
@@ -316,14 +406,15 @@ impl Common {
             price_breakdown,
             cancellation_policy: (&booking.policy).into(),
             respond_by: booking.respond_by,
-            cancellation,
+            cancellation: cancellation.transpose()?,
             created_at: booking.created_at,
-        }
+        })
     }
 }
 
 impl Door {
     fn of(address: Address, cipher: &Cipher) -> Result<Self> {
+        let Remarks { parking, stairs, pets } = address.remarks(cipher)?;
         Ok(Self {
             access_notes: address.access_notes(cipher)?,
             kind: address.kind,
@@ -335,9 +426,9 @@ impl Door {
             country: address.country,
             latitude: address.latitude,
             longitude: address.longitude,
-            parking: address.parking,
-            stairs: address.stairs,
-            pets: address.pets,
+            parking,
+            stairs,
+            pets,
         })
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::Segment;
 
-use super::reply::tag_of;
+use super::reply::{body_of, digest_of, state_of, tag_of};
 use crate::error::{Error, FieldError, Result};
 
 /// The largest JSON body, in bytes.
@@ -201,9 +201,19 @@ impl IfMatch {
 
     /// Whether the caller knows `current`, the state that is about to change, read under its lock.
     pub fn check(&self, current: &impl Serialize) -> Result<()> {
+        let tag = tag_of(&body_of(current)?, None);
+        self.find(|candidate| candidate == tag)
+    }
+
+    /// The same where a change depends on `state` alone of what is shown, as [`Reply::in_state`](super::Reply::in_state) said.
+    pub fn check_state(&self, state: &impl Serialize) -> Result<()> {
+        let state = digest_of(&body_of(state)?);
+        self.find(|candidate| state_of(candidate) == Some(&state))
+    }
+
+    fn find(&self, is_current: impl Fn(&str) -> bool) -> Result<()> {
         let known = self.0.as_deref().ok_or(Error::PreconditionRequired)?;
-        let tag = tag_of(&super::reply::body_of(current)?);
-        let matches = known.split(',').map(str::trim).any(|candidate| candidate == "*" || candidate == tag);
+        let matches = known.split(',').map(str::trim).any(|candidate| candidate == "*" || is_current(candidate));
         if matches { Ok(()) } else { Err(Error::PreconditionFailed) }
     }
 }

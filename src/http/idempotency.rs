@@ -1,6 +1,6 @@
 //! One effect per key, however often the request is sent. The key, the effect and the answer are written in
 //! one transaction, so a crash leaves all of them or none. A request and its answer may tell of doors and of health:
-//! the answer is kept sealed, and of the request a mark.
+//! the answer is kept sealed, and so is the request's fingerprint, from which a short request could be guessed.
 
 use std::future::{Ready, ready};
 
@@ -9,20 +9,26 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Fingerprint, Reply};
 use crate::App;
-use crate::cipher::{BATCH, Cipher, Sealed};
+use crate::cipher::{Cipher, Sealed};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::ids::AccountId;
+use crate::sealing::Sealing;
 
 /// How long an answer is kept.
 const KEPT: TimeDelta = TimeDelta::hours(48);
 
 /// The column of kept answers, to which they are sealed.
 const BODY: &str = "idempotency_keys.body";
+
+/// The column of fingerprints.
+const FINGERPRINT: &str = "idempotency_keys.fingerprint";
 
 /// The `Idempotency-Key` header, where one was sent, with what seals the answer.
 #[derive(Clone, Debug)]
@@ -85,44 +91,49 @@ impl Once {
         .await?;
         // A statement of its own, so that it sees what was committed before the claim.
         let kept = sqlx::query!(
-            r#"SELECT fingerprint, status, location, body, body_sealed AS "body_sealed: Sealed" FROM idempotency_keys
-               WHERE account_id = $1 AND route = $2 AND key = $3"#,
+            r#"SELECT fingerprint, fingerprint_sealed AS "fingerprint_sealed: Sealed", status, location, body,
+                      body_sealed AS "body_sealed: Sealed", state
+               FROM idempotency_keys WHERE account_id = $1 AND route = $2 AND key = $3"#,
             account.0,
             route,
             key,
         )
         .fetch_optional(&mut **tx)
         .await?;
-        match kept {
-            // Rows from before hold the fingerprint itself.
-            Some(kept)
-                if cipher.is_mark(&once.fingerprint.0, &kept.fingerprint) || kept.fingerprint == once.fingerprint.0 =>
-            {
-                let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-                let name = name_of(account, route, key);
-                let body = cipher.read(BODY, name, kept.body.as_deref(), kept.body_sealed.as_ref())?;
-                Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, body.unwrap_or_default())))
-            }
-            Some(_) => Err(Refusal::IdempotencyKeyReused.into()),
-            None if claimed => Ok(Ok(once)),
-            None => Err(Refusal::IdempotencyKeyInFlight.into()),
+        let Some(kept) = kept else {
+            return if claimed { Ok(Ok(once)) } else { Err(Refusal::IdempotencyKeyInFlight.into()) };
+        };
+        let Fingerprint(print) = once.fingerprint;
+        let name = name_of(account, route, key);
+        let is_same = match (&kept.fingerprint_sealed, &kept.fingerprint) {
+            (Some(sealed), _) => cipher.open(FINGERPRINT, &name, sealed)? == STANDARD_NO_PAD.encode(print),
+            // As an older version kept it: a mark, and the fingerprint itself before.
+            (None, Some(kept)) => cipher.is_mark(&print, kept) || *kept == print,
+            (None, None) => false,
+        };
+        if !is_same {
+            return Err(Refusal::IdempotencyKeyReused.into());
         }
+        let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let body = cipher.read(BODY, name, kept.body.as_deref(), kept.body_sealed.as_ref())?.unwrap_or_default();
+        Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, body, kept.state)))
     }
 
     /// Keeps `reply` as the answer to the key, in the effect's own transaction.
     pub async fn keep(self, tx: &mut Tx, reply: &Reply, now: DateTime<Utc>) -> Result<()> {
         let Some(kept) = self.kept(reply)? else { return Ok(()) };
         sqlx::query!(
-            "INSERT INTO idempotency_keys (account_id, route, key, fingerprint, status, location, body_sealed, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO idempotency_keys (account_id, route, key, fingerprint_sealed, status, location, body_sealed, created_at, state)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             kept.account.0,
             kept.route,
             kept.key,
-            kept.mark,
+            kept.fingerprint as Sealed,
             kept.status,
             kept.location,
             kept.body as Sealed,
             now,
+            kept.state,
         )
         .execute(&mut **tx)
         .await?;
@@ -132,9 +143,11 @@ impl Once {
     /// The row that keeps `reply`, for an effect that stores it in a statement of its own; none without a key.
     pub fn kept(self, reply: &Reply) -> Result<Option<Kept>> {
         let Some((key, cipher)) = self.key else { return Ok(None) };
+        let name = name_of(self.account, self.route, &key);
         Ok(Some(Kept {
-            body: cipher.seal(BODY, name_of(self.account, self.route, &key), &reply.body)?,
-            mark: cipher.mark(&self.fingerprint.0)?,
+            body: cipher.seal(BODY, &name, &reply.body)?,
+            fingerprint: cipher.seal(FINGERPRINT, &name, &STANDARD_NO_PAD.encode(self.fingerprint.0))?,
+            state: reply.state.clone(),
             status: i16::try_from(reply.status.as_u16()).unwrap_or(200),
             location: reply.location.clone(),
             account: self.account,
@@ -153,13 +166,15 @@ pub struct Kept {
     /// The key.
     pub key: String,
     /// Tells the same request from another.
-    pub mark: Vec<u8>,
+    pub fingerprint: Sealed,
     /// The answer's status.
     pub status: i16,
     /// The answer's `Location`.
     pub location: Option<String>,
     /// The answer's body.
     pub body: Sealed,
+    /// What its ETag says of the state of what it shows, where it says so.
+    pub state: Option<String>,
 }
 
 /// What names a key: it is one account's, for one route.
@@ -181,28 +196,42 @@ pub async fn forget_old_keys(db: &sqlx::PgPool, now: DateTime<Utc>) -> Result<()
     Ok(())
 }
 
-/// Seals some of the answers that are kept plain; false once there are none.
-pub async fn seal_plain(app: &App) -> Result<bool> {
-    let mut tx = app.db.begin().await?;
-    let plain = sqlx::query!(
-        r#"SELECT account_id, route, key, body AS "body!" FROM idempotency_keys
-           WHERE body IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
-        BATCH
+/// Seals some of the kept answers, as [`Sealing`] says. One whose request is known by a mark cannot be sealed anew with it: it ends by
+/// itself.
+pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
+    let mut tx = sealing.begin().await?;
+    let rows = sqlx::query!(
+        r#"SELECT account_id, route, key, body, body_sealed AS "body_sealed: Sealed", fingerprint,
+                  fingerprint_sealed AS "fingerprint_sealed: Sealed"
+           FROM idempotency_keys
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND (body IS NOT NULL OR (fingerprint IS NULL AND left(body_sealed, 8) <> $3))
+           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+        sealing.from,
+        sealing.to,
+        sealing.first,
+        sealing.most
     )
     .fetch_all(&mut *tx)
     .await?;
-    for row in &plain {
-        let sealed = app.cipher.seal(BODY, name_of(row.account_id, &row.route, &row.key), &row.body)?;
+    let cipher = sealing.cipher;
+    for row in &rows {
+        let name = &name_of(row.account_id, &row.route, &row.key);
+        let body = cipher.read(BODY, name, row.body.as_deref(), row.body_sealed.as_ref())?.unwrap_or_default();
+        let plain = row.fingerprint.as_ref().map(|plain| STANDARD_NO_PAD.encode(plain));
+        let print = cipher.read(FINGERPRINT, name, plain.as_deref(), row.fingerprint_sealed.as_ref())?;
+        let print = print.map(|print| cipher.seal(FINGERPRINT, name, &print)).transpose()?;
         sqlx::query!(
-            "UPDATE idempotency_keys SET body = NULL, body_sealed = $4 WHERE account_id = $1 AND route = $2 AND key = $3",
+            "UPDATE idempotency_keys SET body = NULL, body_sealed = $4, fingerprint = NULL, fingerprint_sealed = $5
+             WHERE account_id = $1 AND route = $2 AND key = $3",
             row.account_id.0,
             row.route,
             row.key,
-            sealed as Sealed
+            cipher.seal(BODY, name, &body)? as Sealed,
+            print as Option<Sealed>
         )
         .execute(&mut *tx)
         .await?;
     }
     tx.commit().await?;
-    Ok(!plain.is_empty())
+    Ok(rows.len() as u64)
 }

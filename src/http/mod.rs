@@ -9,7 +9,7 @@ mod upload;
 mod wire;
 
 pub use extract::{Fingerprint, IfMatch, Json, OrDefault, Path, Query};
-pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal_plain};
+pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal};
 pub use page::{Cursor, Limit, Page};
 pub use rate::RateLimits;
 pub use reply::Reply;

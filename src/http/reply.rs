@@ -16,6 +16,8 @@ pub struct Reply {
     pub(super) status: StatusCode,
     pub(super) location: Option<String>,
     pub(super) body: String,
+    /// What tells the state of what is shown from any other, where that is less than all that is shown.
+    pub(super) state: Option<String>,
     /// Given before, under the same idempotency key.
     pub(super) replayed: bool,
     cache: &'static str,
@@ -24,7 +26,7 @@ pub struct Reply {
 
 impl Reply {
     fn new(status: StatusCode, location: Option<String>, body: String) -> Self {
-        Self { status, location, body, replayed: false, cache: "no-store", media_type: "application/json" }
+        Self { status, location, body, state: None, replayed: false, cache: "no-store", media_type: "application/json" }
     }
 
     /// 200 with `view`, which is personal and not to be stored by caches.
@@ -53,8 +55,13 @@ impl Reply {
     }
 
     /// The answer that was kept under an idempotency key.
-    pub(super) fn replay(status: StatusCode, location: Option<String>, body: String) -> Self {
-        Self { replayed: true, ..Self::new(status, location, body) }
+    pub(super) fn replay(status: StatusCode, location: Option<String>, body: String, state: Option<String>) -> Self {
+        Self { replayed: true, state, ..Self::new(status, location, body) }
+    }
+
+    /// Says that a change depends on `state` alone of all that is shown: see [`tag_of`].
+    pub fn in_state(self, state: &impl Serialize) -> Result<Self> {
+        Ok(Self { state: Some(digest_of(&body_of(state)?)), ..self })
     }
 
     /// Says that the body is of another type than plain JSON.
@@ -72,10 +79,25 @@ pub(super) fn body_of(view: &impl Serialize) -> Result<String> {
     serde_json::to_string(view).map_err(|error| Error::Internal(error.to_string()))
 }
 
+pub(super) fn digest_of(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16])
+}
+
 /// A strong entity tag: the answer's own digest, so that it changes exactly when the answer does.
-pub(super) fn tag_of(body: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, body.as_bytes());
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
+///
+/// Some answers show more than what a change of theirs is about: a booking shows names and ratings, which others change. A
+/// strong tag must differ with any of it (RFC 9110, 8.8.1), and a weak one never meets `If-Match` (13.1.1). So the tag has two
+/// halves, the digest of the state and that of the answer. `If-None-Match` compares all of it: no 304 hides a difference.
+/// `If-Match` on a step of a booking, which is a resource of its own with no other validator, compares the state.
+pub(super) fn tag_of(body: &str, state: Option<&str>) -> String {
+    let digest = digest_of(body);
+    state.map_or_else(|| format!("\"{digest}\""), |state| format!("\"{state}.{digest}\""))
+}
+
+/// The state that a tag names; none for a weak one.
+pub(super) fn state_of(tag: &str) -> Option<&str> {
+    tag.strip_prefix('"')?.strip_suffix('"')?.split_once('.').map(|(state, _)| state)
 }
 
 impl Responder for Reply {
@@ -93,7 +115,7 @@ impl Responder for Reply {
         if self.body.is_empty() {
             return response.finish();
         }
-        let tag = tag_of(&self.body);
+        let tag = tag_of(&self.body, self.state.as_deref());
         let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
         let unchanged = request.method() == Method::GET
             && known.is_some_and(|known| {

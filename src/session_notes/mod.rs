@@ -4,13 +4,23 @@
 pub mod routes;
 mod store;
 
+pub use store::seal;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::bookings::Booking;
 use crate::bookings::lifecycle::Status;
 use crate::cipher::Sealed;
-use crate::ids::TherapistId;
+use crate::ids::{BookingId, TherapistId};
 use crate::values::bounded_text;
+
+/// The column of the notes, to which they are sealed.
+const TEXT: &str = "session_notes.text";
+
+/// What names a version of a visit's notes.
+fn row(booking: BookingId, version: i32) -> String {
+    format!("{booking}/{version}")
+}
 
 bounded_text! {
     /// What a therapist notes of a visit.
@@ -21,9 +31,15 @@ bounded_text! {
 /// made up later.
 const OPEN: TimeDelta = TimeDelta::hours(72);
 
-/// Whether they can be written at `now`: from the start of the visit until 72 hours after the end of its time.
-fn is_open(visit: &Booking, now: DateTime<Utc>) -> bool {
-    matches!(visit.status, Status::InProgress | Status::Completed | Status::Stopped) && now < visit.end_at() + OPEN
+/// Whether they can be written at `now`: from the start of the visit until 72 hours after the end of its time. A visit that was
+/// stopped may never have `begun`.
+fn is_open(visit: &Booking, begun: bool, now: DateTime<Utc>) -> bool {
+    let took_place = match visit.status {
+        Status::InProgress | Status::Completed => true,
+        Status::Stopped => begun,
+        _ => false,
+    };
+    took_place && now < visit.end_at() + OPEN
 }
 
 /// The latest version.

@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{OPEN, SessionText, Version, is_open, store};
+use super::{OPEN, SessionText, TEXT, Version, is_open, row, store};
 use crate::App;
 use crate::audit::{self, Entry};
 use crate::auth::{As, Parties, Therapist};
@@ -21,9 +21,6 @@ use crate::ids::BookingId;
 pub fn routes(config: &mut ServiceConfig) {
     config.service(get_session_notes).service(put_session_notes);
 }
-
-/// The column of the notes, to which they are sealed.
-const TEXT: &str = "session_notes.text";
 
 /// What the therapist noted of a visit.
 #[derive(Serialize, ToSchema)]
@@ -47,10 +44,6 @@ impl SessionNotes {
             editable_until: booking.end_at() + OPEN,
         })
     }
-}
-
-fn row(booking: BookingId, version: i32) -> String {
-    format!("{booking}/{version}")
 }
 
 /// Show session notes
@@ -96,8 +89,8 @@ struct SessionNotesBody {
 
 /// Write session notes
 ///
-/// The visit's therapist writes them, and changes them, from its start until 72 hours after the end of its time. The client
-/// can read them. `If-Match` is needed where there are some already.
+/// The visit's therapist writes them, and changes them, from its start until 72 hours after the end of its time; never of one
+/// that was stopped before it began. The client can read them. `If-Match` is needed where there are some already.
 #[utoipa::path(tag = "After the visit", operation_id = "put_session_notes", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the notes as they were read, where there are some already.")),
@@ -122,7 +115,8 @@ async fn put_session_notes(
         if let Some(current) = &current {
             if_match.check(&SessionNotes::new(&booking, current, &app.cipher)?)?;
         }
-        if !is_open(&booking, now) {
+        let begun = bookings::has_begun(&mut tx, id).await?;
+        if !is_open(&booking, begun, now) {
             return Err(Refusal::SessionNotesClosed.into());
         }
         let number = current.map_or(1, |current| current.number + 1);

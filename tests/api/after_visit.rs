@@ -332,6 +332,24 @@ async fn session_notes_are_for_their_author_and_the_client() {
     assert_eq!(scene.app.count(reads).await, 3);
 }
 
+#[tokio::test]
+async fn a_visit_that_was_stopped_before_it_began_has_no_session_notes() {
+    for (begins, status) in [(false, 409), (true, 200)] {
+        let mut scene = booked().await;
+        scene.later(TimeDelta::hours(23)).await;
+        let step =
+            async |scene: &Scene, step: &str| scene.therapist.act(&format!("{}/{step}", scene.path)).await.is(200);
+        step(&scene, "on-the-way").await;
+        step(&scene, "arrive").await;
+        if begins {
+            step(&scene, "start").await;
+        }
+        step(&scene, "stop").await;
+        let answer = notes(&scene, &scene.therapist, None, "Treated").await.is(status);
+        assert!(begins || answer.body["code"] == "session_notes_closed", "{}", answer.text);
+    }
+}
+
 async fn app_keeps_versions(scene: &Scene) {
     assert_eq!(scene.app.count("SELECT count(*) FROM session_notes").await, 2);
     for secret in ["Trapezius", "Lumbago"] {
@@ -339,6 +357,7 @@ async fn app_keeps_versions(scene: &Scene) {
     }
     for statement in [
         "UPDATE session_notes SET version = 9 WHERE version = 1",
+        "UPDATE session_notes SET text_sealed = 'x', written_at = written_at + interval '1 hour'",
         "DELETE FROM session_notes",
         "TRUNCATE session_notes",
     ] {

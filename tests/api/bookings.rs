@@ -356,12 +356,33 @@ async fn lists_are_filtered_by_the_dates_of_the_place() {
 #[tokio::test]
 async fn history_cannot_be_rewritten() {
     let app = App::start().await;
-    let (_, _, _) = requested(&app).await;
-    for statement in ["UPDATE booking_events SET reason = 'x'", "DELETE FROM booking_events", "TRUNCATE booking_events"]
-    {
+    let (_, client, path) = requested(&app).await;
+    let refuses = async |statement: &str| {
         let error = app.sql(statement).await.expect_err(statement).to_string();
         assert!(error.contains("append-only"), "{error}");
+    };
+    for statement in [
+        "UPDATE booking_events SET reason = 'x'",
+        "UPDATE booking_events SET reason_sealed = 'x'",
+        "DELETE FROM booking_events",
+        "TRUNCATE booking_events",
+    ] {
+        refuses(statement).await;
     }
+    client.post(&format!("{path}/cancel"), json!({ "reason": "I am ill" })).await.is(200);
+    for change in [
+        "reason = 'x'",
+        "reason = 'x', reason_sealed = NULL",
+        "reason_sealed = NULL",
+        "reason_sealed = 'x', at = at + interval '1 hour'",
+        "reason_sealed = 'x', party = 'therapist'",
+        "reason_sealed = reason_sealed, change = '{}'",
+    ] {
+        refuses(&format!("UPDATE booking_events SET {change} WHERE action = 'cancel'")).await;
+    }
+    // How its words are sealed may change; whoever has no key makes none that open.
+    app.sql("UPDATE booking_events SET reason_sealed = 'x' WHERE action = 'cancel'").await.unwrap();
+    client.get(&path).await.refused(500, "internal");
 }
 
 #[tokio::test]
@@ -435,4 +456,30 @@ async fn what_is_over_can_no_longer_be_called_off() {
         who.act(&format!("{path}/cancel")).await.refused(409, "invalid_transition");
         who.get(&format!("{path}/cancellation-quote")).await.refused(409, "invalid_transition");
     }
+}
+
+#[tokio::test]
+async fn a_therapist_is_told_of_what_is_booked_and_asked() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let told = async || therapist.get("/v1/me/notices").await.is(200).body["data"].as_array().unwrap().clone();
+    let wish = client.wish(&therapist, address, TUESDAY);
+    let booked = client.books_with_key("k", &wish).await.is(201);
+    let notices = told().await;
+    assert_eq!(notices.len(), 1);
+    assert_eq!(
+        json!([notices[0]["kind"], notices[0]["subject_type"], notices[0]["subject_id"], notices[0]["details"]]),
+        json!(["visit_booked", "booking", booked.id(), { "start_at": TUESDAY, "time_zone": "Australia/Sydney" }])
+    );
+    client.books_with_key("k", &wish).await.is(201);
+    client.books(&therapist, address, TUESDAY).await.refused(409, "slot_unavailable");
+    assert_eq!(told().await.len(), 1, "neither of a replay nor of a refusal");
+    therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
+    let hold = client.post("/v1/holds", client.wish(&therapist, address, "2026-12-02T00:00:00Z")).await.is(201);
+    assert_eq!(told().await.len(), 1, "nor of a hold");
+    let asked = client.books_with_key("h", &json!({ "hold_id": hold.id() })).await.is(201);
+    let notices = told().await;
+    assert_eq!((&notices[0]["kind"], &notices[0]["subject_id"]), (&json!("visit_requested"), &json!(asked.id())));
+    assert_eq!(client.get("/v1/me/notices").await.is(200).body["data"], json!([]));
 }

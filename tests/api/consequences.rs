@@ -149,6 +149,7 @@ async fn a_revocation_acts_on_each_visit_by_the_time_that_is_left() {
     assert_eq!(told(&app, &client).await, ["visit_called_off"]);
     let mut kinds = told(&app, &therapist).await;
     kinds.sort();
+    kinds.retain(|kind| kind != "visit_booked");
     assert_eq!(kinds, ["visit_at_risk", "visit_at_risk", "visit_called_off"]);
 
     let list = anew(&app, &admin).await.get("/v1/admin/bookings/at-risk?limit=1").await.is(200).body;
@@ -449,8 +450,11 @@ async fn notices_are_read_by_those_they_are_for() {
     );
     assert_eq!(newest["details"], json!({ "start_at": START, "time_zone": "Australia/Sydney" }));
     let next = format!("/v1/me/notices?limit=1&cursor={}", page["next_cursor"].as_str().unwrap());
-    let oldest = old.get(&next).await.is(200).body;
-    assert_eq!((&oldest["data"][0]["kind"], &oldest["next_cursor"]), (&json!("visit_at_risk"), &Value::Null));
+    let page = old.get(&next).await.is(200).body;
+    assert_eq!(page["data"][0]["kind"], "visit_at_risk");
+    let last = format!("/v1/me/notices?limit=1&cursor={}", page["next_cursor"].as_str().unwrap());
+    let oldest = old.get(&last).await.is(200).body;
+    assert_eq!((&oldest["data"][0]["kind"], &oldest["next_cursor"]), (&json!("visit_booked"), &Value::Null));
 
     let read = format!("/v1/me/notices/{}/read", newest["id"].as_str().unwrap());
     for other in [client, new, &scene.admin] {
@@ -461,8 +465,8 @@ async fn notices_are_read_by_those_they_are_for() {
     app.advance(TimeDelta::minutes(5));
     assert_eq!(old.act(&read).await.is(200).body, first, "when it was read first");
     let unread = old.get("/v1/me/notices?unread=true").await.is(200).body;
-    assert_eq!(unread["data"].as_array().unwrap().len(), 1);
-    assert_eq!(old.get("/v1/me/notices?unread=false").await.is(200).body["data"].as_array().unwrap().len(), 2);
+    assert_eq!(unread["data"].as_array().unwrap().len(), 2);
+    assert_eq!(old.get("/v1/me/notices?unread=false").await.is(200).body["data"].as_array().unwrap().len(), 3);
     assert_eq!(scene.admin.get("/v1/me/notices").await.is(200).body["data"], json!([]));
     for (query, pointer) in
         [("unread=maybe", "/unread"), ("limit=0", "/limit"), ("cursor=zzz", "/cursor"), ("all=1", "/all")]

@@ -98,7 +98,7 @@ async fn a_moved_visit_is_the_same_booking_at_another_time() {
     assert_eq!(moved.body, expected, "same id, state, price and terms");
     assert_eq!(client.get(path).await.is(200).text, moved.text);
     assert_eq!(reserved(app).await, [span("02 00:20", "02 01:40")]);
-    assert_eq!(told(therapist).await, ["visit_moved"]);
+    assert_eq!(told(therapist).await, ["visit_moved", "visit_booked"]);
 
     assert_eq!(moves(client, path, "2026-12-02T00:30:00Z").await.is(200).text, moved.text, "again");
     let events = client.get(&format!("{path}/events")).await.is(200).body;

@@ -354,6 +354,7 @@ fn booking(body: &Value, client: Uuid) -> Booking {
         notes: None,
         notes_sealed: None,
         focus_areas: Vec::new(),
+        focus_areas_sealed: None,
         pressure: None,
         asked_at: None,
         respond_by: None,

@@ -1,7 +1,7 @@
 //! What is told of doors and of health is kept sealed: the tables themselves are looked through.
 
 use chrono::TimeDelta;
-use knead::cipher;
+use knead::sealing;
 use reqwest::Method;
 use serde_json::json;
 
@@ -47,19 +47,23 @@ async fn the_tables_tell_neither_of_doors_nor_of_health() {
     let client = app.client().await;
     let mut home = surry_hills();
     home["access_notes"] = json!("Rattlesnake 4711");
+    (home["parking"], home["stairs"], home["pets"]) = (json!("Marmalade bay"), json!("Thirteen"), json!("Basilisk"));
     let first = keyed(&client, "/v1/me/addresses", &home).await.is(201);
     assert_eq!(first.body["access_notes"], "Rattlesnake 4711");
+    let remarks = |body: &serde_json::Value| json!([body["parking"], body["stairs"], body["pets"]]);
+    assert_eq!(remarks(&first.body), json!(["Marmalade bay", "Thirteen", "Basilisk"]));
     assert_eq!(keyed(&client, "/v1/me/addresses", &home).await.text, first.text);
     let path = first.header("location");
-    client.change(&path, json!({ "access_notes": "Periwinkle 0815", "pets": "Cat" })).await.is(200);
+    client.change(&path, json!({ "access_notes": "Periwinkle 0815", "pets": "Wyvern" })).await.is(200);
     // What is not mentioned stays.
     let changed = client.change(&path, json!({ "pets": null })).await.is(200);
     assert_eq!(changed.body["access_notes"], "Periwinkle 0815");
+    assert_eq!(remarks(&changed.body), json!(["Marmalade bay", "Thirteen", null]));
     let mut wish = client.wish(&therapist, first.id(), TUESDAY);
     let hold = keyed(&client, "/v1/holds", &wish).await.is(201);
     assert_eq!(hold.body["address"]["access_notes"], "Periwinkle 0815");
     assert_eq!(client.get("/v1/holds").await.is(200).body["data"][0], hold.body);
-    wish = json!({ "hold_id": hold.id(), "notes": "Sciatica since May" });
+    wish = json!({ "hold_id": hold.id(), "notes": "Sciatica since May", "focus_areas": ["Coccyx", "Sacrum"] });
     let booked = client.books_with_key("k", &wish).await.is(201);
     assert_eq!(
         (&booked.body["notes"], &booked.body["address"]["access_notes"]),
@@ -72,8 +76,37 @@ async fn the_tables_tell_neither_of_doors_nor_of_health() {
         (&seen["notes"], &seen["address"]["access_notes"]),
         (&json!("Sciatica since May"), &json!("Periwinkle 0815"))
     );
+    for body in [&booked.body, &seen] {
+        assert_eq!(remarks(&body["address"]), json!(["Marmalade bay", "Thirteen", null]));
+        assert_eq!(body["focus_areas"], json!(["Coccyx", "Sacrum"]));
+    }
+    let off = json!({ "start_at": "2026-12-20T00:00:00Z", "end_at": "2026-12-21T00:00:00Z", "note": "Hernia" });
+    let off = keyed(&therapist, "/v1/therapists/me/time-off", &off).await.is(201).header("location");
+    assert_eq!(therapist.get(&off).await.is(200).body["note"], "Hernia");
+    assert_eq!(therapist.get("/v1/therapists/me/time-off").await.is(200).body["data"][0]["note"], "Hernia");
+    assert_eq!(therapist.change(&off, json!({ "note": "Meniscus" })).await.is(200).body["note"], "Meniscus");
+    let called_off = client.post(&format!("{path}/cancel"), json!({ "reason": "Shingles" })).await.is(200);
+    assert_eq!(called_off.body["cancellation"]["reason"], "Shingles");
+    for party in [&client, &therapist] {
+        assert_eq!(party.get(&path).await.is(200).body["cancellation"]["reason"], "Shingles");
+        let events = party.get(&format!("{path}/events")).await.is(200).body;
+        assert_eq!(events["data"][1]["reason"], "Shingles");
+    }
     assert!(!tables_with(&app, "Crown Street").await.is_empty(), "the search finds what is plain");
-    for secret in ["Rattlesnake", "Periwinkle", "Sciatica"] {
+    for secret in [
+        "Rattlesnake",
+        "Periwinkle",
+        "Sciatica",
+        "Marmalade",
+        "Thirteen",
+        "Basilisk",
+        "Wyvern",
+        "Coccyx",
+        "Sacrum",
+        "Hernia",
+        "Meniscus",
+        "Shingles",
+    ] {
         assert_eq!(tables_with(&app, secret).await, Vec::<String>::new(), "{secret}");
     }
     client.change(&first.header("location"), json!({ "access_notes": null })).await.is(200);
@@ -88,35 +121,58 @@ async fn what_was_kept_plain_is_read_and_then_sealed() {
     let (client, address) = app.client_at_home().await;
     let booking = client.books_with_key("k", &client.wish(&therapist, address, TUESDAY)).await.is(201);
     let hold = client.post("/v1/holds", client.wish(&therapist, address, "2026-12-01T03:00:00Z")).await.is(201);
-    // As a service from before wrote it.
+    let late = client.books(&therapist, address, "2026-12-02T00:00:00Z").await.is(201).header("location");
+    client.act(&format!("{late}/cancel")).await.is(200);
+    // As services from before wrote it.
     app.sql(
-        r#"UPDATE addresses SET access_notes = 'Rattlesnake';
-           UPDATE bookings SET notes = 'Sciatica', address = address - 'access_notes_sealed' || '{"access_notes": "Rattlesnake"}';
-           UPDATE holds SET address = address - 'access_notes_sealed' || '{"access_notes": "Rattlesnake"}';
+        r#"UPDATE addresses SET access_notes = 'Rattlesnake', parking = 'Marmalade';
+           UPDATE bookings SET notes = 'Sciatica', focus_areas = '{Coccyx,Sacrum}',
+                  address = address - 'access_notes_sealed' || '{"access_notes": "Rattlesnake", "stairs": "Marmalade", "pets": null}';
+           UPDATE holds SET address = address - 'access_notes_sealed' || '{"access_notes": "Rattlesnake", "pets": "Marmalade"}';
+           ALTER TABLE booking_events DISABLE TRIGGER booking_events_append_only;
+           UPDATE booking_events SET reason = 'Shingles' WHERE action = 'cancel';
+           ALTER TABLE booking_events ENABLE TRIGGER booking_events_append_only;
            UPDATE idempotency_keys SET body = '{"kept": "Rattlesnake"}', body_sealed = NULL"#,
     )
     .await
     .unwrap();
+    app.sql(&format!(
+        "INSERT INTO time_off (id, therapist_id, start_at, end_at, note)
+         VALUES (gen_random_uuid(), '{}', '2026-12-20T00:00:00Z', '2026-12-21T00:00:00Z', 'Hernia')",
+        therapist.id
+    ))
+    .await
+    .unwrap();
     let check = async || {
         let shown = client.get(&format!("/v1/me/addresses/{address}")).await.is(200);
-        assert_eq!(shown.body["access_notes"], "Rattlesnake");
+        assert_eq!((&shown.body["access_notes"], &shown.body["parking"]), (&json!("Rattlesnake"), &json!("Marmalade")));
+        assert_eq!(client.get(&late).await.is(200).body["cancellation"]["reason"], "Shingles");
+        assert_eq!(client.get(&format!("{late}/events")).await.is(200).body["data"][1]["reason"], "Shingles");
+        assert_eq!(therapist.get("/v1/therapists/me/time-off").await.is(200).body["data"][0]["note"], "Hernia");
         let shown = client.get(&booking.header("location")).await.is(200).body;
         assert_eq!((&shown["notes"], &shown["address"]["access_notes"]), (&json!("Sciatica"), &json!("Rattlesnake")));
+        assert_eq!(
+            (&shown["focus_areas"], &shown["address"]["stairs"]),
+            (&json!(["Coccyx", "Sacrum"]), &json!("Marmalade"))
+        );
         let shown = client.get(&hold.header("location")).await.is(200);
-        assert_eq!(shown.body["address"]["access_notes"], "Rattlesnake");
+        assert_eq!(
+            (&shown.body["address"]["access_notes"], &shown.body["address"]["pets"]),
+            (&json!("Rattlesnake"), &json!("Marmalade"))
+        );
         let replayed = client.books_with_key("k", &client.wish(&therapist, address, TUESDAY)).await.is(201);
         assert_eq!(replayed.text, r#"{"kept": "Rattlesnake"}"#);
     };
     check().await;
     assert_eq!(tables_with(&app, "Rattlesnake").await.len(), 4);
-    let both = (cipher::seal_plain(&app.service), cipher::seal_plain(&app.service));
+    let both = (sealing::seal_plain(&app.service), sealing::seal_plain(&app.service));
     let (one, other) = tokio::join!(both.0, both.1);
     one.and(other).unwrap();
-    for secret in ["Rattlesnake", "Sciatica"] {
+    for secret in ["Rattlesnake", "Marmalade", "Sciatica", "Coccyx", "Shingles", "Hernia"] {
         assert_eq!(tables_with(&app, secret).await, Vec::<String>::new());
     }
     check().await;
-    cipher::seal_plain(&app.service).await.unwrap();
+    sealing::seal_plain(&app.service).await.unwrap();
     check().await;
     // A change by somebody who does not mention them must not lose them either.
     app.sql("UPDATE addresses SET access_notes = 'Periwinkle'").await.unwrap();

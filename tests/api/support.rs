@@ -97,6 +97,14 @@ pub struct App {
     pub files: TempDir,
     http: reqwest::Client,
     server: actix_web::dev::ServerHandle,
+    keys: Keys,
+}
+
+/// What signs tokens and seals what is kept.
+#[derive(Clone)]
+struct Keys {
+    signing: String,
+    data: String,
 }
 
 impl Drop for App {
@@ -123,17 +131,32 @@ impl App {
 
     /// An app that asks a routing service for road times.
     pub async fn routed(now: DateTime<Utc>, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
-        let (url, database) = database().await;
-        let db = db::pool(&url, 8).unwrap();
-        let clock = Clock::manual(now);
+        let (_, database) = database().await;
+        let keys = Keys { signing: generate_signing_key().unwrap(), data: generate_data_key().unwrap() };
+        Self::serve(database, Clock::manual(now), keys, rate_limit, osrm)
+    }
+
+    /// The keys that seal what is kept.
+    pub fn data_keys(&self) -> &str {
+        &self.keys.data
+    }
+
+    /// Another process on the same database, with these keys to seal what is kept.
+    pub fn beside(&self, data_keys: String) -> Self {
+        let keys = Keys { data: data_keys, ..self.keys.clone() };
+        Self::serve(self.database.clone(), self.clock.clone(), keys, false, None)
+    }
+
+    fn serve(database: String, clock: Clock, keys: Keys, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
+        let db = db::pool(&url_of(&database), 8).unwrap();
         let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
             known: Known::default(),
             roads: Roads::new(&db, osrm.as_ref()).unwrap(),
             db,
             clock: clock.clone(),
-            tokens: Tokens::new("http://knead.test", &generate_signing_key().unwrap().into()).unwrap(),
-            cipher: Cipher::new(&generate_data_key().unwrap().into()).unwrap(),
+            tokens: Tokens::new("http://knead.test", &keys.signing.clone().into()).unwrap(),
+            cipher: Cipher::new(&keys.data.clone().into()).unwrap(),
             passwords: Passwords::new().unwrap(),
             limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),
             storage: Storage::open(files.path().join("kept").to_str().unwrap()).unwrap(),
@@ -145,7 +168,7 @@ impl App {
         let server = knead::server::server(service.clone(), listener, 2).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { url, service, clock, database, files, http: reqwest::Client::new(), server: handle }
+        Self { url, service, clock, database, files, http: reqwest::Client::new(), server: handle, keys }
     }
 
     /// Moves the clock.
@@ -301,6 +324,11 @@ impl Person {
     pub async fn log_in(&self, email: &str) -> Self {
         let answer = self.post("/v1/auth/login", json!({ "email": email, "password": PASSWORD })).await.is(200);
         self.signed_in(&answer)
+    }
+
+    /// The same person, who calls another process.
+    pub fn at(&self, app: &App) -> Self {
+        Self { url: app.url.clone(), ..self.clone() }
     }
 
     /// The same person with fresh tokens.

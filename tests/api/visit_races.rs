@@ -224,6 +224,6 @@ async fn the_same_step_many_times_at_once_is_taken_once() {
         assert_eq!(answer.is(200).body["status"], "on_the_way");
     }
     assert_eq!(app.count("SELECT count(*) FROM booking_events").await, 2);
-    assert_eq!(app.count("SELECT count(*) FROM notices").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM notices WHERE kind = 'therapist_on_the_way'").await, 1);
     agrees(&app).await;
 }

@@ -118,7 +118,7 @@ async fn a_visit_takes_its_course() {
     }
     assert_eq!(scene.events().await, ["confirmed", "on_the_way", "arrived", "in_progress", "completed"]);
     assert_eq!(told(&scene.client).await, ["visit_completed", "therapist_arrived", "therapist_on_the_way"]);
-    assert_eq!(told(&scene.therapist).await, Vec::<String>::new());
+    assert_eq!(told(&scene.therapist).await, ["visit_booked"]);
     let audited = scene.app.count("SELECT count(*) FROM audit_events WHERE action IN ('booking.on_the_way', 'booking.arrive', 'booking.start', 'booking.complete')");
     assert_eq!(audited.await, 4, "a repeated step leaves no trace");
 }
@@ -163,7 +163,7 @@ async fn what_was_not_begun_in_its_time_is_for_staff() {
     let reason = json!({ "reason": "Both say that it took place." });
     let done = scene.admin.post(&complete, reason).await.is(200).body;
     assert_eq!(done["status"], "completed");
-    assert_eq!(told(&scene.therapist).await, ["visit_completed"]);
+    assert_eq!(told(&scene.therapist).await, ["visit_completed", "visit_booked"]);
     let events = scene.therapist.get(&format!("{}/events", scene.path)).await.is(200).text;
     assert!(!events.contains("Both say"), "what staff wrote is for staff");
     assert!(scene.admin.get(&format!("{}/events", scene.path)).await.is(200).text.contains("Both say"));
@@ -207,7 +207,7 @@ async fn a_therapist_who_does_not_come_costs_nothing() {
     ended(&missed, "client", 0);
     scene.step(&scene.therapist, "arrive").await.refused(409, "invalid_transition");
     scene.step(&scene.therapist, "no-show").await.refused(409, "invalid_transition");
-    assert_eq!(told(&scene.therapist).await, ["no_show_reported"]);
+    assert_eq!(told(&scene.therapist).await, ["no_show_reported", "visit_booked"]);
     assert_eq!(tasks(&scene.admin, true).await, ["therapist_no_show"]);
 }
 
@@ -319,7 +319,7 @@ async fn each_side_is_told_what_the_other_does() {
         assert_eq!(told(&client).await, expected, "once");
         if step == "accept" {
             client.act(&format!("{path}/cancel")).await.is(200);
-            assert_eq!(told(&therapist).await, ["visit_cancelled"]);
+            assert_eq!(told(&therapist).await, ["visit_cancelled", "visit_requested", "visit_requested"]);
         }
     }
     client.books(&therapist, address, START).await.is(201);
@@ -393,7 +393,7 @@ async fn an_overdue_visit_raises_an_alert_until_it_is_completed() {
         alert(&scene.app).await;
     }
     assert_eq!(tasks(&scene.admin, true).await, ["visit_overdue"]);
-    assert_eq!(told(&scene.therapist).await, ["visit_overdue"], "once");
+    assert_eq!(told(&scene.therapist).await, ["visit_overdue", "visit_booked", "visit_booked"], "once");
     // The other one was never begun.
     scene.at(340).await;
     let first = scene.admin.get("/v1/admin/bookings/overdue?limit=1").await.is(200).body;

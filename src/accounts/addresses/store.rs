@@ -1,12 +1,12 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 
-use super::{ACCESS_NOTES, Address, AddressKind};
-use crate::App;
-use crate::cipher::{BATCH, Sealed};
+use super::{Address, AddressKind};
+use crate::cipher::Sealed;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, AddressId};
+use crate::sealing::Sealing;
 use crate::values::{Jurisdiction, Zone};
 
 /// The columns of an address, read alike everywhere.
@@ -16,7 +16,7 @@ macro_rules! addresses {
             Address,
             r#"SELECT id, label, kind AS "kind: AddressKind", line1, line2, locality, region, postcode, country,
                       latitude, longitude, access_notes, access_notes_sealed AS "access_notes_sealed: Sealed", parking,
-                      stairs, pets,
+                      stairs, pets, remarks_sealed AS "remarks_sealed: Sealed",
                       time_zone AS "time_zone: Zone", jurisdiction AS "jurisdiction: Jurisdiction"
                FROM addresses WHERE client_id = $1 "# + $tail,
             $($arg),+
@@ -43,8 +43,8 @@ pub(super) async fn insert(tx: &mut Tx, client: AccountId, address: &Address, no
     sqlx::query!("SELECT id FROM accounts WHERE id = $1 FOR UPDATE", client.0).fetch_one(&mut **tx).await?;
     sqlx::query!(
         "INSERT INTO addresses (id, client_id, label, kind, line1, line2, locality, region, postcode, country, latitude,
-                                longitude, access_notes_sealed, parking, stairs, pets, time_zone, jurisdiction, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+                                longitude, access_notes_sealed, remarks_sealed, time_zone, jurisdiction, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         address.id.0,
         client.0,
         address.label,
@@ -58,9 +58,7 @@ pub(super) async fn insert(tx: &mut Tx, client: AccountId, address: &Address, no
         address.latitude,
         address.longitude,
         address.access_notes_sealed.as_ref() as Option<&Sealed>,
-        address.parking,
-        address.stairs,
-        address.pets,
+        address.remarks_sealed.as_ref() as Option<&Sealed>,
         address.time_zone as Zone,
         address.jurisdiction.as_str(),
         now,
@@ -76,8 +74,8 @@ pub(super) async fn insert(tx: &mut Tx, client: AccountId, address: &Address, no
 pub(super) async fn update(tx: &mut Tx, address: &Address) -> Result<()> {
     sqlx::query!(
         "UPDATE addresses SET label = $2, kind = $3, line1 = $4, line2 = $5, locality = $6, region = $7, postcode = $8,
-                country = $9, latitude = $10, longitude = $11, access_notes = NULL, access_notes_sealed = $12, parking = $13, stairs = $14,
-                pets = $15, time_zone = $16, jurisdiction = $17
+                country = $9, latitude = $10, longitude = $11, access_notes = NULL, access_notes_sealed = $12, parking = NULL,
+                stairs = NULL, pets = NULL, remarks_sealed = $13, time_zone = $14, jurisdiction = $15
          WHERE id = $1",
         address.id.0,
         address.label,
@@ -91,9 +89,7 @@ pub(super) async fn update(tx: &mut Tx, address: &Address) -> Result<()> {
         address.latitude,
         address.longitude,
         address.access_notes_sealed.as_ref() as Option<&Sealed>,
-        address.parking,
-        address.stairs,
-        address.pets,
+        address.remarks_sealed.as_ref() as Option<&Sealed>,
         address.time_zone as Zone,
         address.jurisdiction.as_str(),
     )
@@ -109,26 +105,27 @@ pub(super) async fn delete(db: &PgPool, client: AccountId, id: AddressId) -> Res
     Ok(deleted.rows_affected() == 1)
 }
 
-/// Seals some of the access notes that are kept plain; false once there are none.
-pub async fn seal_plain(app: &App) -> Result<bool> {
-    let mut tx = app.db.begin().await?;
-    let plain = sqlx::query!(
-        r#"SELECT id, access_notes AS "access_notes!" FROM addresses
-           WHERE access_notes IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
-        BATCH
+/// Seals some of what tells how to get in, as [`Sealing`] says.
+pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
+    let mut tx = sealing.begin().await?;
+    let rows = sqlx::query!(
+        r#"SELECT client_id, id FROM addresses
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid
+             AND (access_notes IS NOT NULL OR parking IS NOT NULL OR stairs IS NOT NULL OR pets IS NOT NULL
+                  OR left(access_notes_sealed, 8) <> $3 OR left(remarks_sealed, 8) <> $3)
+           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+        sealing.from,
+        sealing.to,
+        sealing.first,
+        sealing.most
     )
     .fetch_all(&mut *tx)
     .await?;
-    for row in &plain {
-        let sealed = app.cipher.seal(ACCESS_NOTES, row.id, &row.access_notes)?;
-        sqlx::query!(
-            "UPDATE addresses SET access_notes = NULL, access_notes_sealed = $2 WHERE id = $1",
-            row.id.0,
-            sealed as Sealed
-        )
-        .execute(&mut *tx)
-        .await?;
+    for row in &rows {
+        if let Some(address) = lock(&mut tx, row.client_id, row.id).await? {
+            update(&mut tx, &address.sealed(sealing.cipher)?).await?;
+        }
     }
     tx.commit().await?;
-    Ok(!plain.is_empty())
+    Ok(rows.len() as u64)
 }

@@ -3,15 +3,14 @@ use sqlx::PgPool;
 use sqlx::types::Json;
 
 use super::Hold;
-use crate::App;
 use crate::accounts::Address;
 use crate::availability::intervals::Span;
 use crate::bookings::store::{clear_lapsed, range};
-use crate::cipher::BATCH;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, HoldId};
 use crate::prices::Terms;
+use crate::sealing::Sealing;
 
 /// A client's live holds, or the one of them that is named. One that an earlier service made without terms lapses unseen.
 pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, now: DateTime<Utc>) -> Result<Vec<Hold>> {
@@ -103,20 +102,27 @@ pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-/// Seals some of the access notes that are kept plain in copies of addresses; false once there are none.
-pub async fn seal_plain(app: &App) -> Result<bool> {
-    let mut tx = app.db.begin().await?;
-    let plain = sqlx::query!(
+/// Seals some of what tells how to get in, in copies of addresses, as [`Sealing`] says.
+pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
+    let mut tx = sealing.begin().await?;
+    let rows = sqlx::query!(
         r#"SELECT id, address AS "address: Json<Address>" FROM holds
-           WHERE address ->> 'access_notes' IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED"#,
-        BATCH
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid
+             AND (address ->> 'access_notes' IS NOT NULL OR address ->> 'parking' IS NOT NULL OR address ->> 'stairs' IS NOT NULL
+                  OR address ->> 'pets' IS NOT NULL OR left(address ->> 'access_notes_sealed', 8) <> $3
+                  OR left(address ->> 'remarks_sealed', 8) <> $3)
+           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+        sealing.from,
+        sealing.to,
+        sealing.first,
+        sealing.most
     )
     .fetch_all(&mut *tx)
     .await?;
-    for row in &plain {
-        let address = Json(row.address.sealed(&app.cipher)?);
+    for row in &rows {
+        let address = Json(row.address.sealed(sealing.cipher)?);
         sqlx::query!("UPDATE holds SET address = $2 WHERE id = $1", row.id.0, address as _).execute(&mut *tx).await?;
     }
     tx.commit().await?;
-    Ok(!plain.is_empty())
+    Ok(rows.len() as u64)
 }

@@ -45,7 +45,7 @@ async fn another_therapist_takes_a_visit_over_at_its_time() {
         assert_eq!((&last["action"], &last["party"], &last["reason"]), (&json!("reassign"), &json!("admin"), &reason));
     }
     assert_eq!(told(app, client).await, ["visit_reassigned"]);
-    assert_eq!(told(app, old).await, ["visit_given_away", "visit_at_risk"]);
+    assert_eq!(told(app, old).await, ["visit_given_away", "visit_at_risk", "visit_booked"]);
     assert_eq!(told(app, new).await, ["visit_taken_over"]);
     for (therapist, action) in [(old, "booking.given_away"), (new, "booking.reassign")] {
         let query = format!("/v1/admin/audit?therapist_id={}&action={action}", therapist.id);

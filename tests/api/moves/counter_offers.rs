@@ -52,7 +52,7 @@ async fn a_client_accepts_another_time_for_a_request() {
         1
     );
     assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision = 2").await, 5);
-    assert_eq!(told(therapist).await, ["visit_moved"]);
+    assert_eq!(told(therapist).await, ["visit_moved", "visit_requested"]);
     assert_eq!(answers(client, &at, "accept").await.is(200).text, accepted.text, "again");
     assert_eq!(status(client, &at).await, "accepted");
     let events = scene.events().await;
@@ -76,7 +76,7 @@ async fn a_client_accepts_another_time_for_a_request() {
 async fn a_proposal_holds_its_time_and_lapses_by_itself() {
     let mut scene = scene().await;
     let at = proposed(&scene.client, &scene.path, THURSDAY).await;
-    assert_eq!(told(&scene.therapist).await, ["time_proposed"]);
+    assert_eq!(told(&scene.therapist).await, ["time_proposed", "visit_booked"]);
     // 47 hours before the earlier start: half of that.
     scene.wait(TimeDelta::minutes(23 * 60 + 29)).await;
     let (other, address) = scene.app.client_at_home().await;

@@ -1,0 +1,149 @@
+use chrono::{DateTime, Utc};
+use sqlx::{PgExecutor, PgPool};
+
+use crate::availability::schedule::TimeOff;
+use crate::cipher::{Cipher, Sealed};
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::{TherapistId, TimeOffId};
+use crate::sealing::Sealing;
+
+/// The column of notes, to which they are sealed: why a therapist takes time off may be about their health.
+const NOTE: &str = "time_off.note";
+
+struct Columns {
+    id: TimeOffId,
+    start_at: DateTime<Utc>,
+    end_at: DateTime<Utc>,
+    /// As it was kept before it was sealed.
+    note: Option<String>,
+    note_sealed: Option<Sealed>,
+}
+
+impl Columns {
+    /// For the therapist, who alone is shown it.
+    fn open(self, cipher: &Cipher) -> Result<TimeOff> {
+        let note = cipher.read(NOTE, self.id, self.note.as_deref(), self.note_sealed.as_ref())?;
+        Ok(TimeOff { id: self.id, start_at: self.start_at, end_at: self.end_at, note })
+    }
+}
+
+fn sealed_note(time_off: &TimeOff, cipher: &Cipher) -> Result<Option<Sealed>> {
+    time_off.note.as_deref().map(|note| cipher.seal(NOTE, time_off.id, note)).transpose()
+}
+
+/// The columns of a time off, read alike everywhere.
+macro_rules! time_off {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            Columns,
+            r#"SELECT id, start_at, end_at, note, note_sealed AS "note_sealed: Sealed" FROM time_off "# + $tail,
+            $($arg),+
+        )
+    };
+}
+
+pub(super) async fn list(
+    db: &PgPool,
+    cipher: &Cipher,
+    therapist: TherapistId,
+    after: Option<(DateTime<Utc>, TimeOffId)>,
+    count: i64,
+) -> Result<Vec<TimeOff>> {
+    let rows = time_off!(
+        "WHERE therapist_id = $1 AND ($2::timestamptz IS NULL OR (start_at, id) > ($2, $3)) ORDER BY start_at, id LIMIT $4",
+        therapist.0,
+        after.map(|(start, _)| start),
+        after.map(|(_, id)| id.0),
+        count
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| row.open(cipher)).collect()
+}
+
+/// How many of a therapist's times off are not over.
+pub(super) async fn count(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc>) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM time_off WHERE therapist_id = $1 AND end_at > $2"#,
+        therapist.0,
+        now
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(count)
+}
+
+pub(super) async fn insert(tx: &mut Tx, cipher: &Cipher, therapist: TherapistId, time_off: &TimeOff) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO time_off (id, therapist_id, start_at, end_at, note_sealed) VALUES ($1, $2, $3, $4, $5)",
+        time_off.id.0,
+        therapist.0,
+        time_off.start_at,
+        time_off.end_at,
+        sealed_note(time_off, cipher)? as Option<Sealed>
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn find<'c>(
+    db: impl PgExecutor<'c>,
+    cipher: &Cipher,
+    therapist: TherapistId,
+    id: TimeOffId,
+) -> Result<Option<TimeOff>> {
+    let found = time_off!("WHERE therapist_id = $1 AND id = $2", therapist.0, id.0).fetch_optional(db).await?;
+    found.map(|row| row.open(cipher)).transpose()
+}
+
+pub(super) async fn update(tx: &mut Tx, cipher: &Cipher, therapist: TherapistId, time_off: &TimeOff) -> Result<()> {
+    sqlx::query!(
+        "UPDATE time_off SET start_at = $3, end_at = $4, note = NULL, note_sealed = $5 WHERE therapist_id = $1 AND id = $2",
+        therapist.0,
+        time_off.id.0,
+        time_off.start_at,
+        time_off.end_at,
+        sealed_note(time_off, cipher)? as Option<Sealed>
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whether there was such a time off to delete.
+pub(super) async fn delete(tx: &mut Tx, therapist: TherapistId, id: TimeOffId) -> Result<bool> {
+    let deleted = sqlx::query!("DELETE FROM time_off WHERE therapist_id = $1 AND id = $2", therapist.0, id.0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(deleted.rows_affected() == 1)
+}
+
+/// Seals some of the notes, as [`Sealing`] says.
+pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
+    let mut tx = sealing.begin().await?;
+    let rows = sqlx::query!(
+        r#"SELECT id, note, note_sealed AS "note_sealed: Sealed" FROM time_off
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND (note IS NOT NULL OR left(note_sealed, 8) <> $3)
+           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+        sealing.from,
+        sealing.to,
+        sealing.first,
+        sealing.most
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &rows {
+        let note = sealing.cipher.read(NOTE, row.id, row.note.as_deref(), row.note_sealed.as_ref())?;
+        sqlx::query!(
+            "UPDATE time_off SET note = NULL, note_sealed = $2 WHERE id = $1",
+            row.id.0,
+            note.map(|note| sealing.cipher.seal(NOTE, row.id, &note)).transpose()? as Option<Sealed>
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(rows.len() as u64)
+}
