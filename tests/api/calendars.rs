@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
 use icalendar::{Calendar, CalendarComponent, Component, EventLike};
+use knead::availability::hints;
 use knead::calendars::reading::read_due;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -136,6 +137,44 @@ async fn nothing_is_booked_while_a_calendar_elsewhere_is_busy() {
     therapist.act(&format!("{calendar}/refresh")).await.refused(404, "not_found");
     // The job of a calendar that is gone does no harm.
     app.run_jobs().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_is_still_to_come_ends_the_hints_when_it_is_dropped() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let event = |uid: i32, from: &str, to: &str| {
+        format!("BEGIN:VEVENT\r\nUID:{uid}@test\r\nDTSTART:{from}Z\r\nDTEND:{to}Z\r\nEND:VEVENT\r\n")
+    };
+    let calendar_of = |events: &[String]| {
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Test//EN\r\n{}END:VCALENDAR\r\n", events.concat())
+    };
+    // Over since yesterday, for an hour, just now (a visit right after it would need its set-up), and to come.
+    let all = [
+        event(1, "20261129T000000", "20261129T010000"),
+        event(2, "20261129T230000", "20261130T000000"),
+        event(3, "20261130T003000", "20261130T010000"),
+        event(4, "20261201T000000", "20261201T010000"),
+    ];
+    let elsewhere = Elsewhere::serving(&calendar_of(&all));
+    let calendar = therapist.subscribes(&elsewhere).await;
+    app.run_jobs().await;
+    assert_eq!(app.count("SELECT count(*) FROM busy_intervals").await, 4);
+    for (kept, good) in [(&all[2..], true), (&all[3..], false), (&[][..], false)] {
+        hints::refresh(&app.service.db, app.now()).await.unwrap();
+        elsewhere.serves(&calendar_of(kept));
+        read(&app, &therapist, &calendar).await;
+        let left = i64::try_from(kept.len()).unwrap();
+        assert_eq!(app.count("SELECT count(*) FROM busy_intervals").await, left);
+        let good_hints = app.count("SELECT count(*) FROM hint_states WHERE good_until > 'epoch'").await;
+        assert_eq!(good_hints, i64::from(good), "{left} are left");
+    }
+    // Whoever leaves a calendar may be free at any of its times.
+    elsewhere.serves(&calendar_of(&all));
+    read(&app, &therapist, &calendar).await;
+    hints::refresh(&app.service.db, app.now()).await.unwrap();
+    therapist.log_in(&therapist.email).await.delete(&calendar).await.is(204);
+    assert_eq!(app.count("SELECT count(*) FROM hint_states WHERE good_until = 'epoch'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
