@@ -188,6 +188,10 @@ async fn addresses_that_lead_inside_are_refused() {
         "https://169.254.169.254/latest",
         "https://[fd00::1]/",
         "https://[::ffff:10.0.0.1]/",
+        "https://localhost/a.ics",
+        "webcal://intranet/a.ics",
+        "https://nas.local/a.ics",
+        "https://calendar.example:0/a.ics",
         "file:///etc/passwd",
         "calendar",
         "",
@@ -291,6 +295,7 @@ async fn every_fault_has_its_name_and_leaves_what_was_read() {
         ("302 Found\r\nLocation: http://calendar.example/", b"", "bad_redirect"),
         ("302 Found\r\nLocation: https://a:b@calendar.example/", b"", "bad_redirect"),
         ("301 Moved\r\nLocation: https://10.0.0.1/", b"", "not_public"),
+        ("301 Moved\r\nLocation: https://intranet/", b"", "not_public"),
         ("307 Moved\r\nLocation: https://[::ffff:169.254.169.254]/latest", b"", "not_public"),
         ("200 OK\r\nContent-Encoding: gzip", DENTIST.as_bytes(), "compressed"),
         ("200 OK", &large, "too_large"),
@@ -416,7 +421,12 @@ async fn a_feed_shows_ones_own_visits_and_tells_nothing_else() {
     let again =
         send(app.nobody().request(Method::GET, path.strip_suffix(".ics").unwrap()).header("If-None-Match", &tag)).await;
     assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
-    send(app.nobody().request(Method::GET, &path).header("Accept", "text/calendar")).await.is(200);
+    let accepting = |media: &str| send(app.nobody().request(Method::GET, &path).header("Accept", media));
+    for media in ["text/calendar", "text/*", "application/json, text/calendar;q=0.5", "*/*"] {
+        accepting(media).await.is(200);
+    }
+    accepting("application/json").await.refused(406, "not_acceptable");
+    accepting("text/html").await.refused(406, "not_acceptable");
 
     // Called off, it is the same event, later in its sequence.
     client.post(&format!("/v1/bookings/{booking}/cancel"), json!({})).await.is(200);
