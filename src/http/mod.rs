@@ -7,8 +7,9 @@ mod rate;
 mod reply;
 mod upload;
 mod wire;
+mod wording;
 
-pub use extract::{Fingerprint, IfMatch, Json, OrDefault, Path, Query};
+pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query};
 pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal_plain};
 pub use page::{Cursor, Limit, Page};
 pub use rate::RateLimits;

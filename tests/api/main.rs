@@ -45,3 +45,4 @@ mod travel;
 mod visit_races;
 mod visits;
 mod walk;
+mod wording;
