@@ -15,7 +15,7 @@ pub use store::forget_lapsed;
 use super::licensing::tell;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
-use super::routes::{begin, check, party, view};
+use super::routes::{admit, begin, party, view};
 use super::store::{self as bookings, Taken};
 use super::views::BookingView;
 use super::wish::Wish;
@@ -24,7 +24,7 @@ use crate::App;
 use crate::auth::{Anyone, As, Parties, Principal};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{AccountId, BookingId, CounterOfferId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::prices::requote;
@@ -234,7 +234,7 @@ async fn seen(app: &App, me: &Principal, id: BookingId) -> Result<Vec<CounterOff
 #[utoipa::path(tag = "Bookings", operation_id = "accept_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer."),
-           ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")), responses(
+           ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")), request_body = Option<Nothing>, responses(
     (status = 200, description = "The booking, moved.", body = BookingView),
     (status = 409, description = "`counter_offer_expired`, `invalid_transition`, `slot_unavailable`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "What no longer holds, such as `credential_not_valid`.", body = Problem, content_type = "application/problem+json"),
@@ -245,14 +245,19 @@ async fn accept_counter_offer(
     me: As<Parties>,
     known: IfMatch,
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move {
         let (mut tx, booking, party, now, offer) = begin_on(&app, &me.principal, id, offer).await?;
-        let booking = match (offer.status, step(booking.status, Action::Agree, party)) {
-            (OfferStatus::Accepted, _) if offer.by != party => booking,
+        let step = match (offer.status, step(booking.status, Action::Agree, party)) {
+            (OfferStatus::Accepted, _) if offer.by != party => Step::Done,
             (OfferStatus::Expired, _) => return Err(Refusal::CounterOfferExpired.into()),
-            (OfferStatus::Open, Step::To(status)) if offer.by != party => {
-                check(&app, &mut tx, &known, &booking, party, now).await?;
+            (OfferStatus::Open, step) if offer.by != party => step,
+            _ => Step::Refused,
+        };
+        let booking = match admit(&app, &mut tx, &known, step, &booking, party, now).await? {
+            None => booking,
+            Some(status) => {
                 let fee = booking.policy.fee(&booking, Party::Client, offer.created_at).amount;
                 let moved = Booking {
                     status,
@@ -276,7 +281,6 @@ async fn accept_counter_offer(
                 };
                 carry_out(&app, &mut tx, &booking, moved, taken).await?
             }
-            _ => return Err(Refusal::InvalidTransition.into()),
         };
         let reply = view(&app, &mut tx, booking, party, now).await?;
         tx.commit().await?;
@@ -290,7 +294,7 @@ async fn accept_counter_offer(
 /// Turns down what the other party proposed: the visit stands as it is, and the proposed time is free again.
 #[utoipa::path(tag = "Bookings", operation_id = "decline_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer.")), responses(
+           ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer.")), request_body = Option<Nothing>, responses(
     (status = 200, description = "The counter-offer, declined.", body = CounterOffer),
     (status = 409, description = "`counter_offer_expired`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -299,6 +303,7 @@ async fn decline_counter_offer(
     app: Data<App>,
     me: As<Parties>,
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move { end(&app, me.principal, id, offer, OfferStatus::Declined).await }).await
 }
@@ -308,7 +313,7 @@ async fn decline_counter_offer(
 /// Takes back what the caller proposed: the visit stands as it is, and the proposed time is free again.
 #[utoipa::path(tag = "Bookings", operation_id = "withdraw_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("offer_id" = CounterOfferId, Path, description = "The caller's counter-offer.")), responses(
+           ("offer_id" = CounterOfferId, Path, description = "The caller's counter-offer.")), request_body = Option<Nothing>, responses(
     (status = 200, description = "The counter-offer, withdrawn.", body = CounterOffer),
     (status = 409, description = "`counter_offer_expired`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -317,6 +322,7 @@ async fn withdraw_counter_offer(
     app: Data<App>,
     me: As<Parties>,
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move { end(&app, me.principal, id, offer, OfferStatus::Withdrawn).await }).await
 }

@@ -24,6 +24,7 @@ mod incidents;
 mod manners;
 mod moves;
 mod postgres;
+mod preconditions;
 mod preview;
 mod prices;
 mod races;
