@@ -173,7 +173,7 @@ pub struct FieldError {
     /// JSON Pointer (RFC 6901) into the body, or `/name` of a query parameter, path segment or header.
     #[schema(example = "/email")]
     pub pointer: String,
-    /// A stable code.
+    /// A stable code: `missing`, `unknown`, `duplicate`, `wrong_type`, `out_of_range`, or `invalid`, where no rule has one of its own.
     #[schema(example = "invalid")]
     pub code: Cow<'static, str>,
     /// One sentence for people.

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use graphile_worker::{Cron, IntoTaskHandlerResult, TaskHandler, Worker, WorkerContext, WorkerOptions};
+use graphile_worker::{
+    Cron, CronBuilder, CronJobKeyMode, Crontab, IntoTaskHandlerResult, TaskHandler, Worker, WorkerContext,
+    WorkerOptions,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -246,6 +249,22 @@ pub async fn migrate(pool: &PgPool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is done again and again.
+fn crons() -> Result<Vec<Crontab>, Failure> {
+    Ok(vec![
+        alone(Cron::every_minute::<RefreshHints>()),
+        alone(Cron::hourly_at::<Sweep>(17)?),
+        alone(Cron::hourly_at::<LookAhead>(41)?),
+        alone(Cron::every_n_minutes::<AlertOverdue>(5)?),
+        alone(Cron::every_n_minutes::<ReadCalendars>(5)?),
+    ])
+}
+
+/// Lets one run at a time and one wait: a run that is slow would else leave a heap behind it, and fill every place of the worker.
+fn alone<J: TaskHandler>(cron: CronBuilder<J>) -> Crontab {
+    cron.job_key(J::IDENTIFIER).job_key_mode(CronJobKeyMode::PreserveRunAt).queue(J::IDENTIFIER).into()
+}
+
 /// A worker for every kind of job. `stop` ends it after the jobs in hand.
 pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'static) -> Result<Worker, Failure> {
     let worker = WorkerOptions::default()
@@ -277,12 +296,23 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<CheckAgainstRoster>()
         .define_job::<RefreshHints>()
         .define_job::<FetchRoadTimes>()
-        .with_cron(Cron::every_minute::<RefreshHints>())
-        .with_cron(Cron::hourly_at::<Sweep>(17)?)
-        .with_cron(Cron::hourly_at::<LookAhead>(41)?)
-        .with_cron(Cron::every_n_minutes::<AlertOverdue>(5)?)
-        .with_cron(Cron::every_n_minutes::<ReadCalendars>(5)?)
+        .with_crons(crons()?)
         .init()
         .await?;
     Ok(worker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_what_is_done_again_and_again_neither_pile_up_nor_crowd_others_out() {
+        for cron in crons().expect("sound times") {
+            let (task, options) = (Some(cron.task_identifier), cron.options);
+            assert_eq!((&options.job_key, &options.queue), (&task, &task));
+            // Else each minute that it waits would put a job that is late off for another minute.
+            assert_eq!(options.job_key_mode, Some(CronJobKeyMode::PreserveRunAt), "{task:?}");
+        }
+    }
 }

@@ -105,9 +105,10 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
     };
     let has_body = operation.get("requestBody").is_some();
     let is_form = operation["requestBody"]["content"].get("multipart/form-data").is_some();
-    // A file goes out as it is; all else is JSON.
     let media = operation["responses"]["200"]["content"].as_object();
-    let sends_file = media.is_some_and(|media| !media.contains_key("application/json"));
+    let sends_json = media.is_none_or(|media| media.contains_key("application/json"));
+    // The server compares an answer to GET with `If-None-Match`, unless it is a file, which has no tag.
+    let has_tag = method == "get" && is_tagged(&operation["responses"]["200"], components);
     let security = operation["security"].as_array().cloned().unwrap_or_default();
     let signed_in = security.iter().any(|scheme| scheme.get("bearer").is_some());
     let must_sign_in = signed_in && security.iter().all(|scheme| scheme.get("bearer").is_some());
@@ -124,10 +125,10 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
         (
             "406",
             !is_probe,
-            if sends_file {
-                "The Accept header admits neither the file nor JSON."
-            } else {
+            if sends_json {
                 "The Accept header does not admit JSON."
+            } else {
+                "The Accept header does not admit what is answered."
             },
         ),
         ("408", has_body, "The body took too long to arrive."),
@@ -151,7 +152,20 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
     if !must_sign_in && !signed_in {
         operation["security"] = json!([]);
     }
+    if has_tag {
+        let known = json!({
+            "name": "If-None-Match", "in": "header", "schema": { "type": "string" },
+            "description": "ETags that the caller knows: where one of them still holds, the answer is 304.",
+        });
+        match operation["parameters"].as_array_mut() {
+            Some(parameters) => parameters.push(known),
+            None => operation["parameters"] = json!([known]),
+        }
+    }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
+    if has_tag {
+        responses.insert("304".to_owned(), json!({ "description": "It is what `If-None-Match` names." }));
+    }
     for (status, applies, description) in common {
         if applies && !responses.contains_key(status) {
             responses.insert(
@@ -174,13 +188,13 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
 
 fn complete_response(status: &str, response: &mut Value, components: &Value) {
     let header = |description: &str, schema: Value| json!({ "description": description, "schema": schema });
-    let is_json = response["content"].get("application/json").is_some();
+    let is_tagged = status == "304" || (status.starts_with('2') && is_tagged(response, components));
     let headers = &mut response["headers"];
     headers["X-Request-Id"] = header("Names the request; sent along or made up.", json!({ "type": "string" }));
     if status == "429" || status == "503" {
         headers["Retry-After"] = header("Seconds to wait.", json!({ "type": "integer" }));
     }
-    if status.starts_with('2') && is_json {
+    if is_tagged {
         headers["ETag"] =
             header("The state of the resource, for If-Match and If-None-Match.", json!({ "type": "string" }));
     }
@@ -211,6 +225,12 @@ fn add_examples(holder: &mut Value, components: &Value) {
             media.insert("example".to_owned(), example);
         }
     }
+}
+
+/// Whether a successful answer carries an `ETag`: it has a body, and is no file.
+fn is_tagged(response: &Value, components: &Value) -> bool {
+    let content = response["content"].as_object();
+    content.is_some_and(|media| media.values().all(|media| !is_file(&media["schema"], components)))
 }
 
 /// Whether the schema stands for the bytes of a file.

@@ -94,7 +94,8 @@ fn day_before(date: NaiveDate) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc() - Days::new(1)
 }
 
-/// Makes hints for everyone who lacks them, whose bookings left them behind, or whose last day draws near; how many that were.
+/// Makes hints for everyone who lacks them, whose bookings left them behind, or whose last day draws near; how many that were. Whoever
+/// is being booked, or seen to by another run, at this moment is left to that run or to the next.
 pub async fn refresh(db: &PgPool, now: DateTime<Utc>) -> Result<usize> {
     let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
     let span = Span { start: today - Days::new(1), end: today + Days::new(DAYS + 1) };
@@ -120,7 +121,8 @@ pub async fn refresh(db: &PgPool, now: DateTime<Utc>) -> Result<usize> {
     }
 }
 
-/// Makes every hint anew; until then everyone counts as perhaps free. How many therapists there are.
+/// Makes every hint anew; until then everyone counts as perhaps free. How many therapists' hints it made: those that a running
+/// service makes meanwhile do not count.
 pub async fn rebuild(db: &PgPool, now: DateTime<Utc>) -> Result<usize> {
     store::forget(db).await?;
     refresh(db, now).await

@@ -249,7 +249,7 @@ const FURTHEST_WEEK: i64 = 53;
 pub struct WeekCopy {
     /// The Monday of the week to copy.
     from_week: Monday,
-    /// The Mondays of later weeks, within 53 weeks.
+    /// The Mondays of later weeks, within 53 weeks, none of which is over.
     #[schema(min_items = 1, max_items = 12, example = json!(["2026-12-14", "2026-12-21"]))]
     to_weeks: Vec<Monday>,
     /// Whether dates that differ from the week already are overwritten; else they stay as they are.
@@ -279,8 +279,15 @@ impl WeekCopy {
         if errors.is_empty() { Ok((from, last)) } else { Err(Error::Invalid(errors)) }
     }
 
-    /// The windows that it writes, by date, and the dates that stay as they are.
-    pub(super) fn of(&self, hours: &Hours) -> Result<(Dates, Vec<NaiveDate>)> {
+    /// The windows that it writes, by date, and the dates that stay as they are; `today` is the therapist's own. A week that is
+    /// over cannot be written to.
+    pub(super) fn of(&self, hours: &Hours, today: NaiveDate) -> Result<(Dates, Vec<NaiveDate>)> {
+        let over = self.to_weeks.iter().enumerate().filter(|(_, week)| week.0 + Days::new(6) < today);
+        let errors: Vec<FieldError> =
+            over.map(|(i, _)| FieldError::new(format!("/to_weeks/{i}"), "lies in the past.")).collect();
+        if !errors.is_empty() {
+            return Err(Error::Invalid(errors));
+        }
         let week: Vec<Windows> = self.from_week.0.iter_days().take(7).map(|date| hours.on(date)).collect();
         if week.iter().any(|windows| windows.len() > MOST_WINDOWS) {
             let detail = format!("has a day with more than {MOST_WINDOWS} windows.");
@@ -290,7 +297,8 @@ impl WeekCopy {
         for Monday(monday) in &self.to_weeks {
             for (date, windows) in monday.iter_days().zip(&week) {
                 let differs = hours.overrides.iter().any(|(other, _)| *other == date);
-                if differs && !self.replace { kept.push(date) } else { written.push((date, windows.clone())) }
+                let stays = date < today || (differs && !self.replace);
+                if stays { kept.push(date) } else { written.push((date, windows.clone())) }
             }
         }
         Ok((written, kept))
@@ -302,7 +310,7 @@ impl WeekCopy {
 pub struct WeekCopied {
     /// The dates that were written.
     pub written: Vec<Override>,
-    /// Dates that differed already and stay as they are.
+    /// Dates that stay as they are: they differed already, or are past.
     pub kept: Vec<NaiveDate>,
 }
 

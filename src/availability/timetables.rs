@@ -193,8 +193,9 @@ async fn delete_dated_schedule(app: Data<App>, me: As<Therapist>, Path(path): Pa
 /// Copy a week
 ///
 /// Writes the hours of one week, as they really are with its differing dates, to the same days of later weeks, as differing
-/// dates. Dates that differ already stay as they are, unless `replace` is true. Visits that are booked already stay; those that no longer lie
-/// within the hours are listed by `GET /v1/therapists/me/bookings-outside-hours`.
+/// dates. Dates that differ already stay as they are, unless `replace` is true; those of the current week that are past always do, and a
+/// week that is over is refused. Visits that are booked already stay; those that no longer lie within the hours are listed by
+/// `GET /v1/therapists/me/bookings-outside-hours`.
 #[utoipa::path(tag = "Availability", operation_id = "copy_week", security(("bearer" = ["therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = WeekCopy, responses(
@@ -218,12 +219,13 @@ async fn copy_week(
                 Err(reply) => return Ok(reply),
             };
         lock(&mut tx, me.therapist()).await?;
-        let (_, hours) = store::hours(&mut *tx, me.therapist(), first..=last).await?;
-        let (written, kept) = copy.of(&hours)?;
+        let now = app.clock.now();
+        let (zone, hours) = store::hours(&mut *tx, me.therapist(), first..=last).await?;
+        let (written, kept) = copy.of(&hours, local_date(zone, now))?;
         store::put_overrides(&mut tx, me.therapist(), &written).await?;
         let written = written.iter().map(|(date, windows)| Override::new(*date, windows)).collect();
         let reply = Reply::created("/v1/therapists/me/overrides".to_owned(), &WeekCopied { written, kept })?;
-        once.keep(&mut tx, &reply, app.clock.now()).await?;
+        once.keep(&mut tx, &reply, now).await?;
         tx.commit().await?;
         Ok(reply)
     })

@@ -15,7 +15,11 @@ pub use store::forget_lapsed;
 use super::licensing::tell;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
+<<<<<<< HEAD
 use super::routes::{begin, check, lock, party, view};
+=======
+use super::routes::{admit, begin, party, view};
+>>>>>>> availability
 use super::store::{self as bookings, Taken};
 use super::views::BookingView;
 use super::wish::Wish;
@@ -24,7 +28,7 @@ use crate::App;
 use crate::auth::{Anyone, As, Parties, Principal};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{AccountId, BookingId, CounterOfferId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::prices::requote;
@@ -244,7 +248,7 @@ async fn seen(app: &App, me: &Principal, id: BookingId) -> Result<Vec<CounterOff
 #[utoipa::path(tag = "Bookings", operation_id = "accept_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer."),
-           ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")), responses(
+           ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")), request_body = Option<Nothing>, responses(
     (status = 200, description = "The booking, moved.", body = BookingView),
     (status = 409, description = "`counter_offer_expired`, `invalid_transition`, `slot_unavailable`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "What no longer holds, such as `credential_not_valid`.", body = Problem, content_type = "application/problem+json"),
@@ -255,14 +259,27 @@ async fn accept_counter_offer(
     me: As<Parties>,
     known: IfMatch,
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move {
         let (mut tx, booking, party, now, offer) = begin_on(&app, &me.principal, id, offer).await?;
+<<<<<<< HEAD
         let booking = match (offer.status, step(booking.status, Action::Agree, party)) {
             (OfferStatus::Accepted, _) if offer.by != party => booking,
             (OfferStatus::Expired, _) if offer.by != party => return Err(Refusal::CounterOfferExpired.into()),
             (OfferStatus::Open, Step::To(status)) if offer.by != party => {
                 check(&app, &mut tx, &known, &booking, party, now).await?;
+=======
+        let step = match (offer.status, step(booking.status, Action::Agree, party)) {
+            (OfferStatus::Accepted, _) if offer.by != party => Step::Done,
+            (OfferStatus::Expired, _) => return Err(Refusal::CounterOfferExpired.into()),
+            (OfferStatus::Open, step) if offer.by != party => step,
+            _ => Step::Refused,
+        };
+        let booking = match admit(&app, &mut tx, &known, step, &booking, party, now).await? {
+            None => booking,
+            Some(status) => {
+>>>>>>> availability
                 let fee = booking.policy.fee(&booking, Party::Client, offer.created_at).amount;
                 let moved = Booking {
                     status,
@@ -286,7 +303,6 @@ async fn accept_counter_offer(
                 };
                 carry_out(&app, &mut tx, &booking, moved, taken).await?
             }
-            _ => return Err(Refusal::InvalidTransition.into()),
         };
         let reply = view(&app, &mut tx, booking, party, now).await?;
         tx.commit().await?;
@@ -300,7 +316,7 @@ async fn accept_counter_offer(
 /// Turns down what the other party proposed: the visit stands as it is, and the proposed time is free again.
 #[utoipa::path(tag = "Bookings", operation_id = "decline_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer.")), responses(
+           ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer.")), request_body = Option<Nothing>, responses(
     (status = 200, description = "The counter-offer, declined.", body = CounterOffer),
     (status = 409, description = "`counter_offer_expired`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -309,6 +325,7 @@ async fn decline_counter_offer(
     app: Data<App>,
     me: As<Parties>,
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move { end(&app, me.principal, id, offer, OfferStatus::Declined).await }).await
 }
@@ -318,7 +335,7 @@ async fn decline_counter_offer(
 /// Takes back what the caller proposed: the visit stands as it is, and the proposed time is free again.
 #[utoipa::path(tag = "Bookings", operation_id = "withdraw_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("offer_id" = CounterOfferId, Path, description = "The caller's counter-offer.")), responses(
+           ("offer_id" = CounterOfferId, Path, description = "The caller's counter-offer.")), request_body = Option<Nothing>, responses(
     (status = 200, description = "The counter-offer, withdrawn.", body = CounterOffer),
     (status = 409, description = "`counter_offer_expired`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -327,6 +344,7 @@ async fn withdraw_counter_offer(
     app: Data<App>,
     me: As<Parties>,
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move { end(&app, me.principal, id, offer, OfferStatus::Withdrawn).await }).await
 }

@@ -11,14 +11,14 @@ use super::Booking;
 use super::licensing::tell;
 use super::lifecycle::{Action, Step, step};
 use super::reschedule::{change, reprice, save};
-use super::routes::{begin, check, party, view};
+use super::routes::{admit, begin, party, view};
 use super::store::{self as bookings, Taken};
 use super::views::BookingView;
 use super::wish::{Decided, Wish};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::db::work;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Problem, Result};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
 
@@ -66,11 +66,11 @@ async fn extend_booking(
         }
         let begun = begin(&app, id, |booking| party(booking, &me.principal)).await?;
         let (mut tx, mut booking, party, now) = begun.ok_or(Error::NotFound)?;
-        if !matches!(step(booking.status, Action::Extend, party), Step::To(_)) {
-            return Err(Refusal::InvalidTransition.into());
-        }
-        if asked.duration_minutes != booking.duration_minutes {
-            check(&app, &mut tx, &known, &booking, party, now).await?;
+        let step = match step(booking.status, Action::Extend, party) {
+            Step::To(_) if asked.duration_minutes == booking.duration_minutes => Step::Done,
+            other => other,
+        };
+        if admit(&app, &mut tx, &known, step, &booking, party, now).await?.is_some() {
             let mut longer = Booking { duration_minutes: asked.duration_minutes, ..booking.clone() };
             // In minutes, since any number may come in.
             let over = now - booking.start_at >= TimeDelta::minutes(asked.duration_minutes.into());

@@ -14,7 +14,7 @@ pub(super) use store::save;
 use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
 use super::licensing::tell;
 use super::lifecycle::{Action, Party, Status, Step, step};
-use super::routes::{begin, check, party, view};
+use super::routes::{admit, begin, party, view};
 use super::store::{self as bookings, Taken};
 use super::views::BookingView;
 use super::wish::{Decided, Wish};
@@ -104,14 +104,14 @@ async fn reschedule_booking(
         let begun = begin(&app, id, |booking| party(booking, &me.principal)).await?;
         let (mut tx, booking, party, now) = begun.ok_or(Error::NotFound)?;
         let Instant(start) = new.start_at;
-        if !matches!(step(booking.status, Action::Reschedule, party), Step::To(_)) || now >= booking.start_at {
-            return Err(Refusal::InvalidTransition.into());
-        }
-        let reply = if start == booking.start_at {
-            // Whoever lost the answer may ask again.
+        let step = match step(booking.status, Action::Reschedule, party) {
+            Step::To(_) if now >= booking.start_at => Step::Refused,
+            Step::To(_) if start == booking.start_at => Step::Done,
+            other => other,
+        };
+        let reply = if admit(&app, &mut tx, &known, step, &booking, party, now).await?.is_none() {
             view(&app, &mut tx, booking, party, now).await?
         } else {
-            check(&app, &mut tx, &known, &booking, party, now).await?;
             let late = match party {
                 // Whatever the therapist did before: the client planned by it.
                 Party::Therapist => booking.policy.is_late(booking.start_at, now),

@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::counter_offers::OfferStatus;
 use super::incidents::{self, NewIncident};
-use super::lifecycle::{Action, Party, Status, Step, step};
+use super::lifecycle::{Action, Party, Status, Step, in_time, step};
 use super::reliability::{self, Lapse};
 use super::store::{self, New, Taken, Why};
 use super::views::{BookingEvent, BookingView, ClientBooking, Known, Viewer, view_of};
@@ -21,7 +21,7 @@ use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
 use crate::availability;
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, OrDefault, Page, Path, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::therapists::BookingMode;
@@ -227,20 +227,29 @@ pub(super) fn viewer(booking: &Booking, party: Party, now: DateTime<Utc>) -> Vie
     }
 }
 
-/// Whether the caller knows the booking as it is, where they say which state they know.
-pub(super) async fn check(
+/// Where `step` leads, or none where it was taken before. One order holds for every step: whoever may not know of the booking has got 404
+/// by now, and the wrong role 403; what does not exist, or not at this time, is 409; then the state that the caller knows must be the
+/// one that is there, else 412; what the step itself asks comes last (RFC 9110, section 13.2.1). Whoever lost the answer may ask again
+/// with the tag of before (section 13.1.1).
+pub(super) async fn admit(
     app: &App,
     tx: &mut Tx,
     known: &IfMatch,
+    step: Step,
     booking: &Booking,
     party: Party,
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<Option<Status>> {
+    let status = match step {
+        Step::Refused => return Err(Refusal::InvalidTransition.into()),
+        Step::Done => return Ok(None),
+        Step::To(status) => status,
+    };
     if known.is_sent() {
         let viewer = viewer(booking, party, now);
         view_of(&app.cipher, tx, booking.clone(), viewer).await?.check(known)?;
     }
-    Ok(())
+    Ok(Some(status))
 }
 
 /// The booking as `party` sees it. A therapist who is shown the door leaves a trace of it.
@@ -346,15 +355,14 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
     let begun = begin(app, id, |booking| party(booking, &me)).await?;
     let (mut tx, mut booking, party, now) = begun.ok_or(Error::NotFound)?;
     let action = asked.action;
-    match step(booking.status, action, party) {
-        Step::Refused => return Err(Refusal::InvalidTransition.into()),
+    let step = match step(booking.status, action, party) {
         // The other side's report is not this one's.
         Step::Done if action == Action::NoShow && booking.cancelled.is_some_and(|ended| ended.by != party) => {
-            return Err(Refusal::InvalidTransition.into());
+            Step::Refused
         }
-        // Whoever lost the answer may ask again, with the tag of before.
-        Step::Done => {}
+        Step::To(_) if action == Action::Cancel && now >= booking.end_at() => Step::Refused,
         Step::To(status) => {
+<<<<<<< HEAD
             check(app, &mut tx, &asked.if_match, &booking, party, now).await?;
             let from = booking.status;
             let reason = asked.reason.as_ref();
@@ -387,7 +395,41 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 incidents::report(app, &mut tx, &booking, party, me.account, incident, now).await?;
             }
             visit::tell(&mut tx, &booking, action, party, me.account, now).await?;
+=======
+            in_time(action, party, booking.table(), now)?;
+            Step::To(status)
+>>>>>>> availability
         }
+        other => other,
+    };
+    if let Some(status) = admit(app, &mut tx, &asked.if_match, step, &booking, party, now).await? {
+        let from = booking.status;
+        match action {
+            // The therapist may have lost a licence since, or taken the day off.
+            Action::Accept => {
+                // Nor does the time that was proposed instead count for anything.
+                counter_offers::close(&mut tx, id, OfferStatus::Obsolete, now).await?;
+                let decided = Wish::requested(&mut tx, &booking).await?.decide(&mut tx, &app.roads, now).await?;
+                store::rely_on(&mut tx, id, &decided.relied_on, now).await?;
+            }
+            Action::Cancel => {
+                let fee = booking.policy.fee(&booking, party, now).amount;
+                booking.cancelled = Some(Cancelled { by: party, at: now, fee });
+                booking.cancel_reason = asked.reason.as_ref().map(|reason| reason.as_str().to_owned());
+                if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
+                    reliability::record(&mut tx, &booking, Lapse::LateCancellation, now).await?;
+                }
+            }
+            _ => visit::decide(&mut tx, &mut booking, action, party, now).await?,
+        }
+        booking.enter(status);
+        let reason = asked.reason.as_ref().map(Reason::as_str);
+        let taken = Taken { action, party, actor: Some(me.account), from, reason, at: now };
+        store::save(&mut tx, &booking, taken).await?;
+        if let Some(incident) = asked.incident {
+            incidents::report(app, &mut tx, &booking, party, me.account, incident, now).await?;
+        }
+        visit::tell(&mut tx, &booking, action, party, me.account, now).await?;
     }
     let reply = view(app, &mut tx, booking, party, now).await?;
     tx.commit().await?;
@@ -399,7 +441,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
 /// Confirms a requested visit, if it could still be booked now. Notice is counted from when the client asked.
 #[utoipa::path(tag = "Bookings", operation_id = "accept_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), responses(
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>, responses(
     (status = 200, description = "The booking, confirmed.", body = BookingView),
     (status = 409, description = "`invalid_transition`, `slot_unavailable`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "What no longer holds, such as `credential_not_valid`.", body = Problem, content_type = "application/problem+json"),
@@ -410,6 +452,7 @@ async fn accept_booking(
     me: As<Therapist>,
     Path(id): Path<BookingId>,
     if_match: IfMatch,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move { take(&app, me.principal, id, Asked::new(Action::Accept, None, if_match)).await }).await
 }
@@ -419,7 +462,7 @@ async fn accept_booking(
 /// Turns a requested visit down; its time is free again.
 #[utoipa::path(tag = "Bookings", operation_id = "decline_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), responses(
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>, responses(
     (status = 200, description = "The booking, declined.", body = BookingView),
     (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -429,6 +472,7 @@ async fn decline_booking(
     me: As<Therapist>,
     Path(id): Path<BookingId>,
     if_match: IfMatch,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move { take(&app, me.principal, id, Asked::new(Action::Decline, None, if_match)).await }).await
 }

@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::incidents::NewIncident;
 use super::licensing;
-use super::lifecycle::{Action, Party, Status, in_time};
+use super::lifecycle::{Action, Party, Status};
 use super::reliability::{self, Lapse};
 use super::routes::{Asked, take};
 use super::views::BookingView;
@@ -19,7 +19,7 @@ use crate::App;
 use crate::auth::{As, Parties, Principal, Role, Therapist, TherapistOrAdmin};
 use crate::db::{Tx, work};
 use crate::error::{FieldError, Problem, Refusal, Result};
-use crate::http::{IfMatch, OrDefault, Path, Reply};
+use crate::http::{IfMatch, Nothing, OrDefault, Path, Reply};
 use crate::ids::{AccountId, BookingId};
 use crate::tasks::{self, Task};
 
@@ -29,7 +29,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(complete_booking).service(report_no_show).service(stop_booking);
 }
 
-/// Whether a step may be taken now, and how the visit ends by it, if it ends short.
+/// Whether a step may be taken, and how the visit ends by it, if it ends short.
 pub(super) async fn decide(
     tx: &mut Tx,
     booking: &mut Booking,
@@ -37,7 +37,6 @@ pub(super) async fn decide(
     party: Party,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    in_time(action, party, booking.table(), now)?;
     if matches!(action, Action::OnTheWay | Action::Start) && !licensing::is_licensed(tx, booking).await? {
         return Err(Refusal::CredentialNotValid.into());
     }
@@ -114,7 +113,7 @@ pub(super) async fn tell(
 #[utoipa::path(tag = "Bookings", operation_id = "set_out_for_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    responses(
+    request_body = Option<Nothing>, responses(
     (status = 200, description = "The booking, on its way.", body = BookingView),
     (status = 409, description = "`invalid_transition`, `too_early`, `too_late`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "`credential_not_valid`", body = Problem, content_type = "application/problem+json"),
@@ -125,6 +124,7 @@ async fn set_out_for_booking(
     me: As<Therapist>,
     Path(id): Path<BookingId>,
     if_match: IfMatch,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move { take(&app, me.principal, id, Asked::new(Action::OnTheWay, None, if_match)).await }).await
 }
@@ -135,7 +135,7 @@ async fn set_out_for_booking(
 #[utoipa::path(tag = "Bookings", operation_id = "arrive_at_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    responses(
+    request_body = Option<Nothing>, responses(
     (status = 200, description = "The booking, with its therapist at the door.", body = BookingView),
     (status = 409, description = "`invalid_transition`, `too_early`, `too_late`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -145,6 +145,7 @@ async fn arrive_at_booking(
     me: As<Therapist>,
     Path(id): Path<BookingId>,
     if_match: IfMatch,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move { take(&app, me.principal, id, Asked::new(Action::Arrive, None, if_match)).await }).await
 }
@@ -156,7 +157,7 @@ async fn arrive_at_booking(
 #[utoipa::path(tag = "Bookings", operation_id = "start_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    responses(
+    request_body = Option<Nothing>, responses(
     (status = 200, description = "The booking, in progress.", body = BookingView),
     (status = 409, description = "`invalid_transition`, `too_early`, `too_late`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "`credential_not_valid`", body = Problem, content_type = "application/problem+json"),
@@ -167,6 +168,7 @@ async fn start_booking(
     me: As<Therapist>,
     Path(id): Path<BookingId>,
     if_match: IfMatch,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     work(async move { take(&app, me.principal, id, Asked::new(Action::Start, None, if_match)).await }).await
 }

@@ -80,11 +80,12 @@ impl Fetcher {
 
     /// Whether `url` may be asked for, as far as can be told without resolving its host's name.
     pub fn admits(&self, url: &CalendarUrl) -> bool {
-        // No name is resolved for these: the connection would go straight to them.
-        match url.host().trim_matches(['[', ']']).parse::<IpAddr>() {
+        let may_lead_there = match url.host().trim_matches(['[', ']']).parse::<IpAddr>() {
+            // No name is resolved for these: the connection would go straight to them.
             Ok(address) => self.reach.admits(address),
-            Err(_) => true,
-        }
+            Err(_) => may_be_public(url.host()),
+        };
+        may_lead_there && url.0.port() != Some(0)
     }
 
     /// Gets `url`, where it is another version than `known`.
@@ -214,6 +215,23 @@ impl Resolve for Checked {
             }
         })
     }
+}
+
+/// Names of this machine, of networks of one's own, and of nothing that is ever found; so is all that ends in them (RFC 6761, 6762, 7686,
+/// 8375 and 9476, and `internal`, which ICANN keeps free). `example` is missing, since addresses in documents end in it.
+const NOT_PUBLIC_NAMES: &[&str] = &["alt", "home.arpa", "internal", "invalid", "local", "localhost", "onion", "test"];
+
+/// Whether a host's name may have a public address, as far as the name itself tells.
+fn may_be_public(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    // The limits of the domain name system (RFC 1035, section 2.3.4).
+    let can_exist = name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()));
+    // A single label would be looked for within our own network.
+    let is_whole = name.contains('.');
+    let is_inside = NOT_PUBLIC_NAMES
+        .iter()
+        .any(|inside| name.strip_suffix(inside).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
+    can_exist && is_whole && !is_inside
 }
 
 /// Ranges of IPv4 that are not the public Internet (IANA's registry of special purposes), and one that a cloud uses within.
@@ -357,11 +375,48 @@ mod tests {
         assert!(fetcher.admits(&"https://8.8.8.8/".parse().unwrap()));
     }
 
+    #[test]
+    fn names_that_cannot_be_public_are_told_without_a_look_up() {
+        let fetcher = Fetcher::new();
+        let long = |label: &str| format!("https://{label}.calendar.example/");
+        for url in [
+            "https://localhost/",
+            "https://LOCALHOST./",
+            "https://a.localhost/",
+            "https://intranet/",
+            "https://com./",
+            "https://printer.local/",
+            "https://nas.home.arpa/",
+            "https://metadata.google.internal/",
+            "https://a.onion/",
+            "https://a.test/",
+            "https://a..example/",
+            "https://.example/",
+            "https://calendar.example:0/",
+            &long(&"a".repeat(64)),
+            &long(&vec!["a".repeat(60); 4].join(".")),
+        ] {
+            assert!(!fetcher.admits(&url.parse().unwrap()), "{url}");
+        }
+        for url in [
+            "https://calendar.example/",
+            "https://calendar.example.:8443/",
+            "https://mylocalhost.example/",
+            "https://notlocal.example/",
+            "https://localhost.example/",
+            "https://a_b.calendar.example/",
+            "https://münchen.example/",
+            &long(&"a".repeat(63)),
+        ] {
+            assert!(fetcher.admits(&url.parse().unwrap()), "{url}");
+        }
+    }
+
     #[tokio::test]
     async fn a_name_is_only_as_good_as_its_addresses() {
-        let url: CalendarUrl = "https://localhost/".parse().unwrap();
-        let answer = Fetcher::new().get(&url, &Version::default()).await;
-        assert!(matches!(answer, Err(Fault::NotPublic)), "{answer:?}");
+        let localhost = |reach| Checked(reach).resolve("localhost".parse().unwrap());
+        assert!(localhost(Reach::World).await.err().unwrap().is::<Refused>());
+        assert!(localhost(Reach::Loopback).await.is_ok());
         let answer = Fetcher::new().get(&"https://127.0.0.1/".parse().unwrap(), &Version::default()).await;
         assert!(matches!(answer, Err(Fault::NotPublic)), "{answer:?}");
     }

@@ -45,7 +45,7 @@ struct NewCalendar {
 ///
 /// Reads an iCalendar (RFC 5545) at once, and then every 15 minutes or so. While it is busy, nothing can be booked; visits that are
 /// booked already stay. Of its events the beginning and the end are kept and nothing else. The address is a secret, and is not shown
-/// again. It must be https, at a public address.
+/// again. It must be https, at a public address: what cannot be one is refused at once, names of local networks too.
 #[utoipa::path(tag = "Calendars", operation_id = "create_calendar", security(("bearer" = ["therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewCalendar, responses(
@@ -217,7 +217,6 @@ async fn delete_calendar_feed(app: Data<App>, me: As<Parties>) -> Result<Reply> 
 #[utoipa::path(tag = "Calendars", operation_id = "get_calendar_feed",
     params(("token" = String, Path, description = "The secret, with or without `.ics` at its end.")), responses(
     (status = 200, description = "The calendar.", body = String, content_type = "text/calendar"),
-    (status = 304, description = "It is what `If-None-Match` names."),
 ))]
 #[get("/v1/calendar-feeds/{token}")]
 async fn get_calendar_feed(app: Data<App>, Path(token): Path<String>) -> Result<Reply> {

@@ -10,11 +10,16 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use aws_lc_rs::digest;
 use futures_util::StreamExt;
-use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_path_to_error::Segment;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+<<<<<<< HEAD
 use super::reply::{body_of, digest_of, state_of, tag_of};
+=======
+use super::reply::tag_of;
+use super::wording::{field_error, other_type};
+>>>>>>> availability
 use crate::error::{Error, FieldError, Result};
 
 /// The largest JSON body, in bytes.
@@ -48,19 +53,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let headers = request.headers();
-        let is_encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
-        let is_json = request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == "application/json");
-        let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let payload = payload.take();
+        let (is_json, body) = body_of(request, payload);
         Box::pin(async move {
-            if !is_json || is_encoded {
+            if !is_json {
                 return Err(Error::UnsupportedMediaType);
             }
-            if declared.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
-                return Err(Error::TooLarge);
-            }
-            let body = tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| Error::Timeout)??;
+            let body = body.await?;
             Ok(Self(parse(&body)?, Fingerprint::of(&body)))
         })
     }
@@ -74,13 +72,36 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OrDefault<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let says = |name| request.headers().get(name).is_some_and(|value| value != "0");
-        if !says(header::CONTENT_TYPE) && !says(header::TRANSFER_ENCODING) && !says(header::CONTENT_LENGTH) {
-            return Box::pin(ready(Ok(Self(T::default()))));
-        }
-        let json = Json::from_request(request, payload);
-        Box::pin(async move { json.await.map(|Json(value, _)| Self(value)) })
+        let (is_json, body) = body_of(request, payload);
+        Box::pin(async move {
+            match body.await? {
+                body if body.is_empty() => Ok(Self(T::default())),
+                _ if !is_json => Err(Error::UnsupportedMediaType),
+                body => parse(&body).map(Self),
+            }
+        })
     }
+}
+
+/// There is nothing to say: `{}`, or no body at all.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Whether the body is said to be plain JSON, and the body, once it has arrived.
+fn body_of(request: &HttpRequest, payload: &mut Payload) -> (bool, impl Future<Output = Result<Bytes>> + use<>) {
+    let headers = request.headers();
+    let is_encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+    let is_json = request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == "application/json");
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let payload = payload.take();
+    let body = async move {
+        if declared.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
+            return Err(Error::TooLarge);
+        }
+        tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| Error::Timeout)?
+    };
+    (is_json && !is_encoded, body)
 }
 
 async fn read(mut payload: Payload) -> Result<Bytes> {
@@ -98,50 +119,26 @@ async fn read(mut payload: Payload) -> Result<Bytes> {
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     // Serde would read a struct from an array too, field by field.
     if body.trim_ascii_start().starts_with(b"[") {
-        return Err(FieldError::new("", "must be a JSON object.").into());
+        return Err(FieldError { code: "wrong_type".into(), ..FieldError::new("", "must be an object.") }.into());
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let mut pointer = pointer(error.path());
-        let inner = error.into_inner();
-        if inner.is_data() {
-            let detail = sentence(&inner.to_string());
-            // The path of a missing field ends at what should hold it.
-            if let Some(name) = detail.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-                pointer = format!("{pointer}/{name}");
-            }
-            Error::from(FieldError::new(pointer, detail))
+        let parser = error.inner();
+        if parser.is_data() {
+            Error::from(field_error(error.path(), &parser.to_string()))
         } else if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
             // The parser takes a value of another kind than a name for no value at all.
-            Error::from(FieldError::new(pointer, "is of another type than is asked for."))
+            Error::from(other_type(error.path()))
         } else {
-            Error::Malformed(format!("The body is not JSON: {}.", inner))
+            Error::Malformed(format!(
+                "The body is not JSON, as line {} shows at column {}.",
+                parser.line(),
+                parser.column()
+            ))
         }
     })?;
     deserializer.end().map_err(|_| Error::Malformed("The body goes on after its JSON value.".to_owned()))?;
     Ok(value)
-}
-
-/// The path of a field as a JSON Pointer (RFC 6901).
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    let mut pointer = String::new();
-    for segment in path {
-        let name = match segment {
-            Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
-            Segment::Enum { variant } => variant.clone(),
-            Segment::Unknown => continue,
-        };
-        pointer.push('/');
-        pointer.push_str(&name);
-    }
-    pointer
-}
-
-/// The parser's message without its place in the text, which the pointer tells better.
-fn sentence(message: &str) -> String {
-    let message = message.rsplit_once(" at line ").map_or(message, |(text, _)| text);
-    format!("{message}.")
 }
 
 /// Query parameters that parsed into `T`.
@@ -154,12 +151,8 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let query = request.query_string();
         let deserializer = serde_urlencoded::Deserializer::new(form_pairs(query));
-        ready(serde_path_to_error::deserialize(deserializer).map(Self).map_err(|error| {
-            let detail = sentence(&error.inner().to_string());
-            // A missing or unknown parameter is named in the message alone.
-            let named = detail.split('`').nth(1).filter(|_| error.path().iter().len() == 0);
-            FieldError::new(named.map_or_else(|| pointer(error.path()), |name| format!("/{name}")), detail).into()
-        }))
+        let parsed = serde_path_to_error::deserialize(deserializer).map(Self);
+        ready(parsed.map_err(|error| field_error(error.path(), &error.inner().to_string()).into()))
     }
 }
 
@@ -220,8 +213,6 @@ impl IfMatch {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Deserialize, Debug)]

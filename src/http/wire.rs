@@ -29,8 +29,8 @@ pub fn request_id() -> String {
     REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// The outermost middleware: gives the request its id, answers HEAD as GET, refuses callers that accept neither JSON
-/// nor what the operation answers with, turns every failure, a panic too, into problem details, and counts the answer.
+/// The outermost middleware: gives the request its id, answers HEAD as GET, refuses callers that do not accept what the
+/// operation answers with, turns every failure, a panic too, into problem details, and counts the answer.
 pub async fn wire(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -46,9 +46,7 @@ pub async fn wire(
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
-    let acceptable = !is_api(&request)
-        || accepts(request.headers(), "application/json")
-        || answers(&request).iter().any(|media| accepts(request.headers(), media));
+    let acceptable = !is_api(&request) || answers(&request).iter().any(|media| accepts(request.headers(), media));
     REQUEST_ID
         .scope(id.clone(), async move {
             if !acceptable {
@@ -125,7 +123,7 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = String> {
         .filter(|range| !range.is_empty())
 }
 
-/// The media types that the document lists for a success of this operation.
+/// The media types that the document lists for a success of this operation; JSON where it lists none.
 fn answers(request: &ServiceRequest) -> Vec<String> {
     let document = request.app_data::<web::Data<Value>>();
     let operation = document.zip(request.match_pattern()).map(|(document, route)| {
@@ -134,10 +132,11 @@ fn answers(request: &ServiceRequest) -> Vec<String> {
     });
     let responses = operation.as_ref().and_then(Value::as_object).into_iter().flatten();
     let successes = responses.filter(|(status, _)| status.starts_with('2'));
-    successes
+    let listed: Vec<String> = successes
         .filter_map(|(_, response)| response["content"].as_object())
         .flat_map(|media| media.keys().cloned())
-        .collect()
+        .collect();
+    if listed.is_empty() { vec!["application/json".to_owned()] } else { listed }
 }
 
 /// Answers what no operation matched: 405 with `Allow` where the document knows the path, else 404.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
 use icalendar::{Calendar, CalendarComponent, Component, EventLike};
+use knead::availability::hints;
 use knead::calendars::reading::read_due;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -139,6 +140,44 @@ async fn nothing_is_booked_while_a_calendar_elsewhere_is_busy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_is_still_to_come_ends_the_hints_when_it_is_dropped() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let event = |uid: i32, from: &str, to: &str| {
+        format!("BEGIN:VEVENT\r\nUID:{uid}@test\r\nDTSTART:{from}Z\r\nDTEND:{to}Z\r\nEND:VEVENT\r\n")
+    };
+    let calendar_of = |events: &[String]| {
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Test//EN\r\n{}END:VCALENDAR\r\n", events.concat())
+    };
+    // Over since yesterday, for an hour, just now (a visit right after it would need its set-up), and to come.
+    let all = [
+        event(1, "20261129T000000", "20261129T010000"),
+        event(2, "20261129T230000", "20261130T000000"),
+        event(3, "20261130T003000", "20261130T010000"),
+        event(4, "20261201T000000", "20261201T010000"),
+    ];
+    let elsewhere = Elsewhere::serving(&calendar_of(&all));
+    let calendar = therapist.subscribes(&elsewhere).await;
+    app.run_jobs().await;
+    assert_eq!(app.count("SELECT count(*) FROM busy_intervals").await, 4);
+    for (kept, good) in [(&all[2..], true), (&all[3..], false), (&[][..], false)] {
+        hints::refresh(&app.service.db, app.now()).await.unwrap();
+        elsewhere.serves(&calendar_of(kept));
+        read(&app, &therapist, &calendar).await;
+        let left = i64::try_from(kept.len()).unwrap();
+        assert_eq!(app.count("SELECT count(*) FROM busy_intervals").await, left);
+        let good_hints = app.count("SELECT count(*) FROM hint_states WHERE good_until > 'epoch'").await;
+        assert_eq!(good_hints, i64::from(good), "{left} are left");
+    }
+    // Whoever leaves a calendar may be free at any of its times.
+    elsewhere.serves(&calendar_of(&all));
+    read(&app, &therapist, &calendar).await;
+    hints::refresh(&app.service.db, app.now()).await.unwrap();
+    therapist.log_in(&therapist.email).await.delete(&calendar).await.is(204);
+    assert_eq!(app.count("SELECT count(*) FROM hint_states WHERE good_until = 'epoch'").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn addresses_that_lead_inside_are_refused() {
     let app = App::start().await;
     let therapist = app.therapist().await;
@@ -149,6 +188,10 @@ async fn addresses_that_lead_inside_are_refused() {
         "https://169.254.169.254/latest",
         "https://[fd00::1]/",
         "https://[::ffff:10.0.0.1]/",
+        "https://localhost/a.ics",
+        "webcal://intranet/a.ics",
+        "https://nas.local/a.ics",
+        "https://calendar.example:0/a.ics",
         "file:///etc/passwd",
         "calendar",
         "",
@@ -252,6 +295,7 @@ async fn every_fault_has_its_name_and_leaves_what_was_read() {
         ("302 Found\r\nLocation: http://calendar.example/", b"", "bad_redirect"),
         ("302 Found\r\nLocation: https://a:b@calendar.example/", b"", "bad_redirect"),
         ("301 Moved\r\nLocation: https://10.0.0.1/", b"", "not_public"),
+        ("301 Moved\r\nLocation: https://intranet/", b"", "not_public"),
         ("307 Moved\r\nLocation: https://[::ffff:169.254.169.254]/latest", b"", "not_public"),
         ("200 OK\r\nContent-Encoding: gzip", DENTIST.as_bytes(), "compressed"),
         ("200 OK", &large, "too_large"),
@@ -377,7 +421,12 @@ async fn a_feed_shows_ones_own_visits_and_tells_nothing_else() {
     let again =
         send(app.nobody().request(Method::GET, path.strip_suffix(".ics").unwrap()).header("If-None-Match", &tag)).await;
     assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
-    send(app.nobody().request(Method::GET, &path).header("Accept", "text/calendar")).await.is(200);
+    let accepting = |media: &str| send(app.nobody().request(Method::GET, &path).header("Accept", media));
+    for media in ["text/calendar", "text/*", "application/json, text/calendar;q=0.5", "*/*"] {
+        accepting(media).await.is(200);
+    }
+    accepting("application/json").await.refused(406, "not_acceptable");
+    accepting("text/html").await.refused(406, "not_acceptable");
 
     // Called off, it is the same event, later in its sequence.
     client.post(&format!("/v1/bookings/{booking}/cancel"), json!({})).await.is(200);

@@ -8,7 +8,7 @@ use knead::openapi::document;
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use crate::support::{App, Person, send};
+use crate::support::{App, DEEP_TISSUE, Person, send};
 
 /// The operations that need no account. Whoever adds one here makes it public.
 const PUBLIC: &[&str] = &[
@@ -164,6 +164,45 @@ async fn every_operation_refuses_whom_it_is_not_for() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_unchanged_is_answered_with_304_exactly_where_it_is_declared() {
+    let app = App::start().await;
+    let (therapist, (client, address), admin) = (app.therapist().await, app.client_at_home().await, app.admin().await);
+    let booking = client.books(&therapist, address, "2026-12-01T00:00:00Z").await.is(201).header("location");
+    client.act("/v1/me/calendar-feed").await.is(201);
+    let feed = therapist.act("/v1/me/calendar-feed").await.is(201).body["url"].as_str().unwrap().to_owned();
+    let people = [("client", &client), ("therapist", &therapist), ("admin", &admin)];
+    let mut compared = 0;
+    for operation in operations().iter().filter(|operation| operation.method == Method::GET) {
+        let path = operation
+            .path
+            .replace(&format!("/v1/bookings/{NOBODYS}"), &booking)
+            .replace(&format!("/v1/services/{NOBODYS}"), &format!("/v1/services/{DEEP_TISSUE}"))
+            .replace(&format!("/v1/therapists/{NOBODYS}"), &format!("/v1/therapists/{}", therapist.id))
+            .replace(&format!("/v1/me/addresses/{NOBODYS}"), &format!("/v1/me/addresses/{address}"))
+            .replace(&format!("/v1/calendar-feeds/{NOBODYS}"), feed.trim_start_matches("http://knead.test"));
+        for (role, person) in people {
+            if operation.roles.as_ref().is_some_and(|roles| !roles.contains(role)) {
+                continue;
+            }
+            let known = send(person.request(Method::GET, &path).header("If-None-Match", "*")).await;
+            let fresh = person.get(&path).await;
+            if fresh.status == 200 {
+                compared += 1;
+                let (id, declared) = (&operation.id, operation.declared.contains(&304));
+                assert_eq!((known.status == 304, known.text.is_empty()), (declared, declared), "{id}");
+                assert!(!declared || known.headers.contains_key("etag"), "{id}");
+            } else {
+                assert_eq!(known.status, fresh.status, "{}: only what is there can be unchanged", operation.id);
+            }
+        }
+    }
+    assert!(compared > 70, "{compared}");
+    let declared: BTreeSet<Method> =
+        operations().into_iter().filter(|o| o.declared.contains(&304)).map(|o| o.method).collect();
+    assert_eq!(declared, BTreeSet::from([Method::GET]));
 }
 
 #[test]

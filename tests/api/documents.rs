@@ -122,7 +122,7 @@ async fn a_document_is_kept_and_served_as_an_attachment() {
     assert_eq!(therapist.get(&path).await.is(200).body["data"], json!([made.body]));
 
     let mine = made.header("location");
-    for accept in ["application/pdf", "*/*", "application/json", "image/*, text/html;q=0.5"] {
+    for accept in ["application/pdf", "*/*", "application/json, application/*;q=0.9", "image/*, text/html;q=0.5"] {
         let (answer, bytes) = download(&therapist, &mine, accept).await;
         assert_eq!((answer.status.as_u16(), &bytes), (200, &sent), "{accept}");
         assert_eq!(answer.header("content-type"), "application/pdf");
@@ -131,8 +131,11 @@ async fn a_document_is_kept_and_served_as_an_attachment() {
         assert_eq!(answer.header("cache-control"), "no-store");
         assert_eq!(answer.header("content-security-policy"), "sandbox");
         assert_eq!(answer.header("content-length"), sent.len().to_string());
+        assert!(answer.headers.get("etag").is_none(), "as the document says");
     }
-    download(&therapist, &mine, "text/html").await.0.refused(406, "not_acceptable");
+    for accept in ["text/html", "application/json"] {
+        download(&therapist, &mine, accept).await.0.refused(406, "not_acceptable");
+    }
     download(&therapist, &path, "application/pdf").await.0.refused(406, "not_acceptable");
 
     let admins = mine.replace(MINE, "/v1/admin/credentials");

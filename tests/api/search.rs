@@ -207,6 +207,27 @@ async fn bookings_leave_hints_behind_and_a_job_catches_up() {
 }
 
 #[tokio::test]
+async fn hints_are_made_of_all_whom_nobody_else_sees_to() {
+    let app = App::start().await;
+    a_crowd(&app, 170).await;
+    let rank = "substring(therapist_id::text FROM 25)";
+    for due in [
+        format!("good_until = 'epoch'::timestamptz + ('x' || {rank})::bit(48)::bigint * interval '1 second'"),
+        "behind = true".to_owned(),
+    ] {
+        app.sql(&format!("UPDATE hint_states SET {due}")).await.unwrap();
+        let mut other = app.service.db.begin().await.unwrap();
+        // Three batches' worth, first in line.
+        let first = "SELECT therapist_id FROM hint_states ORDER BY good_until, therapist_id LIMIT 155 FOR UPDATE";
+        assert_eq!(sqlx::query(first).fetch_all(&mut *other).await.unwrap().len(), 155);
+        assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 15, "{due}");
+        other.rollback().await.unwrap();
+        assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 155, "{due}");
+        assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 0, "{due}");
+    }
+}
+
+#[tokio::test]
 async fn who_can_come_next_is_told_where_nobody_can_in_the_range() {
     let app = App::start().await;
     let (client, address) = app.client_at_home().await;

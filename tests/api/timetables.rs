@@ -285,6 +285,34 @@ async fn a_bad_copy_is_pointed_to_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn no_copy_reaches_into_the_past() {
+    // Sunday in Sydney, half past eleven in the evening; Monday in Auckland.
+    let app = App::start_at(at("2026-12-06T12:30:00Z")).await;
+    let therapist = app.therapist().await;
+    let copy = async |to: &[&str], replace: bool| {
+        let wish = json!({ "from_week": "2026-11-16", "to_weeks": to, "replace": replace });
+        therapist.post(COPIES, wish).await
+    };
+    copy(&["2026-12-07", "2026-11-23"], true).await.points_to(&["/to_weeks/1"]);
+    assert_eq!(app.count("SELECT count(*) FROM overrides").await, 0);
+    // Of the current week only Sunday is left, whatever `replace` says.
+    let copied = copy(&["2026-11-30"], true).await.is(201).body;
+    assert_eq!(copied["written"][0]["date"], "2026-12-06");
+    assert_eq!(copied["written"].as_array().unwrap().len(), 1);
+    let past: Vec<String> =
+        (0..6).map(|n| (at("2026-11-30T00:00:00Z") + TimeDelta::days(n)).date_naive().to_string()).collect();
+    assert_eq!(copied["kept"], json!(past));
+    assert_eq!(app.count("SELECT count(*) FROM overrides").await, 1);
+
+    // In Auckland the week is over.
+    let schedule = json!({ "time_zone": "Pacific/Auckland", "weekly": windows(&WEEK, "09:00", "17:00") });
+    therapist.replace(SCHEDULE, schedule).await.is(200);
+    copy(&["2026-11-30"], true).await.points_to(&["/to_weeks/0"]);
+    copy(&["2026-12-07"], true).await.is(201);
+    assert_eq!(app.count("SELECT count(*) FROM overrides").await, 8);
+}
+
+#[tokio::test]
 async fn bookings_outside_the_hours_are_listed_and_stay() {
     let app = App::start().await;
     let therapist = app.therapist().await;

@@ -272,6 +272,30 @@ async fn a_booking_notes_what_it_misses_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_missing_queues_nowhere_and_is_noted_by_the_next_who_misses_it() {
+    let osrm = Osrm::start(Mood::Right(3000, 240));
+    let app = App::with_roads(&osrm).await;
+    let (therapist, client, _) = with_a_visit(&app, NOON).await;
+    // Notes cannot be written; what is known can still be read.
+    let mut other = app.service.db.begin().await.unwrap();
+    sqlx::query("LOCK TABLE road_times IN SHARE ROW EXCLUSIVE MODE").execute(&mut *other).await.unwrap();
+    for _ in 0..12 {
+        let estimated = in_bondi(&client, &therapist, "2026-12-01").await;
+        assert_eq!(around(&estimated, NOON), pair("23:15", "02:45"));
+    }
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'road_times'::regclass";
+    assert!((1..=2).contains(&app.count(waiting).await), "a dozen searches leave connections to others");
+    other.rollback().await.unwrap();
+    app.wants(2).await;
+    app.sql("DELETE FROM road_times").await.unwrap();
+    // Whoever was turned away was not remembered, and is helped by the next.
+    in_bondi(&client, &therapist, "2026-12-01").await;
+    app.wants(2).await;
+    app.run_jobs().await;
+    assert_eq!(around(&in_bondi(&client, &therapist, "2026-12-01").await, NOON), pair("23:30", "03:15"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_of_no_use_is_done_without() {
     let osrm = Osrm::start(Mood::Broken);
     let app = App::with_roads(&osrm).await;

@@ -7,23 +7,27 @@ use crate::error::Result;
 use crate::ids::TherapistId;
 
 /// Therapists whose hints are to be made anew, with their square and the minutes of their shortest offer, locked until the
-/// transaction ends: whoever frees time meanwhile waits, and is not overwritten. Those locked already are left for later.
+/// transaction ends: whoever frees time meanwhile waits, and is not overwritten. Those locked already are left for later, and others
+/// taken in their place: fewer than `count` are all that can be had at present.
 pub(super) async fn due(
     tx: &mut Tx,
     good_until: DateTime<Utc>,
     count: i64,
 ) -> Result<Vec<(TherapistId, Option<i32>, Option<i16>)>> {
-    let rows = sqlx::query!(
-        "SELECT s.therapist_id, s.cell, (SELECT min(duration_minutes) FROM offers o WHERE o.therapist_id = s.therapist_id) AS shortest
-         FROM hint_states s
-         WHERE s.therapist_id IN (
-             (SELECT therapist_id FROM hint_states WHERE good_until < $1 ORDER BY good_until LIMIT $2)
-             UNION ALL
-             (SELECT therapist_id FROM hint_states WHERE behind LIMIT $2))
-         ORDER BY s.therapist_id LIMIT $2
-         FOR UPDATE OF s SKIP LOCKED",
+    let locked = sqlx::query_scalar!(
+        r#"WITH ending AS (SELECT therapist_id FROM hint_states WHERE good_until < $1 ORDER BY good_until LIMIT $2 FOR UPDATE SKIP LOCKED),
+                behind AS (SELECT therapist_id FROM hint_states WHERE behind LIMIT $2 - (SELECT count(*) FROM ending) FOR UPDATE SKIP LOCKED)
+           SELECT therapist_id AS "therapist_id!: TherapistId" FROM ending UNION SELECT therapist_id FROM behind"#,
         good_until,
         count
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    // A statement of its own, so that it sees what was committed before the locks.
+    let rows = sqlx::query!(
+        "SELECT s.therapist_id, s.cell, (SELECT min(duration_minutes) FROM offers o WHERE o.therapist_id = s.therapist_id) AS shortest
+         FROM hint_states s WHERE s.therapist_id = ANY ($1)",
+        &locked as &[TherapistId]
     )
     .fetch_all(&mut **tx)
     .await?;

@@ -2,10 +2,12 @@
 //! and the list of slots and the booking decide by the same numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Url;
 use sqlx::{PgExecutor, PgPool};
+use tokio::sync::Semaphore;
 
 use super::osrm::{Osrm, Table, profile};
 use super::{Block, LONGEST_MINUTES, RoadTimes, store};
@@ -32,6 +34,9 @@ const MOST_KEPT: i64 = 1_000_000;
 /// The most ways that wait to be asked.
 const MOST_WANTED: i64 = 10_000;
 
+/// How many notes of what to ask are being written at a time. More would take the connections that decisions need.
+const NOTED_AT_ONCE: usize = 2;
+
 /// The most ways in one question; by default the service takes a hundred points.
 const MOST_ASKED: usize = 90;
 
@@ -54,6 +59,7 @@ pub struct Roads(Option<Source>);
 struct Source {
     osrm: Osrm,
     db: PgPool,
+    noting: Arc<Semaphore>,
 }
 
 impl Roads {
@@ -62,7 +68,8 @@ impl Roads {
     /// # Errors
     /// Where no client can be made.
     pub fn new(db: &PgPool, url: Option<&Url>) -> Result<Self, String> {
-        let source = |url| Ok(Source { osrm: Osrm::new(url)?, db: db.clone() });
+        let noting = Arc::new(Semaphore::new(NOTED_AT_ONCE));
+        let source = |url| Ok(Source { osrm: Osrm::new(url)?, db: db.clone(), noting });
         url.map(source).transpose().map(Self)
     }
 
@@ -137,9 +144,7 @@ impl Roads {
                 times.entry(known.way.mode).or_default().push(((known.way.from, known.way.to), seconds));
             }
         }
-        if !missing.is_empty() {
-            source.want_later(missing.into_iter().collect(), now);
-        }
+        source.want_later(missing, now);
         Ok(times.into_iter().map(|(mode, times)| (mode, times.into_iter().collect())).collect())
     }
 }
@@ -161,10 +166,17 @@ fn ways_between(diary: &Diary) -> Vec<Way> {
 }
 
 impl Source {
-    /// Notes what to ask, beside whatever is going on: a decision neither waits for it nor fails with it.
-    fn want_later(&self, ways: Vec<Way>, now: DateTime<Utc>) {
+    /// Notes what to ask, beside whatever is going on: a decision neither waits for it nor fails with it. Nothing queues in memory:
+    /// while the database is slow, what is missing is not noted, and estimated until somebody misses it again.
+    fn want_later(&self, ways: BTreeSet<Way>, now: DateTime<Utc>) {
+        if ways.is_empty() {
+            return;
+        }
+        let Ok(permit) = self.noting.clone().try_acquire_owned() else { return };
         let source = self.clone();
         tokio::spawn(async move {
+            let _until_noted = permit;
+            let ways: Vec<Way> = ways.into_iter().collect();
             if let Err(error) = source.want(&ways, now).await {
                 tracing::warn!(%error, "road times were not asked for");
             }
@@ -184,7 +196,7 @@ impl Source {
 /// Asks for what is wanted, as far as the service answers. What it does not answer waits for the next that is wanted, or the
 /// next sweep, and is estimated meanwhile.
 pub async fn fetch(app: &App) -> Result<()> {
-    let Some(Source { osrm, db }) = &app.roads.0 else { return Ok(()) };
+    let Some(Source { osrm, db, .. }) = &app.roads.0 else { return Ok(()) };
     let mut left = MOST_QUESTIONS;
     loop {
         let wanted = store::wanted(db, 1000).await?;
