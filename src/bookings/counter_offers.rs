@@ -15,11 +15,7 @@ pub use store::forget_lapsed;
 use super::licensing::tell;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
-<<<<<<< HEAD
-use super::routes::{begin, check, lock, party, view};
-=======
-use super::routes::{admit, begin, party, view};
->>>>>>> availability
+use super::routes::{admit, begin, lock, party, view};
 use super::store::{self as bookings, Taken};
 use super::views::BookingView;
 use super::wish::Wish;
@@ -263,23 +259,15 @@ async fn accept_counter_offer(
 ) -> Result<Reply> {
     work(async move {
         let (mut tx, booking, party, now, offer) = begin_on(&app, &me.principal, id, offer).await?;
-<<<<<<< HEAD
-        let booking = match (offer.status, step(booking.status, Action::Agree, party)) {
-            (OfferStatus::Accepted, _) if offer.by != party => booking,
-            (OfferStatus::Expired, _) if offer.by != party => return Err(Refusal::CounterOfferExpired.into()),
-            (OfferStatus::Open, Step::To(status)) if offer.by != party => {
-                check(&app, &mut tx, &known, &booking, party, now).await?;
-=======
         let step = match (offer.status, step(booking.status, Action::Agree, party)) {
             (OfferStatus::Accepted, _) if offer.by != party => Step::Done,
-            (OfferStatus::Expired, _) => return Err(Refusal::CounterOfferExpired.into()),
+            (OfferStatus::Expired, _) if offer.by != party => return Err(Refusal::CounterOfferExpired.into()),
             (OfferStatus::Open, step) if offer.by != party => step,
             _ => Step::Refused,
         };
         let booking = match admit(&app, &mut tx, &known, step, &booking, party, now).await? {
             None => booking,
             Some(status) => {
->>>>>>> availability
                 let fee = booking.policy.fee(&booking, Party::Client, offer.created_at).amount;
                 let moved = Booking {
                     status,

@@ -362,48 +362,16 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
         }
         Step::To(_) if action == Action::Cancel && now >= booking.end_at() => Step::Refused,
         Step::To(status) => {
-<<<<<<< HEAD
-            check(app, &mut tx, &asked.if_match, &booking, party, now).await?;
-            let from = booking.status;
-            let reason = asked.reason.as_ref();
-            let reason =
-                reason.map(|reason| KeptReason::seal(&app.cipher, id, action, now, reason.as_str())).transpose()?;
-            match action {
-                // The therapist may have lost a licence since, or taken the day off.
-                Action::Accept => {
-                    // Nor does the time that was proposed instead count for anything.
-                    counter_offers::close(&mut tx, id, OfferStatus::Obsolete, now).await?;
-                    let decided = Wish::requested(&mut tx, &booking).await?.decide(&mut tx, &app.roads, now).await?;
-                    store::rely_on(&mut tx, id, &decided.relied_on, now).await?;
-                }
-                Action::Cancel if now >= booking.end_at() => return Err(Refusal::InvalidTransition.into()),
-                Action::Cancel => {
-                    let fee = booking.policy.fee(&booking, party, now).amount;
-                    booking.cancelled = Some(Cancelled { by: party, at: now, fee });
-                    booking.cancel_reason = Some(KeptReason { action, at: now, plain: None, sealed: reason.clone() });
-                    if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
-                        reliability::record(&mut tx, &booking, Lapse::LateCancellation, now).await?;
-                    }
-                }
-                _ => visit::decide(&mut tx, &mut booking, action, party, now).await?,
-            }
-            booking.enter(status);
-            let reason = reason.map(Why::Theirs);
-            let taken = Taken { action, party, actor: Some(me.account), from, reason, at: now };
-            store::save(&mut tx, &booking, taken).await?;
-            if let Some(incident) = asked.incident {
-                incidents::report(app, &mut tx, &booking, party, me.account, incident, now).await?;
-            }
-            visit::tell(&mut tx, &booking, action, party, me.account, now).await?;
-=======
             in_time(action, party, booking.table(), now)?;
             Step::To(status)
->>>>>>> availability
         }
         other => other,
     };
     if let Some(status) = admit(app, &mut tx, &asked.if_match, step, &booking, party, now).await? {
         let from = booking.status;
+        let reason = asked.reason.as_ref();
+        let reason =
+            reason.map(|reason| KeptReason::seal(&app.cipher, id, action, now, reason.as_str())).transpose()?;
         match action {
             // The therapist may have lost a licence since, or taken the day off.
             Action::Accept => {
@@ -415,7 +383,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             Action::Cancel => {
                 let fee = booking.policy.fee(&booking, party, now).amount;
                 booking.cancelled = Some(Cancelled { by: party, at: now, fee });
-                booking.cancel_reason = asked.reason.as_ref().map(|reason| reason.as_str().to_owned());
+                booking.cancel_reason = Some(KeptReason { action, at: now, plain: None, sealed: reason.clone() });
                 if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
                     reliability::record(&mut tx, &booking, Lapse::LateCancellation, now).await?;
                 }
@@ -423,7 +391,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             _ => visit::decide(&mut tx, &mut booking, action, party, now).await?,
         }
         booking.enter(status);
-        let reason = asked.reason.as_ref().map(Reason::as_str);
+        let reason = reason.map(Why::Theirs);
         let taken = Taken { action, party, actor: Some(me.account), from, reason, at: now };
         store::save(&mut tx, &booking, taken).await?;
         if let Some(incident) = asked.incident {

@@ -14,12 +14,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-<<<<<<< HEAD
 use super::reply::{body_of, digest_of, state_of, tag_of};
-=======
-use super::reply::tag_of;
 use super::wording::{field_error, other_type};
->>>>>>> availability
 use crate::error::{Error, FieldError, Result};
 
 /// The largest JSON body, in bytes.
@@ -53,7 +49,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (is_json, body) = body_of(request, payload);
+        let (is_json, body) = bytes_of(request, payload);
         Box::pin(async move {
             if !is_json {
                 return Err(Error::UnsupportedMediaType);
@@ -72,7 +68,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OrDefault<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (is_json, body) = body_of(request, payload);
+        let (is_json, body) = bytes_of(request, payload);
         Box::pin(async move {
             match body.await? {
                 body if body.is_empty() => Ok(Self(T::default())),
@@ -89,7 +85,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OrDefault<T> {
 pub struct Nothing {}
 
 /// Whether the body is said to be plain JSON, and the body, once it has arrived.
-fn body_of(request: &HttpRequest, payload: &mut Payload) -> (bool, impl Future<Output = Result<Bytes>> + use<>) {
+fn bytes_of(request: &HttpRequest, payload: &mut Payload) -> (bool, impl Future<Output = Result<Bytes>> + use<>) {
     let headers = request.headers();
     let is_encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
     let is_json = request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == "application/json");

@@ -9,13 +9,8 @@ mod upload;
 mod wire;
 mod wording;
 
-<<<<<<< HEAD
-pub use extract::{Fingerprint, IfMatch, Json, OrDefault, Path, Query};
-pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal};
-=======
 pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query};
-pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal_plain};
->>>>>>> availability
+pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal};
 pub use page::{Cursor, Limit, Page};
 pub use rate::RateLimits;
 pub use reply::Reply;
