@@ -1,3 +1,5 @@
+SET LOCAL lock_timeout = '3s';
+
 -- A diary that was read before is good for as long as nothing in it has changed. Two numbers tell: one of each therapist, and one of what holds for all.
 
 ALTER TABLE hint_states
