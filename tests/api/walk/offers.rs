@@ -31,6 +31,9 @@ impl Walk {
             assert_eq!(answer.status, 201);
             assert_eq!(answer.header("location"), format!("{path}/{}", answer.id()));
             self.proposed(i, by_client, start, known, &answer);
+            if self.dice.roll(2) == 0 {
+                self.react().await;
+            }
         }
     }
 
