@@ -373,6 +373,7 @@ impl Script {
         let instant = |value: &str| format!("('{value}'::timestamptz + :d * interval '1 day')");
         let stamp = Regex::new(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+00$").expect("a pattern");
         let number = Regex::new(r"\$(\d+)").expect("a pattern");
+        let notice = Regex::new(r"INSERT INTO notices \(id,[^)]*\)\s+SELECT \$(\d+),").expect("a pattern");
         let range = Regex::new(r#"^\["(.*)","(.*)"\)$"#).expect("a pattern");
         let near = |value: &str| {
             let parsed = |text: &str| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").expect("an instant");
@@ -381,8 +382,11 @@ impl Script {
         let mut constants = Vec::new();
         for statement in sent {
             let lock = statement.text.contains("advisory_xact_lock");
-            let values = statement.parameters.iter().map(|value| match value.as_deref() {
+            // The therapist's notice has an id of its own.
+            let of_notice = notice.captures(&statement.text).map(|found| found[1].to_owned());
+            let values = statement.parameters.iter().zip(1..).map(|(value, place)| match value.as_deref() {
                 None => "NULL".to_owned(),
+                Some(_) if of_notice == Some(format!("{place}")) => id("c0000000", "slot"),
                 Some(value) if value == booking => id("b0000000", "slot"),
                 Some(value) if value == whose => id("00000000", "t"),
                 Some(value) if value == format!("{{{whose}}}") => format!("ARRAY[{}]", id("00000000", "t")),
