@@ -8,15 +8,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::America::Los_Angeles;
-use knead::availability::calendar::Hours;
-use knead::availability::intervals::Span;
+use knead::availability::hours::Hours;
 use knead::availability::travel::RoadTimes;
 use knead::availability::{Diary, Engine, Purpose, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing, relied_on};
 use knead::ids::{BookingId, CredentialId, TherapistId};
-use knead::reviews::Rating;
-use knead::therapists::{BookingMode, TravelMode};
-use knead::values::Point;
+use knead::values::{BookingMode, Point, Rating, Span, TravelMode};
 use uuid::Uuid;
 
 /// Decisions in one round, and rounds of which the median counts.

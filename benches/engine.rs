@@ -8,15 +8,13 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Australia::Sydney;
-use knead::availability::calendar::{Face, Hours, dates};
-use knead::availability::intervals::Span;
+use knead::availability::hours::Hours;
 use knead::availability::travel::RoadTimes;
 use knead::availability::{Diary, Engine, Purpose, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
-use knead::reviews::Rating;
-use knead::therapists::{BookingMode, TravelMode};
-use knead::values::Point;
+use knead::values::wall_clock::{Face, dates};
+use knead::values::{BookingMode, Point, Rating, Span, TravelMode};
 use uuid::Uuid;
 
 /// Lists in one round, and rounds of which the median counts.

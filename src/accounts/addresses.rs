@@ -18,7 +18,7 @@ use crate::db::work;
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
 use crate::ids::AddressId;
-use crate::values::{Country, Jurisdiction, Latitude, Longitude, Place, Point, Zone, present};
+use crate::values::{AddressKind, Country, Jurisdiction, Latitude, Longitude, Place, Point, Zone, present};
 
 /// The operations on addresses.
 pub fn routes(config: &mut ServiceConfig) {
@@ -28,21 +28,6 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// How many addresses a client may keep.
 const MOST: usize = 50;
-
-/// What kind of place it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum AddressKind {
-    /// Where someone lives.
-    Home,
-    /// A hotel room.
-    Hotel,
-    /// A place of work.
-    Office,
-    /// Anything else.
-    Other,
-}
 
 /// The column of access notes. Wherever a copy of an address lies, they are sealed to the address that it is of.
 const ACCESS_NOTES: &str = "addresses.access_notes";

@@ -8,16 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use addresses::{Address, AddressKind, AddressView, Remarks, visit_address};
+pub use addresses::{Address, AddressView, Remarks, visit_address};
 pub use store::{create_admin, forget_expired_tokens, live_session, names};
 
-use crate::auth::Role;
 use crate::ids::AccountId;
-use crate::values::{Zone, bounded_text};
+use crate::values::{Role, Zone, bounded_text};
 
 bounded_text! {
-    /// A name as others see it.
-    DisplayName line 1..=80, example "Mia Chen";
     /// A refresh token as a caller sends it.
     SentToken line 1..=200, example "bm90LWEtcmVhbC10b2tlbi1idXQtb2YtdGhlLXNpemU";
     /// What the client calls the place.

@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Account, DisplayName, REFRESH_GRACE, RegistrableRole, Rotation, SentToken, addresses, store};
+use super::{Account, REFRESH_GRACE, RegistrableRole, Rotation, SentToken, addresses, store};
 use crate::App;
-use crate::auth::{Anyone, As, Password, RefreshToken, Role};
+use crate::auth::{Anyone, As, Password, RefreshToken};
 use crate::availability;
 use crate::db::{Tx, in_time, work};
 use crate::error::{Problem, Refusal, Result};
 use crate::http::{IfMatch, Json, Reply};
 use crate::ids::{AccountId, SessionId};
-use crate::values::{EmailAddress, Phone, Zone};
+use crate::values::{DisplayName, EmailAddress, Phone, Role, Zone};
 
 /// The operations on accounts and addresses.
 pub fn routes(config: &mut ServiceConfig) {

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 
 use super::{Account, Rotation, rotation};
-use crate::auth::{RefreshToken, Role};
+use crate::auth::RefreshToken;
 use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, SessionId};
-use crate::values::Zone;
+use crate::values::{Role, Zone};
 
 /// An account to be stored.
 pub(super) struct NewAccount<'a> {

@@ -11,8 +11,6 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 pub use passwords::{Password, Passwords};
 pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
@@ -22,19 +20,7 @@ use crate::db::in_time;
 use crate::error::{Error, Result};
 use crate::http::is_api;
 use crate::ids::{AccountId, SessionId, TherapistId};
-
-/// What an account is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Role {
-    /// Books visits.
-    Client,
-    /// Carries visits out.
-    Therapist,
-    /// Verifies licences and looks after the marketplace.
-    Admin,
-}
+use crate::values::Role;
 
 /// A caller whose access token was verified and whose session is alive.
 #[derive(Clone, Copy, Debug)]

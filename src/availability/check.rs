@@ -8,14 +8,13 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::explain::{diary, is_insider};
-use super::intervals::Span;
 use super::{Engine, GivenPlace, Rule, Setting};
 use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::error::{FieldError, Refusal, Result};
 use crate::http::{Json, Page, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
-use crate::values::{Country, Instant, Latitude, Longitude};
+use crate::values::{Country, Instant, Latitude, Longitude, Span};
 
 /// The operation on single starts.
 pub(super) fn routes(config: &mut ServiceConfig) {

@@ -5,12 +5,12 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use super::intervals::Span;
 use super::{Asked, Diary, Engine, Rule, Setting, diaries};
 use crate::App;
-use crate::auth::{Principal, Role};
+use crate::auth::Principal;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AccountId, TherapistId};
+use crate::values::{Role, Span};
 
 /// A start on the grid that is not offered, and every rule that refuses it.
 #[derive(Debug, Serialize, ToSchema)]

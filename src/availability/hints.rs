@@ -12,12 +12,11 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::calendar::Face;
-use super::intervals::{Span, merged, without};
-use super::{Asked, Diary, calendar, diaries};
+use super::{Asked, Diary, diaries};
 use crate::error::Result;
 use crate::ids::{ServiceId, TherapistId};
-use crate::therapists::grid;
+use crate::values::wall_clock::Face;
+use crate::values::{Span, grid, merged, wall_clock, without};
 
 /// Days from now for which hints are kept.
 const DAYS: u64 = 30;
@@ -81,7 +80,7 @@ pub async fn free_on<'c>(
     let all = Span { start: day_before(from), end: day_before(to) + Days::new(3) };
     let diaries = diaries(db, &ids, UNASKED, all, now).await?;
     let free = diaries.into_iter().filter(|diary| {
-        let dates = calendar::dates(diary.zone, from, to);
+        let dates = wall_clock::dates(diary.zone, from, to);
         let soonest = now + TimeDelta::minutes(diary.rules.min_notice_minutes.into());
         let last = now + TimeDelta::days(diary.rules.max_advance_days.into());
         let span = Span { start: dates.start.max(soonest), end: dates.end.min(last) };

@@ -9,13 +9,11 @@ use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use quick_cache::sync::Cache;
 use sqlx::PgConnection;
 
-use super::intervals::Span;
 use super::{Asked, Diary, MARGIN, Setting, store};
-use crate::accounts::AddressKind;
 use crate::error::Result;
 use crate::ids::{ServiceId, TherapistId};
 use crate::prices;
-use crate::values::Place;
+use crate::values::{AddressKind, Place, Span};
 
 /// Diaries that are kept at the most; with a visit a day, each takes some four kilobytes.
 const MOST_KEPT: usize = 16_384;

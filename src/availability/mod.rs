@@ -1,11 +1,10 @@
 //! Availability: when a visit may start. One pure function decides, for the slot list, for every booking and for
 //! every acceptance, so that what is offered can be booked and nothing else can.
 
-pub mod calendar;
 mod check;
 mod explain;
 pub mod hints;
-pub mod intervals;
+pub mod hours;
 mod known;
 mod preview;
 pub mod routes;
@@ -27,18 +26,15 @@ use utoipa::ToSchema;
 
 pub use known::Known;
 pub use setting::{GivenPlace, Setting};
-pub use slots::dates_between;
 pub use store::{Asked, diaries, lock};
 pub use time_off::seal as seal_time_off;
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
-use crate::reviews::Rating;
-use crate::therapists::{BookingMode, TravelMode};
-use crate::values::Point;
-use calendar::{Face, Hours};
-use intervals::Span;
+use crate::values::wall_clock::Face;
+use crate::values::{BookingMode, Point, Rating, Span, TravelMode, merged, wall_clock};
+use hours::Hours;
 use travel::{Journey, LONGEST_MINUTES, RoadTimes, Traffic, TravelMinutes};
 
 /// Days around a start whose reservations can matter: travel is at most half a day, a visit less than six hours.
@@ -282,7 +278,7 @@ impl<'a> Engine<'a> {
             }
         });
         let neighbours = neighbours.collect();
-        let dates = calendar::local_date(visit.zone, span.start).iter_days();
+        let dates = wall_clock::local_date(visit.zone, span.start).iter_days();
         let days = at_place.day(span.start)..=at_place.day(span.end);
         let licensed = days.zip(dates).map(|(day, date)| {
             let until = |last: Option<NaiveDate>| {
@@ -293,7 +289,7 @@ impl<'a> Engine<'a> {
         Self {
             licensed: licensed.collect(),
             windows: diary.hours.windows(diary.zone, span.widened(0, visit.minutes)),
-            time_off: intervals::merged(diary.time_off.clone()),
+            time_off: merged(diary.time_off.clone()),
             bounds: (
                 now + TimeDelta::minutes(rules.min_notice_minutes.into()),
                 now + TimeDelta::days(rules.max_advance_days.into()),
@@ -356,7 +352,7 @@ impl<'a> Engine<'a> {
 
     /// The credentials that a visit at `start` relies on, one for each group; none where one is missing.
     pub fn relied_on(&self, start: DateTime<Utc>) -> Option<Vec<(&Requirement, &Standing)>> {
-        let (first, last) = calendar::dates_of(self.visit.zone, Span::of_minutes(start, self.visit.minutes));
+        let (first, last) = wall_clock::dates_of(self.visit.zone, Span::of_minutes(start, self.visit.minutes));
         relied_on(self.visit.required, &self.diary.standings, first, last)
     }
 

@@ -10,9 +10,6 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::calendar::{Face, dates};
-use super::intervals::{Span, merged, without};
-use super::slots::dates_between;
 use super::travel::{Journey, LONGEST_MINUTES, Traffic};
 use super::{Asked, Diary, MARGIN, Purpose, diaries, store};
 use crate::App;
@@ -21,7 +18,8 @@ use crate::calendars;
 use crate::error::{Error, Result};
 use crate::http::{Query, Reply};
 use crate::ids::{BookingId, ServiceId};
-use crate::values::{Day, Zone};
+use crate::values::wall_clock::{Face, dates};
+use crate::values::{Day, Span, Zone, dates_between, merged, without};
 
 /// The operation on one's own time.
 pub(super) fn routes(config: &mut ServiceConfig) {

@@ -4,10 +4,11 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::calendar::{DAY_MINUTES, Hours};
+use super::hours::Hours;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{BookingId, TimeOffId};
-use crate::values::{Day, Zone, bounded_text, from_text};
+use crate::values::wall_clock::DAY_MINUTES;
+use crate::values::{Day, TimeOfDay, Weekday, Zone, bounded_text, from_text};
 
 bounded_text! {
     /// A remark on a time off, for the therapist alone.
@@ -25,68 +26,6 @@ const MOST_WINDOWS: usize = 24;
 
 const WEEK_MINUTES: i32 = 7 * DAY_MINUTES;
 
-/// A day of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Weekday {
-    /// Monday.
-    Monday,
-    /// Tuesday.
-    Tuesday,
-    /// Wednesday.
-    Wednesday,
-    /// Thursday.
-    Thursday,
-    /// Friday.
-    Friday,
-    /// Saturday.
-    Saturday,
-    /// Sunday.
-    Sunday,
-}
-
-impl Weekday {
-    const ALL: [Self; 7] =
-        [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
-}
-
-/// A time on the face of a clock, `HH:MM`, from 00:00 to 23:59.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
-#[schema(value_type = String, pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "09:00")]
-pub struct TimeOfDay(i32);
-
-impl std::str::FromStr for TimeOfDay {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits =
-            |part: &str| (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok());
-        match text.split_once(':').map(|(h, m)| (digits(h).flatten(), digits(m).flatten())) {
-            Some((Some(hours @ 0..=23), Some(minutes @ 0..=59))) => Ok(Self(hours * 60 + minutes)),
-            _ => Err("is not a time of the form 09:00".to_owned()),
-        }
-    }
-}
-
-from_text!(TimeOfDay);
-
-impl Serialize for TimeOfDay {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:02}:{:02}", self.0 / 60, self.0 % 60))
-    }
-}
-
-impl TimeOfDay {
-    /// Minutes after midnight.
-    pub fn minutes(self) -> i32 {
-        self.0
-    }
-
-    fn of_minutes(minutes: i32) -> Self {
-        Self(minutes.rem_euclid(DAY_MINUTES))
-    }
-}
-
 /// Hours on the table on one day. An `end` at or before `start` is on the next day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -100,7 +39,7 @@ pub struct Window {
 impl Window {
     fn minutes(self) -> (i32, i32) {
         let runs_on = if self.end <= self.start { DAY_MINUTES } else { 0 };
-        (self.start.0, self.end.0 + runs_on)
+        (self.start.minutes(), self.end.minutes() + runs_on)
     }
 
     fn of_minutes((opens, closes): (i32, i32)) -> Self {

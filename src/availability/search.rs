@@ -6,16 +6,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use super::intervals::Span;
 use super::{Asked, Diary, Engine, Setting, Start};
 use crate::App;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
 use crate::ids::{AccountId, TherapistId};
 use crate::prices;
-use crate::reviews::Rating;
 use crate::therapists::{self, Batch, LOOKED_AT, Reach, at_a_time};
-use crate::values::Instant;
+use crate::values::{Instant, Rating, Span};
 
 /// How many therapists are looked at for one page: what a request costs does not grow with the city.
 const MOST_CANDIDATES: usize = 300;

@@ -5,14 +5,13 @@ use chrono_tz::Tz;
 use sqlx::{PgConnection, PgExecutor};
 
 use super::Visit;
-use super::intervals::Span;
-use crate::accounts::{AddressKind, visit_address};
-use crate::auth::{Principal, Role};
+use crate::accounts::visit_address;
+use crate::auth::Principal;
 use crate::credentials::{Required, required_for};
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AddressId, ServiceId};
 use crate::prices::{self, About, Tariff};
-use crate::values::{Country, Latitude, Longitude, Place};
+use crate::values::{AddressKind, Country, Latitude, Longitude, Place, Role, Span};
 
 /// A place as a caller gives it: one of their addresses, or coordinates with country and region.
 #[derive(Debug)]

@@ -2,41 +2,28 @@
 
 use actix_web::get;
 use actix_web::web::Data;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::calendar::dates;
 use super::explain::RefusedStart;
 use super::search::{Lasting, Search};
 use super::travel::TravelMinutes;
 use super::{GivenPlace, Start, explain};
 use crate::App;
 use crate::auth::{Caller, Principal};
-use crate::error::{FieldError, Result};
+use crate::error::Result;
 use crate::http::{Cursor, Limit, Query, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
 use crate::prices::{About, Tariff};
-use crate::reviews::Rating;
-use crate::therapists::{Gender, Reach};
-use crate::values::{Country, Day, Language, Latitude, Longitude, Money, Slug, Zone};
+use crate::therapists::Reach;
+use crate::values::wall_clock::dates;
+use crate::values::{Country, Day, Gender, Language, Latitude, Longitude, Money, Rating, Slug, Zone, dates_between};
 
 /// The operation on slots.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(list_slots);
-}
-
-/// The most days that one request may ask for.
-const MOST_DAYS: i64 = 14;
-
-/// The dates from `from` to `to`, if they are in order and not too many.
-pub fn dates_between(from: NaiveDate, to: NaiveDate) -> Result<(NaiveDate, NaiveDate)> {
-    match (to - from).num_days() {
-        ..0 => Err(FieldError::new("/to", "lies before `from`.").into()),
-        MOST_DAYS.. => Err(FieldError::new("/to", "makes more than 14 days, both ends included.").into()),
-        _ => Ok((from, to)),
-    }
 }
 
 #[derive(Deserialize, IntoParams)]

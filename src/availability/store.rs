@@ -10,8 +10,7 @@ use serde_json::json;
 use sqlx::PgExecutor;
 use sqlx::types::Json;
 
-use super::calendar::{Hours, Timetable};
-use super::intervals::{Span, merged};
+use super::hours::{Hours, Timetable};
 use super::known::{Revision, Stored};
 use super::schedule::{DatedSchedule, Dates, Override, Schedule, Windows};
 use super::travel::RoadTimes;
@@ -20,9 +19,7 @@ use crate::credentials::Standing;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
-use crate::reviews::Rating;
-use crate::therapists::{BookingMode, TravelMode};
-use crate::values::{Point, Zone};
+use crate::values::{BookingMode, Point, Rating, Span, TravelMode, Zone, merged};
 
 /// Locks a therapist's time until the transaction ends: whoever changes what can be booked goes one after the other.
 pub async fn lock(tx: &mut Tx, therapist: TherapistId) -> Result<()> {

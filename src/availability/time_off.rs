@@ -12,7 +12,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use store::seal;
 
-use super::intervals::Span;
 use super::lock;
 use super::routes::PageQuery;
 use super::schedule::{TimeOff, TimeOffNote, TimeOffView};
@@ -23,7 +22,7 @@ use crate::db::work;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{TherapistId, TimeOffId};
-use crate::values::{Instant, present};
+use crate::values::{Instant, Span, present};
 
 /// How many times off that are not over one therapist may plan: every search reads them.
 const MOST_TIME_OFF: i64 = 500;

@@ -7,8 +7,7 @@ use chrono_tz::Tz;
 use sqlx::PgExecutor;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::calendar::{Timetable, local_date};
-use super::intervals::Span;
+use super::hours::Timetable;
 use super::routes::{PageQuery, date};
 use super::schedule::{DatedSchedule, Hit, Override, Schedule, WeekCopied, WeekCopy};
 use super::{lock, store};
@@ -19,7 +18,8 @@ use crate::db::work;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{BookingId, TherapistId};
-use crate::values::{Day, Instant};
+use crate::values::wall_clock::local_date;
+use crate::values::{Day, Instant, Span};
 
 /// The operations on weekly hours.
 pub fn routes(config: &mut ServiceConfig) {

@@ -14,13 +14,13 @@ use super::store;
 use super::views::{BookingView, Known, Viewer};
 use crate::App;
 use crate::auth::{As, Therapist};
-use crate::availability::calendar::{Face, dates};
 use crate::availability::travel::{Journey, Traffic};
 use crate::db::work;
 use crate::error::Result;
 use crate::http::{Query, Reply};
 use crate::ids::{AccountId, ServiceId};
 use crate::therapists;
+use crate::values::wall_clock::{Face, dates};
 use crate::values::{Day, Point, Zone};
 
 /// The day at a glance.

@@ -21,7 +21,6 @@ use super::{Booking, Cancelled};
 use crate::App;
 use crate::audit::{self, Entry};
 use crate::availability;
-use crate::availability::intervals::Span;
 use crate::catalogue;
 use crate::credentials::{self, Reliance, Required, missing, relied_on, requirements};
 use crate::db::Tx;
@@ -30,7 +29,7 @@ use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::jobs::{SettleAtRisk, enqueue};
 use crate::notices::{self, Notice};
 use crate::tasks::{self, Task};
-use crate::values::Jurisdiction;
+use crate::values::{Jurisdiction, Span};
 
 /// From so long before its start on, a visit without a licensed therapist is called off.
 pub(super) const NOTICE: TimeDelta = TimeDelta::hours(24);

@@ -16,12 +16,12 @@ use super::lifecycle::Status;
 use super::store::{self, Listed};
 use super::views::{BookingView, Viewer, views};
 use crate::App;
-use crate::auth::{Anyone, As, Principal, Role};
+use crate::auth::{Anyone, As, Principal};
 use crate::db::work;
 use crate::error::{FieldError, Result};
 use crate::http::{Cursor, Limit, Page, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
-use crate::values::{Day, Instant, from_text};
+use crate::values::{Day, Instant, Role, from_text};
 
 /// The list of bookings.
 pub(super) fn routes(config: &mut ServiceConfig) {

@@ -32,14 +32,12 @@ pub use sealing::{seal, seal_events};
 pub use store::{ahead, completed_at, find, has_begun, live_between, lock, met, within};
 
 use crate::accounts::Address;
-use crate::auth::Role;
-use crate::availability::calendar;
-use crate::availability::intervals::Span;
 use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::PriceBreakdown;
-use crate::values::{Money, Zone, bounded_text, name};
+use crate::values::wall_clock;
+use crate::values::{Money, Role, Span, Zone, bounded_text, name};
 use lifecycle::{Action, Party, Status};
 use policy::Policy;
 
@@ -205,7 +203,7 @@ impl Booking {
 
     /// The first and the last date of the visit at its place, for which its therapist must be licensed.
     pub fn dates(&self) -> (NaiveDate, NaiveDate) {
-        calendar::dates_of(self.time_zone.0, self.table())
+        wall_clock::dates_of(self.time_zone.0, self.table())
     }
 
     /// What the therapist earns of what the client pays for calling it off.

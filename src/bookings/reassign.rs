@@ -31,8 +31,8 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
-use crate::therapists::{self, Gender, Reach};
-use crate::values::{Instant, Slug};
+use crate::therapists::{self, Reach};
+use crate::values::{Gender, Instant, Slug};
 
 /// The operations on visits whose therapist may have to change.
 pub(super) fn routes(config: &mut ServiceConfig) {

@@ -27,8 +27,8 @@ use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::{AccountId, BookingId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::prices;
-use crate::therapists::{self, BookingMode};
-use crate::values::{Instant, Money};
+use crate::therapists;
+use crate::values::{BookingMode, Instant, Money};
 
 /// The operation that moves a visit.
 pub(super) fn routes(config: &mut ServiceConfig) {

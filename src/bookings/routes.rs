@@ -17,15 +17,14 @@ use super::{
     licensing, list, overdue, proof, reassign, reschedule, respond_by, seal_focus_areas, visit,
 };
 use crate::App;
-use crate::auth::{Anyone, As, Client, Principal, Role, Therapist};
+use crate::auth::{Anyone, As, Client, Principal, Therapist};
 use crate::availability;
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
-use crate::therapists::BookingMode;
-use crate::values::{Instant, Money};
+use crate::values::{BookingMode, Instant, Money, Role};
 
 /// The operations on bookings.
 pub fn routes(config: &mut ServiceConfig) {

@@ -9,7 +9,6 @@ use super::policy::Policy;
 use super::reschedule::Change;
 use super::{Booking, Cancelled, KeptReason, Pressure};
 use crate::accounts::Address;
-use crate::availability::intervals::Span;
 use crate::availability::schedule::Hit;
 use crate::cipher::Sealed;
 use crate::credentials::Reliance;
@@ -19,7 +18,7 @@ use crate::http::Kept;
 use crate::ids::{AccountId, BookingId, NoticeId, ServiceId, TherapistId};
 use crate::notices::Notice;
 use crate::prices::PriceBreakdown;
-use crate::values::{Money, Zone, name};
+use crate::values::{Money, Span, Zone, name};
 
 struct Columns {
     id: BookingId,

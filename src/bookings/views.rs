@@ -12,7 +12,7 @@ use super::policy::BookingPolicy;
 use super::reschedule::Change;
 use super::store::Event;
 use super::{Booking, Pressure};
-use crate::accounts::{self, Address, AddressKind, AddressView, Remarks};
+use crate::accounts::{self, Address, AddressView, Remarks};
 use crate::catalogue;
 use crate::cipher::Cipher;
 use crate::db::Tx;
@@ -20,8 +20,8 @@ use crate::error::{Error, Result};
 use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId, ServiceId};
 use crate::prices::PriceBreakdown;
-use crate::reviews::{self, Rating};
-use crate::values::{Money, Zone};
+use crate::reviews;
+use crate::values::{AddressKind, Money, Rating, Zone};
 
 /// What both parties and staff see.
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,5 +1,6 @@
 //! The steps of a visit, from setting out to its end, and what follows from each.
 
+use crate::values::Role;
 use actix_web::post;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
@@ -16,7 +17,7 @@ use super::routes::{Asked, take};
 use super::views::BookingView;
 use super::{Booking, Cancelled, Reason, overdue};
 use crate::App;
-use crate::auth::{As, Parties, Principal, Role, Therapist, TherapistOrAdmin};
+use crate::auth::{As, Parties, Principal, Therapist, TherapistOrAdmin};
 use crate::db::{Tx, work};
 use crate::error::{FieldError, Problem, Refusal, Result};
 use crate::http::{IfMatch, Nothing, OrDefault, Path, Reply};

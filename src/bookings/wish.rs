@@ -9,7 +9,6 @@ use super::holds::Hold;
 use super::{Booking, store};
 use crate::App;
 use crate::accounts::{Address, visit_address};
-use crate::availability::intervals::Span;
 use crate::availability::travel::Roads;
 use crate::availability::{self, Asked, Diary, Engine, Purpose, Visit};
 use crate::credentials::{Reliance, Required, required_for};
@@ -17,8 +16,8 @@ use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::ids::{AccountId, AddressId, BookingId, ServiceId, TherapistId};
 use crate::prices::{self, About, Terms};
-use crate::therapists::{self, BookingMode};
-use crate::values::Instant;
+use crate::therapists;
+use crate::values::{BookingMode, Instant, Span};
 
 /// A slot, as a client names it.
 #[derive(Clone, Debug, Deserialize, ToSchema)]

@@ -3,6 +3,7 @@
 //! Rules are followed on the clock's face, so that an event at nine stays at nine when the clocks change, and only then put into
 //! the zone. A calendar can ask for any amount of work: what is walked, what is kept and the time that it takes are all bounded.
 
+use crate::values::{Span, merged};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,6 @@ use chrono_tz::Tz;
 use rrule::{RRule, RRuleError, RRuleSet, Unvalidated};
 
 use super::parsing::{Event, Found, Length, Moment, wall};
-use crate::availability::intervals::{Span, merged};
 
 /// Days of the past that are kept: a visit is a few hours long.
 const BACK: TimeDelta = TimeDelta::days(2);

@@ -5,11 +5,10 @@ use super::expanding::Busy;
 use super::fetching::Version;
 use super::{Calendar, CalendarLabel, CalendarStatus, CalendarUrl, EVERY, Fault};
 use crate::auth::RefreshToken;
-use crate::availability::intervals::Span;
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, CalendarId, TherapistId};
-use crate::values::Zone;
+use crate::values::{Span, Zone};
 
 /// How many calendars are read at once.
 const AT_ONCE: i64 = 8;

@@ -37,9 +37,8 @@ fn busy(text: &str) -> Busy {
 
 /// The busy time as text, `2026-12-01T09:00Z/10:00Z` in short.
 fn shown(busy: &Busy) -> Vec<String> {
-    let show = |span: &crate::availability::intervals::Span| {
-        format!("{} {}", span.start.format("%m-%dT%H:%M"), span.end.format("%m-%dT%H:%M"))
-    };
+    let show =
+        |span: &crate::values::Span| format!("{} {}", span.start.format("%m-%dT%H:%M"), span.end.format("%m-%dT%H:%M"));
     busy.spans.iter().map(show).collect()
 }
 

@@ -5,11 +5,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::availability::schedule::{TimeOfDay, Weekday};
 use crate::bookings::policy::Rules;
 use crate::error::FieldError;
 use crate::ids::ServiceId;
-use crate::values::{Country, Day, Instant, Jurisdiction, Money, bounded_text};
+use crate::values::{Country, Day, Instant, Jurisdiction, Money, TimeOfDay, Weekday, bounded_text};
 
 /// The most that one price or one surcharge can be, in minor units.
 const MOST: i64 = 100_000_000;

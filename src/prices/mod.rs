@@ -16,13 +16,12 @@ use utoipa::ToSchema;
 pub use store::{durations, next_change, sold, tariff};
 pub use tariff::{About, PriceBreakdown, Tariff, kilometres};
 
-use crate::availability::intervals::Span;
 use crate::bookings::Booking;
 use crate::bookings::policy::Policy;
 use crate::db::Tx;
 use crate::error::{FieldError, Refusal, Result};
 use crate::ids::{AccountId, ServiceId, TariffId};
-use crate::values::{Jurisdiction, Point};
+use crate::values::{Jurisdiction, Point, Span};
 
 /// What is to be priced.
 #[derive(Clone, Copy, Debug)]

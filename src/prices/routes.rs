@@ -6,16 +6,14 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{About, PriceBreakdown, Wanted, admin, kilometres, store, unsold};
 use crate::App;
-use crate::accounts::AddressKind;
 use crate::auth::Caller;
 use crate::availability::GivenPlace;
-use crate::availability::intervals::Span;
 use crate::catalogue;
 use crate::error::{FieldError, Result};
 use crate::http::{Json, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
 use crate::therapists;
-use crate::values::{Country, Instant, Latitude, Longitude};
+use crate::values::{AddressKind, Country, Instant, Latitude, Longitude, Span};
 
 /// The operations on prices.
 pub fn routes(config: &mut ServiceConfig) {

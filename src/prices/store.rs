@@ -9,13 +9,13 @@ use uuid::{Uuid, uuid};
 use super::entries::{CancellationPolicy, EVERYWHERE, Entry, Kind, Price, PublicHoliday, Surcharge, price_subject};
 use super::tariff::{Applicable, Tariff};
 use super::{Version, Wanted};
-use crate::availability::calendar::local_date;
 use crate::bookings::policy::Policy;
 use crate::catalogue::PricedDuration;
 use crate::db::{self, Tx};
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, ServiceId, TariffId};
 use crate::values::Jurisdiction;
+use crate::values::wall_clock::local_date;
 
 /// Names the lock of whoever adds or withdraws a version.
 const TARIFFS: Uuid = uuid!("019b76da-a800-7d00-9c4e-2f6a1b7d3e55");

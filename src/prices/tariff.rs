@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::entries::{Charge, Occasion, SurchargeTerms};
-use crate::accounts::AddressKind;
 use crate::bookings::policy::Policy;
-use crate::values::{Money, Point};
+use crate::values::{AddressKind, Money, Point};
 
 /// What bears on the price of a visit of one service and duration in one place, in the versions that were in force at one instant.
 #[derive(Clone, Debug)]

@@ -7,8 +7,7 @@ use serde_json::json;
 use super::entries::{Entry, Price, Surcharge, SurchargeTerms, faults};
 use super::tariff::Applicable;
 use super::*;
-use crate::accounts::AddressKind;
-use crate::values::Money;
+use crate::values::{AddressKind, Money};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("an instant")

@@ -7,8 +7,6 @@ pub mod routes;
 mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 pub use store::of_clients;
 
@@ -32,25 +30,6 @@ bounded_number! {
 
 /// How long after its completion a visit can be reviewed.
 pub const OPEN: TimeDelta = TimeDelta::days(30);
-
-/// How someone is rated: kept up with each review, never counted anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
-pub struct Rating {
-    /// The mean to two decimals; null where there is none.
-    #[schema(example = 4.75)]
-    pub average: Option<f64>,
-    /// Of how many reviews.
-    #[schema(example = 12)]
-    pub count: i32,
-}
-
-impl Rating {
-    /// From the number of ratings and their sum.
-    pub fn of(count: i32, sum: i32) -> Self {
-        let hundredths = |count: i32| (f64::from(sum) * 100.0 / f64::from(count)).round();
-        Self { average: (count > 0).then(|| hundredths(count) / 100.0), count }
-    }
-}
 
 /// Until when a visit in `status` that was completed at `completed_at` can be reviewed, if it can at `now`.
 pub fn reviewable(status: Status, completed_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
@@ -88,13 +67,6 @@ struct Hidden {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_mean_has_two_decimals() {
-        assert_eq!(Rating::of(0, 0), Rating { average: None, count: 0 });
-        assert_eq!(Rating::of(3, 14), Rating { average: Some(4.67), count: 3 });
-        assert_eq!(Rating::of(8, 33), Rating { average: Some(4.13), count: 8 });
-    }
 
     #[test]
     fn thirty_days_and_no_second_longer() {

@@ -1,9 +1,10 @@
+use crate::values::Rating;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{Hidden, Rating, Review};
+use super::{Hidden, Review};
 use crate::bookings::Side;
 use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};

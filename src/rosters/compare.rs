@@ -4,13 +4,13 @@ use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::names::similarity;
 use super::reader::RosterRow;
 use super::sources::Source;
 use crate::credentials::BoardStatus;
 use crate::credentials::checks::{CheckMethod, Found, SAME_NAME, Verdict};
 use crate::credentials::held::Held;
 use crate::credentials::review::ReasonCode;
+use crate::values::names::similarity;
 
 /// How old a list may be to prove that someone may practise.
 const FRESH: TimeDelta = TimeDelta::days(35);

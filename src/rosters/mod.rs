@@ -5,7 +5,6 @@ pub mod command;
 pub mod compare;
 pub mod lifecycle;
 mod lines;
-pub mod names;
 pub mod reader;
 pub mod reading;
 pub mod routes;

@@ -1,5 +1,6 @@
 //! The list of therapists: a page of those who can be booked.
 
+use crate::values::DisplayName;
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -9,7 +10,6 @@ use utoipa::ToSchema;
 
 use super::search::{Batch, Wanted, at_a_time, best_anywhere, best_near, by_name, nearest};
 use super::{PublicTherapist, store};
-use crate::accounts::DisplayName;
 use crate::availability::hints;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
@@ -155,9 +155,9 @@ async fn bookable(
 }
 
 /// A stretch that holds `dates` by every clock.
-pub(super) fn stretch((from, to): Dates) -> crate::availability::intervals::Span {
+pub(super) fn stretch((from, to): Dates) -> crate::values::Span {
     use chrono::{Days, NaiveTime};
     let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
     let (earliest, latest) = (TimeDelta::hours(14), TimeDelta::hours(12));
-    crate::availability::intervals::Span { start: midnight(from) - earliest, end: midnight(to + Days::new(1)) + latest }
+    crate::values::Span { start: midnight(from) - earliest, end: midnight(to + Days::new(1)) + latest }
 }

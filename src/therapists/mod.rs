@@ -1,6 +1,5 @@
 //! Therapists: how they present themselves, where they go and what they offer.
 
-pub mod grid;
 mod list;
 pub mod routes;
 mod search;
@@ -13,8 +12,7 @@ pub use search::{Batch, LOOKED_AT, Reach, at_a_time, best, reaching, soonest};
 pub use store::{area, booking_mode, exists, insert, profile, rate};
 
 use crate::ids::{ServiceId, TherapistId};
-use crate::reviews::Rating;
-use crate::values::{Point, Zone, bounded_number, bounded_text};
+use crate::values::{BookingMode, Gender, Point, Rating, TravelMode, Zone, bounded_number, bounded_text};
 
 bounded_text! {
     /// What a therapist says of themselves.
@@ -48,45 +46,6 @@ impl<'de> Deserialize<'de> for SlotInterval {
             _ => Err(serde::de::Error::custom("must be 5, 10, 15, 20, 30 or 60")),
         }
     }
-}
-
-/// A therapist's gender, which clients may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Gender {
-    /// Female.
-    Female,
-    /// Male.
-    Male,
-    /// Neither.
-    NonBinary,
-}
-
-/// How a therapist gets from one visit to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum TravelMode {
-    /// By car.
-    Car,
-    /// By bus, train or ferry.
-    Transit,
-    /// By bicycle.
-    Bicycle,
-    /// On foot.
-    Walk,
-}
-
-/// Whether a booking needs the therapist's yes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum BookingMode {
-    /// A booking is confirmed at once.
-    Instant,
-    /// A booking is a request until the therapist accepts it.
-    Request,
 }
 
 /// A therapist's profile as its owner sees it.

@@ -9,11 +9,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::list::{self, Order};
 use super::search::Wanted;
 use super::{
-    Bio, BookingMode, DailyCap, Gender, Handling, MaxAdvance, MinNotice, Offers, Profile, PublicTherapist, RadiusKm,
-    SlotInterval, TravelMode, store,
+    Bio, DailyCap, Handling, MaxAdvance, MinNotice, Offers, Profile, PublicTherapist, RadiusKm, SlotInterval, store,
 };
 use crate::App;
-use crate::accounts::DisplayName;
 use crate::auth::{As, Caller, Principal, Therapist};
 use crate::availability;
 use crate::catalogue;
@@ -21,7 +19,10 @@ use crate::db::work;
 use crate::error::{Error, FieldError, Result};
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{ServiceId, TherapistId};
-use crate::values::{Day, Language, Latitude, Longitude, Point, Slug, Zone, present};
+use crate::values::{
+    BookingMode, Day, DisplayName, Gender, Language, Latitude, Longitude, Point, Slug, TravelMode, Zone, dates_between,
+    present,
+};
 
 /// The operations on therapists.
 pub fn routes(config: &mut ServiceConfig) {
@@ -283,7 +284,7 @@ async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): 
         return Err(FieldError::new("/sort", "`distance` needs `latitude` and `longitude`.").into());
     }
     let dates = match (search.from, search.to) {
-        (Some(Day(from)), Some(Day(to))) => Some(availability::dates_between(from, to)?),
+        (Some(Day(from)), Some(Day(to))) => Some(dates_between(from, to)?),
         (None, None) => None,
         (Some(_), None) => return Err(FieldError::new("/to", "goes with `from`.").into()),
         (None, Some(_)) => return Err(FieldError::new("/from", "goes with `to`.").into()),

@@ -5,12 +5,11 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Gender, grid};
-use crate::availability::intervals::Span;
 use crate::error::Result;
 use crate::http::Limit;
 use crate::ids::{AccountId, ServiceId, TherapistId};
-use crate::values::Point;
+use crate::values::grid;
+use crate::values::{Gender, Point, Span};
 
 /// What is asked of a therapist.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,12 +3,11 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use sqlx::{PgConnection, PgPool};
 
-use super::{Area, BookingMode, Gender, Offer, Offers, Profile, PublicTherapist, TravelMode};
+use super::{Area, Offer, Offers, Profile, PublicTherapist};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, TherapistId};
-use crate::reviews::Rating;
-use crate::values::{Point, Zone};
+use crate::values::{BookingMode, Gender, Point, Rating, TravelMode, Zone};
 
 /// Makes the therapist behind a new account.
 pub async fn insert(tx: &mut Tx, id: TherapistId) -> Result<()> {

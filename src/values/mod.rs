@@ -1,16 +1,27 @@
 //! Values that check themselves when they are read: a request that holds them is already valid.
 
+pub mod grid;
+mod kinds;
 mod money;
+pub mod names;
 mod place;
+mod rating;
+mod span;
 mod text;
 mod time;
+pub mod wall_clock;
+mod week;
 
+pub use kinds::{AddressKind, BookingMode, Gender, Role, TravelMode};
 pub use money::Money;
 pub use place::{Country, Jurisdiction, JurisdictionCode, Latitude, Longitude, Place, Point};
+pub use rating::Rating;
+pub use span::{Span, merged, without};
 pub(crate) use text::bounded_text;
-pub use text::{EmailAddress, Language, Phone, Slug};
+pub use text::{DisplayName, EmailAddress, Language, Phone, Slug};
 pub(crate) use text::{checked as checked_text, is_invisible};
-pub use time::{Day, Instant, IssueDay, Zone};
+pub use time::{Day, Instant, IssueDay, Zone, dates_between};
+pub use week::{TimeOfDay, Weekday};
 
 /// Deserialises through a string and a checking constructor.
 macro_rules! from_text {

@@ -74,6 +74,8 @@ macro_rules! bounded_text {
 pub(crate) use bounded_text;
 
 bounded_text! {
+    /// A person's name as others see it.
+    DisplayName line 1..=80, example "Mia Chen";
     /// A lower-case name in the catalogue.
     Slug line 2..=60, example "deep-tissue";
 }

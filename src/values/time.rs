@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{from_text, stored_as_text};
+use crate::error::FieldError;
 
 /// A calendar date between 2000 and 2100. Which zone it is meant in, the field that holds it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -109,6 +110,18 @@ impl std::fmt::Display for Zone {
 }
 
 stored_as_text!(Zone);
+
+/// The most days that one request may ask for.
+const MOST_DAYS: i64 = 14;
+
+/// The dates from `from` to `to`, if they are in order and not too many.
+pub fn dates_between(from: NaiveDate, to: NaiveDate) -> Result<(NaiveDate, NaiveDate), FieldError> {
+    match (to - from).num_days() {
+        ..0 => Err(FieldError::new("/to", "lies before `from`.")),
+        MOST_DAYS.. => Err(FieldError::new("/to", "makes more than 14 days, both ends included.")),
+        _ => Ok((from, to)),
+    }
+}
 
 #[cfg(test)]
 mod tests {

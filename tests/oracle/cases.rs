@@ -7,15 +7,12 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike, Utc};
 use chrono_tz::{Africa, America, Antarctica, Asia, Atlantic, Australia, Europe, Pacific, Tz};
-use knead::availability::calendar::{Hours, Timetable};
-use knead::availability::intervals::Span;
+use knead::availability::hours::{Hours, Timetable};
 use knead::availability::travel::{Block, RoadTimes};
 use knead::availability::{Diary, Purpose, Reservation, Rules};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
-use knead::reviews::Rating;
-use knead::therapists::{BookingMode, TravelMode};
-use knead::values::Point;
+use knead::values::{BookingMode, Point, Rating, Span, TravelMode};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;

@@ -10,11 +10,11 @@
 mod cases;
 mod rules;
 
+use knead::values::Span;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use chrono::TimeDelta;
-use knead::availability::intervals::Span;
 use knead::availability::{Engine, Rule, Start, Visit};
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestCaseResult, TestRunner};

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use knead::availability::calendar::Hours;
+use knead::availability::hours::Hours;
 use knead::availability::travel::{Journey, Traffic, TravelMinutes};
 use knead::availability::{Reservation, Rule};
 use knead::credentials::{Requirement, Standing};

@@ -1,13 +1,13 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 
-use super::{Address, AddressKind};
+use super::Address;
 use crate::cipher::Sealed;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, AddressId};
 use crate::sealing::Sealing;
-use crate::values::{Jurisdiction, Zone};
+use crate::values::{AddressKind, Jurisdiction, Zone};
 
 /// The columns of an address, read alike everywhere.
 macro_rules! addresses {

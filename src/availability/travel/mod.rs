@@ -16,8 +16,7 @@ use utoipa::ToSchema;
 
 pub use roads::{Roads, fetch, tidy};
 
-use crate::therapists::TravelMode;
-use crate::values::Point;
+use crate::values::{Point, TravelMode};
 
 /// The longest journey that is counted: whoever has half a day can also take a train.
 pub const LONGEST_MINUTES: i32 = 12 * 60;

@@ -1,5 +1,6 @@
 //! A client of OSRM's table service: seconds by road between one block and many.
 
+use crate::values::TravelMode;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -7,7 +8,6 @@ use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 
 use super::{Block, LONGEST_MINUTES};
-use crate::therapists::TravelMode;
 
 /// How long an answer may take; nobody waits for it but a job.
 const PATIENCE: Duration = Duration::from_secs(5);

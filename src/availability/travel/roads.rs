@@ -13,11 +13,9 @@ use super::osrm::{Osrm, Table, profile};
 use super::{Block, LONGEST_MINUTES, RoadTimes, store};
 use crate::App;
 use crate::availability::Diary;
-use crate::availability::intervals::Span;
 use crate::error::Result;
 use crate::jobs::{FetchRoadTimes, enqueue_once};
-use crate::therapists::TravelMode;
-use crate::values::Point;
+use crate::values::{Point, Span, TravelMode};
 
 /// What was asked so many days ago is asked again once it is needed, and used until it is answered.
 const FRESH: TimeDelta = TimeDelta::days(30);

@@ -1,3 +1,4 @@
+use crate::values::TravelMode;
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 
@@ -5,7 +6,6 @@ use super::Block;
 use super::roads::Way;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::therapists::TravelMode;
 
 /// Ways as the columns of a set.
 struct Columns {

@@ -2,14 +2,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
 use super::{CounterOffer, OfferStatus};
-use crate::availability::intervals::Span;
 use crate::bookings::Booking;
 use crate::bookings::lifecycle::Party;
 use crate::bookings::store::{clear_lapsed, range};
 use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};
 use crate::ids::BookingId;
-use crate::values::{Money, Zone};
+use crate::values::{Money, Span, Zone};
 
 /// What was proposed for a booking, oldest first. What was not answered in time has expired, whether that is written down or
 /// not.

@@ -1,10 +1,10 @@
+use crate::values::Span;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use sqlx::types::Json;
 
 use super::Hold;
 use crate::accounts::Address;
-use crate::availability::intervals::Span;
 use crate::bookings::store::{clear_lapsed, range};
 use crate::db::Tx;
 use crate::error::Result;

@@ -1,6 +1,6 @@
+use crate::values::Span;
 use chrono::{DateTime, Utc};
 
-use crate::availability::intervals::Span;
 use crate::bookings::Booking;
 use crate::bookings::counter_offers::{OfferStatus, close};
 use crate::bookings::lifecycle::Status;

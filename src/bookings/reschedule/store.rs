@@ -1,7 +1,7 @@
+use crate::values::Span;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use crate::availability::intervals::Span;
 use crate::bookings::Booking;
 use crate::bookings::lifecycle::Status;
 use crate::bookings::store::{clear_lapsed, range};

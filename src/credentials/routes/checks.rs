@@ -22,8 +22,8 @@ use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, Json, Once, Path, Reply, names};
 use crate::ids::{CredentialHoldId, CredentialId, VerificationId};
-use crate::rosters::names::similarity;
 use crate::values::Day;
+use crate::values::names::similarity;
 
 /// The operations on checks and holds.
 pub(super) fn routes(config: &mut ServiceConfig) {

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use knead::availability::travel::{Journey, RoadTimes, Traffic};
-use knead::therapists::TravelMode;
-use knead::values::Point;
+use knead::values::{Point, TravelMode};
 use uuid::Uuid;
 
 pub use offers::{Offer, Reaction, due};

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use crate::values::Point;
+use super::Point;
 
 /// A grid: the number of its first square, squares in a row around the globe, and how far its therapists go at most.
 struct Grid {
