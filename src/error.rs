@@ -7,8 +7,6 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::request_id;
-
 /// The answer to an operation: a value, or a reason why not.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -285,6 +283,16 @@ impl<T> OnConstraint<T> for std::result::Result<T, sqlx::Error> {
             _ => error.into(),
         })
     }
+}
+
+tokio::task_local! {
+    /// The id of the request that the task answers. It lies down here because every problem quotes it.
+    pub static REQUEST_ID: String;
+}
+
+/// The id of the request being answered; empty outside of one.
+pub fn request_id() -> String {
+    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
 }
 
 /// Problem details (RFC 9457).

@@ -18,8 +18,8 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::App;
 use crate::auth::identify;
-use crate::error::Error;
-use crate::http::{RateLimits, refuse_unknown, request_id, wire};
+use crate::error::{Error, request_id};
+use crate::http::{RateLimits, refuse_unknown, wire};
 use crate::{
     accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, notices, openapi,
     prices, reviews, rosters, session_notes, tasks, therapists,

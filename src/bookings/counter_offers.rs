@@ -12,6 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub(super) use store::close;
 pub use store::forget_lapsed;
 
+use super::costs::requote;
 use super::licensing::tell;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
@@ -27,7 +28,6 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{AccountId, BookingId, CounterOfferId};
 use crate::jobs::{LapseRequest, enqueue};
-use crate::prices::requote;
 use crate::values::{Instant, Money, Zone};
 
 /// How many counter-offers a visit gets.
@@ -268,7 +268,7 @@ async fn accept_counter_offer(
         let booking = match admit(&app, &mut tx, &known, step, &booking, party, now).await? {
             None => booking,
             Some(status) => {
-                let fee = booking.policy.fee(&booking, Party::Client, offer.created_at).amount;
+                let fee = booking.fee(Party::Client, offer.created_at).amount;
                 let moved = Booking {
                     status,
                     start_at: offer.start_at,

@@ -1,5 +1,6 @@
 //! Bookings: one visit from the wish to its end.
 
+pub mod costs;
 pub mod counter_offers;
 mod day;
 pub mod entries;
@@ -10,7 +11,6 @@ pub mod licensing;
 pub mod lifecycle;
 mod list;
 pub mod overdue;
-pub mod policy;
 mod proof;
 mod reassign;
 pub mod reliability;
@@ -35,11 +35,9 @@ use crate::accounts::Address;
 use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
-use crate::prices::PriceBreakdown;
-use crate::values::wall_clock;
-use crate::values::{Money, Role, Span, Zone, bounded_text, name};
+use crate::prices::{Policy, PriceBreakdown};
+use crate::values::{Money, Role, Span, Zone, bounded_text, name, wall_clock};
 use lifecycle::{Action, Party, Status};
-use policy::Policy;
 
 bounded_text! {
     /// What the client wants the therapist to know.

@@ -11,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub(super) use store::save;
 
+use super::costs::requote;
 use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
 use super::licensing::tell;
 use super::lifecycle::{Action, Party, Status, Step, step};
@@ -26,7 +27,6 @@ use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::{AccountId, BookingId};
 use crate::jobs::{LapseRequest, enqueue};
-use crate::prices;
 use crate::therapists;
 use crate::values::{BookingMode, Instant, Money};
 
@@ -115,7 +115,7 @@ async fn reschedule_booking(
             let late = match party {
                 // Whatever the therapist did before: the client planned by it.
                 Party::Therapist => booking.policy.is_late(booking.start_at, now),
-                _ => booking.policy.fee(&booking, Party::Client, now).amount > 0,
+                _ => booking.fee(Party::Client, now).amount > 0,
             };
             if late {
                 return Err(Refusal::TooLateToMove.into());
@@ -194,7 +194,7 @@ pub(super) fn change(before: &Booking, after: &Booking) -> Change {
 /// Prices the visit as it is changed from `before`, by the versions that it was booked under. Of a new start, notice counts from
 /// `asked_at`.
 pub(super) async fn reprice(tx: &mut Tx, before: &Booking, after: &mut Booking, asked_at: DateTime<Utc>) -> Result<()> {
-    after.breakdown = prices::requote(tx, before, after.start_at, after.duration_minutes, asked_at).await?;
+    after.breakdown = requote(tx, before, after.start_at, after.duration_minutes, asked_at).await?;
     after.price = after.breakdown.total;
     Ok(())
 }

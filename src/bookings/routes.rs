@@ -380,7 +380,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 store::rely_on(&mut tx, id, &decided.relied_on, now).await?;
             }
             Action::Cancel => {
-                let fee = booking.policy.fee(&booking, party, now).amount;
+                let fee = booking.fee(party, now).amount;
                 booking.cancelled = Some(Cancelled { by: party, at: now, fee });
                 booking.cancel_reason = Some(KeptReason { action, at: now, plain: None, sealed: reason.clone() });
                 if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
@@ -477,7 +477,7 @@ async fn get_cancellation_quote(app: Data<App>, me: As<Anyone>, Path(id): Path<B
         if !possible {
             return Err(Refusal::InvalidTransition.into());
         }
-        let fee = booking.policy.fee(&booking, party, now);
+        let fee = booking.fee(party, now);
         let therapist_share = (party != Party::Client).then(|| booking.policy.therapist_share(fee));
         Reply::ok(&CancellationQuote { fee, refund: booking.price.less(fee), therapist_share })
     })

@@ -5,7 +5,6 @@ use sqlx::types::Json;
 use super::counter_offers::{self, OfferStatus};
 use super::lifecycle::{Action, Party, Status};
 use super::list::Sort;
-use super::policy::Policy;
 use super::reschedule::Change;
 use super::{Booking, Cancelled, KeptReason, Pressure};
 use crate::accounts::Address;
@@ -17,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::http::Kept;
 use crate::ids::{AccountId, BookingId, NoticeId, ServiceId, TherapistId};
 use crate::notices::Notice;
+use crate::prices::Policy;
 use crate::prices::PriceBreakdown;
 use crate::values::{Money, Span, Zone, name};
 

@@ -8,7 +8,6 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 
 use super::lifecycle::{Action, Party, Status};
-use super::policy::BookingPolicy;
 use super::reschedule::Change;
 use super::store::Event;
 use super::{Booking, Pressure};
@@ -20,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId, ServiceId};
 use crate::prices::PriceBreakdown;
+use crate::prices::policy::BookingPolicy;
 use crate::reviews;
 use crate::values::{AddressKind, Money, Rating, Zone};
 

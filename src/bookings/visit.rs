@@ -55,7 +55,7 @@ fn ended_short(booking: &Booking, action: Action, party: Party, now: DateTime<Ut
         _ => return None,
     };
     let is_owed = is_owed && booking.at_risk_since.is_none();
-    let fee = if is_owed { booking.policy.no_show_fee(booking).amount } else { 0 };
+    let fee = if is_owed { booking.no_show_fee().amount } else { 0 };
     Some(Cancelled { by: party, at: now, fee })
 }
 

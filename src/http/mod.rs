@@ -15,4 +15,4 @@ pub use page::{Cursor, Limit, Page};
 pub use rate::RateLimits;
 pub use reply::Reply;
 pub use upload::{SentFile, Upload, UploadLimits};
-pub use wire::{is_api, names, refuse_unknown, request_id, wire};
+pub use wire::{is_api, names, refuse_unknown, wire};

@@ -15,19 +15,10 @@ use tokio::time::timeout;
 
 use crate::App;
 use crate::db::{PATIENCE, late};
-use crate::error::Error;
+use crate::error::{Error, REQUEST_ID};
 use crate::ids::uuid_at;
 
-tokio::task_local! {
-    static REQUEST_ID: String;
-}
-
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The id of the request being answered; empty outside of one.
-pub fn request_id() -> String {
-    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
-}
 
 /// The outermost middleware: gives the request its id, answers HEAD as GET, refuses callers that do not accept what the
 /// operation answers with, turns every failure, a panic too, into problem details, and counts the answer.

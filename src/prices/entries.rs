@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::bookings::policy::Rules;
+use super::policy::Rules;
 use crate::error::FieldError;
 use crate::ids::ServiceId;
 use crate::values::{Country, Day, Instant, Jurisdiction, Money, TimeOfDay, Weekday, bounded_text};

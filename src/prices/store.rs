@@ -6,10 +6,10 @@ use sqlx::types::Json;
 use sqlx::{PgExecutor, PgPool};
 use uuid::{Uuid, uuid};
 
+use super::Policy;
 use super::entries::{CancellationPolicy, EVERYWHERE, Entry, Kind, Price, PublicHoliday, Surcharge, price_subject};
 use super::tariff::{Applicable, Tariff};
 use super::{Version, Wanted};
-use crate::bookings::policy::Policy;
 use crate::catalogue::PricedDuration;
 use crate::db::{self, Tx};
 use crate::error::{Error, OnConstraint, Refusal, Result};

@@ -6,8 +6,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Policy;
 use super::entries::{Charge, Occasion, SurchargeTerms};
-use crate::bookings::policy::Policy;
 use crate::values::{AddressKind, Money, Point};
 
 /// What bears on the price of a visit of one service and duration in one place, in the versions that were in force at one instant.

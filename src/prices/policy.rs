@@ -4,8 +4,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Booking;
-use super::lifecycle::{Party, Status};
 use crate::error::FieldError;
 use crate::values::Money;
 
@@ -116,30 +114,33 @@ impl Rules {
     }
 }
 
+/// A visit that was agreed, as far as it bears on what calling it off costs.
+#[derive(Clone, Copy, Debug)]
+pub struct Agreed {
+    /// What the visit costs.
+    pub price: Money,
+    /// When it was booked.
+    pub booked_at: DateTime<Utc>,
+    /// When the time on the table begins.
+    pub start_at: DateTime<Utc>,
+    /// In minor units: what calling it off would have cost before its client moved it late.
+    pub least_fee: i64,
+}
+
 impl Policy {
-    /// What `party` pays to call `booking` off at `now`. Only a client pays, and only for a visit that was agreed and
-    /// that its therapist may carry out: all of it once the therapist is on the way. A visit that its therapist has moved costs
-    /// nothing until its start; one that its client had moved late costs at least what it would have cost then.
-    pub fn fee(&self, booking: &Booking, party: Party, now: DateTime<Utc>) -> Money {
-        let vain = booking.status == Status::Requested || booking.at_risk_since.is_some();
-        let forced = booking.free_to_cancel && now < booking.start_at;
-        if party != Party::Client || vain || forced {
-            return booking.price.percent(0);
-        }
-        if matches!(booking.status, Status::OnTheWay | Status::Arrived | Status::InProgress) {
-            return self.no_show_fee(booking);
-        }
+    /// What calling `visit` off at `now` costs its client, while the therapist has not set out.
+    pub fn fee(&self, visit: Agreed, now: DateTime<Utc>) -> Money {
         let grace = TimeDelta::minutes(self.rules.free_within_minutes_of_booking);
-        if now <= booking.created_at + grace && now < booking.start_at {
-            return booking.price.percent(0);
+        if now <= visit.booked_at + grace && now < visit.start_at {
+            return visit.price.percent(0);
         }
-        let fee = booking.price.percent(self.rules.percent(booking.start_at - now));
-        Money { amount: fee.amount.max(booking.least_fee.min(booking.price.amount)), ..fee }
+        let fee = visit.price.percent(self.rules.percent(visit.start_at - now));
+        Money { amount: fee.amount.max(visit.least_fee.min(visit.price.amount)), ..fee }
     }
 
-    /// What a client pays who is not there, or for whose sake the therapist came in vain.
-    pub fn no_show_fee(&self, booking: &Booking) -> Money {
-        booking.price.percent(self.rules.no_show_percent)
+    /// What a client pays of `price` who is not there, or for whose sake the therapist came in vain.
+    pub fn no_show_fee(&self, price: Money) -> Money {
+        price.percent(self.rules.no_show_percent)
     }
 
     /// What the therapist earns of a fee, rounded half up.
@@ -170,7 +171,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bookings::tests::confirmed;
+
+    /// A visit that was booked a month ahead at this price.
+    fn agreed(price: Money) -> Agreed {
+        let at = |text: &str| text.parse().expect("an instant");
+        Agreed { price, booked_at: at("2026-11-01T00:00:00Z"), start_at: at("2026-12-01T00:00:00Z"), least_fee: 0 }
+    }
 
     fn rules(tiers: &[(i64, u8)]) -> Rules {
         Rules {
@@ -201,9 +207,9 @@ mod tests {
 
     #[test]
     fn the_borders_are_exact() {
-        let booking = confirmed(Money { amount: 12_901, currency: Currency::AUD });
-        let (start, moment) = (booking.start_at, TimeDelta::microseconds(1));
-        let fee = |now| seeded().fee(&booking, Party::Client, now).amount;
+        let visit = agreed(Money { amount: 12_901, currency: Currency::AUD });
+        let (start, moment) = (visit.start_at, TimeDelta::microseconds(1));
+        let fee = |now| seeded().fee(visit, now).amount;
         for (left, at, past) in [(TimeDelta::hours(24), 0, 6_451), (TimeDelta::hours(4), 6_451, 12_901)] {
             for before in [moment, TimeDelta::seconds(1), TimeDelta::minutes(1)] {
                 assert_eq!((fee(start - left - before), fee(start - left + before)), (at, past), "{left}");
@@ -212,28 +218,6 @@ mod tests {
         }
         assert_eq!(fee(start), 12_901);
         assert_eq!(fee(start + TimeDelta::minutes(30)), 12_901);
-    }
-
-    #[test]
-    fn an_hour_after_booking_is_free_until_the_therapist_sets_out() {
-        let mut booking = confirmed(Money { amount: 10_000, currency: Currency::JPY });
-        booking.created_at = booking.start_at - TimeDelta::minutes(130);
-        let grace = booking.created_at + TimeDelta::minutes(60);
-        let fee = |booking: &Booking, now| seeded().fee(booking, Party::Client, now).amount;
-        assert_eq!(fee(&booking, grace), 0);
-        assert_eq!(fee(&booking, grace + TimeDelta::seconds(1)), 10_000);
-        for status in [Status::OnTheWay, Status::Arrived, Status::InProgress] {
-            booking.status = status;
-            assert_eq!(fee(&booking, grace - TimeDelta::minutes(30)), 10_000, "{status:?}");
-            for party in [Party::Therapist, Party::Admin, Party::System] {
-                assert_eq!(seeded().fee(&booking, party, grace).amount, 0, "{status:?} {party:?}");
-            }
-        }
-        booking.at_risk_since = Some(grace);
-        assert_eq!(fee(&booking, grace), 0, "nobody pays for a therapist who may not come");
-        booking.status = Status::Requested;
-        booking.at_risk_since = None;
-        assert_eq!(fee(&booking, booking.start_at), 0, "nor for what was never agreed");
     }
 
     #[test]
@@ -265,16 +249,16 @@ mod tests {
         fn the_longer_one_waits_the_more_it_costs(
             amount in 0_i64..=1_000_000_000_000, a in -20_000_i64..=200_000, b in -20_000_i64..=200_000, share in 0_u16..=10_000,
         ) {
-            let booking = confirmed(Money { amount, currency: Currency::KWD });
+            let visit = agreed(Money { amount, currency: Currency::KWD });
             let mut policy = seeded();
             policy.rules.therapist_share_basis_points = share;
-            let at = |seconds: i64| policy.fee(&booking, Party::Client, booking.start_at - TimeDelta::seconds(seconds)).amount;
+            let at = |seconds: i64| policy.fee(visit, visit.start_at - TimeDelta::seconds(seconds)).amount;
             let (sooner, later) = (a.max(b), a.min(b));
             prop_assert!(0 <= at(sooner) && at(sooner) <= at(later) && at(later) <= amount);
-            let fee = Money { amount: at(later), ..booking.price };
+            let fee = Money { amount: at(later), ..visit.price };
             let earned = policy.therapist_share(fee).amount;
             prop_assert!(0 <= earned && earned <= fee.amount);
-            prop_assert_eq!(booking.price.less(fee).amount + fee.amount, amount);
+            prop_assert_eq!(visit.price.less(fee).amount + fee.amount, amount);
         }
     }
 }
