@@ -8,7 +8,7 @@ use crate::auth::RefreshToken;
 use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, SessionId};
-use crate::values::{Role, Zone};
+use crate::values::{Rating, Role, Zone};
 
 /// An account to be stored.
 pub(super) struct NewAccount<'a> {
@@ -208,4 +208,36 @@ pub async fn names<'c>(db: impl PgExecutor<'c>, ids: &[AccountId]) -> Result<Has
         .fetch_all(db)
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.display_name)).collect())
+}
+
+/// Adds `count` ratings, or takes them away, with the sum of their stars, to what therapists say of a client. The row is locked
+/// meanwhile, so that no other addition is lost.
+pub async fn rate(tx: &mut Tx, client: AccountId, count: i32, sum: i32) -> Result<()> {
+    // The row is there first, without stars, since a check would see the values to be inserted before the conflict.
+    sqlx::query!(
+        "INSERT INTO client_ratings (client_id, rating_count, rating_sum) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING",
+        client.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "UPDATE client_ratings SET rating_count = rating_count + $2, rating_sum = rating_sum + $3 WHERE client_id = $1",
+        client.0,
+        count,
+        sum
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// How therapists rate these clients.
+pub async fn ratings(tx: &mut Tx, ids: &[AccountId]) -> Result<HashMap<AccountId, Rating>> {
+    let rows = sqlx::query!(
+        "SELECT client_id, rating_count, rating_sum FROM client_ratings WHERE client_id = ANY ($1)",
+        ids as &[AccountId]
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.client_id, Rating::of(row.rating_count, row.rating_sum))).collect())
 }

@@ -20,7 +20,6 @@ use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId, ServiceId};
 use crate::prices::PriceBreakdown;
 use crate::prices::policy::BookingPolicy;
-use crate::reviews;
 use crate::values::{AddressKind, Money, Rating, Zone};
 
 /// What both parties and staff see.
@@ -323,7 +322,7 @@ impl Known {
             names: accounts::names(&mut **tx, people).await?,
             services: catalogue::names(&mut **tx, services).await?,
             ratings: match viewer {
-                Viewer::Therapist | Viewer::Disclosed => reviews::of_clients(tx, people).await?,
+                Viewer::Therapist | Viewer::Disclosed => accounts::ratings(tx, people).await?,
                 Viewer::Client | Viewer::Admin => HashMap::new(),
             },
         })

@@ -1,22 +1,14 @@
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 
 use super::{Service, Technique};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::ServiceId;
-use crate::prices;
 
-/// Every service, or the one named, with the prices of `country` at `now`.
-pub(super) async fn services(
-    db: &PgPool,
-    country: &str,
-    one: Option<ServiceId>,
-    now: DateTime<Utc>,
-) -> Result<Vec<Service>> {
-    let mut durations = prices::sold(db, country, one, now).await?;
+/// Every service, or the one named, in the order of the catalogue.
+pub async fn services(db: &PgPool, one: Option<ServiceId>) -> Result<Vec<Service>> {
     let one = one.map(|id| id.0);
     let rows = sqlx::query!(
         "SELECT id, slug, name, description, kind FROM services WHERE $1::uuid IS NULL OR id = $1 ORDER BY position, id",
@@ -36,7 +28,6 @@ pub(super) async fn services(
         made_of.entry(row.service_id).or_default().push(Technique { slug: row.slug, name: row.name });
     }
     let services = rows.into_iter().map(|row| Service {
-        durations: durations.remove(&row.id).unwrap_or_default(),
         techniques: made_of.remove(&row.id.0).unwrap_or_default(),
         id: row.id,
         slug: row.slug,
@@ -83,26 +74,6 @@ pub async fn refuse_unknown_tags(tx: &mut Tx, techniques: &[String], conditions:
     };
     let mut errors = unknown("techniques", techniques, &known_techniques);
     errors.extend(unknown("conditions", conditions, &known_conditions));
-    if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
-}
-
-/// Refuses services and durations that are sold nowhere, with pointers below `/services`.
-pub async fn refuse_unknown_offers(tx: &mut Tx, offers: &[(ServiceId, Vec<i16>)]) -> Result<()> {
-    let ids: Vec<ServiceId> = offers.iter().map(|(service, _)| *service).collect();
-    let sold = prices::durations(tx, &ids).await?;
-    let mut errors = Vec::new();
-    for (i, (service, durations)) in offers.iter().enumerate() {
-        if !sold.iter().any(|(sold, _)| sold == service) {
-            errors.push(FieldError::new(format!("/services/{i}/service_id"), "is not in the catalogue."));
-            continue;
-        }
-        for (j, minutes) in durations.iter().enumerate() {
-            if !sold.contains(&(*service, *minutes)) {
-                let pointer = format!("/services/{i}/durations/{j}");
-                errors.push(FieldError::new(pointer, "is not a duration that this service is sold for."));
-            }
-        }
-    }
     if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod entries;
 pub mod policy;
 pub mod routes;
+mod services;
 mod store;
 mod tariff;
 #[cfg(test)]
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use policy::Policy;
-pub use store::{durations, next_change, sold, tariff};
+pub use services::refuse_unknown_offers;
+pub use store::{next_change, tariff};
 pub use tariff::{About, PriceBreakdown, Tariff, kilometres};
 
 use crate::error::FieldError;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{About, PriceBreakdown, Wanted, admin, kilometres, store, unsold};
+use super::{About, PriceBreakdown, Wanted, admin, kilometres, services, store, unsold};
 use crate::App;
 use crate::auth::Caller;
 use crate::availability::GivenPlace;
@@ -17,6 +17,7 @@ use crate::values::{AddressKind, Country, Instant, Latitude, Longitude, Span};
 
 /// The operations on prices.
 pub fn routes(config: &mut ServiceConfig) {
+    services::routes(config);
     config.service(create_quote);
     admin::routes(config);
 }

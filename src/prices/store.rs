@@ -8,9 +8,9 @@ use uuid::{Uuid, uuid};
 
 use super::Policy;
 use super::entries::{CancellationPolicy, EVERYWHERE, Entry, Kind, Price, PublicHoliday, Surcharge, price_subject};
+use super::services::PricedDuration;
 use super::tariff::{Applicable, Tariff};
 use super::{Version, Wanted};
-use crate::catalogue::PricedDuration;
 use crate::db::{self, Tx};
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, ServiceId, TariffId};
@@ -99,7 +99,7 @@ fn read<T: DeserializeOwned>(entry: serde_json::Value) -> Result<T> {
 }
 
 /// What is sold in a country at `at`: each service, or the one named, with its durations and prices, shortest first.
-pub async fn sold(
+pub(super) async fn sold(
     db: &PgPool,
     country: &str,
     one: Option<ServiceId>,
@@ -131,7 +131,7 @@ pub async fn sold(
 }
 
 /// The durations for which these services have ever had a price, anywhere.
-pub async fn durations(tx: &mut Tx, services: &[ServiceId]) -> Result<Vec<(ServiceId, i16)>> {
+pub(super) async fn durations(tx: &mut Tx, services: &[ServiceId]) -> Result<Vec<(ServiceId, i16)>> {
     let rows = sqlx::query!(
         r#"SELECT DISTINCT split_part(subject, '/', 1)::uuid AS "service!: ServiceId", split_part(subject, '/', 2)::smallint AS "minutes!"
            FROM tariffs WHERE kind = 'price' AND split_part(subject, '/', 1)::uuid = ANY ($1) AND withdrawn_at IS NULL"#,

@@ -8,8 +8,6 @@ mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use store::of_clients;
-
 use crate::bookings::Side;
 use crate::bookings::lifecycle::Status;
 use crate::error::Refusal;

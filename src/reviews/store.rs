@@ -1,6 +1,3 @@
-use crate::values::Rating;
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
@@ -9,7 +6,7 @@ use crate::bookings::Side;
 use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, BookingId, ReviewId, TherapistId};
-use crate::therapists;
+use crate::{accounts, therapists};
 
 struct Columns {
     id: ReviewId,
@@ -180,34 +177,8 @@ pub(super) async fn set_hidden(tx: &mut Tx, review: &Review) -> Result<()> {
 /// other addition is lost.
 async fn count(tx: &mut Tx, review: &Review, times: i32) -> Result<()> {
     let sum = times * i32::from(review.rating);
-    if review.by == Side::Client {
-        return therapists::rate(tx, review.therapist, times, sum).await;
+    match review.by {
+        Side::Client => therapists::rate(tx, review.therapist, times, sum).await,
+        Side::Therapist => accounts::rate(tx, review.client, times, sum).await,
     }
-    // The row is there first, without stars, since a check would see the values to be inserted before the conflict.
-    sqlx::query!(
-        "INSERT INTO client_ratings (client_id, rating_count, rating_sum) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING",
-        review.client.0
-    )
-    .execute(&mut **tx)
-    .await?;
-    sqlx::query!(
-        "UPDATE client_ratings SET rating_count = rating_count + $2, rating_sum = rating_sum + $3 WHERE client_id = $1",
-        review.client.0,
-        times,
-        sum
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// How therapists rate these clients.
-pub async fn of_clients(tx: &mut Tx, ids: &[AccountId]) -> Result<HashMap<AccountId, Rating>> {
-    let rows = sqlx::query!(
-        "SELECT client_id, rating_count, rating_sum FROM client_ratings WHERE client_id = ANY ($1)",
-        ids as &[AccountId]
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.client_id, Rating::of(row.rating_count, row.rating_sum))).collect())
 }

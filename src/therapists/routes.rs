@@ -14,7 +14,6 @@ use super::{
 use crate::App;
 use crate::auth::{As, Caller, Principal, Therapist};
 use crate::availability;
-use crate::catalogue;
 use crate::db::work;
 use crate::error::{Error, FieldError, Result};
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
@@ -23,6 +22,7 @@ use crate::values::{
     BookingMode, Day, DisplayName, Gender, Language, Latitude, Longitude, Point, Slug, TravelMode, Zone, dates_between,
     present,
 };
+use crate::{catalogue, prices};
 
 /// The operations on therapists.
 pub fn routes(config: &mut ServiceConfig) {
@@ -204,7 +204,7 @@ async fn replace_own_services(
     work(async move {
         let pairs: Vec<_> = offers.services.iter().map(|offer| (offer.service_id, offer.durations.clone())).collect();
         let mut tx = app.db.begin().await?;
-        catalogue::refuse_unknown_offers(&mut tx, &pairs).await?;
+        prices::refuse_unknown_offers(&mut tx, &pairs).await?;
         let offers = tidy(offers)?;
         availability::lock(&mut tx, me.therapist()).await?;
         let services = store::offers(&mut *tx, &[me.therapist()]).await?.remove(&me.therapist()).unwrap_or_default();
