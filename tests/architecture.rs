@@ -1,0 +1,241 @@
+//! Holds the house to its laws: imports go down only, and a feature's tables are its own.
+//!
+//! Both lists of exceptions must equal what is found, so that they can only shrink: whoever mends one deletes its line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// The floors, from the top: a module may use the floors below its own. The modules of the first are one composition root.
+const FLOORS: &[(&str, &str)] = &[
+    ("main lib server openapi config dev demo health", "the composition root: commands, settings, lists of doors"),
+    ("reviews session_notes blocks calendars", "what surrounds visits"),
+    ("bookings", "visits and their steps"),
+    ("search", "what may be booked, and with whom"),
+    ("availability rosters", "a therapist's time; authorities' lists"),
+    ("credentials", "who may practise where"),
+    ("therapists", "profiles and offers"),
+    ("prices tasks", "what visits cost; work for staff"),
+    ("accounts catalogue notices audit", "people, services, what they are told, what was done"),
+    ("auth idempotency", "who calls, and one effect per key"),
+    ("http jobs queue sealing events", "the manners of the API, later work, seals"),
+    ("app", "what every operation works with"),
+    ("values cipher db storage", "checked values, and the ways to what is kept"),
+    ("ids clock error postgres", "the ground"),
+];
+
+/// Imports that go up, or along a floor: the file, and the module that it uses.
+const STILL_UP: &[(&str, &str)] = &[
+    ("accounts/routes.rs", "availability"),
+    ("accounts/store.rs", "therapists"),
+    ("auth/mod.rs", "accounts"),
+    ("availability/preview.rs", "calendars"),
+    ("availability/time_off.rs", "bookings"),
+    ("availability/timetables.rs", "bookings"),
+    ("credentials/reminders.rs", "rosters"),
+    ("credentials/routes.rs", "availability"),
+    ("credentials/routes/checks.rs", "bookings"),
+    ("credentials/steps.rs", "availability"),
+    ("credentials/steps.rs", "bookings"),
+    ("db.rs", "jobs"),
+    ("http/idempotency.rs", "sealing"),
+    ("http/rate.rs", "auth"),
+    ("jobs.rs", "accounts"),
+    ("jobs.rs", "availability"),
+    ("jobs.rs", "bookings"),
+    ("jobs.rs", "calendars"),
+    ("jobs.rs", "credentials"),
+    ("jobs.rs", "http"),
+    ("jobs.rs", "rosters"),
+    ("jobs.rs", "sealing"),
+    ("prices/routes.rs", "availability"),
+    ("prices/routes.rs", "therapists"),
+    ("rosters/applying.rs", "availability"),
+    ("sealing.rs", "accounts"),
+    ("sealing.rs", "availability"),
+    ("sealing.rs", "blocks"),
+    ("sealing.rs", "bookings"),
+    ("sealing.rs", "http"),
+    ("sealing.rs", "session_notes"),
+    ("therapists/list.rs", "availability"),
+    ("therapists/routes.rs", "availability"),
+];
+
+/// Whose the tables are; views count as tables.
+const TABLES: &[(&str, &str)] = &[
+    ("accounts", "accounts addresses client_ratings"),
+    ("audit", "audit_chains audit_events"),
+    ("auth", "sessions refresh_tokens"),
+    ("availability", "overrides time_off timetables reservations road_times hints hint_states rulebook"),
+    ("blocks", "blocks"),
+    (
+        "bookings",
+        "bookings booking_events booking_credentials address_disclosures holds incidents counter_offers therapist_lapses",
+    ),
+    ("calendars", "calendars busy_intervals calendar_feeds"),
+    ("catalogue", "techniques conditions services service_techniques"),
+    (
+        "credentials",
+        "credential_types credential_requirements credentials credential_decisions credential_verifications number_claims \
+         credential_reminders credential_holds standings credential_documents jurisdictions",
+    ),
+    ("idempotency", "idempotency_keys"),
+    ("notices", "notices"),
+    ("prices", "tariffs"),
+    ("reviews", "reviews"),
+    ("rosters", "roster_imports roster_rows roster_findings"),
+    ("session_notes", "session_notes"),
+    ("tasks", "tasks"),
+    ("therapists", "therapists offers"),
+];
+
+/// Statements that name another feature's table: the file, the tables, and why.
+const FOREIGN: &[(&str, &str, &str)] = &[
+    ("accounts/store.rs", "refresh_tokens sessions", "the SQL of sessions is to move to auth"),
+    ("availability/hints/store.rs", "offers therapists", "a hint rests on a therapist's rules and offers"),
+    (
+        "availability/store.rs",
+        "accounts blocks bookings busy_intervals counter_offers holds offers standings therapists",
+        "the diary is one statement: each round trip under the lock makes everybody wait",
+    ),
+    ("bookings/counter_offers/store.rs", "reservations", "reserved time is to get functions of its own"),
+    ("bookings/holds/store.rs", "reservations", "reserved time is to get functions of its own"),
+    ("bookings/proof/store.rs", "credential_verifications", "a proof names the verification that a visit relied on"),
+    ("bookings/reassign/store.rs", "reservations", "reserved time is to get functions of its own"),
+    ("bookings/reschedule/store.rs", "reservations", "reserved time is to get functions of its own"),
+    (
+        "bookings/store.rs",
+        "credential_types idempotency_keys notices reservations",
+        "a booking is saved in one statement with its answer, its notice and what it relies on",
+    ),
+    ("calendars/store.rs", "accounts", "a feed is found with its owner's name by one read"),
+    ("credentials/rules/store.rs", "services", "a kind of service that requirements name must be in the catalogue"),
+    ("credentials/store/due.rs", "accounts tasks", "reminders are due by their owner's date"),
+    ("http/idempotency.rs", "idempotency_keys", "kept answers are to get a module of their own"),
+    ("reviews/store.rs", "bookings", "a review is of a completed visit"),
+    (
+        "sealing/store.rs",
+        "addresses blocks booking_events bookings holds idempotency_keys incidents session_notes time_off",
+        "what is left is counted over all tables at one moment",
+    ),
+    ("therapists/search.rs", "accounts hint_states hints", "candidates are found along the index of hints"),
+    ("therapists/store.rs", "accounts blocks", "a therapist's name is that of the account"),
+];
+
+/// A source file of the crate, without its comments and its tests.
+struct Source {
+    /// Below `src`.
+    path: String,
+    /// The top-level module that it belongs to.
+    module: String,
+    text: String,
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    files(&root, &mut found);
+    let comment = Regex::new(r"(?m)//.*$").unwrap();
+    let read = |path: &PathBuf| {
+        let relative = path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
+        let text = comment.replace_all(&fs::read_to_string(path).unwrap(), "").into_owned();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+        let module = relative.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+        Source { path: relative, module, text }
+    };
+    let mut sources: Vec<Source> = found.iter().map(read).collect();
+    // A file of tests is no part of the house.
+    sources.retain(|source| !source.path.ends_with("/tests.rs"));
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    sources
+}
+
+static ONE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bcrate::(\w+)").unwrap());
+static MANY: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bcrate::\{([^;]*)\};").unwrap());
+static NESTED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{[^{}]*\}").unwrap());
+
+/// The top-level modules that a text names: `crate::name`, and each name of `crate::{..}`.
+fn named(text: &str) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = ONE.captures_iter(text).map(|found| found[1].to_owned()).collect();
+    for group in MANY.captures_iter(text) {
+        let mut group = group[1].to_owned();
+        while NESTED.is_match(&group) {
+            group = NESTED.replace_all(&group, "").into_owned();
+        }
+        names.extend(group.split(',').filter_map(|path| path.trim().split("::").next().map(str::to_owned)));
+    }
+    names.remove("");
+    names
+}
+
+/// Each module's floor; the higher, the larger.
+fn floors() -> BTreeMap<&'static str, usize> {
+    let floors = FLOORS.iter().rev().enumerate();
+    floors.flat_map(|(floor, (modules, _))| modules.split(' ').map(move |module| (module, floor))).collect()
+}
+
+#[test]
+fn imports_go_down_only() {
+    let floors = floors();
+    let floor = |module: &str| *floors.get(module).unwrap_or_else(|| panic!("`{module}` stands on no floor"));
+    let mut up = BTreeSet::new();
+    for source in sources() {
+        let own = floor(&source.module);
+        for name in named(&source.text) {
+            // What lib.rs itself defines is the frame.
+            let name = if name == "App" { "app".to_owned() } else { name };
+            if own + 1 < FLOORS.len() && name != source.module && floor(&name) >= own {
+                up.insert((source.path.clone(), name));
+            }
+        }
+    }
+    let listed: BTreeSet<_> =
+        STILL_UP.iter().map(|(path, module)| ((*path).to_owned(), (*module).to_owned())).collect();
+    assert_eq!(up, listed, "mend what is new; delete the lines of STILL_UP that are no longer found");
+}
+
+#[test]
+fn a_feature_keeps_to_its_own_tables() {
+    let named = Regex::new(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(\w+)").unwrap();
+    let owners: BTreeMap<&str, &str> =
+        TABLES.iter().flat_map(|(module, tables)| tables.split(' ').map(move |table| (table, *module))).collect();
+    let mut foreign: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    // The demo city reads nothing that it may not, and is written through the features.
+    for source in sources().iter().filter(|source| source.module != "demo") {
+        for found in named.captures_iter(&source.text) {
+            if let Some((table, owner)) = owners.get_key_value(&found[1])
+                && *owner != source.module
+            {
+                foreign.entry(source.path.clone()).or_default().insert(table);
+            }
+        }
+    }
+    let listed: BTreeMap<String, BTreeSet<&str>> =
+        FOREIGN.iter().map(|(path, tables, _)| ((*path).to_owned(), tables.split(' ').collect())).collect();
+    assert_eq!(foreign, listed, "ask the table's own feature, or say in FOREIGN why not");
+}
+
+#[test]
+fn the_floors_are_told_of_in_the_architecture() {
+    let rows = FLOORS.iter().enumerate().map(|(i, (modules, what))| {
+        let modules: Vec<String> = modules.split(' ').map(|module| format!("`{module}`")).collect();
+        format!("| {} | {} | {what} |\n", FLOORS.len() - i, modules.join(" "))
+    });
+    let table = format!("| floor | modules | what they are for |\n|---|---|---|\n{}", rows.collect::<String>());
+    let page = include_str!("../ARCHITECTURE.md");
+    assert!(page.contains(&table), "ARCHITECTURE.md tells of other floors; these are they:\n\n{table}");
+}
