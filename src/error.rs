@@ -323,6 +323,25 @@ pub struct Problem {
 }
 
 impl Error {
+    /// The codes of what is no refusal of the domain.
+    pub const CODES: [&str; 15] = [
+        "malformed",
+        "invalid",
+        "unauthorized",
+        "forbidden",
+        "not_found",
+        "method_not_allowed",
+        "not_acceptable",
+        "request_timeout",
+        "precondition_failed",
+        "payload_too_large",
+        "unsupported_media_type",
+        "precondition_required",
+        "too_many_requests",
+        "unavailable",
+        "internal",
+    ];
+
     fn code(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "malformed",

@@ -152,6 +152,7 @@ pub struct Findings {
 
 /// An entry of the audit.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
 pub struct Event {
     /// Counts up; numbers may be left out.
     pub position: i64,

@@ -74,6 +74,7 @@ impl MediaType {
 
 /// A file that shows a credential.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = EvidenceDocument)]
 pub struct Document {
     /// The document's id.
     pub id: DocumentId,

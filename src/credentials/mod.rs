@@ -31,7 +31,7 @@ bounded_text! {
     /// A credential type's code.
     TypeCode line 2..=40, example "US-TX-LMT";
     /// The number on the credential.
-    Number line 1..=40, example "MT123456";
+    CredentialNumber line 1..=40, example "MT123456";
     /// The name on the credential.
     HolderName line 1..=120, example "Sam Okafor";
     /// A remark of the reviewer.

@@ -13,7 +13,7 @@ use super::rules::{self, ServiceKind};
 use super::steps::{self, By, Grounds};
 use super::store::{self, Row, own};
 use super::views::{Credential, PublicCredential};
-use super::{BoardStatus, CredentialType, HolderName, Number, Requirement, TypeCode};
+use super::{BoardStatus, CredentialNumber, CredentialType, HolderName, Requirement, TypeCode};
 use crate::App;
 use crate::auth::{As, Caller, Therapist};
 use crate::availability;
@@ -101,7 +101,7 @@ async fn list_own_credentials(app: Data<App>, me: As<Therapist>) -> Result<Reply
 struct NewCredential {
     #[serde(rename = "type")]
     type_code: TypeCode,
-    number: Option<Number>,
+    number: Option<CredentialNumber>,
     name_on_credential: HolderName,
     issuing_jurisdiction: Option<Jurisdiction>,
     issued_on: Option<IssueDay>,
@@ -286,8 +286,8 @@ struct CredentialPatch {
     #[serde(rename = "type")]
     type_code: Option<TypeCode>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Number>)]
-    number: Option<Option<Number>>,
+    #[schema(value_type = Option<CredentialNumber>)]
+    number: Option<Option<CredentialNumber>>,
     name_on_credential: Option<HolderName>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Jurisdiction>)]

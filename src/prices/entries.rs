@@ -57,6 +57,8 @@ pub(super) trait Entry: Serialize + DeserializeOwned + Send + Sync + Unpin + 'st
 /// What an hour or two of a service costs in a country, from an instant on.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+// A field of the same name as its schema collides in generated Python.
+#[schema(as = PriceEntry)]
 pub(super) struct Price {
     pub service_id: ServiceId,
     pub country: Country,

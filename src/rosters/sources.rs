@@ -452,6 +452,7 @@ pub struct MappedColumn {
 
 /// How a file's columns are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
+#[schema(as = ColumnMapping)]
 pub struct Mapping {
     /// The columns in the order of the file. Those that are personal are not named.
     pub columns: Vec<MappedColumn>,

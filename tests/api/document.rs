@@ -46,6 +46,8 @@ const FILES: [&str; 3] = ["application/pdf", "image/jpeg", "image/png"];
 struct Operation {
     id: String,
     method: Method,
+    /// The path as the document has it.
+    route: String,
     path: String,
     /// None where it is public.
     roles: Option<BTreeSet<String>>,
@@ -76,6 +78,7 @@ fn operations() -> Vec<Operation> {
         Operation {
             id: value["operationId"].as_str().unwrap().to_owned(),
             method: method.to_uppercase().parse().unwrap(),
+            route: path.clone(),
             // Ids and dates that are nobody's.
             path: path.replace("{date}", "2026-12-01").split('/').map(with_nobodys_id).collect::<Vec<_>>().join("/"),
             roles: (!public).then(|| roles.map(|role| role.as_str().unwrap().to_owned()).collect()),
@@ -94,7 +97,7 @@ fn public_operations_are_listed_by_hand() {
 
 #[test]
 fn every_operation_is_documented() {
-    let operations = operations();
+    let (document, operations) = (document(), operations());
     let ids: BTreeSet<&str> = operations.iter().map(|operation| operation.id.as_str()).collect();
     assert_eq!(ids.len(), operations.len(), "ids are unique");
     for Operation { id, value, .. } in &operations {
@@ -110,6 +113,8 @@ fn every_operation_is_documented() {
             }
         }
         for (status, response) in value["responses"].as_object().unwrap() {
+            let shared = response["$ref"].as_str().map(|path| path.trim_start_matches('#'));
+            let response = shared.map_or(response, |path| document.pointer(path).expect("a shared answer"));
             assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{id} {status}");
             for (media, answer) in response["content"].as_object().into_iter().flatten() {
                 let is_file = FILES.contains(&media.as_str());
@@ -211,11 +216,25 @@ fn the_committed_document_is_this_one() {
     assert_eq!(format!("{:#}\n", document()), committed, "run: cargo run -- openapi > openapi/openapi.json");
 }
 
+/// Every operation in a line, for readers: id, method, path, and whose it is.
+fn listed() -> String {
+    let row = |operation: &Operation| {
+        let Operation { id, method, route, roles, .. } = operation;
+        let whose =
+            roles.as_ref().map_or("anyone".to_owned(), |roles| roles.iter().cloned().collect::<Vec<_>>().join(", "));
+        format!("| `{id}` | {method} | `{route}` | {whose} |\n")
+    };
+    format!(
+        "| operation | method | path | who |\n|---|---|---|---|\n{}",
+        operations().iter().map(row).collect::<String>()
+    )
+}
+
 /// Holds `docs/{name}.md` against `table`, or prints it anew.
 fn assert_printed(name: &str, title: &str, source: &str, table: &str) {
     let path = format!("{}/docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
     let text = format!(
-        "# {title}\n\nPrinted by a test from `{source}`; to print it anew, run `KNEAD_BLESS=1 cargo test lifecycle`.\nSteps that are not listed do not exist.\n\n{table}"
+        "# {title}\n\nPrinted by a test from {source}; to print it anew, run `KNEAD_BLESS=1 cargo test printed`.\n\n{table}"
     );
     if std::env::var_os("KNEAD_BLESS").is_some() {
         std::fs::write(&path, &text).unwrap();
@@ -225,6 +244,14 @@ fn assert_printed(name: &str, title: &str, source: &str, table: &str) {
 
 #[test]
 fn the_lifecycles_are_printed_into_the_docs() {
-    assert_printed("booking-lifecycle", "The life of a booking", "src/bookings/lifecycle.rs", &lifecycle::markdown());
-    assert_printed("credential-review", "The review of a credential", "src/credentials/review.rs", &review::markdown());
+    let steps = |table: String| format!("Steps that are not listed do not exist.\n\n{table}");
+    let bookings = steps(lifecycle::markdown());
+    assert_printed("booking-lifecycle", "The life of a booking", "`src/bookings/lifecycle.rs`", &bookings);
+    let reviews = steps(review::markdown());
+    assert_printed("credential-review", "The review of a credential", "`src/credentials/review.rs`", &reviews);
+}
+
+#[test]
+fn the_operations_are_printed_into_the_docs() {
+    assert_printed("operations", "Operations", "the OpenAPI document", &listed());
 }

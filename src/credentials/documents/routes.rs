@@ -46,7 +46,7 @@ struct DocumentForm {
 /// A file's bytes.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-struct File(#[expect(dead_code, reason = "it describes the answer, which is sent piece by piece")] Vec<u8>);
+struct EvidenceFile(#[expect(dead_code, reason = "it describes the answer, which is sent piece by piece")] Vec<u8>);
 
 /// Upload a document
 ///
@@ -231,7 +231,7 @@ async fn list_own_documents(app: Data<App>, me: As<Therapist>, Path(id): Path<Cr
     params(("id" = CredentialId, Path, description = "The credential."),
            ("document_id" = DocumentId, Path, description = "The document.")),
     responses((status = 200, description = "The file, as an attachment.",
-        content((File = "application/pdf"), (File = "image/jpeg"), (File = "image/png")))))]
+        content((EvidenceFile = "application/pdf"), (EvidenceFile = "image/jpeg"), (EvidenceFile = "image/png")))))]
 #[get("/v1/therapists/me/credentials/{id}/documents/{document_id}")]
 async fn download_own_document(
     app: Data<App>,
@@ -334,7 +334,7 @@ async fn list_documents(app: Data<App>, _me: As<Admin>, Path(id): Path<Credentia
     params(("id" = CredentialId, Path, description = "The credential."),
            ("document_id" = DocumentId, Path, description = "The document.")),
     responses((status = 200, description = "The file, as an attachment.",
-        content((File = "application/pdf"), (File = "image/jpeg"), (File = "image/png")))))]
+        content((EvidenceFile = "application/pdf"), (EvidenceFile = "image/jpeg"), (EvidenceFile = "image/png")))))]
 #[get("/v1/admin/credentials/{id}/documents/{document_id}")]
 async fn download_document(
     app: Data<App>,

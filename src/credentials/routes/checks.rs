@@ -17,7 +17,7 @@ use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState};
 use crate::credentials::steps::{self, Check};
 use crate::credentials::store::{self, Row};
 use crate::credentials::views::{Hold, Verification};
-use crate::credentials::{BoardStatus, HolderName, Method, Number, ReviewNote, SourceUrl, StatusText};
+use crate::credentials::{BoardStatus, CredentialNumber, HolderName, Method, ReviewNote, SourceUrl, StatusText};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, Json, Once, Path, Reply, names};
@@ -46,7 +46,7 @@ pub(super) struct CheckBody {
     /// The holder's name as it stands there.
     name_found: Option<HolderName>,
     /// The number as it stands there.
-    number_found: Option<Number>,
+    number_found: Option<CredentialNumber>,
     /// The status as it stands there.
     status_text: Option<StatusText>,
     /// What that means; in force unless said.

@@ -42,10 +42,10 @@ type Rings = Vec<Vec<Position>>;
     "coordinates": [[[-118.4, 34.07], [-118.34, 34.07], [-118.34, 34.1], [-118.4, 34.1], [-118.4, 34.07]]],
 }))]
 pub enum Boundary {
-    /// One area.
-    Polygon(Rings),
+    /// One area: an outline, then the holes in it.
+    Polygon(Vec<Vec<Position>>),
     /// Several areas.
-    MultiPolygon(Vec<Rings>),
+    MultiPolygon(Vec<Vec<Vec<Position>>>),
 }
 
 /// A boundary as it is sent.

@@ -95,7 +95,7 @@ pub(in super::super) async fn queue(
 #[derive(Debug, Serialize, ToSchema)]
 pub(in super::super) struct Counts {
     /// Credentials by where their review stands.
-    #[schema(value_type = Object, example = json!({ "submitted": 3, "in_review": 1 }))]
+    #[schema(value_type = BTreeMap<String, i64>, example = json!({ "submitted": 3, "in_review": 1 }))]
     pub by_review_state: BTreeMap<String, i64>,
     /// When the one that waits longest was submitted.
     pub oldest_submitted_at: Option<DateTime<Utc>>,

@@ -1,15 +1,32 @@
 //! The document: made from the operations themselves, completed by what holds for all of them.
 
+mod example;
+mod shared;
+
 use serde_json::{Map, Value, json};
 use utoipa_actix_web::AppExt;
 
 use crate::error::Refusal;
+use example::example;
 
 const DESCRIPTION: &str = "Booking massages at home. No visit is ever double-booked, and none is booked with a therapist \
 who may not practise at that place on that day.\n\n\
+## How to start\n\n\
+1. **Register** with `POST /v1/auth/register` and send the `access_token` as `Authorization: Bearer ...`. It lasts 15 minutes; \
+`POST /v1/auth/refresh` gives the next one.\n\
+2. **Find**: keep an address with `POST /v1/me/addresses`, and ask `GET /v1/slots` for who can come there and when.\n\
+3. **Book** a start with `POST /v1/bookings`, under an `Idempotency-Key` of your own, so that sending it again books nothing twice.\n\n\
+**Client apps** hold a slot while the person decides (`POST /v1/holds`), and move or cancel with `POST /v1/bookings/{id}/reschedule` and \
+`.../cancel`.\n\
+**Therapists** set a profile, offers and a schedule below `/v1/therapists/me`, have their credentials verified there, and run their day from \
+`GET /v1/bookings`.\n\
+**Admins** work through `GET /v1/admin/credentials` and `GET /v1/admin/tasks`.\n\n\
+## What holds everywhere\n\n\
 Instants are RFC 3339 in UTC, with the IANA `time_zone` of the place beside them; a date means a date in that zone. \
-Money is in minor units of its currency. Errors are problem details (RFC 9457) with a stable `code`. Lists come in \
-pages: pass `next_cursor` as `cursor`. Changes with `PUT` and `PATCH` need the resource's `ETag` in `If-Match`.";
+Money is in minor units of its currency. Errors are problem details (RFC 9457) with a stable `code`; the table of all \
+refusals stands at the end, with the operations for those who run the service. Lists come in \
+pages: pass `next_cursor` as `cursor`. Changes with `PUT` and `PATCH` need the resource's `ETag` in `If-Match`. \
+Kinds and codes grow: take one that you do not know as any other.";
 
 /// The document, complete.
 pub fn document() -> Value {
@@ -20,7 +37,7 @@ pub fn document() -> Value {
 fn complete(mut document: Value) -> Value {
     document["info"] = json!({
         "title": "Knead", "version": env!("CARGO_PKG_VERSION"), "summary": "Booking massages at home.",
-        "description": format!("{DESCRIPTION}\n\n{}", refusals()),
+        "description": DESCRIPTION,
         "contact": { "name": "Knead", "url": "https://knead.example/contact" },
         "license": { "name": "Apache 2.0", "identifier": "Apache-2.0" },
     });
@@ -36,8 +53,13 @@ fn complete(mut document: Value) -> Value {
     {
         view.insert("anyOf".to_owned(), options);
     }
+    shared::name_items(&mut document);
+    shared::require_what_is_always_there(&mut document);
+    shared::open_codes(&mut document);
     let components = document["components"]["schemas"].clone();
     open_parts(&mut document, &components);
+    document["components"]["headers"] = shared::headers();
+    document["components"]["responses"] = shared::responses(&components);
     if let Some(paths) = document["paths"].as_object_mut() {
         for (method, operation) in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::iter_mut) {
             complete_operation(method, operation, &components);
@@ -68,32 +90,34 @@ fn open_parts(value: &mut Value, components: &Value) {
     }
 }
 
-/// The list of refusals for the front page.
+/// Every refusal there is, as a table.
 fn refusals() -> String {
     let rows =
         Refusal::ALL.iter().map(|r| format!("| `{}` | {} | {} |\n", r.code(), r.status().as_u16(), r.sentence()));
-    format!("Refusals, by `code`:\n\n| code | status | rule |\n|---|---|---|\n{}", rows.collect::<String>())
+    format!("| code | status | rule |\n|---|---|---|\n{}", rows.collect::<String>())
 }
 
+/// Groups of operations, in the order in which people come to need them: everyone, clients, both parties, therapists, admins, and whoever
+/// runs the service.
 fn tags() -> Value {
     json!([
-        { "name": "Operations", "description": "For those who run the service." },
-        { "name": "Accounts", "description": "Registration, sessions and one's own account." },
-        { "name": "Addresses", "description": "Where a client receives visits." },
-        { "name": "Catalogue", "description": "What can be booked, and its prices." },
-        { "name": "Prices", "description": "What a visit costs, and the versions of prices, surcharges and policies." },
-        { "name": "Credentials", "description": "What a therapist holds, and what a place requires." },
-        { "name": "Licence checks", "description": "The review of credentials, and what is required where." },
-        { "name": "Rosters", "description": "Authorities' own lists, and credentials held against them." },
-        { "name": "Availability", "description": "Working hours, time off, and the slots that come of them." },
-        { "name": "Calendars", "description": "Busy time from calendars elsewhere, and one's own visits as a calendar." },
-        { "name": "Therapists", "description": "Profiles, offers and search." },
-        { "name": "Bookings", "description": "Visits, from request to end." },
-        { "name": "Incidents", "description": "What went wrong at a visit, for staff to look into." },
-        { "name": "After the visit", "description": "Reviews, and what a therapist notes." },
-        { "name": "Blocks", "description": "Clients and therapists who are not to meet." },
-        { "name": "Notices", "description": "What the service tells a person." },
-        { "name": "Audit", "description": "What was done, by whom, to what." },
+        { "name": "Accounts", "description": "Everyone: registration, sessions and one's own account." },
+        { "name": "Notices", "description": "Everyone: what the service tells a person." },
+        { "name": "Catalogue", "description": "Client apps: what can be booked, and what it costs." },
+        { "name": "Addresses", "description": "Client apps: where a client receives visits." },
+        { "name": "Therapists", "description": "Client apps and therapists: profiles, offers and search." },
+        { "name": "Availability", "description": "Client apps: slots. Therapists: the working hours and time off that they come of." },
+        { "name": "Bookings", "description": "Client apps and therapists: visits, from request to end." },
+        { "name": "After the visit", "description": "Client apps and therapists: reviews, and what a therapist notes." },
+        { "name": "Incidents", "description": "Client apps and therapists: what went wrong at a visit. Admins look into it." },
+        { "name": "Blocks", "description": "Client apps and therapists: people who do not wish to meet again." },
+        { "name": "Calendars", "description": "Therapists: busy time from calendars elsewhere, and one's own visits as a calendar." },
+        { "name": "Credentials", "description": "Therapists: what they hold, and what a place requires." },
+        { "name": "Licence checks", "description": "Admins: the review of credentials, and what is required where." },
+        { "name": "Rosters", "description": "Admins: authorities' own lists, and credentials held against them." },
+        { "name": "Prices", "description": "Client apps: quotes. Admins: the versions of prices, surcharges and policies." },
+        { "name": "Audit", "description": "Admins: what was done, by whom, to what." },
+        { "name": "Operations", "description": format!("For those who run the service.\n\nAll refusals, by `code`:\n\n{}", refusals()) },
     ])
 }
 
@@ -113,41 +137,23 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
     let signed_in = security.iter().any(|scheme| scheme.get("bearer").is_some());
     let must_sign_in = signed_in && security.iter().all(|scheme| scheme.get("bearer").is_some());
     let is_probe = operation["tags"][0] == "Operations";
-    let common: [(&str, bool, &str); 13] = [
-        (
-            "400",
-            has_body,
-            if is_form { "The form cannot be read." } else { "The body is not JSON, or a required header is missing." },
-        ),
-        ("401", !is_probe, "No valid access token."),
-        ("403", signed_in, "The wrong role."),
-        ("404", has_parameter("path", None), "No such resource, or not the caller's to know of."),
-        (
-            "406",
-            !is_probe,
-            if sends_json {
-                "The Accept header does not admit JSON."
-            } else {
-                "The Accept header does not admit what is answered."
-            },
-        ),
-        ("408", has_body, "The body took too long to arrive."),
-        ("412", has_parameter("header", Some("If-Match")), "The resource changed since it was read."),
-        ("413", has_body, if is_form { "The file is too large." } else { "The body is larger than 64 kB." }),
-        (
-            "415",
-            has_body,
-            if is_form { "The body is not multipart/form-data." } else { "The body is not application/json." },
-        ),
-        (
-            "422",
-            has_body || has_parameter("query", None) || has_parameter("path", Some("date")),
-            "A field is wrong; `errors` points to it.",
-        ),
+    let form = |form, json| if is_form { form } else { json };
+    let common = [
+        (has_body, form("FormUnreadable", "BodyUnreadable")),
+        (!is_probe, "Unauthorized"),
+        (signed_in, "Forbidden"),
+        (has_parameter("path", None), "NotFound"),
+        (!is_probe, if sends_json { "JsonNotAcceptable" } else { "NotAcceptable" }),
+        (has_body, "Timeout"),
+        (has_parameter("header", Some("If-Match")), "PreconditionFailed"),
+        // What a file may have is its own operation's to say.
+        (has_body && !is_form, "BodyTooLarge"),
+        (has_body, form("NotAForm", "NotJson")),
+        (has_body || has_parameter("query", None) || has_parameter("path", Some("date")), "Invalid"),
         // A step honours If-Match, and can do without.
-        ("428", method != "post" && has_parameter("header", Some("If-Match")), "If-Match is missing."),
-        ("429", true, "Too many requests."),
-        ("503", true, "The service cannot answer at present."),
+        (method != "post" && has_parameter("header", Some("If-Match")), "PreconditionRequired"),
+        (true, "TooManyRequests"),
+        (true, "Unavailable"),
     ];
     if !must_sign_in && !signed_in {
         operation["security"] = json!([]);
@@ -163,22 +169,14 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
         }
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
-    if has_tag {
-        responses.insert("304".to_owned(), json!({ "description": "It is what `If-None-Match` names." }));
-    }
-    for (status, applies, description) in common {
-        if applies && !responses.contains_key(status) {
-            responses.insert(
-                status.to_owned(),
-                json!({
-                    "description": description,
-                    "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-                }),
-            );
-        }
-    }
     for (status, response) in responses.iter_mut() {
         complete_response(status, response, components);
+    }
+    let common = common.into_iter().chain([(has_tag, "NotModified")]);
+    for (_, name) in common.filter(|(applies, _)| *applies) {
+        let (status, shared) = shared::response(name);
+        // An operation's own words go before what holds for all.
+        responses.entry(status).or_insert(shared);
     }
     responses.sort_keys();
     if let Some(body) = operation.get_mut("requestBody") {
@@ -187,16 +185,10 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
 }
 
 fn complete_response(status: &str, response: &mut Value, components: &Value) {
-    let header = |description: &str, schema: Value| json!({ "description": description, "schema": schema });
     let is_tagged = status == "304" || (status.starts_with('2') && is_tagged(response, components));
-    let headers = &mut response["headers"];
-    headers["X-Request-Id"] = header("Names the request; sent along or made up.", json!({ "type": "string" }));
-    if status == "429" || status == "503" {
-        headers["Retry-After"] = header("Seconds to wait.", json!({ "type": "integer" }));
-    }
-    if is_tagged {
-        headers["ETag"] =
-            header("The state of the resource, for If-Match and If-None-Match.", json!({ "type": "string" }));
+    let headers = [("X-Request-Id", true), ("Retry-After", status == "429" || status == "503"), ("ETag", is_tagged)];
+    for (name, _) in headers.into_iter().filter(|(_, applies)| *applies) {
+        response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
     }
     add_examples(response, components);
     // Problem details have the answer's own status.
@@ -237,51 +229,4 @@ fn is_tagged(response: &Value, components: &Value) -> bool {
 fn is_file(schema: &Value, components: &Value) -> bool {
     let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
     name.map_or(schema, |name| &components[name])["format"] == "binary"
-}
-
-/// A value that fits `schema`, from the examples of its parts.
-fn example(schema: &Value, components: &Value, depth: usize) -> Value {
-    // No schema of ours nests so deep; one that held itself would.
-    if depth > 24 {
-        return Value::Null;
-    }
-    let inner = |schema: &Value| example(schema, components, depth + 1);
-    if let Some(example) = schema.get("example").or_else(|| schema["examples"].get(0)).or_else(|| schema.get("default"))
-    {
-        return example.clone();
-    }
-    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        return inner(&components[name]);
-    }
-    if let Some(value) = schema["enum"].get(0).or_else(|| schema.get("const")) {
-        return value.clone();
-    }
-    for choice in ["oneOf", "anyOf"] {
-        if let Some(options) = schema[choice].as_array() {
-            let present = options.iter().find(|option| option["type"] != "null");
-            return present.map(&inner).unwrap_or_default();
-        }
-    }
-    if let Some(parts) = schema["allOf"].as_array() {
-        let parts = parts.iter().map(&inner).filter_map(|part| part.as_object().cloned());
-        return Value::Object(parts.flatten().collect());
-    }
-    let kind = schema["type"].as_str().or_else(|| schema["type"].get(0).and_then(Value::as_str));
-    match kind {
-        Some("object") => {
-            let properties = schema["properties"].as_object().cloned().unwrap_or_default();
-            Value::Object(properties.iter().map(|(name, schema)| (name.clone(), inner(schema))).collect())
-        }
-        Some("array") => json!([inner(&schema["items"])]),
-        Some("integer") => schema.get("minimum").cloned().unwrap_or(json!(1)),
-        Some("number") => schema.get("minimum").cloned().unwrap_or(json!(1.5)),
-        Some("boolean") => json!(true),
-        Some("string") => match schema["format"].as_str() {
-            Some("uuid") => json!("0198c0de-0000-7000-8000-000000000000"),
-            Some("date-time") => json!("2026-12-01T00:30:00Z"),
-            Some("date") => json!("2026-12-01"),
-            _ => json!("text"),
-        },
-        _ => Value::Null,
-    }
 }

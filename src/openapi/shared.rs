@@ -1,0 +1,136 @@
+//! What many operations share is said once, and referred to.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::complete_response;
+use crate::error::{Error, Refusal};
+
+/// Answers that follow from what an operation takes: name, status, description.
+const RESPONSES: [(&str, &str, &str); 17] = [
+    ("NotModified", "304", "It is what `If-None-Match` names."),
+    ("BodyUnreadable", "400", "The body is not JSON, or a required header is missing."),
+    ("FormUnreadable", "400", "The form cannot be read."),
+    ("Unauthorized", "401", "No valid access token."),
+    ("Forbidden", "403", "The wrong role."),
+    ("NotFound", "404", "No such resource, or not the caller's to know of."),
+    ("JsonNotAcceptable", "406", "The Accept header does not admit JSON."),
+    ("NotAcceptable", "406", "The Accept header does not admit what is answered."),
+    ("Timeout", "408", "The body took too long to arrive."),
+    ("PreconditionFailed", "412", "The resource changed since it was read."),
+    ("BodyTooLarge", "413", "The body is larger than 64 kB."),
+    ("NotJson", "415", "The body is not application/json."),
+    ("NotAForm", "415", "The body is not multipart/form-data."),
+    ("Invalid", "422", "A field is wrong; `errors` points to it."),
+    ("PreconditionRequired", "428", "If-Match is missing."),
+    ("TooManyRequests", "429", "Too many requests."),
+    ("Unavailable", "503", "The service cannot answer at present."),
+];
+
+/// Fields of answers that are left out where there is nothing to say: schema and field. All others are always there, and may be null.
+const SOMETIMES: &[(&str, &str)] = &[
+    ("BookingEvent", "change"),
+    ("CancellationQuote", "therapist_share"),
+    ("Problem", "errors"),
+    ("SlotPage", "refused"),
+];
+
+/// The shared answer of this name for an operation: its status, and where it stands.
+pub(super) fn response(name: &str) -> (&'static str, Value) {
+    let status = RESPONSES.iter().find(|(known, ..)| *known == name).map_or("default", |(_, status, _)| status);
+    (status, json!({ "$ref": format!("#/components/responses/{name}") }))
+}
+
+/// Every shared answer.
+pub(super) fn responses(components: &Value) -> Value {
+    let each = RESPONSES.iter().map(|(name, status, description)| {
+        let mut response = json!({ "description": description });
+        if *status != "304" {
+            let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+            response["content"] = json!({ "application/problem+json": problem });
+        }
+        complete_response(status, &mut response, components);
+        ((*name).to_owned(), response)
+    });
+    Value::Object(each.collect())
+}
+
+/// Every shared header.
+pub(super) fn headers() -> Value {
+    json!({
+        "X-Request-Id": { "description": "Names the request; sent along or made up.", "schema": { "type": "string" } },
+        "Retry-After": { "description": "Seconds to wait.", "schema": { "type": "integer" } },
+        "ETag": {
+            "description": "The state of the resource, for If-Match and If-None-Match.", "schema": { "type": "string" },
+        },
+    })
+}
+
+/// Lets pages name the schema of their items, which utoipa writes out in full.
+pub(super) fn name_items(document: &mut Value) {
+    let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    for page in schemas.keys().filter(|name| name.starts_with("Page_")).cloned().collect::<Vec<_>>() {
+        let item = page.trim_start_matches("Page_");
+        if schemas.contains_key(item)
+            && let Some(items) = schemas.get_mut(&page).and_then(|page| page.pointer_mut("/properties/data/items"))
+        {
+            *items = json!({ "$ref": format!("#/components/schemas/{item}") });
+        }
+    }
+}
+
+/// Requires each field of what is only ever answered, since an answer leaves none out: utoipa takes a field that may be null for one
+/// that may be missing.
+pub(super) fn require_what_is_always_there(document: &mut Value) {
+    let sent = sent(document);
+    let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    for (name, schema) in schemas.iter_mut().filter(|(name, _)| !sent.contains(*name)) {
+        require_all(name, schema);
+    }
+}
+
+fn require_all(name: &str, schema: &mut Value) {
+    if let Some(properties) = schema["properties"].as_object() {
+        let always = properties.keys().filter(|field| !SOMETIMES.contains(&(name, field.as_str())));
+        schema["required"] = always.cloned().collect();
+    }
+    for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
+        require_all(name, part);
+    }
+}
+
+/// The schemas that requests are made of.
+fn sent(document: &Value) -> BTreeSet<String> {
+    let operations = document["paths"].as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
+    let operations = operations.flat_map(Map::values);
+    let mut open: Vec<&Value> =
+        operations.flat_map(|operation| [&operation["requestBody"], &operation["parameters"]]).collect();
+    let mut sent = BTreeSet::new();
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(values) => open.extend(values),
+            Value::Object(fields) => open.extend(fields.values()),
+            Value::String(path) => {
+                if let Some(name) = path.strip_prefix("#/components/schemas/")
+                    && sent.insert(name.to_owned())
+                {
+                    open.push(&document["components"]["schemas"][name]);
+                }
+            }
+            _ => {}
+        }
+    }
+    sent
+}
+
+/// Publishes the codes of problems that there are, and lets more come: a client that knows none of them still reads the problem.
+pub(super) fn open_codes(document: &mut Value) {
+    let code = &mut document["components"]["schemas"]["Problem"]["properties"]["code"];
+    let known = Error::CODES.iter().copied().chain(Refusal::ALL.iter().map(|refusal| refusal.code()));
+    let known: Vec<&str> = known.collect();
+    if let Some(code) = code.as_object_mut() {
+        code.remove("type");
+        code.insert("anyOf".to_owned(), json!([{ "type": "string", "enum": known }, { "type": "string" }]));
+    }
+}
