@@ -26,6 +26,7 @@ use knead::App;
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
 use knead::availability::{Known, hints};
+use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
@@ -122,6 +123,7 @@ async fn execute(db: &PgPool, statements: &str) {
 fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
     let db = db::pool(url, size).expect("a pool");
     let app = App {
+        bounds: Bounds::default(),
         known: Known::default(),
         roads: Roads::default(),
         fetcher: Fetcher::new(),

@@ -7,6 +7,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::auth::{Tokens, generate_signing_key};
+use crate::bookings::bounds::Bounds;
 use crate::cipher::{Cipher, generate_data_key};
 use crate::error::Result;
 use crate::storage::Storage;
@@ -90,6 +91,8 @@ pub struct Config {
     /// An OSRM server that knows the profiles car, bicycle and foot, as an http or https URL; travel is estimated where there is none.
     #[arg(long, env = "KNEAD_OSRM_URL", hide_env_values = true, value_parser = http_url)]
     pub osrm_url: Option<Url>,
+    #[command(flatten)]
+    pub bounds: Bounds,
     /// How log lines are written.
     #[arg(long, env = "KNEAD_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,

@@ -50,7 +50,19 @@ refusals! {
     /// The hold has lapsed, was used, or never was the caller's.
     HoldExpired = CONFLICT "hold_expired" "This hold is not live; hold the slot again.";
     /// More slots held at a time than a client may.
-    TooManyHolds = CONFLICT "too_many_holds" "A client holds at most three slots at a time.";
+    TooManyHolds = CONFLICT "too_many_holds" "A client holds at most three slots at a time, and one therapist's time at most 12 times in 24 hours.";
+    /// One person cannot be in two places.
+    ClientBusy = CONFLICT "client_busy" "You have another visit at this time.";
+    /// More visits ahead than one client may have.
+    TooManyOpenVisits = CONFLICT "too_many_open_visits" "You have as many visits ahead as one client may have; let one take place or call it off first.";
+    /// More requests than one client may leave open.
+    TooManyOpenRequests = CONFLICT "too_many_open_requests" "As many of your requests wait for an answer as one client may have; wait for one, or withdraw it.";
+    /// Called off again and again.
+    TooManyCancellations = CONFLICT "too_many_cancellations" "You have called off as many visits free of charge as one client may in 24 hours; book again later.";
+    /// Moved to and fro.
+    TooManyMoves = CONFLICT "too_many_moves" "A visit is moved at most 20 times; call it off, or agree on a time by a counter-offer.";
+    /// Reported again and again.
+    TooManyIncidents = CONFLICT "too_many_incidents" "You have reported five incidents of this visit; staff will ask where they need more.";
     /// A required credential is not usable on the day of the visit at its place.
     CredentialNotValid = UNPROCESSABLE_ENTITY "credential_not_valid" "The therapist holds no usable credential of a kind that is required at this place on this day.";
     /// The address is too far from the therapist's base.

@@ -60,6 +60,8 @@ pub struct App {
     pub inspector: credentials::documents::Inspector,
     /// Road times.
     pub roads: availability::travel::Roads,
+    /// What one client may have ahead.
+    pub bounds: bookings::bounds::Bounds,
     /// What searches read before.
     pub known: availability::Known,
 }

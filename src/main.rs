@@ -12,6 +12,7 @@ use knead::App;
 use knead::auth::{Password, Passwords};
 use knead::availability::travel::Roads;
 use knead::availability::{Known, hints};
+use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
 use knead::clock::Clock;
 use knead::config::{self, Config, DataKeys, Database, LogFormat, Switch};
@@ -231,6 +232,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
     let db = db::pool(config.database.database_url.expose_secret(), config.pool_size)?;
     Ok(Arc::new(App {
         known: Known::default(),
+        bounds: config.bounds,
         tokens,
         cipher,
         roads: Roads::new(&db, config.osrm_url.as_ref())?,
@@ -264,6 +266,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
         osrm_url: None,
         log_format: LogFormat::Text,
         storage: home.files.clone(),
+        bounds: Bounds::default(),
     };
     let note = format!("http://{addr}, process {}", std::process::id());
     let outcome = run(&config, true, || {

@@ -1,8 +1,6 @@
 use actix_web::web::Data;
 use actix_web::{delete, get, put};
 use chrono::NaiveDate;
-use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::schedule::{Override, OverrideBody};
@@ -11,7 +9,7 @@ use crate::App;
 use crate::auth::{As, Therapist};
 use crate::db::work;
 use crate::error::{Error, FieldError, Result};
-use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
+use crate::http::{IfMatch, Json, Page, Paging, Path, Query, Reply};
 use crate::values::Day;
 
 /// The operations on a therapist's time, and the slots that come of it.
@@ -24,27 +22,14 @@ pub fn routes(config: &mut ServiceConfig) {
     preview::routes(config);
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct PageQuery {
-    /// Items on a page.
-    #[serde(default)]
-    #[param(inline, value_type = Option<Limit>)]
-    pub limit: Limit,
-    /// From `next_cursor` of the page before.
-    #[param(inline)]
-    pub cursor: Option<Cursor>,
-}
-
 /// List my differing dates
 ///
 /// The dates whose windows replace the weekly ones.
 #[utoipa::path(tag = "Availability", operation_id = "list_overrides", security(("bearer" = ["therapist"])),
-    params(PageQuery),
+    params(Paging),
     responses((status = 200, description = "A page of dates.", body = Page<Override>)))]
 #[get("/v1/therapists/me/overrides")]
-async fn list_overrides(app: Data<App>, me: As<Therapist>, Query(query): Query<PageQuery>) -> Result<Reply> {
+async fn list_overrides(app: Data<App>, me: As<Therapist>, Query(query): Query<Paging>) -> Result<Reply> {
     let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
     let found = store::overrides(&app.db, me.therapist(), after.map(|Day(date)| date), query.limit.probe()).await?;
     Reply::ok(&Page::cut(found, query.limit, |date| date.date)?)

@@ -13,14 +13,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use store::seal;
 
 use super::lock;
-use super::routes::PageQuery;
 use super::schedule::{TimeOff, TimeOffNote, TimeOffView};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::bookings;
 use crate::db::work;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Paging, Path, Query, Reply};
 use crate::ids::{TherapistId, TimeOffId};
 use crate::values::{Instant, Span, present};
 
@@ -59,10 +58,10 @@ async fn view<'c>(
 ///
 /// The caller's time off, by its beginning, each with the live bookings that it hits now.
 #[utoipa::path(tag = "Availability", operation_id = "list_time_off", security(("bearer" = ["therapist"])),
-    params(PageQuery),
+    params(Paging),
     responses((status = 200, description = "A page of time off.", body = Page<TimeOffView>)))]
 #[get("/v1/therapists/me/time-off")]
-async fn list_time_off(app: Data<App>, me: As<Therapist>, Query(query): Query<PageQuery>) -> Result<Reply> {
+async fn list_time_off(app: Data<App>, me: As<Therapist>, Query(query): Query<Paging>) -> Result<Reply> {
     let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
     let after = after.map(|(Instant(start), id): (Instant, TimeOffId)| (start, id));
     let found = store::list(&app.db, &app.cipher, me.therapist(), after, query.limit.probe()).await?;
@@ -171,7 +170,10 @@ impl TimeOffPatch {
     params(("id" = TimeOffId, Path, description = "The time off."),
            ("If-Match" = String, Header, description = "The ETag of the time off as it was read.")),
     request_body = TimeOffPatch,
-    responses((status = 200, description = "The time off as it is now.", body = TimeOffView)))]
+    responses(
+    (status = 200, description = "The time off as it is now.", body = TimeOffView),
+    (status = 422, description = "A field is wrong, or `too_much_time_off`", body = Problem, content_type = "application/problem+json"),
+))]
 #[patch("/v1/therapists/me/time-off/{id}")]
 async fn update_time_off(
     app: Data<App>,
@@ -186,8 +188,13 @@ async fn update_time_off(
         let now = app.clock.now();
         let current = store::find(&mut *tx, &app.cipher, me.therapist(), id).await?.ok_or(Error::NotFound)?;
         if_match.check(&view(&mut *tx, me.therapist(), current.clone(), now).await?)?;
+        let was_over = current.end_at <= now;
         let changed = patch.apply(current);
         refuse_backwards(changed.start_at, changed.end_at)?;
+        // What is over does not count: to move it ahead is as good as to enter it anew.
+        if was_over && changed.end_at > now && store::count(&mut tx, me.therapist(), now).await? >= MOST_TIME_OFF {
+            return Err(Refusal::TooMuchTimeOff.into());
+        }
         store::update(&mut tx, &app.cipher, me.therapist(), &changed).await?;
         let view = view(&mut *tx, me.therapist(), changed, now).await?;
         tx.commit().await?;

@@ -8,7 +8,7 @@ use sqlx::PgExecutor;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::hours::Timetable;
-use super::routes::{PageQuery, date};
+use super::routes::date;
 use super::schedule::{DatedSchedule, Hit, Override, Schedule, WeekCopied, WeekCopy};
 use super::{lock, store};
 use crate::App;
@@ -16,7 +16,7 @@ use crate::auth::{As, Therapist};
 use crate::bookings;
 use crate::db::work;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Paging, Path, Query, Reply};
 use crate::ids::{BookingId, TherapistId};
 use crate::values::wall_clock::local_date;
 use crate::values::{Day, Instant, Span};
@@ -92,10 +92,10 @@ async fn replace_schedule(
 ///
 /// The caller's weekly hours by the date from which they hold, past ones included. Each holds until the next one begins.
 #[utoipa::path(tag = "Availability", operation_id = "list_schedules", security(("bearer" = ["therapist"])),
-    params(PageQuery),
+    params(Paging),
     responses((status = 200, description = "A page of timetables.", body = Page<DatedSchedule>)))]
 #[get("/v1/therapists/me/schedules")]
-async fn list_schedules(app: Data<App>, me: As<Therapist>, Query(query): Query<PageQuery>) -> Result<Reply> {
+async fn list_schedules(app: Data<App>, me: As<Therapist>, Query(query): Query<Paging>) -> Result<Reply> {
     let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
     let found = store::schedules(&app.db, me.therapist(), after.map(|Day(date)| date), query.limit.probe()).await?;
     Reply::ok(&Page::cut(found, query.limit, |schedule| schedule.effective_from)?)
@@ -237,14 +237,10 @@ async fn copy_week(
 /// Live visits whose time on the table is not over and no longer lies within the caller's hours, since these changed after
 /// the visit was booked. They stay booked. What a time off hits is listed with the time off.
 #[utoipa::path(tag = "Availability", operation_id = "list_bookings_outside_hours", security(("bearer" = ["therapist"])),
-    params(PageQuery),
+    params(Paging),
     responses((status = 200, description = "A page of bookings, soonest first.", body = Page<Hit>)))]
 #[get("/v1/therapists/me/bookings-outside-hours")]
-async fn list_bookings_outside_hours(
-    app: Data<App>,
-    me: As<Therapist>,
-    Query(query): Query<PageQuery>,
-) -> Result<Reply> {
+async fn list_bookings_outside_hours(app: Data<App>, me: As<Therapist>, Query(query): Query<Paging>) -> Result<Reply> {
     let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
     let after: Option<(DateTime<Utc>, BookingId)> = after.map(|(Instant(start), id)| (start, id));
     let visits = bookings::ahead(&app.db, me.therapist(), app.clock.now()).await?;

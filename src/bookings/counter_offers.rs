@@ -28,7 +28,7 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{AccountId, BookingId, CounterOfferId};
 use crate::jobs::{LapseRequest, enqueue};
-use crate::values::{Instant, Money, Zone};
+use crate::values::{Instant, Money, Span, Zone};
 
 /// How many counter-offers a visit gets.
 const MOST: usize = 20;
@@ -154,6 +154,8 @@ pub(super) async fn propose(
     if offers.len() >= MOST {
         return Err(Refusal::TooManyCounterOffers.into());
     }
+    let table = Span::of_minutes(start, booking.duration_minutes.into());
+    bookings::refuse_busy_client(tx, booking, table, now).await?;
     let mut wish = Wish::requested(tx, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
     let decided = wish.decide(tx, &app.roads, now).await?;
@@ -246,7 +248,7 @@ async fn seen(app: &App, me: &Principal, id: BookingId) -> Result<Vec<CounterOff
            ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer."),
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")), request_body = Option<Nothing>, responses(
     (status = 200, description = "The booking, moved.", body = BookingView),
-    (status = 409, description = "`counter_offer_expired`, `invalid_transition`, `slot_unavailable`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`counter_offer_expired`, `invalid_transition`, `slot_unavailable`, `client_busy`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "What no longer holds, such as `credential_not_valid`.", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/bookings/{id}/counter-offers/{offer_id}/accept")]

@@ -21,6 +21,7 @@ use crate::db::work;
 use crate::error::{Error, FieldError, Problem, Result};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
+use crate::values::Span;
 
 /// The operation that makes a visit longer.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -49,7 +50,7 @@ struct Extension {
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
     request_body = Extension, responses(
     (status = 200, description = "The booking, longer.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, `slot_unavailable`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `client_busy`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `service_not_offered`, `credential_not_valid`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/bookings/{id}/extend")]
@@ -79,6 +80,8 @@ async fn extend_booking(
                     FieldError::new("/duration_minutes", "must end the visit later, and not in the past.").into()
                 );
             }
+            let table = Span::of_minutes(longer.start_at, longer.duration_minutes.into());
+            bookings::refuse_busy_client(&mut tx, &booking, table, now).await?;
             reprice(&mut tx, &booking, &mut longer, now).await?;
             let Decided { during, relied_on, .. } =
                 Wish::requested(&mut tx, &longer).await?.prolong(&mut tx, &app.roads, now).await?;

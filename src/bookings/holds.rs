@@ -11,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use store::{forget_lapsed, seal};
 
+use super::bounds::{HOLDS_COUNT, MOST_HOLDS_OF_ONE};
 use super::wish::{Decided, Wanted, Wish};
 use crate::App;
 use crate::accounts::{Address, AddressView};
@@ -98,13 +99,14 @@ impl HoldView {
 /// Hold a slot
 ///
 /// Keeps a slot for ten minutes: nobody else can have it, and the caller can book it by its `hold_id`. A client holds at most
-/// three slots at a time. A hold lapses by itself.
+/// three slots at a time, and one therapist's time at most 12 times in 24 hours. A hold lapses by itself.
 #[utoipa::path(tag = "Bookings", operation_id = "create_hold", security(("bearer" = ["client"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = Wanted, responses(
     (status = 201, description = "The hold.", body = HoldView,
      headers(("Location" = String, description = "Where the hold is found."))),
-    (status = 409, description = "`slot_unavailable`, `too_many_holds`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`slot_unavailable`, `too_many_holds`, `client_busy`, `too_many_open_visits`, `too_many_open_requests`, \
+     `too_many_cancellations`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
      `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -124,7 +126,9 @@ async fn create_hold(
         let wish = Wish::read(&mut tx, &wanted, me.account(), app.clock.now()).await?;
         // Two requests must not both be the third.
         db::lock(&mut tx, me.account().0).await?;
-        if store::live(&mut tx, me.account(), None, app.clock.now()).await?.len() >= MOST {
+        let now = app.clock.now();
+        let many = store::live(&mut tx, me.account(), None, now).await?.len() >= MOST;
+        if many || store::count(&mut tx, me.account(), wish.therapist, now - HOLDS_COUNT).await? >= MOST_HOLDS_OF_ONE {
             return Err(Refusal::TooManyHolds.into());
         }
         let Decided { at, during, .. } = wish.reserve(&mut tx, &app).await?;
@@ -195,7 +199,7 @@ async fn get_hold(app: Data<App>, me: As<Client>, Path(id): Path<HoldId>) -> Res
 async fn delete_hold(app: Data<App>, me: As<Client>, Path(id): Path<HoldId>) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
-        release(&mut tx, id, me.account(), &app.clock).await?.ok_or(Error::NotFound)?;
+        release(&mut tx, id, me.account(), false, &app.clock).await?.ok_or(Error::NotFound)?;
         tx.commit().await?;
         Ok(Reply::none())
     })
@@ -203,17 +207,17 @@ async fn delete_hold(app: Data<App>, me: As<Client>, Path(id): Path<HoldId>) -> 
 }
 
 /// Takes a live hold away, under the therapist's lock; its time is free for whatever comes next in the transaction.
-async fn release(tx: &mut Tx, id: HoldId, client: AccountId, clock: &Clock) -> Result<Option<Hold>> {
+async fn release(tx: &mut Tx, id: HoldId, client: AccountId, booked: bool, clock: &Clock) -> Result<Option<Hold>> {
     let Some(hold) = store::live(tx, client, Some(id), clock.now()).await?.pop() else { return Ok(None) };
     availability::lock(tx, hold.therapist).await?;
     // Asked again after the wait: it may have lapsed, or been used.
     let Some(hold) = store::live(tx, client, Some(id), clock.now()).await?.pop() else { return Ok(None) };
-    store::delete(tx, &hold).await?;
+    store::end(tx, &hold, booked, clock.now()).await?;
     Ok(Some(hold))
 }
 
 /// Turns a live hold into the wish that it stands for, and takes it away: whatever fails later brings it back.
 pub(super) async fn consume(tx: &mut Tx, id: HoldId, client: AccountId, clock: &Clock) -> Result<Wish> {
-    let hold = release(tx, id, client, clock).await?.ok_or(Refusal::HoldExpired)?;
+    let hold = release(tx, id, client, true, clock).await?.ok_or(Refusal::HoldExpired)?;
     Wish::held(tx, hold, client).await
 }

@@ -19,8 +19,8 @@ use super::store as bookings;
 use crate::App;
 use crate::audit::{self, Entry};
 use crate::auth::{Admin, Anyone, As, Parties};
-use crate::db::{Tx, work};
-use crate::error::{Error, Problem, Result};
+use crate::db::{self, Tx, work};
+use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, IncidentId, TherapistId};
 use crate::tasks::{self, Task};
@@ -29,6 +29,9 @@ use store::Listed;
 
 /// What staff are given to look at.
 const TASK: &str = "incident_reported";
+
+/// The most incidents of one visit that one person reports. Breaking a visit off is never refused for it.
+const MOST_OF_ONE: i64 = 5;
 
 /// The operations on incidents.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -181,7 +184,8 @@ pub(super) async fn report(
     store::insert(app, tx, &incident).await?;
     let id = incident.listed.receipt.id;
     let details = json!({ "booking_id": booking.id, "kind": new.kind, "party": party });
-    let task = Task { kind: TASK, subject_type: "incident", subject: id.0, details: details.clone() };
+    // One task for the visit, however many incidents it has: raising it again while it is open adds nothing.
+    let task = Task { kind: TASK, subject_type: "booking", subject: booking.id.0, details: details.clone() };
     tasks::raise(tx, &task, now).await?;
     incident.record(tx, reporter, "incident.report", details, now).await?;
     Ok(id)
@@ -197,7 +201,7 @@ pub(super) async fn report(
     (status = 201, description = "It was reported.", body = IncidentReceipt,
      headers(("Location" = String, description = "Where the caller's incidents are found."),
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
-    (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`too_many_incidents`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/bookings/{id}/incidents")]
@@ -219,6 +223,11 @@ async fn report_incident(
         let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let kind = new.kind;
+        // One report after the other for one reporter, so that no two are both the last.
+        db::lock(&mut tx, me.account().0).await?;
+        if store::count(&mut tx, id, me.account()).await? >= MOST_OF_ONE {
+            return Err(Refusal::TooManyIncidents.into());
+        }
         let incident = report(&app, &mut tx, &booking, party, me.account(), new, now).await?;
         // Without the text, which the answers that are kept must not hold.
         let receipt = IncidentReceipt { id: incident, booking_id: id, kind, reported_at: now };
@@ -329,7 +338,7 @@ struct IncidentResolution {
 
 /// Resolve an incident
 ///
-/// Says what was found or done, for staff alone; its task is resolved with it. One that is resolved already stays as it is.
+/// Says what was found or done, for staff alone; the task of its visit is resolved with its last open incident. One that is resolved already stays as it is.
 #[utoipa::path(tag = "Incidents", operation_id = "resolve_incident", security(("bearer" = ["admin"])),
     params(("id" = IncidentId, Path, description = "The incident.")), request_body = IncidentResolution,
     responses((status = 200, description = "The incident, resolved.", body = Incident)))]
@@ -348,7 +357,10 @@ async fn resolve_incident(
             (incident.listed.resolved_at, incident.listed.resolved_by) = (Some(now), Some(me.account()));
             incident.note = Some(body.note.as_str().to_owned());
             store::resolve(&app, &mut tx, &incident).await?;
-            tasks::close(&mut tx, TASK, id.0, me.account(), now).await?;
+            let booking = incident.listed.receipt.booking_id;
+            if !store::has_open(&mut tx, booking).await? {
+                tasks::close(&mut tx, TASK, booking.0, me.account(), now).await?;
+            }
             "incident.resolve"
         } else {
             "incident.read"

@@ -1,5 +1,6 @@
 //! Bookings: one visit from the wish to its end.
 
+pub mod bounds;
 pub mod costs;
 pub mod counter_offers;
 mod day;

@@ -26,7 +26,7 @@ use crate::availability::travel::Roads;
 use crate::availability::{self, Diary};
 use crate::cipher::Sealed;
 use crate::credentials::{self, missing};
-use crate::db::{Tx, work};
+use crate::db::{self, Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
@@ -272,6 +272,7 @@ async fn reassign_booking(
         if !therapists::exists(&mut *tx, new).await? {
             return Err(wrong("is not a therapist."));
         }
+        db::lock(&mut tx, seen.client.0).await?;
         availability::lock(&mut tx, seen.therapist.min(new)).await?;
         availability::lock(&mut tx, seen.therapist.max(new)).await?;
         let now = app.clock.now();

@@ -11,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub(super) use store::save;
 
+use super::bounds::MOST_MOVES;
 use super::costs::requote;
 use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
 use super::licensing::tell;
@@ -28,7 +29,7 @@ use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::{AccountId, BookingId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::therapists;
-use crate::values::{BookingMode, Instant, Money};
+use crate::values::{BookingMode, Instant, Money, Span};
 
 /// The operation that moves a visit.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -81,14 +82,14 @@ pub(super) struct NewStart {
 /// takes a counter-offer. A confirmed visit
 /// with a therapist who confirms each one is not moved by its client either; the new time is proposed to the therapist, and
 /// the answer is 202 with the proposal. A client whose therapist moved the visit may call it off free of charge until its
-/// start. A request is moved by its client alone, and waits for an answer anew.
+/// start. A request is moved by its client alone, and its deadline never becomes later by it. The two move a visit at most 20 times.
 #[utoipa::path(tag = "Bookings", operation_id = "reschedule_booking", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
     request_body = NewStart, responses(
     (status = 200, description = "The booking, moved.", body = BookingView),
     (status = 202, description = "The visit stands; the time is proposed to the therapist.", body = CounterOffer),
-    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `counter_offer_open`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `client_busy`, `counter_offer_open`, `too_many_moves`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `too_late_to_move`, `credential_not_valid`, `outside_service_area`, \
      `notice_too_short`, `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -120,6 +121,9 @@ async fn reschedule_booking(
             if late {
                 return Err(Refusal::TooLateToMove.into());
             }
+            if bookings::count_moves(&mut tx, id).await? >= MOST_MOVES {
+                return Err(Refusal::TooManyMoves.into());
+            }
             let mode = therapists::booking_mode(&mut *tx, booking.therapist).await?;
             if (party, booking.status, mode) == (Party::Client, Status::Confirmed, BookingMode::Request) {
                 Reply::accepted(&propose(&app, &mut tx, &booking, party, start, now).await?)?
@@ -148,6 +152,8 @@ async fn reschedule(
         Booking { start_at: start, asked_at: Some(now), free_to_cancel: party == Party::Therapist, ..booking.clone() };
     if booking.status == Status::Requested {
         let deadline = respond_by(now, start);
+        // A move never lengthens the first deadline: who moves again and again would keep the time for ever.
+        let deadline = booking.respond_by.map_or(deadline, |first| first.min(deadline));
         moved.respond_by = Some(deadline);
         enqueue(tx, &LapseRequest { booking: booking.id }, deadline).await?;
     }
@@ -167,6 +173,8 @@ pub(super) async fn carry_out(
     taken: Taken,
 ) -> Result<Booking> {
     let now = taken.at;
+    bookings::refuse_busy_client(tx, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
+        .await?;
     let Decided { during, relied_on, .. } = Wish::requested(tx, &moved).await?.decide(tx, &app.roads, now).await?;
     let asked_at = moved.asked_at.unwrap_or(now);
     reprice(tx, booking, &mut moved, asked_at).await?;

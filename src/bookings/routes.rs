@@ -19,9 +19,9 @@ use super::{
 use crate::App;
 use crate::auth::{Anyone, As, Client, Principal, Therapist};
 use crate::availability;
-use crate::db::{Tx, work};
+use crate::db::{self, Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Paging, Path, Query, Reply};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::values::{BookingMode, Instant, Money, Role};
@@ -110,7 +110,8 @@ impl NewBooking {
     (status = 201, description = "The booking.", body = ClientBooking,
      headers(("Location" = String, description = "Where the booking is found."),
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
-    (status = 409, description = "`slot_unavailable`, `hold_expired`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "`slot_unavailable`, `hold_expired`, `client_busy`, `too_many_open_visits`, `too_many_open_requests`, \
+     `too_many_cancellations`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
      `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -130,6 +131,8 @@ async fn create_booking(
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
+        // One visit after the other for one client, so that no two are both the last that is allowed.
+        db::lock(&mut tx, me.account().0).await?;
         let wish = match slot {
             Slot::Held(hold) => holds::consume(&mut tx, hold, me.account(), &app.clock).await?,
             Slot::Wanted(wanted) => Wish::read(&mut tx, &wanted, me.account(), app.clock.now()).await?,
@@ -284,22 +287,28 @@ async fn get_booking(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) 
 
 /// Show a booking's events
 ///
-/// Every step of its life, oldest first. Why a visit was broken off, and what staff wrote, is shown to its author and to
+/// Every step of its life, oldest first, in pages. Why a visit was broken off, and what staff wrote, is shown to its author and to
 /// admins alone.
 #[utoipa::path(tag = "Bookings", operation_id = "get_booking_events",
     security(("bearer" = ["client", "therapist", "admin"])),
-    params(("id" = BookingId, Path, description = "The booking.")),
-    responses((status = 200, description = "The events.", body = Page<BookingEvent>)))]
+    params(("id" = BookingId, Path, description = "The booking."), Paging),
+    responses((status = 200, description = "A page of events.", body = Page<BookingEvent>)))]
 #[get("/v1/bookings/{id}/events")]
-async fn get_booking_events(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn get_booking_events(
+    app: Data<App>,
+    me: As<Anyone>,
+    Path(id): Path<BookingId>,
+    Query(page): Query<Paging>,
+) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
         let booking = store::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
-        let events = store::events(&mut tx, id).await?;
+        let events = store::events(&mut tx, id, page.after()?.unwrap_or(0), page.limit.probe()).await?;
         tx.commit().await?;
-        let events = events.into_iter().map(|event| BookingEvent::new(event, id, party, &app.cipher));
-        Reply::ok(&Page::whole(events.collect::<Result<_>>()?))
+        let Page { data, next_cursor } = Page::cut(events, page.limit, |event| event.position)?;
+        let data = data.into_iter().map(|event| BookingEvent::new(event, id, party, &app.cipher));
+        Reply::ok(&Page { data: data.collect::<Result<_>>()?, next_cursor })
     })
     .await
 }
@@ -326,6 +335,8 @@ pub(super) async fn begin(
 /// Locks the time of the therapist of the booking that was seen, then the booking itself; gives it as it is now. None where it
 /// was given to another therapist meanwhile, whose lock must be taken before its own: in another transaction.
 pub(super) async fn lock(app: &App, tx: &mut Tx, seen: &Booking) -> Result<Option<(Booking, DateTime<Utc>)>> {
+    // The client first, as whoever books does: a step may put the client somewhere else.
+    db::lock(tx, seen.client.0).await?;
     availability::lock(tx, seen.therapist).await?;
     // Read after the wait: whoever comes second is later.
     let now = app.clock.now();

@@ -1,7 +1,8 @@
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::postgres::types::PgRange;
 use sqlx::types::Json;
 
+use super::bounds::{Ahead, CANCELLATIONS_COUNT, STILL_OPEN};
 use super::counter_offers::{self, OfferStatus};
 use super::lifecycle::{Action, Party, Status};
 use super::list::Sort;
@@ -12,7 +13,7 @@ use crate::availability::schedule::Hit;
 use crate::cipher::Sealed;
 use crate::credentials::Reliance;
 use crate::db::Tx;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::http::Kept;
 use crate::ids::{AccountId, BookingId, NoticeId, ServiceId, TherapistId};
 use crate::notices::Notice;
@@ -346,21 +347,79 @@ pub(super) fn range(span: Span) -> PgRange<DateTime<Utc>> {
     (span.start..span.end).into()
 }
 
-/// Whether another live reservation overlaps `span`. A plain read without a lock, which turns most losers of a race away
-/// before they queue up.
-pub(super) async fn is_taken(tx: &mut Tx, therapist: TherapistId, span: Span, now: DateTime<Utc>) -> Result<bool> {
-    let taken = sqlx::query_scalar!(
+/// Whether the time is plainly taken, and what the client has ahead, in one look before the therapist's lock. Of the therapist's time a later
+/// look decides; of the client's this one does, under the client's lock.
+pub(super) async fn probe(
+    tx: &mut Tx,
+    client: AccountId,
+    therapist: TherapistId,
+    table: Span,
+    now: DateTime<Utc>,
+) -> Result<(bool, Ahead)> {
+    let found = sqlx::query!(
         r#"SELECT EXISTS (
                SELECT FROM reservations WHERE therapist_id = $1 AND during && $2
                  AND (hold_expires_at IS NULL OR hold_expires_at > $3)
-           ) AS "taken!""#,
+           ) AS "taken!", ahead.visits AS "visits!", ahead.requests AS "requests!", ahead.busy AS "busy!", ahead.cancellations AS "cancellations!"
+           FROM (
+               SELECT count(*) FILTER (WHERE open AND start_at > $8) AS visits, count(*) FILTER (WHERE open AND status = 'requested') AS requests,
+                      coalesce(bool_or(open AND start_at < $6 AND start_at + make_interval(mins => duration_minutes) > $5), false) AS busy,
+                      count(*) FILTER (WHERE cancelled_by = 'client' AND fee = 0 AND cancelled_at > $7 AND at_risk_since IS NULL
+                                         AND NOT free_to_cancel) AS cancellations
+               FROM (
+                   SELECT status, start_at, duration_minutes, cancelled_by, cancelled_at, fee, at_risk_since, free_to_cancel,
+                          status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress')
+                              OR (status = 'requested' AND respond_by > $3) AS open
+                   FROM bookings WHERE client_id = $4 AND start_at > least($7, $5::timestamptz - interval '4 hours')
+               ) AS visits
+           ) AS ahead"#,
         therapist.0,
-        range(span),
+        range(table),
+        now,
+        client.0,
+        table.start,
+        table.end,
+        now - CANCELLATIONS_COUNT,
+        now - STILL_OPEN
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    let ahead =
+        Ahead { busy: found.busy, visits: found.visits, requests: found.requests, cancellations: found.cancellations };
+    Ok((found.taken, ahead))
+}
+
+/// Refuses to put `booking` at another time where its client has another visit then; under the client's lock.
+///
+/// # Errors
+/// `client_busy`.
+pub(super) async fn refuse_busy_client(tx: &mut Tx, booking: &Booking, table: Span, now: DateTime<Utc>) -> Result<()> {
+    let busy = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM bookings WHERE client_id = $1 AND id <> $2 AND start_at > $3::timestamptz - interval '4 hours' AND start_at < $4
+                 AND start_at + make_interval(mins => duration_minutes) > $3
+                 AND (status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress') OR (status = 'requested' AND respond_by > $5))
+           ) AS "busy!""#,
+        booking.client.0,
+        booking.id.0,
+        table.start,
+        table.end,
         now
     )
     .fetch_one(&mut **tx)
     .await?;
-    Ok(taken)
+    if busy { Err(Refusal::ClientBusy.into()) } else { Ok(()) }
+}
+
+/// How often the parties of a booking have moved it on their own.
+pub(super) async fn count_moves(tx: &mut Tx, id: BookingId) -> Result<i64> {
+    let moves = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "moves!" FROM booking_events WHERE booking_id = $1 AND action = 'reschedule' AND party <> 'admin'"#,
+        id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(moves)
 }
 
 /// A booking to be stored, with all that belongs to it.
@@ -599,6 +658,8 @@ pub(super) async fn record_change(tx: &mut Tx, booking: &Booking, taken: Taken, 
 
 /// A step in a booking's life, as it is stored.
 pub(super) struct Event {
+    /// Orders the events.
+    pub position: i64,
     pub party: Party,
     pub from_status: Option<Status>,
     pub to_status: Status,
@@ -607,16 +668,19 @@ pub(super) struct Event {
 }
 
 /// The steps of a booking's life, oldest first.
-pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<Event>> {
+pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -> Result<Vec<Event>> {
     let rows = sqlx::query!(
-        r#"SELECT at, party AS "party: Party", action AS "action: Action", from_status AS "from_status: Status",
+        r#"SELECT position, at, party AS "party: Party", action AS "action: Action", from_status AS "from_status: Status",
                   to_status AS "to_status: Status", reason, reason_sealed AS "reason_sealed: Sealed", change AS "change: Json<Change>"
-           FROM booking_events WHERE booking_id = $1 ORDER BY position"#,
-        id.0
+           FROM booking_events WHERE booking_id = $1 AND position > $2 ORDER BY position LIMIT $3"#,
+        id.0,
+        after,
+        count
     )
     .fetch_all(&mut **tx)
     .await?;
     let events = rows.into_iter().map(|row| Event {
+        position: row.position,
         party: row.party,
         from_status: row.from_status,
         to_status: row.to_status,
@@ -626,16 +690,20 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId) -> Result<Vec<Event>> {
     Ok(events.collect())
 }
 
-/// Writes down that their therapist was shown the addresses of these bookings.
+/// Writes down that their therapist was shown the addresses of these bookings, once an hour for each: an app that asks again and again
+/// tells nothing new.
 pub(super) async fn record_disclosures(tx: &mut Tx, shown: &[&Booking], now: DateTime<Utc>) -> Result<()> {
     let (bookings, therapists): (Vec<_>, Vec<_>) =
         shown.iter().map(|booking| (booking.id.0, booking.therapist.0)).unzip();
     sqlx::query!(
         "INSERT INTO address_disclosures (booking_id, therapist_id, at)
-         SELECT booking_id, therapist_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS shown (booking_id, therapist_id)",
+         SELECT booking_id, therapist_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS shown (booking_id, therapist_id)
+         WHERE NOT EXISTS (SELECT FROM address_disclosures d
+                           WHERE d.booking_id = shown.booking_id AND d.therapist_id = shown.therapist_id AND d.at > $4)",
         &bookings,
         &therapists,
-        now
+        now,
+        now - TimeDelta::hours(1)
     )
     .execute(&mut **tx)
     .await?;

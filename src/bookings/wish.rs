@@ -134,15 +134,20 @@ impl Wish {
         })
     }
 
-    /// Locks the therapist's time and decides. A probe before the lock turns away whoever is plainly too late.
+    /// Locks the therapist's time and decides; under the client's lock. A probe before it turns away whoever is plainly too late, or has too
+    /// much ahead.
     pub async fn reserve(&self, tx: &mut Tx, app: &App) -> Result<Decided> {
         let table = Span::of_minutes(self.start, self.minutes.into());
-        if store::is_taken(tx, self.therapist, table, app.clock.now()).await? {
+        let (taken, ahead) = store::probe(tx, self.client, self.therapist, table, app.clock.now()).await?;
+        if taken {
             return Err(Refusal::SlotUnavailable.into());
         }
+        app.bounds.admit(ahead, false)?;
         availability::lock(tx, self.therapist).await?;
         // Read after the wait: whoever comes second is later.
-        self.decide(tx, &app.roads, app.clock.now()).await
+        let decided = self.decide(tx, &app.roads, app.clock.now()).await?;
+        app.bounds.admit(ahead, decided.mode == BookingMode::Request)?;
+        Ok(decided)
     }
 
     /// Asks the engine, under the therapist's lock.

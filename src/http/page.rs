@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::error::{Error, FieldError, Result};
 
@@ -62,6 +62,27 @@ impl Cursor {
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.contains("\\u0000"));
         text.and_then(|text| serde_json::from_str(&text).ok())
             .ok_or_else(|| Error::from(FieldError::new("/cursor", "This cursor did not come from this list.")))
+    }
+}
+
+/// Which page of a list is asked for, where nothing else can be said of it.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    pub limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    pub cursor: Option<Cursor>,
+}
+
+impl Paging {
+    /// The sort key after which the page begins; none on the first.
+    pub fn after<K: DeserializeOwned>(&self) -> Result<Option<K>> {
+        self.cursor.as_ref().map(Cursor::key).transpose()
     }
 }
 

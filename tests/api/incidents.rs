@@ -68,7 +68,7 @@ async fn staff_resolve_an_incident_with_its_task() {
     let reported = therapist.post(&format!("{path}/incidents"), json!({ "kind": "safety" })).await.is(201);
     let one = format!("{ALL}/{}", reported.id());
     let task = admin.get("/v1/admin/tasks").await.is(200).body["data"][0].clone();
-    assert_eq!((&task["kind"], &task["subject_id"]), (&json!("incident_reported"), &json!(reported.id())));
+    assert_eq!((&task["kind"], &task["subject_type"]), (&json!("incident_reported"), &json!("booking")));
 
     let resolve = format!("{one}/resolve");
     admin.post(&resolve, json!({})).await.points_to(&["/note"]);

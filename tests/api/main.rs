@@ -7,6 +7,7 @@ mod audit;
 mod blocks;
 mod bookings;
 mod borders;
+mod bounds;
 mod calendars;
 mod catalogue;
 mod commands;

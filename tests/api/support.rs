@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::availability::Known;
 use knead::availability::travel::Roads;
+use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
@@ -152,6 +153,7 @@ impl App {
         let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
             known: Known::default(),
+            bounds: Bounds::default(),
             roads: Roads::new(&db, osrm.as_ref()).unwrap(),
             db,
             clock: clock.clone(),

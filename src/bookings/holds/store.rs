@@ -5,10 +5,11 @@ use sqlx::types::Json;
 
 use super::Hold;
 use crate::accounts::Address;
+use crate::bookings::bounds::HOLDS_COUNT;
 use crate::bookings::store::{clear_lapsed, range};
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::{AccountId, HoldId};
+use crate::ids::{AccountId, HoldId, TherapistId};
 use crate::prices::Terms;
 use crate::sealing::Sealing;
 
@@ -17,7 +18,7 @@ pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, no
     let rows = sqlx::query!(
         r#"SELECT id, therapist_id, service_id, start_at, duration_minutes, address AS "address: Json<Address>",
                   terms AS "terms!: Json<Terms>", created_at, expires_at
-           FROM holds WHERE client_id = $1 AND ($2::uuid IS NULL OR id = $2) AND expires_at > $3 AND terms IS NOT NULL ORDER BY id"#,
+           FROM holds WHERE client_id = $1 AND ($2::uuid IS NULL OR id = $2) AND expires_at > $3 AND ended_at IS NULL AND terms IS NOT NULL ORDER BY id"#,
         client.0,
         one.map(|id| id.0),
         now
@@ -38,6 +39,19 @@ pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, no
         })
     });
     holds.collect()
+}
+
+/// How often the client has held the therapist's time since `since`, and neither booked nor holds it still.
+pub(super) async fn count(tx: &mut Tx, client: AccountId, therapist: TherapistId, since: DateTime<Utc>) -> Result<i64> {
+    let held = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "held!" FROM holds WHERE client_id = $1 AND therapist_id = $2 AND created_at > $3"#,
+        client.0,
+        therapist.0,
+        since
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(held)
 }
 
 /// Stores a hold and reserves its time; false where the time was taken after all.
@@ -81,24 +95,28 @@ async fn try_insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -
     Ok(reserved.is_some())
 }
 
-pub(super) async fn delete(tx: &mut Tx, hold: &Hold) -> Result<()> {
+/// Frees a hold's time. Where it was `booked`, the hold is gone; else it goes on counting until [`forget_lapsed`] takes it away.
+pub(super) async fn end(tx: &mut Tx, hold: &Hold, booked: bool, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!("DELETE FROM reservations WHERE therapist_id = $1 AND id = $2", hold.therapist.0, hold.id.0)
         .execute(&mut **tx)
         .await?;
-    sqlx::query!("DELETE FROM holds WHERE id = $1", hold.id.0).execute(&mut **tx).await?;
+    if booked {
+        sqlx::query!("DELETE FROM holds WHERE id = $1", hold.id.0).execute(&mut **tx).await?;
+    } else {
+        sqlx::query!("UPDATE holds SET ended_at = $2 WHERE id = $1", hold.id.0, now).execute(&mut **tx).await?;
+    }
     Ok(())
 }
 
-/// Deletes holds that lapsed an hour ago or longer, with what is left of their time.
+/// Frees the time of holds that lapsed an hour ago or longer, and deletes holds that count no more.
 pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
-    let lapsed = now - TimeDelta::hours(1);
     sqlx::query!(
-        "WITH gone AS (DELETE FROM holds WHERE expires_at < $1 RETURNING id, therapist_id)
-         DELETE FROM reservations r USING gone WHERE r.therapist_id = gone.therapist_id AND r.id = gone.id",
-        lapsed
+        "DELETE FROM reservations r USING holds h WHERE h.expires_at < $1 AND r.therapist_id = h.therapist_id AND r.id = h.id",
+        now - TimeDelta::hours(1)
     )
     .execute(db)
     .await?;
+    sqlx::query!("DELETE FROM holds WHERE expires_at < $1", now - HOLDS_COUNT).execute(db).await?;
     Ok(())
 }
 

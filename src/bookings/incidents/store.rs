@@ -70,6 +70,29 @@ macro_rules! incidents {
     };
 }
 
+/// How many incidents of this visit the reporter has told of.
+pub(super) async fn count(tx: &mut Tx, booking: BookingId, reporter: AccountId) -> Result<i64> {
+    let reported = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "reported!" FROM incidents WHERE booking_id = $1 AND reporter_id = $2"#,
+        booking.0,
+        reporter.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(reported)
+}
+
+/// Whether staff have an incident of this visit to look into.
+pub(super) async fn has_open(tx: &mut Tx, booking: BookingId) -> Result<bool> {
+    let open = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM incidents WHERE booking_id = $1 AND resolved_at IS NULL) AS "open!""#,
+        booking.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(open)
+}
+
 pub(super) async fn insert(app: &App, tx: &mut Tx, incident: &Incident) -> Result<()> {
     let Incident { listed, text, .. } = incident;
     let id = listed.receipt.id;
