@@ -22,6 +22,7 @@ mod holds;
 mod idempotency;
 mod incidents;
 mod known;
+mod limits;
 mod manners;
 mod moves;
 mod postgres;
