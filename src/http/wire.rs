@@ -8,7 +8,7 @@ use actix_web::error::InternalError;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -41,6 +41,9 @@ pub async fn wire(
             request.app_data::<web::Data<App>>().map(|app| uuid_at(app.clock.now()).to_string()).unwrap_or_default()
         }
     };
+    let route = request.resource_map().match_pattern(request.match_info().as_str());
+    request.extensions_mut().insert(Route(route.clone()));
+    let route = route.unwrap_or_else(|| "none".to_owned());
     let method = request.method().clone();
     // The connection remembers that it was HEAD and sends no body.
     if method == Method::HEAD {
@@ -54,7 +57,6 @@ pub async fn wire(
             let answer = if is_read { timeout(PATIENCE, answer).await } else { Ok(answer.await) };
             let mut response = match answer.unwrap_or_else(|_| Ok(Err(late().into()))) {
                 Ok(Ok(mut response)) => {
-                    let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
                     finish(response.response_mut(), &id, method, route);
                     return Ok(response.map_into_boxed_body());
                 }
@@ -62,7 +64,7 @@ pub async fn wire(
                 Err(_) => Error::Internal("panic".to_owned()).error_response(),
             };
             // The request is gone, and with it what an answer is made of: the answer goes out as an error.
-            finish(&mut response, &id, method, "none".to_owned());
+            finish(&mut response, &id, method, route);
             Err(InternalError::from_response("answered", response).into())
         })
         .await
@@ -100,10 +102,13 @@ pub fn is_api(request: &ServiceRequest) -> bool {
     request.match_info().as_str().starts_with("/v1/")
 }
 
-/// The pattern of the path that was asked for, if any operation has it, by whatever method. The router built its patterns
-/// when it started: making one for a request would leak its names.
-pub fn route(request: &ServiceRequest) -> Option<String> {
-    request.resource_map().match_pattern(request.match_info().as_str())
+/// The pattern of the path that was asked for, found once for each request. The router built its patterns when it started:
+/// making one for a request would leak its names.
+struct Route(Option<String>);
+
+/// The pattern of the path that was asked for, if any operation has it, by whatever method.
+pub fn route(request: &impl HttpMessage) -> Option<String> {
+    request.extensions().get::<Route>().and_then(|route| route.0.clone())
 }
 
 /// An id from outside goes into our logs, so it may hold nothing but plain characters.
@@ -152,8 +157,7 @@ fn answers(request: &ServiceRequest) -> Vec<String> {
 
 /// Answers what no operation matched: 405 with `Allow` where the document knows the path, else 404.
 pub async fn refuse_unknown(request: HttpRequest, document: web::Data<Value>) -> HttpResponse {
-    let route = request.resource_map().match_pattern(request.match_info().as_str());
-    let error = match route.and_then(|route| document["paths"][route].as_object()) {
+    let error = match route(&request).and_then(|route| document["paths"][route].as_object()) {
         Some(operations) => {
             let methods =
                 [("get", "GET, HEAD"), ("post", "POST"), ("put", "PUT"), ("patch", "PATCH"), ("delete", "DELETE")];
