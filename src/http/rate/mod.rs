@@ -138,7 +138,14 @@ pub struct Tally<'a> {
     origin: Origin,
     kind: Kind,
     cost: u32,
-    counted: Vec<(&'a Policy, Left)>,
+    counted: Vec<Counted<'a>>,
+}
+
+/// What was spent of one bucket, or too little to be spent.
+struct Counted<'a> {
+    policy: &'a Policy,
+    key: u64,
+    left: Left,
 }
 
 impl<'a> Tally<'a> {
@@ -168,22 +175,26 @@ impl<'a> Tally<'a> {
 
     fn count(&mut self, policy: &'a Policy, key: u64) -> Result<()> {
         let spent = policy.buckets.spend(key, self.cost, Instant::now());
-        self.counted.push((policy, spent.unwrap_or_else(|refused| refused.left)));
+        // What is refused is not spent elsewhere either: else one account could use up what all at its address may ask for.
+        if spent.is_err() {
+            for counted in self.counted.drain(..) {
+                counted.policy.buckets.give_back(counted.key, self.cost);
+            }
+        }
+        self.counted.push(Counted { policy, key, left: spent.unwrap_or_else(|refused| refused.left) });
         spent.map(drop).map_err(|refused| too_many(refused.wait))
     }
 
-    /// Tells the caller, the narrowest limit first: `q` units come back in `w` seconds; `r` are left, and in `t` seconds
-    /// all are there again.
+    /// Tells the caller, the narrowest limit first or only the one that refused: `q` units come back in `w` seconds; `r` are
+    /// left, and in `t` seconds all are there again.
     pub fn tell(&self, headers: &mut HeaderMap) {
-        let policies = self.counted.iter().rev().map(|(policy, _)| {
+        let policies = self.counted.iter().rev().map(|Counted { policy, .. }| {
             let Rate { burst, refill } = policy.buckets.rate;
             format!("\"{}\";q={burst};w={}", policy.name, refill.as_secs())
         });
-        let left = self
-            .counted
-            .iter()
-            .rev()
-            .map(|(policy, left)| format!("\"{}\";r={};t={}", policy.name, left.units, seconds(left.whole_in)));
+        let left = self.counted.iter().rev().map(|Counted { policy, left, .. }| {
+            format!("\"{}\";r={};t={}", policy.name, left.units, seconds(left.whole_in))
+        });
         for (name, list) in [("ratelimit-policy", policies.collect::<Vec<_>>()), ("ratelimit", left.collect())] {
             match HeaderValue::from_str(&list.join(", ")) {
                 Ok(value) if !list.is_empty() => headers.insert(HeaderName::from_static(name), value),
