@@ -19,7 +19,7 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 use crate::App;
 use crate::auth::identify;
 use crate::error::{Error, request_id};
-use crate::http::{RateLimits, refuse_unknown, wire};
+use crate::http::{admit_accepted, refuse_unknown, route, wire};
 use crate::{
     accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, notices, openapi,
     prices, reviews, rosters, session_notes, tasks, therapists,
@@ -53,7 +53,7 @@ struct Spans;
 
 impl RootSpanBuilder for Spans {
     fn on_request_start(request: &ServiceRequest) -> tracing::Span {
-        let route = request.match_pattern().unwrap_or_default();
+        let route = route(request).unwrap_or_default();
         tracing::info_span!("request", method = %request.method(), route, request_id = request_id(), status = tracing::field::Empty)
     }
 
@@ -98,7 +98,7 @@ pub fn server(app: Arc<App>, listener: TcpListener, workers: usize) -> std::io::
             .service(SwaggerUi::new("/docs/{_:.*}").config(SwaggerConfig::from("/openapi.json")))
             .default_service(web::to(refuse_unknown))
             // The last one is the outermost.
-            .wrap(from_fn(RateLimits::limit))
+            .wrap(from_fn(admit_accepted))
             .wrap(from_fn(identify))
             .wrap(TracingLogger::<Spans>::new())
             .wrap(from_fn(wire))

@@ -10,7 +10,7 @@ use crate::auth::{Anyone, As, Password, RefreshToken};
 use crate::availability;
 use crate::db::{Tx, in_time, work};
 use crate::error::{Problem, Refusal, Result};
-use crate::http::{IfMatch, Json, Reply};
+use crate::http::{IfMatch, Json, Origin, Reply};
 use crate::ids::{AccountId, SessionId};
 use crate::values::{DisplayName, EmailAddress, Phone, Role, Zone};
 
@@ -68,7 +68,7 @@ async fn sign_in(app: &App, mut tx: Tx, account: Account, session: SessionId) ->
     (status = 409, description = "`email_taken`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/auth/register")]
-async fn register(app: Data<App>, Json(new, _): Json<Registration>) -> Result<Reply> {
+async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registration>) -> Result<Reply> {
     let password_hash = app.passwords.hash(new.password).await?;
     work(async move {
         let now = app.clock.now();
@@ -83,7 +83,9 @@ async fn register(app: Data<App>, Json(new, _): Json<Registration>) -> Result<Re
         };
         let account = store::insert(&mut tx, account, now).await?;
         let session = store::begin_session(&mut tx, account.id, now).await?;
-        Reply::created("/v1/me".to_owned(), &sign_in(&app, tx, account, session).await?)
+        let signed_in = sign_in(&app, tx, account, session).await?;
+        app.limits.remember(origin, &signed_in.account.email);
+        Reply::created("/v1/me".to_owned(), &signed_in)
     })
     .await
 }
@@ -104,13 +106,20 @@ struct Login {
     (status = 401, description = "`wrong_email_or_password`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/auth/login")]
-async fn login(app: Data<App>, Json(login, _): Json<Login>) -> Result<Reply> {
-    app.limits.count_log_in(&login.email)?;
-    let found = in_time(store::login(&app.db, login.email.as_str())).await?;
-    let (id, hash) = found.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
-    let matches = app.passwords.matches(login.password, hash).await?;
-    let Some(id) = id.filter(|_| matches) else { return Err(Refusal::WrongPassword.into()) };
+async fn login(app: Data<App>, origin: Origin, Json(login, _): Json<Login>) -> Result<Reply> {
+    let guess = app.limits.guess(origin, &login.email)?;
+    let owner = owner(&app, login).await.inspect_err(|_| guess.take_back())?;
+    let Some(id) = owner else { return Err(Refusal::WrongPassword.into()) };
+    guess.was_right();
     work(async move { begin(&app, id).await }).await
+}
+
+/// Whose e-mail address and password these are.
+async fn owner(app: &App, sent: Login) -> Result<Option<AccountId>> {
+    let found = in_time(store::login(&app.db, sent.email.as_str())).await?;
+    let (id, hash) = found.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
+    let matches = app.passwords.matches(sent.password, hash).await?;
+    Ok(id.filter(|_| matches))
 }
 
 async fn begin(app: &App, id: AccountId) -> Result<Reply> {
@@ -137,13 +146,14 @@ struct Refresh {
     (status = 401, description = "`refresh_token_invalid`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/auth/refresh")]
-async fn refresh(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
+async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -> Result<Reply> {
     work(async move {
         let token = RefreshToken::sent(body.refresh_token.as_str());
         let mut tx = app.db.begin().await?;
         match store::use_refresh_token(&mut tx, &token, app.clock.now()).await? {
             (Rotation::Exchange, Some((account, session))) => {
                 let account = store::find(&mut *tx, account).await?;
+                app.limits.remember(origin, &account.email);
                 Reply::ok(&sign_in(&app, tx, account, session).await?)
             }
             _ => {

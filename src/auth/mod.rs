@@ -6,11 +6,11 @@ mod tokens;
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 
 pub use passwords::{Password, Passwords};
 pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
@@ -18,7 +18,7 @@ pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
 use crate::App;
 use crate::db::in_time;
 use crate::error::{Error, Result};
-use crate::http::is_api;
+use crate::http::{Tally, is_api};
 use crate::ids::{AccountId, SessionId, TherapistId};
 use crate::values::Role;
 
@@ -40,31 +40,50 @@ impl Principal {
     }
 }
 
-/// The middleware that verifies the access token, where one was sent, and looks its session up. It refuses
-/// nobody: the operation's own signature does, so that public operations stay public.
+/// The middleware that counts the request and finds out who is calling: 429 past a limit, `RateLimit` headers on what it
+/// lets through and on what it refuses. Nobody is refused here for who they are: the operation's own signature does that,
+/// so that public operations stay public.
 pub async fn identify(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    // Only the API asks who is calling: the probes must answer without a database.
-    if is_api(&request)
-        && let Some(principal) = in_time(principal(request.request())).await?
-    {
-        request.extensions_mut().insert(principal);
-    }
-    next.call(request).await
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let origin = app.limits.origin(&request);
+    request.extensions_mut().insert(origin);
+    let mut tally = app.limits.tally(&request, origin);
+    let mut response = match principal(&app, &request, &mut tally).await {
+        Ok(principal) => {
+            if let Some(principal) = principal {
+                request.extensions_mut().insert(principal);
+            }
+            next.call(request).await?.map_into_boxed_body()
+        }
+        Err(error) => request.into_response(error.error_response()),
+    };
+    tally.tell(response.headers_mut());
+    Ok(response)
 }
 
-async fn principal(request: &HttpRequest) -> Result<Option<Principal>> {
-    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
-    let Some(app) = request.app_data::<web::Data<App>>() else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let Some(claims) = token.and_then(|token| app.tokens.verify(token, app.clock.now())) else { return Ok(None) };
-    let role = crate::accounts::live_session(&app.db, claims.sid, claims.sub).await?;
+/// Who is calling. What costs most comes last: the origin is counted first, then whom the token names, which its signature
+/// proves without a database, and only then the session is looked up.
+async fn principal(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -> Result<Option<Principal>> {
+    tally.count_origin()?;
+    // Only the API asks who is calling: the probes must answer without a database.
+    let claims =
+        bearer(request).filter(|_| is_api(request)).and_then(|token| app.tokens.verify(token, app.clock.now()));
+    tally.count_caller(claims.as_ref().map(|claims| claims.sub))?;
+    let Some(claims) = claims else { return Ok(None) };
+    let role = in_time(crate::accounts::live_session(&app.db, claims.sid, claims.sub)).await?;
     Ok(role.map(|role| Principal { account: claims.sub, session: claims.sid, role }))
+}
+
+/// The token that was sent (RFC 6750, 2.1).
+fn bearer(request: &ServiceRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Whom an operation is for.

@@ -5,9 +5,6 @@ use clap::Args;
 
 use crate::error::{Refusal, Result};
 
-/// The most moves that the two parties of a visit make on their own; staff and counter-offers do not count.
-pub const MOST_MOVES: i64 = 20;
-
 /// The time over which free cancellations are counted.
 pub const CANCELLATIONS_COUNT: TimeDelta = TimeDelta::hours(24);
 
@@ -16,9 +13,6 @@ pub const STILL_OPEN: TimeDelta = TimeDelta::hours(12);
 
 /// The time over which holds of one therapist are counted.
 pub const HOLDS_COUNT: TimeDelta = TimeDelta::hours(24);
-
-/// The most holds of one therapist's time in [`HOLDS_COUNT`].
-pub const MOST_HOLDS_OF_ONE: i64 = 12;
 
 /// The bounds of this service on one client.
 #[derive(Args, Clone, Copy, Debug)]
@@ -32,11 +26,23 @@ pub struct Bounds {
     /// How many visits a client may call off free of charge within 24 hours before new ones are refused.
     #[arg(long, env = "KNEAD_MAX_FREE_CANCELLATIONS", default_value_t = 10, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     pub max_free_cancellations: i64,
+    /// The most moves that the two parties of a visit make on their own; staff and counter-offers do not count.
+    #[arg(skip = 20)]
+    pub max_moves: i64,
+    /// The most holds of one therapist's time in [`HOLDS_COUNT`].
+    #[arg(skip = 12)]
+    pub max_holds_of_one: i64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { max_open_visits: 20, max_open_requests: 5, max_free_cancellations: 10 }
+        Self {
+            max_open_visits: 20,
+            max_open_requests: 5,
+            max_free_cancellations: 10,
+            max_moves: 20,
+            max_holds_of_one: 12,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use store::{forget_lapsed, seal};
 
-use super::bounds::{HOLDS_COUNT, MOST_HOLDS_OF_ONE};
+use super::bounds::HOLDS_COUNT;
 use super::wish::{Decided, Wanted, Wish};
 use crate::App;
 use crate::accounts::{Address, AddressView};
@@ -128,7 +128,10 @@ async fn create_hold(
         db::lock(&mut tx, me.account().0).await?;
         let now = app.clock.now();
         let many = store::live(&mut tx, me.account(), None, now).await?.len() >= MOST;
-        if many || store::count(&mut tx, me.account(), wish.therapist, now - HOLDS_COUNT).await? >= MOST_HOLDS_OF_ONE {
+        if many
+            || store::count(&mut tx, me.account(), wish.therapist, now - HOLDS_COUNT).await?
+                >= app.bounds.max_holds_of_one
+        {
             return Err(Refusal::TooManyHolds.into());
         }
         let Decided { at, during, .. } = wish.reserve(&mut tx, &app).await?;

@@ -11,7 +11,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub(super) use store::save;
 
-use super::bounds::MOST_MOVES;
 use super::costs::requote;
 use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
 use super::licensing::tell;
@@ -121,7 +120,7 @@ async fn reschedule_booking(
             if late {
                 return Err(Refusal::TooLateToMove.into());
             }
-            if bookings::count_moves(&mut tx, id).await? >= MOST_MOVES {
+            if bookings::count_moves(&mut tx, id).await? >= app.bounds.max_moves {
                 return Err(Refusal::TooManyMoves.into());
             }
             let mode = therapists::booking_mode(&mut *tx, booking.therapist).await?;

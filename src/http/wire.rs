@@ -3,12 +3,12 @@
 use std::panic::AssertUnwindSafe;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ResourceDef, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -20,8 +20,8 @@ use crate::ids::uuid_at;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The outermost middleware: gives the request its id, answers HEAD as GET, refuses callers that do not accept what the
-/// operation answers with, turns every failure, a panic too, into problem details, and counts the answer.
+/// The outermost middleware: gives the request its id, answers HEAD as GET, turns every failure, a panic too, into problem
+/// details, and counts the answer.
 pub async fn wire(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -32,26 +32,22 @@ pub async fn wire(
             request.app_data::<web::Data<App>>().map(|app| uuid_at(app.clock.now()).to_string()).unwrap_or_default()
         }
     };
+    let route = request.resource_map().match_pattern(request.match_info().as_str());
+    request.extensions_mut().insert(Route(route.clone()));
+    let route = route.unwrap_or_else(|| "none".to_owned());
     let method = request.method().clone();
     // The connection remembers that it was HEAD and sends no body.
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
-    let acceptable = !is_api(&request) || answers(&request).iter().any(|media| accepts(request.headers(), media));
     REQUEST_ID
         .scope(id.clone(), async move {
-            if !acceptable {
-                let mut refused = request.into_response(Error::NotAcceptable.error_response());
-                finish(refused.response_mut(), &id, method, "none".to_owned());
-                return Ok(refused);
-            }
             let is_read = matches!(method, Method::GET | Method::HEAD);
             let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
             // A change bounds its own wait once its body has arrived.
             let answer = if is_read { timeout(PATIENCE, answer).await } else { Ok(answer.await) };
             let mut response = match answer.unwrap_or_else(|_| Ok(Err(late().into()))) {
                 Ok(Ok(mut response)) => {
-                    let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
                     finish(response.response_mut(), &id, method, route);
                     return Ok(response.map_into_boxed_body());
                 }
@@ -59,10 +55,21 @@ pub async fn wire(
                 Err(_) => Error::Internal("panic".to_owned()).error_response(),
             };
             // The request is gone, and with it what an answer is made of: the answer goes out as an error.
-            finish(&mut response, &id, method, "none".to_owned());
+            finish(&mut response, &id, method, route);
             Err(InternalError::from_response("answered", response).into())
         })
         .await
+}
+
+/// The innermost middleware: refuses callers that do not accept what the operation answers with.
+pub async fn admit_accepted(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if is_api(&request) && !answers(&request).iter().any(|media| accepts(request.headers(), media)) {
+        return Ok(request.into_response(Error::NotAcceptable.error_response()));
+    }
+    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
 }
 
 /// What every answer carries, and its count.
@@ -84,6 +91,15 @@ fn finish<B>(response: &mut HttpResponse<B>, id: &str, method: Method, route: St
 /// router reads it, since one path can be written in many ways.
 pub fn is_api(request: &ServiceRequest) -> bool {
     request.match_info().as_str().starts_with("/v1/")
+}
+
+/// The pattern of the path that was asked for, found once for each request. The router built its patterns when it started:
+/// making one for a request would leak its names.
+struct Route(Option<String>);
+
+/// The pattern of the path that was asked for, if any operation has it, by whatever method.
+pub fn route(request: &impl HttpMessage) -> Option<String> {
+    request.extensions().get::<Route>().and_then(|route| route.0.clone())
 }
 
 /// An id from outside goes into our logs, so it may hold nothing but plain characters.
@@ -117,7 +133,7 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = String> {
 /// The media types that the document lists for a success of this operation; JSON where it lists none.
 fn answers(request: &ServiceRequest) -> Vec<String> {
     let document = request.app_data::<web::Data<Value>>();
-    let operation = document.zip(request.match_pattern()).map(|(document, route)| {
+    let operation = document.zip(route(request)).map(|(document, route)| {
         let method = request.method().as_str().to_ascii_lowercase();
         document["paths"][&route][&method]["responses"].clone()
     });
@@ -132,16 +148,11 @@ fn answers(request: &ServiceRequest) -> Vec<String> {
 
 /// Answers what no operation matched: 405 with `Allow` where the document knows the path, else 404.
 pub async fn refuse_unknown(request: HttpRequest, document: web::Data<Value>) -> HttpResponse {
-    let paths = document["paths"].as_object().into_iter().flatten();
-    let known = paths
-        .filter(|(path, _)| ResourceDef::new(path.as_str()).is_match(request.match_info().as_str()))
-        // Of `/therapists/me` and `/therapists/{id}` the literal one is meant.
-        .min_by_key(|(path, _)| path.matches('{').count());
-    let error = match known {
-        Some((_, operations)) => {
+    let error = match route(&request).and_then(|route| document["paths"][route].as_object()) {
+        Some(operations) => {
             let methods =
                 [("get", "GET, HEAD"), ("post", "POST"), ("put", "PUT"), ("patch", "PATCH"), ("delete", "DELETE")];
-            let allowed = methods.into_iter().filter(|(method, _)| operations.get(method).is_some());
+            let allowed = methods.into_iter().filter(|(method, _)| operations.contains_key(*method));
             Error::MethodNotAllowed(allowed.map(|(_, name)| name).collect::<Vec<_>>().join(", "))
         }
         None => Error::NotFound,

@@ -40,7 +40,7 @@ fn counted(answers: Vec<Answer>) -> BTreeMap<(u16, String), usize> {
 
 #[tokio::test]
 async fn a_client_is_in_one_place_at_a_time() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let (one, other) = (app.therapist().await, asks_first(&app).await);
     let (client, address) = app.client_at_home().await;
     let booked = client.books(&one, address, TUESDAY).await.is(201);
@@ -72,7 +72,7 @@ async fn a_client_is_in_one_place_at_a_time() {
 
 #[tokio::test]
 async fn a_visit_is_not_extended_into_the_clients_next_one() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let (one, other) = (app.therapist().await, app.therapist().await);
     let (client, address) = app.client_at_home().await;
     let visit = client.books(&one, address, TUESDAY).await.is(201).id();
@@ -88,7 +88,7 @@ async fn a_visit_is_not_extended_into_the_clients_next_one() {
 
 #[tokio::test]
 async fn of_many_bookings_at_one_time_a_client_gets_one() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let (client, address) = app.client_at_home().await;
     let mut therapists = Vec::new();
     for _ in 0..8 {
@@ -109,7 +109,7 @@ async fn of_many_bookings_at_one_time_a_client_gets_one() {
 
 #[tokio::test]
 async fn open_visits_of_a_client_are_counted_exactly() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let therapist = app.therapist().await;
     let (client, address) = app.client_at_home().await;
     let starts = starts(28);
@@ -132,7 +132,7 @@ async fn open_visits_of_a_client_are_counted_exactly() {
 
 #[tokio::test]
 async fn open_requests_of_a_client_are_counted_until_they_are_answered() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let (asked, instant) = (asks_first(&app).await, app.therapist().await);
     let (client, address) = app.client_at_home().await;
     let starts = starts(8);
@@ -152,7 +152,7 @@ async fn open_requests_of_a_client_are_counted_until_they_are_answered() {
 
 #[tokio::test]
 async fn moving_a_request_leaves_its_deadline() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let therapist = asks_first(&app).await;
     let (client, address) = app.client_at_home().await;
     let made = client.books(&therapist, address, "2026-12-10T00:00:00Z").await.is(201);
@@ -168,7 +168,7 @@ async fn moving_a_request_leaves_its_deadline() {
 
 #[tokio::test]
 async fn a_visit_is_moved_to_and_fro_for_so_long_and_tells_of_it_in_pages() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let therapist = app.therapist().await;
     let (client, address) = app.client_at_home().await;
     let path = format!("/v1/bookings/{}", client.books(&therapist, address, "2026-12-10T00:00:00Z").await.is(201).id());
@@ -195,7 +195,7 @@ async fn a_visit_is_moved_to_and_fro_for_so_long_and_tells_of_it_in_pages() {
 
 #[tokio::test]
 async fn who_calls_off_again_and_again_for_nothing_waits_a_day() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let therapist = app.therapist().await;
     let (client, address) = app.client_at_home().await;
     let off = |client: Person, id: Uuid| async move {
@@ -216,7 +216,7 @@ async fn who_calls_off_again_and_again_for_nothing_waits_a_day() {
 
 #[tokio::test]
 async fn a_slot_is_not_held_for_ever_by_holding_it_again() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let (therapist, other) = (app.therapist().await, app.therapist().await);
     let (client, address) = app.client_at_home().await;
     let wish = client.wish(&therapist, address, TUESDAY);
@@ -236,7 +236,7 @@ async fn a_slot_is_not_held_for_ever_by_holding_it_again() {
 
 #[tokio::test]
 async fn incidents_of_a_visit_are_a_few_and_one_task() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let (therapist, admin) = (app.therapist().await, app.admin().await);
     let (client, address) = app.client_at_home().await;
     let path = format!("/v1/bookings/{}/incidents", client.books(&therapist, address, TUESDAY).await.is(201).id());
@@ -261,7 +261,7 @@ async fn incidents_of_a_visit_are_a_few_and_one_task() {
 
 #[tokio::test]
 async fn a_look_at_the_door_is_written_down_once_an_hour() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let therapist = app.therapist().await;
     let (client, address) = app.client_at_home().await;
     let path = format!("/v1/bookings/{}", client.books(&therapist, address, TUESDAY).await.is(201).id());
@@ -278,7 +278,7 @@ async fn a_look_at_the_door_is_written_down_once_an_hour() {
 
 #[tokio::test]
 async fn time_off_that_is_over_is_not_moved_past_the_most_there_may_be() {
-    let app = App::start().await;
+    let app = App::bounded().await;
     let therapist = app.therapist().await;
     let day = |from: &str, to: &str| json!({ "start_at": from, "end_at": to });
     let own =

@@ -21,7 +21,7 @@ pub fn output(command: &mut Command) -> (bool, String, String) {
     (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-fn fresh_configuration() -> Vec<(String, String)> {
+pub fn fresh_configuration() -> Vec<(String, String)> {
     let (ok, lines, _) = output(knead().args(["config", "init"]));
     assert!(ok);
     lines

@@ -209,7 +209,8 @@ async fn what_is_still_at_risk_is_called_off_24_hours_before() {
     let (therapist, admin) = (app.therapist().await, app.admin().await);
     let (client, address) = app.client_at_home().await;
     let path = booked(&client, &therapist, address, "2026-12-03T03:00:00Z").await;
-    let restored = booked(&client, &app.therapist().await, address, "2026-12-03T03:00:00Z").await;
+    let (other, elsewhere) = app.client_at_home().await;
+    let restored = booked(&other, &app.therapist().await, elsewhere, "2026-12-03T03:00:00Z").await;
     change(&app, &therapist, SUSPEND).await;
     assert_eq!(app.jobs_waiting().await, 1);
     app.advance(TimeDelta::hours(49) + TimeDelta::minutes(59));

@@ -132,7 +132,7 @@ fn postmaster(state: &Path) -> Option<String> {
 async fn a_killed_service_loses_nothing_that_it_acknowledged() {
     let state = crate::postgres::folder();
     let address = free_address();
-    let (running, _) = dev(state.path(), &address, &["--no-demo"]);
+    let (running, _) = dev(state.path(), &address, &["--no-demo", "--rate-limit", "off"]);
     let callers = callers(&address).await;
     let progress = Arc::new(Progress::default());
     let writing = tokio::spawn({
@@ -145,7 +145,7 @@ async fn a_killed_service_loses_nothing_that_it_acknowledged() {
     progress.stop.store(true, Ordering::SeqCst);
     let outcome = writing.await.unwrap();
     drop(running);
-    let (_running, _) = dev(state.path(), &address, &["--no-demo"]);
+    let (_running, _) = dev(state.path(), &address, &["--no-demo", "--rate-limit", "off"]);
     nothing_is_lost_or_doubled(&callers, outcome).await;
 }
 
@@ -153,7 +153,7 @@ async fn a_killed_service_loses_nothing_that_it_acknowledged() {
 async fn a_killed_database_comes_back_and_loses_nothing_that_was_acknowledged() {
     let state = crate::postgres::folder();
     let address = free_address();
-    let (_running, _) = dev(state.path(), &address, &["--no-demo"]);
+    let (_running, _) = dev(state.path(), &address, &["--no-demo", "--rate-limit", "off"]);
     let callers = callers(&address).await;
     let progress = Arc::new(Progress::default());
     let writing = tokio::spawn({
@@ -178,7 +178,7 @@ async fn a_killed_database_comes_back_and_loses_nothing_that_was_acknowledged() 
 async fn without_a_database_the_answer_is_503_within_three_seconds() {
     let state = crate::postgres::folder();
     let address = free_address();
-    let (_running, _) = dev(state.path(), &address, &["--no-demo"]);
+    let (_running, _) = dev(state.path(), &address, &["--no-demo", "--rate-limit", "off"]);
     let caller = Caller::register(&address).await;
     // Frozen, the server neither answers nor refuses: the hardest kind of absence.
     let processes = String::from_utf8(

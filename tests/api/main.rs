@@ -23,6 +23,7 @@ mod holds;
 mod idempotency;
 mod incidents;
 mod known;
+mod limits;
 mod manners;
 mod moves;
 mod postgres;

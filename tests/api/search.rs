@@ -73,7 +73,6 @@ async fn the_soonest_come_first_with_hints_and_without() {
 async fn pages_go_on_though_slots_are_taken_and_freed_meanwhile() {
     for hinted in [false, true] {
         let app = App::start().await;
-        let (client, address) = app.client_at_home().await;
         let mut everyone = Vec::new();
         for hour in ["09:00", "09:00", "10:00", "11:00", "12:00", "13:00"] {
             let therapist = app.therapist().await;
@@ -87,6 +86,7 @@ async fn pages_go_on_though_slots_are_taken_and_freed_meanwhile() {
         let seen = every_page(&app, &format!("{TUESDAY}&limit=2"), async |page| {
             for found in page["data"].as_array().unwrap() {
                 let shown = everyone.iter().find(|t| found["therapist"]["id"] == t.id.to_string()).unwrap();
+                let (client, address) = app.client_at_home().await;
                 client.books(shown, address, found["slots"][0]["start_at"].as_str().unwrap()).await.is(201);
             }
             if hinted {

@@ -108,6 +108,21 @@ struct Keys {
     data: String,
 }
 
+impl Keys {
+    fn new() -> Self {
+        Self { signing: generate_signing_key().unwrap(), data: generate_data_key().unwrap() }
+    }
+}
+
+/// Room for a client who books more than anyone does.
+const ROOM: Bounds = Bounds {
+    max_open_visits: 10_000,
+    max_open_requests: 10_000,
+    max_free_cancellations: 10_000,
+    max_moves: 10_000,
+    max_holds_of_one: 10_000,
+};
+
 impl Drop for App {
     fn drop(&mut self) {
         drop(self.server.stop(false));
@@ -122,6 +137,12 @@ impl App {
         Self::start_at(monday_noon()).await
     }
 
+    /// An app with the bounds on a client that a service has unless it is told otherwise. Other tests need more room.
+    pub async fn bounded() -> Self {
+        let (_, database) = database().await;
+        Self::serve(database, Clock::manual(monday_noon()), Keys::new(), false, None, Bounds::default())
+    }
+
     pub async fn start_at(now: DateTime<Utc>) -> Self {
         Self::with(now, false).await
     }
@@ -133,8 +154,7 @@ impl App {
     /// An app that asks a routing service for road times.
     pub async fn routed(now: DateTime<Utc>, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
         let (_, database) = database().await;
-        let keys = Keys { signing: generate_signing_key().unwrap(), data: generate_data_key().unwrap() };
-        Self::serve(database, Clock::manual(now), keys, rate_limit, osrm)
+        Self::serve(database, Clock::manual(now), Keys::new(), rate_limit, osrm, ROOM)
     }
 
     /// The keys that seal what is kept.
@@ -145,15 +165,22 @@ impl App {
     /// Another process on the same database, with these keys to seal what is kept.
     pub fn beside(&self, data_keys: String) -> Self {
         let keys = Keys { data: data_keys, ..self.keys.clone() };
-        Self::serve(self.database.clone(), self.clock.clone(), keys, false, None)
+        Self::serve(self.database.clone(), self.clock.clone(), keys, false, None, ROOM)
     }
 
-    fn serve(database: String, clock: Clock, keys: Keys, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
+    fn serve(
+        database: String,
+        clock: Clock,
+        keys: Keys,
+        rate_limit: bool,
+        osrm: Option<reqwest::Url>,
+        bounds: Bounds,
+    ) -> Self {
         let db = db::pool(&url_of(&database), 8).unwrap();
         let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
             known: Known::default(),
-            bounds: Bounds::default(),
+            bounds,
             roads: Roads::new(&db, osrm.as_ref()).unwrap(),
             db,
             clock: clock.clone(),

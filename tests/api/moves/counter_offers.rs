@@ -181,8 +181,9 @@ async fn only_the_other_party_answers() {
 
 #[tokio::test]
 async fn a_proposal_is_held_to_the_rules_and_leaves_nothing_where_they_refuse() {
-    let Scene { app, therapist, client, address, path } = &scene().await;
-    client.books(therapist, *address, "2026-12-04T00:00:00Z").await.is(201);
+    let Scene { app, therapist, client, path, .. } = &scene().await;
+    let (other, elsewhere) = app.client_at_home().await;
+    other.books(therapist, elsewhere, "2026-12-04T00:00:00Z").await.is(201);
     for (start, code, refused) in [
         ("2026-11-30T02:45:00Z", 422, "notice_too_short"),
         ("2027-03-01T00:00:00Z", 422, "beyond_horizon"),
