@@ -146,7 +146,7 @@ impl Scene {
             self.tells_nothing(&seen.text, &format!("therapist, {what}"));
         }
         let written = app.count(disclosures).await - before;
-        let latest =
+        let latest: Option<DateTime<Utc>> =
             sqlx::query_scalar("SELECT max(at) FROM address_disclosures").fetch_one(&app.service.db).await.unwrap();
         let lately = latest.is_some_and(|at| at > app.now() - TimeDelta::hours(1));
         assert!(
