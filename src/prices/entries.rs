@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::policy::Rules;
 use crate::error::FieldError;
 use crate::ids::ServiceId;
-use crate::values::{Country, Day, Instant, Jurisdiction, Money, TimeOfDay, Weekday, bounded_text};
+use crate::values::{Country, Day, Instant, Jurisdiction, Money, TimeOfDay, Weekday, bounded_text, strict};
 
 /// The most that one price or one surcharge can be, in minor units.
 const MOST: i64 = 100_000_000;
@@ -203,6 +203,7 @@ pub enum Occasion {
     /// Where any of the time on the table is on such a day.
     Weekend {
         /// The days.
+        #[serde(deserialize_with = "strict")]
         #[schema(min_items = 1, max_items = 7)]
         days: Vec<Weekday>,
     },
@@ -238,13 +239,16 @@ pub enum Charge {
     /// An amount.
     Fixed {
         /// Whatever the base price.
+        #[serde(deserialize_with = "strict")]
         amount: Money,
     },
     /// An amount for each kilometre.
     PerKm {
         /// For each kilometre begun.
+        #[serde(deserialize_with = "strict")]
         amount: Money,
         /// In all.
+        #[serde(deserialize_with = "strict")]
         at_most: Money,
     },
 }

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use super::Hold;
 use crate::accounts::Address;
 use crate::bookings::store::{clear_lapsed, range};
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{AccountId, HoldId};
 use crate::prices::Terms;
@@ -92,14 +92,22 @@ pub(super) async fn delete(tx: &mut Tx, hold: &Hold) -> Result<()> {
 /// Deletes holds that lapsed an hour ago or longer, with what is left of their time.
 pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
     let lapsed = now - TimeDelta::hours(1);
-    sqlx::query!(
-        "WITH gone AS (DELETE FROM holds WHERE expires_at < $1 RETURNING id, therapist_id)
-         DELETE FROM reservations r USING gone WHERE r.therapist_id = gone.therapist_id AND r.id = gone.id",
-        lapsed
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    in_batches(|| async move {
+        let gone = sqlx::query_scalar!(
+            r#"WITH gone AS (
+                   DELETE FROM holds WHERE ctid = ANY (ARRAY(
+                       SELECT ctid FROM holds WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+                   RETURNING id, therapist_id
+               ), freed AS (
+                   DELETE FROM reservations r USING gone WHERE r.therapist_id = gone.therapist_id AND r.id = gone.id
+               )
+               SELECT count(*) AS "count!" FROM gone"#,
+            lapsed,
+            BATCH
+        );
+        Ok(gone.fetch_one(db).await?.unsigned_abs())
+    })
+    .await
 }
 
 /// Seals some of what tells how to get in, in copies of addresses, as [`Sealing`] says.
