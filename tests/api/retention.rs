@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use knead::jobs::{Recheck, enqueue_once};
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use crate::support::{App, send, surry_hills};
 
@@ -132,14 +130,19 @@ async fn one_recheck_of_a_credential_waits_at_a_time() {
 async fn long_answers_are_kept_small_and_replayed_byte_for_byte() {
     let app = App::start().await;
     let therapist = app.therapist().await;
-    let copy = json!({ "from": "2026-12-07", "to": ["2026-12-14"] });
-    let _ = copy;
+    let weeks: Vec<String> = (0..40).map(|n| (chrono::NaiveDate::from_ymd_opt(2026, 12, 14).unwrap() + TimeDelta::weeks(n)).to_string()).collect();
+    let copy = json!({ "from_week": "2026-12-07", "to_weeks": weeks, "replace": true });
     let request = |key: &str| {
-        let body = surry_hills();
-        therapist.request(Method::POST, "/v1/me/addresses").header("Idempotency-Key", key.to_owned()).json(&body)
+        let path = "/v1/therapists/me/schedule/copies";
+        send(therapist.request(Method::POST, path).header("Idempotency-Key", key).json(&copy))
     };
-    send(request("x")).await.refused(403, "forbidden");
-    assert_eq!(app.count("SELECT count(*) FROM idempotency_keys").await, 0);
+    let first = request("once").await.is(201);
+    assert!(first.text.len() > 15_000, "{}", first.text.len());
+    let again = request("once").await.is(201);
+    assert_eq!((&again.text, again.header("idempotent-replay")), (&first.text, "true".to_owned()));
+    let kept = app.count("SELECT sum(octet_length(body_sealed))::bigint FROM idempotency_keys").await;
+    assert!(kept < 4_000, "{kept} bytes for {}", first.text.len());
+    assert!(app.count("SELECT bytes FROM key_allowances").await > kept, "the fingerprint counts too");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -174,5 +177,28 @@ async fn an_account_keeps_so_many_answers_in_an_hour_and_no_more_in_a_race() {
     app.sql("UPDATE key_allowances SET bytes = 2097152").await.unwrap();
     let (therapist, address) = (app.therapist().await, client.address(surry_hills()).await);
     let booked = client.books(&therapist, address, "2026-12-01T03:00:00Z").await;
-    assert_eq!((booked.status, app.count("SELECT count(*) FROM bookings").await), (429, 0), "{}", booked.text);
+    assert_eq!((booked.status.as_u16(), app.count("SELECT count(*) FROM bookings").await), (429, 0), "{}", booked.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_pool_of_two_serves_requests_and_jobs_side_by_side() {
+    let app = App::start().await;
+    let client = app.client().await;
+    let small = app.with_pool(2);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let worker = knead::jobs::worker(small.service.clone(), async { drop(stopped.await) }).await.unwrap();
+    let working = tokio::spawn(async move { worker.run().await });
+    let began = std::time::Instant::now();
+    app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json), graphile_worker.add_job('look_ahead', 'null'::json)").await.unwrap();
+    let client = client.at(&small);
+    for _ in 0..50 {
+        client.get("/v1/me").await.is(200);
+    }
+    while app.jobs_waiting().await > 0 {
+        assert!(began.elapsed().as_secs() < 20, "jobs hang");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    stop.send(()).unwrap();
+    working.await.unwrap().unwrap();
+    assert!(began.elapsed().as_secs() < 20);
 }

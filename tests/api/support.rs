@@ -147,8 +147,24 @@ impl App {
         Self::serve(self.database.clone(), self.clock.clone(), keys, false, None)
     }
 
+    /// Another process on the same database, with so many connections.
+    pub fn with_pool(&self, connections: u32) -> Self {
+        Self::serve_with(self.database.clone(), self.clock.clone(), self.keys.clone(), false, None, connections)
+    }
+
     fn serve(database: String, clock: Clock, keys: Keys, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
-        let db = db::pool(&url_of(&database), 8).unwrap();
+        Self::serve_with(database, clock, keys, rate_limit, osrm, 8)
+    }
+
+    fn serve_with(
+        database: String,
+        clock: Clock,
+        keys: Keys,
+        rate_limit: bool,
+        osrm: Option<reqwest::Url>,
+        connections: u32,
+    ) -> Self {
+        let db = db::pool(&url_of(&database), connections).unwrap();
         let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
             known: Known::default(),
