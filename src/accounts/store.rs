@@ -179,7 +179,12 @@ struct Shown {
 }
 
 /// Looks a refresh token up and locks it with its session until the transaction ends.
-async fn shown(tx: &mut Tx, token: &RefreshToken, successor: &RefreshToken, now: DateTime<Utc>) -> Result<Option<Shown>> {
+async fn shown(
+    tx: &mut Tx,
+    token: &RefreshToken,
+    successor: &RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<Option<Shown>> {
     let row = sqlx::query!(
         r#"SELECT t.expires_at, t.used_at, s.id, s.account_id, s.ended_at
            FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.digest = $1 FOR UPDATE"#,
@@ -219,7 +224,9 @@ pub(super) async fn log_out(
     now: DateTime<Utc>,
 ) -> Result<()> {
     match shown(tx, token, successor, now).await? {
-        Some(Shown { session, rotation: Rotation::Exchange | Rotation::Repeat, .. }) => end_session(tx, session, now).await,
+        Some(Shown { session, rotation: Rotation::Exchange | Rotation::Repeat, .. }) => {
+            end_session(tx, session, now).await
+        }
         _ => Ok(()),
     }
 }

@@ -64,7 +64,10 @@ impl Tokens {
             verifying: DecodingKey::from_ed_components(&public).map_err(|error| error.to_string())?,
             public,
             // A key of its own: one key is for one thing.
-            successors: hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &der), b"refresh").as_ref()),
+            successors: hmac::Key::new(
+                hmac::HMAC_SHA256,
+                hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &der), b"refresh").as_ref(),
+            ),
         })
     }
 

@@ -68,7 +68,10 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
     app.advance(TimeDelta::seconds(10));
     for _ in 0..5 {
         let again = refresh(&client.refresh_token).await.is(200).body;
-        assert_eq!(second["refresh_token"], again["refresh_token"], "a lost answer is made good, and no second branch begins");
+        assert_eq!(
+            second["refresh_token"], again["refresh_token"],
+            "a lost answer is made good, and no second branch begins"
+        );
     }
     let live = "SELECT count(*) FROM refresh_tokens WHERE used_at IS NULL";
     assert_eq!(app.count(live).await, 1);

@@ -31,6 +31,8 @@ async fn every_table_says_how_its_rows_end() {
 
 async fn sweep(app: &App) {
     app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
+    // The sweep asks for the sweeps, which are jobs of their own.
+    app.run_jobs().await;
     app.run_jobs().await;
 }
 
@@ -40,7 +42,10 @@ async fn what_is_long_over_is_swept_away_and_what_is_not_stays() {
     let therapist = app.therapist().await;
     let (client, address) = app.client_at_home().await;
     let visit = client.books(&therapist, address, "2026-12-01T00:00:00Z").await.is(201);
-    client.post(&format!("{}/counter-offers", visit.header("location")), json!({ "start_at": "2026-12-01T03:00:00Z" })).await.is(201);
+    client
+        .post(&format!("{}/counter-offers", visit.header("location")), json!({ "start_at": "2026-12-01T03:00:00Z" }))
+        .await
+        .is(201);
     let off = json!({ "start_at": "2026-12-02T00:00:00Z", "end_at": "2026-12-02T01:00:00Z" });
     therapist.post("/v1/therapists/me/time-off", off).await.is(201);
     let insert = format!(
@@ -56,9 +61,15 @@ async fn what_is_long_over_is_swept_away_and_what_is_not_stays() {
     let left = async || {
         let mut left = Vec::new();
         for count in [
-            "SELECT count(*) FROM reservations WHERE booking_id IS NOT NULL", "SELECT count(*) FROM counter_offers", "SELECT count(*) FROM time_off",
-            "SELECT count(*) FROM overrides", "SELECT count(*) FROM timetables", "SELECT count(*) FROM tasks",
-            "SELECT least(count(*), 1) FROM notices", "SELECT least(count(*), 1) FROM sessions", "SELECT least(count(*), 1) FROM refresh_tokens",
+            "SELECT count(*) FROM reservations WHERE booking_id IS NOT NULL",
+            "SELECT count(*) FROM counter_offers",
+            "SELECT count(*) FROM time_off",
+            "SELECT count(*) FROM overrides",
+            "SELECT count(*) FROM timetables",
+            "SELECT count(*) FROM tasks",
+            "SELECT least(count(*), 1) FROM notices",
+            "SELECT least(count(*), 1) FROM sessions",
+            "SELECT least(count(*), 1) FROM refresh_tokens",
         ] {
             left.push(app.count(count).await);
         }
@@ -68,7 +79,9 @@ async fn what_is_long_over_is_swept_away_and_what_is_not_stays() {
     assert_eq!(left().await, [1, 1, 1, 1, 3, 2, 1, 1, 1]);
     // Two days after the visit its time is free of it, and neither hints nor diaries hear of that.
     let revision = "SELECT sum(revision)::bigint FROM hint_states";
-    app.advance(TimeDelta::days(20));
+    app.advance(TimeDelta::days(2));
+    sweep(&app).await;
+    app.advance(TimeDelta::days(18));
     let before = app.count(revision).await;
     sweep(&app).await;
     assert_eq!(left().await, [0, 1, 1, 1, 3, 2, 1, 1, 1]);
@@ -117,31 +130,39 @@ async fn sweeps_go_on_until_nothing_is_left() {
 async fn one_recheck_of_a_credential_waits_at_a_time() {
     let app = App::start().await;
     let therapist = app.therapist().await;
-    app.sql(&format!("UPDATE credentials SET recheck_on = '2020-01-01' WHERE therapist_id = '{}' AND type = 'AU-QUAL'", therapist.id))
-        .await
-        .unwrap();
+    app.sql(&format!(
+        "UPDATE credentials SET recheck_on = '2020-01-01' WHERE therapist_id = '{}' AND type = 'AU-QUAL'",
+        therapist.id
+    ))
+    .await
+    .unwrap();
     for _ in 0..3 {
         knead::credentials::reminders::recheck(&app.service).await.unwrap();
     }
-    assert_eq!(app.count("SELECT count(*) FROM graphile_worker.jobs WHERE task_identifier = 'recheck_credential'").await, 1);
+    assert_eq!(
+        app.count("SELECT count(*) FROM graphile_worker.jobs WHERE task_identifier = 'recheck_credential'").await,
+        1
+    );
 }
 
 #[tokio::test]
 async fn long_answers_are_kept_small_and_replayed_byte_for_byte() {
     let app = App::start().await;
     let therapist = app.therapist().await;
-    let weeks: Vec<String> = (0..40).map(|n| (chrono::NaiveDate::from_ymd_opt(2026, 12, 14).unwrap() + TimeDelta::weeks(n)).to_string()).collect();
+    let weeks: Vec<String> = (0..12)
+        .map(|n| (chrono::NaiveDate::from_ymd_opt(2026, 12, 14).unwrap() + TimeDelta::weeks(n)).to_string())
+        .collect();
     let copy = json!({ "from_week": "2026-12-07", "to_weeks": weeks, "replace": true });
     let request = |key: &str| {
         let path = "/v1/therapists/me/schedule/copies";
         send(therapist.request(Method::POST, path).header("Idempotency-Key", key).json(&copy))
     };
     let first = request("once").await.is(201);
-    assert!(first.text.len() > 15_000, "{}", first.text.len());
     let again = request("once").await.is(201);
     assert_eq!((&again.text, again.header("idempotent-replay")), (&first.text, "true".to_owned()));
     let kept = app.count("SELECT sum(octet_length(body_sealed))::bigint FROM idempotency_keys").await;
-    assert!(kept < 4_000, "{kept} bytes for {}", first.text.len());
+    let sent = first.text.len();
+    assert!(sent > 4_000 && kept < 1_500, "{kept} bytes kept of {sent}");
     assert!(app.count("SELECT bytes FROM key_allowances").await > kept, "the fingerprint counts too");
 }
 
@@ -170,7 +191,8 @@ async fn an_account_keeps_so_many_answers_in_an_hour_and_no_more_in_a_race() {
     assert_eq!(post("first".to_owned()).await.is(201).header("idempotent-replay"), "true");
     app.advance(TimeDelta::hours(1));
     let client = client.refreshed().await;
-    let again = client.request(Method::POST, "/v1/me/addresses").header("Idempotency-Key", "later").json(&surry_hills());
+    let again =
+        client.request(Method::POST, "/v1/me/addresses").header("Idempotency-Key", "later").json(&surry_hills());
     send(again).await.is(201);
     assert_eq!(app.count("SELECT keys::bigint FROM key_allowances").await, 1);
     // A booking keeps its answer in a statement of its own.
@@ -189,7 +211,11 @@ async fn a_pool_of_two_serves_requests_and_jobs_side_by_side() {
     let worker = knead::jobs::worker(small.service.clone(), async { drop(stopped.await) }).await.unwrap();
     let working = tokio::spawn(async move { worker.run().await });
     let began = std::time::Instant::now();
-    app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json), graphile_worker.add_job('look_ahead', 'null'::json)").await.unwrap();
+    app.sql(
+        "SELECT graphile_worker.add_job('sweep', 'null'::json), graphile_worker.add_job('look_ahead', 'null'::json)",
+    )
+    .await
+    .unwrap();
     let client = client.at(&small);
     for _ in 0..50 {
         client.get("/v1/me").await.is(200);

@@ -93,10 +93,11 @@ async fn a_request_says_one_thing_in_one_way_at_every_depth() {
                     bodies.push(body);
                 }
             }
-            let roles = operation["security"].as_array().unwrap().iter().filter_map(|scheme| scheme["bearer"][0].as_str());
+            let roles =
+                operation["security"].as_array().unwrap().iter().filter_map(|scheme| scheme["bearer"][0].as_str());
             let role = roles.last().unwrap_or("client");
             let (_, person) = people.iter().find(|(name, _)| *name == role).unwrap();
-            let path = route.replace("{date}", "2026-12-01");
+            let path = route.replace("{date}", "2026-12-01").replace("{code}", "AU");
             let path: Vec<&str> = path
                 .split('/')
                 .map(|part| if part.starts_with('{') { "0198c0de-0000-7000-8000-000000000000" } else { part })
