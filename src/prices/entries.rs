@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::policy::Rules;
 use crate::error::FieldError;
 use crate::ids::ServiceId;
-use crate::values::{Country, Day, Instant, Jurisdiction, Money, TimeOfDay, Weekday, bounded_text, strict};
+use crate::values::{Country, Day, Instant, Jurisdiction, Money, TimeOfDay, Weekday, bounded_text, strict, tagged};
 
 /// The most that one price or one surcharge can be, in minor units.
 const MOST: i64 = 100_000_000;
@@ -181,8 +181,10 @@ pub struct SurchargeTerms {
     /// What clients read.
     pub label: Caption,
     /// When it is due.
+    #[serde(deserialize_with = "tagged")]
     pub when: Occasion,
     /// How much it is.
+    #[serde(deserialize_with = "tagged")]
     pub charge: Charge,
     /// Of those of one group that are due, only the highest counts; those without a group add up.
     pub group: Option<Code>,

@@ -18,7 +18,7 @@ pub use money::Money;
 pub use place::{Country, Jurisdiction, JurisdictionCode, Latitude, Longitude, Place, Point};
 pub use rating::Rating;
 pub use span::{Span, merged, without};
-pub(crate) use strict::{Strict, strict};
+pub(crate) use strict::{Strict, strict, tagged};
 pub(crate) use text::bounded_text;
 pub use text::{DisplayName, EmailAddress, Language, Phone, Slug};
 pub(crate) use text::{checked as checked_text, is_invisible};

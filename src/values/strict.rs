@@ -18,6 +18,27 @@ pub(crate) fn strict<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     T::deserialize(Strict(deserializer))
 }
 
+/// Reads a field of several kinds so: an object that names its kind, where serde would take an array too.
+pub(crate) fn tagged<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(Tagged(deserializer))
+}
+
+/// A deserializer of nothing but objects.
+struct Tagged<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tagged<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(Object(visitor))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
+        tuple_struct map struct enum identifier ignored_any
+    }
+}
+
 /// A visitor whose value must be an object.
 struct Object<V>(V);
 

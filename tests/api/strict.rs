@@ -88,8 +88,8 @@ async fn a_request_says_one_thing_in_one_way_at_every_depth() {
                     ("when", json!({ "kind": "distance", "beyond_km": 5 })),
                 ] {
                     let mut body = example.clone();
-                    assert!(body.get(part).is_some(), "{body}");
-                    body[part] = kind;
+                    assert!(body["terms"].get(part).is_some(), "{body}");
+                    body["terms"][part] = kind;
                     bodies.push(body);
                 }
             }
