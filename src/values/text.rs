@@ -32,7 +32,6 @@ pub(crate) fn checked(text: &str, min: usize, max: usize, prose: bool) -> Result
 macro_rules! pattern {
     ($(#[doc = $doc:literal])* $name:ident $pattern:literal) => {
         $(#[doc = $doc])*
-        #[expect(clippy::expect_used, reason = "a test takes each pattern apart")]
         static $name: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect("a sound pattern"));
     };
 }
