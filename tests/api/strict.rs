@@ -93,9 +93,9 @@ async fn a_request_says_one_thing_in_one_way_at_every_depth() {
                     bodies.push(body);
                 }
             }
-            let roles =
+            let mut roles =
                 operation["security"].as_array().unwrap().iter().filter_map(|scheme| scheme["bearer"][0].as_str());
-            let role = roles.last().unwrap_or("client");
+            let role = roles.next_back().unwrap_or("client");
             let (_, person) = people.iter().find(|(name, _)| *name == role).unwrap();
             let path = route.replace("{date}", "2026-12-01").replace("{code}", "AU");
             let path: Vec<&str> = path
