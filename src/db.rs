@@ -72,6 +72,16 @@ pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
     Ok(())
 }
 
+/// How many rows a sweep deletes in one statement, far within the time that a statement has.
+pub const BATCH: i64 = 1000;
+
+/// Carries `batch` out, which tells how many rows it saw to, until it finds fewer than [`BATCH`]. Each batch is a transaction of its own, so
+/// that locks are short and what was done stays done.
+pub async fn in_batches<B: Future<Output = Result<u64>> + Send>(batch: impl Fn() -> B + Send) -> Result<()> {
+    while batch().await? >= BATCH.unsigned_abs() {}
+    Ok(())
+}
+
 /// How long a caller waits for the database: a server that hangs ends no statement by itself.
 pub const PATIENCE: Duration = Duration::from_millis(2500);
 

@@ -12,17 +12,20 @@ use graphile_worker::{
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 
 use crate::App;
-use crate::availability::{hints, travel};
-use crate::bookings::{lapse, licensing, overdue};
+use crate::accounts;
+use crate::availability::{self, hints, travel};
+use crate::bookings::{self, lapse, licensing, overdue};
 use crate::calendars::reading;
-use crate::credentials::reminders::{recheck, recheck_one, remind};
+use crate::credentials::documents;
+use crate::credentials::reminders::{forget_reminders, recheck, recheck_one, remind};
 use crate::credentials::supersede_due;
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::{Error, Refusal, Result};
 use crate::ids::{BookingId, CalendarId, CredentialId, RosterImportId};
-use crate::rosters;
+use crate::{notices, rosters, tasks};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -91,22 +94,85 @@ pub struct ReconcilePlace {
 
 job!(ReconcilePlace, "reconcile_place", |app, job| licensing::reconcile_place(app, job.country.as_deref()).await);
 
-/// Deletes what has outlived its use: lapsed holds and proposals, kept answers, road times, refresh tokens, and files that nothing
-/// names. Seals what a service from before still writes plain.
+/// Declares the sweeps, each by its name: what deletes what has outlived its use. docs/retention.md says of every table what ends its rows.
+macro_rules! sweeps {
+    ($app:ident, $now:ident; $($name:literal => $work:expr,)+) => {
+        /// The names of all sweeps.
+        const SWEEPS: &[&str] = &[$($name),+];
+
+        /// Carries out the sweep of that name. There may be none any more, where an older version asked for it.
+        async fn sweep($app: &App, name: &str) -> Result<()> {
+            let $now = $app.clock.now();
+            match name {
+                $($name => $work.await,)+
+                _ => Ok(()),
+            }
+        }
+    };
+}
+
+sweeps! { app, now;
+    "holds" => bookings::holds::forget_lapsed(&app.db, now),
+    "counter_offers" => bookings::counter_offers::forget_lapsed(&app.db, now),
+    "reserved_time" => availability::forget_reserved(&app.db, now),
+    "time_off" => availability::forget_time_off(&app.db, now),
+    "overrides" => availability::forget_overrides(&app.db, now),
+    "timetables" => availability::forget_timetables(&app.db, now),
+    "kept_answers" => crate::http::forget_old_keys(&app.db, now),
+    "refresh_tokens" => accounts::forget_expired_tokens(&app.db, now),
+    "notices" => notices::forget_old(&app.db, now),
+    "tasks" => tasks::forget_resolved(&app.db, now),
+    "reminders" => forget_reminders(app, now),
+    "documents" => documents::forget_erased(app, now),
+    "document_files" => documents::forget_orphans(app, now),
+    "roster_files" => rosters::forget_files(app, now),
+    "road_times" => travel::tidy(app, now),
+    "jobs" => forget_failed(&app.db),
+    "plain_text" => crate::sealing::seal_plain(app),
+}
+
+/// Asks for every sweep, each a job of its own: one that fails is tried again by itself and keeps no other from its turn.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sweep;
 
 job!(Sweep, "sweep", |app, _job| {
-    let now = app.clock.now();
-    crate::bookings::holds::forget_lapsed(&app.db, now).await?;
-    crate::bookings::counter_offers::forget_lapsed(&app.db, now).await?;
-    crate::http::forget_old_keys(&app.db, now).await?;
-    travel::tidy(app, now).await?;
-    crate::sealing::seal_plain(app).await?;
-    crate::accounts::forget_expired_tokens(&app.db, now).await?;
-    crate::credentials::documents::forget_orphans(app, now).await?;
-    rosters::forget_files(app, now).await
+    // In one queue, so that they run one at a time; under a key each, so that one waits.
+    sqlx::query(
+        "SELECT graphile_worker.add_job($1, json_build_object('of', name), queue_name => $1, job_key => $1 || ':' || name,
+                                        job_key_mode => 'preserve_run_at')
+         FROM unnest($2::text[]) AS name",
+    )
+    .bind(SweepOne::IDENTIFIER)
+    .bind(SWEEPS)
+    .execute(&app.db)
+    .await?;
+    Ok(())
 });
+
+/// Carries out one sweep.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SweepOne {
+    /// Its name.
+    of: String,
+}
+
+job!(SweepOne, "sweep_one", |app, job| sweep(app, &job.of).await);
+
+/// Deletes jobs that were given up a month ago or longer, by the queue's own clock.
+async fn forget_failed(db: &PgPool) -> Result<()> {
+    in_batches(|| async move {
+        // Not a checked query: the table belongs to the queue's own schema.
+        let gone = sqlx::query(
+            "DELETE FROM graphile_worker._private_jobs WHERE id = ANY (ARRAY(
+                 SELECT id FROM graphile_worker._private_jobs
+                 WHERE attempts >= max_attempts AND locked_at IS NULL AND updated_at < now() - interval '30 days'
+                 LIMIT $1 FOR UPDATE SKIP LOCKED))",
+        )
+        .bind(BATCH);
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await
+}
 
 /// Reads a calendar elsewhere.
 #[derive(Debug, Serialize, Deserialize)]
@@ -265,10 +331,21 @@ fn alone<J: TaskHandler>(cron: CronBuilder<J>) -> Crontab {
     cron.job_key(J::IDENTIFIER).job_key_mode(CronJobKeyMode::PreserveRunAt).queue(J::IDENTIFIER).into()
 }
 
+/// How many connections a worker has for itself: one listens for as long as it runs, the others take jobs and write down what became of them.
+const OWN_CONNECTIONS: u32 = 3;
+
+/// The worker's own connections. Those of the service are for what jobs do, and for requests: a small pool would else be used up by listening.
+fn own_pool(db: &PgPool) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(OWN_CONNECTIONS)
+        .acquire_timeout(db.options().get_acquire_timeout())
+        .connect_lazy_with((*db.connect_options()).clone())
+}
+
 /// A worker for every kind of job. `stop` ends it after the jobs in hand.
 pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'static) -> Result<Worker, Failure> {
     let worker = WorkerOptions::default()
-        .pg_pool(app.db.clone())
+        .pg_pool(own_pool(&app.db))
         // So many that a slow calendar and a long list do not keep visits waiting.
         .concurrency(4)
         // Between two jobs a worker waits so long: what is queued behind others must not wait for hours.
@@ -285,6 +362,7 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<AlertOverdue>()
         .define_job::<ReconcilePlace>()
         .define_job::<Sweep>()
+        .define_job::<SweepOne>()
         .define_job::<ReadCalendar>()
         .define_job::<ReadCalendars>()
         .define_job::<Supersede>()

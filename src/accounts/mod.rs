@@ -38,6 +38,9 @@ pub const REFRESH: TimeDelta = TimeDelta::days(30);
 /// How long a refresh token may be shown again: the answer to its first use may have been lost.
 pub const REFRESH_GRACE: TimeDelta = TimeDelta::seconds(10);
 
+/// How long an expired refresh token is still known, counted from its end.
+const EXPIRED_KEPT: TimeDelta = TimeDelta::days(1);
+
 /// An account as its owner sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Account {
@@ -82,11 +85,13 @@ impl From<RegistrableRole> for Role {
 /// What becomes of a refresh token that is shown.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rotation {
-    /// It is exchanged for a new one.
+    /// It is exchanged for its successor.
     Exchange,
+    /// It was exchanged a moment ago, and the answer may have got lost: its successor is given again, while nobody has used that.
+    Repeat,
     /// It is unknown, expired, or its session has ended.
     Refuse,
-    /// It was used before, too long ago for a lost answer: someone has a copy. The session ends.
+    /// It was exchanged before, too long ago for a lost answer: someone has a copy. The session ends.
     EndSession,
 }
 
@@ -101,6 +106,7 @@ pub fn rotation(
         _ if ended => Rotation::Refuse,
         Some(used) if now > used + REFRESH_GRACE => Rotation::EndSession,
         _ if now >= expires_at => Rotation::Refuse,
-        _ => Rotation::Exchange,
+        Some(_) => Rotation::Repeat,
+        None => Rotation::Exchange,
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Account, REFRESH_GRACE, RegistrableRole, Rotation, SentToken, addresses, store};
+use super::{Account, REFRESH_GRACE, RegistrableRole, SentToken, addresses, store};
 use crate::App;
 use crate::auth::{Anyone, As, Password, RefreshToken};
 use crate::availability;
@@ -49,12 +49,18 @@ struct SignedIn {
     refresh_token: String,
 }
 
-/// Writes a refresh token for the session and returns both tokens.
-async fn sign_in(app: &App, mut tx: Tx, account: Account, session: SessionId) -> Result<SignedIn> {
+/// Begins a session of the account.
+async fn sign_in(app: &App, mut tx: Tx, account: Account) -> Result<SignedIn> {
     let now = app.clock.now();
+    let session = store::begin_session(&mut tx, account.id, now).await?;
     let token = RefreshToken::generate()?;
     store::add_refresh_token(&mut tx, session, &token, now).await?;
-    let (access_token, expires_in) = app.tokens.issue(account.id, session, now)?;
+    signed_in(app, tx, account, session, token).await
+}
+
+/// Commits, and gives an access token of the session beside `token`, its refresh token.
+async fn signed_in(app: &App, tx: Tx, account: Account, session: SessionId, token: RefreshToken) -> Result<SignedIn> {
+    let (access_token, expires_in) = app.tokens.issue(account.id, session, app.clock.now())?;
     tx.commit().await?;
     Ok(SignedIn { account, access_token, token_type: "Bearer", expires_in, refresh_token: token.into_string() })
 }
@@ -82,8 +88,7 @@ async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registratio
             time_zone: new.time_zone.unwrap_or(Zone(chrono_tz::UTC)),
         };
         let account = store::insert(&mut tx, account, now).await?;
-        let session = store::begin_session(&mut tx, account.id, now).await?;
-        let signed_in = sign_in(&app, tx, account, session).await?;
+        let signed_in = sign_in(&app, tx, account).await?;
         app.limits.remember(origin, &signed_in.account.email);
         Reply::created("/v1/me".to_owned(), &signed_in)
     })
@@ -124,9 +129,7 @@ async fn owner(app: &App, sent: Login) -> Result<Option<AccountId>> {
 
 async fn begin(app: &App, id: AccountId) -> Result<Reply> {
     let account = store::find(&app.db, id).await?;
-    let mut tx = app.db.begin().await?;
-    let session = store::begin_session(&mut tx, id, app.clock.now()).await?;
-    Reply::ok(&sign_in(app, tx, account, session).await?)
+    Reply::ok(&sign_in(app, app.db.begin().await?, account).await?)
 }
 
 /// A refresh token, as log-in or refresh gave it.
@@ -138,9 +141,9 @@ struct Refresh {
 
 /// Refresh
 ///
-/// Exchanges a refresh token for a new pair of tokens. A token is good once; for ten seconds after its first use
-/// it may be shown again, since the answer can get lost. Shown later it has been copied: its session ends, with
-/// every token of it.
+/// Exchanges a refresh token for a new pair of tokens. A token is good once; for ten seconds after its first use, and while the
+/// new refresh token is unused, it may be shown again, since the answer can get lost: the same refresh token is the answer. Shown later it has
+/// been copied: its session ends, with every token of it.
 #[utoipa::path(tag = "Accounts", operation_id = "refresh", request_body = Refresh, responses(
     (status = 200, description = "A new pair of tokens.", body = SignedIn),
     (status = 401, description = "`refresh_token_invalid`", body = Problem, content_type = "application/problem+json"),
@@ -149,14 +152,15 @@ struct Refresh {
 async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -> Result<Reply> {
     work(async move {
         let token = RefreshToken::sent(body.refresh_token.as_str());
+        let successor = app.tokens.successor(&token);
         let mut tx = app.db.begin().await?;
-        match store::use_refresh_token(&mut tx, &token, app.clock.now()).await? {
-            (Rotation::Exchange, Some((account, session))) => {
+        match store::use_refresh_token(&mut tx, &token, &successor, app.clock.now()).await? {
+            Some((account, session)) => {
                 let account = store::find(&mut *tx, account).await?;
                 app.limits.remember(origin, &account.email);
-                Reply::ok(&sign_in(&app, tx, account, session).await?)
+                Reply::ok(&signed_in(&app, tx, account, session, successor).await?)
             }
-            _ => {
+            None => {
                 // The end of the session, where there was one, must last.
                 tx.commit().await?;
                 tracing::info!(grace = %REFRESH_GRACE, "refresh token refused");
@@ -169,14 +173,16 @@ async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -
 
 /// Log out
 ///
-/// Ends the session of a refresh token, and its access tokens at once. An unknown token is answered alike.
+/// Ends the session of a refresh token, and its access tokens at once. A token that is unknown, or was exchanged for another one before, is
+/// answered alike and ends nothing.
 #[utoipa::path(tag = "Accounts", operation_id = "logout", request_body = Refresh,
-    responses((status = 204, description = "The session has ended.")))]
+    responses((status = 204, description = "The session has ended, if the token was its latest.")))]
 #[post("/v1/auth/logout")]
 async fn logout(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
-        store::log_out(&mut tx, &RefreshToken::sent(body.refresh_token.as_str()), app.clock.now()).await?;
+        let token = RefreshToken::sent(body.refresh_token.as_str());
+        store::log_out(&mut tx, &token, &app.tokens.successor(&token), app.clock.now()).await?;
         tx.commit().await?;
         Ok(Reply::none())
     })

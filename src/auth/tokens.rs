@@ -1,7 +1,7 @@
 //! Access tokens that anyone can verify, and refresh tokens that only we can.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -44,6 +44,7 @@ pub struct Tokens {
     public: String,
     signing: EncodingKey,
     verifying: DecodingKey,
+    successors: hmac::Key,
 }
 
 impl Tokens {
@@ -62,6 +63,11 @@ impl Tokens {
             signing: EncodingKey::from_ed_der(&der),
             verifying: DecodingKey::from_ed_components(&public).map_err(|error| error.to_string())?,
             public,
+            // A key of its own: one key is for one thing.
+            successors: hmac::Key::new(
+                hmac::HMAC_SHA256,
+                hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &der), b"refresh").as_ref(),
+            ),
         })
     }
 
@@ -100,6 +106,12 @@ impl Tokens {
         (claims.nbf <= now.timestamp() && now.timestamp() < claims.exp).then_some(claims)
     }
 
+    /// The token that `token` is exchanged for. It follows from `token` and from our key, so that whoever shows `token` again, since an
+    /// answer got lost, is given the same one, and nothing that opens a session is kept.
+    pub fn successor(&self, token: &RefreshToken) -> RefreshToken {
+        RefreshToken(URL_SAFE_NO_PAD.encode(hmac::sign(&self.successors, token.0.as_bytes()).as_ref()))
+    }
+
     /// The public key as a JWK Set (RFC 7517), for others that verify our tokens.
     pub fn jwks(&self) -> serde_json::Value {
         serde_json::json!({ "keys": [{
@@ -108,7 +120,8 @@ impl Tokens {
     }
 }
 
-/// A refresh token: 256 random bits, of which we keep the digest alone.
+/// A refresh token: 256 bits that nobody can guess, of which we keep the digest alone. The first of a session is random; each other one is
+/// the [successor](Tokens::successor) of the one before.
 pub struct RefreshToken(String);
 
 impl RefreshToken {

@@ -6,6 +6,7 @@ mod explain;
 pub mod hints;
 pub mod hours;
 mod known;
+mod past;
 mod preview;
 pub mod routes;
 pub mod schedule;
@@ -25,6 +26,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use known::Known;
+pub use past::{forget_overrides, forget_reserved, forget_time_off, forget_timetables};
 pub use setting::{GivenPlace, Setting};
 pub use store::{Asked, diaries, lock};
 pub use time_off::seal as seal_time_off;

@@ -14,7 +14,7 @@ use crate::cipher::Sealed;
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
-use crate::http::Kept;
+use crate::http::{Kept, within_allowance};
 use crate::ids::{AccountId, BookingId, NoticeId, ServiceId, TherapistId};
 use crate::notices::Notice;
 use crate::prices::Policy;
@@ -529,7 +529,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         &new.notice.details,
     )
     .fetch_optional(&mut **tx)
-    .await?;
+    .await
+    .map_err(|error| within_allowance(error, booking.created_at))?;
     Ok(reserved.is_some())
 }
 

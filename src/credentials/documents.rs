@@ -35,6 +35,9 @@ const MAX_DOCUMENTS: i64 = 10;
 /// How long a file may lie in storage without a row that names it: an upload under way has none yet.
 const ORPHANED: TimeDelta = TimeDelta::days(1);
 
+/// How long the digests of a file that was taken back, and never handed in, are kept: one that comes again is told by them.
+const ERASED_KEPT: TimeDelta = TimeDelta::days(90);
+
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[sqlx(type_name = "text")]
@@ -181,6 +184,11 @@ impl Default for Inspector {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Deletes the rows of files that were taken back long ago and never handed in. Rows of files that were handed in stay.
+pub async fn forget_erased(app: &App, now: DateTime<Utc>) -> Result<()> {
+    store::forget_erased(&app.db, now - ERASED_KEPT).await
 }
 
 /// Deletes files that no row names and that are older than a day: their uploads ended half-way.

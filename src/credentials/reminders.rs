@@ -1,18 +1,21 @@
 //! What time brings: reminders before a credential ends, and authorities that are to be asked again.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::json;
 
 use super::store;
 use crate::App;
 use crate::error::Result;
 use crate::ids::{CredentialId, TherapistId};
-use crate::jobs::{Recheck, enqueue};
+use crate::jobs::{Recheck, enqueue_once};
 use crate::notices::{self, Notice};
 use crate::tasks::{self, Task};
 
 /// So many days before the end, by the therapist's own calendar, its holder is reminded.
 const DAYS_BEFORE: [i16; 4] = [60, 30, 7, 0];
+
+/// How long it is remembered, after a credential's end, that its holder was reminded of it.
+const REMINDED_KEPT: TimeDelta = TimeDelta::days(400);
 
 /// A reminder that is due.
 pub(super) struct Reminder {
@@ -42,12 +45,17 @@ pub async fn remind(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Queues a re-check of every verified credential whose authority is to be asked again.
+/// Deletes what was noted of reminders of ends long past.
+pub async fn forget_reminders(app: &App, now: DateTime<Utc>) -> Result<()> {
+    store::forget_reminders(&app.db, (now - REMINDED_KEPT).date_naive()).await
+}
+
+/// Queues a re-check of every verified credential whose authority is to be asked again, unless one waits already.
 pub async fn recheck(app: &App) -> Result<()> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     for credential in store::to_recheck(&mut tx, now.date_naive()).await? {
-        enqueue(&mut tx, &Recheck { credential }, now).await?;
+        enqueue_once(&mut tx, &Recheck { credential }, &format!("recheck_credential:{credential}"), now).await?;
     }
     tx.commit().await?;
     Ok(())

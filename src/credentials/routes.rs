@@ -22,7 +22,7 @@ use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{CredentialId, ServiceId, TherapistId};
-use crate::jobs::{CheckAgainstRoster, enqueue};
+use crate::jobs::{CheckAgainstRoster, enqueue_once};
 use crate::values::{Day, IssueDay, Jurisdiction, JurisdictionCode, Money, present};
 
 /// The operations on credentials.
@@ -427,7 +427,8 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
         if action == ReviewAction::Submit {
             refuse_incomplete(&row)?;
             refuse_unshown(&row)?;
-            enqueue(&mut tx, &CheckAgainstRoster { credential: id }, app.clock.now()).await?;
+            let key = format!("check_against_roster:{id}");
+            enqueue_once(&mut tx, &CheckAgainstRoster { credential: id }, &key, app.clock.now()).await?;
         }
         tx.commit().await?;
         Reply::ok(&row.credential)

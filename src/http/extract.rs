@@ -16,7 +16,8 @@ use utoipa::ToSchema;
 
 use super::reply::{body_of, digest_of, state_of, tag_of};
 use super::wording::{field_error, other_type};
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Error, Result};
+use crate::values::Strict;
 
 /// The largest JSON body, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -113,12 +114,8 @@ async fn read(mut payload: Payload) -> Result<Bytes> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    // Serde would read a struct from an array too, field by field.
-    if body.trim_ascii_start().starts_with(b"[") {
-        return Err(FieldError { code: "wrong_type".into(), ..FieldError::new("", "must be an object.") }.into());
-    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(|error| {
         let parser = error.inner();
         if parser.is_data() {
             Error::from(field_error(error.path(), &parser.to_string()))

@@ -2,7 +2,9 @@
 //! one transaction, so a crash leaves all of them or none. A request and its answer may tell of doors and of health:
 //! the answer is kept sealed, and so is the request's fingerprint, from which a short request could be guessed.
 
+use std::borrow::Cow;
 use std::future::{Ready, ready};
+use std::io::{Read, Write};
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
@@ -12,17 +14,26 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 
 use super::{Fingerprint, Reply};
 use crate::App;
 use crate::cipher::{Cipher, Sealed};
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::ids::AccountId;
 use crate::sealing::Sealing;
 
 /// How long an answer is kept.
 const KEPT: TimeDelta = TimeDelta::hours(48);
+
+/// Answers of so many bytes and more are kept compressed.
+const LONG: usize = 1024;
+
+/// What a compressed answer begins with.
+const PACKED: char = 'z';
 
 /// The column of kept answers, to which they are sealed.
 const BODY: &str = "idempotency_keys.body";
@@ -116,10 +127,13 @@ impl Once {
         }
         let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
         let body = cipher.read(BODY, name, kept.body.as_deref(), kept.body_sealed.as_ref())?.unwrap_or_default();
-        Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, body, kept.state)))
+        Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, unpacked(body)?, kept.state)))
     }
 
     /// Keeps `reply` as the answer to the key, in the effect's own transaction.
+    ///
+    /// # Errors
+    /// `too_many_requests` where the account's answers of this hour, 600 or 2 MB as they are kept, are used up.
     pub async fn keep(self, tx: &mut Tx, reply: &Reply, now: DateTime<Utc>) -> Result<()> {
         let Some(kept) = self.kept(reply)? else { return Ok(()) };
         sqlx::query!(
@@ -136,7 +150,8 @@ impl Once {
             kept.state,
         )
         .execute(&mut **tx)
-        .await?;
+        .await
+        .map_err(|error| within_allowance(error, now))?;
         Ok(())
     }
 
@@ -145,7 +160,7 @@ impl Once {
         let Some((key, cipher)) = self.key else { return Ok(None) };
         let name = name_of(self.account, self.route, &key);
         Ok(Some(Kept {
-            body: cipher.seal(BODY, &name, &reply.body)?,
+            body: cipher.seal(BODY, &name, &packed(&reply.body)?)?,
             fingerprint: cipher.seal(FINGERPRINT, &name, &STANDARD_NO_PAD.encode(self.fingerprint.0))?,
             state: reply.state.clone(),
             status: i16::try_from(reply.status.as_u16()).unwrap_or(200),
@@ -190,10 +205,62 @@ fn lock(name: &str) -> i64 {
     i64::from_be_bytes(bytes)
 }
 
-/// Deletes answers older than 48 hours.
+/// Deletes answers older than 48 hours, and what is counted of hours that are over.
 pub async fn forget_old_keys(db: &sqlx::PgPool, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!("DELETE FROM idempotency_keys WHERE created_at < $1", now - KEPT).execute(db).await?;
-    Ok(())
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            now - KEPT,
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await?;
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM key_allowances WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM key_allowances WHERE since < $1 ORDER BY since LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            now - TimeDelta::days(1),
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await
+}
+
+/// An answer as it is kept: long ones are compressed, with a mark in front that begins no JSON.
+fn packed(body: &str) -> Result<Cow<'_, str>> {
+    if body.len() < LONG {
+        return Ok(Cow::Borrowed(body));
+    }
+    let failed = |error: std::io::Error| Error::Internal(format!("an answer could not be compressed: {error}"));
+    let mut packed = DeflateEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(body.as_bytes()).map_err(failed)?;
+    Ok(Cow::Owned(format!("{PACKED}{}", STANDARD_NO_PAD.encode(packed.finish().map_err(failed)?))))
+}
+
+/// The answer, byte for byte, that was kept as `kept`.
+fn unpacked(kept: String) -> Result<String> {
+    let Some(packed) = kept.strip_prefix(PACKED) else { return Ok(kept) };
+    let failed = |why: &str| Error::Internal(format!("{BODY} is not what it was: {why}"));
+    let packed = STANDARD_NO_PAD.decode(packed).map_err(|_| failed("it is not base64"))?;
+    let mut body = String::new();
+    DeflateDecoder::new(&*packed).read_to_string(&mut body).map_err(|_| failed("it does not unfold"))?;
+    Ok(body)
+}
+
+/// Turns the refusal of the row that would exceed what an account keeps in an hour into 429.
+pub fn within_allowance(error: sqlx::Error, now: DateTime<Utc>) -> Error {
+    match &error {
+        sqlx::Error::Database(database)
+            if matches!(database.constraint(), Some("key_allowances_keys" | "key_allowances_bytes")) =>
+        {
+            // The next hour begins a new count.
+            Error::TooManyRequests(3600 - now.timestamp().rem_euclid(3600).unsigned_abs())
+        }
+        _ => error.into(),
+    }
 }
 
 /// Seals some of the kept answers, as [`Sealing`] says. One whose request is known by a mark cannot be sealed anew with it: it ends by

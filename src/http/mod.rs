@@ -10,7 +10,7 @@ mod wire;
 mod wording;
 
 pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query};
-pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal};
+pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal, within_allowance};
 pub use page::{Cursor, Limit, Page, Paging};
 pub use rate::{Guess, Origin, RateLimits, Tally};
 pub use reply::Reply;

@@ -3,15 +3,18 @@
 pub mod routes;
 mod store;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use store::post;
+pub use store::{forget_old, post};
 
 use crate::ids::{AccountId, NoticeId};
+
+/// How long a notice is kept.
+const KEPT: TimeDelta = TimeDelta::days(400);
 
 /// Something that a person is told.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use super::{Notice, NoticeView};
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{AccountId, NoticeId};
 
@@ -69,4 +69,18 @@ pub(super) async fn read(
     .fetch_optional(db)
     .await?;
     Ok(notice)
+}
+
+/// Deletes notices that are older than anyone looks back, read or not.
+pub async fn forget_old(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM notices WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM notices WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            now - super::KEPT,
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await
 }

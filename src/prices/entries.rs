@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::policy::Rules;
 use crate::error::FieldError;
 use crate::ids::ServiceId;
-use crate::values::{Country, Day, Instant, Jurisdiction, Money, TimeOfDay, Weekday, bounded_text};
+use crate::values::{Country, Day, Instant, Jurisdiction, Money, TimeOfDay, Weekday, bounded_text, strict, tagged};
 
 /// The most that one price or one surcharge can be, in minor units.
 const MOST: i64 = 100_000_000;
@@ -181,8 +181,10 @@ pub struct SurchargeTerms {
     /// What clients read.
     pub label: Caption,
     /// When it is due.
+    #[serde(deserialize_with = "tagged")]
     pub when: Occasion,
     /// How much it is.
+    #[serde(deserialize_with = "tagged")]
     pub charge: Charge,
     /// Of those of one group that are due, only the highest counts; those without a group add up.
     pub group: Option<Code>,
@@ -203,6 +205,7 @@ pub enum Occasion {
     /// Where any of the time on the table is on such a day.
     Weekend {
         /// The days.
+        #[serde(deserialize_with = "strict")]
         #[schema(min_items = 1, max_items = 7)]
         days: Vec<Weekday>,
     },
@@ -238,13 +241,16 @@ pub enum Charge {
     /// An amount.
     Fixed {
         /// Whatever the base price.
+        #[serde(deserialize_with = "strict")]
         amount: Money,
     },
     /// An amount for each kilometre.
     PerKm {
         /// For each kilometre begun.
+        #[serde(deserialize_with = "strict")]
         amount: Money,
         /// In all.
+        #[serde(deserialize_with = "strict")]
         at_most: Money,
     },
 }

@@ -3,7 +3,7 @@
 pub mod routes;
 mod store;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use crate::ids::{AccountId, TaskId};
 
-pub use store::{close, raise};
+pub use store::{close, forget_resolved, raise};
+
+/// How long a task is kept after it was resolved; the audit keeps that it was.
+const KEPT: TimeDelta = TimeDelta::days(730);
 
 /// Something to look at.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{RaisedTask, Task};
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{AccountId, TaskId, uuid_at};
 
@@ -117,4 +117,18 @@ pub(super) async fn resolve(
         .execute(&mut **tx)
         .await?;
     Ok(())
+}
+
+/// Deletes tasks that were resolved long ago.
+pub async fn forget_resolved(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM tasks WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM tasks WHERE resolved_at < $1 ORDER BY resolved_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            now - super::KEPT,
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await
 }

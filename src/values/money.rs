@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 
 /// An amount in the minor units of its currency (ISO 4217): 12900 AUD is 129 dollars, 12900 JPY is 12,900 yen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Money {
     /// Minor units; never negative.
     #[schema(example = 12900, minimum = 0)]

@@ -1,19 +1,24 @@
 //! Bounded text. Nothing here can hold a NUL or another control character, which PostgreSQL would refuse.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::from_text;
 
 /// Trims `text` and checks it: `min` to `max` characters, none of them a control character save, where
-/// `prose`, line feeds and tabs.
+/// `prose`, line feeds and tabs, and none that hides or turns what is read around. What is not empty can be seen.
 pub(crate) fn checked(text: &str, min: usize, max: usize, prose: bool) -> Result<String, String> {
     let text = text.trim();
     let forbidden = |c: char| is_invisible(c) && !(prose && matches!(c, '\n' | '\r' | '\t'));
-    if text.chars().any(forbidden) {
+    if FLAGS.replace_all(text, "").chars().any(forbidden) || LOOSE_JOINER.is_match(text) {
         return Err("must not contain control or invisible characters".to_owned());
+    }
+    if !text.is_empty() && !text.chars().any(is_seen) {
+        return Err("must contain a character that can be seen".to_owned());
     }
     let length = text.chars().count();
     if (min..=max).contains(&length) {
@@ -23,10 +28,40 @@ pub(crate) fn checked(text: &str, min: usize, max: usize, prose: bool) -> Result
     }
 }
 
-/// Controls, and characters that hide, or turn what is read around. The joiners stay: some scripts need them.
+/// Patterns of Unicode's own classes, which the regex crate knows.
+macro_rules! pattern {
+    ($(#[doc = $doc:literal])* $name:ident $pattern:literal) => {
+        $(#[doc = $doc])*
+        static $name: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect("a sound pattern"));
+    };
+}
+
+pattern! {
+    /// Controls, what Unicode says is ignored where it is not known, what turns the order of reading, separators of lines, what is no character,
+    /// and letters and signs that are blank. Joiners and variation selectors stay: Persian, Hindi and emoji are written with them.
+    INVISIBLE r"^[[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Noncharacter_Code_Point}\p{Default_Ignorable_Code_Point}\x{2800}\x{FFF9}-\x{FFFC}\x{1D159}\x{16FE4}]--[\u200C\u200D\x{180B}-\x{180D}\x{180F}\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]]$"
+}
+pattern! {
+    /// What leaves a trace on paper by itself: letters, digits, punctuation and signs.
+    SEEN r"^[\p{L}\p{N}\p{P}\p{S}]$"
+}
+pattern! {
+    /// A joiner that joins nothing: one after nothing that can be seen, one before another, and one at the end of a word, save after a mark: some
+    /// scripts end words so.
+    LOOSE_JOINER r"(?:^|[^\p{L}\p{M}\p{N}\p{P}\p{S}])[\u200C\u200D]|[^\p{M}][\u200C\u200D](?:$|[^\p{L}\p{M}\p{N}\p{P}\p{S}])|[\u200C\u200D][\u200C\u200D]"
+}
+pattern! {
+    /// Flags of parts of a country: a black flag, and what spells the part out in characters that are not seen by themselves.
+    FLAGS r"\x{1F3F4}[\x{E0030}-\x{E0039}\x{E0061}-\x{E007A}]{3,6}\x{E007F}"
+}
+
+/// Whether a character is a control, hides, turns what is read around, or is a blank that counts as a letter or a sign.
 pub(crate) fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}')
+    c.is_control() || (!c.is_ascii() && INVISIBLE.is_match(c.encode_utf8(&mut [0; 4])))
+}
+
+fn is_seen(c: char) -> bool {
+    c.is_ascii_graphic() || (!c.is_ascii() && SEEN.is_match(c.encode_utf8(&mut [0; 4])))
 }
 
 /// Declares text types: `line` takes one line, `prose` keeps line breaks.
@@ -187,6 +222,92 @@ mod tests {
         assert_eq!(checked(" a\nb ", 1, 10, true), Ok("a\nb".to_owned()));
         assert!(checked("   ", 1, 10, false).is_err());
         assert!(checked("ééé", 1, 2, false).is_err());
+    }
+
+    #[test]
+    fn what_is_shown_can_be_seen_and_reads_as_it_is_written() {
+        let blank = [
+            '\u{AD}',
+            '\u{34F}',
+            '\u{61C}',
+            '\u{115F}',
+            '\u{1160}',
+            '\u{17B4}',
+            '\u{17B5}',
+            '\u{180E}',
+            '\u{200B}',
+            '\u{200E}',
+            '\u{200F}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202A}',
+            '\u{202E}',
+            '\u{2060}',
+            '\u{2064}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{206F}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{FEFF}',
+            '\u{FFA0}',
+            '\u{FFF9}',
+            '\u{FFFC}',
+            '\u{FFFE}',
+            '\u{1BCA0}',
+            '\u{1D159}',
+            '\u{1D173}',
+            '\u{16FE4}',
+            '\u{E0001}',
+            '\u{E0020}',
+            '\u{E0FFF}',
+            '\u{7F}',
+            '\u{85}',
+        ];
+        for c in blank {
+            for text in [format!("{c}"), format!("a{c}b"), format!("{c}{c}{c}"), format!("é{c}é")] {
+                assert!(checked(&text, 1, 80, false).is_err() && checked(&text, 1, 80, true).is_err(), "{c:?}");
+            }
+        }
+        // Nothing to be seen, joiners that join nothing, marks without a letter.
+        for text in [
+            "\u{200D}",
+            "\u{200C}\u{200D}",
+            "\u{FE0F}",
+            "\u{E0100}",
+            "\u{301}",
+            "\u{301}\u{302}",
+            "Mia\u{200D}",
+            "\u{200C}Mia",
+            "Mia \u{200D} Chen",
+            "Mi\u{200D}\u{200D}a",
+            "\u{A0}\u{3000}",
+            "Mia\u{E0067}\u{E0062}",
+        ] {
+            assert!(checked(text, 1, 80, false).is_err(), "{text:?}");
+        }
+        // Persian, Hindi, Malayalam, emoji of several, a keycap, a flag of a part of a country, a Japanese name with a variant, Arabic, Hebrew, Korean.
+        for text in [
+            "می\u{200C}خواهم",
+            "क्\u{200D}ष",
+            "അവന്\u{200D}",
+            "👩\u{200D}⚕\u{FE0F}",
+            "👩🏽\u{200D}🤝\u{200D}👨🏼",
+            "1\u{FE0F}\u{20E3}",
+            "🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
+            "葛\u{E0100}城",
+            "محمد",
+            "דוד",
+            "김민지",
+            "Nguyễn Thị Hương",
+            "O\u{301}scar",
+            "X Æ A-12",
+            "李",
+            "❤\u{FE0F}",
+            "-",
+        ] {
+            assert_eq!(checked(text, 1, 80, false).as_deref(), Ok(text));
+        }
     }
 
     #[test]

@@ -66,16 +66,57 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
     };
     let second = refresh(&client.refresh_token).await.is(200).body;
     app.advance(TimeDelta::seconds(10));
-    let again = refresh(&client.refresh_token).await.is(200).body;
-    assert_ne!(second["refresh_token"], again["refresh_token"], "a lost answer is made good");
+    for _ in 0..5 {
+        let again = refresh(&client.refresh_token).await.is(200).body;
+        assert_eq!(
+            second["refresh_token"], again["refresh_token"],
+            "a lost answer is made good, and no second branch begins"
+        );
+    }
+    let live = "SELECT count(*) FROM refresh_tokens WHERE used_at IS NULL";
+    assert_eq!(app.count(live).await, 1);
     client.get("/v1/me").await.is(200);
 
     app.advance(TimeDelta::seconds(1));
     refresh(&client.refresh_token).await.refused(401, "refresh_token_invalid");
     client.get("/v1/me").await.refused(401, "unauthorized");
-    for token in [&second["refresh_token"], &again["refresh_token"]] {
-        refresh(token.as_str().unwrap()).await.refused(401, "refresh_token_invalid");
+    refresh(second["refresh_token"].as_str().unwrap()).await.refused(401, "refresh_token_invalid");
+}
+
+#[tokio::test]
+async fn a_token_shown_again_after_its_successor_was_used_ends_the_session_within_the_grace_too() {
+    let app = App::start().await;
+    let client = app.client().await;
+    let second = client.refreshed().await;
+    let third = second.refreshed().await;
+    let body = json!({ "refresh_token": client.refresh_token });
+    app.nobody().post("/v1/auth/refresh", body).await.refused(401, "refresh_token_invalid");
+    for person in [&client, &second, &third] {
+        person.get("/v1/me").await.refused(401, "unauthorized");
     }
+    let body = json!({ "refresh_token": third.refresh_token });
+    app.nobody().post("/v1/auth/refresh", body).await.refused(401, "refresh_token_invalid");
+}
+
+#[tokio::test]
+async fn logging_out_takes_the_latest_refresh_token() {
+    let app = App::start().await;
+    let first = app.client().await;
+    let second = first.refreshed().await;
+    let log_out = async |person: &crate::support::Person| {
+        app.nobody().post("/v1/auth/logout", json!({ "refresh_token": person.refresh_token })).await.is(204);
+    };
+    app.advance(TimeDelta::seconds(11));
+    // An old one is answered alike and ends nothing.
+    log_out(&first).await;
+    second.get("/v1/me").await.is(200);
+    log_out(&second).await;
+    second.get("/v1/me").await.refused(401, "unauthorized");
+    // Whoever logs out before the answer to the refresh came is logged out.
+    let first = app.nobody().log_in(&first.email).await;
+    let second = first.refreshed().await;
+    log_out(&first).await;
+    second.get("/v1/me").await.refused(401, "unauthorized");
 }
 
 #[tokio::test]

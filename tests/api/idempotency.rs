@@ -111,6 +111,7 @@ async fn the_hourly_sweep_runs_as_it_is_scheduled() {
     app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
     app.advance(TimeDelta::days(32));
     app.run_jobs().await;
+    app.run_jobs().await;
     assert_eq!((app.jobs_waiting().await, app.count("SELECT count(*) FROM refresh_tokens").await), (0, 0));
     assert_eq!(app.count("SELECT count(*) FROM accounts").await, 1, "{}", client.id);
 }

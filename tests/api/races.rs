@@ -135,14 +135,16 @@ async fn time_off_and_a_booking_at_once_know_of_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn parallel_refreshes_keep_the_session() {
+async fn parallel_refreshes_keep_the_session_and_leave_one_token() {
     let app = App::start().await;
     let client = app.client().await;
     let mut tasks = JoinSet::new();
-    for _ in 0..8 {
+    for _ in 0..20 {
         let (nobody, body) = (app.nobody(), json!({ "refresh_token": client.refresh_token }));
-        tasks.spawn(async move { nobody.post("/v1/auth/refresh", body).await.is(200) });
+        tasks.spawn(async move { nobody.post("/v1/auth/refresh", body).await.is(200).body["refresh_token"].clone() });
     }
-    tasks.join_all().await;
+    let tokens = tasks.join_all().await;
+    assert!(tokens.iter().all(|token| *token == tokens[0]));
+    assert_eq!(app.count("SELECT count(*) FROM refresh_tokens WHERE used_at IS NULL").await, 1);
     client.get("/v1/me").await.is(200);
 }

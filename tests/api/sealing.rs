@@ -189,6 +189,7 @@ async fn the_hourly_sweep_seals_too() {
     app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
     app.advance(TimeDelta::hours(1));
     app.run_jobs().await;
+    app.run_jobs().await;
     assert_eq!(tables_with(&app, "Rattlesnake").await, Vec::<String>::new());
 }
 

@@ -132,6 +132,17 @@ impl Drop for App {
     }
 }
 
+/// How an app is set up.
+struct Setup {
+    rate_limit: bool,
+    osrm: Option<reqwest::Url>,
+    bounds: Bounds,
+    connections: u32,
+}
+
+/// As most tests want it.
+const PLAIN: Setup = Setup { rate_limit: false, osrm: None, bounds: ROOM, connections: 8 };
+
 impl App {
     pub async fn start() -> Self {
         Self::start_at(monday_noon()).await
@@ -139,8 +150,7 @@ impl App {
 
     /// An app with the bounds on a client that a service has unless it is told otherwise. Other tests need more room.
     pub async fn bounded() -> Self {
-        let (_, database) = database().await;
-        Self::serve(database, Clock::manual(monday_noon()), Keys::new(), false, None, Bounds::default())
+        Self::set_up(monday_noon(), Setup { bounds: Bounds::default(), ..PLAIN }).await
     }
 
     pub async fn start_at(now: DateTime<Utc>) -> Self {
@@ -153,8 +163,12 @@ impl App {
 
     /// An app that asks a routing service for road times.
     pub async fn routed(now: DateTime<Utc>, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
+        Self::set_up(now, Setup { rate_limit, osrm, ..PLAIN }).await
+    }
+
+    async fn set_up(now: DateTime<Utc>, setup: Setup) -> Self {
         let (_, database) = database().await;
-        Self::serve(database, Clock::manual(now), Keys::new(), rate_limit, osrm, ROOM)
+        Self::serve(database, Clock::manual(now), Keys::new(), setup)
     }
 
     /// The keys that seal what is kept.
@@ -164,19 +178,18 @@ impl App {
 
     /// Another process on the same database, with these keys to seal what is kept.
     pub fn beside(&self, data_keys: String) -> Self {
-        let keys = Keys { data: data_keys, ..self.keys.clone() };
-        Self::serve(self.database.clone(), self.clock.clone(), keys, false, None, ROOM)
+        Self::serve(self.database.clone(), self.clock.clone(), Keys { data: data_keys, ..self.keys.clone() }, PLAIN)
     }
 
-    fn serve(
-        database: String,
-        clock: Clock,
-        keys: Keys,
-        rate_limit: bool,
-        osrm: Option<reqwest::Url>,
-        bounds: Bounds,
-    ) -> Self {
-        let db = db::pool(&url_of(&database), 8).unwrap();
+    /// Another process on the same database, with so many connections.
+    pub fn with_pool(&self, connections: u32) -> Self {
+        let setup = Setup { connections, ..PLAIN };
+        Self::serve(self.database.clone(), self.clock.clone(), self.keys.clone(), setup)
+    }
+
+    fn serve(database: String, clock: Clock, keys: Keys, setup: Setup) -> Self {
+        let Setup { rate_limit, osrm, bounds, connections } = setup;
+        let db = db::pool(&url_of(&database), connections).unwrap();
         let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
             known: Known::default(),

@@ -4,7 +4,7 @@ use sqlx::{PgExecutor, PgPool};
 
 use super::Block;
 use super::roads::Way;
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 
 /// Ways as the columns of a set.
@@ -117,15 +117,31 @@ pub(super) async fn keep(db: &PgPool, ways: &[Way], seconds: &[Option<i32>], now
 /// Forgets what was asked before `unused`, what waits since before `given_up` and was never answered, and the oldest of
 /// more than `most`.
 pub(super) async fn prune(db: &PgPool, unused: DateTime<Utc>, given_up: DateTime<Utc>, most: i64) -> Result<()> {
-    sqlx::query!(
-        "DELETE FROM road_times
-         WHERE fetched_at < $1 OR (fetched_at IS NULL AND wanted_at < $2)
-            OR fetched_at <= (SELECT fetched_at FROM road_times WHERE fetched_at IS NOT NULL ORDER BY fetched_at DESC OFFSET $3 LIMIT 1)",
-        unused,
-        given_up,
+    let oldest = sqlx::query_scalar!(
+        "SELECT fetched_at FROM road_times WHERE fetched_at IS NOT NULL ORDER BY fetched_at DESC OFFSET $1 LIMIT 1",
         most
-    )
-    .execute(db)
+    );
+    let oldest = oldest.fetch_optional(db).await?.flatten();
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM road_times WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM road_times WHERE fetched_at < $1 OR fetched_at <= $2 ORDER BY fetched_at LIMIT $3 FOR UPDATE SKIP LOCKED))",
+            unused,
+            oldest,
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
     .await?;
-    Ok(())
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM road_times WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM road_times WHERE fetched_at IS NULL AND wanted_at < $1
+                 ORDER BY wanted_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            given_up,
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await
 }

@@ -5,10 +5,13 @@ use super::{CounterOffer, OfferStatus};
 use crate::bookings::Booking;
 use crate::bookings::lifecycle::Party;
 use crate::bookings::store::{clear_lapsed, range};
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::{OnConstraint, Refusal, Result};
 use crate::ids::BookingId;
 use crate::values::{Money, Span, Zone};
+
+/// How long a counter-offer is kept after the time that it proposed.
+const KEPT: TimeDelta = TimeDelta::days(400);
 
 /// What was proposed for a booking, oldest first. What was not answered in time has expired, whether that is written down or
 /// not.
@@ -116,16 +119,35 @@ pub(in crate::bookings) async fn close(
     Ok(closed)
 }
 
-/// Writes down which counter-offers lapsed an hour ago or longer, and deletes what is left of their time.
+/// Writes down which counter-offers lapsed an hour ago or longer, and deletes what is left of their time; deletes those whose time is long
+/// past.
 pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "WITH lapsed AS (
-             UPDATE counter_offers SET status = 'expired' WHERE status = 'open' AND expires_at < $1 RETURNING id, therapist_id
-         )
-         DELETE FROM reservations r USING lapsed WHERE r.therapist_id = lapsed.therapist_id AND r.offer_id = lapsed.id",
-        now - TimeDelta::hours(1)
-    )
-    .execute(db)
+    in_batches(|| async move {
+        let lapsed = sqlx::query_scalar!(
+            r#"WITH lapsed AS (
+                   UPDATE counter_offers SET status = 'expired' WHERE ctid = ANY (ARRAY(
+                       SELECT ctid FROM counter_offers WHERE status = 'open' AND expires_at < $1
+                       ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+                   RETURNING id, therapist_id
+               ), freed AS (
+                   DELETE FROM reservations r USING lapsed WHERE r.therapist_id = lapsed.therapist_id AND r.offer_id = lapsed.id
+               )
+               SELECT count(*) AS "count!" FROM lapsed"#,
+            now - TimeDelta::hours(1),
+            BATCH
+        );
+        Ok(lapsed.fetch_one(db).await?.unsigned_abs())
+    })
     .await?;
-    Ok(())
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM counter_offers WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM counter_offers WHERE status <> 'open' AND start_at < $1
+                 ORDER BY start_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            now - KEPT,
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await
 }

@@ -7,7 +7,7 @@ use super::Hold;
 use crate::accounts::Address;
 use crate::bookings::bounds::HOLDS_COUNT;
 use crate::bookings::store::{clear_lapsed, range};
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{AccountId, HoldId, TherapistId};
 use crate::prices::Terms;
@@ -110,14 +110,27 @@ pub(super) async fn end(tx: &mut Tx, hold: &Hold, booked: bool, now: DateTime<Ut
 
 /// Frees the time of holds that lapsed an hour ago or longer, and deletes holds that count no more.
 pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "DELETE FROM reservations r USING holds h WHERE h.expires_at < $1 AND r.therapist_id = h.therapist_id AND r.id = h.id",
-        now - TimeDelta::hours(1)
-    )
-    .execute(db)
+    in_batches(|| async move {
+        let freed = sqlx::query!(
+            "DELETE FROM reservations WHERE ctid = ANY (ARRAY(
+                 SELECT r.ctid FROM holds h JOIN reservations r ON r.therapist_id = h.therapist_id AND r.id = h.id
+                 WHERE h.expires_at < $1 LIMIT $2 FOR UPDATE OF r SKIP LOCKED))",
+            now - TimeDelta::hours(1),
+            BATCH
+        );
+        Ok(freed.execute(db).await?.rows_affected())
+    })
     .await?;
-    sqlx::query!("DELETE FROM holds WHERE expires_at < $1", now - HOLDS_COUNT).execute(db).await?;
-    Ok(())
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM holds WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM holds WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            now - HOLDS_COUNT,
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await
 }
 
 /// Seals some of what tells how to get in, in copies of addresses, as [`Sealing`] says.

@@ -3,7 +3,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Document, MediaType, ReviewedDocument};
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{CredentialId, DocumentId, TherapistId};
 
@@ -167,4 +167,19 @@ pub(super) async fn unnamed(db: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>> {
         ids
     );
     Ok(unnamed.fetch_all(db).await?)
+}
+
+/// Deletes the rows of files that were taken back before `since` and never handed in.
+pub(super) async fn forget_erased(db: &PgPool, since: DateTime<Utc>) -> Result<()> {
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM credential_documents WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM credential_documents WHERE erased AND removed_at < $1
+                 ORDER BY removed_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            since,
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await
 }

@@ -1,9 +1,10 @@
 //! What time brings.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgPool;
 
 use super::super::reminders::Reminder;
-use crate::db::Tx;
+use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{CredentialId, TherapistId};
 
@@ -63,4 +64,18 @@ pub(in super::super) async fn is_recheck_due(tx: &mut Tx, id: CredentialId, toda
     .fetch_one(&mut **tx)
     .await?;
     Ok(due)
+}
+
+/// Deletes what was noted of reminders of ends before `end`.
+pub(in super::super) async fn forget_reminders(db: &PgPool, end: NaiveDate) -> Result<()> {
+    in_batches(|| async move {
+        let gone = sqlx::query!(
+            "DELETE FROM credential_reminders WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM credential_reminders WHERE expires_on < $1 ORDER BY expires_on LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            end,
+            BATCH
+        );
+        Ok(gone.execute(db).await?.rows_affected())
+    })
+    .await
 }
