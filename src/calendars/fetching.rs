@@ -51,6 +51,25 @@ pub struct Fetcher {
     reach: Reach,
 }
 
+/// Why an address is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// Its host is not public.
+    Address,
+    /// Its port is neither 443 nor from 1024 on.
+    Port,
+}
+
+impl Barred {
+    /// What whoever gave the address is told.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Address => "must lead to a public address.",
+            Self::Port => "must use port 443, or one from 1024 on.",
+        }
+    }
+}
+
 /// What may be connected to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Reach {
@@ -79,13 +98,21 @@ impl Fetcher {
     }
 
     /// Whether `url` may be asked for, as far as can be told without resolving its host's name.
-    pub fn admits(&self, url: &CalendarUrl) -> bool {
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, url: &CalendarUrl) -> Result<(), Barred> {
         let may_lead_there = match url.host().trim_matches(['[', ']']).parse::<IpAddr>() {
             // No name is resolved for these: the connection would go straight to them.
             Ok(address) => self.reach.admits(address),
             Err(_) => may_be_public(url.host()),
         };
-        may_lead_there && url.0.port() != Some(0)
+        // Below 1024 is what was never meant to serve calendars: mail, remote log-ins, name servers.
+        match url.0.port() {
+            None | Some(1024..) if may_lead_there => Ok(()),
+            None | Some(1024..) => Err(Barred::Address),
+            Some(_) => Err(Barred::Port),
+        }
     }
 
     /// Gets `url`, where it is another version than `known`.
@@ -119,9 +146,7 @@ impl Fetcher {
     }
 
     async fn ask(&self, url: &CalendarUrl, known: &Version) -> Result<reqwest::Response, Fault> {
-        if !self.admits(url) {
-            return Err(Fault::NotPublic);
-        }
+        self.admits(url).map_err(|_| Fault::NotPublic)?;
         let client = self.client.get_or_try_init(|| async { client(self.reach) }).await;
         let client = client.map_err(|error| {
             tracing::warn!(%error, "no calendar can be read");
@@ -370,9 +395,9 @@ mod tests {
             "https://①②⑦.⓪.⓪.①/",
             "https://10.0.0.1:8443/",
         ] {
-            assert!(!fetcher.admits(&url.parse().unwrap()), "{url}");
+            assert!(fetcher.admits(&url.parse().unwrap()).is_err(), "{url}");
         }
-        assert!(fetcher.admits(&"https://8.8.8.8/".parse().unwrap()));
+        assert_eq!(fetcher.admits(&"https://8.8.8.8/".parse().unwrap()), Ok(()));
     }
 
     #[test]
@@ -396,7 +421,7 @@ mod tests {
             &long(&"a".repeat(64)),
             &long(&vec!["a".repeat(60); 4].join(".")),
         ] {
-            assert!(!fetcher.admits(&url.parse().unwrap()), "{url}");
+            assert!(fetcher.admits(&url.parse().unwrap()).is_err(), "{url}");
         }
         for url in [
             "https://calendar.example/",
@@ -408,8 +433,23 @@ mod tests {
             "https://münchen.example/",
             &long(&"a".repeat(63)),
         ] {
-            assert!(fetcher.admits(&url.parse().unwrap()), "{url}");
+            assert_eq!(fetcher.admits(&url.parse().unwrap()), Ok(()), "{url}");
         }
+    }
+
+    #[test]
+    fn ports_of_other_services_are_not_reached() {
+        let admits = |port: u32| {
+            let url = format!("https://calendar.example:{port}/").parse();
+            url.map_or(None, |url| Some(Fetcher::with_loopback().admits(&url)))
+        };
+        for port in [443, 1024, 8443, 65_535] {
+            assert_eq!(admits(port), Some(Ok(())), "{port}");
+        }
+        for port in [0, 1, 22, 25, 53, 80, 444, 465, 993, 1023] {
+            assert_eq!(admits(port), Some(Err(Barred::Port)), "{port}");
+        }
+        assert_eq!(admits(65_536), None);
     }
 
     #[tokio::test]
