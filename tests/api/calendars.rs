@@ -475,6 +475,8 @@ async fn slow_calendars_keep_neither_a_lapse_nor_each_other_waiting() {
     let elsewhere = Elsewhere::serving(DENTIST);
     let quick = therapist.log_in(&therapist.email).await;
     let calendar = quick.subscribes(&elsewhere).await;
+    // The queue goes by the machine's clock.
+    app.sql("UPDATE graphile_worker._private_jobs SET run_at = now() WHERE run_at > now()").await.unwrap();
     until("the quick one is read", Duration::from_secs(8), async || {
         quick.get(&calendar).await.is(200).body["status"] == "ok"
     })
