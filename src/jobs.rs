@@ -114,27 +114,11 @@ job!(Sweep, "sweep", |app, _job| {
 pub struct ReadCalendar {
     /// The calendar.
     pub calendar: CalendarId,
+    /// Whose it is.
+    pub therapist: TherapistId,
 }
 
-job!(ReadCalendar, "read_calendar", |app, job| reading::read_one(app, job.calendar).await);
-
-impl ReadCalendar {
-    /// Adds the job, due at `due`. Those of one therapist run one after the other, in whichever process: nobody's calendars take all
-    /// places. They wait in one of 256 queues, since the table of queues keeps every name that it has seen.
-    pub async fn enqueue(&self, tx: &mut Tx, therapist: TherapistId, due: DateTime<Utc>) -> Result<()> {
-        let payload = serde_json::to_value(self).map_err(|error| Error::Internal(error.to_string()))?;
-        // The last byte of a UUIDv7 is random.
-        let queue = format!("read_calendar_{:02x}", therapist.0.as_u64_pair().1 & 0xff);
-        sqlx::query("SELECT graphile_worker.add_job($1, $2::json, run_at => $3, queue_name => $4)")
-            .bind(Self::IDENTIFIER)
-            .bind(payload)
-            .bind(due)
-            .bind(queue)
-            .execute(&mut **tx)
-            .await?;
-        Ok(())
-    }
-}
+job!(ReadCalendar, "read_calendar", |app, job| reading::read_one(app, job).await);
 
 /// Reads the calendars elsewhere that are due.
 #[derive(Debug, Serialize, Deserialize)]
@@ -302,9 +286,11 @@ impl Workers {
         Ok(())
     }
 
-    /// Carries out what is due now.
+    /// Carries out what is due now, one kind after the other: whoever looks for a job passes over named queues that another one looks at
+    /// just then, and here nobody looks twice.
     pub async fn run_once(&self) -> Result<(), Failure> {
-        tokio::try_join!(self.own.run_once(), self.calendars.run_once())?;
+        self.own.run_once().await?;
+        self.calendars.run_once().await?;
         Ok(())
     }
 }

@@ -43,12 +43,8 @@ pub fn expand(found: Found, own: &HashSet<String>, now: DateTime<Utc>) -> Busy {
     // From midnight to midnight, so that what is the same an hour later is cut into the same pieces.
     let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
     let window = Span { start: midnight - BACK, end: midnight + AHEAD };
-    let mut walk = Walk {
-        window,
-        budget: Budget::new(MOST_STEPS, PATIENCE),
-        spans: Vec::new(),
-        skipped: found.skipped,
-    };
+    let mut walk =
+        Walk { window, budget: Budget::new(MOST_STEPS, PATIENCE), spans: Vec::new(), skipped: found.skipped };
     for (start, length) in found.periods {
         walk.add(start, length);
     }

@@ -4,8 +4,9 @@
 //! else a moment later gains nothing by it. Every redirect is checked anew. Proxies that the environment names are not used, since they
 //! would resolve names for themselves.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -15,6 +16,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::{CalendarUrl, Fault};
+use crate::ids::TherapistId;
 
 /// How long all of it may take, redirects included.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +51,20 @@ pub struct Fetcher {
     /// Made when first used: a machine without root certificates can do all but this.
     client: Arc<OnceCell<Client>>,
     reach: Reach,
+    /// Whose calendars this process reads just now.
+    busy: Arc<Mutex<HashSet<TherapistId>>>,
+}
+
+/// The turn of a therapist, whose calendars are read one after the other: nobody's take the places of all others. It ends when dropped.
+pub struct Turn {
+    therapist: TherapistId,
+    busy: Arc<Mutex<HashSet<TherapistId>>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.therapist);
+    }
 }
 
 /// Why an address is not asked for.
@@ -95,6 +111,17 @@ impl Fetcher {
     /// For tests: one that reaches servers on this machine too, without TLS.
     pub fn with_loopback() -> Self {
         Self { reach: Reach::Loopback, ..Self::default() }
+    }
+
+    /// The therapist's turn; none while another of their calendars is read.
+    pub fn turn(&self, therapist: TherapistId) -> Option<Turn> {
+        let is_free = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(therapist);
+        is_free.then(|| Turn { therapist, busy: self.busy.clone() })
+    }
+
+    /// Whose turn it is.
+    pub fn busy(&self) -> Vec<TherapistId> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
     /// Whether `url` may be asked for, as far as can be told without resolving its host's name.

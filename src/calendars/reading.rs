@@ -16,13 +16,14 @@ use super::{Fault, PATIENCE, back_off, feed, parsing};
 use crate::App;
 use crate::db::work;
 use crate::error::{Error, Result};
-use crate::ids::CalendarId;
-use crate::jobs::ReadCalendar;
+use crate::jobs::{ReadCalendar, enqueue};
 use crate::notices::{self, Notice};
 use crate::{availability, bookings};
 
 /// How long one run goes on beginning to read. The next one is due in five minutes.
 const SHIFT: Duration = Duration::from_secs(240);
+/// How long a calendar waits while another of its owner's is read.
+const NEXT_TURN: TimeDelta = TimeDelta::seconds(5);
 /// How many calendars one run reads at once.
 const AT_ONCE: usize = 8;
 /// How many calendars a process works out at once: it has other things to do.
@@ -41,16 +42,23 @@ pub(super) enum Outcome {
     Failed(Fault),
 }
 
-/// Reads this calendar, where it is due. Where its host was asked too lately, another job is left for it.
-pub async fn read_one(app: &App, calendar: CalendarId) -> Result<()> {
-    let claimed = store::claim(&app.db, &app.cipher, Some(calendar), &[], 1, app.clock.now()).await?;
-    for source in claimed.sources {
-        let outcome = read(app, &source).await?;
-        settle(app, source, outcome).await?;
-    }
-    for (calendar, therapist, until) in claimed.put_off {
+/// Reads this calendar, where it is due. Where another of its owner's is read, or its host was asked too lately, another job is left for it.
+pub async fn read_one(app: &App, job: ReadCalendar) -> Result<()> {
+    let ReadCalendar { calendar, therapist } = job;
+    let later = match app.fetcher.turn(therapist) {
+        None => Some(app.clock.now() + NEXT_TURN),
+        Some(_turn) => {
+            let claimed = store::claim(&app.db, &app.cipher, Some(calendar), &[], 1, app.clock.now()).await?;
+            for source in claimed.sources {
+                let outcome = read(app, &source).await?;
+                settle(app, source, outcome).await?;
+            }
+            claimed.put_off
+        }
+    };
+    if let Some(until) = later {
         let mut tx = app.db.begin().await?;
-        ReadCalendar { calendar }.enqueue(&mut tx, therapist, until).await?;
+        enqueue(&mut tx, &ReadCalendar { calendar, therapist }, until).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -60,25 +68,27 @@ pub async fn read_one(app: &App, calendar: CalendarId) -> Result<()> {
 pub async fn read_due(app: &Arc<App>) -> Result<()> {
     let begun = Instant::now();
     store::forget_fetches(&app.db, app.clock.now()).await?;
-    let (mut readings, mut busy) = (JoinSet::new(), Vec::new());
+    let mut readings = JoinSet::new();
     loop {
-        let room = AT_ONCE.saturating_sub(busy.len());
+        let room = AT_ONCE.saturating_sub(readings.len());
         if room > 0 && begun.elapsed() < SHIFT {
+            let busy = app.fetcher.busy();
             let claimed = store::claim(&app.db, &app.cipher, None, &busy, room, app.clock.now()).await?;
             for source in claimed.sources {
-                busy.push(source.therapist);
-                let app = app.clone();
-                readings.spawn(async move { read(&app, &source).await.map(|outcome| (source, outcome)) });
+                let (app, turn) = (app.clone(), app.fetcher.turn(source.therapist));
+                readings.spawn(async move {
+                    let _turn = turn;
+                    read(&app, &source).await.map(|outcome| (source, outcome))
+                });
             }
             // Behind what is put off, there may be what is not.
-            if !claimed.put_off.is_empty() {
+            if claimed.put_off.is_some() {
                 continue;
             }
         }
         // As soon as one is read, the next one takes its place.
         let Some(reading) = readings.join_next().await else { return Ok(()) };
         let (source, outcome) = reading.map_err(|error| Error::Internal(error.to_string()))??;
-        busy.retain(|therapist| *therapist != source.therapist);
         settle(app, source, outcome).await?;
     }
 }

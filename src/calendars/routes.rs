@@ -12,7 +12,7 @@ use crate::db::work;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
 use crate::ids::CalendarId;
-use crate::jobs::ReadCalendar;
+use crate::jobs::{ReadCalendar, enqueue};
 use crate::{availability, bookings};
 
 /// The operations on calendars elsewhere.
@@ -79,7 +79,7 @@ async fn create_calendar(
         }
         let id = CalendarId::new(now);
         store::insert(&mut tx, &app.cipher, me.therapist(), id, &new.url, &new.label, now).await?;
-        ReadCalendar { calendar: id }.enqueue(&mut tx, me.therapist(), now).await?;
+        enqueue(&mut tx, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
         let calendar = store::find(&mut *tx, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/calendars/{id}"), &calendar)?;
         once.keep(&mut tx, &reply, now).await?;
@@ -132,10 +132,12 @@ async fn refresh_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<Cale
         let asked = store::asked_at(&mut tx, me.therapist(), id).await?.ok_or(Error::NotFound)?;
         let wait = (asked + ASK_AGAIN - now).num_seconds();
         if wait > 0 {
+            // At once, and not some time after the answer: who reads what is due passes over a calendar that is locked.
+            tx.rollback().await?;
             return Err(Error::TooManyRequests(wait.unsigned_abs()));
         }
         store::ask(&mut tx, id, now).await?;
-        ReadCalendar { calendar: id }.enqueue(&mut tx, me.therapist(), now).await?;
+        enqueue(&mut tx, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
         let calendar = store::find(&mut *tx, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
         tx.commit().await?;
         Reply::accepted(&calendar)

@@ -206,7 +206,7 @@ pub(super) async fn claim(
             .execute(&mut *tx)
             .await?;
         match wait {
-            Some(until) => claimed.put_off.push((row.id, row.therapist_id, until)),
+            Some(_) => claimed.put_off = wait,
             None => claimed.sources.push(Source {
                 id: row.id,
                 therapist: row.therapist_id,
@@ -227,8 +227,8 @@ pub(super) async fn claim(
 pub(super) struct Claimed {
     /// To be read now.
     pub sources: Vec<Source>,
-    /// To be read later, and when.
-    pub put_off: Vec<(CalendarId, TherapistId, DateTime<Utc>)>,
+    /// Until when the last one of those is put off that are to be read later.
+    pub put_off: Option<DateTime<Utc>>,
 }
 
 /// Counts one more fetch from `host`; where there were too many, when to try again. The row itself decides, so that of two processes one waits.

@@ -327,7 +327,8 @@ fn rules_without_end_are_cut() {
 #[test]
 fn a_calendar_that_asks_for_too_much_work_is_cut_in_time() {
     let many = |count: usize, start: &str, rule: &str| -> String {
-        let one = |number| format!("BEGIN:VEVENT\nUID:{number}\nDTSTART:{start}\nDURATION:PT1S\nRRULE:{rule}\nEND:VEVENT\n");
+        let one =
+            |number| format!("BEGIN:VEVENT\nUID:{number}\nDTSTART:{start}\nDURATION:PT1S\nRRULE:{rule}\nEND:VEVENT\n");
         (0..count).map(one).collect()
     };
     let all = |from: i32, to: i32| (from..=to).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
@@ -345,7 +346,14 @@ fn a_calendar_that_asks_for_too_much_work_is_cut_in_time() {
         (many(20_000, "19000101T000000Z", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"), true),
         // Rules without number, of one event, and lists of dates.
         (many(1, "20260101T000000Z", &format!("FREQ=HOURLY{}", "\nRRULE:FREQ=MINUTELY".repeat(100_000))), true),
-        (many(1, "20261203T090000Z", &format!("FREQ=HOURLY\nRDATE:20261203T090000Z{dates}\nEXDATE:20261203T090000Z{dates}")), true),
+        (
+            many(
+                1,
+                "20261203T090000Z",
+                &format!("FREQ=HOURLY\nRDATE:20261203T090000Z{dates}\nEXDATE:20261203T090000Z{dates}"),
+            ),
+            true,
+        ),
     ];
     for (number, (events, cut)) in cases.into_iter().enumerate() {
         let begun = std::time::Instant::now();
@@ -363,11 +371,15 @@ fn a_series_that_was_changed_twenty_thousand_times_is_worked_out_at_once() {
     let first = at("2026-11-28T00:00:00Z");
     let part = |hour: i64| {
         let start = (first + TimeDelta::hours(hour / 3)).format("%Y%m%dT%H%M%SZ");
-        format!("BEGIN:VEVENT\nUID:1\nRECURRENCE-ID;RANGE=THISANDFUTURE:{start}\nDTSTART:{start}\nDURATION:PT5M\nEND:VEVENT\n")
+        format!(
+            "BEGIN:VEVENT\nUID:1\nRECURRENCE-ID;RANGE=THISANDFUTURE:{start}\nDTSTART:{start}\nDURATION:PT5M\nEND:VEVENT\n"
+        )
     };
     // The latest first, as nobody has sorted them.
     let parts: String = (0..19_999).rev().map(part).collect();
-    let text = calendar(&format!("BEGIN:VEVENT\nUID:1\nDTSTART:20261101T000000Z\nDURATION:PT30M\nRRULE:FREQ=HOURLY\nEND:VEVENT\n{parts}"));
+    let text = calendar(&format!(
+        "BEGIN:VEVENT\nUID:1\nDTSTART:20261101T000000Z\nDURATION:PT30M\nRRULE:FREQ=HOURLY\nEND:VEVENT\n{parts}"
+    ));
     let begun = std::time::Instant::now();
     let busy = busy(&text);
     println!("{:?}", begun.elapsed());

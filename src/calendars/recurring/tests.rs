@@ -61,17 +61,39 @@ fn some_rule() -> impl Strategy<Value = String> {
     };
     let joined = |(head, parts): (String, Vec<String>)| head + &parts.concat();
     let times = || (part("BYHOUR", 1, 23), part("BYMINUTE", 1, 59), part("BYSECOND", 1, 59));
-    let yearly = (head("YEARLY", 2), part("BYMONTH", 1, 12), part("BYMONTHDAY", -31, 31), part("BYYEARDAY", -366, 366), days(true), times(), part("BYSETPOS", -9, 9))
+    let yearly = (
+        head("YEARLY", 2),
+        part("BYMONTH", 1, 12),
+        part("BYMONTHDAY", -31, 31),
+        part("BYYEARDAY", -366, 366),
+        days(true),
+        times(),
+        part("BYSETPOS", -9, 9),
+    )
         .prop_map(move |(head, a, b, c, d, (e, f, g), h)| joined((head, vec![a, b, c, d, e, f, g, h])));
     // Not far from the end: the days of December that are in the first week of the next year are in week 1 of it, but not in week -52 for the
     // other library.
     let weeks = (head("YEARLY", 2), part("BYWEEKNO", -9, 53), days(false), part("BYHOUR", 1, 23))
         .prop_map(move |(head, a, b, c)| joined((head, vec![a, b, c])));
-    let monthly = (head("MONTHLY", 5), part("BYMONTH", 1, 12), part("BYMONTHDAY", -31, 31), days(true), times(), part("BYSETPOS", -9, 9))
+    let monthly = (
+        head("MONTHLY", 5),
+        part("BYMONTH", 1, 12),
+        part("BYMONTHDAY", -31, 31),
+        days(true),
+        times(),
+        part("BYSETPOS", -9, 9),
+    )
         .prop_map(move |(head, a, b, c, (d, e, f), g)| joined((head, vec![a, b, c, d, e, f, g])));
     let weekly = (head("WEEKLY", 5), part("BYMONTH", 1, 12), days(false), times())
         .prop_map(move |(head, a, b, (c, d, e))| joined((head, vec![a, b, c, d, e])));
-    let daily = (head("DAILY", 9), part("BYMONTH", 1, 12), part("BYMONTHDAY", -31, 31), days(false), times(), part("BYSETPOS", -3, 3))
+    let daily = (
+        head("DAILY", 9),
+        part("BYMONTH", 1, 12),
+        part("BYMONTHDAY", -31, 31),
+        days(false),
+        times(),
+        part("BYSETPOS", -3, 3),
+    )
         .prop_map(move |(head, a, b, c, (d, e, f), g)| joined((head, vec![a, b, c, d, e, f, g])));
     let hourly = (head("HOURLY", 30), part("BYMONTH", 1, 12), part("BYMONTHDAY", -31, 31), days(false), times())
         .prop_map(move |(head, a, b, c, (d, e, f))| joined((head, vec![a, b, c, d, e, f])));
@@ -119,7 +141,8 @@ fn positions_within_a_week_are_counted_from_its_first_day() {
     let start = wall("2026-12-01T09:00:00");
     let rule = rule("FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=1,-1;COUNT=4", start).unwrap();
     let days: Vec<_> = rule.occurrences(start, wall("2027-01-01T00:00:00"), 10, &mut plenty());
-    let expected = [4, 7, 11, 14].map(|day| NaiveDate::from_ymd_opt(2026, 12, day).unwrap().and_hms_opt(9, 0, 0).unwrap());
+    let expected =
+        [4, 7, 11, 14].map(|day| NaiveDate::from_ymd_opt(2026, 12, day).unwrap().and_hms_opt(9, 0, 0).unwrap());
     assert_eq!(days, expected);
 }
 
@@ -149,7 +172,8 @@ fn nasty() -> Vec<String> {
         "FREQ=YEARLY;INTERVAL=65535".to_owned(),
     ];
     let units = ["YEARLY", "MONTHLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY"];
-    rules.extend(units.iter().flat_map(|unit| [format!("FREQ={unit};{never}"), format!("FREQ={unit};{never};COUNT=3")]));
+    rules
+        .extend(units.iter().flat_map(|unit| [format!("FREQ={unit};{never}"), format!("FREQ={unit};{never};COUNT=3")]));
     rules
 }
 
