@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use graphile_worker::{
     Cron, CronBuilder, CronJobKeyMode, Crontab, IntoTaskHandlerResult, TaskHandler, Worker, WorkerContext,
     WorkerOptions,
@@ -24,7 +25,7 @@ use crate::credentials::reminders::{forget_reminders, recheck, recheck_one, remi
 use crate::credentials::supersede_due;
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::{Error, Refusal, Result};
-use crate::ids::{BookingId, CalendarId, CredentialId, RosterImportId};
+use crate::ids::{BookingId, CalendarId, CredentialId, RosterImportId, TherapistId};
 use crate::{notices, rosters, tasks};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -52,7 +53,7 @@ macro_rules! job {
             async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
                 let shared = app(&context).map_err(|error| error.to_string())?;
                 to_end(async move {
-                    let ($app, $job) = (&*shared, self);
+                    let ($app, $job) = (&shared, self);
                     $work
                 })
                 .await
@@ -179,15 +180,17 @@ async fn forget_failed(db: &PgPool) -> Result<()> {
 pub struct ReadCalendar {
     /// The calendar.
     pub calendar: CalendarId,
+    /// Whose it is.
+    pub therapist: TherapistId,
 }
 
-job!(ReadCalendar, "read_calendar", |app, job| reading::read_due(app, Some(job.calendar)).await);
+job!(ReadCalendar, "read_calendar", |app, job| reading::read_one(app, job).await);
 
 /// Reads the calendars elsewhere that are due.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ReadCalendars;
 
-job!(ReadCalendars, "read_calendars", |app, _job| reading::read_due(app, None).await);
+job!(ReadCalendars, "read_calendars", |app, _job| reading::read_due(app).await);
 
 /// Lets a renewal that has begun take the place of what it renews.
 #[derive(Debug, Serialize, Deserialize)]
@@ -322,8 +325,12 @@ fn crons() -> Result<Vec<Crontab>, Failure> {
         alone(Cron::hourly_at::<Sweep>(17)?),
         alone(Cron::hourly_at::<LookAhead>(41)?),
         alone(Cron::every_n_minutes::<AlertOverdue>(5)?),
-        alone(Cron::every_n_minutes::<ReadCalendars>(5)?),
     ])
+}
+
+/// What is done again and again with calendars elsewhere.
+fn calendar_crons() -> Result<Vec<Crontab>, Failure> {
+    Ok(vec![alone(Cron::every_n_minutes::<ReadCalendars>(5)?)])
 }
 
 /// Lets one run at a time and one wait: a run that is slow would else leave a heap behind it, and fill every place of the worker.
@@ -331,10 +338,11 @@ fn alone<J: TaskHandler>(cron: CronBuilder<J>) -> Crontab {
     cron.job_key(J::IDENTIFIER).job_key_mode(CronJobKeyMode::PreserveRunAt).queue(J::IDENTIFIER).into()
 }
 
-/// How many connections a worker has for itself: one listens for as long as it runs, the others take jobs and write down what became of them.
-const OWN_CONNECTIONS: u32 = 3;
+/// How many connections the workers have for themselves: each listens with one for as long as it runs, and the others take jobs and write down
+/// what became of them.
+const OWN_CONNECTIONS: u32 = 4;
 
-/// The worker's own connections. Those of the service are for what jobs do, and for requests: a small pool would else be used up by listening.
+/// The workers' own connections. Those of the service are for what jobs do, and for requests: a small pool would else be used up by listening.
 fn own_pool(db: &PgPool) -> PgPool {
     PgPoolOptions::new()
         .max_connections(OWN_CONNECTIONS)
@@ -342,29 +350,41 @@ fn own_pool(db: &PgPool) -> PgPool {
         .connect_lazy_with((*db.connect_options()).clone())
 }
 
-/// A worker for every kind of job. `stop` ends it after the jobs in hand.
-pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'static) -> Result<Worker, Failure> {
-    let worker = WorkerOptions::default()
-        .pg_pool(own_pool(&app.db))
-        // So many that a slow calendar and a long list do not keep visits waiting.
+/// What carries out every kind of job. Calendars elsewhere are read in places of their own: other people's servers take their time,
+/// and neither a lapse nor a reminder waits behind them.
+pub struct Workers {
+    own: Worker,
+    calendars: Worker,
+}
+
+impl Workers {
+    /// Works until it is told to stop.
+    pub async fn run(&self) -> Result<(), Failure> {
+        tokio::try_join!(self.own.run(), self.calendars.run())?;
+        Ok(())
+    }
+
+    /// Carries out what is due now, one kind after the other: whoever looks for a job passes over named queues that another one looks at
+    /// just then, and here nobody looks twice.
+    pub async fn run_once(&self) -> Result<(), Failure> {
+        self.own.run_once().await?;
+        self.calendars.run_once().await?;
+        Ok(())
+    }
+}
+
+/// Workers for every kind of job. `stop` ends them after the jobs in hand.
+pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'static) -> Result<Workers, Failure> {
+    let (stop, pool) = (stop.shared(), own_pool(&app.db));
+    let own = options(&app, &pool, stop.clone())
+        // So many that a long list does not keep visits waiting.
         .concurrency(4)
-        // Between two jobs a worker waits so long: what is queued behind others must not wait for hours.
-        .poll_interval(Duration::from_millis(250))
-        // A killed worker's jobs are taken up again within minutes, and not hours.
-        .heartbeat_interval(Duration::from_secs(15))
-        .sweep_interval(Duration::from_secs(30))
-        .sweep_threshold(Duration::from_secs(90))
-        .listen_os_shutdown_signals(false)
-        .shutdown_signal(stop)
-        .add_extension(Shared(app))
         .define_job::<LapseRequest>()
         .define_job::<SettleAtRisk>()
         .define_job::<AlertOverdue>()
         .define_job::<ReconcilePlace>()
         .define_job::<Sweep>()
         .define_job::<SweepOne>()
-        .define_job::<ReadCalendar>()
-        .define_job::<ReadCalendars>()
         .define_job::<Supersede>()
         .define_job::<Recheck>()
         .define_job::<LookAhead>()
@@ -374,10 +394,29 @@ pub async fn worker(app: Arc<App>, stop: impl Future<Output = ()> + Send + 'stat
         .define_job::<CheckAgainstRoster>()
         .define_job::<RefreshHints>()
         .define_job::<FetchRoadTimes>()
-        .with_crons(crons()?)
-        .init()
-        .await?;
-    Ok(worker)
+        .with_crons(crons()?);
+    let calendars = options(&app, &pool, stop)
+        // They wait more than they work.
+        .concurrency(8)
+        .define_job::<ReadCalendar>()
+        .define_job::<ReadCalendars>()
+        .with_crons(calendar_crons()?);
+    Ok(Workers { own: own.init().await?, calendars: calendars.init().await? })
+}
+
+/// What all workers have in common.
+fn options(app: &Arc<App>, pool: &PgPool, stop: impl Future<Output = ()> + Send + 'static) -> WorkerOptions {
+    WorkerOptions::default()
+        .pg_pool(pool.clone())
+        // Between two jobs a worker waits so long: what is queued behind others must not wait for hours.
+        .poll_interval(Duration::from_millis(250))
+        // A killed worker's jobs are taken up again within minutes, and not hours.
+        .heartbeat_interval(Duration::from_secs(15))
+        .sweep_interval(Duration::from_secs(30))
+        .sweep_threshold(Duration::from_secs(90))
+        .listen_os_shutdown_signals(false)
+        .shutdown_signal(stop)
+        .add_extension(Shared(app.clone()))
 }
 
 #[cfg(test)]
@@ -386,7 +425,7 @@ mod tests {
 
     #[test]
     fn runs_of_what_is_done_again_and_again_neither_pile_up_nor_crowd_others_out() {
-        for cron in crons().expect("sound times") {
+        for cron in crons().into_iter().chain(calendar_crons()).flatten() {
             let (task, options) = (Some(cron.task_identifier), cron.options);
             assert_eq!((&options.job_key, &options.queue), (&task, &task));
             // Else each minute that it waits would put a job that is late off for another minute.

@@ -361,7 +361,7 @@ async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
         };
         let outcome = async {
             sealing::seal_plain(&app).await?;
-            jobs::worker(app.clone(), stop).await?.run().await.map_err(Failure::from)
+            jobs::worker(app.clone(), stop).await?.run().await
         };
         match outcome.await {
             Ok(()) => return,

@@ -13,7 +13,7 @@ use crate::App;
 use crate::cipher::Cipher;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::{accounts, availability, blocks, bookings, http, session_notes};
+use crate::{accounts, availability, blocks, bookings, calendars, http, session_notes};
 
 /// How many plain rows are sealed in one transaction.
 const BATCH: i64 = 100;
@@ -80,6 +80,7 @@ macro_rules! each_table {
             "blocks" blocks::seal,
             "booking_events" bookings::seal_events,
             "bookings" bookings::seal,
+            "calendars" calendars::seal,
             "holds" bookings::holds::seal,
             "idempotency_keys" http::seal,
             "incidents" bookings::seal_incidents,

@@ -4,8 +4,9 @@
 //! else a moment later gains nothing by it. Every redirect is checked anew. Proxies that the environment names are not used, since they
 //! would resolve names for themselves.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -15,6 +16,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::{CalendarUrl, Fault};
+use crate::ids::TherapistId;
 
 /// How long all of it may take, redirects included.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +51,39 @@ pub struct Fetcher {
     /// Made when first used: a machine without root certificates can do all but this.
     client: Arc<OnceCell<Client>>,
     reach: Reach,
+    /// Whose calendars this process reads just now.
+    busy: Arc<Mutex<HashSet<TherapistId>>>,
+}
+
+/// The turn of a therapist, whose calendars are read one after the other: nobody's take the places of all others. It ends when dropped.
+pub struct Turn {
+    therapist: TherapistId,
+    busy: Arc<Mutex<HashSet<TherapistId>>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.therapist);
+    }
+}
+
+/// Why an address is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// Its host is not public.
+    Address,
+    /// Its port is neither 443 nor from 1024 on.
+    Port,
+}
+
+impl Barred {
+    /// What whoever gave the address is told.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Address => "must lead to a public address.",
+            Self::Port => "must use port 443, or one from 1024 on.",
+        }
+    }
 }
 
 /// What may be connected to.
@@ -78,14 +113,33 @@ impl Fetcher {
         Self { reach: Reach::Loopback, ..Self::default() }
     }
 
+    /// The therapist's turn; none while another of their calendars is read.
+    pub fn turn(&self, therapist: TherapistId) -> Option<Turn> {
+        let is_free = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(therapist);
+        is_free.then(|| Turn { therapist, busy: self.busy.clone() })
+    }
+
+    /// Whose turn it is.
+    pub fn busy(&self) -> Vec<TherapistId> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
     /// Whether `url` may be asked for, as far as can be told without resolving its host's name.
-    pub fn admits(&self, url: &CalendarUrl) -> bool {
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, url: &CalendarUrl) -> Result<(), Barred> {
         let may_lead_there = match url.host().trim_matches(['[', ']']).parse::<IpAddr>() {
             // No name is resolved for these: the connection would go straight to them.
             Ok(address) => self.reach.admits(address),
             Err(_) => may_be_public(url.host()),
         };
-        may_lead_there && url.0.port() != Some(0)
+        // Below 1024 is what was never meant to serve calendars: mail, remote log-ins, name servers.
+        match url.0.port() {
+            None | Some(1024..) if may_lead_there => Ok(()),
+            None | Some(1024..) => Err(Barred::Address),
+            Some(_) => Err(Barred::Port),
+        }
     }
 
     /// Gets `url`, where it is another version than `known`.
@@ -119,9 +173,7 @@ impl Fetcher {
     }
 
     async fn ask(&self, url: &CalendarUrl, known: &Version) -> Result<reqwest::Response, Fault> {
-        if !self.admits(url) {
-            return Err(Fault::NotPublic);
-        }
+        self.admits(url).map_err(|_| Fault::NotPublic)?;
         let client = self.client.get_or_try_init(|| async { client(self.reach) }).await;
         let client = client.map_err(|error| {
             tracing::warn!(%error, "no calendar can be read");
@@ -370,9 +422,9 @@ mod tests {
             "https://①②⑦.⓪.⓪.①/",
             "https://10.0.0.1:8443/",
         ] {
-            assert!(!fetcher.admits(&url.parse().unwrap()), "{url}");
+            assert!(fetcher.admits(&url.parse().unwrap()).is_err(), "{url}");
         }
-        assert!(fetcher.admits(&"https://8.8.8.8/".parse().unwrap()));
+        assert_eq!(fetcher.admits(&"https://8.8.8.8/".parse().unwrap()), Ok(()));
     }
 
     #[test]
@@ -396,7 +448,7 @@ mod tests {
             &long(&"a".repeat(64)),
             &long(&vec!["a".repeat(60); 4].join(".")),
         ] {
-            assert!(!fetcher.admits(&url.parse().unwrap()), "{url}");
+            assert!(fetcher.admits(&url.parse().unwrap()).is_err(), "{url}");
         }
         for url in [
             "https://calendar.example/",
@@ -408,8 +460,23 @@ mod tests {
             "https://münchen.example/",
             &long(&"a".repeat(63)),
         ] {
-            assert!(fetcher.admits(&url.parse().unwrap()), "{url}");
+            assert_eq!(fetcher.admits(&url.parse().unwrap()), Ok(()), "{url}");
         }
+    }
+
+    #[test]
+    fn ports_of_other_services_are_not_reached() {
+        let admits = |port: u32| {
+            let url = format!("https://calendar.example:{port}/").parse();
+            url.map_or(None, |url| Some(Fetcher::with_loopback().admits(&url)))
+        };
+        for port in [443, 1024, 8443, 65_535] {
+            assert_eq!(admits(port), Some(Ok(())), "{port}");
+        }
+        for port in [0, 1, 22, 25, 53, 80, 444, 465, 993, 1023] {
+            assert_eq!(admits(port), Some(Err(Barred::Port)), "{port}");
+        }
+        assert_eq!(admits(65_536), None);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod feed;
 mod fetching;
 mod parsing;
 pub mod reading;
+mod recurring;
 pub mod routes;
 mod store;
 #[cfg(test)]
@@ -19,19 +20,31 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use fetching::Fetcher;
-pub use store::busy;
+pub use store::{busy, seal};
 
 use crate::ids::CalendarId;
 use crate::values::{bounded_text, checked_text, from_text};
 
 /// How many calendars a therapist may subscribe to.
-pub const MOST_CALENDARS: i64 = 5;
+pub const MOST_CALENDARS: usize = 5;
 /// How often a calendar is read.
 pub const EVERY: TimeDelta = TimeDelta::minutes(15);
 /// How soon its owner may ask for it again.
 pub const ASK_AGAIN: TimeDelta = TimeDelta::minutes(1);
 /// How long a calendar may fail before its owner is told.
 pub const PATIENCE: TimeDelta = TimeDelta::hours(48);
+
+/// So many fetches at most within such a time.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    most: i32,
+    within: TimeDelta,
+}
+
+/// How often a therapist's calendars are fetched from one host, also where they are deleted and added again. Ports are not told apart.
+const HOST: Rate = Rate { most: 1, within: TimeDelta::minutes(1) };
+/// And from all hosts together: three times what five calendars need.
+const IN_ALL: Rate = Rate { most: 60, within: TimeDelta::hours(1) };
 
 bounded_text! {
     /// What the therapist calls a calendar.
@@ -94,7 +107,7 @@ impl std::fmt::Debug for CalendarUrl {
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Fault {
-    /// Its host has no public address.
+    /// Its host has no public address, or its port is neither 443 nor from 1024 on.
     NotPublic,
     /// Its host is not known, or nothing answers there, or not with a certificate that can be trusted.
     Unreachable,

@@ -1,25 +1,33 @@
 //! Reads the calendars that are due. No connection to the database is held while a server takes its time.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::expanding::{Busy, expand};
-use super::fetching::{Answer, Fetcher, Version};
+use super::fetching::{Answer, Version};
 use super::store::{self, Source};
 use super::{Fault, PATIENCE, back_off, feed, parsing};
 use crate::App;
 use crate::db::work;
 use crate::error::{Error, Result};
-use crate::ids::CalendarId;
+use crate::jobs::{ReadCalendar, enqueue};
 use crate::notices::{self, Notice};
 use crate::{availability, bookings};
 
 /// How long one run goes on beginning to read. The next one is due in five minutes.
 const SHIFT: Duration = Duration::from_secs(240);
+/// How long a calendar waits while another of its owner's is read.
+const NEXT_TURN: TimeDelta = TimeDelta::seconds(5);
+/// How many calendars one run reads at once.
+const AT_ONCE: usize = 8;
+/// How many calendars a process works out at once: it has other things to do.
+static DESKS: Semaphore = Semaphore::const_new(2);
 /// The age at which busy time is worked out anew, also where the calendar is unchanged: days come into reach.
 const FRESH: TimeDelta = TimeDelta::days(1);
 
@@ -34,53 +42,82 @@ pub(super) enum Outcome {
     Failed(Fault),
 }
 
-/// Reads the calendars that are due, a few at a time; only this one, where it is named.
-pub async fn read_due(app: &App, only: Option<CalendarId>) -> Result<()> {
-    let begun = Instant::now();
-    while begun.elapsed() < SHIFT {
-        let due = store::claim(&app.db, only, app.clock.now()).await?;
-        if due.is_empty() {
-            break;
+/// Reads this calendar, where it is due. Where another of its owner's is read, or its host was asked too lately, another job is left for it.
+pub async fn read_one(app: &App, job: ReadCalendar) -> Result<()> {
+    let ReadCalendar { calendar, therapist } = job;
+    let later = match app.fetcher.turn(therapist) {
+        None => Some(app.clock.now() + NEXT_TURN),
+        Some(_turn) => {
+            let claimed = store::claim(&app.db, &app.cipher, Some(calendar), &[], 1, app.clock.now()).await?;
+            for source in claimed.sources {
+                let outcome = read(app, &source).await?;
+                settle(app, source, outcome).await?;
+            }
+            claimed.put_off
         }
-        let mut readings = JoinSet::new();
-        for source in due {
-            let now = app.clock.now();
-            let own = bookings::entries::ids_since(&app.db, source.therapist, now - TimeDelta::days(4)).await?;
-            let own = own.into_iter().map(feed::uid).collect();
-            let fetcher = app.fetcher.clone();
-            readings.spawn(async move {
-                let outcome = read(&fetcher, &source, own, now).await;
-                (source, outcome)
-            });
-        }
-        while let Some(reading) = readings.join_next().await {
-            let (source, outcome) = reading.map_err(|error| Error::Internal(error.to_string()))?;
-            settle(app, source, outcome).await?;
-        }
+    };
+    if let Some(until) = later {
+        let mut tx = app.db.begin().await?;
+        enqueue(&mut tx, &ReadCalendar { calendar, therapist }, until).await?;
+        tx.commit().await?;
     }
     Ok(())
 }
 
-async fn read(fetcher: &Fetcher, source: &Source, own: HashSet<String>, now: DateTime<Utc>) -> Outcome {
+/// Reads the calendars that are due, a few at a time, and one of each therapist.
+pub async fn read_due(app: &Arc<App>) -> Result<()> {
+    let begun = Instant::now();
+    store::forget_fetches(&app.db, app.clock.now()).await?;
+    let mut readings = JoinSet::new();
+    loop {
+        let room = AT_ONCE.saturating_sub(readings.len());
+        if room > 0 && begun.elapsed() < SHIFT {
+            let busy = app.fetcher.busy();
+            let claimed = store::claim(&app.db, &app.cipher, None, &busy, room, app.clock.now()).await?;
+            for source in claimed.sources {
+                let (app, turn) = (app.clone(), app.fetcher.turn(source.therapist));
+                readings.spawn(async move {
+                    let _turn = turn;
+                    read(&app, &source).await.map(|outcome| (source, outcome))
+                });
+            }
+            // Behind what is put off, there may be what is not.
+            if claimed.put_off.is_some() {
+                continue;
+            }
+        }
+        // As soon as one is read, the next one takes its place.
+        let Some(reading) = readings.join_next().await else { return Ok(()) };
+        let (source, outcome) = reading.map_err(|error| Error::Internal(error.to_string()))??;
+        settle(app, source, outcome).await?;
+    }
+}
+
+async fn read(app: &App, source: &Source) -> Result<Outcome> {
+    let now = app.clock.now();
     // The same text means something else in another zone, and a day later it reaches a day further.
     let is_fresh = source.expanded.is_some_and(|(at, zone)| now - at < FRESH && zone == source.zone);
     let known = if is_fresh { source.version.clone() } else { Version::default() };
-    let (text, version) = match fetcher.get(&source.url, &known).await {
-        Ok(Answer::Unchanged) => return Outcome::Unchanged,
+    let (text, version) = match app.fetcher.get(&source.url, &known).await {
+        Ok(Answer::Unchanged) => return Ok(Outcome::Unchanged),
         Ok(Answer::Text(text, version)) => (text, version),
-        Err(fault) => return Outcome::Failed(fault),
+        Err(fault) => return Ok(Outcome::Failed(fault)),
     };
+    let own = bookings::entries::ids_since(&app.db, source.therapist, now - TimeDelta::days(4)).await?;
+    let own: HashSet<String> = own.into_iter().map(feed::uid).collect();
     let zone = source.zone.0;
+    let desk = DESKS.acquire().await.map_err(|error| Error::Internal(error.to_string()))?;
     let busy = spawn_blocking(move || {
+        let _desk = desk;
         let found = parsing::read(&String::from_utf8_lossy(&text), zone)?;
         Ok(expand(found, &own, now))
     });
-    match busy.await {
+    Ok(match busy.await {
         Ok(Ok(busy)) => Outcome::Read(busy, version),
         Ok(Err(fault)) => Outcome::Failed(fault),
         // A text that trips the parser up is no calendar to us.
         Err(_) => Outcome::Failed(Fault::NotACalendar),
-    }
+    })
 }
 
 /// Writes down what became of a reading. A calendar that fails keeps the busy time that was read before: a visit that cannot be

@@ -30,7 +30,7 @@ pub fn routes(config: &mut ServiceConfig) {
     responses((status = 200, description = "All of them, in the order in which they came.", body = Page<Calendar>)))]
 #[get("/v1/therapists/me/calendars")]
 async fn list_calendars(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
-    Reply::ok(&Page::whole(store::list(&app.db, me.therapist(), None, app.clock.now()).await?))
+    Reply::ok(&Page::whole(store::list(&app.db, &app.cipher, me.therapist(), None, app.clock.now()).await?))
 }
 
 /// A calendar to be subscribed to.
@@ -45,7 +45,8 @@ struct NewCalendar {
 ///
 /// Reads an iCalendar (RFC 5545) at once, and then every 15 minutes or so. While it is busy, nothing can be booked; visits that are
 /// booked already stay. Of its events the beginning and the end are kept and nothing else. The address is a secret, and is not shown
-/// again. It must be https, at a public address: what cannot be one is refused at once, names of local networks too.
+/// again. It must be https, at a public address: what cannot be one is refused at once, names of local networks too. The port is 443, or
+/// one from 1024 on. From one host, a therapist's calendars are fetched once a minute at most: until then, a new one is `pending`.
 #[utoipa::path(tag = "Calendars", operation_id = "create_calendar", security(("bearer" = ["therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewCalendar, responses(
@@ -60,9 +61,7 @@ async fn create_calendar(
     key: IdempotencyKey,
     Json(new, print): Json<NewCalendar>,
 ) -> Result<Reply> {
-    if !app.fetcher.admits(&new.url) {
-        return Err(FieldError::new("/url", "must lead to a public address.").into());
-    }
+    app.fetcher.admits(&new.url).map_err(|why| FieldError::new("/url", why.sentence()))?;
     work(async move {
         let now = app.clock.now();
         let mut tx = app.db.begin().await?;
@@ -71,13 +70,17 @@ async fn create_calendar(
             Err(reply) => return Ok(reply),
         };
         availability::lock(&mut tx, me.therapist()).await?;
-        if store::count(&mut tx, me.therapist()).await? >= MOST_CALENDARS {
+        let urls = store::urls(&mut tx, &app.cipher, me.therapist()).await?;
+        if urls.len() >= MOST_CALENDARS {
             return Err(Refusal::TooManyCalendars.into());
         }
+        if urls.contains(&new.url) {
+            return Err(Refusal::CalendarKnown.into());
+        }
         let id = CalendarId::new(now);
-        store::insert(&mut tx, me.therapist(), id, &new.url, &new.label, now).await?;
-        enqueue(&mut tx, &ReadCalendar { calendar: id }, now).await?;
-        let calendar = store::find(&mut *tx, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
+        store::insert(&mut tx, &app.cipher, me.therapist(), id, &new.url, &new.label, now).await?;
+        enqueue(&mut tx, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
+        let calendar = store::find(&mut *tx, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/calendars/{id}"), &calendar)?;
         once.keep(&mut tx, &reply, now).await?;
         tx.commit().await?;
@@ -94,7 +97,7 @@ async fn create_calendar(
     responses((status = 200, description = "The calendar.", body = Calendar)))]
 #[get("/v1/therapists/me/calendars/{id}")]
 async fn get_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<CalendarId>) -> Result<Reply> {
-    Reply::ok(&store::find(&app.db, me.therapist(), id, app.clock.now()).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::find(&app.db, &app.cipher, me.therapist(), id, app.clock.now()).await?.ok_or(Error::NotFound)?)
 }
 
 /// Leave a calendar elsewhere
@@ -129,11 +132,13 @@ async fn refresh_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<Cale
         let asked = store::asked_at(&mut tx, me.therapist(), id).await?.ok_or(Error::NotFound)?;
         let wait = (asked + ASK_AGAIN - now).num_seconds();
         if wait > 0 {
+            // At once, and not some time after the answer: who reads what is due passes over a calendar that is locked.
+            tx.rollback().await?;
             return Err(Error::TooManyRequests(wait.unsigned_abs()));
         }
         store::ask(&mut tx, id, now).await?;
-        enqueue(&mut tx, &ReadCalendar { calendar: id }, now).await?;
-        let calendar = store::find(&mut *tx, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
+        enqueue(&mut tx, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
+        let calendar = store::find(&mut *tx, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
         tx.commit().await?;
         Reply::accepted(&calendar)
     })

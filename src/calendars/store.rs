@@ -3,20 +3,25 @@ use sqlx::{PgExecutor, PgPool};
 
 use super::expanding::Busy;
 use super::fetching::Version;
-use super::{Calendar, CalendarLabel, CalendarStatus, CalendarUrl, EVERY, Fault};
+use super::{Calendar, CalendarLabel, CalendarStatus, CalendarUrl, EVERY, Fault, HOST, IN_ALL, Rate};
 use crate::auth::RefreshToken;
+use crate::cipher::{Cipher, Sealed};
 use crate::db::Tx;
-use crate::error::{Error, OnConstraint, Refusal, Result};
+use crate::error::{Error, Result};
 use crate::ids::{AccountId, CalendarId, TherapistId};
+use crate::sealing::Sealing;
 use crate::values::{Span, Zone};
 
-/// How many calendars are read at once.
-const AT_ONCE: i64 = 8;
+/// The sealed column.
+const URL: &str = "calendars.url";
+/// How many rows are deleted at once.
+const BATCH: i64 = 1000;
 
 struct Columns {
     id: CalendarId,
     label: String,
-    url: String,
+    url: Option<String>,
+    url_sealed: Option<Sealed>,
     fault: Option<Fault>,
     failing_since: Option<DateTime<Utc>>,
     fetched_at: Option<DateTime<Utc>>,
@@ -26,14 +31,13 @@ struct Columns {
     created_at: DateTime<Utc>,
 }
 
-impl TryFrom<Columns> for Calendar {
-    type Error = Error;
-
-    fn try_from(row: Columns) -> Result<Self> {
-        Ok(Self {
+impl Columns {
+    fn opened(self, cipher: &Cipher) -> Result<Calendar> {
+        let row = self;
+        Ok(Calendar {
             id: row.id,
             label: row.label,
-            host: stored(&row.url)?.host().to_owned(),
+            host: stored(cipher, row.id, row.url.as_deref(), row.url_sealed.as_ref())?.host().to_owned(),
             status: match (row.fault, row.fetched_at) {
                 (Some(_), _) => CalendarStatus::Failing,
                 (None, Some(_)) => CalendarStatus::Ok,
@@ -50,20 +54,22 @@ impl TryFrom<Columns> for Calendar {
     }
 }
 
-fn stored(url: &str) -> Result<CalendarUrl> {
+fn stored(cipher: &Cipher, id: CalendarId, plain: Option<&str>, sealed: Option<&Sealed>) -> Result<CalendarUrl> {
+    let url = cipher.read(URL, id, plain, sealed)?.unwrap_or_default();
     url.parse().map_err(|why| Error::Internal(format!("a stored address {why}")))
 }
 
 /// A therapist's calendars in the order in which they came; only this one, where it is named.
 pub(super) async fn list<'c>(
     db: impl PgExecutor<'c>,
+    cipher: &Cipher,
     therapist: TherapistId,
     only: Option<CalendarId>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Calendar>> {
     let rows = sqlx::query_as!(
         Columns,
-        r#"SELECT id, label, url, fault AS "fault: Fault", failing_since, fetched_at, skipped, cut, created_at,
+        r#"SELECT id, label, url, url_sealed AS "url_sealed: Sealed", fault AS "fault: Fault", failing_since, fetched_at, skipped, cut, created_at,
                   (SELECT count(*) FROM busy_intervals b
                    WHERE b.therapist_id = c.therapist_id AND b.calendar_id = c.id AND b.end_at > $3) AS "busy_intervals!"
            FROM calendars c WHERE therapist_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY id"#,
@@ -73,30 +79,35 @@ pub(super) async fn list<'c>(
     )
     .fetch_all(db)
     .await?;
-    rows.into_iter().map(Calendar::try_from).collect()
+    rows.into_iter().map(|row| row.opened(cipher)).collect()
 }
 
 /// The therapist's calendar, if there is one of this id.
 pub(super) async fn find<'c>(
     db: impl PgExecutor<'c>,
+    cipher: &Cipher,
     therapist: TherapistId,
     id: CalendarId,
     now: DateTime<Utc>,
 ) -> Result<Option<Calendar>> {
-    Ok(list(db, therapist, Some(id), now).await?.pop())
+    Ok(list(db, cipher, therapist, Some(id), now).await?.pop())
 }
 
-pub(super) async fn count(tx: &mut Tx, therapist: TherapistId) -> Result<i64> {
-    let count =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM calendars WHERE therapist_id = $1"#, therapist.0)
-            .fetch_one(&mut **tx)
-            .await?;
-    Ok(count)
+/// The addresses of a therapist's calendars.
+pub(super) async fn urls(tx: &mut Tx, cipher: &Cipher, therapist: TherapistId) -> Result<Vec<CalendarUrl>> {
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: CalendarId", url, url_sealed AS "url_sealed: Sealed" FROM calendars WHERE therapist_id = $1"#,
+        therapist.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(|row| stored(cipher, row.id, row.url.as_deref(), row.url_sealed.as_ref())).collect()
 }
 
 /// Adds a calendar, due at once.
 pub(super) async fn insert(
     tx: &mut Tx,
+    cipher: &Cipher,
     therapist: TherapistId,
     id: CalendarId,
     url: &CalendarUrl,
@@ -104,16 +115,15 @@ pub(super) async fn insert(
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO calendars (id, therapist_id, url, label, due_at, asked_at, created_at) VALUES ($1, $2, $3, $4, $5, $5, $5)",
+        "INSERT INTO calendars (id, therapist_id, url_sealed, label, due_at, asked_at, created_at) VALUES ($1, $2, $3, $4, $5, $5, $5)",
         id.0,
         therapist.0,
-        url.as_str(),
+        cipher.seal(URL, id, url.as_str())? as Sealed,
         label.as_str(),
         now,
     )
     .execute(&mut **tx)
-    .await
-    .on_constraint("calendars_url_once", Refusal::CalendarKnown)?;
+    .await?;
     Ok(())
 }
 
@@ -157,34 +167,147 @@ pub(super) struct Source {
     pub failures: i32,
 }
 
-/// A few calendars that are due, for the caller to read; they are due again a while later, whatever becomes of the caller.
-pub(super) async fn claim(db: &PgPool, only: Option<CalendarId>, now: DateTime<Utc>) -> Result<Vec<Source>> {
+/// A few calendars that are due, for the caller to read; they are due again a while later, whatever becomes of the caller. One of each
+/// therapist at a time, and none of those who are `busy`: nobody's calendars take the places of all others. One that was fetched too
+/// often lately is put off.
+pub(super) async fn claim(
+    db: &PgPool,
+    cipher: &Cipher,
+    only: Option<CalendarId>,
+    busy: &[TherapistId],
+    most: usize,
+    now: DateTime<Utc>,
+) -> Result<Claimed> {
+    let mut tx = db.begin().await?;
+    let busy: Vec<_> = busy.iter().map(|therapist| therapist.0).collect();
     let rows = sqlx::query!(
-        r#"UPDATE calendars c SET due_at = $3 FROM accounts a
-           WHERE a.id = c.therapist_id AND c.id = ANY (ARRAY(
-               SELECT id FROM calendars WHERE due_at <= $2 AND ($1::uuid IS NULL OR id = $1)
-               ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED))
-           RETURNING c.id, c.therapist_id, c.url, a.time_zone AS "time_zone: Zone", c.etag, c.last_modified, c.expanded_at,
-                     c.expanded_in AS "expanded_in: Zone", c.failures"#,
+        r#"SELECT c.id AS "id: CalendarId", c.therapist_id AS "therapist_id: TherapistId", c.url, c.url_sealed AS "url_sealed: Sealed",
+                  a.time_zone AS "time_zone: Zone", c.etag, c.last_modified, c.expanded_at, c.expanded_in AS "expanded_in: Zone", c.failures
+           FROM calendars c JOIN accounts a ON a.id = c.therapist_id
+           WHERE c.due_at <= $2 AND ($1::uuid IS NULL OR c.id = $1) AND c.therapist_id <> ALL ($3)
+             AND ($1::uuid IS NOT NULL OR NOT EXISTS (
+                 SELECT FROM calendars sooner WHERE sooner.therapist_id = c.therapist_id AND (sooner.due_at, sooner.id) < (c.due_at, c.id)))
+           ORDER BY c.due_at LIMIT $4 FOR UPDATE OF c SKIP LOCKED"#,
         only.map(|id| id.0),
         now,
-        now + EVERY,
-        AT_ONCE,
+        &busy,
+        i64::try_from(most).unwrap_or(i64::MAX),
     )
-    .fetch_all(db)
+    .fetch_all(&mut *tx)
     .await?;
-    let sources = rows.into_iter().map(|row| {
-        Ok(Source {
-            id: row.id,
-            therapist: row.therapist_id,
-            url: stored(&row.url)?,
-            zone: row.time_zone,
-            version: Version { etag: row.etag, last_modified: row.last_modified },
-            expanded: row.expanded_at.zip(row.expanded_in),
-            failures: row.failures,
-        })
-    });
-    sources.collect()
+    let mut claimed = Claimed::default();
+    for row in rows {
+        let url = stored(cipher, row.id, row.url.as_deref(), row.url_sealed.as_ref())?;
+        let wait = match fetched(&mut tx, row.therapist_id, "", IN_ALL, now).await? {
+            None => fetched(&mut tx, row.therapist_id, url.host(), HOST, now).await?,
+            wait => wait,
+        };
+        sqlx::query!("UPDATE calendars SET due_at = $2 WHERE id = $1", row.id.0, wait.unwrap_or(now + EVERY))
+            .execute(&mut *tx)
+            .await?;
+        match wait {
+            Some(_) => claimed.put_off = wait,
+            None => claimed.sources.push(Source {
+                id: row.id,
+                therapist: row.therapist_id,
+                url,
+                zone: row.time_zone,
+                version: Version { etag: row.etag, last_modified: row.last_modified },
+                expanded: row.expanded_at.zip(row.expanded_in),
+                failures: row.failures,
+            }),
+        }
+    }
+    tx.commit().await?;
+    Ok(claimed)
+}
+
+/// What was due.
+#[derive(Debug, Default)]
+pub(super) struct Claimed {
+    /// To be read now.
+    pub sources: Vec<Source>,
+    /// Until when the last one of those is put off that are to be read later.
+    pub put_off: Option<DateTime<Utc>>,
+}
+
+/// Counts one more fetch from `host`; where there were too many, when to try again. The row itself decides, so that of two processes one waits.
+async fn fetched(
+    tx: &mut Tx,
+    therapist: TherapistId,
+    host: &str,
+    rate: Rate,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>> {
+    let counted = sqlx::query!(
+        "INSERT INTO calendar_fetches AS f (therapist_id, host, since, fetches) VALUES ($1, $2, $3, 1)
+         ON CONFLICT ON CONSTRAINT calendar_fetches_pkey DO UPDATE
+         SET fetches = CASE WHEN f.since <= $4 THEN 1 ELSE f.fetches + 1 END, since = CASE WHEN f.since <= $4 THEN $3 ELSE f.since END
+         WHERE f.since <= $4 OR f.fetches < $5",
+        therapist.0,
+        host,
+        now,
+        now - rate.within,
+        rate.most,
+    )
+    .execute(&mut **tx)
+    .await?;
+    if counted.rows_affected() == 1 {
+        return Ok(None);
+    }
+    let since = sqlx::query_scalar!(
+        "SELECT since FROM calendar_fetches WHERE therapist_id = $1 AND host = $2",
+        therapist.0,
+        host
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(Some(since + rate.within))
+}
+
+/// Deletes what was counted so long ago that it limits nothing any more.
+pub(super) async fn forget_fetches(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    loop {
+        let deleted = sqlx::query!(
+            "DELETE FROM calendar_fetches WHERE (therapist_id, host) IN (
+                 SELECT therapist_id, host FROM calendar_fetches WHERE since <= $1 ORDER BY since LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            now - IN_ALL.within,
+            BATCH,
+        )
+        .execute(db)
+        .await?;
+        if deleted.rows_affected() < BATCH.unsigned_abs() {
+            return Ok(());
+        }
+    }
+}
+
+/// Seals addresses that are plain or under another key.
+pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
+    let mut tx = sealing.begin().await?;
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: CalendarId", url, url_sealed AS "url_sealed: Sealed" FROM calendars
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND (url IS NOT NULL OR left(url_sealed, 8) <> $3)
+           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+        sealing.from,
+        sealing.to,
+        sealing.first,
+        sealing.most
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &rows {
+        let url = stored(sealing.cipher, row.id, row.url.as_deref(), row.url_sealed.as_ref())?;
+        sqlx::query!(
+            "UPDATE calendars SET url = NULL, url_sealed = $2 WHERE id = $1",
+            row.id.0,
+            sealing.cipher.seal(URL, row.id, url.as_str())? as Sealed
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(rows.len() as u64)
 }
 
 /// Writes down that the calendar could be read.

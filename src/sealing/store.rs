@@ -45,6 +45,8 @@ pub(super) async fn left(db: &PgPool, first: &str) -> Result<HashMap<String, i64
                       ARRAY[notes_sealed, focus_areas_sealed, address ->> 'access_notes_sealed', address ->> 'remarks_sealed']
                FROM bookings
                UNION ALL
+               SELECT 'calendars', num_nonnulls(url), ARRAY[url_sealed] FROM calendars
+               UNION ALL
                SELECT 'holds', num_nonnulls(address ->> 'access_notes', address ->> 'parking', address ->> 'stairs', address ->> 'pets'),
                       ARRAY[address ->> 'access_notes_sealed', address ->> 'remarks_sealed'] FROM holds
                UNION ALL

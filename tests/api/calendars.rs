@@ -1,8 +1,9 @@
 //! Calendars elsewhere, which keep a therapist from being booked, and the calendar of one's own visits.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use icalendar::{Calendar, CalendarComponent, Component, EventLike};
@@ -12,6 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::sealing::tables_with;
 use crate::support::{Answer, App, Person, send};
 
 const CALENDARS: &str = "/v1/therapists/me/calendars";
@@ -115,6 +117,7 @@ async fn nothing_is_booked_while_a_calendar_elsewhere_is_busy() {
         .count("SELECT count(*) FROM calendars c WHERE c::text ILIKE '%dentist%' OR c::text ILIKE '%secret street%'")
         .await;
     assert_eq!(kept, 0);
+    assert_eq!(tables_with(&app, "private-5f2a").await, Vec::<String>::new());
 
     let free = client.slots(&therapist, "2026-12-01", "2026-12-01").await;
     assert!(!free.contains(&TUESDAY_AT_ELEVEN.to_owned()) && free.contains(&TUESDAY_AT_ONE.to_owned()), "{free:?}");
@@ -192,6 +195,9 @@ async fn addresses_that_lead_inside_are_refused() {
         "webcal://intranet/a.ics",
         "https://nas.local/a.ics",
         "https://calendar.example:0/a.ics",
+        "https://calendar.example:22/a.ics",
+        "https://calendar.example:80/a.ics",
+        "https://calendar.example:1023/a.ics",
         "file:///etc/passwd",
         "calendar",
         "",
@@ -212,7 +218,7 @@ async fn addresses_that_lead_inside_are_refused() {
 async fn a_therapist_has_five_calendars_each_once_and_nobody_elses() {
     let app = App::start().await;
     let (therapist, other) = (app.therapist().await, app.therapist().await);
-    let wish = |number: usize| json!({ "url": format!("https://127.0.0.1:9/{number}.ics"), "label": "A" });
+    let wish = |number: usize| json!({ "url": format!("https://127.0.0.1:9999/{number}.ics"), "label": "A" });
     let key = Uuid::now_v7().to_string();
     let once = || send(therapist.request(Method::POST, CALENDARS).header("Idempotency-Key", &key).json(&wish(0)));
     let first = once().await.is(201);
@@ -256,11 +262,11 @@ async fn a_calendar_is_read_again_only_where_it_changed_or_a_day_has_passed() {
 
     // By itself it is read every quarter of an hour, and not sooner.
     let asked = || elsewhere.asked.lock().unwrap().len();
-    read_due(&app.service, None).await.unwrap();
+    read_due(&app.service).await.unwrap();
     assert_eq!(asked(), 2);
     app.advance(TimeDelta::minutes(16));
-    read_due(&app.service, None).await.unwrap();
-    read_due(&app.service, None).await.unwrap();
+    read_due(&app.service).await.unwrap();
+    read_due(&app.service).await.unwrap();
     assert_eq!(asked(), 3);
 
     let therapist = therapist.log_in(&therapist.email).await;
@@ -296,6 +302,7 @@ async fn every_fault_has_its_name_and_leaves_what_was_read() {
         ("302 Found\r\nLocation: https://a:b@calendar.example/", b"", "bad_redirect"),
         ("301 Moved\r\nLocation: https://10.0.0.1/", b"", "not_public"),
         ("301 Moved\r\nLocation: https://intranet/", b"", "not_public"),
+        ("302 Found\r\nLocation: https://127.0.0.1:25/", b"", "not_public"),
         ("307 Moved\r\nLocation: https://[::ffff:169.254.169.254]/latest", b"", "not_public"),
         ("200 OK\r\nContent-Encoding: gzip", DENTIST.as_bytes(), "compressed"),
         ("200 OK", &large, "too_large"),
@@ -313,8 +320,10 @@ async fn every_fault_has_its_name_and_leaves_what_was_read() {
     elsewhere.serves(DENTIST);
     assert_eq!(read(&app, &therapist, &calendar).await["status"], "ok");
     let therapist = therapist.log_in(&therapist.email).await;
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nowhere =
-        therapist.post(CALENDARS, json!({ "url": "https://127.0.0.1:1/", "label": "None" })).await.is(201).id();
+        therapist.post(CALENDARS, json!({ "url": format!("https://{closed}/"), "label": "None" })).await.is(201).id();
+    app.advance(TimeDelta::minutes(1));
     app.run_jobs().await;
     let shown = therapist.get(&format!("{CALENDARS}/{nowhere}")).await.is(200).body;
     assert_eq!((&shown["error"], &shown["busy_intervals"]), (&json!("unreachable"), &json!(0)));
@@ -338,16 +347,16 @@ async fn a_calendar_that_fails_for_two_days_is_told_of_once_and_still_blocks() {
     for _ in 0..(47 * 4) {
         app.advance(TimeDelta::minutes(15));
         let before = elsewhere.asked.lock().unwrap().len();
-        read_due(&app.service, None).await.unwrap();
+        read_due(&app.service).await.unwrap();
         rounds += elsewhere.asked.lock().unwrap().len() - before;
     }
     assert!((8..=16).contains(&rounds), "{rounds}");
     assert_eq!(told().await, 0);
     app.advance(TimeDelta::hours(8));
-    read_due(&app.service, None).await.unwrap();
+    read_due(&app.service).await.unwrap();
     assert_eq!(told().await, 1);
     app.advance(TimeDelta::hours(8));
-    read_due(&app.service, None).await.unwrap();
+    read_due(&app.service).await.unwrap();
     assert_eq!(told().await, 1);
     let therapist = therapist.log_in(&therapist.email).await;
     assert_eq!(therapist.get(&calendar).await.is(200).body["busy_intervals"], 1);
@@ -356,6 +365,139 @@ async fn a_calendar_that_fails_for_two_days_is_told_of_once_and_still_blocks() {
         !free.contains(&"2026-12-10T00:00:00Z".to_owned()) && free.contains(&"2026-12-10T02:00:00Z".to_owned()),
         "{free:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_is_asked_once_a_minute_also_where_its_calendar_is_deleted_and_added_again() {
+    let app = App::start().await;
+    let (therapist, other) = (app.therapist().await, app.therapist().await);
+    let elsewhere = Elsewhere::serving(DENTIST);
+    let asked = || elsewhere.asked.lock().unwrap().len();
+    for _ in 0..6 {
+        let calendar = therapist.subscribes(&elsewhere).await;
+        app.run_jobs().await;
+        therapist.delete(&calendar).await.is(204);
+    }
+    assert_eq!(asked(), 1);
+    // Another port is the same host; another therapist is not the same therapist.
+    let calendar = therapist.subscribes(&elsewhere).await;
+    let second = Elsewhere::serving(DENTIST);
+    let waiting = therapist.subscribes(&second).await;
+    other.subscribes(&elsewhere).await;
+    app.run_jobs().await;
+    assert_eq!((asked(), second.asked.lock().unwrap().len()), (2, 0));
+    assert_eq!(therapist.get(&calendar).await.is(200).body["status"], "pending");
+    // Each is read in its turn, a minute apart, and none is forgotten. Those that wait for a turn try again every five seconds.
+    let minute = async || {
+        for _ in 0..9 {
+            app.advance(TimeDelta::seconds(7));
+            app.run_jobs().await;
+        }
+    };
+    let of_both = || asked() + second.asked.lock().unwrap().len();
+    minute().await;
+    assert_eq!(of_both(), 2 + 1);
+    minute().await;
+    assert_eq!((asked(), second.asked.lock().unwrap().len()), (3, 1));
+    for calendar in [&calendar, &waiting] {
+        assert_eq!(therapist.get(calendar).await.is(200).body["status"], "ok");
+    }
+
+    // And all hosts together so often in an hour.
+    app.sql("UPDATE calendar_fetches SET fetches = 60 WHERE host = ''").await.unwrap();
+    app.advance(TimeDelta::minutes(2));
+    therapist.act(&format!("{calendar}/refresh")).await.is(202);
+    app.run_jobs().await;
+    assert_eq!(asked(), 3);
+    app.advance(TimeDelta::hours(1));
+    app.run_jobs().await;
+    assert_eq!(asked(), 4);
+    // What limits nothing any more is gone.
+    app.sql("DELETE FROM calendars").await.unwrap();
+    app.advance(TimeDelta::hours(1));
+    read_due(&app.service).await.unwrap();
+    assert_eq!(app.count("SELECT count(*) FROM calendar_fetches").await, 0);
+}
+
+/// Servers that take every connection and answer none, at addresses of their own; and how many wait there.
+fn silent(count: u8) -> (Vec<String>, Arc<Mutex<Vec<TcpStream>>>) {
+    let waiting: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+    let urls = (1..=count).map(|number| {
+        let listener = TcpListener::bind(format!("127.0.0.{number}:0")).unwrap();
+        let url = format!("https://{}/a.ics", listener.local_addr().unwrap());
+        let waiting = waiting.clone();
+        std::thread::spawn(move || {
+            listener.incoming().flatten().for_each(|stream| waiting.lock().unwrap().push(stream))
+        });
+        url
+    });
+    (urls.collect(), waiting)
+}
+
+/// Waits until something is so.
+async fn until(what: &str, within: Duration, mut is_so: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < within, "{what} after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_calendars_keep_neither_a_lapse_nor_each_other_waiting() {
+    let app = App::start().await;
+    let (therapist, (client, address)) = (app.therapist().await, app.client_at_home().await);
+    therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
+    let requested = client.books(&therapist, address, "2026-12-04T00:00:00Z").await.is(201).id();
+    app.advance(TimeDelta::hours(25));
+    let (urls, waiting) = silent(6);
+    let mut slow = Vec::new();
+    for url in &urls {
+        let person = app.newcomer().await;
+        person.post(CALENDARS, json!({ "url": url, "label": "Slow" })).await.is(201);
+        slow.push(person);
+    }
+    // All five of one therapist are slow, at five hosts.
+    let greedy = app.newcomer().await;
+    let (others, of_one) = silent(5);
+    for url in &others {
+        greedy.post(CALENDARS, json!({ "url": url, "label": "Slow" })).await.is(201);
+    }
+    // The calendars stand before the lapse in the queue.
+    app.sql("UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 minute';
+             UPDATE graphile_worker._private_jobs j SET run_at = now() FROM graphile_worker._private_tasks t WHERE t.id = j.task_id AND t.identifier = 'lapse_request'")
+        .await
+        .unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move { drop(stopped.await) };
+    let workers = knead::jobs::worker(app.service.clone(), stopped).await.unwrap();
+    let working = tokio::spawn(async move { workers.run().await });
+    let begun = Instant::now();
+    until("all are asked", Duration::from_secs(8), async || waiting.lock().unwrap().len() == 6).await;
+    until("the request lapses", Duration::from_secs(8), async || {
+        app.count("SELECT count(*) FROM bookings WHERE status = 'expired'").await == 1
+    })
+    .await;
+    // A quick one finds a place too.
+    let elsewhere = Elsewhere::serving(DENTIST);
+    let quick = therapist.log_in(&therapist.email).await;
+    let calendar = quick.subscribes(&elsewhere).await;
+    // The queue goes by the machine's clock.
+    app.sql("UPDATE graphile_worker._private_jobs SET run_at = now() WHERE run_at > now()").await.unwrap();
+    until("the quick one is read", Duration::from_secs(8), async || {
+        quick.get(&calendar).await.is(200).body["status"] == "ok"
+    })
+    .await;
+    // Within the ten seconds that the slow ones are given.
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    assert_eq!((waiting.lock().unwrap().len(), of_one.lock().unwrap().len()), (6, 1));
+    let client = client.log_in(&client.email).await;
+    assert_eq!(client.get(&format!("/v1/bookings/{requested}")).await.is(200).body["status"], "expired");
+    // Who hangs up lets the workers end.
+    drop(stop);
+    waiting.lock().unwrap().clear();
+    of_one.lock().unwrap().clear();
+    working.await.unwrap().unwrap();
 }
 
 /// The events of a feed.

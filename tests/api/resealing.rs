@@ -45,6 +45,8 @@ impl Kept {
         let note = json!({ "note": "Spoke to both." });
         admin.post(&format!("/v1/admin/incidents/{incident}/resolve"), note).await.is(200);
         app.sql(&format!("UPDATE bookings SET status = 'in_progress' WHERE id = '{}'", booked.id())).await.unwrap();
+        let calendar = json!({ "url": "https://calendar.example/secret-4711.ics", "label": "Family" });
+        therapist.post("/v1/therapists/me/calendars", calendar).await.is(201);
         let notes = format!("{visit}/session-notes");
         for text in ["Trapezius", "Lumbago"] {
             let put = therapist.request(Method::PUT, &notes).header("If-Match", "*").json(&json!({ "text": text }));
@@ -61,6 +63,7 @@ impl Kept {
             ("therapist", "/v1/me/blocks".to_owned()),
             ("client", notes.clone()),
             ("therapist", notes),
+            ("therapist", "/v1/therapists/me/calendars".to_owned()),
             ("admin", format!("/v1/admin/incidents/{incident}")),
         ];
         Self { client, therapist, admin, reads, wish, booked: booked.text }
@@ -108,6 +111,7 @@ async fn an_old_key_can_be_retired() {
         "blocks",
         "booking_events",
         "bookings",
+        "calendars",
         "holds",
         "idempotency_keys",
         "incidents",
@@ -154,7 +158,7 @@ async fn an_old_key_can_be_retired() {
     kept.client.at(&alone).books_with_key("k", &other).await.refused(422, "idempotency_key_reused");
     let (ok, lines, error) = reseal(&app, &[&new]);
     assert!(
-        ok && lines.lines().count() == 9 && lines.lines().all(|line| line.ends_with(": 0 sealed anew, 0 left")),
+        ok && lines.lines().count() == 10 && lines.lines().all(|line| line.ends_with(": 0 sealed anew, 0 left")),
         "{lines}{error}"
     );
     // What nobody has a key for is left as it is, and said.
