@@ -24,8 +24,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use knead::App;
 use knead::auth::{Passwords, Tokens, generate_signing_key};
+
 use knead::availability::travel::Roads;
-use knead::availability::{Known, hints};
+use knead::availability::{Known, Searches, hints};
 use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
@@ -125,6 +126,7 @@ fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
     let app = App {
         bounds: Bounds::default(),
         known: Known::default(),
+        searches: Searches::new(),
         roads: Roads::default(),
         fetcher: Fetcher::new(),
         cipher: Cipher::new(&generate_data_key().expect("a key").into()).expect("a cipher"),

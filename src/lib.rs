@@ -62,6 +62,8 @@ pub struct App {
     pub roads: availability::travel::Roads,
     /// What one client may have ahead.
     pub bounds: bookings::bounds::Bounds,
+    /// The searches that are under way.
+    pub searches: availability::Searches,
     /// What searches read before.
     pub known: availability::Known,
 }

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use knead::App;
 use knead::auth::{Password, Passwords};
 use knead::availability::travel::Roads;
-use knead::availability::{Known, hints};
+use knead::availability::{Known, Searches, hints};
 use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
 use knead::clock::Clock;
@@ -232,6 +232,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
     let db = db::pool(config.database.database_url.expose_secret(), config.pool_size)?;
     Ok(Arc::new(App {
         known: Known::default(),
+        searches: Searches::new(),
         bounds: config.bounds,
         tokens,
         cipher,

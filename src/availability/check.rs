@@ -1,5 +1,7 @@
 //! Asking about starts that are in mind already: whether each can be booked, and if not, why.
 
+use std::sync::Arc;
+
 use actix_web::post;
 use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,7 +14,7 @@ use super::{Engine, GivenPlace, Rule, Setting};
 use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::error::{FieldError, Refusal, Result};
-use crate::http::{Json, Page, Reply};
+use crate::http::{Json, Origin, Page, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
 use crate::values::{Country, Instant, Latitude, Longitude, Span};
 
@@ -86,7 +88,19 @@ const LONGEST: TimeDelta = TimeDelta::days(62);
     security((), ("bearer" = ["client", "therapist", "admin"])), request_body = StartsAsked,
     responses((status = 200, description = "Each start, with what refuses it.", body = Page<StartChecked>)))]
 #[post("/v1/slots/check")]
-async fn check_slots(app: Data<App>, Caller(caller): Caller, Json(asked, _): Json<StartsAsked>) -> Result<Reply> {
+async fn check_slots(
+    app: Data<App>,
+    Caller(caller): Caller,
+    origin: Origin,
+    Json(asked, _): Json<StartsAsked>,
+) -> Result<Reply> {
+    let app = app.into_inner();
+    let check = check(app.clone(), caller, asked);
+    app.searches.run(caller, origin, check).await.and_then(|page| Reply::ok(&page))
+}
+
+/// Each start that is asked about.
+async fn check(app: Arc<App>, caller: Option<Principal>, asked: StartsAsked) -> Result<Page<StartChecked>> {
     let now = app.clock.now();
     let starts: Vec<DateTime<Utc>> = asked.starts.iter().map(|Instant(start)| *start).collect();
     let bounds = starts.iter().min().zip(starts.iter().max()).filter(|_| starts.len() <= MOST_STARTS);
@@ -116,7 +130,7 @@ async fn check_slots(app: Data<App>, Caller(caller): Caller, Json(asked, _): Jso
         let refusals: Vec<Why> = if insider { rules.map(Why::Rule).collect() } else { codes(rules) };
         StartChecked { start_at: start, bookable: refusals.is_empty(), refusals }
     });
-    Reply::ok(&Page::whole(checked.collect()))
+    Ok(Page::whole(checked.collect()))
 }
 
 /// What a booking would be refused with, each code once.

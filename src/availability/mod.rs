@@ -11,6 +11,7 @@ mod preview;
 pub mod routes;
 pub mod schedule;
 mod search;
+mod searches;
 mod setting;
 mod slots;
 mod store;
@@ -27,6 +28,7 @@ use utoipa::ToSchema;
 
 pub use known::Known;
 pub use past::{forget_overrides, forget_reserved, forget_time_off, forget_timetables};
+pub use searches::Searches;
 pub use setting::{GivenPlace, Setting};
 pub use store::{Asked, diaries, lock};
 pub use time_off::seal as seal_time_off;

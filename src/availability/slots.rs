@@ -1,5 +1,7 @@
 //! The slots that clients choose from: the engine's word for every therapist near a place.
 
+use std::sync::Arc;
+
 use actix_web::get;
 use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,12 +16,18 @@ use super::{GivenPlace, Start, explain};
 use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::error::Result;
-use crate::http::{Cursor, Limit, Query, Reply};
+use crate::http::{Cursor, Limit, Origin, Query, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
 use crate::prices::{About, Tariff};
 use crate::therapists::Reach;
 use crate::values::wall_clock::dates;
 use crate::values::{Country, Day, Gender, Language, Latitude, Longitude, Money, Rating, Slug, Zone, dates_between};
+
+/// How many starts a page holds, so that an answer stays at about 300 kB.
+const MOST_STARTS: usize = 7_500;
+
+/// As many as a therapist has on a day at the most, who works around the clock and starts on each quarter of an hour.
+const STARTS_A_DAY: usize = 96;
 
 /// The operation on slots.
 pub fn routes(config: &mut ServiceConfig) {
@@ -104,18 +112,18 @@ enum SlotOrder {
 pub struct Slot {
     /// When the time on the table begins.
     pub start_at: DateTime<Utc>,
-    /// When it ends.
-    pub end_at: DateTime<Utc>,
-    /// The travel that it leaves room for.
-    pub travel_minutes: TravelMinutes,
-    /// What the visit costs at this time, with the surcharges that are due.
-    pub price: Money,
+    /// What the visit costs at this time, with the surcharges that are due; absent where it is the `price` of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+    /// The travel that it leaves room for: for the therapist themself and for admins alone, since it tells where other visits are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub travel_minutes: Option<TravelMinutes>,
 }
 
 impl Slot {
-    fn new(Start { at, travel }: Start, tariff: &Tariff, about: &About) -> Self {
-        let end_at = at + TimeDelta::minutes(tariff.minutes().into());
-        Self { start_at: at, end_at, travel_minutes: travel, price: tariff.total(about, at) }
+    fn new(Start { at, travel }: Start, tariff: &Tariff, about: &About, insider: bool) -> Self {
+        let price = tariff.total(about, at);
+        Self { start_at: at, price: (price != tariff.base).then_some(price), travel_minutes: insider.then_some(travel) }
     }
 }
 
@@ -139,7 +147,7 @@ struct TherapistSlots {
     /// Kilometres from the therapist's public area, rounded up.
     #[schema(example = 4)]
     distance_km: f64,
-    /// What the visit costs without surcharges.
+    /// What the visit costs without surcharges: at each start that names no other price.
     price: Money,
     /// Soonest first.
     slots: Vec<Slot>,
@@ -180,13 +188,25 @@ struct NextAvailable {
 ///
 /// The times at which a visit can be booked at a place, by therapist. Every slot that is listed can be booked, until
 /// someone else books it. A client who is signed in sees nobody whom they block, or who blocks them. A page looks at about 300 therapists at the most, so that it may hold fewer than `limit` and still have
-/// a `next_cursor`. By `soonest`, each 300 are in order: whoever may be free first is looked at first. Nobody is listed
+/// a `next_cursor`; so it is where many days are asked for, since a page holds about 7,500 starts. By `soonest`, each 300 are in order: whoever may be free first is looked at first. Nobody is listed
 /// twice while the list is read on, and nobody left out who stays free.
 #[utoipa::path(tag = "Availability", operation_id = "list_slots",
     security((), ("bearer" = ["client", "therapist", "admin"])), params(SlotQuery),
     responses((status = 200, description = "A page of therapists with their slots.", body = SlotPage)))]
 #[get("/v1/slots")]
-async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<SlotQuery>) -> Result<Reply> {
+async fn list_slots(
+    app: Data<App>,
+    Caller(caller): Caller,
+    origin: Origin,
+    Query(query): Query<SlotQuery>,
+) -> Result<Reply> {
+    let app = app.into_inner();
+    let search = search(app.clone(), caller, query);
+    app.searches.run(caller, origin, search).await.and_then(|page| Reply::ok(&page))
+}
+
+/// The page that the caller asks for.
+async fn search(app: Arc<App>, caller: Option<Principal>, query: SlotQuery) -> Result<SlotPage> {
     let now = app.clock.now();
     let (Day(from), Day(to)) = (query.from, query.to);
     dates_between(from, to)?;
@@ -214,23 +234,27 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         free: None,
     };
     let client = caller.and_then(Principal::client);
+    // Days make an answer long, so that a page of many days holds fewer therapists.
+    let days = usize::try_from((to - from).num_days() + 1).unwrap_or(1);
+    let limit = query.limit.at_most(MOST_STARTS / (STARTS_A_DAY * days));
     let search = Search { app: &app, setting: &setting, reach, client, span, now };
     let first = query.cursor.is_none();
     let found = match (query.therapist_id, query.sort) {
         (Some(therapist), _) => search.only(&mut db, therapist).await?,
-        (None, SlotOrder::Soonest) => search.soonest(&mut db, query.limit, query.cursor).await?,
-        (None, SlotOrder::Distance) => search.in_order(&mut db, Lasting::Distance, query.limit, query.cursor).await?,
-        (None, SlotOrder::Rating) => search.in_order(&mut db, Lasting::Rating, query.limit, query.cursor).await?,
+        (None, SlotOrder::Soonest) => search.soonest(&mut db, limit, query.cursor).await?,
+        (None, SlotOrder::Distance) => search.in_order(&mut db, Lasting::Distance, limit, query.cursor).await?,
+        (None, SlotOrder::Rating) => search.in_order(&mut db, Lasting::Rating, limit, query.cursor).await?,
     };
     let none = first && found.data.is_empty() && found.next_cursor.is_none();
     let next = if none { search.next(&mut db).await? } else { None };
     let data = found.data.into_iter().map(|found| {
         let about = setting.about(Some(found.kilometres), now);
+        let insider = explain::is_insider(caller, found.id);
         TherapistSlots {
             therapist: SlotTherapist { id: found.id, display_name: found.name, rating: found.rating },
             distance_km: found.kilometres.into(),
             price: setting.tariff.base,
-            slots: found.starts.into_iter().map(|start| Slot::new(start, &setting.tariff, &about)).collect(),
+            slots: found.starts.into_iter().map(|start| Slot::new(start, &setting.tariff, &about, insider)).collect(),
         }
     });
     let next_available = next.and_then(|found| {
@@ -243,7 +267,7 @@ async fn list_slots(app: Data<App>, Caller(caller): Caller, Query(query): Query<
         Some(therapist) => Some(explain::refused(&app, &mut db, therapist, &setting, span, now).await?),
         None => None,
     };
-    Reply::ok(&SlotPage {
+    Ok(SlotPage {
         data: data.collect(),
         time_zone: setting.place.zone.into(),
         next_cursor: found.next_cursor,

@@ -471,8 +471,12 @@ async fn withdraw_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<C
     params(("id" = TherapistId, Path, description = "The therapist.")),
     responses((status = 200, description = "The credentials.", body = Page<PublicCredential>)))]
 #[get("/v1/therapists/{id}/credentials")]
-async fn list_therapist_credentials(app: Data<App>, _caller: Caller, Path(id): Path<TherapistId>) -> Result<Reply> {
-    if !crate::therapists::exists(&app.db, id).await? {
+async fn list_therapist_credentials(
+    app: Data<App>,
+    Caller(caller): Caller,
+    Path(id): Path<TherapistId>,
+) -> Result<Reply> {
+    if !crate::therapists::is_shown(&mut *app.db.acquire().await?, id, caller, app.clock.now()).await? {
         return Err(Error::NotFound);
     }
     Reply::ok(&Page::whole(store::public(&app.db, id, app.clock.now().date_naive()).await?))

@@ -23,6 +23,11 @@ impl Limit {
     /// A single item.
     pub const ONE: Self = Self(1);
 
+    /// No more than `most` items, and at least one.
+    pub fn at_most(self, most: usize) -> Self {
+        Self(self.0.min(u8::try_from(most.max(1)).unwrap_or(u8::MAX)))
+    }
+
     /// The number of items.
     pub fn get(self) -> usize {
         usize::from(self.0)

@@ -33,6 +33,8 @@ const SOMETIMES: &[(&str, &str)] = &[
     ("BookingEvent", "change"),
     ("CancellationQuote", "therapist_share"),
     ("Problem", "errors"),
+    ("Slot", "price"),
+    ("Slot", "travel_minutes"),
     ("SlotPage", "refused"),
 ];
 

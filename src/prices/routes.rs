@@ -76,7 +76,8 @@ async fn create_quote(app: Data<App>, Caller(caller): Caller, Json(body, _): Jso
     let distance_km = match body.therapist_id {
         None => None,
         Some(therapist) => {
-            let area = therapists::area(&app.db, therapist).await?;
+            let shown = therapists::is_shown(&mut *app.db.acquire().await?, therapist, caller, now).await?;
+            let area = if shown { therapists::area(&app.db, therapist).await? } else { None };
             let area = area.ok_or_else(|| FieldError::new("/therapist_id", "is not a therapist."))?;
             area.map(|area| kilometres(area, place.point))
         }

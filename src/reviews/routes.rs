@@ -182,12 +182,12 @@ struct TherapistReviewQuery {
 #[get("/v1/therapists/{id}/reviews")]
 async fn list_therapist_reviews(
     app: Data<App>,
-    _caller: Caller,
+    Caller(caller): Caller,
     Path(id): Path<TherapistId>,
     Query(query): Query<TherapistReviewQuery>,
 ) -> Result<Reply> {
     let before = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(at), id)| (at, id));
-    if !therapists::exists(&app.db, id).await? {
+    if !therapists::is_shown(&mut *app.db.acquire().await?, id, caller, app.clock.now()).await? {
         return Err(Error::NotFound);
     }
     let found = store::published(&app.db, id, before, query.limit.probe(), app.clock.now()).await?;

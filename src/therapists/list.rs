@@ -1,6 +1,6 @@
 //! The list of therapists: a page of those who can be booked.
 
-use crate::values::DisplayName;
+use crate::values::{DisplayName, Role};
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::search::{Batch, Wanted, at_a_time, best_anywhere, best_near, by_name, nearest};
 use super::{PublicTherapist, store};
+use crate::auth::Principal;
 use crate::availability::hints;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
@@ -118,6 +119,17 @@ pub(super) async fn page(
 pub(super) async fn one(db: &mut PgConnection, id: TherapistId, now: DateTime<Utc>) -> Result<Option<PublicTherapist>> {
     let found = store::public(db, &[id], None, now.date_naive()).await?.pop();
     Ok(found.filter(|therapist| !therapist.services.is_empty()))
+}
+
+/// Whether `caller` may see what is told of a therapist: whoever can be booked is shown to everyone, anyone to themself and to admins.
+pub async fn is_shown(
+    db: &mut PgConnection,
+    id: TherapistId,
+    caller: Option<Principal>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let insider = caller.is_some_and(|caller| caller.role == Role::Admin || caller.account == id.into());
+    if insider { store::exists(db, id).await } else { Ok(one(db, id, now).await?.is_some()) }
 }
 
 /// Those of `some` who may practise somewhere and have time, in the same order.

@@ -8,6 +8,7 @@ mod store;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use list::is_shown;
 pub use search::{Batch, LOOKED_AT, Reach, at_a_time, best, reaching, soonest};
 pub use store::{area, booking_mode, exists, insert, profile, rate};
 

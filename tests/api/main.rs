@@ -30,6 +30,7 @@ mod postgres;
 mod preconditions;
 mod preview;
 mod prices;
+mod privacy;
 mod races;
 mod reminders;
 mod resealing;

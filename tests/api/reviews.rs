@@ -297,7 +297,7 @@ async fn suspending_reinstating_and_revoking_decide_what_can_be_booked() {
     assert_eq!((&suspended["review_state"], &suspended["in_force"]), (&json!("suspended"), &json!(false)));
     assert!(!bookable().await);
     client.books(&therapist, address, "2026-12-01T00:00:00Z").await.refused(422, "credential_not_valid");
-    let public = app.nobody().get(&format!("/v1/therapists/{}/credentials", therapist.id)).await.is(200).body;
+    let public = admin.get(&format!("/v1/therapists/{}/credentials", therapist.id)).await.is(200).body;
     let shown = public["data"].as_array().unwrap().iter().find(|c| c["type"] == "INSURANCE").unwrap();
     assert_eq!(shown["status"], "not_in_force");
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
-use knead::availability::Known;
 use knead::availability::travel::Roads;
+use knead::availability::{Known, Searches};
 use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
@@ -193,6 +193,7 @@ impl App {
         let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
             known: Known::default(),
+            searches: Searches::new(),
             bounds,
             roads: Roads::new(&db, osrm.as_ref()).unwrap(),
             db,
