@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use knead::audit::{Keys as AuditKeys, sequencer};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::availability::Known;
 use knead::availability::travel::Roads;
@@ -105,6 +106,7 @@ pub struct App {
 struct Keys {
     signing: String,
     data: String,
+    audit: String,
 }
 
 impl Drop for App {
@@ -132,13 +134,33 @@ impl App {
     /// An app that asks a routing service for road times.
     pub async fn routed(now: DateTime<Utc>, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
         let (_, database) = database().await;
-        let keys = Keys { signing: generate_signing_key().unwrap(), data: generate_data_key().unwrap() };
+        let keys = Keys {
+            signing: generate_signing_key().unwrap(),
+            data: generate_data_key().unwrap(),
+            audit: generate_signing_key().unwrap(),
+        };
         Self::serve(database, Clock::manual(now), keys, rate_limit, osrm)
     }
 
     /// The keys that seal what is kept.
     pub fn data_keys(&self) -> &str {
         &self.keys.data
+    }
+
+    /// The key that signs the audit.
+    pub fn audit_key(&self) -> &str {
+        &self.keys.audit
+    }
+
+    /// Another process on the same database, with these keys to sign the audit.
+    pub fn signing_audit_by(&self, audit: String) -> Self {
+        let keys = Keys { audit, ..self.keys.clone() };
+        Self::serve(self.database.clone(), self.clock.clone(), keys, false, None)
+    }
+
+    /// Chains all that has been committed, as the sequencer does.
+    pub async fn chain_audit(&self) {
+        while sequencer::chain(&self.service.db, &self.service.audit_keys, self.now()).await.unwrap() {}
     }
 
     /// Another process on the same database, with these keys to seal what is kept.
@@ -156,6 +178,7 @@ impl App {
             db,
             clock: clock.clone(),
             tokens: Tokens::new("http://knead.test", &keys.signing.clone().into()).unwrap(),
+            audit_keys: AuditKeys::new(&keys.audit.clone().into()).unwrap(),
             cipher: Cipher::new(&keys.data.clone().into()).unwrap(),
             passwords: Passwords::new().unwrap(),
             limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),
