@@ -19,7 +19,8 @@ CREATE TABLE audit_links (
 CREATE TRIGGER audit_links_append_only BEFORE UPDATE OR DELETE ON audit_links FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER audit_links_keep BEFORE TRUNCATE ON audit_links FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- What was signed: one head for each batch. The sweep leaves one a day of what is older than a day, which stays for ever.
+-- What was signed: one head for each batch. The sequencer leaves the last one a day of
+-- what is from before yesterday, which stays for ever.
 CREATE TABLE audit_heads (
     -- How many links it vouches for.
     size      bigint      NOT NULL CONSTRAINT audit_heads_pkey PRIMARY KEY CONSTRAINT audit_heads_size_positive CHECK (size > 0),

@@ -91,8 +91,8 @@ pub struct ReconcilePlace {
 
 job!(ReconcilePlace, "reconcile_place", |app, job| licensing::reconcile_place(app, job.country.as_deref()).await);
 
-/// Deletes what has outlived its use: lapsed holds and proposals, kept answers, road times, refresh tokens, heads of the
-/// audit, and files that nothing names. Seals what a service from before still writes plain.
+/// Deletes what has outlived its use: lapsed holds and proposals, kept answers, road times, refresh tokens, and files that nothing
+/// names. Seals what a service from before still writes plain.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sweep;
 
@@ -104,7 +104,6 @@ job!(Sweep, "sweep", |app, _job| {
     travel::tidy(app, now).await?;
     crate::sealing::seal_plain(app).await?;
     crate::accounts::forget_expired_tokens(&app.db, now).await?;
-    crate::audit::thin_heads(&app.db, now).await?;
     crate::credentials::documents::forget_orphans(app, now).await?;
     rosters::forget_files(app, now).await
 });

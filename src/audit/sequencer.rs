@@ -22,12 +22,19 @@ const REST: Duration = Duration::from_secs(5);
 /// Entries that one head is signed for at most.
 const BATCH: i64 = 2_000;
 
-/// Chains until `stop` ends it, and goes on after the database was away. The numbers that others watch are taken too.
+/// Chains until `stop` ends it, and goes on after the database was away. Once a day it thins the heads. The numbers that others
+/// watch are taken too.
 pub async fn run(app: Arc<App>, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
+    let mut thinned = None;
     loop {
         let round = async {
+            let now = app.clock.now();
             while chain(&app.db, &app.audit_keys, app.clock.now()).await? {}
+            if thinned != Some(now.date_naive()) {
+                store::thin_heads(&app.db, now).await?;
+                thinned = Some(now.date_naive());
+            }
             let (pending, head) = store::state(&app.db).await?;
             #[expect(clippy::cast_precision_loss, reason = "a metric")]
             gauge!("audit_pending_entries").set(pending as f64);
