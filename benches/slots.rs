@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use knead::App;
+use knead::audit::Keys;
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 
 use knead::availability::travel::Roads;
@@ -133,6 +134,7 @@ fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
         db: db.clone(),
         clock: Clock::manual(NOW.parse().expect("an instant")),
         tokens: Tokens::new("http://knead.test", &generate_signing_key().expect("a key").into()).expect("tokens"),
+        audit_keys: Keys::new(&generate_signing_key().expect("a key").into()).expect("keys"),
         passwords: Passwords::new().expect("passwords"),
         limits: RateLimits::new(false, Vec::new()),
         storage: Storage::open(folder.join("kept").to_str().expect("a path")).expect("a folder"),

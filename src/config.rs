@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::{Args, ValueEnum};
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::Keys;
 use crate::auth::{Tokens, generate_signing_key};
 use crate::bookings::bounds::Bounds;
 use crate::cipher::{Cipher, generate_data_key};
@@ -57,6 +58,25 @@ impl DataKeys {
     }
 }
 
+/// The keys that sign the audit and verify it.
+#[derive(Args, Clone, Debug)]
+pub struct AuditKey {
+    /// Signs the audit's heads: an Ed25519 key in PKCS#8, base64, of its own, which the database must not hold. Public keys of
+    /// before follow, separated by commas. To verify, public keys are enough.
+    #[arg(long = "audit-key", env = "KNEAD_AUDIT_KEY", hide_env_values = true)]
+    pub audit_key: SecretString,
+}
+
+impl AuditKey {
+    /// What the keys make, for verifying alone.
+    ///
+    /// # Errors
+    /// One sentence that says what to mend.
+    pub fn verifying(&self) -> Result<Keys, String> {
+        Keys::new(&self.audit_key).map_err(|why| format!("KNEAD_AUDIT_KEY: {why}"))
+    }
+}
+
 /// Everything that `serve` needs.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
@@ -67,6 +87,8 @@ pub struct Config {
     pub signing_key: SecretString,
     #[command(flatten)]
     pub data_keys: DataKeys,
+    #[command(flatten)]
+    pub audit_key: AuditKey,
     /// Where to listen.
     #[arg(long, env = "KNEAD_ADDR", default_value = "127.0.0.1:8080")]
     pub addr: SocketAddr,
@@ -110,27 +132,33 @@ impl Config {
     ///
     /// # Errors
     /// One sentence that says what to mend.
-    pub fn check(&self) -> Result<(Tokens, Cipher, Storage), String> {
+    pub fn check(&self) -> Result<(Tokens, Cipher, Keys, Storage), String> {
         if self.rate_limit == Switch::Off && !self.addr.ip().is_loopback() {
             return Err("KNEAD_RATE_LIMIT=off is for loopback alone; KNEAD_ADDR can be reached from outside".to_owned());
         }
         if !self.public_url.starts_with("http://") && !self.public_url.starts_with("https://") {
             return Err("KNEAD_PUBLIC_URL must begin with https:// or http://".to_owned());
         }
-        crate::db::pool(secrecy::ExposeSecret::expose_secret(&self.database.database_url), 1)
+        crate::db::pool(self.database.database_url.expose_secret(), 1)
             .map_err(|_| "DATABASE_URL is not a PostgreSQL URL".to_owned())?;
         let tokens = Tokens::new(&self.public_url, &self.signing_key)
             .map_err(|why| format!("KNEAD_SIGNING_KEY: {why}; `knead config init` makes a good one"))?;
-        Ok((tokens, self.data_keys.cipher()?, Storage::open(&self.storage)?))
+        let audit_keys = Keys::for_signing(&self.audit_key.audit_key)
+            .map_err(|why| format!("KNEAD_AUDIT_KEY: {why}; `knead config init` makes a good one"))?;
+        if self.audit_key.audit_key.expose_secret().split(',').next() == Some(self.signing_key.expose_secret()) {
+            return Err("KNEAD_AUDIT_KEY must be another key than KNEAD_SIGNING_KEY".to_owned());
+        }
+        Ok((tokens, self.data_keys.cipher()?, audit_keys, Storage::open(&self.storage)?))
     }
 }
 
 /// The lines that `serve` needs besides `DATABASE_URL`, with fresh secrets.
 pub fn init() -> Result<String> {
     Ok(format!(
-        "KNEAD_SIGNING_KEY={}\nKNEAD_DATA_KEYS={}\nKNEAD_ADDR=127.0.0.1:8080\nKNEAD_PUBLIC_URL=http://127.0.0.1:8080\n",
+        "KNEAD_SIGNING_KEY={}\nKNEAD_DATA_KEYS={}\nKNEAD_AUDIT_KEY={}\nKNEAD_ADDR=127.0.0.1:8080\nKNEAD_PUBLIC_URL=http://127.0.0.1:8080\n",
         generate_signing_key()?,
-        generate_data_key()?
+        generate_data_key()?,
+        generate_signing_key()?
     ))
 }
 

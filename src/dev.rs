@@ -30,6 +30,8 @@ pub struct Home {
     pub signing_key: String,
     /// The key that seals what is kept.
     pub data_key: String,
+    /// The key that signs the audit.
+    pub audit_key: String,
     /// The folder for files.
     pub files: String,
 }
@@ -54,7 +56,8 @@ pub async fn home(wipe: bool, with_demo: bool) -> Result<Home, Failure> {
     }
     let signing_key = kept_key(&root.join("signing-key"), generate_signing_key)?;
     let data_key = kept_key(&root.join("data-key"), generate_data_key)?;
-    Ok(Home { postgres, database_url, signing_key, data_key, files: files.to_string_lossy().into_owned() })
+    let audit_key = kept_key(&root.join("audit-key"), generate_signing_key)?;
+    Ok(Home { postgres, database_url, signing_key, data_key, audit_key, files: files.to_string_lossy().into_owned() })
 }
 
 /// Creates the database where it is not there yet; returns its URL.

@@ -46,6 +46,8 @@ pub struct App {
     pub clock: clock::Clock,
     /// Access tokens.
     pub tokens: auth::Tokens,
+    /// The keys that sign the audit and verify it.
+    pub audit_keys: audit::Keys,
     /// Text that is kept sealed.
     pub cipher: cipher::Cipher,
     /// Passwords.

@@ -15,7 +15,7 @@ use knead::availability::{Known, Searches, hints};
 use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
 use knead::clock::Clock;
-use knead::config::{self, Config, DataKeys, Database, LogFormat, Switch};
+use knead::config::{self, AuditKey, Config, DataKeys, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
 use knead::rosters::command::Asked;
@@ -122,10 +122,23 @@ enum Admin {
 
 #[derive(Subcommand)]
 enum AuditCommand {
-    /// Recompute every entry; fails, and names the first broken position, where the audit is not what was written.
+    /// Recompute the chain and hold it against its signed heads; fails, and names the first broken place, where the audit is not
+    /// what was written.
     Verify {
         #[command(flatten)]
         database: Database,
+        #[command(flatten)]
+        keys: AuditKey,
+        /// A line that `knead audit head` printed, or a file of such lines: the audit must still contain what they say.
+        #[arg(long)]
+        head: Option<String>,
+    },
+    /// Print the newest signed head as one line (time, size, hash, id of the key, signature), to be kept elsewhere.
+    Head {
+        #[command(flatten)]
+        database: Database,
+        #[command(flatten)]
+        keys: AuditKey,
     },
 }
 
@@ -184,7 +197,7 @@ async fn main() -> ExitCode {
             Ok(())
         }
         Command::Admin(Admin::Create { database, email, password_stdin: _ }) => create_admin(database, email).await,
-        Command::Audit(AuditCommand::Verify { database }) => verify_audit(database).await,
+        Command::Audit(command) => look_at_audit(command).await,
         Command::Roster(Roster::Import { database, file, source, source_date, apply }) => {
             import_roster(database, Asked { file: &file, source: &source, source_date, apply }).await
         }
@@ -228,13 +241,14 @@ fn log(format: LogFormat, default: &str) {
 
 /// What serves and works alike need, from a configuration that was checked.
 fn app(config: &Config) -> Result<Arc<App>, Failure> {
-    let (tokens, cipher, storage) = config.check()?;
+    let (tokens, cipher, audit_keys, storage) = config.check()?;
     let db = db::pool(config.database.database_url.expose_secret(), config.pool_size)?;
     Ok(Arc::new(App {
         known: Known::default(),
         searches: Searches::new(),
         bounds: config.bounds,
         tokens,
+        audit_keys,
         cipher,
         roads: Roads::new(&db, config.osrm_url.as_ref())?,
         db,
@@ -258,6 +272,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
         database: Database { database_url: home.database_url.clone().into() },
         signing_key: home.signing_key.clone().into(),
         data_keys: DataKeys { data_keys: home.data_key.clone().into() },
+        audit_key: AuditKey { audit_key: home.audit_key.clone().into() },
         addr,
         public_url: format!("http://{addr}"),
         metrics_addr: None,
@@ -352,17 +367,22 @@ async fn forget_idle_callers(app: Arc<App>) {
     }
 }
 
-/// Works until `stopped`, beginning again after the database was away.
+/// Ends when the process is to stop.
+async fn told(mut stopped: watch::Receiver<()>) {
+    // An error says that nobody is left to stop us: then it is time as well.
+    drop(stopped.changed().await);
+}
+
+/// Works and chains the audit until `stopped`, beginning again after the database was away.
 async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
+    tokio::join!(keep_doing_jobs(app.clone(), stopped.clone()), audit::sequencer::run(app, told(stopped)));
+}
+
+async fn keep_doing_jobs(app: Arc<App>, stopped: watch::Receiver<()>) {
     loop {
-        let mut signal = stopped.clone();
-        let stop = async move {
-            // An error says that nobody is left to stop us: then it is time as well.
-            drop(signal.changed().await);
-        };
         let outcome = async {
             sealing::seal_plain(&app).await?;
-            jobs::worker(app.clone(), stop).await?.run().await
+            jobs::worker(app.clone(), told(stopped.clone())).await?.run().await
         };
         match outcome.await {
             Ok(()) => return,
@@ -424,29 +444,13 @@ async fn reseal(database: Database, keys: DataKeys) -> Result<(), Failure> {
     }
 }
 
-async fn verify_audit(database: Database) -> Result<(), Failure> {
-    let pool = db::pool(database.database_url.expose_secret(), 1)?;
-    let (mut entries, mut breaks, mut from) = (0, Vec::new(), None);
-    loop {
-        let found = audit::verify(&pool, from, 100_000).await?;
-        entries += found.entries;
-        breaks.extend(found.breaks);
-        from = found.rest;
-        if from.is_none() {
-            break;
+async fn look_at_audit(command: AuditCommand) -> Result<(), Failure> {
+    let (AuditCommand::Verify { database, keys, .. } | AuditCommand::Head { database, keys }) = &command;
+    let (pool, keys) = (db::pool(database.database_url.expose_secret(), 1)?, keys.verifying()?);
+    match &command {
+        AuditCommand::Verify { head, .. } => {
+            audit::command::verify(&pool, &keys, head.as_deref(), Clock::System.now()).await
         }
-    }
-    match breaks.iter().min() {
-        None => {
-            println!("The audit is intact: {entries} entries.");
-            Ok(())
-        }
-        Some(first) => Err(format!(
-            "the audit is broken at {} of {entries} entries, first at position {}: {:?}",
-            breaks.len(),
-            first.position,
-            first.damage
-        )
-        .into()),
+        AuditCommand::Head { .. } => audit::command::head(&pool, &keys).await,
     }
 }

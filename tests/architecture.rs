@@ -71,7 +71,7 @@ const STILL_UP: &[(&str, &str)] = &[
 /// Whose the tables are; views count as tables.
 const TABLES: &[(&str, &str)] = &[
     ("accounts", "accounts addresses client_ratings"),
-    ("audit", "audit_chains audit_events"),
+    ("audit", "audit_events audit_heads audit_links audit_pending"),
     ("auth", "sessions refresh_tokens"),
     ("availability", "overrides time_off timetables reservations road_times hints hint_states rulebook"),
     ("blocks", "blocks"),

@@ -5,7 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::store::{self, Listed};
-use super::{Break, Event, Link};
+use super::{Break, Event, Place};
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::work;
@@ -80,7 +80,7 @@ async fn list_audit_events(app: Data<App>, _me: As<Admin>, Query(query): Query<A
     Reply::ok(&Page::cut(events, query.limit, |event| event.position)?)
 }
 
-/// Entries that one request verifies at most.
+/// Links and heads that one request looks at, about.
 const MOST: usize = 20_000;
 
 #[derive(Deserialize, IntoParams)]
@@ -97,12 +97,19 @@ struct VerifyQuery {
 struct Verified {
     /// Whether nothing that was looked at is broken.
     intact: bool,
-    /// Entries that were looked at.
+    /// Entries of the chain that were looked at.
     entries: usize,
-    /// The first broken position of these; null where there is none.
+    /// The first broken place of these; null where there is none.
     first_broken: Option<Break>,
-    /// How many positions are broken.
+    /// How many places are broken.
     broken: usize,
+    /// The newest signed head, as `knead audit head` prints it: keep it elsewhere. Null before anything was signed.
+    #[schema(example = "knead-audit 2026-12-01T09:30:00.250000Z 4711 9f86..a08 Zm9vYmFyYmF6cXV4 c2ln..bmF0")]
+    head: Option<String>,
+    /// Names the key that signs now.
+    key_id: Option<String>,
+    /// That key's public half, Ed25519 in base64url, for others that verify.
+    public_key: Option<String>,
     /// Where to go on; null where all was looked at.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<Cursor>,
@@ -110,19 +117,27 @@ struct Verified {
 
 /// Verify the audit
 ///
-/// Recomputes the hash of every entry, chain by chain, and names the first position that is broken. One answer covers up
-/// to 22,000 entries; a longer audit goes on with `next_cursor`.
+/// Recomputes the chain over all entries, holds it against every signed head, and looks for entries that are in no chain. Names
+/// the first place that is broken. One answer covers a part of a long audit, which goes on with `next_cursor`. Entries are
+/// chained and signed within about a second; one that waits longer than a minute counts as broken.
 #[utoipa::path(tag = "Audit", operation_id = "verify_audit", security(("bearer" = ["admin"])), params(VerifyQuery),
     responses((status = 200, description = "What was found.", body = Verified)))]
 #[get("/v1/admin/audit/verify")]
 async fn verify_audit(app: Data<App>, _me: As<Admin>, Query(query): Query<VerifyQuery>) -> Result<Reply> {
-    let from: Option<Link> = query.cursor.as_ref().map(Cursor::key).transpose()?;
-    let found = work(async move { store::verify(&app.db, from, MOST).await }).await?;
-    Reply::ok(&Verified {
-        intact: found.breaks.is_empty(),
-        entries: found.entries,
-        first_broken: found.breaks.first().copied(),
-        broken: found.breaks.len(),
-        next_cursor: found.rest.as_ref().map(Cursor::after).transpose()?,
+    let from = query.cursor.as_ref().map(Cursor::key).transpose()?.unwrap_or(Place::Chain(0));
+    work(async move {
+        let found = super::verify(&app.db, &app.audit_keys, from, MOST, app.clock.now()).await?;
+        let (key_id, public_key) = app.audit_keys.public().unzip();
+        Reply::ok(&Verified {
+            intact: found.breaks.is_empty(),
+            entries: found.entries,
+            first_broken: found.breaks.first().copied(),
+            broken: found.breaks.len(),
+            head: super::newest_head(&app.db).await?.map(|head| head.to_string()),
+            key_id: key_id.map(str::to_owned),
+            public_key,
+            next_cursor: found.rest.as_ref().map(Cursor::after).transpose()?,
+        })
     })
+    .await
 }

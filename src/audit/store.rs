@@ -1,19 +1,20 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgPool;
 use sqlx::types::Json;
+use sqlx::{PgExecutor, PgPool};
 
-use super::{Break, Damage, Entry, Event, Findings, Link, Positions, SERVICE, Stored, Walk};
+use super::verify::{Link, Unchained};
+use super::{Entry, Event, Head, NO_THERAPIST, Positions, Stored};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, TherapistId};
 
-/// Adds an entry, which stands if the transaction does. Its chain is locked from here on: record last.
+/// Adds an entry, which stands if the transaction does, and is chained once that has been committed.
 pub async fn record(tx: &mut Tx, entry: &Entry<'_>, at: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
         "INSERT INTO audit_events (chain, at, actor_id, action, subject_type, subject_id, details)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        entry.therapist.map_or(SERVICE, |therapist| therapist.0),
+        entry.therapist.map_or(NO_THERAPIST, |therapist| therapist.0),
         at,
         entry.actor.map(|actor| actor.0),
         entry.action,
@@ -61,8 +62,8 @@ pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<Event>> 
     let events = sqlx::query_as!(
         Event,
         r#"SELECT position, at, actor_id AS "actor_id: AccountId", nullif(chain, $9) AS "therapist_id: TherapistId",
-                  action, subject_type, subject_id, details, encode(hash, 'hex') AS "hash!"
-           FROM audit_events
+                  action, subject_type, subject_id, details, encode(hash, 'hex') AS "hash?"
+           FROM audit_events LEFT JOIN audit_links USING (position)
            WHERE ($1::text IS NULL OR subject_type = $1) AND ($2::text IS NULL OR subject_id = $2)
              AND ($3::uuid IS NULL OR actor_id = $3) AND ($4::uuid IS NULL OR chain = $4)
              AND ($5::text IS NULL OR action = $5)
@@ -77,7 +78,7 @@ pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<Event>> 
         listed.from,
         listed.to,
         listed.before,
-        SERVICE,
+        NO_THERAPIST,
         listed.count,
     )
     .fetch_all(db)
@@ -85,80 +86,188 @@ pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<Event>> 
     Ok(events)
 }
 
-/// Entries that are read at a time.
-const BATCH: i64 = 2_000;
+/// Whether an entry waits to be chained.
+pub(super) async fn anything_pending(tx: &mut Tx) -> Result<bool> {
+    let pending = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM audit_pending) AS "pending!""#);
+    Ok(pending.fetch_one(&mut **tx).await?)
+}
 
-/// Recomputes up to `most` entries after `from`, in the order of their chains, within one snapshot. Where it begins at
-/// the beginning, ends of chains that are gone are looked for as well.
-pub async fn verify(db: &PgPool, from: Option<Link>, most: usize) -> Result<Findings> {
+/// Names the lock of the sequencer; others are named by random bits.
+const SEQUENCER: i64 = 0x6b6e_6561_6400;
+
+/// Whether no other sequencer is at work; none is until the transaction ends.
+pub(super) async fn alone(tx: &mut Tx) -> Result<bool> {
+    let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "locked!""#, SEQUENCER);
+    Ok(locked.fetch_one(&mut **tx).await?)
+}
+
+/// How many entries wait to be chained, and when the newest head was signed.
+pub(super) async fn state(db: &PgPool) -> Result<(i64, Option<DateTime<Utc>>)> {
+    let state = sqlx::query!(
+        r#"SELECT (SELECT count(*) FROM audit_pending) AS "pending!", (SELECT max(at) FROM audit_heads) AS head"#
+    )
+    .fetch_one(db)
+    .await?;
+    Ok((state.pending, state.head))
+}
+
+/// The number and the hash of the last link.
+pub(super) async fn end(tx: &mut Tx) -> Result<Option<(i64, Vec<u8>)>> {
+    let end = sqlx::query!("SELECT link, hash FROM audit_links ORDER BY link DESC LIMIT 1");
+    Ok(end.fetch_optional(&mut **tx).await?.map(|end| (end.link, end.hash)))
+}
+
+/// The head that vouches for most links; none before anything was signed.
+pub async fn newest_head(db: impl PgExecutor<'_>) -> Result<Option<Head>> {
+    let head =
+        sqlx::query_as!(Head, "SELECT size, at, hash, key_id, signature FROM audit_heads ORDER BY size DESC LIMIT 1");
+    Ok(head.fetch_optional(db).await?)
+}
+
+/// Up to `count` entries that waited, in the order of their positions, which wait no more.
+pub(super) async fn take(tx: &mut Tx, count: i64) -> Result<Vec<Stored>> {
+    let entries = sqlx::query_as!(
+        Stored,
+        r#"WITH taken AS (
+               DELETE FROM audit_pending WHERE position IN (SELECT position FROM audit_pending ORDER BY position LIMIT $1)
+               RETURNING position
+           )
+           SELECT position, chain AS therapist, at AS time, actor_id AS "actor: AccountId", action, subject_type, subject_id,
+                  details::text AS "details!"
+           FROM taken JOIN audit_events USING (position)
+           WHERE NOT EXISTS (SELECT FROM audit_links l WHERE l.position = taken.position) ORDER BY position"#,
+        count
+    );
+    Ok(entries.fetch_all(&mut **tx).await?)
+}
+
+/// Adds links to the chain.
+pub(super) async fn append(tx: &mut Tx, links: &[i64], positions: &[i64], hashes: &[Vec<u8>]) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO audit_links (link, position, hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])",
+        links,
+        positions,
+        hashes
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Adds a head.
+pub(super) async fn save_head(tx: &mut Tx, head: &Head) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO audit_heads (size, at, hash, key_id, signature) VALUES ($1, $2, $3, $4, $5)",
+        head.size,
+        head.at,
+        head.hash,
+        head.key_id,
+        head.signature
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Heads that are deleted at a time.
+const THINNED: i64 = 5_000;
+
+/// Deletes heads of before yesterday but for the last one of each day, by UTC. A later head vouches for all that an
+/// earlier one does.
+pub async fn thin_heads(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    loop {
+        let thinned = sqlx::query!(
+            "DELETE FROM audit_heads WHERE size IN (
+                 SELECT size FROM audit_heads h
+                 WHERE at < date_trunc('day', $1::timestamptz, 'UTC') - interval '1 day'
+                   AND EXISTS (SELECT FROM audit_heads later WHERE later.size > h.size AND later.at >= h.at
+                               AND later.at < date_trunc('day', h.at, 'UTC') + interval '1 day')
+                 LIMIT $2)",
+            now,
+            THINNED
+        )
+        .execute(db)
+        .await?;
+        if thinned.rows_affected() == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// A transaction that sees everything as it is now, and only reads.
+pub(super) async fn snapshot(db: &PgPool) -> Result<Tx> {
     let mut tx = db.begin().await?;
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
-    let mut walk = Walk::default();
-    match from {
-        Some(from) => walk.last = hash_at(&mut tx, from).await?.map(|hash| (from, hash)),
-        None => walk.breaks = missing_ends(&mut tx).await?,
-    }
-    let mut from = from.unwrap_or(Link { chain: SERVICE, link: 0 });
-    let rest = loop {
-        let batch = batch(&mut tx, from).await?;
-        let Some((last, _)) = batch.last() else { break None };
-        from = last.at;
-        for (entry, end) in batch {
-            walk.pass(entry, end.as_ref().map(|(link, hash)| (*link, hash.as_slice())));
-        }
-        if walk.entries >= most {
-            break Some(from);
-        }
-    };
-    tx.commit().await?;
-    walk.breaks.sort_unstable();
-    Ok(Findings { entries: walk.entries, breaks: walk.breaks, rest })
+    Ok(tx)
 }
 
-async fn hash_at(tx: &mut Tx, at: Link) -> Result<Option<Vec<u8>>> {
-    let found = sqlx::query_scalar!("SELECT hash FROM audit_events WHERE chain = $1 AND link = $2", at.chain, at.link)
-        .fetch_optional(&mut **tx)
-        .await?;
-    Ok(found)
+/// The position and the hash of a link.
+pub(super) async fn hash_at(tx: &mut Tx, link: i64) -> Result<Option<(i64, Vec<u8>)>> {
+    let found = sqlx::query!("SELECT position, hash FROM audit_links WHERE link = $1", link);
+    Ok(found.fetch_optional(&mut **tx).await?.map(|found| (found.position, found.hash)))
 }
 
-async fn missing_ends(tx: &mut Tx) -> Result<Vec<Break>> {
-    let positions = sqlx::query_scalar!(
-        "SELECT position FROM audit_chains c
-         WHERE NOT EXISTS (SELECT FROM audit_events e WHERE e.chain = c.chain AND e.link = c.link)"
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(positions.into_iter().map(|position| Break { position, damage: Damage::EndMissing }).collect())
-}
-
-/// The entries after `from`, each with the recorded end of its chain.
-async fn batch(tx: &mut Tx, from: Link) -> Result<Vec<(Stored, Option<(i64, Vec<u8>)>)>> {
+/// Up to `count` links after `from`, with their entries.
+pub(super) async fn links(tx: &mut Tx, from: i64, count: i64) -> Result<Vec<Link>> {
     let rows = sqlx::query!(
-        r#"SELECT e.position, e.chain, e.link, e.at, e.actor_id AS "actor_id: AccountId", e.action, e.subject_type,
-                  e.subject_id, e.details::text AS "details!", e.previous, e.hash, c.link AS "end_link?", c.hash AS "end_hash?"
-           FROM audit_events e LEFT JOIN audit_chains c ON c.chain = e.chain
-           WHERE (e.chain, e.link) > ($1, $2) ORDER BY e.chain, e.link LIMIT $3"#,
-        from.chain,
-        from.link,
-        BATCH
+        r#"SELECT l.link, l.position, l.hash, e.chain AS "therapist?", e.at AS "time?", e.actor_id AS "actor?: AccountId",
+                  e.action AS "action?", e.subject_type AS "subject_type?", e.subject_id AS "subject_id?", e.details::text AS details
+           FROM audit_links l LEFT JOIN audit_events e USING (position)
+           WHERE l.link > $1 ORDER BY l.link LIMIT $2"#,
+        from,
+        count
     )
     .fetch_all(&mut **tx)
     .await?;
-    let entries = rows.into_iter().map(|row| {
-        let entry = Stored {
-            position: row.position,
-            at: Link { chain: row.chain, link: row.link },
-            time: row.at,
-            actor: row.actor_id,
-            action: row.action,
-            subject_type: row.subject_type,
-            subject_id: row.subject_id,
-            details: row.details,
-            previous: row.previous,
-            hash: row.hash,
+    let links = rows.into_iter().map(|row| {
+        let entry = || {
+            Some(Stored {
+                position: row.position,
+                therapist: row.therapist?,
+                time: row.time?,
+                actor: row.actor,
+                action: row.action?,
+                subject_type: row.subject_type?,
+                subject_id: row.subject_id?,
+                details: row.details?,
+            })
         };
-        (entry, row.end_link.zip(row.end_hash))
+        Link { link: row.link, position: row.position, hash: row.hash, entry: entry() }
     });
-    Ok(entries.collect())
+    Ok(links.collect())
+}
+
+/// Up to `count` heads that vouch for more than `from` and for at most `to` links.
+pub(super) async fn heads(tx: &mut Tx, from: i64, to: i64, count: i64) -> Result<Vec<Head>> {
+    let heads = sqlx::query_as!(
+        Head,
+        "SELECT size, at, hash, key_id, signature FROM audit_heads WHERE size > $1 AND size <= $2 ORDER BY size LIMIT $3",
+        from,
+        to,
+        count
+    );
+    Ok(heads.fetch_all(&mut **tx).await?)
+}
+
+/// Looks at up to `count` entries after the position `from`: where that ends, if there were any, and those of them that are not
+/// in the chain.
+pub(super) async fn unchained(tx: &mut Tx, from: i64, count: i64) -> Result<(Option<i64>, Vec<Unchained>)> {
+    let last = sqlx::query_scalar!(
+        "SELECT max(position) FROM (SELECT position FROM audit_events WHERE position > $1 ORDER BY position LIMIT $2) seen",
+        from,
+        count
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    let unchained = sqlx::query_as!(
+        Unchained,
+        "SELECT position, at AS time FROM audit_events e
+         WHERE position > $1 AND position <= $2 AND NOT EXISTS (SELECT FROM audit_links l WHERE l.position = e.position)
+         ORDER BY position",
+        from,
+        last
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok((last, unchained))
 }

@@ -1,38 +1,61 @@
 //! The audit: complete, append-only, and telling where it was tampered with.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
+use knead::audit::sequencer::chain;
+use knead::auth::generate_signing_key;
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::commands::{knead, output};
+use crate::commands::{Running, knead, output};
 use crate::support::{App, Person, url_of};
 
 /// Runs `statement` as someone who owns the database and has turned its guards off.
 async fn tamper(app: &App, statement: &str) {
-    let unguarded = |table| format!("ALTER TABLE {table} DISABLE TRIGGER USER;");
-    let guarded = |table| format!("ALTER TABLE {table} ENABLE TRIGGER USER;");
-    let [events, chains] = ["audit_events", "audit_chains"];
-    let all = [&unguarded(events), &unguarded(chains), statement, ";", &guarded(events), &guarded(chains)];
-    app.sql(&all.map(String::from).concat()).await.unwrap();
+    let each = |what: &str| {
+        let tables = ["audit_events", "audit_links", "audit_heads", "audit_pending"];
+        tables.map(|table| format!("ALTER TABLE {table} {what} TRIGGER USER;")).concat()
+    };
+    app.sql(&format!("{} {statement}; {}", each("DISABLE"), each("ENABLE"))).await.unwrap();
 }
 
 async fn verified(admin: &Person) -> Value {
     admin.get("/v1/admin/audit/verify").await.is(200).body
 }
 
-/// Adds `count` entries to a chain, a few at a time: the chain's end is a row that each of them writes anew.
-async fn entries(app: &App, chain: Uuid, count: u32) {
-    for first in (1..=count).step_by(500) {
-        let last = count.min(first + 499);
-        app.sql(&format!(
-            "INSERT INTO audit_events (chain, at, action, subject_type, subject_id, details)
-             SELECT '{chain}', '2026-12-07T01:00:00.123456Z', 'test.entry', 'test', n, '{{\"n\": 1,  \"ü\":[]}}'
-             FROM generate_series({first}, {last}) n"
-        ))
-        .await
-        .unwrap();
-    }
+/// A statement that adds `count` entries.
+fn adding(count: u32) -> String {
+    format!(
+        "INSERT INTO audit_events (chain, at, action, subject_type, subject_id, details)
+         SELECT '{}', '2026-12-07T01:00:00.123456Z', 'test.entry', 'test', n, '{{\"n\": 1,  \"ü\":[]}}'
+         FROM generate_series(1, {count}) n",
+        Uuid::nil()
+    )
+}
+
+/// Adds `count` entries and chains them.
+async fn entries(app: &App, count: u32) {
+    app.sql(&adding(count)).await.unwrap();
+    app.chain_audit().await;
+}
+
+/// Fails unless each entry has one link, and the links are numbered without a gap.
+async fn assert_whole(app: &App, entries: i64) {
+    assert_eq!(app.count("SELECT count(*) FROM audit_events").await, entries);
+    assert_eq!(app.count("SELECT count(*) FROM audit_links JOIN audit_events USING (position)").await, entries);
+    assert_eq!(app.count("SELECT coalesce(max(link) - min(link) + 1, 0) FROM audit_links").await, entries);
+    assert_eq!(app.count("SELECT count(*) FROM audit_pending").await, 0);
+}
+
+/// Runs `knead audit ...` with the keys that `keys` names.
+fn command(app: &App, keys: &str, arguments: &[&str]) -> (bool, String, String) {
+    let mut command = knead();
+    command.arg("audit").args(arguments).env("DATABASE_URL", url_of(&app.database)).env("KNEAD_AUDIT_KEY", keys);
+    output(&mut command)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,6 +77,10 @@ async fn every_step_of_a_visit_is_in_the_audit() {
     assert_eq!(cancelled["therapist_id"], json!(therapist.id));
     assert_eq!(cancelled["details"], json!({ "party": "client", "from": "confirmed", "to": "cancelled" }));
     assert!(!page.to_string().contains("secret"), "what people write is not copied");
+    let hashes = |page: &Value| page["data"].as_array().unwrap().iter().filter(|e| e["hash"].is_string()).count();
+    assert_eq!((hashes(&page), page["data"].as_array().unwrap().len()), (0, 3), "shown at once, and not chained yet");
+    app.chain_audit().await;
+    assert_eq!(hashes(&admin.get(&about).await.is(200).body), 3);
 
     let mut seen = Vec::new();
     let mut next = format!("{about}&limit=2");
@@ -103,14 +130,17 @@ async fn admins_alone_read_the_audit_and_nonsense_is_pointed_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_database_refuses_every_change() {
     let app = App::start().await;
-    entries(&app, Uuid::nil(), 2).await;
+    entries(&app, 2).await;
     for statement in [
         "UPDATE audit_events SET action = 'test.other'",
         "DELETE FROM audit_events",
         "TRUNCATE audit_events",
-        "UPDATE audit_chains SET link = 1",
-        "DELETE FROM audit_chains",
-        "TRUNCATE audit_chains",
+        "UPDATE audit_links SET link = 9",
+        "DELETE FROM audit_links",
+        "TRUNCATE audit_links",
+        "UPDATE audit_heads SET size = 9",
+        "DELETE FROM audit_heads",
+        "TRUNCATE audit_heads",
         "TRUNCATE credential_decisions CASCADE",
         "TRUNCATE credential_verifications CASCADE",
         "TRUNCATE booking_events",
@@ -118,66 +148,358 @@ async fn the_database_refuses_every_change() {
         let refused = app.sql(statement).await.expect_err(statement);
         assert!(refused.to_string().contains("append-only"), "{statement}: {refused}");
     }
-    assert_eq!(app.count("SELECT count(*) FROM audit_events").await, 2);
+    assert_whole(&app, 2).await;
+    app.sql(&adding(1)).await.unwrap();
+    for statement in ["UPDATE audit_events SET action = 'test.other'", "DELETE FROM audit_events"] {
+        app.sql(statement).await.expect_err("what waits is held by the triggers too");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_who_write_at_once_make_whole_chains() {
+async fn fifty_writers_and_four_sequencers_at_once_make_one_whole_chain() {
     let app = App::start().await;
     let admin = app.admin().await;
-    let chains: Vec<Uuid> = (0..3).map(|_| Uuid::now_v7()).collect();
-    join_all((0..50).map(|i| entries(&app, chains[i % 3], 4))).await;
+    let (database, keys, now) = (url_of(&app.database), &app.service.audit_keys, app.now());
+    let writer = async |_| {
+        let mut connection = PgConnection::connect(&database).await?;
+        for _ in 0..4 {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(adding(1))).execute(&mut connection).await?;
+        }
+        connection.close().await
+    };
+    let sequencer = async |_| {
+        let mut chained = 0;
+        for _ in 0..200 {
+            chained += u32::from(chain(&app.service.db, keys, now).await.unwrap());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        chained
+    };
+    let (written, chained) = tokio::join!(try_join_all((0..50).map(writer)), join_all((0..4).map(sequencer)));
+    written.unwrap();
+    assert!(chained.iter().sum::<u32>() > 1, "they went on while others wrote");
+    app.chain_audit().await;
+    assert_whole(&app, 200).await;
     let found = verified(&admin).await;
     assert_eq!((&found["intact"], &found["entries"]), (&json!(true), &json!(200)));
-    let whole = "SELECT count(*) FROM (SELECT chain FROM audit_events GROUP BY chain HAVING count(*) = max(link) AND min(link) = 1) whole";
-    assert_eq!(app.count(whole).await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tampering_is_named_by_its_position() {
-    let damages: [(&str, i64, &str); 7] = [
-        ("UPDATE audit_events SET subject_id = 'someone' WHERE position = 7", 7, "altered"),
-        ("UPDATE audit_events SET at = at + interval '1 microsecond' WHERE position = 7", 7, "altered"),
-        ("UPDATE audit_events SET details = '{\"n\": 2,  \"ü\":[]}' WHERE position = 7", 7, "altered"),
-        ("UPDATE audit_events SET actor_id = gen_random_uuid() WHERE position = 7", 7, "altered"),
-        ("DELETE FROM audit_events WHERE position = 7", 8, "broken_before"),
-        ("DELETE FROM audit_events WHERE position >= 9", 10, "end_missing"),
+async fn one_sequencer_works_at_a_time() {
+    let app = App::start().await;
+    app.sql(&adding(3)).await.unwrap();
+    let mut other = app.service.db.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(x'6b6e65616400'::bigint)").execute(&mut *other).await.unwrap();
+    let go = || chain(&app.service.db, &app.service.audit_keys, app.now());
+    assert!(!go().await.unwrap(), "another one is at it");
+    assert_eq!(app.count("SELECT count(*) FROM audit_links").await, 0);
+    drop(other);
+    app.chain_audit().await;
+    assert_whole(&app, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_commits_late_is_chained_late() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let mut late = app.service.db.begin().await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(adding(1))).execute(&mut *late).await.unwrap();
+    let mut never = app.service.db.begin().await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(adding(1))).execute(&mut *never).await.unwrap();
+    entries(&app, 2).await;
+    never.rollback().await.unwrap();
+    late.commit().await.unwrap();
+    app.chain_audit().await;
+    let order: Vec<i64> =
+        sqlx::query_scalar("SELECT position FROM audit_links ORDER BY link").fetch_all(&app.service.db).await.unwrap();
+    assert_eq!(order, [3, 4, 1], "the order is the sequencer's own");
+    assert_eq!(verified(&admin).await["intact"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sequencer_that_is_killed_loses_nothing_and_repeats_nothing() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let worker = || {
+        let (ok, lines, _) = output(knead().args(["config", "init"]));
+        assert!(ok);
+        let mut worker = knead();
+        worker.arg("worker").envs(lines.lines().map(|line| line.split_once('=').unwrap()));
+        worker
+            .env("DATABASE_URL", url_of(&app.database))
+            .env("KNEAD_AUDIT_KEY", app.audit_key())
+            .env("RUST_LOG", "off");
+        Running(worker.stderr(Stdio::null()).spawn().unwrap())
+    };
+    let mut written: i64 = 0;
+    for _ in 0..3 {
+        let running = worker();
+        let before = app.count("SELECT count(*) FROM audit_links").await;
+        // Killed in the midst: as soon as something more is chained, while more is being written.
+        for round in 0.. {
+            app.sql(&adding(500)).await.unwrap();
+            written += 500;
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            if app.count("SELECT count(*) FROM audit_links").await > before {
+                break;
+            }
+            assert!(round < 500, "a worker chains");
+        }
+        running.signal("-KILL");
+        drop(running);
+        app.sql(&adding(3)).await.unwrap();
+        written += 3;
+    }
+    let _running = worker();
+    for round in 0.. {
+        if app.count("SELECT count(*) FROM audit_pending").await == 0 {
+            break;
+        }
+        assert!(round < 500, "the next one takes over");
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    assert_whole(&app, written).await;
+    let found = verified(&admin).await;
+    assert_eq!(found["first_broken"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tampering_is_named_by_its_place() {
+    // Entries of one link each, and the ninth and the tenth head.
+    let cut = "DELETE FROM audit_events WHERE position = 10; DELETE FROM audit_links WHERE link = 10";
+    let forge = "INSERT INTO audit_heads SELECT size + 1, at, hash, key_id, signature FROM audit_heads WHERE size = 9";
+    let altered = "UPDATE audit_events SET subject_id = 'someone' WHERE position = 10";
+    let made_anew = "UPDATE audit_links SET hash = sha256(
+        (SELECT hash FROM audit_links WHERE link = 9)
+        || convert_to((SELECT concat_ws(E'\\n', 10, position, chain, (extract(epoch FROM at) * 1000000)::bigint, coalesce(actor_id::text, ''),
+                                        action, subject_type, subject_id, details) FROM audit_events WHERE position = 10), 'UTF8'))
+        WHERE link = 10";
+    let insert = "INSERT INTO audit_events (chain, at, action, subject_type, subject_id, details)
+                  VALUES (gen_random_uuid(), '2026-11-30T00:58:00Z', 'test.entry', 'test', 'x', '{}')";
+    let damages: [(String, Value, Value, &str); 15] = [
+        ("UPDATE audit_events SET subject_id = 'someone' WHERE position = 7".into(), json!(7), json!(7), "altered"),
         (
-            "DELETE FROM audit_events WHERE position = 10; UPDATE audit_chains SET link = 9, position = 9",
-            9,
-            "beyond_end",
+            "UPDATE audit_events SET at = at + interval '1 microsecond' WHERE position = 7".into(),
+            json!(7),
+            json!(7),
+            "altered",
         ),
+        (
+            "UPDATE audit_events SET details = '{\"n\": 2,  \"ü\":[]}' WHERE position = 7".into(),
+            json!(7),
+            json!(7),
+            "altered",
+        ),
+        (
+            "UPDATE audit_events SET actor_id = gen_random_uuid() WHERE position = 7".into(),
+            json!(7),
+            json!(7),
+            "altered",
+        ),
+        ("DELETE FROM audit_events WHERE position = 7".into(), json!(7), json!(7), "missing"),
+        (
+            "DELETE FROM audit_events WHERE position = 7; DELETE FROM audit_links WHERE link = 7".into(),
+            json!(8),
+            json!(8),
+            "broken_before",
+        ),
+        (
+            "DELETE FROM audit_events WHERE position >= 9; DELETE FROM audit_links WHERE link >= 9".into(),
+            json!(9),
+            Value::Null,
+            "end_missing",
+        ),
+        (cut.into(), json!(10), Value::Null, "end_missing"),
+        (
+            format!(
+                "{cut}; UPDATE audit_heads SET size = 11 WHERE size = 10; DELETE FROM audit_heads WHERE size = 9; UPDATE audit_heads SET size = 9 WHERE size = 11"
+            ),
+            json!(9),
+            json!(9),
+            "forged",
+        ),
+        (format!("{cut}; DELETE FROM audit_heads WHERE size = 10; {forge}"), json!(10), Value::Null, "forged"),
+        (format!("{altered}; {made_anew}"), json!(10), json!(10), "rewritten"),
+        (
+            format!(
+                "{altered}; {made_anew}; UPDATE audit_heads SET hash = (SELECT hash FROM audit_links WHERE link = 10) WHERE size = 10"
+            ),
+            json!(10),
+            json!(10),
+            "forged",
+        ),
+        ("DELETE FROM audit_heads WHERE size = 10".into(), json!(10), json!(10), "beyond_end"),
+        ("UPDATE audit_heads SET signature = 'AAAA' WHERE size = 4".into(), json!(4), json!(4), "forged"),
+        (insert.into(), Value::Null, json!(11), "unchained"),
     ];
-    for (statement, position, damage) in damages {
+    for (statement, link, position, damage) in damages {
         let app = App::start().await;
         let admin = app.admin().await;
-        entries(&app, Uuid::nil(), 10).await;
+        for _ in 0..10 {
+            entries(&app, 1).await;
+        }
         assert_eq!(verified(&admin).await["intact"], true);
-        tamper(&app, statement).await;
+        tamper(&app, &statement).await;
         let found = verified(&admin).await;
         assert_eq!(found["intact"], false, "{statement}");
-        assert_eq!(found["first_broken"], json!({ "position": position, "damage": damage }), "{statement}");
+        let first = json!({ "link": link, "position": position, "damage": damage });
+        assert_eq!(found["first_broken"], first, "{statement}");
+
+        // Nothing is signed on top of it as if nothing were wrong.
+        app.sql(&adding(1)).await.unwrap();
+        drop(chain(&app.service.db, &app.service.audit_keys, app.now()).await);
+        assert_eq!(verified(&admin).await["intact"], false, "{statement}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_signed_on_top_of_an_end_that_was_cut() {
+    for statement in [
+        "DELETE FROM audit_events WHERE position = 3; DELETE FROM audit_links WHERE link = 3",
+        "DELETE FROM audit_heads WHERE size = 3",
+        "DELETE FROM audit_heads",
+        "UPDATE audit_heads SET hash = (SELECT hash FROM audit_links WHERE link = 2) WHERE size = 3",
+        "UPDATE audit_heads SET key_id = 'other' WHERE size = 3",
+        "UPDATE audit_links SET hash = sha256('x') WHERE link = 3",
+    ] {
+        let app = App::start().await;
+        for _ in 0..3 {
+            entries(&app, 1).await;
+        }
+        tamper(&app, statement).await;
+        let links = app.count("SELECT count(*) FROM audit_links").await;
+        app.sql(&adding(1)).await.unwrap();
+        chain(&app.service.db, &app.service.audit_keys, app.now()).await.expect_err(statement);
+        assert_eq!(app.count("SELECT count(*) FROM audit_links").await, links, "{statement}");
+        assert_eq!(app.count("SELECT count(*) FROM audit_pending").await, 1, "it waits");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_that_nobody_chains_shows_after_a_minute() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (client, address) = app.client_at_home().await;
+    let therapist = app.therapist().await;
+    client.books(&therapist, address, "2026-12-09T00:00:00Z").await.is(201);
+    let waiting = app.count("SELECT count(*) FROM audit_pending").await;
+    assert!(waiting > 0);
+    app.advance(TimeDelta::seconds(60));
+    assert_eq!(verified(&admin).await["intact"], true);
+    app.advance(TimeDelta::seconds(1));
+    let found = verified(&admin).await;
+    assert_eq!((&found["broken"], &found["first_broken"]["damage"]), (&json!(waiting), &json!("unchained")));
+    app.chain_audit().await;
+    assert_eq!(verified(&admin).await["intact"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_was_kept_elsewhere_tells_of_an_end_that_was_cut_with_its_heads() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (ok, _, error) = command(&app, app.audit_key(), &["head"]);
+    assert!(!ok && error.contains("nothing was signed"), "{error}");
+    entries(&app, 5).await;
+    let (ok, early, told) = command(&app, app.audit_key(), &["head"]);
+    assert!(ok, "{told}");
+    let public = told.trim().rsplit(' ').next().unwrap().to_owned();
+    entries(&app, 5).await;
+    let (_, late, _) = command(&app, app.audit_key(), &["head"]);
+    let (early, late) = (early.trim(), late.trim());
+    let found = verified(&admin).await;
+    assert_eq!((&found["head"], &found["public_key"]), (&json!(late), &json!(public)));
+    assert_eq!(late.split(' ').count(), 6);
+
+    let file = app.files.path().join("heads");
+    std::fs::write(&file, format!("{early}\n{late}\n")).unwrap();
+    let file = file.to_str().unwrap();
+    for kept in [early, late, file] {
+        let (ok, said, error) = command(&app, &public, &["verify", "--head", kept]);
+        assert!(ok && said.contains("10 entries"), "a public key is enough: {error}");
+    }
+    for (kept, why) in [("/nowhere", "No such file"), (&early[..60], "No such file")] {
+        let (ok, _, error) = command(&app, &public, &["verify", "--head", kept]);
+        assert!(!ok && error.contains(why), "{error}");
+    }
+
+    // As if nothing had ever been there.
+    tamper(&app, "DELETE FROM audit_events WHERE position > 5; DELETE FROM audit_links WHERE link > 5; DELETE FROM audit_heads WHERE size > 5").await;
+    assert_eq!(verified(&admin).await["intact"], true, "what is left was signed so");
+    assert!(command(&app, &public, &["verify", "--head", early]).0);
+    for kept in [late, file] {
+        let (ok, _, error) = command(&app, &public, &["verify", "--head", kept]);
+        assert!(!ok && error.contains("link 10: EndMissing"), "{error}");
+    }
+    // Nor does it help to fill it up again.
+    entries(&app, 5).await;
+    assert_eq!(verified(&admin).await["intact"], true);
+    let (ok, _, error) = command(&app, &public, &["verify", "--head", late]);
+    assert!(!ok && error.contains("position 15: Rewritten"), "{error}");
+    let (ok, _, error) = command(&app, &public, &["verify", "--head", &late.replace(" 10 ", " 5 ")]);
+    assert!(!ok && error.contains("Forged"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_rotated() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    entries(&app, 3).await;
+    let (_, public) = app.service.audit_keys.public().unwrap();
+    let fresh = generate_signing_key().unwrap();
+    app.sql(&adding(1)).await.unwrap();
+
+    let forgetful = app.signing_audit_by(fresh.clone());
+    chain(&forgetful.service.db, &forgetful.service.audit_keys, app.now()).await.expect_err("the old key is not known");
+    let found = verified(&admin.at(&forgetful)).await;
+    assert_eq!(found["first_broken"]["damage"], "forged");
+
+    let keys = format!("{fresh},{public}");
+    let rotated = app.signing_audit_by(keys.clone());
+    rotated.chain_audit().await;
+    assert_eq!(app.count("SELECT count(DISTINCT key_id) FROM audit_heads").await, 2);
+    assert_eq!(verified(&admin.at(&rotated)).await["intact"], true);
+    assert!(command(&app, &keys, &["verify"]).0);
+    let (ok, _, error) = command(&app, &fresh, &["verify"]);
+    assert!(!ok && error.contains("Forged"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_are_thinned_to_one_a_day() {
+    let app = App::start().await;
+    for _ in 0..5 {
+        for _ in 0..3 {
+            entries(&app, 1).await;
+            app.advance(TimeDelta::hours(2));
+        }
+        app.advance(TimeDelta::hours(18));
+    }
+    // Begun at 1:00 on 30 November by UTC; it is 1:00 on 5 December.
+    knead::audit::thin_heads(&app.service.db, app.now()).await.unwrap();
+    let left: Vec<i64> =
+        sqlx::query_scalar("SELECT size FROM audit_heads ORDER BY size").fetch_all(&app.service.db).await.unwrap();
+    assert_eq!(left, [3, 6, 9, 12, 13, 14, 15]);
+    assert_eq!(verified(&app.admin().await).await["intact"], true);
+    let refused = app.sql("DELETE FROM audit_heads WHERE size = 3").await.unwrap_err();
+    assert!(refused.to_string().contains("append-only"), "{refused}");
+    app.sql("DELETE FROM audit_heads WHERE size BETWEEN 13 AND 15").await.expect_err("nor a whole day");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_audit_is_verified_in_parts_and_by_the_command() {
     let app = App::start().await;
     let admin = app.admin().await;
-    entries(&app, Uuid::nil(), 20_500).await;
-    entries(&app, Uuid::now_v7(), 3_000).await;
+    entries(&app, 23_500).await;
     let first = verified(&admin).await;
     let cursor = first["next_cursor"].as_str().expect("a second part");
     let second = admin.get(&format!("/v1/admin/audit/verify?cursor={cursor}")).await.is(200).body;
     assert_eq!(first["entries"].as_i64().unwrap() + second["entries"].as_i64().unwrap(), 23_500);
     assert_eq!((&second["intact"], &second["next_cursor"]), (&json!(true), &Value::Null));
 
-    let command = || output(knead().args(["audit", "verify"]).env("DATABASE_URL", url_of(&app.database)));
-    let (ok, said, _) = command();
+    let (ok, said, _) = command(&app, app.audit_key(), &["verify"]);
     assert!(ok && said.contains("23500 entries"), "{said}");
     tamper(&app, "UPDATE audit_events SET action = 'test.other' WHERE position IN (23000, 22900)").await;
-    let (ok, _, error) = command();
-    assert!(!ok && error.contains("position 22900"), "{error}");
+    let (ok, _, error) = command(&app, app.audit_key(), &["verify"]);
+    assert!(!ok && error.contains("position 22900: Altered"), "{error}");
     let second = admin.get(&format!("/v1/admin/audit/verify?cursor={cursor}")).await.is(200).body;
     assert_eq!((&second["first_broken"]["position"], &second["broken"]), (&json!(22_900), &json!(2)));
 }

@@ -80,7 +80,7 @@ async fn a_fresh_configuration_serves() {
 
 #[test]
 fn a_missing_or_weak_secret_is_refused() {
-    for name in ["KNEAD_SIGNING_KEY", "KNEAD_DATA_KEYS"] {
+    for name in ["KNEAD_SIGNING_KEY", "KNEAD_DATA_KEYS", "KNEAD_AUDIT_KEY"] {
         let with = |key: &str| {
             let mut check = knead();
             check.args(["config", "check"]).env("DATABASE_URL", "postgres://localhost/knead");
@@ -95,9 +95,14 @@ fn a_missing_or_weak_secret_is_refused() {
     }
     let (ok, _, error) = output(knead().args(["serve"]));
     assert!(
-        !ok && error.contains("--database-url") && error.contains("--signing-key") && error.contains("--data-keys"),
+        !ok && ["--database-url", "--signing-key", "--data-keys", "--audit-key"].iter().all(|key| error.contains(key)),
         "{error}"
     );
+    let mut one_key = knead();
+    one_key.args(["config", "check"]).env("DATABASE_URL", "postgres://localhost/knead").envs(fresh_configuration());
+    let signing = fresh_configuration().swap_remove(0).1;
+    let (ok, _, error) = output(one_key.env("KNEAD_SIGNING_KEY", &signing).env("KNEAD_AUDIT_KEY", &signing));
+    assert!(!ok && error.contains("another key"), "{error}");
     let mut open = knead();
     open.args(["config", "check"]).envs(fresh_configuration()).env("DATABASE_URL", "postgres://localhost/knead");
     open.env("KNEAD_RATE_LIMIT", "off").env("KNEAD_ADDR", "0.0.0.0:8080");
@@ -108,7 +113,7 @@ fn a_missing_or_weak_secret_is_refused() {
 #[test]
 fn two_configurations_share_no_secret() {
     let (one, other) = (fresh_configuration(), fresh_configuration());
-    assert!(one[0] != other[0] && one[1] != other[1]);
+    assert!((0..3).all(|secret| one[secret] != other[secret]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

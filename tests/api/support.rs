@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use knead::audit::{Keys as AuditKeys, sequencer};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
 use knead::availability::{Known, Searches};
@@ -106,11 +107,16 @@ pub struct App {
 struct Keys {
     signing: String,
     data: String,
+    audit: String,
 }
 
 impl Keys {
     fn new() -> Self {
-        Self { signing: generate_signing_key().unwrap(), data: generate_data_key().unwrap() }
+        Self {
+            signing: generate_signing_key().unwrap(),
+            data: generate_data_key().unwrap(),
+            audit: generate_signing_key().unwrap(),
+        }
     }
 }
 
@@ -176,6 +182,22 @@ impl App {
         &self.keys.data
     }
 
+    /// The key that signs the audit.
+    pub fn audit_key(&self) -> &str {
+        &self.keys.audit
+    }
+
+    /// Another process on the same database, with these keys to sign the audit.
+    pub fn signing_audit_by(&self, audit: String) -> Self {
+        let keys = Keys { audit, ..self.keys.clone() };
+        Self::serve(self.database.clone(), self.clock.clone(), keys, PLAIN)
+    }
+
+    /// Chains all that has been committed, as the sequencer does.
+    pub async fn chain_audit(&self) {
+        while sequencer::chain(&self.service.db, &self.service.audit_keys, self.now()).await.unwrap() {}
+    }
+
     /// Another process on the same database, with these keys to seal what is kept.
     pub fn beside(&self, data_keys: String) -> Self {
         Self::serve(self.database.clone(), self.clock.clone(), Keys { data: data_keys, ..self.keys.clone() }, PLAIN)
@@ -199,6 +221,7 @@ impl App {
             db,
             clock: clock.clone(),
             tokens: Tokens::new("http://knead.test", &keys.signing.clone().into()).unwrap(),
+            audit_keys: AuditKeys::new(&keys.audit.clone().into()).unwrap(),
             cipher: Cipher::new(&keys.data.clone().into()).unwrap(),
             passwords: Passwords::new().unwrap(),
             limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),

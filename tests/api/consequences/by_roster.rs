@@ -82,6 +82,7 @@ async fn a_list_that_revokes_acts_on_visits_once_and_its_roll_back_restores_what
     );
     let restored = admin.get(&proof(&in_three_days)).await.is(200).body;
     assert_eq!(restored["groups"], on_record["groups"], "it rests on what the first list said");
+    app.chain_audit().await;
     assert_eq!(admin.get("/v1/admin/audit/verify").await.is(200).body["intact"], true);
 
     // Expiry by the list acts on the visits beyond it alone.
