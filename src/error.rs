@@ -109,6 +109,8 @@ refusals! {
     ReinstatementBarred = UNPROCESSABLE_ENTITY "reinstatement_barred" "A check found another name or a disciplinary action that was not overridden when the credential was verified.";
     /// More credentials than one therapist can have.
     TooManyCredentials = UNPROCESSABLE_ENTITY "too_many_credentials" "A therapist keeps at most 100 credentials.";
+    /// More credentials waiting for a decision than anyone holds.
+    TooManyOpenCredentials = UNPROCESSABLE_ENTITY "too_many_open_credentials" "At most 30 credentials wait for a decision at a time: hand in or withdraw one of the others first.";
     /// Submitting without the document that the type asks for.
     EvidenceMissing = UNPROCESSABLE_ENTITY "evidence_missing" "This type of credential needs a document.";
     /// An insurance that pays too little, or in a currency that is not accepted.
@@ -150,9 +152,13 @@ refusals! {
     /// More pages than a reviewer should read.
     DocumentTooLong = UNPROCESSABLE_ENTITY "document_too_long" "A document has at most 30 pages.";
     /// A picture that would fill the memory.
-    DocumentTooLarge = UNPROCESSABLE_ENTITY "document_too_large" "A file has at most 10 MB; a picture has at most 40 megapixels, and 12,000 pixels a side.";
+    DocumentTooLarge = UNPROCESSABLE_ENTITY "document_too_large" "A picture has at most 40 megapixels, 12,000 pixels a side, and 10 MB once it is written anew without its metadata: save it smaller, or a photograph as JPEG.";
     /// More files than one credential needs.
     TooManyDocuments = UNPROCESSABLE_ENTITY "too_many_documents" "A credential has at most 10 documents.";
+    /// More bytes of evidence than one account keeps.
+    TooMuchEvidence = UNPROCESSABLE_ENTITY "too_much_evidence" "The documents of one account have at most 200 MB in all: remove one that was not handed in, or send a smaller one.";
+    /// More files on their way than one account sends.
+    TooManyUploads = TOO_MANY_REQUESTS "too_many_uploads" "An account sends at most four files at a time: send this one again once another has arrived.";
     /// The same list has taken effect already.
     RosterAlreadyApplied = CONFLICT "roster_already_applied" "This file was applied already; applying it again would change nothing.";
     /// A rule keeps the import from taking effect.
@@ -424,7 +430,7 @@ impl ResponseError for Error {
             Self::TooManyRequests(seconds) => {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::Refused(Refusal::TooManyUploads) => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             Self::Unauthorized | Self::Refused(Refusal::WrongPassword | Refusal::RefreshTokenInvalid) => {

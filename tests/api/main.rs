@@ -44,6 +44,7 @@ mod tags;
 mod tariffs;
 mod tasks;
 mod therapists;
+mod uploads;
 mod timetables;
 mod travel;
 mod visit_races;
