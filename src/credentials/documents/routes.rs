@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it describes the form, which is read part by part")]
 struct DocumentForm {
-    /// A PDF, a JPEG or a PNG.
+    /// A PDF, a JPEG, a PNG, a WebP or a TIFF.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
@@ -50,10 +50,11 @@ struct EvidenceFile(#[expect(dead_code, reason = "it describes the answer, which
 
 /// Upload a document
 ///
-/// Adds a file that shows a credential to a draft, or where more was asked for: a PDF of up to 30 pages, or a picture (JPEG, PNG)
-/// of up to 40 megapixels, of at most 10 MB, and at most 10 for each credential and
-/// 200 MB in all. At most four files are sent at a time. Pictures are written anew without their metadata. A file
-/// that is encrypted, or holds scripts, actions, other files or anything after its end, is refused, and nothing of it is kept.
+/// Adds a file that shows a credential to a draft, or where more was asked for: a PDF of up to 30 pages, or a picture (JPEG, PNG, WebP,
+/// TIFF of one page) of up to 40 megapixels; at most 10 MB each, 10 for each credential and 200 MB in all, four on their way at a time.
+/// Pictures are written anew without their metadata and what follows them, WebP and TIFF as JPEG or PNG. A PDF that is sound is kept as
+/// it came; what can be read of a lax one, or of one with an empty password, is written anew. A file with scripts, actions or other
+/// files in it is refused, and nothing of it is kept.
 #[utoipa::path(tag = "Credentials", operation_id = "upload_document", security(("bearer" = ["therapist"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
@@ -63,7 +64,7 @@ struct EvidenceFile(#[expect(dead_code, reason = "it describes the answer, which
     (status = 409, description = "`invalid_transition`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json"),
     (status = 429, description = "`too_many_uploads`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "The form is wrong, or `document_empty`, `document_type_unsupported`, `document_unreadable`, `document_unsafe`, `document_too_large`, `document_too_long`, `too_many_documents`, `too_much_evidence`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The form is wrong, or `document_empty`, `document_type_unsupported`, `document_heic`, `document_several_pictures`, `document_unreadable`, `document_encrypted`, `document_active`, `document_has_files`, `document_unsafe`, `document_too_large`, `document_too_long`, `too_many_documents`, `too_much_evidence`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/therapists/me/credentials/{id}/documents")]
 async fn upload_document(

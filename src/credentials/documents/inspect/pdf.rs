@@ -1,98 +1,138 @@
 //! PDFs: each is kept as it came, where it is sound and does nothing.
 
-use lopdf::{Dictionary, Document, LoadOptions, Object};
+use lopdf::{Dictionary, Document, LoadOptions, Object, Stream};
 
-use super::{Clean, Extent, find, unreadable};
+use super::{Clean, Extent, find, is_something_else, unreadable, written};
 use crate::credentials::documents::{MAX_PAGES, MediaType};
 use crate::error::Refusal;
 
 /// What the objects that a PDF holds compressed may unfold to, all of them together.
 const MAX_UNFOLDED: usize = 16 * 1024 * 1024;
 
-/// Names in a PDF that make it act, hide what it holds, or carry other files.
-const ACTING: [&[u8]; 20] = [
+/// Names in a PDF that make it act, or hide what it shows.
+const ACTING: [&[u8]; 14] = [
     b"AA",
-    b"FileAttachment",
     b"GoToR",
-    b"Movie",
-    b"ResetForm",
-    b"Sound",
-    b"Thread",
-    b"JavaScript",
-    b"JS",
-    b"Launch",
-    b"SubmitForm",
     b"ImportData",
-    b"EmbeddedFile",
-    b"EmbeddedFiles",
-    b"EF",
-    b"RichMedia",
-    b"XFA",
-    b"GoToE",
+    b"JS",
+    b"JavaScript",
+    b"Launch",
+    b"Movie",
     b"Rendition",
-    b"Encrypt",
+    b"ResetForm",
+    b"RichMedia",
+    b"Sound",
+    b"SubmitForm",
+    b"Thread",
+    b"XFA",
 ];
+/// Names in a PDF that carry other files.
+const CARRYING: [&[u8]; 5] = [b"EF", b"EmbeddedFile", b"EmbeddedFiles", b"FileAttachment", b"GoToE"];
+/// How far from its beginning readers look for a PDF's header.
+const HEADER_WITHIN: usize = 1024;
 
-/// A PDF that shows pages and does nothing.
-pub(super) fn pdf(bytes: &[u8]) -> Result<Clean, Refusal> {
-    let end = bytes.windows(5).rposition(|window| window == b"%%EOF").ok_or(Refusal::DocumentUnreadable)? + 5;
-    if !bytes.starts_with(b"%PDF-") || !bytes[end..].trim_ascii().is_empty() || is_something_else(bytes) || acts(bytes)
-    {
+/// Where a PDF begins, if it is one.
+pub(super) fn beginning(bytes: &[u8]) -> Option<usize> {
+    find(&bytes[..bytes.len().min(HEADER_WITHIN)], b"%PDF-")
+}
+
+/// A PDF that shows pages and does nothing. One that is sound to the letter is kept as it came. Of any other, what was read is
+/// written anew, so that every reader sees what was looked at here, and nothing else of the file is left.
+pub(super) fn pdf(bytes: &[u8], start: usize) -> Result<Clean, Refusal> {
+    if is_something_else(bytes) {
         return Err(Refusal::DocumentUnsafe);
     }
-    // Strict: what is read here must be what a reader of PDFs sees, which a repair by guesswork could not promise.
-    // Each has its share of what all may unfold to, so that many cannot keep us busy.
-    let folded = names(bytes).filter(|name| matches!(name.as_slice(), b"ObjStm" | b"XRef")).count();
-    let share = MAX_UNFOLDED / folded.max(1);
-    let options = LoadOptions { strict: true, max_decompressed_size: Some(share), ..LoadOptions::default() };
-    let document = Document::load_mem_with_options(bytes, options).map_err(unreadable)?;
-    let mut left = MAX_UNFOLDED;
-    let mut unfolds_to_acts = |object: &Object| match object {
-        // Readers unfold them also where they do not say what they are.
-        Object::Stream(stream) if stream.dict.has(b"N") && stream.dict.has(b"First") => {
-            let content = stream.decompressed_content_with_limit(left).ok();
-            left = left.saturating_sub(content.as_ref().map_or(left, Vec::len));
-            content.is_none_or(|content| acts(&content))
-        }
-        _ => false,
+    let share = share(bytes);
+    let read = |bytes, strict| {
+        let options = LoadOptions { strict, max_decompressed_size: Some(share), ..LoadOptions::default() };
+        Document::load_mem_with_options(bytes, options)
     };
-    let objects = || document.objects.values();
-    if document.is_encrypted()
-        || document.was_encrypted()
-        || acting_entry(&document.trailer)
-        || opens_elsewhere(&document)
-        || objects().any(|object| acting(object) || unfolds_to_acts(object))
-    {
-        return Err(Refusal::DocumentUnsafe);
+    let to_the_letter = read(bytes, true).ok().filter(|_| start == 0 && ends_well(bytes));
+    let mut is_exact = to_the_letter.is_some() && !acts(bytes);
+    let states_encryption = || names(bytes).any(|name| name == b"Encrypt");
+    let unread = || if states_encryption() { Refusal::DocumentEncrypted } else { Refusal::DocumentUnreadable };
+    let document = match to_the_letter {
+        Some(document) => document,
+        None => read(&bytes[start..], false).map_err(|_| unread())?,
+    };
+    if document.is_encrypted() && !document.was_encrypted() {
+        return Err(Refusal::DocumentEncrypted);
+    }
+    is_exact &= !document.was_encrypted() && !document.trailer.has(b"Encrypt");
+    let mut left = MAX_UNFOLDED;
+    for object in document.objects.values() {
+        refuse_acting(object)?;
+        // Readers unfold them also where they do not say what they are.
+        if let Object::Stream(stream) = object
+            && stream.dict.has(b"N")
+            && stream.dict.has(b"First")
+        {
+            let content = stream.decompressed_content_with_limit(left.min(share)).ok();
+            // What was left out would be missing from the pages.
+            if content.is_none() && stream.dict.has_type(b"ObjStm") {
+                return Err(Refusal::DocumentUnreadable);
+            }
+            left = left.saturating_sub(content.as_ref().map_or(0, Vec::len));
+            is_exact &= content.is_some_and(|content| !acts(&content));
+        }
+    }
+    if opens_elsewhere(&document) {
+        return Err(Refusal::DocumentActive);
     }
     // The count that it states too: a reader may show one page many times.
     let root = document.catalog().and_then(|catalog| document.get_dict_in_dict(catalog, b"Pages"));
     let stated = root.and_then(|pages| pages.get_deref(b"Count", &document)).and_then(Object::as_i64);
     let found = document.page_iter().take(MAX_PAGES + 1).count();
-    let stated = usize::try_from(stated.map_err(unreadable)?).map_err(unreadable)?;
-    match i32::try_from(found.max(stated)) {
-        Ok(0) => Err(Refusal::DocumentUnreadable),
-        Ok(pages) if found.max(stated) <= MAX_PAGES => {
-            Ok(Clean { bytes: bytes.to_vec(), media_type: MediaType::Pdf, extent: Extent::Pages(pages) })
-        }
-        _ => Err(Refusal::DocumentTooLong),
+    let stated = usize::try_from(stated.map_err(|_| unread())?).map_err(unreadable)?;
+    let pages = match found.max(stated) {
+        0 => return Err(Refusal::DocumentUnreadable),
+        pages if pages > MAX_PAGES => return Err(Refusal::DocumentTooLong),
+        pages => i32::try_from(pages).map_err(unreadable)?,
+    };
+    let bytes = if is_exact { bytes.to_vec() } else { anew(document)? };
+    Ok(Clean { bytes, media_type: MediaType::Pdf, extent: Extent::Pages(pages) })
+}
+
+/// What one of the streams that hold objects, or say where objects lie, may unfold to.
+fn share(bytes: &[u8]) -> usize {
+    let is_folded = |object: &&Stream| object.dict.has_type(b"ObjStm") || object.dict.has_type(b"XRef");
+    let named = names(bytes).filter(|name| matches!(name.as_slice(), b"ObjStm" | b"XRef")).count();
+    let equal_share = MAX_UNFOLDED / named.max(1);
+    // They are found without unfolding any.
+    let options = LoadOptions { force_reconstruct: true, max_decompressed_size: Some(1), ..LoadOptions::default() };
+    let Ok(document) = Document::load_mem_with_options(bytes, options) else { return equal_share };
+    let (mut left, mut measured) = (MAX_UNFOLDED, 0);
+    for stream in document.objects.values().filter_map(|object| object.as_stream().ok()).filter(is_folded) {
+        let Ok(content) = stream.decompressed_content_with_limit(left) else { return equal_share };
+        left = left.saturating_sub(content.len());
+        measured += 1;
     }
+    // Where all that are named were measured, together they stay below the limit, however large one is. Otherwise each has its share, so
+    // that many cannot keep us busy.
+    if measured == named { MAX_UNFOLDED } else { equal_share }
 }
 
-/// Whether a browser or an unpacker could take it for a page or an archive.
-fn is_something_else(bytes: &[u8]) -> bool {
-    const TAGS: [&[u8]; 4] = [b"<script", b"<html", b"<!doctype", b"<?php"];
-    let begins = |at: usize, tag: &[u8]| bytes[at..].get(..tag.len()).is_some_and(|s| s.eq_ignore_ascii_case(tag));
-    let is_page = (0..bytes.len()).any(|at| bytes[at] == b'<' && TAGS.iter().any(|tag| begins(at, tag)));
-    // The directory of a ZIP lies at its end, with a comment of at most 64 kB after it.
-    let tail = &bytes[bytes.len().saturating_sub(22 + 65_535)..];
-    is_page || find(tail, b"PK\x05\x06").is_some()
+/// Nothing but blanks follows the end.
+fn ends_well(bytes: &[u8]) -> bool {
+    let end = bytes.windows(5).rposition(|window| window == b"%%EOF");
+    end.is_some_and(|end| bytes[end + 5..].trim_ascii().is_empty())
 }
 
-/// Whether a name that makes a PDF act stands anywhere, also in what the present version no longer refers to. Short names
-/// are left to the parser: compressed data hold them by chance.
+/// Writes what the catalogue leads to, open to everybody.
+fn anew(mut document: Document) -> Result<Vec<u8>, Refusal> {
+    let root = document.trailer.get(b"Root").map_err(unreadable)?.clone();
+    document.trailer = Dictionary::new();
+    document.trailer.set("Root", root);
+    document.encryption_state = None;
+    document.prune_objects();
+    written(|bytes| document.save_to(bytes))
+}
+
+/// Whether a name that makes a PDF act, or carries files, could stand anywhere, also in what the present version no longer refers
+/// to. Short names are left to the parser: compressed data hold them by chance.
 fn acts(bytes: &[u8]) -> bool {
-    names(bytes).any(|name| name.len() >= 3 && ACTING.contains(&name.as_slice()))
+    let is_bad = |name: &[u8]| ACTING.contains(&name) || CARRYING.contains(&name);
+    names(bytes).any(|name| name.len() >= 3 && is_bad(&name))
 }
 
 /// Whatever could be a name in a PDF, up to 16 letters of it.
@@ -126,16 +166,28 @@ fn unescaped(written: &[u8]) -> Vec<u8> {
     name
 }
 
-/// Whether a name that makes a PDF act stands in the object, as a key or as a value.
-fn acting(object: &Object) -> bool {
+/// Refuses an object with a name that makes a PDF act, or carries files, as a key or as a value. Strings may say what they like.
+fn refuse_acting(object: &Object) -> Result<(), Refusal> {
     match object {
-        Object::Name(name) => ACTING.contains(&name.as_slice()),
-        Object::Array(items) => items.iter().any(acting),
-        Object::Dictionary(entries) => acting_entry(entries),
+        Object::Name(name) => refuse_name(name),
+        Object::Array(items) => items.iter().try_for_each(refuse_acting),
+        Object::Dictionary(entries) => refuse_entries(entries),
         // The bytes of a stream with `F` are another file's.
-        Object::Stream(stream) => stream.dict.has(b"F") || acting_entry(&stream.dict),
-        _ => false,
+        Object::Stream(stream) if stream.dict.has(b"F") => Err(Refusal::DocumentHasFiles),
+        Object::Stream(stream) => refuse_entries(&stream.dict),
+        _ => Ok(()),
     }
+}
+
+fn refuse_entries(entries: &Dictionary) -> Result<(), Refusal> {
+    entries.iter().try_for_each(|(key, value)| refuse_name(key).and_then(|()| refuse_acting(value)))
+}
+
+fn refuse_name(name: &[u8]) -> Result<(), Refusal> {
+    if ACTING.contains(&name) {
+        return Err(Refusal::DocumentActive);
+    }
+    if CARRYING.contains(&name) { Err(Refusal::DocumentHasFiles) } else { Ok(()) }
 }
 
 /// Whether it does anything when it is opened but show a place in itself.
@@ -143,8 +195,4 @@ fn opens_elsewhere(document: &Document) -> bool {
     let action = document.catalog().and_then(|catalog| catalog.get_deref(b"OpenAction", document));
     let action = action.and_then(Object::as_dict);
     action.is_ok_and(|action| !action.get_deref(b"S", document).and_then(Object::as_name).is_ok_and(|s| s == b"GoTo"))
-}
-
-fn acting_entry(entries: &Dictionary) -> bool {
-    entries.iter().any(|(key, value)| ACTING.contains(&key.as_slice()) || acting(value))
 }

@@ -1,15 +1,17 @@
 //! Pictures: each is decoded and written anew, so that only what is to be seen is kept.
 
-use std::io::{self, Cursor, Write};
+use std::io::{Cursor, Write};
 
 use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::codecs::png::{CompressionType, FilterType, PngDecoder, PngEncoder};
+use image::codecs::tiff::TiffDecoder;
+use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, Limits};
 use png::{Decoder, DecodingError, Encoder, Filter, Info, Transformations};
 
-use super::{Clean, Extent, unreadable};
-use crate::credentials::documents::{MAX_BYTES, MediaType};
+use super::{Clean, Extent, is_something_else, unreadable, written};
+use crate::credentials::documents::MediaType;
 use crate::error::Refusal;
 
 /// Pixels of a picture.
@@ -21,45 +23,11 @@ const MAX_MEMORY: usize = 256 * 1024 * 1024;
 /// The qualities at which photographs are written anew, the first that makes one small enough; small print stays legible.
 const JPEG_QUALITIES: [u8; 3] = [90, 80, 65];
 
-/// The bytes of a picture while it is written; what would grow past [`MAX_BYTES`] is given up at once.
-#[derive(Default)]
-struct Written {
-    bytes: Vec<u8>,
-    is_too_large: bool,
-}
-
-impl Write for Written {
-    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + more.len() > MAX_BYTES {
-            self.is_too_large = true;
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(more);
-        Ok(more.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What `write` writes.
-fn written<T, E>(write: impl FnOnce(&mut Written) -> Result<T, E>) -> Result<Vec<u8>, Refusal> {
-    let mut written = Written::default();
-    match write(&mut written) {
-        _ if written.is_too_large => Err(Refusal::DocumentTooLarge),
-        Ok(_) => Ok(written.bytes),
-        Err(_) => Err(Refusal::DocumentUnreadable),
-    }
-}
-
-/// What follows a picture is another file, or something that hides.
+/// Cameras and programs leave things after a picture, which are dropped. What follows it must only not be a page or an archive: who
+/// sends that means to pass it off as a picture.
 fn refuse_tail(bytes: &[u8], end: Option<usize>) -> Result<(), Refusal> {
-    match end {
-        Some(end) if end == bytes.len() => Ok(()),
-        Some(end) if end < bytes.len() => Err(Refusal::DocumentUnsafe),
-        _ => Err(Refusal::DocumentUnreadable),
-    }
+    let tail = end.and_then(|end| bytes.get(end..)).ok_or(Refusal::DocumentUnreadable)?;
+    if is_something_else(tail) { Err(Refusal::DocumentUnsafe) } else { Ok(()) }
 }
 
 /// Where a JPEG ends (ITU T.81, annex B): after its segments, and the scans between them, comes an EOI.
@@ -169,6 +137,38 @@ pub(super) fn png(bytes: &[u8]) -> Result<Clean, Refusal> {
     Ok(Clean { bytes, media_type: MediaType::Png, extent })
 }
 
+/// A picture of another kind, kept as what every reader shows: a photograph as a JPEG, and what is clear in places or without colours
+/// as a PNG.
+fn converted(decoder: impl ImageDecoder) -> Result<Clean, Refusal> {
+    let color = decoder.color_type();
+    upright(decoder, if color.has_alpha() || !color.has_color() { MediaType::Png } else { MediaType::Jpeg })
+}
+
+/// A WebP.
+pub(super) fn webp(bytes: &[u8]) -> Result<Clean, Refusal> {
+    converted(WebPDecoder::new(Cursor::new(bytes)).map_err(undecoded)?)
+}
+
+/// A TIFF of one page.
+pub(super) fn tiff(bytes: &[u8]) -> Result<Clean, Refusal> {
+    if has_second_page(bytes) {
+        return Err(Refusal::DocumentSeveralPictures);
+    }
+    converted(TiffDecoder::new(Cursor::new(bytes)).map_err(undecoded)?)
+}
+
+/// Whether the first directory of a TIFF (revision 6.0, section 2) names one that comes after it.
+fn has_second_page(bytes: &[u8]) -> bool {
+    let is_big_endian = bytes.starts_with(b"MM");
+    let number = |at: usize, size: usize| {
+        let digits = bytes.get(at..at.checked_add(size)?)?;
+        let add = |sum: usize, byte: &u8| sum << 8 | usize::from(*byte);
+        Some(if is_big_endian { digits.iter().fold(0, add) } else { digits.iter().rev().fold(0, add) })
+    };
+    let next = number(4, 4).and_then(|first| number(first + 2 + 12 * number(first, 2)?, 4));
+    next.is_some_and(|next| next != 0)
+}
+
 /// Decodes a picture, turns it as its metadata say, and writes it anew without them.
 fn upright(mut decoder: impl ImageDecoder, media_type: MediaType) -> Result<Clean, Refusal> {
     let (width, height) = decoder.dimensions();
@@ -208,7 +208,9 @@ fn upright(mut decoder: impl ImageDecoder, media_type: MediaType) -> Result<Clea
 mod tests {
     use png::{BitDepth, ColorType};
 
+    use super::super::Written;
     use super::*;
+    use crate::credentials::documents::MAX_BYTES;
 
     /// A picture of noise, which no writer makes smaller than its bits.
     fn noise(side: u32, color_type: ColorType, bit_depth: BitDepth) -> Vec<u8> {
