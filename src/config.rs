@@ -118,6 +118,7 @@ impl Config {
             .map_err(|_| "DATABASE_URL is not a PostgreSQL URL".to_owned())?;
         let tokens = Tokens::new(&self.public_url, &self.signing_key)
             .map_err(|why| format!("KNEAD_SIGNING_KEY: {why}; `knead config init` makes a good one"))?;
+        tempfile::tempfile().map_err(|why| format!("TMPDIR: uploads cannot be written there: {why}"))?;
         Ok((tokens, self.data_keys.cipher()?, Storage::open(&self.storage)?))
     }
 }

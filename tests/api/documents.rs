@@ -324,9 +324,16 @@ fn open_to_readers(user_password: &str) -> Vec<u8> {
 /// A PDF of 15,000 objects, most of them in streams.
 fn many_objects() -> Vec<u8> {
     let mut document = Document::load_mem(&pdf(1)).unwrap();
-    let many: Vec<Object> =
-        (0..15_000).map(|n| document.add_object(dictionary! { "Type" => "ExtGState", "LW" => n }).into()).collect();
-    document.catalog_mut().unwrap().set("Many", many);
+    let some = |document: &mut Document| -> Vec<Object> {
+        (0..100).map(|n| document.add_object(dictionary! { "Type" => "ExtGState", "LW" => n }).into()).collect()
+    };
+    let all: Vec<Object> = (0..150)
+        .map(|_| {
+            let some = some(&mut document);
+            document.add_object(some).into()
+        })
+        .collect();
+    document.catalog_mut().unwrap().set("Many", all);
     let mut bytes = Vec::new();
     document.save_modern(&mut bytes).unwrap();
     bytes
@@ -370,8 +377,14 @@ async fn what_every_viewer_opens_is_taken_and_written_anew() {
     for (code, bytes) in [
         ("document_encrypted", open_to_readers("user")),
         ("document_heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec()),
-        ("document_active", written(&[&PAGE[..], &["<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/Launch>>>>"]].concat(), "\n")),
-        ("document_has_files", written(&[&PAGE[..], &["<</Type/Annot/Subtype/FileAttachment/Rect[0 0 9 9]>>"]].concat(), "\n")),
+        (
+            "document_active",
+            written(&[&PAGE[..], &["<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/Launch>>>>"]].concat(), "\n"),
+        ),
+        (
+            "document_has_files",
+            written(&[&PAGE[..], &["<</Type/Annot/Subtype/FileAttachment/Rect[0 0 9 9]>>"]].concat(), "\n"),
+        ),
     ] {
         let Err(Error::Refused(refusal)) = inspector.inspect(bytes.into()).await else { panic!("{code}") };
         assert_eq!(refusal.code(), code);

@@ -1,6 +1,6 @@
 //! PDFs: each is kept as it came, where it is sound and does nothing.
 
-use lopdf::{Dictionary, Document, LoadOptions, Object, Stream};
+use lopdf::{Dictionary, Document, LoadOptions, Object};
 
 use super::{Clean, Extent, find, is_something_else, unreadable, written};
 use crate::credentials::documents::{MAX_PAGES, MediaType};
@@ -42,7 +42,10 @@ pub(super) fn pdf(bytes: &[u8], start: usize) -> Result<Clean, Refusal> {
     if is_something_else(bytes) {
         return Err(Refusal::DocumentUnsafe);
     }
-    let share = share(bytes);
+    let folded = names(bytes).filter(|name| matches!(name.as_slice(), b"ObjStm" | b"XRef")).count();
+    // Each has its share of what all may unfold to, so that many cannot keep us busy. Where the list of objects is larger than that,
+    // the second reading finds them without it.
+    let share = MAX_UNFOLDED / folded.max(1);
     let read = |bytes, strict| {
         let options = LoadOptions { strict, max_decompressed_size: Some(share), ..LoadOptions::default() };
         Document::load_mem_with_options(bytes, options)
@@ -93,25 +96,6 @@ pub(super) fn pdf(bytes: &[u8], start: usize) -> Result<Clean, Refusal> {
     Ok(Clean { bytes, media_type: MediaType::Pdf, extent: Extent::Pages(pages) })
 }
 
-/// What one of the streams that hold objects, or say where objects lie, may unfold to.
-fn share(bytes: &[u8]) -> usize {
-    let is_folded = |object: &&Stream| object.dict.has_type(b"ObjStm") || object.dict.has_type(b"XRef");
-    let named = names(bytes).filter(|name| matches!(name.as_slice(), b"ObjStm" | b"XRef")).count();
-    let equal_share = MAX_UNFOLDED / named.max(1);
-    // They are found without unfolding any.
-    let options = LoadOptions { force_reconstruct: true, max_decompressed_size: Some(1), ..LoadOptions::default() };
-    let Ok(document) = Document::load_mem_with_options(bytes, options) else { return equal_share };
-    let (mut left, mut measured) = (MAX_UNFOLDED, 0);
-    for stream in document.objects.values().filter_map(|object| object.as_stream().ok()).filter(is_folded) {
-        let Ok(content) = stream.decompressed_content_with_limit(left) else { return equal_share };
-        left = left.saturating_sub(content.len());
-        measured += 1;
-    }
-    // Where all that are named were measured, together they stay below the limit, however large one is. Otherwise each has its share, so
-    // that many cannot keep us busy.
-    if measured == named { MAX_UNFOLDED } else { equal_share }
-}
-
 /// Nothing but blanks follows the end.
 fn ends_well(bytes: &[u8]) -> bool {
     let end = bytes.windows(5).rposition(|window| window == b"%%EOF");
@@ -125,6 +109,7 @@ fn anew(mut document: Document) -> Result<Vec<u8>, Refusal> {
     document.trailer.set("Root", root);
     document.encryption_state = None;
     document.prune_objects();
+    document.renumber_objects();
     written(|bytes| document.save_to(bytes))
 }
 
