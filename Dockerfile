@@ -19,6 +19,8 @@ USER knead
 # In a container loopback is out of reach for everybody else.
 ENV KNEAD_ADDR=0.0.0.0:8080
 ENV KNEAD_STORAGE=/var/lib/knead
+# The one folder that can be written where the rest is read-only. Uploads on their way lie there without a name.
+ENV TMPDIR=/var/lib/knead
 EXPOSE 8080
 # The image has no curl, and bash can do it. A service whose database is away needs no restart: /livez, not /readyz.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD \

@@ -148,6 +148,7 @@ impl Config {
         if self.audit_key.audit_key.expose_secret().split(',').next() == Some(self.signing_key.expose_secret()) {
             return Err("KNEAD_AUDIT_KEY must be another key than KNEAD_SIGNING_KEY".to_owned());
         }
+        tempfile::tempfile().map_err(|why| format!("TMPDIR: uploads cannot be written there: {why}"))?;
         Ok((tokens, self.data_keys.cipher()?, audit_keys, Storage::open(&self.storage)?))
     }
 }

@@ -121,6 +121,8 @@ refusals! {
     ReinstatementBarred = UNPROCESSABLE_ENTITY "reinstatement_barred" "A check found another name or a disciplinary action that was not overridden when the credential was verified.";
     /// More credentials than one therapist can have.
     TooManyCredentials = UNPROCESSABLE_ENTITY "too_many_credentials" "A therapist keeps at most 100 credentials.";
+    /// More credentials waiting for a decision than anyone holds.
+    TooManyOpenCredentials = UNPROCESSABLE_ENTITY "too_many_open_credentials" "At most 30 credentials wait for a decision at a time: hand in or withdraw one of the others first.";
     /// Submitting without the document that the type asks for.
     EvidenceMissing = UNPROCESSABLE_ENTITY "evidence_missing" "This type of credential needs a document.";
     /// An insurance that pays too little, or in a currency that is not accepted.
@@ -154,17 +156,31 @@ refusals! {
     /// A file without a byte.
     DocumentEmpty = UNPROCESSABLE_ENTITY "document_empty" "The file is empty.";
     /// Not one of the kinds of file that are taken, whatever it calls itself.
-    DocumentTypeUnsupported = UNPROCESSABLE_ENTITY "document_type_unsupported" "A document is a PDF, a JPEG or a PNG.";
+    DocumentTypeUnsupported = UNPROCESSABLE_ENTITY "document_type_unsupported" "A document is a PDF, a JPEG, a PNG, a WebP or a TIFF: save or scan it as one of these.";
+    /// A picture as iPhones take it, which is not decoded here.
+    DocumentHeic = UNPROCESSABLE_ENTITY "document_heic" "HEIC and AVIF pictures are not read here: send it as a JPEG (on an iPhone, choose Most Compatible among the camera's formats, or take a screenshot).";
+    /// A TIFF of more than one page.
+    DocumentSeveralPictures = UNPROCESSABLE_ENTITY "document_several_pictures" "This TIFF holds more than one picture: save it as a PDF.";
     /// It begins like one and is none, or is damaged.
-    DocumentUnreadable = UNPROCESSABLE_ENTITY "document_unreadable" "The file is damaged or not what it begins as; save it anew.";
-    /// It holds something that acts, hides or is another file at the same time.
-    DocumentUnsafe = UNPROCESSABLE_ENTITY "document_unsafe" "The file is encrypted, or holds scripts, actions, other files or data after its end; save or scan it anew.";
+    DocumentUnreadable = UNPROCESSABLE_ENTITY "document_unreadable" "The file is damaged or not what it begins as: save or scan it anew.";
+    /// It asks for a password.
+    DocumentEncrypted = UNPROCESSABLE_ENTITY "document_encrypted" "The PDF asks for a password: save it without one, or print it to a new PDF.";
+    /// It holds scripts, forms or actions.
+    DocumentActive = UNPROCESSABLE_ENTITY "document_active" "The PDF holds scripts, actions or media: print it to a new PDF, which leaves them out.";
+    /// It carries other files.
+    DocumentHasFiles = UNPROCESSABLE_ENTITY "document_has_files" "The PDF carries other files: print it to a new PDF, and send the other files by themselves.";
+    /// It is another kind of file at the same time, or known to be harmful.
+    DocumentUnsafe = UNPROCESSABLE_ENTITY "document_unsafe" "The file is a web page or an archive as well, or known to be harmful: scan or photograph the paper instead.";
     /// More pages than a reviewer should read.
     DocumentTooLong = UNPROCESSABLE_ENTITY "document_too_long" "A document has at most 30 pages.";
     /// A picture that would fill the memory.
-    DocumentTooLarge = UNPROCESSABLE_ENTITY "document_too_large" "A file has at most 10 MB; a picture has at most 40 megapixels, and 12,000 pixels a side.";
+    DocumentTooLarge = UNPROCESSABLE_ENTITY "document_too_large" "A picture has at most 40 megapixels and 12,000 pixels a side, and a file at most 10 MB also once it is written anew: save it smaller, or a photograph as JPEG.";
     /// More files than one credential needs.
     TooManyDocuments = UNPROCESSABLE_ENTITY "too_many_documents" "A credential has at most 10 documents.";
+    /// More bytes of evidence than one account keeps.
+    TooMuchEvidence = UNPROCESSABLE_ENTITY "too_much_evidence" "The documents of one account have at most 200 MB in all: remove one that was not handed in, or send a smaller one.";
+    /// More files on their way than one account sends.
+    TooManyUploads = TOO_MANY_REQUESTS "too_many_uploads" "An account sends at most four files at a time: send this one again once another has arrived.";
     /// The same list has taken effect already.
     RosterAlreadyApplied = CONFLICT "roster_already_applied" "This file was applied already; applying it again would change nothing.";
     /// A rule keeps the import from taking effect.
@@ -436,7 +452,7 @@ impl ResponseError for Error {
             Self::TooManyRequests(seconds) => {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::Refused(Refusal::TooManyUploads) => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             Self::Unauthorized | Self::Refused(Refusal::WrongPassword | Refusal::RefreshTokenInvalid) => {

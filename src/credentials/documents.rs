@@ -1,6 +1,7 @@
 //! Documents: the files that show a credential. They come from anywhere, so each is looked at before it is kept, and kept under a
 //! name of ours.
 
+mod arrivals;
 mod inspect;
 pub mod routes;
 mod store;
@@ -16,13 +17,15 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
+pub use arrivals::Arrival;
+use arrivals::{Arrivals, Arrived};
 pub use inspect::{Clean, Extent, inspect};
 pub use store::of;
 
 use super::review::ReviewState;
 use crate::App;
 use crate::error::{Error, Refusal, Result};
-use crate::ids::{CredentialId, DocumentId};
+use crate::ids::{AccountId, CredentialId, DocumentId};
 use crate::storage::Key;
 use crate::values::is_invisible;
 
@@ -32,6 +35,8 @@ const MAX_BYTES: usize = 10 * 1024 * 1024;
 const MAX_PAGES: usize = 30;
 /// Live documents of one credential.
 const MAX_DOCUMENTS: i64 = 10;
+/// Bytes of all documents of one account that are kept: twenty of the largest, or some hundred scans.
+const MAX_KEPT: i64 = 200 * 1024 * 1024;
 /// How long a file may lie in storage without a row that names it: an upload under way has none yet.
 const ORPHANED: TimeDelta = TimeDelta::days(1);
 
@@ -143,40 +148,57 @@ fn display_name(sent: Option<&str>, media_type: MediaType) -> String {
 
 /// Looks at files, on threads of their own and no more at once than the machine can carry.
 pub struct Inspector {
+    arrivals: Arrivals,
     turns: Arc<Semaphore>,
     places: Arc<Semaphore>,
 }
 
-/// Files that are in memory at a time, each of up to 10 MB.
-const PLACES: usize = 32;
+/// Files that are in memory at a time, each of up to 10 MB as it came and as much as it is kept.
+const PLACES: usize = 16;
 
-/// How long a file waits for its turn before its caller is answered with 503.
+/// How long a file that has arrived waits for a place or its turn before its caller is answered with 503.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Inspector {
     /// One file at a time for each core, and no more than four: a picture takes up to half a gigabyte.
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { turns: Arc::new(Semaphore::new(cores.min(4))), places: Arc::new(Semaphore::new(PLACES)) }
+        Self {
+            arrivals: Arrivals::default(),
+            turns: Arc::new(Semaphore::new(cores.min(4))),
+            places: Arc::new(Semaphore::new(PLACES)),
+        }
     }
 
-    /// A place in memory for one file, for as long as it is held; 503 where all are taken.
-    pub fn place(&self) -> Result<OwnedSemaphorePermit> {
-        let full = |_| Error::Unavailable("too many documents on their way".to_owned());
-        self.places.clone().try_acquire_owned().map_err(full)
+    /// Lets an account begin an upload, before anything of it is read.
+    ///
+    /// # Errors
+    /// `too_many_uploads` where it has enough of them under way, and 503 where all accounts together do.
+    pub fn admit(&self, account: AccountId) -> Result<Arrival> {
+        self.arrivals.begin(account)
+    }
+
+    /// A place in memory for a file that has arrived whole, for as long as it is held; 503 where none becomes free.
+    async fn place(&self) -> Result<OwnedSemaphorePermit> {
+        in_turn(&self.places).await
     }
 
     /// See [`inspect`]. A file over which a parser stumbles is refused as unreadable.
     pub async fn inspect(&self, bytes: Bytes) -> Result<Clean> {
-        let Ok(Ok(turn)) = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await else {
-            return Err(Error::Unavailable("too many documents to look at".to_owned()));
-        };
+        let turn = in_turn(&self.turns).await?;
         let looked_at = tokio::task::spawn_blocking(move || {
             let found = catch_unwind(|| inspect(&bytes)).unwrap_or(Err(Refusal::DocumentUnreadable));
             drop(turn);
             found
         });
         Ok(looked_at.await.map_err(|error| Error::Internal(error.to_string()))??)
+    }
+}
+
+async fn in_turn(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    match tokio::time::timeout(PATIENCE, of.clone().acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Error::Unavailable("too many documents to look at".to_owned())),
     }
 }
 

@@ -121,6 +121,8 @@ struct NewCredential {
 
 /// The most credentials that a therapist enters.
 const MOST: i64 = 100;
+/// The most credentials of a therapist that wait for a decision.
+const MOST_OPEN: i64 = 30;
 
 /// The largest cover, in minor units.
 const MOST_COVER: i64 = 100_000_000_000;
@@ -194,6 +196,7 @@ fn kinds(kinds: Vec<ServiceKind>) -> Vec<String> {
     (status = 201, description = "The draft.", body = Credential,
      headers(("Location" = String, description = "Where the credential is found."))),
     (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `too_many_credentials`, `too_many_open_credentials`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/therapists/me/credentials")]
 async fn create_credential(
@@ -211,8 +214,12 @@ async fn create_credential(
         };
         // Two requests must not both be the last.
         availability::lock(&mut tx, me.therapist()).await?;
-        if store::count(&mut tx, me.therapist()).await? >= MOST {
+        let (entered, open) = store::entered(&mut tx, me.therapist()).await?;
+        if entered >= MOST {
             return Err(Refusal::TooManyCredentials.into());
+        }
+        if open >= MOST_OPEN {
+            return Err(Refusal::TooManyOpenCredentials.into());
         }
         let mut row = Row {
             kind: find_type(&mut tx, &new.type_code).await?,

@@ -301,13 +301,17 @@ pub(super) async fn superseded_by(tx: &mut Tx, row: &Row) -> Result<Vec<Row>> {
     typed(tx, rows).await
 }
 
-/// How many credentials a therapist has entered.
-pub(super) async fn count(tx: &mut Tx, therapist: TherapistId) -> Result<i64> {
-    let count =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM credentials WHERE therapist_id = $1"#, therapist.0)
-            .fetch_one(&mut **tx)
-            .await?;
-    Ok(count)
+/// How many credentials a therapist has entered, and how many of them wait for a decision.
+pub(super) async fn entered(tx: &mut Tx, therapist: TherapistId) -> Result<(i64, i64)> {
+    let counts = sqlx::query!(
+        r#"SELECT count(*) AS "entered!", count(*) FILTER (WHERE review_state IN
+                      ('draft', 'submitted', 'in_review', 'info_requested', 'pending_second')) AS "open!"
+           FROM credentials WHERE therapist_id = $1"#,
+        therapist.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok((counts.entered, counts.open))
 }
 
 pub(super) async fn insert(tx: &mut Tx, row: &Row) -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::{Ready, ready};
 use std::time::Duration;
 
-use actix_multipart::{Field, Multipart};
+use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Bytes;
@@ -19,6 +19,8 @@ use crate::error::{Error, FieldError, Result};
 const TEXT_LIMIT: usize = 1024;
 /// How long a caller may send nothing.
 const IDLE: Duration = Duration::from_secs(10);
+/// The least that a caller sends, in bytes a second: what comes more slowly uses up the time in which nothing may come.
+const LEAST_RATE: u64 = 16 * 1024;
 
 /// A form with one file in it. Nothing of it is read yet: the first thing that is refused is the wrong role.
 pub struct Upload(Multipart);
@@ -63,7 +65,8 @@ impl Upload {
     /// Reads as far as the part named `file`. Before it there may be text fields of the names in `known`, each once; after it
     /// there is nothing.
     pub async fn open(self, known: &[&str], limits: UploadLimits) -> Result<SentFile> {
-        let mut form = Form { parts: self.0, deadline: Instant::now() + limits.time, file: None, left: limits.bytes };
+        let pace = Pace { deadline: Instant::now() + limits.time, slack: IDLE };
+        let mut form = Form { parts: self.0, pace, file: None, left: limits.bytes };
         let mut fields = BTreeMap::new();
         loop {
             let part = form.next_part().await?.ok_or_else(|| FieldError::new("/file", "is missing."))?;
@@ -86,27 +89,45 @@ impl Upload {
     }
 }
 
+/// How much time a caller has left.
+struct Pace {
+    /// When all must be here.
+    deadline: Instant,
+    /// How long nothing may come from now on. Waiting uses it up, and what comes makes it grow again, to no more than [`IDLE`].
+    slack: Duration,
+}
+
+impl Pace {
+    /// The next of what a caller sends; 408 where it takes too long.
+    async fn next<T>(&mut self, sent: impl Future<Output = T>) -> Result<T> {
+        let begun = Instant::now();
+        let sent = timeout_at(self.deadline.min(begun + self.slack), sent).await.map_err(|_| Error::Timeout)?;
+        self.slack = self.slack.saturating_sub(begun.elapsed());
+        Ok(sent)
+    }
+
+    fn chunk(&mut self, bytes: usize) {
+        self.slack = (self.slack + Duration::from_micros(bytes as u64 * 1_000_000 / LEAST_RATE)).min(IDLE);
+    }
+}
+
 /// The state of a form that is being read.
 struct Form {
     parts: Multipart,
-    deadline: Instant,
+    pace: Pace,
     file: Option<Field>,
     left: u64,
 }
 
 impl Form {
-    async fn in_time<T>(deadline: Instant, answer: impl Future<Output = T>) -> Result<T> {
-        timeout_at(deadline.min(Instant::now() + IDLE), answer).await.map_err(|_| Error::Timeout)
-    }
-
     async fn next_part(&mut self) -> Result<Option<Field>> {
-        Self::in_time(self.deadline, self.parts.try_next()).await?.map_err(malformed)
+        self.pace.next(self.parts.try_next()).await?.map_err(malformed)
     }
 
-    async fn text(&self, mut part: Field, name: &str) -> Result<String> {
+    async fn text(&mut self, mut part: Field, name: &str) -> Result<String> {
         let wrong = |detail: &str| FieldError::new(format!("/{name}"), detail);
         let mut text = Vec::new();
-        while let Some(chunk) = Self::in_time(self.deadline, part.try_next()).await?.map_err(malformed)? {
+        while let Some(chunk) = self.pace.next(part.try_next()).await?.map_err(malformed)? {
             text.extend_from_slice(&chunk);
             if text.len() > TEXT_LIMIT {
                 return Err(wrong("must be at most 1 kB long.").into());
@@ -121,7 +142,8 @@ impl Form {
 
     async fn chunk(&mut self) -> Result<Option<Bytes>> {
         let Some(file) = &mut self.file else { return Ok(None) };
-        if let Some(chunk) = Self::in_time(self.deadline, file.try_next()).await?.map_err(malformed)? {
+        if let Some(chunk) = self.pace.next(file.try_next()).await?.map_err(malformed)? {
+            self.pace.chunk(chunk.len());
             match self.left.checked_sub(chunk.len() as u64) {
                 Some(left) => self.left = left,
                 None => return Err(self.refuse_rest().await),
@@ -139,7 +161,7 @@ impl Form {
     async fn refuse_rest(&mut self) -> Error {
         let mut patience = 16 * 1024 * 1024_usize;
         while let Some(file) = &mut self.file
-            && let Ok(Ok(Some(chunk))) = Self::in_time(self.deadline, file.try_next()).await
+            && let Ok(Ok(Some(chunk))) = self.pace.next(file.try_next()).await
             && let Some(rest) = patience.checked_sub(chunk.len())
         {
             patience = rest;
@@ -157,8 +179,22 @@ fn surplus(name: &str) -> Error {
     FieldError::new(pointer, "is not a part of this form, comes twice, or comes after the file.").into()
 }
 
-fn malformed(error: actix_multipart::MultipartError) -> Error {
-    Error::Malformed(format!("The form could not be read: {error}."))
+/// What is wrong with a form, in our own words.
+fn malformed(error: MultipartError) -> Error {
+    let sentence = match error {
+        MultipartError::ContentTypeMissing | MultipartError::ContentTypeParse | MultipartError::BoundaryMissing => {
+            "The Content-Type of a form must name its boundary: multipart/form-data; boundary=..."
+        }
+        MultipartError::ContentDispositionMissing | MultipartError::ContentDispositionNameMissing => {
+            "Each part of the form needs a header of its own: Content-Disposition: form-data; name=\"...\"."
+        }
+        MultipartError::Nested => "A part of the form must not be a form itself.",
+        MultipartError::Incomplete => "The form ends too early: its last boundary is missing.",
+        MultipartError::Parse(_) => "The headers of a part of the form could not be read.",
+        MultipartError::Payload(_) => "The body broke off, or could not be read.",
+        _ => "The form could not be read.",
+    };
+    Error::Malformed(sentence.to_owned())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use image::{ImageFormat, Rgb, RgbImage};
 use knead::error::Error;
 use knead::storage::Key;
 use lopdf::content::Content;
-use lopdf::{Dictionary, Document, Object, Stream, dictionary};
+use lopdf::{Dictionary, Document, EncryptionState, EncryptionVersion, Object, Permissions, Stream, dictionary};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -229,34 +229,33 @@ async fn what_attacks_is_refused_and_nothing_is_kept() {
         ("document_unreadable", "a PDF of nothing", b"%PDF-1.5\n%%EOF\n".to_vec()),
         ("document_unreadable", "a PDF of no page", pdf(0)),
         ("document_unsafe", "HTML and PDF", joined(&[html, &document])),
-        ("document_unsafe", "rubbish and PDF", joined(&[&[0; 100], &document])),
+        ("document_type_unsupported", "much rubbish and PDF", joined(&[&[0; 1100], &document])),
         ("document_unsafe", "PDF and HTML", joined(&[&document, html])),
         ("document_unsafe", "PDF and ZIP", joined(&[&document, zip])),
         ("document_unsafe", "PDF with HTML in a comment", joined(&[b"%PDF-1.5\n%", html, b"\n", &document[9..]])),
         ("document_unsafe", "PDF with a ZIP in an object", late_zip),
         ("document_unsafe", "JPEG and ZIP", joined(&[&photo, zip])),
-        ("document_unsafe", "JPEG and a byte", joined(&[&photo, b"\n"])),
         ("document_unsafe", "PNG and HTML", joined(&[&picture, html])),
-        ("document_unsafe", "JavaScript", action("JavaScript")),
-        ("document_unsafe", "Launch", action("Launch")),
-        ("document_unsafe", "SubmitForm", action("SubmitForm")),
+        ("document_active", "JavaScript", action("JavaScript")),
+        ("document_active", "Launch", action("Launch")),
+        ("document_active", "SubmitForm", action("SubmitForm")),
         (
-            "document_unsafe",
+            "document_active",
             "JS alone",
             pdf_with(1, dictionary! { "AA" => dictionary! { "JS" => Object::string_literal("x") } }),
         ),
         (
-            "document_unsafe",
+            "document_active",
             "XFA",
             pdf_with(1, dictionary! { "AcroForm" => dictionary! { "XFA" => Object::Array(vec![]) } }),
         ),
         (
-            "document_unsafe",
+            "document_has_files",
             "a file within",
             pdf_with(1, dictionary! { "Names" => dictionary! { "EmbeddedFiles" => dictionary! {} } }),
         ),
-        ("document_unsafe", "an escaped name", replaced("/MediaBox[0 0 595 842]", "/S/J#61vaScript/B[595]")),
-        ("document_unsafe", "encryption", encrypted()),
+        ("document_active", "an escaped name", replaced("/MediaBox[0 0 595 842]", "/S/J#61vaScript/B[595]")),
+        ("document_encrypted", "encryption", encrypted()),
         ("document_unsafe", "a virus", virus().into_bytes()),
         ("document_unsafe", "PDF with a virus", joined(&[b"%PDF-1.5\n%", virus().as_bytes(), b"\n", &document[9..]])),
         ("document_too_large", "a PNG of 65,536 by 65,536", giant),
@@ -284,6 +283,122 @@ async fn what_attacks_is_refused_and_nothing_is_kept() {
         therapist.upload(&path, "licence.pdf", good).await.is(201);
     }
     assert_eq!(files(app.files.path()), 4);
+}
+
+/// A PDF written by hand: its objects one by one, and what ends the lines of its table.
+fn written(objects: &[&str], end: &str) -> Vec<u8> {
+    let (mut body, mut table) = ("%PDF-1.7\n".to_owned(), format!("0000000000 65535 f{end}"));
+    for (at, object) in objects.iter().enumerate() {
+        table += &format!("{:010} 00000 n{end}", body.len());
+        body += &format!("{} 0 obj\n{object}\nendobj\n", at + 1);
+    }
+    let (size, at) = (objects.len() + 1, body.len());
+    body += &format!("xref\n0 {size}\n{table}trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{at}\n%%EOF\n");
+    body.into_bytes()
+}
+
+const PAGE: [&str; 3] = [
+    "<</Type/Catalog/Pages 2 0 R>>",
+    "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+    "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Annots[4 0 R]>>",
+];
+
+/// A PDF that anybody opens and only its owner may change.
+fn open_to_readers(user_password: &str) -> Vec<u8> {
+    let mut document = Document::load_mem(&pdf(1)).unwrap();
+    let id = Object::string_literal("0123456789abcdef");
+    document.trailer.set("ID", Object::Array(vec![id.clone(), id]));
+    let version = EncryptionVersion::V2 {
+        document: &document,
+        owner_password: "owner",
+        user_password,
+        key_length: 128,
+        permissions: Permissions::PRINTABLE,
+    };
+    document.encrypt(&EncryptionState::try_from(version).unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    document.save_to(&mut bytes).unwrap();
+    bytes
+}
+
+/// A PDF of 15,000 objects, most of them in streams.
+fn many_objects() -> Vec<u8> {
+    let mut document = Document::load_mem(&pdf(1)).unwrap();
+    let some = |document: &mut Document| -> Vec<Object> {
+        (0..100).map(|n| document.add_object(dictionary! { "Type" => "ExtGState", "LW" => n }).into()).collect()
+    };
+    let all: Vec<Object> = (0..150)
+        .map(|_| {
+            let some = some(&mut document);
+            document.add_object(some).into()
+        })
+        .collect();
+    document.catalog_mut().unwrap().set("Many", all);
+    let mut bytes = Vec::new();
+    document.save_modern(&mut bytes).unwrap();
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_every_viewer_opens_is_taken_and_written_anew() {
+    let link = "<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/URI/URI(https://board.example/Launch)>>>>";
+    let note = "<</Type/Annot/Subtype/Text/Rect[0 0 9 9]/Contents(see /JavaScript and /Movie)>>";
+    let plain = pdf(1);
+    let (photo, picture) = (jpeg(), png());
+    let inspector = knead::credentials::documents::Inspector::new();
+    let as_kind = |format: ImageFormat| {
+        let mut bytes = Cursor::new(Vec::new());
+        halves().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    };
+    for (what, bytes, start) in [
+        ("a blank after the version", joined(&[b"%PDF-1.5 \n", &plain[9..]]), "%PDF"),
+        ("lines of 19 bytes", written(&[&PAGE[..], &[note]].concat(), "\n"), "%PDF"),
+        ("a link that ends in /Launch", written(&[&PAGE[..], &[link]].concat(), " \n"), "%PDF"),
+        ("junk before the header", joined(&[b"X-Mailer: board\r\n\r\n", &plain]), "%PDF"),
+        ("junk after the end", joined(&[&plain, b"\0\0\0"]), "%PDF"),
+        ("an empty password", open_to_readers(""), "%PDF"),
+        ("15,000 objects", many_objects(), "%PDF"),
+        ("a JPEG and a byte", joined(&[&photo, b"\0"]), "\u{FFFD}\u{FFFD}"),
+        ("a JPEG and another", joined(&[&photo, &photo]), "\u{FFFD}\u{FFFD}"),
+        ("a PNG and what a camera leaves", joined(&[&picture, &[7; 5000]]), "\u{FFFD}PNG"),
+        ("WebP", as_kind(ImageFormat::WebP), "\u{FFFD}\u{FFFD}"),
+        ("TIFF", as_kind(ImageFormat::Tiff), "\u{FFFD}\u{FFFD}"),
+    ] {
+        let kept = inspector.inspect(bytes.clone().into()).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(String::from_utf8_lossy(&kept.bytes).starts_with(start), "{what}");
+        if start == "%PDF" && what != "15,000 objects" {
+            assert_ne!(kept.bytes, bytes, "{what}");
+            let again = inspector.inspect(kept.bytes.clone().into()).await.unwrap().bytes;
+            let read = Document::load_mem(&again).unwrap();
+            assert_eq!((read.get_pages().len(), read.is_encrypted()), (1, false), "{what}");
+        }
+    }
+    for (code, bytes) in [
+        ("document_encrypted", open_to_readers("user")),
+        ("document_heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec()),
+        (
+            "document_active",
+            written(&[&PAGE[..], &["<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/Launch>>>>"]].concat(), "\n"),
+        ),
+        (
+            "document_has_files",
+            written(&[&PAGE[..], &["<</Type/Annot/Subtype/FileAttachment/Rect[0 0 9 9]>>"]].concat(), "\n"),
+        ),
+    ] {
+        let Err(Error::Refused(refusal)) = inspector.inspect(bytes.into()).await else { panic!("{code}") };
+        assert_eq!(refusal.code(), code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_version_held_is_not_kept() {
+    // The script stands in the file, yet nothing refers to it.
+    let bytes = joined(&[b"%PDF-1.5\n%/S/JavaScript/JS(app.alert\n", &pdf(1)[9..]]);
+    let inspector = knead::credentials::documents::Inspector::new();
+    let kept = inspector.inspect(bytes.into()).await.expect("a page").bytes;
+    assert!(!String::from_utf8_lossy(&kept).contains("JavaScript"));
+    assert_eq!(Document::load_mem(&kept).unwrap().get_pages().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -51,6 +51,7 @@ mod tasks;
 mod therapists;
 mod timetables;
 mod travel;
+mod uploads;
 mod visit_races;
 mod visits;
 mod walk;

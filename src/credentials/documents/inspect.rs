@@ -1,30 +1,17 @@
 //! What a file must be before it is kept: one PDF or one picture, whole, and nothing besides.
 
-use std::io::Cursor;
+mod pdf;
+mod picture;
 
-use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
-use image::codecs::png::{PngDecoder, PngEncoder};
-use image::{ColorType, DynamicImage, ImageDecoder, ImageError, Limits};
-use lopdf::{Dictionary, Document, LoadOptions, Object};
+use std::io::{self, Write};
 
-use super::{MAX_BYTES, MAX_PAGES, MediaType};
+use super::{MAX_BYTES, MediaType};
 use crate::error::Refusal;
-
-/// Pixels of a picture.
-const MAX_PIXELS: u64 = 40_000_000;
-/// Pixels along one side of a picture.
-const MAX_SIDE: u32 = 12_000;
-/// What decoding one picture may take: 40 megapixels with four channels, and some air.
-const MAX_MEMORY: u64 = 256 * 1024 * 1024;
-/// What the objects that a PDF holds compressed may unfold to, all of them together.
-const MAX_UNFOLDED: usize = 16 * 1024 * 1024;
-/// The quality at which photographs are written anew; small print stays legible.
-const JPEG_QUALITY: u8 = 90;
 
 /// A file that may be kept.
 #[derive(Clone, Debug)]
 pub struct Clean {
-    /// Its bytes: of a PDF those that came, of a picture new ones without metadata.
+    /// Its bytes: of a sound PDF those that came, of any other and of a picture new ones.
     pub bytes: Vec<u8>,
     /// What it is.
     pub media_type: MediaType,
@@ -56,16 +43,15 @@ pub fn inspect(bytes: &[u8]) -> Result<Clean, Refusal> {
         return Err(Refusal::DocumentUnsafe);
     }
     match infer::get(bytes).map(|kind| kind.mime_type()) {
-        Some("application/pdf") => pdf(bytes),
-        Some("image/jpeg") => {
-            refuse_tail(bytes, end_of_jpeg(bytes))?;
-            picture(JpegDecoder::new(Cursor::new(bytes)).map_err(undecoded)?, MediaType::Jpeg)
-        }
-        Some("image/png") => {
-            refuse_tail(bytes, end_of_png(bytes))?;
-            picture(PngDecoder::with_limits(Cursor::new(bytes), limits()).map_err(undecoded)?, MediaType::Png)
-        }
-        _ => Err(Refusal::DocumentTypeUnsupported),
+        Some("image/jpeg") => picture::jpeg(bytes),
+        Some("image/png") => picture::png(bytes),
+        Some("image/webp") => picture::webp(bytes),
+        Some("image/tiff") => picture::tiff(bytes),
+        Some("image/heif" | "image/avif") => Err(Refusal::DocumentHeic),
+        _ => match pdf::beginning(bytes) {
+            Some(start) => pdf::pdf(bytes, start),
+            None => Err(Refusal::DocumentTypeUnsupported),
+        },
     }
 }
 
@@ -84,164 +70,6 @@ fn holds_test_virus(bytes: &[u8]) -> bool {
     find(bytes, marker.as_bytes()).is_some()
 }
 
-/// What follows a picture is another file, or something that hides.
-fn refuse_tail(bytes: &[u8], end: Option<usize>) -> Result<(), Refusal> {
-    match end {
-        Some(end) if end == bytes.len() => Ok(()),
-        Some(end) if end < bytes.len() => Err(Refusal::DocumentUnsafe),
-        _ => Err(Refusal::DocumentUnreadable),
-    }
-}
-
-/// Where a JPEG ends (ITU T.81, annex B): after its segments, and the scans between them, comes an EOI.
-fn end_of_jpeg(bytes: &[u8]) -> Option<usize> {
-    let mut at = 2;
-    loop {
-        if *bytes.get(at)? != 0xFF {
-            return None;
-        }
-        match *bytes.get(at + 1)? {
-            0xFF => at += 1,
-            0xD9 => return Some(at + 2),
-            0x01 | 0xD0..=0xD8 => at += 2,
-            marker => {
-                let length = u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]);
-                at += 2 + usize::from(length);
-                if marker == 0xDA {
-                    let is_marker = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0xD0..=0xD7);
-                    at += bytes.get(at..)?.windows(2).position(is_marker)?;
-                }
-            }
-        }
-    }
-}
-
-/// Where a PNG ends: after the chunk IEND.
-fn end_of_png(bytes: &[u8]) -> Option<usize> {
-    let mut at = 8;
-    loop {
-        let length: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
-        let is_last = bytes.get(at + 4..at + 8)? == b"IEND";
-        at = at.checked_add(12)?.checked_add(usize::try_from(u32::from_be_bytes(length)).ok()?)?;
-        if is_last {
-            return Some(at);
-        }
-    }
-}
-
-fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_MEMORY);
-    limits
-}
-
-fn undecoded(error: ImageError) -> Refusal {
-    match error {
-        ImageError::Limits(_) => Refusal::DocumentTooLarge,
-        _ => Refusal::DocumentUnreadable,
-    }
-}
-
-/// Decodes a picture, turns it as its metadata say, and writes it anew without them.
-fn picture(mut decoder: impl ImageDecoder, media_type: MediaType) -> Result<Clean, Refusal> {
-    let (width, height) = decoder.dimensions();
-    if width > MAX_SIDE
-        || height > MAX_SIDE
-        || u64::from(width) * u64::from(height) > MAX_PIXELS
-        || decoder.total_bytes() > MAX_MEMORY
-    {
-        return Err(Refusal::DocumentTooLarge);
-    }
-    decoder.set_limits(limits()).map_err(undecoded)?;
-    let orientation = decoder.orientation().map_err(undecoded)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(undecoded)?;
-    image.apply_orientation(orientation);
-    let mut bytes = Vec::new();
-    match media_type {
-        MediaType::Jpeg => {
-            if !matches!(image.color(), ColorType::L8 | ColorType::Rgb8) {
-                image = image.into_rgb8().into();
-            }
-            image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
-        }
-        _ => image.write_with_encoder(PngEncoder::new(&mut bytes)),
-    }
-    .map_err(undecoded)?;
-    let side = |pixels: u32| i32::try_from(pixels).map_err(unreadable);
-    Ok(Clean { bytes, media_type, extent: Extent::Pixels(side(image.width())?, side(image.height())?) })
-}
-
-/// Names in a PDF that make it act, hide what it holds, or carry other files.
-const ACTING: [&[u8]; 20] = [
-    b"AA",
-    b"FileAttachment",
-    b"GoToR",
-    b"Movie",
-    b"ResetForm",
-    b"Sound",
-    b"Thread",
-    b"JavaScript",
-    b"JS",
-    b"Launch",
-    b"SubmitForm",
-    b"ImportData",
-    b"EmbeddedFile",
-    b"EmbeddedFiles",
-    b"EF",
-    b"RichMedia",
-    b"XFA",
-    b"GoToE",
-    b"Rendition",
-    b"Encrypt",
-];
-
-fn pdf(bytes: &[u8]) -> Result<Clean, Refusal> {
-    let end = bytes.windows(5).rposition(|window| window == b"%%EOF").ok_or(Refusal::DocumentUnreadable)? + 5;
-    if !bytes.starts_with(b"%PDF-") || !bytes[end..].trim_ascii().is_empty() || is_something_else(bytes) || acts(bytes)
-    {
-        return Err(Refusal::DocumentUnsafe);
-    }
-    // Strict: what is read here must be what a reader of PDFs sees, which a repair by guesswork could not promise.
-    // Each has its share of what all may unfold to, so that many cannot keep us busy.
-    let folded = names(bytes).filter(|name| matches!(name.as_slice(), b"ObjStm" | b"XRef")).count();
-    let share = MAX_UNFOLDED / folded.max(1);
-    let options = LoadOptions { strict: true, max_decompressed_size: Some(share), ..LoadOptions::default() };
-    let document = Document::load_mem_with_options(bytes, options).map_err(unreadable)?;
-    let mut left = MAX_UNFOLDED;
-    let mut unfolds_to_acts = |object: &Object| match object {
-        // Readers unfold them also where they do not say what they are.
-        Object::Stream(stream) if stream.dict.has(b"N") && stream.dict.has(b"First") => {
-            let content = stream.decompressed_content_with_limit(left).ok();
-            left = left.saturating_sub(content.as_ref().map_or(left, Vec::len));
-            content.is_none_or(|content| acts(&content))
-        }
-        _ => false,
-    };
-    let objects = || document.objects.values();
-    if document.is_encrypted()
-        || document.was_encrypted()
-        || acting_entry(&document.trailer)
-        || opens_elsewhere(&document)
-        || objects().any(|object| acting(object) || unfolds_to_acts(object))
-    {
-        return Err(Refusal::DocumentUnsafe);
-    }
-    // The count that it states too: a reader may show one page many times.
-    let root = document.catalog().and_then(|catalog| document.get_dict_in_dict(catalog, b"Pages"));
-    let stated = root.and_then(|pages| pages.get_deref(b"Count", &document)).and_then(Object::as_i64);
-    let found = document.page_iter().take(MAX_PAGES + 1).count();
-    let stated = usize::try_from(stated.map_err(unreadable)?).map_err(unreadable)?;
-    match i32::try_from(found.max(stated)) {
-        Ok(0) => Err(Refusal::DocumentUnreadable),
-        Ok(pages) if found.max(stated) <= MAX_PAGES => {
-            Ok(Clean { bytes: bytes.to_vec(), media_type: MediaType::Pdf, extent: Extent::Pages(pages) })
-        }
-        _ => Err(Refusal::DocumentTooLong),
-    }
-}
-
 /// Whether a browser or an unpacker could take it for a page or an archive.
 fn is_something_else(bytes: &[u8]) -> bool {
     const TAGS: [&[u8]; 4] = [b"<script", b"<html", b"<!doctype", b"<?php"];
@@ -252,62 +80,34 @@ fn is_something_else(bytes: &[u8]) -> bool {
     is_page || find(tail, b"PK\x05\x06").is_some()
 }
 
-/// Whether a name that makes a PDF act stands anywhere, also in what the present version no longer refers to. Short names
-/// are left to the parser: compressed data hold them by chance.
-fn acts(bytes: &[u8]) -> bool {
-    names(bytes).any(|name| name.len() >= 3 && ACTING.contains(&name.as_slice()))
+/// The bytes of a file while it is written anew; what would grow past [`MAX_BYTES`] is given up at once.
+#[derive(Default)]
+struct Written {
+    bytes: Vec<u8>,
+    is_too_large: bool,
 }
 
-/// Whatever could be a name in a PDF, up to 16 letters of it.
-fn names(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let is_regular = |byte: &u8| !byte.is_ascii_whitespace() && !b"\0()<>[]{}/%".contains(byte);
-    let slashes = (0..bytes.len()).filter(|at| bytes[*at] == b'/');
-    slashes.map(move |at| {
-        // Every letter may be written as # and two digits.
-        let written = bytes[at + 1..].iter().take(3 * 16).take_while(|byte| is_regular(byte)).copied();
-        unescaped(&written.collect::<Vec<u8>>())
-    })
-}
-
-/// A name with its `#xx` resolved.
-fn unescaped(written: &[u8]) -> Vec<u8> {
-    let mut name = Vec::with_capacity(written.len());
-    let mut rest = written;
-    while let Some((first, others)) = rest.split_first() {
-        let digits = others.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *first == b'#') {
-            Some(byte) => {
-                name.push(byte);
-                rest = &others[2..];
-            }
-            None => {
-                name.push(*first);
-                rest = others;
-            }
+impl Write for Written {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + more.len() > MAX_BYTES {
+            self.is_too_large = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
     }
-    name
-}
 
-/// Whether a name that makes a PDF act stands in the object, as a key or as a value.
-fn acting(object: &Object) -> bool {
-    match object {
-        Object::Name(name) => ACTING.contains(&name.as_slice()),
-        Object::Array(items) => items.iter().any(acting),
-        Object::Dictionary(entries) => acting_entry(entries),
-        // The bytes of a stream with `F` are another file's.
-        Object::Stream(stream) => stream.dict.has(b"F") || acting_entry(&stream.dict),
-        _ => false,
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
-/// Whether it does anything when it is opened but show a place in itself.
-fn opens_elsewhere(document: &Document) -> bool {
-    let action = document.catalog().and_then(|catalog| catalog.get_deref(b"OpenAction", document));
-    let action = action.and_then(Object::as_dict);
-    action.is_ok_and(|action| !action.get_deref(b"S", document).and_then(Object::as_name).is_ok_and(|s| s == b"GoTo"))
-}
-
-fn acting_entry(entries: &Dictionary) -> bool {
-    entries.iter().any(|(key, value)| ACTING.contains(&key.as_slice()) || acting(value))
+/// What `write` writes.
+fn written<T, E>(write: impl FnOnce(&mut Written) -> Result<T, E>) -> Result<Vec<u8>, Refusal> {
+    let mut written = Written::default();
+    match write(&mut written) {
+        _ if written.is_too_large => Err(Refusal::DocumentTooLarge),
+        Ok(_) => Ok(written.bytes),
+        Err(_) => Err(Refusal::DocumentUnreadable),
+    }
 }

@@ -1,17 +1,17 @@
 use std::time::Duration;
 
 use actix_web::http::header::{self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue};
-use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, delete, get, post};
 use aws_lc_rs::digest::{SHA256, digest};
-use futures_util::TryStreamExt;
 use serde_json::json;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    Clean, Document, Extent, MAX_BYTES, MAX_DOCUMENTS, ReviewedDocument, display_name, key, refuse_closed, store,
+    Arrived, Clean, Document, Extent, MAX_BYTES, MAX_DOCUMENTS, MAX_KEPT, ReviewedDocument, display_name, key,
+    refuse_closed, store,
 };
 use crate::App;
 use crate::audit::{self, Entry};
@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it describes the form, which is read part by part")]
 struct DocumentForm {
-    /// A PDF, a JPEG or a PNG.
+    /// A PDF, a JPEG, a PNG, a WebP or a TIFF.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
@@ -50,9 +50,11 @@ struct EvidenceFile(#[expect(dead_code, reason = "it describes the answer, which
 
 /// Upload a document
 ///
-/// Adds a file that shows a credential to a draft, or where more was asked for: a PDF of up to 30 pages, or a picture (JPEG, PNG)
-/// of up to 40 megapixels, of at most 10 MB, and at most 10 for each credential. Pictures are written anew without their metadata. A file
-/// that is encrypted, or holds scripts, actions, other files or anything after its end, is refused, and nothing of it is kept.
+/// Adds a file that shows a credential to a draft, or where more was asked for: a PDF of up to 30 pages, or a picture (JPEG, PNG, WebP,
+/// TIFF of one page) of up to 40 megapixels; at most 10 MB each, 10 for each credential and 200 MB in all, four on their way at a time.
+/// Pictures are written anew without their metadata and what follows them, WebP and TIFF as JPEG or PNG. A PDF that is sound is kept as
+/// it came; what can be read of a lax one, or of one with an empty password, is written anew. A file with scripts, actions or other
+/// files in it is refused, and nothing of it is kept.
 #[utoipa::path(tag = "Credentials", operation_id = "upload_document", security(("bearer" = ["therapist"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
@@ -61,7 +63,8 @@ struct EvidenceFile(#[expect(dead_code, reason = "it describes the answer, which
      headers(("Location" = String, description = "Where the file is found."))),
     (status = 409, description = "`invalid_transition`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "The form is wrong, or `document_empty`, `document_type_unsupported`, `document_unreadable`, `document_unsafe`, `document_too_large`, `document_too_long`, `too_many_documents`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+    (status = 429, description = "`too_many_uploads`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The form is wrong, or `document_empty`, `document_type_unsupported`, `document_heic`, `document_several_pictures`, `document_unreadable`, `document_encrypted`, `document_active`, `document_has_files`, `document_unsafe`, `document_too_large`, `document_too_long`, `too_many_documents`, `too_much_evidence`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/therapists/me/credentials/{id}/documents")]
 async fn upload_document(
@@ -71,17 +74,15 @@ async fn upload_document(
     key: IdempotencyKey,
     upload: Upload,
 ) -> Result<Reply> {
-    let place = app.inspector.place()?;
+    let arrival = app.inspector.admit(me.account())?;
     let file = upload.open(&[], LIMITS).await?;
-    let sent = file.chunks.try_fold(BytesMut::new(), async |mut all, chunk| {
-        all.extend_from_slice(&chunk);
-        Ok(all)
-    });
-    let sent = sent.await?.freeze();
+    let sent = Arrived::take(file.chunks).await?;
     // Carried to its end also when the caller hangs up: a file and its row belong together.
     let kept = tokio::spawn(async move {
-        let _place = place;
+        let _arrival = arrival;
         refuse_anothers(&app, credential, me.therapist()).await?;
+        let _place = app.inspector.place().await?;
+        let sent = sent.read().await?;
         let sent_sha256 = hex(&sent);
         let print = Fingerprint::of(format!("{credential} {sent_sha256}").as_bytes());
         let clean = app.inspector.inspect(sent).await?;
@@ -153,7 +154,12 @@ async fn add(
         Ok(once) => once,
         Err(reply) => return Ok((reply, false)),
     };
+    // Two files at once must not both be the last.
+    store::lock_evidence(&mut tx, me).await?;
     lock_open(&mut tx, me.into(), credential).await?;
+    if store::kept(&mut tx, me.into()).await? + document.size > MAX_KEPT {
+        return Err(Refusal::TooMuchEvidence.into());
+    }
     if store::count(&mut tx, credential).await? >= MAX_DOCUMENTS {
         return Err(Refusal::TooManyDocuments.into());
     }

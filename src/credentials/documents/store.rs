@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Document, MediaType, ReviewedDocument};
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
-use crate::ids::{CredentialId, DocumentId, TherapistId};
+use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
 
 struct Row {
     id: DocumentId,
@@ -108,6 +108,28 @@ pub(super) async fn count(tx: &mut Tx, credential: CredentialId) -> Result<i64> 
         credential.0
     );
     Ok(count.fetch_one(&mut **tx).await?)
+}
+
+/// Locks what an account's evidence comes to until the transaction ends.
+pub(super) async fn lock_evidence(tx: &mut Tx, account: AccountId) -> Result<()> {
+    sqlx::query!(
+        r#"SELECT pg_advisory_xact_lock(hashtextextended('evidence of ' || $1::uuid::text, 0)) AS "locked: ()""#,
+        account.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Bytes of all files of a therapist that are kept, also of those that were removed after they were handed in.
+pub(super) async fn kept(tx: &mut Tx, therapist: TherapistId) -> Result<i64> {
+    let kept = sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(d.size), 0)::bigint AS "kept!"
+           FROM credentials c JOIN credential_documents d ON d.credential_id = c.id
+           WHERE c.therapist_id = $1 AND NOT d.erased"#,
+        therapist.0
+    );
+    Ok(kept.fetch_one(&mut **tx).await?)
 }
 
 /// Locks a file's digest until the transaction ends, so that of two therapists who send it at once the second is seen.
