@@ -92,12 +92,11 @@ fn unwritten(error: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::uuid_at;
 
     #[test]
     fn an_account_has_a_few_uploads_under_way() {
         let arrivals = Arrivals::default();
-        let account = || AccountId(uuid_at(chrono::Utc::now()));
+        let account = || AccountId(uuid::Uuid::now_v7());
         let (one, other) = (account(), account());
         let mut held: Vec<Arrival> = (0..OF_ONE).map(|_| arrivals.begin(one).expect("a place")).collect();
         assert!(matches!(arrivals.begin(one), Err(Error::Refused(Refusal::TooManyUploads))));
