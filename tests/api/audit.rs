@@ -193,7 +193,7 @@ async fn one_sequencer_works_at_a_time() {
     let go = || chain(&app.service.db, &app.service.audit_keys, app.now());
     assert!(!go().await.unwrap(), "another one is at it");
     assert_eq!(app.count("SELECT count(*) FROM audit_links").await, 0);
-    drop(other);
+    other.rollback().await.unwrap();
     app.chain_audit().await;
     assert_whole(&app, 3).await;
 }
