@@ -1,20 +1,23 @@
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::PgPool;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgPool, Postgres};
 
-use crate::db::{BATCH, Tx, in_batches};
+use crate::db::{BATCH, in_batches};
 use crate::error::Result;
 
-/// A transaction that deletes what is over: it changes no diary and no hint.
-async fn of_the_past(db: &PgPool) -> Result<Tx> {
+/// Carries out `gone`, which deletes some of what is over: it changes no diary and no hint. Tells how many rows it deleted.
+async fn forget(db: &PgPool, gone: Query<'_, Postgres, PgArguments>) -> Result<u64> {
     let mut tx = db.begin().await?;
     sqlx::query!("SELECT set_config('knead.over', 'on', true) AS over").fetch_one(&mut *tx).await?;
-    Ok(tx)
+    let gone = gone.execute(&mut *tx).await?.rows_affected();
+    tx.commit().await?;
+    Ok(gone)
 }
 
 /// Deletes what is reserved for bookings until before `end`, unless their visits are still under way.
 pub(super) async fn forget_reserved(db: &PgPool, end: DateTime<Utc>) -> Result<()> {
     in_batches(|| async move {
-        let mut tx = of_the_past(db).await?;
         let gone = sqlx::query!(
             "DELETE FROM reservations WHERE ctid = ANY (ARRAY(
                  SELECT r.ctid FROM reservations r JOIN bookings b ON b.id = r.booking_id
@@ -23,41 +26,33 @@ pub(super) async fn forget_reserved(db: &PgPool, end: DateTime<Utc>) -> Result<(
             end,
             BATCH
         );
-        let gone = gone.execute(&mut *tx).await?.rows_affected();
-        tx.commit().await?;
-        Ok(gone)
+        forget(db, gone).await
     })
     .await
 }
 
 pub(super) async fn forget_time_off(db: &PgPool, end: DateTime<Utc>) -> Result<()> {
     in_batches(|| async move {
-        let mut tx = of_the_past(db).await?;
         let gone = sqlx::query!(
             "DELETE FROM time_off WHERE ctid = ANY (ARRAY(
                  SELECT ctid FROM time_off WHERE end_at < $1 ORDER BY end_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
             end,
             BATCH
         );
-        let gone = gone.execute(&mut *tx).await?.rows_affected();
-        tx.commit().await?;
-        Ok(gone)
+        forget(db, gone).await
     })
     .await
 }
 
 pub(super) async fn forget_overrides(db: &PgPool, before: NaiveDate) -> Result<()> {
     in_batches(|| async move {
-        let mut tx = of_the_past(db).await?;
         let gone = sqlx::query!(
             "DELETE FROM overrides WHERE ctid = ANY (ARRAY(
                  SELECT ctid FROM overrides WHERE date < $1 ORDER BY date LIMIT $2 FOR UPDATE SKIP LOCKED))",
             before,
             BATCH
         );
-        let gone = gone.execute(&mut *tx).await?.rows_affected();
-        tx.commit().await?;
-        Ok(gone)
+        forget(db, gone).await
     })
     .await
 }
@@ -65,7 +60,6 @@ pub(super) async fn forget_overrides(db: &PgPool, before: NaiveDate) -> Result<(
 /// Deletes timetables, but for the first of each therapist, whose next one holds since before `since` or earlier.
 pub(super) async fn forget_timetables(db: &PgPool, since: NaiveDate) -> Result<()> {
     in_batches(|| async move {
-        let mut tx = of_the_past(db).await?;
         let gone = sqlx::query!(
             "DELETE FROM timetables WHERE ctid = ANY (ARRAY(
                  SELECT ctid FROM timetables t
@@ -76,9 +70,7 @@ pub(super) async fn forget_timetables(db: &PgPool, since: NaiveDate) -> Result<(
             since,
             BATCH
         );
-        let gone = gone.execute(&mut *tx).await?.rows_affected();
-        tx.commit().await?;
-        Ok(gone)
+        forget(db, gone).await
     })
     .await
 }
