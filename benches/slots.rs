@@ -26,8 +26,8 @@ use knead::App;
 use knead::audit::Keys;
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 
+use knead::availability::hints;
 use knead::availability::travel::Roads;
-use knead::availability::{Known, Searches, hints};
 use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
@@ -36,6 +36,7 @@ use knead::credentials::documents::Inspector;
 use knead::db;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server};
+use knead::search::{Known, Searches};
 use knead::storage::Storage;
 use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;

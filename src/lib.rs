@@ -29,6 +29,7 @@ pub mod prices;
 pub mod reviews;
 pub mod rosters;
 pub mod sealing;
+pub mod search;
 pub mod server;
 pub mod session_notes;
 pub mod storage;
@@ -65,7 +66,7 @@ pub struct App {
     /// What one client may have ahead.
     pub bounds: bookings::bounds::Bounds,
     /// The searches that are under way.
-    pub searches: availability::Searches,
+    pub searches: search::Searches,
     /// What searches read before.
-    pub known: availability::Known,
+    pub known: search::Known,
 }

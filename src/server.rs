@@ -24,12 +24,12 @@ use crate::error::{Error, request_id};
 use crate::http::{admit_accepted, refuse_unknown, route, wire};
 use crate::{
     accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, notices, openapi,
-    prices, reviews, rosters, session_notes, tasks, therapists,
+    prices, reviews, rosters, search, session_notes, tasks, therapists,
 };
 
 /// Every operation there is; the document is made from the same list.
 pub fn routes(config: &mut ServiceConfig) {
-    // Paths are matched in turn, and slots are asked for most.
+    search::routes(config);
     availability::routes::routes(config);
     health::routes(config);
     accounts::routes::routes(config);

@@ -34,7 +34,6 @@ const STILL_UP: &[(&str, &str)] = &[
     ("accounts/routes.rs", "availability"),
     ("accounts/store.rs", "therapists"),
     ("auth/mod.rs", "accounts"),
-    ("availability/preview.rs", "calendars"),
     ("availability/time_off.rs", "bookings"),
     ("availability/timetables.rs", "bookings"),
     ("credentials/reminders.rs", "rosters"),
@@ -54,8 +53,6 @@ const STILL_UP: &[(&str, &str)] = &[
     ("jobs.rs", "rosters"),
     ("jobs.rs", "sealing"),
     ("jobs.rs", "tasks"),
-    ("prices/routes.rs", "availability"),
-    ("prices/routes.rs", "therapists"),
     ("rosters/applying.rs", "availability"),
     ("sealing.rs", "accounts"),
     ("sealing.rs", "availability"),
@@ -64,7 +61,6 @@ const STILL_UP: &[(&str, &str)] = &[
     ("sealing.rs", "calendars"),
     ("sealing.rs", "http"),
     ("sealing.rs", "session_notes"),
-    ("therapists/list.rs", "availability"),
     ("therapists/routes.rs", "availability"),
 ];
 
@@ -126,7 +122,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "addresses blocks booking_events bookings calendars holds idempotency_keys incidents session_notes time_off",
         "what is left is counted over all tables at one moment",
     ),
-    ("therapists/search.rs", "accounts hint_states hints", "candidates are found along the index of hints"),
+    ("search/candidates.rs", "accounts hint_states hints offers therapists", "candidates are found along the index of hints"),
     ("therapists/store.rs", "accounts blocks", "a therapist's name is that of the account"),
 ];
 

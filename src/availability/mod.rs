@@ -1,20 +1,13 @@
 //! Availability: when a visit may start. One pure function decides, for the slot list, for every booking and for
 //! every acceptance, so that what is offered can be booked and nothing else can.
 
-mod check;
-mod explain;
 pub mod hints;
 pub mod hours;
-mod known;
 mod past;
-mod preview;
 pub mod routes;
 pub mod schedule;
-mod search;
-mod searches;
-mod setting;
-mod slots;
 mod store;
+mod stored;
 mod time_off;
 mod timetables;
 pub mod travel;
@@ -26,11 +19,9 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use known::Known;
 pub use past::{forget_overrides, forget_reserved, forget_time_off, forget_timetables};
-pub use searches::Searches;
-pub use setting::{GivenPlace, Setting};
-pub use store::{Asked, diaries, lock};
+pub use store::{Asked, busy, diaries, lengths, lock, revisions, rulebook, stored, zone};
+pub use stored::{Revision, Stored};
 pub use time_off::seal as seal_time_off;
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};

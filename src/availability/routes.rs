@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::schedule::{Override, OverrideBody};
-use super::{check, lock, preview, slots, store, time_off, timetables};
+use super::{lock, store, time_off, timetables};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::db::work;
@@ -12,14 +12,11 @@ use crate::error::{Error, FieldError, Result};
 use crate::http::{IfMatch, Json, Page, Paging, Path, Query, Reply};
 use crate::values::Day;
 
-/// The operations on a therapist's time, and the slots that come of it.
+/// The operations on a therapist's time.
 pub fn routes(config: &mut ServiceConfig) {
-    slots::routes(config);
-    check::routes(config);
     timetables::routes(config);
     config.service(list_overrides).service(get_override).service(put_override).service(delete_override);
     time_off::routes(config);
-    preview::routes(config);
 }
 
 /// List my differing dates

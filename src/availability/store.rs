@@ -11,8 +11,8 @@ use sqlx::PgExecutor;
 use sqlx::types::Json;
 
 use super::hours::{Hours, Timetable};
-use super::known::{Revision, Stored};
 use super::schedule::{DatedSchedule, Dates, Override, Schedule, Windows};
+use super::stored::{Revision, Stored};
 use super::travel::RoadTimes;
 use super::{Diary, MARGIN, Purpose, Reservation, Rules};
 use crate::credentials::Standing;
@@ -169,7 +169,7 @@ macro_rules! stored {
 }
 
 /// Diaries as they are stored, in no order, complete within `span`; at odds with `client` or not.
-pub(super) async fn stored<'c>(
+pub async fn stored<'c>(
     db: impl PgExecutor<'c>,
     therapists: &[TherapistId],
     client: Option<AccountId>,
@@ -196,12 +196,12 @@ pub async fn diaries<'c>(
 }
 
 /// By which what holds for all can be told to have changed.
-pub(super) async fn rulebook<'c>(db: impl PgExecutor<'c>) -> Result<i64> {
+pub async fn rulebook<'c>(db: impl PgExecutor<'c>) -> Result<i64> {
     Ok(sqlx::query_scalar!("SELECT revision FROM rulebook").fetch_one(db).await?)
 }
 
 /// By which the diaries of `therapists` can be told to have changed, in no order, each with whether `client` is at odds with them.
-pub(super) async fn revisions<'c>(
+pub async fn revisions<'c>(
     db: impl PgExecutor<'c>,
     therapists: &[TherapistId],
     client: Option<AccountId>,
@@ -228,18 +228,29 @@ fn pairs(flat: &[i32]) -> Vec<(i32, i32)> {
 }
 
 /// The therapist's zone.
-pub(super) async fn zone(db: &sqlx::PgPool, therapist: TherapistId) -> Result<Zone> {
+pub async fn zone(db: &sqlx::PgPool, therapist: TherapistId) -> Result<Zone> {
     let zone = sqlx::query_scalar!(r#"SELECT time_zone AS "zone: Zone" FROM accounts WHERE id = $1"#, therapist.0)
         .fetch_one(db);
     Ok(zone.await?)
 }
 
+/// When a therapist's calendars are busy within `span`, in order; those of different calendars may overlap.
+pub async fn busy<'c>(db: impl PgExecutor<'c>, therapist: TherapistId, span: Span) -> Result<Vec<Span>> {
+    // No stretch is longer than a day, so that the index bounds the read on both sides.
+    let rows = sqlx::query!(
+        "SELECT start_at, end_at FROM busy_intervals
+         WHERE therapist_id = $1 AND end_at > $2 AND end_at < $3::timestamptz + interval '24 hours' AND start_at < $3 ORDER BY end_at",
+        therapist.0,
+        span.start,
+        span.end,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| Span { start: row.start_at, end: row.end_at }).collect())
+}
+
 /// The minutes on the table of a therapist's reservations that matter within `span`, by the beginning of each.
-pub(super) async fn lengths(
-    db: &sqlx::PgPool,
-    therapist: TherapistId,
-    span: Span,
-) -> Result<HashMap<DateTime<Utc>, i16>> {
+pub async fn lengths(db: &sqlx::PgPool, therapist: TherapistId, span: Span) -> Result<HashMap<DateTime<Utc>, i16>> {
     let rows = sqlx::query!(
         r#"SELECT lower(r.during) AS "begins!", coalesce(b.duration_minutes, h.duration_minutes) AS minutes
            FROM reservations r LEFT JOIN counter_offers o ON o.id = r.offer_id

@@ -31,7 +31,8 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
-use crate::therapists::{self, Reach};
+use crate::search::{self, Reach};
+use crate::therapists;
 use crate::values::{Gender, Instant, Slug};
 
 /// The operations on visits whose therapist may have to change.
@@ -214,7 +215,7 @@ async fn candidates(
     let (size, batches) = BATCH;
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..batches {
-        let near = therapists::reaching(&mut *app.db.acquire().await?, reach, after, size).await?;
+        let near = search::reaching(&mut *app.db.acquire().await?, reach, after, size).await?;
         after = near.rest;
         let ids: Vec<TherapistId> = near.found.iter().map(|(_, id)| *id).collect();
         let diaries = wish.diaries(&mut *app.db.acquire().await?, &app.roads, &ids, now).await?;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use fetching::Fetcher;
-pub use store::{busy, seal};
+pub use store::seal;
 
 use crate::ids::CalendarId;
 use crate::values::{bounded_text, checked_text, from_text};

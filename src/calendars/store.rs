@@ -10,7 +10,7 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, CalendarId, TherapistId};
 use crate::sealing::Sealing;
-use crate::values::{Span, Zone};
+use crate::values::Zone;
 
 /// The sealed column.
 const URL: &str = "calendars.url";
@@ -397,21 +397,6 @@ pub(super) async fn replace_busy(
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// When a therapist's calendars are busy within `span`, in order; those of different calendars may overlap.
-pub async fn busy<'c>(db: impl PgExecutor<'c>, therapist: TherapistId, span: Span) -> Result<Vec<Span>> {
-    // No stretch is longer than a day, so that the index bounds the read on both sides.
-    let rows = sqlx::query!(
-        "SELECT start_at, end_at FROM busy_intervals
-         WHERE therapist_id = $1 AND end_at > $2 AND end_at < $3::timestamptz + interval '24 hours' AND start_at < $3 ORDER BY end_at",
-        therapist.0,
-        span.start,
-        span.end,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| Span { start: row.start_at, end: row.end_at }).collect())
 }
 
 /// Gives `account` a feed under `token`; one that it had is gone.

@@ -1,16 +1,12 @@
 //! Therapists: how they present themselves, where they go and what they offer.
 
-mod list;
 pub mod routes;
-mod search;
 mod store;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use list::is_shown;
-pub use search::{Batch, LOOKED_AT, Reach, at_a_time, best, reaching, soonest};
-pub use store::{area, booking_mode, exists, insert, profile, rate};
+pub use store::{area, booking_mode, exists, insert, is_shown, profile, public, rate};
 
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::{BookingMode, Gender, Point, Rating, TravelMode, Zone, bounded_number, bounded_text};
@@ -175,7 +171,7 @@ pub struct Area {
 
 impl Area {
     /// Its middle.
-    fn point(self) -> Point {
+    pub fn point(self) -> Point {
         Point { latitude: self.latitude, longitude: self.longitude }
     }
 }

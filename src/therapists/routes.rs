@@ -3,31 +3,26 @@ use std::collections::HashSet;
 use actix_web::web::Data;
 use actix_web::{get, patch, put};
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::list::{self, Order};
-use super::search::Wanted;
 use super::{
     Bio, DailyCap, Handling, MaxAdvance, MinNotice, Offers, Profile, PublicTherapist, RadiusKm, SlotInterval, store,
 };
 use crate::App;
-use crate::auth::{As, Caller, Principal, Therapist};
+use crate::auth::{As, Caller, Therapist};
 use crate::availability;
 use crate::db::work;
 use crate::error::{Error, FieldError, Result};
-use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
-use crate::ids::{ServiceId, TherapistId};
-use crate::values::{
-    BookingMode, Day, DisplayName, Gender, Language, Latitude, Longitude, Point, Slug, TravelMode, Zone, dates_between,
-    present,
-};
+use crate::http::{IfMatch, Json, Path, Reply};
+use crate::ids::TherapistId;
+use crate::values::{BookingMode, DisplayName, Gender, Language, Latitude, Longitude, Slug, TravelMode, Zone, present};
 use crate::{catalogue, prices};
 
 /// The operations on therapists.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(get_own_profile).service(update_own_profile).service(get_own_services).service(replace_own_services);
-    config.service(list_therapists).service(get_therapist);
+    config.service(get_therapist);
 }
 
 /// Show my profile
@@ -216,97 +211,6 @@ async fn replace_own_services(
     .await
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Search {
-    /// Who offers this service.
-    service_id: Option<ServiceId>,
-    /// Who comes to this point; only together with `longitude`.
-    #[param(inline)]
-    latitude: Option<Latitude>,
-    /// Who comes to this point; only together with `latitude`.
-    #[param(inline)]
-    longitude: Option<Longitude>,
-    /// Who works with this technique.
-    #[param(inline)]
-    technique: Option<Slug>,
-    /// Who has experience with this condition.
-    #[param(inline)]
-    condition: Option<Slug>,
-    /// Of this gender.
-    #[param(inline)]
-    gender: Option<Gender>,
-    /// Who speaks this language.
-    #[param(inline)]
-    language: Option<Language>,
-    /// Who has time for their shortest offer of the service, on some date from this one on, by their own clock; only together with
-    /// `to`.
-    #[param(inline)]
-    from: Option<Day>,
-    /// The last such date, included; at most 14 days.
-    #[param(inline)]
-    to: Option<Day>,
-    /// `distance` needs a point, and is the order where one is given; else `name`.
-    #[param(inline)]
-    sort: Option<Order>,
-    /// Items on a page.
-    #[serde(default)]
-    #[param(inline, value_type = Option<Limit>)]
-    limit: Limit,
-    /// From `next_cursor` of the page before.
-    #[param(inline)]
-    cursor: Option<Cursor>,
-}
-
-/// A point from its two halves; both or neither.
-fn point(latitude: Option<Latitude>, longitude: Option<Longitude>) -> Result<Option<Point>> {
-    match (latitude, longitude) {
-        (Some(latitude), Some(longitude)) => Ok(Some((latitude, longitude).into())),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(FieldError::new("/longitude", "goes with `latitude`.").into()),
-        (None, Some(_)) => Err(FieldError::new("/latitude", "goes with `longitude`.").into()),
-    }
-}
-
-/// Find therapists
-///
-/// Therapists that can be booked: they accept bookings, offer something and hold what the law asks for. A page looks at about 300
-/// therapists at the most, so that it may hold fewer than `limit` and still have a `next_cursor`. Whether someone has time is a
-/// first answer: journeys between visits and the place's own rules are for `GET /v1/slots` to weigh.
-#[utoipa::path(tag = "Therapists", operation_id = "list_therapists", security((), ("bearer" = ["client"])), params(Search),
-    responses((status = 200, description = "A page of therapists.", body = Page<PublicTherapist>)))]
-#[get("/v1/therapists")]
-async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): Query<Search>) -> Result<Reply> {
-    let point = point(search.latitude, search.longitude)?;
-    let order = search.sort.unwrap_or(if point.is_some() { Order::Distance } else { Order::Name });
-    if order == Order::Distance && point.is_none() {
-        return Err(FieldError::new("/sort", "`distance` needs `latitude` and `longitude`.").into());
-    }
-    let dates = match (search.from, search.to) {
-        (Some(Day(from)), Some(Day(to))) => Some(dates_between(from, to)?),
-        (None, None) => None,
-        (Some(_), None) => return Err(FieldError::new("/to", "goes with `from`.").into()),
-        (None, Some(_)) => return Err(FieldError::new("/from", "goes with `to`.").into()),
-    };
-    let wanted = Wanted {
-        service: search.service_id,
-        minutes: None,
-        point,
-        technique: search.technique.as_ref().map(Slug::as_str),
-        condition: search.condition.as_ref().map(Slug::as_str),
-        gender: search.gender,
-        language: search.language.as_ref().map(Language::as_str),
-        therapist: None,
-        free: dates.map(list::stretch),
-        client: caller.and_then(Principal::client),
-    };
-    Reply::ok(
-        &list::page(&mut *app.db.acquire().await?, wanted, order, dates, search.limit, search.cursor, app.clock.now())
-            .await?,
-    )
-}
-
 /// Show a therapist
 ///
 /// The public profile of a therapist that can be booked.
@@ -315,6 +219,6 @@ async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): 
     responses((status = 200, description = "The therapist.", body = PublicTherapist)))]
 #[get("/v1/therapists/{id}")]
 async fn get_therapist(app: Data<App>, _caller: Caller, Path(id): Path<TherapistId>) -> Result<Reply> {
-    let therapist = list::one(&mut *app.db.acquire().await?, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+    let therapist = store::one(&mut *app.db.acquire().await?, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
     Reply::ok(&therapist)
 }

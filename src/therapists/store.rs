@@ -1,13 +1,14 @@
 use std::collections::HashMap;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::{Area, Offer, Offers, Profile, PublicTherapist};
+use crate::auth::Principal;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, TherapistId};
-use crate::values::{BookingMode, Gender, Point, Rating, TravelMode, Zone};
+use crate::values::{BookingMode, Gender, Point, Rating, Role, TravelMode, Zone};
 
 /// Makes the therapist behind a new account.
 pub async fn insert(tx: &mut Tx, id: TherapistId) -> Result<()> {
@@ -101,7 +102,7 @@ pub(super) async fn offers<'c>(
 
 /// The public profiles of those who accept bookings, may practise somewhere on `today`, and are not at odds with `client`; in no
 /// order, without a distance.
-pub(super) async fn public(
+pub async fn public(
     db: &mut PgConnection,
     ids: &[TherapistId],
     client: Option<AccountId>,
@@ -136,6 +137,23 @@ pub(super) async fn public(
         distance_km: None,
     });
     Ok(shown.collect())
+}
+
+/// The therapist, if they can be booked.
+pub async fn one(db: &mut PgConnection, id: TherapistId, now: DateTime<Utc>) -> Result<Option<PublicTherapist>> {
+    let found = public(db, &[id], None, now.date_naive()).await?.pop();
+    Ok(found.filter(|therapist| !therapist.services.is_empty()))
+}
+
+/// Whether `caller` may see what is told of a therapist: whoever can be booked is shown to everyone, anyone to themself and to admins.
+pub async fn is_shown(
+    db: &mut PgConnection,
+    id: TherapistId,
+    caller: Option<Principal>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let insider = caller.is_some_and(|caller| caller.role == Role::Admin || caller.account == id.into());
+    if insider { exists(db, id).await } else { Ok(one(db, id, now).await?.is_some()) }
 }
 
 pub(super) async fn replace_offers(tx: &mut Tx, id: TherapistId, offers: &Offers) -> Result<()> {

@@ -9,7 +9,8 @@ use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use quick_cache::sync::Cache;
 use sqlx::PgConnection;
 
-use super::{Asked, Diary, MARGIN, Setting, store};
+use super::Setting;
+use crate::availability::{self, Asked, Diary, MARGIN, Stored};
 use crate::error::Result;
 use crate::ids::{ServiceId, TherapistId};
 use crate::prices;
@@ -23,47 +24,6 @@ const AHEAD: Days = Days::new(18);
 
 /// Searches that begin later are rare, and what they read is not kept.
 const FURTHEST: TimeDelta = TimeDelta::days(62);
-
-/// When a diary was read, in changes: of its own, and of what holds for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Revision {
-    pub diary: i64,
-    pub rulebook: i64,
-}
-
-/// A diary as it is stored, whatever is asked of it.
-#[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub revision: Revision,
-    /// In which nothing is missing.
-    pub span: Span,
-    /// Services with minutes on the table.
-    pub offers: Vec<(ServiceId, i16)>,
-    /// When each of the reservations lapses, if it does.
-    pub lapses: Vec<Option<DateTime<Utc>>>,
-    pub diary: Diary,
-}
-
-impl Stored {
-    /// For what is asked at `now`, with the reservations that begin within `span`. Those that have lapsed are left out.
-    pub fn open(self, asked: Asked, span: Span, now: DateTime<Utc>) -> Diary {
-        let live = |lapses: Option<DateTime<Utc>>| lapses.is_none_or(|lapses| lapses > now);
-        let reservations = self.diary.reservations.into_iter().zip(self.lapses);
-        let reservations = reservations.filter(|(taken, lapses)| {
-            live(*lapses) && span.start <= taken.during.start && taken.during.start < span.end
-        });
-        Diary {
-            reservations: reservations.map(|(taken, _)| taken).collect(),
-            offered: self.offers.contains(&(asked.service, asked.minutes)),
-            ..self.diary
-        }
-    }
-
-    /// As it was read, if that is still how it is, and enough for `span`.
-    fn is_good(&self, revision: Revision, span: Span) -> bool {
-        self.revision == revision && self.span.contains(span)
-    }
-}
 
 /// Places with a service that are kept at the most.
 const MOST_SETTINGS: usize = 4_096;
@@ -117,7 +77,7 @@ impl Known {
         };
         let bits = [place.point.latitude.to_bits(), place.point.longitude.to_bits()];
         let at = (place.jurisdiction.as_str().to_owned(), bits, service, minutes);
-        let rulebook = store::rulebook(&mut *db).await?;
+        let rulebook = availability::rulebook(&mut *db).await?;
         if let Some(kept) = self.settings.get(&at)
             && kept.rulebook == rulebook
             && kept.until.is_none_or(|until| now < until)
@@ -132,7 +92,7 @@ impl Known {
         Ok(setting)
     }
 
-    /// The diaries of `therapists` for starts within `span`, in no order, as [`diaries`](super::diaries) reads them.
+    /// The diaries of `therapists` for starts within `span`, in no order, as [`availability::diaries`] reads them.
     pub(super) async fn diaries(
         &self,
         db: &mut PgConnection,
@@ -142,14 +102,14 @@ impl Known {
         now: DateTime<Utc>,
     ) -> Result<Vec<Diary>> {
         let Some(wide) = wide(span, now) else {
-            return store::diaries(db, therapists, asked, span, now).await;
+            return availability::diaries(db, therapists, asked, span, now).await;
         };
         let needed = Span { start: span.start - MARGIN, end: span.end + MARGIN };
         let known = therapists.iter().filter_map(|id| Some((*id, self.diaries.get(id)?)));
         let mut known: HashMap<TherapistId, Arc<Stored>> = known.collect();
         let mut found = Vec::with_capacity(therapists.len());
         if !known.is_empty() {
-            for (id, revision, blocked) in store::revisions(&mut *db, therapists, asked.client).await? {
+            for (id, revision, blocked) in availability::revisions(&mut *db, therapists, asked.client).await? {
                 let good = known.remove(&id).filter(|stored| stored.is_good(revision, needed));
                 let diary = good.map(|stored| Stored::clone(&stored).open(asked, needed, now));
                 found.extend(diary.map(|diary| Diary { blocked, ..diary }));
@@ -159,7 +119,7 @@ impl Known {
             therapists.iter().copied().filter(|id| !found.iter().any(|diary| diary.therapist == *id)).collect();
         if !unknown.is_empty() {
             let wide = Span { start: wide.start - MARGIN, end: wide.end + MARGIN };
-            for stored in store::stored(db, &unknown, asked.client, wide).await? {
+            for stored in availability::stored(db, &unknown, asked.client, wide).await? {
                 self.diaries.insert(stored.diary.therapist, Arc::new(stored.clone()));
                 found.push(stored.open(asked, needed, now));
             }

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sqlx::{PgConnection, PgExecutor};
 
-use super::Visit;
 use crate::accounts::visit_address;
 use crate::auth::Principal;
+use crate::availability::Visit;
 use crate::credentials::{Required, required_for};
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AddressId, ServiceId};

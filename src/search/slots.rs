@@ -9,17 +9,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::candidates::Reach;
 use super::explain::RefusedStart;
-use super::search::{Lasting, Search};
-use super::travel::TravelMinutes;
-use super::{GivenPlace, Start, explain};
+use super::matching::{Lasting, Search};
+use super::{GivenPlace, explain};
 use crate::App;
 use crate::auth::{Caller, Principal};
+use crate::availability::Start;
+use crate::availability::travel::TravelMinutes;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Origin, Query, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
 use crate::prices::{About, Tariff};
-use crate::therapists::Reach;
 use crate::values::wall_clock::dates;
 use crate::values::{Country, Day, Gender, Language, Latitude, Longitude, Money, Rating, Slug, Zone, dates_between};
 

@@ -1,25 +1,129 @@
 //! The list of therapists: a page of those who can be booked.
 
-use crate::values::{DisplayName, Role};
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use actix_web::get;
+use actix_web::web::Data;
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::search::{Batch, Wanted, at_a_time, best_anywhere, best_near, by_name, nearest};
-use super::{PublicTherapist, store};
-use crate::auth::Principal;
+use super::candidates::{Batch, Wanted, at_a_time, best_anywhere, best_near, by_name, nearest};
+use crate::App;
+use crate::auth::{Caller, Principal};
 use crate::availability::hints;
-use crate::error::Result;
-use crate::http::{Cursor, Limit, Page};
-use crate::ids::TherapistId;
+use crate::error::{FieldError, Result};
+use crate::http::{Cursor, Limit, Page, Query, Reply};
+use crate::ids::{ServiceId, TherapistId};
+use crate::therapists::{self, PublicTherapist};
+use crate::values::{Day, DisplayName, Gender, Language, Latitude, Longitude, Point, Slug, Span, dates_between};
+
+/// The operation on the list of therapists.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(list_therapists);
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct TherapistQuery {
+    /// Who offers this service.
+    service_id: Option<ServiceId>,
+    /// Who comes to this point; only together with `longitude`.
+    #[param(inline)]
+    latitude: Option<Latitude>,
+    /// Who comes to this point; only together with `latitude`.
+    #[param(inline)]
+    longitude: Option<Longitude>,
+    /// Who works with this technique.
+    #[param(inline)]
+    technique: Option<Slug>,
+    /// Who has experience with this condition.
+    #[param(inline)]
+    condition: Option<Slug>,
+    /// Of this gender.
+    #[param(inline)]
+    gender: Option<Gender>,
+    /// Who speaks this language.
+    #[param(inline)]
+    language: Option<Language>,
+    /// Who has time for their shortest offer of the service, on some date from this one on, by their own clock; only together with
+    /// `to`.
+    #[param(inline)]
+    from: Option<Day>,
+    /// The last such date, included; at most 14 days.
+    #[param(inline)]
+    to: Option<Day>,
+    /// `distance` needs a point, and is the order where one is given; else `name`.
+    #[param(inline)]
+    sort: Option<Order>,
+    /// Items on a page.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Limit>)]
+    limit: Limit,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// A point from its two halves; both or neither.
+fn point(latitude: Option<Latitude>, longitude: Option<Longitude>) -> Result<Option<Point>> {
+    match (latitude, longitude) {
+        (Some(latitude), Some(longitude)) => Ok(Some((latitude, longitude).into())),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(FieldError::new("/longitude", "goes with `latitude`.").into()),
+        (None, Some(_)) => Err(FieldError::new("/latitude", "goes with `longitude`.").into()),
+    }
+}
+
+/// Find therapists
+///
+/// Therapists that can be booked: they accept bookings, offer something and hold what the law asks for. A page looks at about 300
+/// therapists at the most, so that it may hold fewer than `limit` and still have a `next_cursor`. Whether someone has time is a
+/// first answer: journeys between visits and the place's own rules are for `GET /v1/slots` to weigh.
+#[utoipa::path(tag = "Therapists", operation_id = "list_therapists", security((), ("bearer" = ["client"])), params(TherapistQuery),
+    responses((status = 200, description = "A page of therapists.", body = Page<PublicTherapist>)))]
+#[get("/v1/therapists")]
+async fn list_therapists(
+    app: Data<App>,
+    Caller(caller): Caller,
+    Query(search): Query<TherapistQuery>,
+) -> Result<Reply> {
+    let point = point(search.latitude, search.longitude)?;
+    let order = search.sort.unwrap_or(if point.is_some() { Order::Distance } else { Order::Name });
+    if order == Order::Distance && point.is_none() {
+        return Err(FieldError::new("/sort", "`distance` needs `latitude` and `longitude`.").into());
+    }
+    let dates = match (search.from, search.to) {
+        (Some(Day(from)), Some(Day(to))) => Some(dates_between(from, to)?),
+        (None, None) => None,
+        (Some(_), None) => return Err(FieldError::new("/to", "goes with `from`.").into()),
+        (None, Some(_)) => return Err(FieldError::new("/from", "goes with `to`.").into()),
+    };
+    let wanted = Wanted {
+        service: search.service_id,
+        minutes: None,
+        point,
+        technique: search.technique.as_ref().map(Slug::as_str),
+        condition: search.condition.as_ref().map(Slug::as_str),
+        gender: search.gender,
+        language: search.language.as_ref().map(Language::as_str),
+        therapist: None,
+        free: dates.map(stretch),
+        client: caller.and_then(Principal::client),
+    };
+    Reply::ok(
+        &page(&mut *app.db.acquire().await?, wanted, order, dates, search.limit, search.cursor, app.clock.now())
+            .await?,
+    )
+}
 
 /// How a list of therapists is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Order {
+enum Order {
     /// Nearest to the point first.
     Distance,
     /// By name.
@@ -30,7 +134,7 @@ pub(super) enum Order {
 
 /// Where a page begins: after this distance or score, or this name, and this id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct After(Option<f64>, Option<DisplayName>, TherapistId);
+struct After(Option<f64>, Option<DisplayName>, TherapistId);
 
 impl From<(f64, TherapistId)> for After {
     fn from((key, id): (f64, TherapistId)) -> Self {
@@ -45,7 +149,7 @@ impl From<(String, TherapistId)> for After {
 }
 
 /// The dates on which they must have time, each by their own clock.
-pub(super) type Dates = (NaiveDate, NaiveDate);
+type Dates = (NaiveDate, NaiveDate);
 
 /// How many are looked at for one page: where few fit, it may stay short.
 const MOST_CANDIDATES: usize = 300;
@@ -81,7 +185,7 @@ async fn next(
 
 /// A page of the therapists that can be booked: they accept bookings, have a base and an offer, may practise somewhere, and have
 /// time on the dates that are asked for.
-pub(super) async fn page(
+async fn page(
     db: &mut PgConnection,
     wanted: Wanted<'_>,
     order: Order,
@@ -115,23 +219,6 @@ pub(super) async fn page(
     Ok(Page { data: page.data.into_iter().map(|(therapist, _)| therapist).collect(), next_cursor })
 }
 
-/// The therapist, if they can be booked.
-pub(super) async fn one(db: &mut PgConnection, id: TherapistId, now: DateTime<Utc>) -> Result<Option<PublicTherapist>> {
-    let found = store::public(db, &[id], None, now.date_naive()).await?.pop();
-    Ok(found.filter(|therapist| !therapist.services.is_empty()))
-}
-
-/// Whether `caller` may see what is told of a therapist: whoever can be booked is shown to everyone, anyone to themself and to admins.
-pub async fn is_shown(
-    db: &mut PgConnection,
-    id: TherapistId,
-    caller: Option<Principal>,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    let insider = caller.is_some_and(|caller| caller.role == Role::Admin || caller.account == id.into());
-    if insider { store::exists(db, id).await } else { Ok(one(db, id, now).await?.is_some()) }
-}
-
 /// Those of `some` who may practise somewhere and have time, in the same order.
 async fn bookable(
     db: &mut PgConnection,
@@ -141,7 +228,7 @@ async fn bookable(
     now: DateTime<Utc>,
 ) -> Result<Vec<(PublicTherapist, After)>> {
     let ids: Vec<TherapistId> = some.iter().map(|After(.., id)| *id).collect();
-    let mut shown: HashMap<_, _> = store::public(&mut *db, &ids, wanted.client, now.date_naive())
+    let mut shown: HashMap<_, _> = therapists::public(&mut *db, &ids, wanted.client, now.date_naive())
         .await?
         .into_iter()
         .map(|therapist| (therapist.id, therapist))
@@ -167,9 +254,8 @@ async fn bookable(
 }
 
 /// A stretch that holds `dates` by every clock.
-pub(super) fn stretch((from, to): Dates) -> crate::values::Span {
-    use chrono::{Days, NaiveTime};
+fn stretch((from, to): Dates) -> Span {
     let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
     let (earliest, latest) = (TimeDelta::hours(14), TimeDelta::hours(12));
-    crate::values::Span { start: midnight(from) - earliest, end: midnight(to + Days::new(1)) + latest }
+    Span { start: midnight(from) - earliest, end: midnight(to + Days::new(1)) + latest }
 }

@@ -6,13 +6,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use super::{Asked, Diary, Engine, Setting, Start};
+use super::Setting;
+use super::candidates::{self, Batch, LOOKED_AT, Reach, at_a_time};
 use crate::App;
+use crate::availability::{Asked, Diary, Engine, Start};
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
 use crate::ids::{AccountId, TherapistId};
 use crate::prices;
-use crate::therapists::{self, Batch, LOOKED_AT, Reach, at_a_time};
 use crate::values::{Instant, Rating, Span};
 
 /// How many therapists are looked at for one page: what a request costs does not grow with the city.
@@ -101,7 +102,7 @@ impl Search<'_> {
     pub async fn only(&self, db: &mut PgConnection, therapist: TherapistId) -> Result<Page<Found>> {
         let Reach { gender, technique, condition, language, .. } = self.reach;
         let narrowed = gender.is_some() || technique.is_some() || condition.is_some() || language.is_some();
-        if narrowed && therapists::reaching(&mut *db, self.reach, None, 1).await?.found.is_empty() {
+        if narrowed && candidates::reaching(&mut *db, self.reach, None, 1).await?.found.is_empty() {
             return Ok(Page::whole(Vec::new()));
         }
         Ok(Page::whole(self.starts(&mut *db, &[therapist]).await?))
@@ -120,7 +121,7 @@ impl Search<'_> {
         let (mut looked_at, mut full) = (0, false);
         let key = |found: &Found| (found.starts[0].at, found.id);
         for _ in 0..MOST_STEPS {
-            let batch = therapists::soonest(&mut *db, self.reach, self.span, self.now, after).await?;
+            let batch = candidates::soonest(&mut *db, self.reach, self.span, self.now, after).await?;
             after = batch.rest;
             looked_at += batch.found.len();
             let fresh: Vec<_> = batch.found.into_iter().filter(|(_, id)| !shown.contains(&mark(*id))).collect();
@@ -165,8 +166,8 @@ impl Search<'_> {
         let (mut looked_at, mut keys) = (0, HashMap::new());
         for _ in 0..MOST_STEPS {
             let Batch { found: next, rest } = match order {
-                Lasting::Distance => therapists::reaching(&mut *db, reach, after, limit.get() + 1).await?,
-                Lasting::Rating => therapists::best(&mut *db, reach, after).await?,
+                Lasting::Distance => candidates::reaching(&mut *db, reach, after, limit.get() + 1).await?,
+                Lasting::Rating => candidates::best(&mut *db, reach, after).await?,
             };
             after = rest;
             for some in next.chunks(at_a_time(limit)) {

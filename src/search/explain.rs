@@ -5,9 +5,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use super::{Asked, Diary, Engine, Rule, Setting, diaries};
+use super::Setting;
 use crate::App;
 use crate::auth::Principal;
+use crate::availability::{Asked, Diary, Engine, Rule, diaries};
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AccountId, TherapistId};
 use crate::values::{Role, Span};

@@ -10,11 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::travel::{Journey, LONGEST_MINUTES, Traffic};
-use super::{Asked, Diary, MARGIN, Purpose, diaries, store};
 use crate::App;
 use crate::auth::{As, Therapist};
-use crate::calendars;
+use crate::availability::travel::{Journey, LONGEST_MINUTES, Traffic};
+use crate::availability::{self, Asked, Diary, MARGIN, Purpose, diaries};
 use crate::error::{Error, Result};
 use crate::http::{Query, Reply};
 use crate::ids::{BookingId, ServiceId};
@@ -98,15 +97,15 @@ async fn get_availability(app: Data<App>, me: As<Therapist>, Query(query): Query
     let now = app.clock.now();
     let (Day(from), Day(to)) = (query.from, query.to);
     dates_between(from, to)?;
-    let zone = store::zone(&app.db, me.therapist()).await?;
+    let zone = availability::zone(&app.db, me.therapist()).await?;
     let span = dates(zone.0, from, to);
     // No service is asked for: only the time counts.
     let asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0, client: None };
     let mut diaries = diaries(&app.db, &[me.therapist()], asked, span, now).await?;
     app.roads.fill_between(&app.db, &mut diaries, now).await?;
     let diary = diaries.pop().ok_or(Error::NotFound)?;
-    let busy = calendars::busy(&app.db, me.therapist(), span).await?;
-    let lengths = store::lengths(&app.db, me.therapist(), span).await?;
+    let busy = availability::busy(&app.db, me.therapist(), span).await?;
+    let lengths = availability::lengths(&app.db, me.therapist(), span).await?;
     Reply::ok(&AvailabilityPreview { time_zone: zone, data: intervals(&diary, &merged(busy), &lengths, span) })
 }
 

@@ -10,9 +10,10 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::explain::{diary, is_insider};
-use super::{Engine, GivenPlace, Rule, Setting};
+use super::{GivenPlace, Setting};
 use crate::App;
 use crate::auth::{Caller, Principal};
+use crate::availability::{Engine, Rule};
 use crate::error::{FieldError, Refusal, Result};
 use crate::http::{Json, Origin, Page, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};

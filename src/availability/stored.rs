@@ -1,0 +1,52 @@
+//! Diaries as they are stored, and as they are for what is asked.
+
+use chrono::{DateTime, Utc};
+
+use super::{Asked, Diary};
+use crate::ids::ServiceId;
+use crate::values::Span;
+
+/// When a diary was read, in changes: of its own, and of what holds for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Of the diary.
+    pub diary: i64,
+    /// Of what holds for all.
+    pub rulebook: i64,
+}
+
+/// A diary as it is stored, whatever is asked of it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// When it was read.
+    pub revision: Revision,
+    /// In which nothing is missing.
+    pub span: Span,
+    /// Services with minutes on the table.
+    pub offers: Vec<(ServiceId, i16)>,
+    /// When each of the reservations lapses, if it does.
+    pub lapses: Vec<Option<DateTime<Utc>>>,
+    /// The diary itself.
+    pub diary: Diary,
+}
+
+impl Stored {
+    /// For what is asked at `now`, with the reservations that begin within `span`. Those that have lapsed are left out.
+    pub fn open(self, asked: Asked, span: Span, now: DateTime<Utc>) -> Diary {
+        let live = |lapses: Option<DateTime<Utc>>| lapses.is_none_or(|lapses| lapses > now);
+        let reservations = self.diary.reservations.into_iter().zip(self.lapses);
+        let reservations = reservations.filter(|(taken, lapses)| {
+            live(*lapses) && span.start <= taken.during.start && taken.during.start < span.end
+        });
+        Diary {
+            reservations: reservations.map(|(taken, _)| taken).collect(),
+            offered: self.offers.contains(&(asked.service, asked.minutes)),
+            ..self.diary
+        }
+    }
+
+    /// As it was read, if that is still how it is, and enough for `span`.
+    pub fn is_good(&self, revision: Revision, span: Span) -> bool {
+        self.revision == revision && self.span.contains(span)
+    }
+}
