@@ -1,56 +1,62 @@
--- What visits cost, as data with versions: prices, surcharges, cancellation policies and public holidays. A version is added for a later instant and
--- holds until the next one of the same subject; it is never changed, and can be withdrawn only before it takes effect.
-CREATE TABLE tariffs (
-    id             uuid        NOT NULL CONSTRAINT tariffs_pkey PRIMARY KEY,
-    kind           text        NOT NULL CONSTRAINT tariffs_kind_known CHECK (kind IN ('price', 'surcharge', 'cancellation_policy', 'public_holiday')),
-    -- A country or a region; '*' for everywhere.
-    place          text        NOT NULL CONSTRAINT tariffs_place_form CHECK (place ~ '^([A-Z]{2}(-[A-Z0-9]{1,3})?|\*)$'),
-    -- What it is a version of, within the place: a service and its minutes, a surcharge's code, a date.
-    subject        text        NOT NULL CONSTRAINT tariffs_subject_length CHECK (char_length(subject) <= 80),
-    version        integer     NOT NULL CONSTRAINT tariffs_version_positive CHECK (version > 0),
-    effective_from timestamptz NOT NULL CONSTRAINT tariffs_effective_bounds CHECK (effective_from BETWEEN '2000-01-01T00:00:00Z' AND '2101-01-01T00:00:00Z'),
-    -- All of it, as it was entered.
-    entry          jsonb       NOT NULL,
-    created_at     timestamptz NOT NULL,
-    -- Null for what came with the service.
-    created_by     uuid        CONSTRAINT tariffs_created_by_exists REFERENCES accounts,
-    withdrawn_at   timestamptz CONSTRAINT tariffs_withdrawn_in_time CHECK (withdrawn_at < effective_from),
-    withdrawn_by   uuid        CONSTRAINT tariffs_withdrawn_by_exists REFERENCES accounts,
-    CONSTRAINT tariffs_withdrawal_whole CHECK ((withdrawn_at IS NULL) = (withdrawn_by IS NULL)),
-    CONSTRAINT tariffs_version_unique UNIQUE (kind, place, subject, version),
-    CONSTRAINT tariffs_price_range CHECK (kind <> 'price' OR jsonb_typeof(entry -> 'price') = 'null'
-                                          OR coalesce((entry #>> '{price,amount}')::bigint BETWEEN 1 AND 100000000, false))
-);
--- One version at an instant.
-CREATE UNIQUE INDEX tariffs_in_force ON tariffs (place, kind, subject, effective_from DESC) WHERE withdrawn_at IS NULL;
--- What every price asks for, small among the prices and the holidays.
-CREATE INDEX tariffs_terms ON tariffs (place, effective_from) WHERE kind IN ('surcharge', 'cancellation_policy') AND withdrawn_at IS NULL;
+-- What came with the service is version 1 of everything, for an operator to review.
 
--- A version can be withdrawn, once, and nothing else.
-CREATE FUNCTION guard_tariff() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF OLD.withdrawn_at IS NULL AND NEW.withdrawn_at IS NOT NULL AND to_jsonb(NEW) - '{withdrawn_at,withdrawn_by}'::text[] = to_jsonb(OLD) - '{withdrawn_at,withdrawn_by}'::text[] THEN
-        RETURN NEW;
-    END IF;
-    RAISE EXCEPTION 'tariffs is append-only' USING ERRCODE = 'restrict_violation';
-END $$;
-CREATE TRIGGER tariffs_guarded BEFORE UPDATE ON tariffs FOR EACH ROW EXECUTE FUNCTION guard_tariff();
-CREATE TRIGGER tariffs_append_only BEFORE DELETE ON tariffs FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER tariffs_keep BEFORE TRUNCATE ON tariffs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
--- What came with the service, and what an operator has made of it, is version 1.
+-- The price list, one line per service and duration, in minor units: cents and pence, and whole yen, which has none.
 INSERT INTO tariffs (id, kind, place, subject, version, effective_from, entry, created_at)
-SELECT gen_random_uuid(), 'price', country, service_id || '/' || duration_minutes, 1, '2000-01-01T00:00:00Z',
-       jsonb_build_object('service_id', service_id, 'country', country, 'duration_minutes', duration_minutes,
+SELECT gen_random_uuid(), 'price', country, services.id || '/' || minutes, 1, '2000-01-01T00:00:00Z',
+       jsonb_build_object('service_id', services.id, 'country', country, 'duration_minutes', minutes,
                           'price', jsonb_build_object('amount', amount, 'currency', currency), 'version', 1, 'effective_from', '2000-01-01T00:00:00Z'), now()
-FROM prices;
-
--- What prices were in the beginning. A service of the version before may still be running and reading them; so does the demo city.
-DROP TABLE prices;
-CREATE VIEW prices AS
-SELECT (entry ->> 'service_id')::uuid AS service_id, place AS country, (entry ->> 'duration_minutes')::smallint AS duration_minutes,
-       (entry #>> '{price,amount}')::bigint AS amount, entry #>> '{price,currency}' AS currency
-FROM tariffs WHERE kind = 'price' AND version = 1;
+FROM (VALUES
+    --                        min     AUD     USD     CAD     GBP     NZD     JPY
+    ('swedish',                60,  11900,  10900,  11500,   7200,  12500,   9800),
+    ('swedish',                75,  14500,  13200,  13900,   8800,  15200,  12000),
+    ('swedish',                90,  16900,  15500,  16300,  10400,  17900,  14200),
+    ('swedish',               120,  21900,  20000,  21100,  13500,  23200,  18600),
+    ('deep-tissue',            60,  12900,  11900,  12500,   7900,  13500,  10800),
+    ('deep-tissue',            75,  15500,  14400,  15100,   9600,  16400,  13200),
+    ('deep-tissue',            90,  17900,  16900,  17700,  11300,  19300,  15600),
+    ('deep-tissue',           120,  22900,  21800,  22900,  14700,  25000,  20400),
+    ('remedial',               60,  13500,  12500,  13000,   8200,  13900,  11200),
+    ('remedial',               75,  16200,  15100,  15700,  10000,  16900,  13700),
+    ('remedial',               90,  18900,  17700,  18400,  11800,  19900,  16200),
+    ('remedial',              120,  24200,  22900,  23800,  15300,  25800,  21200),
+    ('sports',                 60,  13500,  12500,  13000,   8200,  13900,  11200),
+    ('sports',                 75,  16200,  15100,  15700,  10000,  16900,  13700),
+    ('sports',                 90,  18900,  17700,  18400,  11800,  19900,  16200),
+    ('sports',                120,  24200,  22900,  23800,  15300,  25800,  21200),
+    ('pregnancy',              60,  12900,  11900,  12500,   7900,  13500,  10800),
+    ('pregnancy',              75,  15500,  14400,  15100,   9600,  16400,  13200),
+    ('pregnancy',              90,  17900,  16900,  17700,  11300,  19300,  15600),
+    ('relaxation',             60,  11900,  10900,  11500,   7200,  12500,   9800),
+    ('relaxation',             75,  14500,  13200,  13900,   8800,  15200,  12000),
+    ('relaxation',             90,  16900,  15500,  16300,  10400,  17900,  14200),
+    ('relaxation',            120,  21900,  20000,  21100,  13500,  23200,  18600),
+    ('myofascial-release',     60,  13900,  12900,  13500,   8500,  14500,  11600),
+    ('myofascial-release',     75,  16700,  15600,  16300,  10300,  17600,  14200),
+    ('myofascial-release',     90,  19500,  18300,  19100,  12100,  20700,  16800),
+    ('trigger-point-therapy',  60,  13900,  12900,  13500,   8500,  14500,  11600),
+    ('trigger-point-therapy',  75,  16700,  15600,  16300,  10300,  17600,  14200),
+    ('trigger-point-therapy',  90,  19500,  18300,  19100,  12100,  20700,  16800),
+    ('lymphatic-drainage',     60,  13500,  12500,  13000,   8200,  13900,  11200),
+    ('lymphatic-drainage',     75,  16200,  15100,  15700,  10000,  16900,  13700),
+    ('lymphatic-drainage',     90,  18900,  17700,  18400,  11800,  19900,  16200),
+    ('aromatherapy',           60,  12500,  11500,  12000,   7600,  12900,  10400),
+    ('aromatherapy',           75,  15000,  13900,  14500,   9200,  15700,  12700),
+    ('aromatherapy',           90,  17500,  16300,  17000,  10800,  18500,  15000),
+    ('aromatherapy',          120,  22500,  21000,  22000,  14000,  24000,  19600),
+    ('hot-stone',              75,  16900,  15500,  16200,  10200,  17500,  14000),
+    ('hot-stone',              90,  19500,  18000,  18800,  11900,  20500,  16500),
+    ('hot-stone',             120,  24900,  23000,  24000,  15300,  26400,  21400),
+    ('reflexology',            45,   8900,   7900,   8500,   5400,   9500,   7400),
+    ('reflexology',            60,  10900,   9900,  10500,   6600,  11500,   9200),
+    ('reflexology',            75,  13300,  12100,  12800,   8100,  14100,  11300),
+    ('chair-massage',          30,   6900,   6500,   6700,   4200,   7200,   5600),
+    ('chair-massage',          45,   8900,   8400,   8700,   5500,   9500,   7400),
+    ('chair-massage',          60,  10900,  10200,  10600,   6700,  11700,   9200)
+) AS list (service, minutes, aud, usd, cad, gbp, nzd, jpy)
+JOIN services ON services.slug = list.service
+CROSS JOIN LATERAL (VALUES
+    ('AU', 'AUD', aud), ('US', 'USD', usd), ('CA', 'CAD', cad), ('GB', 'GBP', gbp), ('NZ', 'NZD', nzd), ('JP', 'JPY', jpy)
+) AS price (country, currency, amount);
 
 -- Surcharges to begin with, for an operator to review. The day's own, of which the highest counts, are one group; the others add up.
 INSERT INTO tariffs (id, kind, place, subject, version, effective_from, entry, created_at)
@@ -164,36 +170,3 @@ FROM (VALUES
 CROSS JOIN LATERAL unnest(places::text[]) AS place
 CROSS JOIN LATERAL unnest(days::date[]) AS day
 GROUP BY place, day;
-
--- How a visit's price came about, with the versions that it rests on. Null where it was booked, or held, before there were any.
-ALTER TABLE bookings
-    ADD COLUMN price_breakdown jsonb,
-    DROP CONSTRAINT bookings_amount_range,
-    ADD CONSTRAINT bookings_amount_range CHECK (amount BETWEEN 0 AND 1000000000000) NOT VALID;
-ALTER TABLE bookings VALIDATE CONSTRAINT bookings_amount_range;
--- The breakdown and the policy that a slot is held under.
-ALTER TABLE holds
-    ADD COLUMN terms jsonb,
-    DROP CONSTRAINT holds_amount_range,
-    ADD CONSTRAINT holds_amount_range CHECK (amount BETWEEN 0 AND 1000000000000) NOT VALID;
-ALTER TABLE holds VALIDATE CONSTRAINT holds_amount_range;
-
--- Where a therapist let a client down: a visit called off when the client would have paid for it, or not come to.
-CREATE TABLE therapist_lapses (
-    booking_id   uuid        NOT NULL CONSTRAINT therapist_lapses_booking_exists REFERENCES bookings,
-    therapist_id uuid        NOT NULL CONSTRAINT therapist_lapses_therapist_exists REFERENCES therapists,
-    kind         text        NOT NULL CONSTRAINT therapist_lapses_kind_known CHECK (kind IN ('late_cancellation', 'no_show')),
-    start_at     timestamptz NOT NULL,
-    at           timestamptz NOT NULL,
-    CONSTRAINT therapist_lapses_pkey PRIMARY KEY (therapist_id, booking_id)
-);
-CREATE INDEX therapist_lapses_by_time ON therapist_lapses (therapist_id, at, booking_id);
-CREATE TRIGGER therapist_lapses_append_only BEFORE UPDATE OR DELETE ON therapist_lapses FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER therapist_lapses_keep BEFORE TRUNCATE ON therapist_lapses FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE FUNCTION audit_therapist_lapse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO audit_events (chain, at, actor_id, action, subject_type, subject_id, details)
-    VALUES (NEW.therapist_id, NEW.at, NULL, 'therapist.' || NEW.kind, 'booking', NEW.booking_id, json_build_object('start_at', NEW.start_at));
-    RETURN NULL;
-END $$;
-CREATE TRIGGER therapist_lapses_audited AFTER INSERT ON therapist_lapses FOR EACH ROW EXECUTE FUNCTION audit_therapist_lapse();

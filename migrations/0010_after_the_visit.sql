@@ -1,16 +1,3 @@
--- Access notes, the notes of a booking and kept answers are sealed by the application, which has the keys. What was kept plain
--- before is sealed by the worker; a plain value that is there was written last, and counts.
-ALTER TABLE addresses ADD COLUMN access_notes_sealed text;
-CREATE INDEX addresses_plain ON addresses (id) WHERE access_notes IS NOT NULL;
-ALTER TABLE bookings ADD COLUMN notes_sealed text;
-CREATE INDEX bookings_plain ON bookings (id) WHERE notes IS NOT NULL OR address ->> 'access_notes' IS NOT NULL;
-ALTER TABLE idempotency_keys
-    ALTER COLUMN body DROP NOT NULL,
-    ADD COLUMN body_sealed text,
-    ADD CONSTRAINT idempotency_keys_body_kept CHECK (num_nonnulls(body, body_sealed) = 1) NOT VALID;
-ALTER TABLE idempotency_keys VALIDATE CONSTRAINT idempotency_keys_body_kept;
-CREATE INDEX idempotency_keys_plain ON idempotency_keys (created_at) WHERE body IS NOT NULL;
-
 -- Who wants nothing to do with whom. Between the two nothing can be booked, whoever of them said so.
 CREATE TABLE blocks (
     therapist_id uuid        NOT NULL CONSTRAINT blocks_therapist_exists REFERENCES therapists ON DELETE CASCADE,
@@ -61,7 +48,11 @@ CREATE TABLE session_notes (
     written_at  timestamptz NOT NULL,
     CONSTRAINT session_notes_pkey PRIMARY KEY (booking_id, version)
 );
-CREATE TRIGGER session_notes_append_only BEFORE UPDATE OR DELETE ON session_notes
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- How a note is sealed may change, and nothing besides.
+CREATE TRIGGER session_notes_append_only BEFORE UPDATE ON session_notes FOR EACH ROW
+    WHEN ((to_jsonb(NEW) - 'text_sealed' = to_jsonb(OLD) - 'text_sealed') IS NOT TRUE)
+    EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER session_notes_stay BEFORE DELETE ON session_notes FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER session_notes_keep BEFORE TRUNCATE ON session_notes
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
