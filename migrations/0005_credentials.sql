@@ -149,29 +149,6 @@ CREATE TRIGGER credential_verifications_keep BEFORE TRUNCATE ON credential_verif
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 ALTER TABLE credentials ADD CONSTRAINT credentials_verification_exists FOREIGN KEY (verification_id) REFERENCES credential_verifications;
 
--- Every step of a review, for as long as anyone may ask.
-CREATE TABLE credential_decisions (
-    -- Counts up in the order in which steps were taken, also within one instant.
-    position      bigint      NOT NULL GENERATED ALWAYS AS IDENTITY CONSTRAINT credential_decisions_pkey PRIMARY KEY,
-    credential_id uuid        NOT NULL CONSTRAINT credential_decisions_credential_exists REFERENCES credentials,
-    -- Null where the system decided: on a clean row of a roster, on adverse news, when a renewal is verified.
-    actor_id      uuid        CONSTRAINT credential_decisions_actor_exists REFERENCES accounts,
-    action        text        NOT NULL,
-    from_state    text        NOT NULL,
-    to_state      text        NOT NULL,
-    reason_codes  text[]      NOT NULL DEFAULT '{}',
-    note          text        CONSTRAINT credential_decisions_note_length CHECK (char_length(note) BETWEEN 1 AND 2000),
-    method        text        CONSTRAINT credential_decisions_method_length CHECK (char_length(method) BETWEEN 1 AND 60),
-    source_url    text        CONSTRAINT credential_decisions_source_length CHECK (char_length(source_url) BETWEEN 1 AND 500),
-    verification_id uuid      CONSTRAINT credential_decisions_verification_exists REFERENCES credential_verifications,
-    at            timestamptz NOT NULL
-);
-CREATE INDEX credential_decisions_by_credential ON credential_decisions (credential_id, position);
-CREATE TRIGGER credential_decisions_append_only BEFORE UPDATE OR DELETE ON credential_decisions
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER credential_decisions_keep BEFORE TRUNCATE ON credential_decisions
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
 -- Who is taken to own a number: whoever handed it in first, until two admins find otherwise.
 CREATE TABLE number_claims (
     type              text        NOT NULL CONSTRAINT number_claims_type_exists REFERENCES credential_types,

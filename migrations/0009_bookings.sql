@@ -57,34 +57,6 @@ CREATE INDEX bookings_plain ON bookings (id)
     WHERE notes IS NOT NULL OR focus_areas <> '{}' OR address ->> 'access_notes' IS NOT NULL OR address ->> 'parking' IS NOT NULL
        OR address ->> 'stairs' IS NOT NULL OR address ->> 'pets' IS NOT NULL;
 
-CREATE TABLE booking_events (
-    -- Counts up in the order in which steps were taken, also within one instant.
-    position    bigint      NOT NULL GENERATED ALWAYS AS IDENTITY CONSTRAINT booking_events_pkey PRIMARY KEY,
-    booking_id  uuid        NOT NULL CONSTRAINT booking_events_booking_exists REFERENCES bookings,
-    at          timestamptz NOT NULL,
-    party       text        NOT NULL CONSTRAINT booking_events_party_known CHECK (party IN ('client', 'therapist', 'admin', 'system')),
-    actor_id    uuid        CONSTRAINT booking_events_actor_exists REFERENCES accounts,
-    action      text        NOT NULL,
-    from_status text,
-    to_status   text        NOT NULL,
-    reason      text        CONSTRAINT booking_events_reason_length CHECK (char_length(reason) BETWEEN 1 AND 500),
-    reason_sealed text,
-    -- What was agreed before and after, where the step moved the visit or changed its length.
-    change      jsonb       CONSTRAINT booking_events_change_object CHECK (jsonb_typeof(change) = 'object'),
-    CONSTRAINT booking_events_reason_kept CHECK (num_nonnulls(reason, reason_sealed) <= 1),
-    CONSTRAINT booking_events_actor_known CHECK ((party = 'system') = (actor_id IS NULL))
-);
-CREATE INDEX booking_events_by_booking ON booking_events (booking_id, position);
-CREATE INDEX booking_events_plain ON booking_events (position) WHERE reason IS NOT NULL AND party <> 'system';
--- History stays as it was written; how its words are sealed may change, and nothing besides. Nobody without a key can make words that open there.
-CREATE TRIGGER booking_events_append_only BEFORE UPDATE ON booking_events FOR EACH ROW
-    WHEN ((to_jsonb(NEW) - '{reason,reason_sealed}'::text[] = to_jsonb(OLD) - '{reason,reason_sealed}'::text[]
-           AND num_nonnulls(OLD.reason, OLD.reason_sealed) = 1 AND NEW.reason IS NULL AND NEW.reason_sealed IS NOT NULL) IS NOT TRUE)
-    EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER booking_events_stay BEFORE DELETE ON booking_events FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER booking_events_keep BEFORE TRUNCATE ON booking_events
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
 -- Another start that one party of a visit proposes to the other. The old one stands until they agree.
 CREATE TABLE counter_offers (
     id           uuid        NOT NULL CONSTRAINT counter_offers_pkey PRIMARY KEY,
@@ -130,6 +102,7 @@ CREATE TABLE reservations (
     CONSTRAINT reservations_overlap EXCLUDE USING gist (therapist_id WITH =, during WITH &&)
 );
 CREATE INDEX reservations_by_start ON reservations (therapist_id, lower(during));
+CREATE INDEX reservations_to_lapse ON reservations (hold_expires_at) WHERE hold_expires_at IS NOT NULL;
 CREATE INDEX reservations_by_end ON reservations (upper(during));
 CREATE INDEX reservations_by_offer ON reservations (offer_id) WHERE offer_id IS NOT NULL;
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool, Postgres};
-use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
@@ -63,15 +62,6 @@ pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send +
     Ok(())
 }
 
-/// Locks what `id` names until the transaction ends; others who lock it wait. Whoever needs several locks takes
-/// an idempotency key's first, then a client's, then a therapist's.
-pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
-    // The random half of a UUIDv7 names the lock.
-    let key = id.as_u64_pair().1.cast_signed();
-    sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) AS "locked: ()""#, key).execute(&mut **tx).await?;
-    Ok(())
-}
-
 /// How many rows a sweep deletes in one statement, far within the time that a statement has.
 pub const BATCH: i64 = 1000;
 
@@ -95,10 +85,10 @@ pub fn late() -> Error {
     Error::Unavailable("the database does not answer".to_owned())
 }
 
-/// Carries a unit of work to its end, also when the caller hangs up half-way: a dropped transaction could hand
+/// Carries a request to its end, also when the caller hangs up half-way: a dropped transaction could hand
 /// its connection back while it is still open, and a change must not depend on who is listening. A caller that is
 /// answered with 503 for the wait may find the work done: that is what idempotency keys are for.
-pub async fn work<T: Send + 'static>(unit: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    let unit = tokio::spawn(unit);
-    in_time(async { unit.await.map_err(|error| Error::Internal(error.to_string()))? }).await
+pub async fn uninterrupted<T: Send + 'static>(request: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let request = tokio::spawn(request);
+    in_time(async { request.await.map_err(|error| Error::Internal(error.to_string()))? }).await
 }

@@ -217,7 +217,7 @@ pub struct ApplyRoster {
     pub import: RosterImportId,
 }
 
-job!(ApplyRoster, "apply_roster", |app, job| rosters::applying::apply(&app.db, &app.clock, job.import, |_| {}).await);
+job!(ApplyRoster, "apply_roster", |app, job| rosters::applying::apply(&app.workshop(), job.import, |_| {}).await);
 
 /// Takes back what an authority's list changed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -226,8 +226,7 @@ pub struct RollBackRoster {
     pub import: RosterImportId,
 }
 
-job!(RollBackRoster, "roll_back_roster", |app, job| rosters::applying::roll_back(&app.db, &app.clock, job.import)
-    .await);
+job!(RollBackRoster, "roll_back_roster", |app, job| rosters::applying::roll_back(&app.workshop(), job.import).await);
 
 /// Compares one credential with the authority's list that is in effect.
 #[derive(Debug, Serialize, Deserialize)]

@@ -18,6 +18,7 @@ pub mod db;
 pub mod demo;
 pub mod dev;
 pub mod error;
+pub mod events;
 pub mod health;
 pub mod http;
 pub mod ids;
@@ -26,6 +27,7 @@ pub mod notices;
 pub mod openapi;
 pub mod postgres;
 pub mod prices;
+pub mod reactions;
 pub mod reviews;
 pub mod rosters;
 pub mod sealing;
@@ -39,12 +41,18 @@ pub mod values;
 
 use sqlx::PgPool;
 
+use error::Result;
+use events::{Reactions, Work, Workshop};
+use ids::AccountId;
+
 /// What every operation works with.
 pub struct App {
     /// The database.
     pub db: PgPool,
     /// The time.
     pub clock: clock::Clock,
+    /// Who reacts to what is announced.
+    pub reactions: Reactions,
     /// Access tokens.
     pub tokens: auth::Tokens,
     /// The keys that sign the audit and verify it.
@@ -69,4 +77,16 @@ pub struct App {
     pub searches: search::Searches,
     /// What searches read before.
     pub known: search::Known,
+}
+
+impl App {
+    /// Begins a unit of work for the account that acts, or for the service itself where there is none.
+    pub async fn begin(&self, by: Option<AccountId>) -> Result<Work> {
+        self.workshop().begin(by).await
+    }
+
+    /// Where units of work begin.
+    pub fn workshop(&self) -> Workshop {
+        Workshop { db: self.db.clone(), clock: self.clock.clone(), reactions: self.reactions }
+    }
 }

@@ -17,7 +17,9 @@ use knead::calendars::Fetcher;
 use knead::clock::Clock;
 use knead::config::{self, AuditKey, Config, DataKeys, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
+use knead::events::Workshop;
 use knead::http::RateLimits;
+use knead::reactions::REACTIONS;
 use knead::rosters::command::Asked;
 use knead::sealing::Resealed;
 use knead::search::{Known, Searches};
@@ -254,6 +256,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         roads: Roads::new(&db, config.osrm_url.as_ref())?,
         db,
         clock: Clock::System,
+        reactions: REACTIONS,
         passwords: Passwords::new()?,
         limits: RateLimits::new(config.rate_limit == Switch::On, config.trusted_proxies.clone()),
         storage,
@@ -413,14 +416,15 @@ async fn create_admin(database: Database, email: EmailAddress) -> Result<(), Fai
         Password::new(password.trim_end_matches(['\r', '\n'])).map_err(|why| format!("the password {why}"))?;
     let hash = Passwords::new()?.hash(password).await?;
     let pool = db::pool(database.database_url.expose_secret(), 1)?;
-    let id = accounts::create_admin(&pool, email.as_str(), &hash, Clock::System.now()).await?;
+    let shop = Workshop { db: pool, clock: Clock::System, reactions: REACTIONS };
+    let id = accounts::create_admin(&shop, email.as_str(), &hash).await?;
     println!("{id}");
     Ok(())
 }
 
 async fn import_roster(database: Database, asked: Asked<'_>) -> Result<(), Failure> {
     let pool = db::pool(database.database_url.expose_secret(), 2)?;
-    rosters::command::import(&pool, &Clock::System, asked).await
+    rosters::command::import(&Workshop { db: pool, clock: Clock::System, reactions: REACTIONS }, asked).await
 }
 
 async fn rebuild_hints(database: Database) -> Result<(), Failure> {

@@ -78,7 +78,7 @@ macro_rules! each_table {
         each_table! { $table, $seal => $work;
             "addresses" accounts::addresses::seal,
             "blocks" blocks::seal,
-            "booking_events" bookings::seal_events,
+            "events" bookings::seal_events,
             "bookings" bookings::seal,
             "calendars" calendars::seal,
             "holds" bookings::holds::seal,

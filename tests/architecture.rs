@@ -122,7 +122,11 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "addresses blocks booking_events bookings calendars holds idempotency_keys incidents session_notes time_off",
         "what is left is counted over all tables at one moment",
     ),
-    ("search/candidates.rs", "accounts hint_states hints offers therapists", "candidates are found along the index of hints"),
+    (
+        "search/candidates.rs",
+        "accounts hint_states hints offers therapists",
+        "candidates are found along the index of hints",
+    ),
     ("therapists/store.rs", "accounts blocks", "a therapist's name is that of the account"),
 ];
 

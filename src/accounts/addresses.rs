@@ -14,7 +14,7 @@ use super::{AccessNotes, AddressLine, Label, Locality, Postcode, Region, Remark}
 use crate::App;
 use crate::auth::{As, Client};
 use crate::cipher::{Cipher, Sealed};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
 use crate::ids::AddressId;
@@ -350,21 +350,21 @@ async fn create_address(
     key: IdempotencyKey,
     Json(new, print): Json<NewAddress>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
         let address = new.with_id(AddressId::new(now), &app.cipher)?;
-        let mut tx = app.db.begin().await?;
-        let once = match Once::claim(&mut tx, me.account(), "POST /v1/me/addresses", key, print).await? {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = match Once::claim(&mut work, me.account(), "POST /v1/me/addresses", key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        if store::insert(&mut tx, me.account(), &address, now).await? > MOST {
+        if store::insert(&mut work, me.account(), &address, now).await? > MOST {
             return Err(Refusal::TooManyAddresses.into());
         }
         let location = format!("/v1/me/addresses/{}", address.id);
         let reply = Reply::created(location, &AddressView::new(address, &app.cipher)?)?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -398,13 +398,13 @@ async fn update_address(
     if_match: IfMatch,
     Json(patch, _): Json<AddressPatch>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let current = store::lock(&mut tx, me.account(), id).await?.ok_or(Error::NotFound)?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let current = store::lock(&mut work, me.account(), id).await?.ok_or(Error::NotFound)?;
         if_match.check(&AddressView::new(current.clone(), &app.cipher)?)?;
         let address = patch.apply(current, &app.cipher)?;
-        store::update(&mut tx, &address).await?;
-        tx.commit().await?;
+        store::update(&mut work, &address).await?;
+        work.commit().await?;
         Reply::ok(&AddressView::new(address, &app.cipher)?)
     })
     .await
@@ -418,7 +418,7 @@ async fn update_address(
     responses((status = 204, description = "The address is gone.")))]
 #[delete("/v1/me/addresses/{id}")]
 async fn delete_address(app: Data<App>, me: As<Client>, Path(id): Path<AddressId>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         if store::delete(&app.db, me.account(), id).await? { Ok(Reply::none()) } else { Err(Error::NotFound) }
     })
     .await

@@ -7,9 +7,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::{Account, REFRESH_GRACE, RegistrableRole, SentToken, addresses, store};
 use crate::App;
 use crate::auth::{Anyone, As, Password, RefreshToken};
-use crate::availability;
-use crate::db::{Tx, in_time, work};
+use crate::db::{in_time, uninterrupted};
 use crate::error::{Problem, Refusal, Result};
+use crate::events::Work;
 use crate::http::{IfMatch, Json, Origin, Reply};
 use crate::ids::{AccountId, SessionId};
 use crate::values::{DisplayName, EmailAddress, Phone, Role, Zone};
@@ -50,18 +50,24 @@ struct SignedIn {
 }
 
 /// Begins a session of the account.
-async fn sign_in(app: &App, mut tx: Tx, account: Account) -> Result<SignedIn> {
+async fn sign_in(app: &App, mut work: Work, account: Account) -> Result<SignedIn> {
     let now = app.clock.now();
-    let session = store::begin_session(&mut tx, account.id, now).await?;
+    let session = store::begin_session(&mut work, account.id, now).await?;
     let token = RefreshToken::generate()?;
-    store::add_refresh_token(&mut tx, session, &token, now).await?;
-    signed_in(app, tx, account, session, token).await
+    store::add_refresh_token(&mut work, session, &token, now).await?;
+    signed_in(app, work, account, session, token).await
 }
 
 /// Commits, and gives an access token of the session beside `token`, its refresh token.
-async fn signed_in(app: &App, tx: Tx, account: Account, session: SessionId, token: RefreshToken) -> Result<SignedIn> {
+async fn signed_in(
+    app: &App,
+    work: Work,
+    account: Account,
+    session: SessionId,
+    token: RefreshToken,
+) -> Result<SignedIn> {
     let (access_token, expires_in) = app.tokens.issue(account.id, session, app.clock.now())?;
-    tx.commit().await?;
+    work.commit().await?;
     Ok(SignedIn { account, access_token, token_type: "Bearer", expires_in, refresh_token: token.into_string() })
 }
 
@@ -76,9 +82,9 @@ async fn signed_in(app: &App, tx: Tx, account: Account, session: SessionId, toke
 #[post("/v1/auth/register")]
 async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registration>) -> Result<Reply> {
     let password_hash = app.passwords.hash(new.password).await?;
-    work(async move {
-        let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let _now = app.clock.now();
+        let mut work = app.begin(None).await?;
         let account = store::NewAccount {
             email: new.email.as_str(),
             password_hash: &password_hash,
@@ -87,8 +93,8 @@ async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registratio
             phone: new.phone.as_ref().map(Phone::as_str),
             time_zone: new.time_zone.unwrap_or(Zone(chrono_tz::UTC)),
         };
-        let account = store::insert(&mut tx, account, now).await?;
-        let signed_in = sign_in(&app, tx, account).await?;
+        let account = store::insert(&mut work, account).await?;
+        let signed_in = sign_in(&app, work, account).await?;
         app.limits.remember(origin, &signed_in.account.email);
         Reply::created("/v1/me".to_owned(), &signed_in)
     })
@@ -116,7 +122,7 @@ async fn login(app: Data<App>, origin: Origin, Json(login, _): Json<Login>) -> R
     let owner = owner(&app, login).await.inspect_err(|_| guess.take_back())?;
     let Some(id) = owner else { return Err(Refusal::WrongPassword.into()) };
     guess.was_right();
-    work(async move { begin(&app, id).await }).await
+    uninterrupted(async move { begin(&app, id).await }).await
 }
 
 /// Whose e-mail address and password these are.
@@ -129,7 +135,7 @@ async fn owner(app: &App, sent: Login) -> Result<Option<AccountId>> {
 
 async fn begin(app: &App, id: AccountId) -> Result<Reply> {
     let account = store::find(&app.db, id).await?;
-    Reply::ok(&sign_in(app, app.db.begin().await?, account).await?)
+    Reply::ok(&sign_in(app, app.begin(None).await?, account).await?)
 }
 
 /// A refresh token, as log-in or refresh gave it.
@@ -150,19 +156,19 @@ struct Refresh {
 ))]
 #[post("/v1/auth/refresh")]
 async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let token = RefreshToken::sent(body.refresh_token.as_str());
         let successor = app.tokens.successor(&token);
-        let mut tx = app.db.begin().await?;
-        match store::use_refresh_token(&mut tx, &token, &successor, app.clock.now()).await? {
+        let mut work = app.begin(None).await?;
+        match store::use_refresh_token(&mut work, &token, &successor, app.clock.now()).await? {
             Some((account, session)) => {
-                let account = store::find(&mut *tx, account).await?;
+                let account = store::find(&mut **work, account).await?;
                 app.limits.remember(origin, &account.email);
-                Reply::ok(&signed_in(&app, tx, account, session, successor).await?)
+                Reply::ok(&signed_in(&app, work, account, session, successor).await?)
             }
             None => {
                 // The end of the session, where there was one, must last.
-                tx.commit().await?;
+                work.commit().await?;
                 tracing::info!(grace = %REFRESH_GRACE, "refresh token refused");
                 Err(Refusal::RefreshTokenInvalid.into())
             }
@@ -179,11 +185,11 @@ async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -
     responses((status = 204, description = "The session has ended, if the token was its latest.")))]
 #[post("/v1/auth/logout")]
 async fn logout(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(None).await?;
         let token = RefreshToken::sent(body.refresh_token.as_str());
-        store::log_out(&mut tx, &token, &app.tokens.successor(&token), app.clock.now()).await?;
-        tx.commit().await?;
+        store::log_out(&mut work, &token, &app.tokens.successor(&token), app.clock.now()).await?;
+        work.commit().await?;
         Ok(Reply::none())
     })
     .await
@@ -225,13 +231,13 @@ async fn update_me(
     if_match: IfMatch,
     Json(patch, _): Json<AccountPatch>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
         // A therapist's zone is that of the working hours.
         if me.principal.role == Role::Therapist {
-            availability::lock(&mut tx, me.account().into()).await?;
+            work.lock_time(me.account().into()).await?;
         }
-        let mut account = store::lock(&mut tx, me.account()).await?;
+        let mut account = store::lock(&mut work, me.account()).await?;
         if_match.check(&account)?;
         if let Some(name) = patch.display_name {
             account.display_name = name.as_str().to_owned();
@@ -242,8 +248,8 @@ async fn update_me(
         if let Some(zone) = patch.time_zone {
             account.time_zone = zone;
         }
-        store::update(&mut tx, &account).await?;
-        tx.commit().await?;
+        store::update(&mut work, &account).await?;
+        work.commit().await?;
         Reply::ok(&account)
     })
     .await

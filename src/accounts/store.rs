@@ -1,13 +1,15 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use sqlx::{PgExecutor, PgPool};
 
 use super::{Account, Rotation, rotation};
 use crate::auth::RefreshToken;
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::{OnConstraint, Refusal, Result};
-use crate::ids::{AccountId, SessionId};
+use crate::events::{Event, Work, Workshop};
+use crate::ids::{AccountId, SessionId, TherapistId};
 use crate::values::{Rating, Role, Zone};
 
 /// An account to be stored.
@@ -20,7 +22,8 @@ pub(super) struct NewAccount<'a> {
     pub time_zone: Zone,
 }
 
-pub(super) async fn insert(tx: &mut Tx, new: NewAccount<'_>, now: DateTime<Utc>) -> Result<Account> {
+pub(super) async fn insert(work: &mut Work, new: NewAccount<'_>) -> Result<Account> {
+    let now = work.now();
     let id = AccountId::new(now);
     let account = sqlx::query_as!(
         Account,
@@ -37,18 +40,18 @@ pub(super) async fn insert(tx: &mut Tx, new: NewAccount<'_>, now: DateTime<Utc>)
         new.time_zone as Zone,
         now,
     )
-    .fetch_one(&mut **tx)
+    .fetch_one(&mut ***work)
     .await
     .on_constraint("accounts_email_taken", Refusal::EmailTaken)?;
-    if new.role == Role::Therapist {
-        crate::therapists::insert(tx, id.into()).await?;
-    }
+    let therapist = (new.role == Role::Therapist).then(|| TherapistId::from(id));
+    let made = Event::new("account.create", "account", id).about(therapist).with(json!({ "role": new.role }));
+    work.announce(made).await?;
     Ok(account)
 }
 
 /// Makes an admin's account; `email_taken` where the address has one.
-pub async fn create_admin(db: &PgPool, email: &str, password_hash: &str, now: DateTime<Utc>) -> Result<AccountId> {
-    let mut tx = db.begin().await?;
+pub async fn create_admin(shop: &Workshop, email: &str, password_hash: &str) -> Result<AccountId> {
+    let mut work = shop.begin(None).await?;
     let new = NewAccount {
         email,
         password_hash,
@@ -57,8 +60,8 @@ pub async fn create_admin(db: &PgPool, email: &str, password_hash: &str, now: Da
         phone: None,
         time_zone: Zone(chrono_tz::UTC),
     };
-    let account = insert(&mut tx, new, now).await?;
-    tx.commit().await?;
+    let account = insert(&mut work, new).await?;
+    work.commit().await?;
     Ok(account.id)
 }
 

@@ -1,8 +1,7 @@
 //! The audit: what was done, by whom, to what. Entries are added and never changed. A sequencer chains what has been
 //! committed, each entry to the one before it by its hash, and signs the heads, so that tampering shows.
 //!
-//! Steps of bookings and of reviews, and disclosures of addresses, are copied by the database from their own tables.
-//! Everything else is recorded with [`record`], in the transaction of what it records.
+//! Its entries are the events that the features announce.
 
 pub mod command;
 mod heads;
@@ -16,33 +15,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 pub use heads::{Head, Keys};
-pub use store::{newest_head, positions, record, thin_heads};
+pub use store::{newest_head, positions, thin_heads};
 pub use verify::{Break, Damage, Findings, Place, holds, verify};
 
 use crate::ids::{AccountId, TherapistId};
-
-/// Stands for the therapist where an entry is about none.
-const NO_THERAPIST: Uuid = Uuid::nil();
-
-/// What is recorded. No personal data: ids, states and codes.
-#[derive(Clone, Debug)]
-pub struct Entry<'a> {
-    /// The therapist whom it is about, if it is about one.
-    pub therapist: Option<TherapistId>,
-    /// Who did it; none where the system did.
-    pub actor: Option<AccountId>,
-    /// What was done, as `feature.step`: `document.read`.
-    pub action: &'static str,
-    /// The kind of thing it was done to: `document`.
-    pub subject_type: &'static str,
-    /// Which one.
-    pub subject_id: &'a str,
-    /// What else is worth knowing, such as the values before and after.
-    pub details: Value,
-}
 
 /// Where entries lie, from the first to the last. Others lie between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -59,28 +37,43 @@ pub struct Positions {
 #[derive(Clone, Debug)]
 struct Stored {
     position: i64,
-    /// The therapist, or [`NO_THERAPIST`].
-    therapist: Uuid,
+    therapist: Option<TherapistId>,
+    client: Option<AccountId>,
     time: DateTime<Utc>,
     actor: Option<AccountId>,
-    action: String,
+    party: Option<String>,
+    kind: String,
     subject_type: String,
     subject_id: String,
+    from: Option<String>,
+    to: Option<String>,
     /// The JSON as it was written: the hash is of this text.
     details: String,
 }
 
 impl Stored {
     /// SHA-256 over the hash of the link before, the number of this `link`, and this entry's fields, one to a line; times in
-    /// microseconds since 1970. Thirty-two zeros stand before the first link.
+    /// microseconds since 1970; empty where there is none. Thirty-two zeros stand before the first link.
     fn hash(&self, link: i64, before: &[u8]) -> Vec<u8> {
-        let Self { position, therapist, action, subject_type, subject_id, details, .. } = self;
-        let actor = self.actor.map(|actor| actor.to_string()).unwrap_or_default();
-        let time = self.time.timestamp_micros();
-        let fields = format!(
-            "{link}\n{position}\n{therapist}\n{time}\n{actor}\n{action}\n{subject_type}\n{subject_id}\n{details}"
-        );
-        digest(&SHA256, &[before, fields.as_bytes()].concat()).as_ref().to_vec()
+        fn text<T: ToString>(value: Option<&T>) -> String {
+            value.map(T::to_string).unwrap_or_default()
+        }
+        let fields = [
+            link.to_string(),
+            self.position.to_string(),
+            text(self.therapist.as_ref()),
+            text(self.client.as_ref()),
+            self.time.timestamp_micros().to_string(),
+            text(self.actor.as_ref()),
+            text(self.party.as_ref()),
+            self.kind.clone(),
+            self.subject_type.clone(),
+            self.subject_id.clone(),
+            text(self.from.as_ref()),
+            text(self.to.as_ref()),
+            self.details.clone(),
+        ];
+        digest(&SHA256, &[before, fields.join("\n").as_bytes()].concat()).as_ref().to_vec()
     }
 }
 

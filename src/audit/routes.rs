@@ -8,7 +8,7 @@ use super::store::{self, Listed};
 use super::{Break, Event, Place};
 use crate::App;
 use crate::auth::{Admin, As};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page, Query, Reply};
 use crate::ids::{AccountId, TherapistId};
@@ -125,7 +125,7 @@ struct Verified {
 #[get("/v1/admin/audit/verify")]
 async fn verify_audit(app: Data<App>, _me: As<Admin>, Query(query): Query<VerifyQuery>) -> Result<Reply> {
     let from = query.cursor.as_ref().map(Cursor::key).transpose()?.unwrap_or(Place::Chain(0));
-    work(async move {
+    uninterrupted(async move {
         let found = super::verify(&app.db, &app.audit_keys, from, MOST, app.clock.now()).await?;
         let (key_id, public_key) = app.audit_keys.public().unzip();
         Reply::ok(&Verified {

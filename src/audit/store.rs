@@ -1,37 +1,17 @@
 use chrono::{DateTime, Utc};
-use serde_json::Value;
-use sqlx::types::Json;
 use sqlx::{PgExecutor, PgPool};
 
 use super::verify::{Link, Unchained};
-use super::{Entry, Event, Head, NO_THERAPIST, Positions, Stored};
+use super::{Event, Head, Positions, Stored};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, TherapistId};
-
-/// Adds an entry, which stands if the transaction does, and is chained once that has been committed.
-pub async fn record(tx: &mut Tx, entry: &Entry<'_>, at: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO audit_events (chain, at, actor_id, action, subject_type, subject_id, details)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        entry.therapist.map_or(NO_THERAPIST, |therapist| therapist.0),
-        at,
-        entry.actor.map(|actor| actor.0),
-        entry.action,
-        entry.subject_type,
-        entry.subject_id,
-        Json(&entry.details) as Json<&Value>,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
 
 /// Where the entries about a thing lie, those of the action `except` aside; none where there are none.
 pub async fn positions(tx: &mut Tx, subject_type: &str, subject_id: &str, except: &str) -> Result<Option<Positions>> {
     let found = sqlx::query!(
         r#"SELECT min(position) AS first, max(position) AS last, count(*) AS "entries!"
-           FROM audit_events WHERE subject_type = $1 AND subject_id = $2 AND action <> $3"#,
+           FROM events WHERE subject_type = $1 AND subject_id = $2 AND kind <> $3"#,
         subject_type,
         subject_id,
         except
@@ -61,15 +41,18 @@ pub(super) struct Listed<'a> {
 pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<Event>> {
     let events = sqlx::query_as!(
         Event,
-        r#"SELECT position, at, actor_id AS "actor_id: AccountId", nullif(chain, $9) AS "therapist_id: TherapistId",
-                  action, subject_type, subject_id, details, encode(hash, 'hex') AS "hash?"
-           FROM audit_events LEFT JOIN audit_links USING (position)
+        r#"SELECT position, at, actor_id AS "actor_id: AccountId", therapist_id AS "therapist_id: TherapistId", kind AS action,
+                  subject_type, subject_id,
+                  CASE WHEN to_state IS NULL THEN details::jsonb
+                       ELSE jsonb_build_object('party', party, 'from', from_state, 'to', to_state) || details::jsonb END AS "details!",
+                  encode(hash, 'hex') AS "hash?"
+           FROM events LEFT JOIN audit_links USING (position)
            WHERE ($1::text IS NULL OR subject_type = $1) AND ($2::text IS NULL OR subject_id = $2)
-             AND ($3::uuid IS NULL OR actor_id = $3) AND ($4::uuid IS NULL OR chain = $4)
-             AND ($5::text IS NULL OR action = $5)
+             AND ($3::uuid IS NULL OR actor_id = $3) AND ($4::uuid IS NULL OR therapist_id = $4)
+             AND ($5::text IS NULL OR kind = $5)
              AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at < $7)
              AND ($8::bigint IS NULL OR position < $8)
-           ORDER BY position DESC LIMIT $10"#,
+           ORDER BY position DESC LIMIT $9"#,
         listed.subject_type,
         listed.subject_id,
         listed.actor.map(|actor| actor.0),
@@ -78,7 +61,6 @@ pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<Event>> 
         listed.from,
         listed.to,
         listed.before,
-        NO_THERAPIST,
         listed.count,
     )
     .fetch_all(db)
@@ -132,9 +114,10 @@ pub(super) async fn take(tx: &mut Tx, count: i64) -> Result<Vec<Stored>> {
                DELETE FROM audit_pending WHERE position IN (SELECT position FROM audit_pending ORDER BY position LIMIT $1)
                RETURNING position
            )
-           SELECT position, chain AS therapist, at AS time, actor_id AS "actor: AccountId", action, subject_type, subject_id,
+           SELECT position, therapist_id AS "therapist: TherapistId", client_id AS "client: AccountId", at AS time,
+                  actor_id AS "actor: AccountId", party, kind, subject_type, subject_id, from_state AS "from", to_state AS "to",
                   details::text AS "details!"
-           FROM taken JOIN audit_events USING (position)
+           FROM taken JOIN events USING (position)
            WHERE NOT EXISTS (SELECT FROM audit_links l WHERE l.position = taken.position) ORDER BY position"#,
         count
     );
@@ -210,9 +193,10 @@ pub(super) async fn hash_at(tx: &mut Tx, link: i64) -> Result<Option<(i64, Vec<u
 /// Up to `count` links after `from`, with their entries.
 pub(super) async fn links(tx: &mut Tx, from: i64, count: i64) -> Result<Vec<Link>> {
     let rows = sqlx::query!(
-        r#"SELECT l.link, l.position, l.hash, e.chain AS "therapist?", e.at AS "time?", e.actor_id AS "actor?: AccountId",
-                  e.action AS "action?", e.subject_type AS "subject_type?", e.subject_id AS "subject_id?", e.details::text AS details
-           FROM audit_links l LEFT JOIN audit_events e USING (position)
+        r#"SELECT l.link, l.position, l.hash, e.therapist_id AS "therapist?: TherapistId", e.client_id AS "client?: AccountId",
+                  e.at AS "time?", e.actor_id AS "actor?: AccountId", e.party AS "party?", e.kind AS "kind?", e.subject_type AS "subject_type?",
+                  e.subject_id AS "subject_id?", e.from_state AS "from?", e.to_state AS "to?", e.details::text AS details
+           FROM audit_links l LEFT JOIN events e USING (position)
            WHERE l.link > $1 ORDER BY l.link LIMIT $2"#,
         from,
         count
@@ -223,12 +207,16 @@ pub(super) async fn links(tx: &mut Tx, from: i64, count: i64) -> Result<Vec<Link
         let entry = || {
             Some(Stored {
                 position: row.position,
-                therapist: row.therapist?,
+                therapist: row.therapist,
+                client: row.client,
                 time: row.time?,
                 actor: row.actor,
-                action: row.action?,
+                party: row.party,
+                kind: row.kind?,
                 subject_type: row.subject_type?,
                 subject_id: row.subject_id?,
+                from: row.from,
+                to: row.to,
                 details: row.details?,
             })
         };
@@ -253,7 +241,7 @@ pub(super) async fn heads(tx: &mut Tx, from: i64, to: i64, count: i64) -> Result
 /// in the chain.
 pub(super) async fn unchained(tx: &mut Tx, from: i64, count: i64) -> Result<(Option<i64>, Vec<Unchained>)> {
     let last = sqlx::query_scalar!(
-        "SELECT max(position) FROM (SELECT position FROM audit_events WHERE position > $1 ORDER BY position LIMIT $2) seen",
+        "SELECT max(position) FROM (SELECT position FROM events WHERE position > $1 ORDER BY position LIMIT $2) seen",
         from,
         count
     )
@@ -261,7 +249,7 @@ pub(super) async fn unchained(tx: &mut Tx, from: i64, count: i64) -> Result<(Opt
     .await?;
     let unchained = sqlx::query_as!(
         Unchained,
-        "SELECT position, at AS time FROM audit_events e
+        "SELECT position, at AS time FROM events e
          WHERE position > $1 AND position <= $2 AND NOT EXISTS (SELECT FROM audit_links l WHERE l.position = e.position)
          ORDER BY position",
         from,

@@ -4,6 +4,7 @@
 pub mod hints;
 pub mod hours;
 mod past;
+pub mod reservations;
 pub mod routes;
 pub mod schedule;
 mod store;
@@ -20,7 +21,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use past::{forget_overrides, forget_reserved, forget_time_off, forget_timetables};
-pub use store::{Asked, busy, diaries, lengths, lock, revisions, rulebook, stored, zone};
+pub use store::{Asked, busy, diaries, hours as hours_of, lengths, revisions, rulebook, stored, zone};
 pub use stored::{Revision, Stored};
 pub use time_off::seal as seal_time_off;
 

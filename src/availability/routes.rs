@@ -4,10 +4,10 @@ use chrono::NaiveDate;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::schedule::{Override, OverrideBody};
-use super::{lock, store, time_off, timetables};
+use super::{store, time_off, timetables};
 use crate::App;
 use crate::auth::{As, Therapist};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Result};
 use crate::http::{IfMatch, Json, Page, Paging, Path, Query, Reply};
 use crate::values::Day;
@@ -68,18 +68,18 @@ async fn put_override(
     if_match: IfMatch,
     Json(body, _): Json<OverrideBody>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let date = date("date", &path)?;
         let windows = body.windows()?;
-        let mut tx = app.db.begin().await?;
-        lock(&mut tx, me.therapist()).await?;
-        match store::find_override(&mut *tx, me.therapist(), date).await? {
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        match store::find_override(&mut **work, me.therapist(), date).await? {
             Some(current) => if_match.check(&current)?,
             None if if_match.is_sent() => return Err(Error::PreconditionFailed),
             None => {}
         }
-        store::put_overrides(&mut tx, me.therapist(), &[(date, windows.clone())]).await?;
-        tx.commit().await?;
+        store::put_overrides(&mut work, me.therapist(), &[(date, windows.clone())]).await?;
+        work.commit().await?;
         Reply::ok(&Override::new(date, &windows))
     })
     .await
@@ -93,12 +93,12 @@ async fn put_override(
     responses((status = 204, description = "The date is like any other.")))]
 #[delete("/v1/therapists/me/overrides/{date}")]
 async fn delete_override(app: Data<App>, me: As<Therapist>, Path(path): Path<String>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let date = date("date", &path)?;
-        let mut tx = app.db.begin().await?;
-        lock(&mut tx, me.therapist()).await?;
-        let existed = store::delete_override(&mut tx, me.therapist(), date).await?;
-        tx.commit().await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        let existed = store::delete_override(&mut work, me.therapist(), date).await?;
+        work.commit().await?;
         if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
     })
     .await

@@ -21,11 +21,6 @@ use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::values::{BookingMode, Point, Rating, Span, TravelMode, Zone, merged};
 
-/// Locks a therapist's time until the transaction ends: whoever changes what can be booked goes one after the other.
-pub async fn lock(tx: &mut Tx, therapist: TherapistId) -> Result<()> {
-    crate::db::lock(tx, therapist.0).await
-}
-
 /// What a visit is, as far as a diary depends on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
@@ -288,7 +283,7 @@ fn differing(dates: Option<Vec<NaiveDate>>, windows: Option<Json<Vec<Vec<i32>>>>
 }
 
 /// The therapist's zone, and the hours that start on `dates`.
-pub(super) async fn hours<'c>(
+pub async fn hours<'c>(
     db: impl PgExecutor<'c>,
     therapist: TherapistId,
     dates: RangeInclusive<NaiveDate>,

@@ -12,12 +12,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use store::seal;
 
-use super::lock;
+use super::reservations;
 use super::schedule::{TimeOff, TimeOffNote, TimeOffView};
 use crate::App;
 use crate::auth::{As, Therapist};
-use crate::bookings;
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Paging, Path, Query, Reply};
 use crate::ids::{TherapistId, TimeOffId};
@@ -40,7 +39,7 @@ async fn with_hits<'c>(
     now: DateTime<Utc>,
 ) -> Result<Vec<TimeOffView>> {
     let spans: Vec<Span> = time_off.iter().map(|off| Span { start: off.start_at, end: off.end_at }).collect();
-    let hits = bookings::within(db, therapist, &spans, now).await?;
+    let hits = reservations::within(db, therapist, &spans, now).await?;
     Ok(time_off.into_iter().zip(hits).map(|(time_off, bookings)| TimeOffView { time_off, bookings }).collect())
 }
 
@@ -103,26 +102,26 @@ async fn create_time_off(
     key: IdempotencyKey,
     Json(new, print): Json<NewTimeOff>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
         let (Instant(start_at), Instant(end_at)) = (new.start_at, new.end_at);
         refuse_backwards(start_at, end_at)?;
         let note = new.note.map(|note| note.as_str().to_owned());
         let time_off = TimeOff { id: TimeOffId::new(now), start_at, end_at, note };
-        let mut tx = app.db.begin().await?;
-        let once = match Once::claim(&mut tx, me.account(), "POST /v1/therapists/me/time-off", key, print).await? {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = match Once::claim(&mut work, me.account(), "POST /v1/therapists/me/time-off", key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        lock(&mut tx, me.therapist()).await?;
-        if store::count(&mut tx, me.therapist(), now).await? >= MOST_TIME_OFF {
+        work.lock_time(me.therapist()).await?;
+        if store::count(&mut work, me.therapist(), now).await? >= MOST_TIME_OFF {
             return Err(Refusal::TooMuchTimeOff.into());
         }
-        store::insert(&mut tx, &app.cipher, me.therapist(), &time_off).await?;
+        store::insert(&mut work, &app.cipher, me.therapist(), &time_off).await?;
         let location = format!("/v1/therapists/me/time-off/{}", time_off.id);
-        let reply = Reply::created(location, &view(&mut *tx, me.therapist(), time_off, now).await?)?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        let reply = Reply::created(location, &view(&mut **work, me.therapist(), time_off, now).await?)?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -182,22 +181,22 @@ async fn update_time_off(
     if_match: IfMatch,
     Json(patch, _): Json<TimeOffPatch>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        lock(&mut tx, me.therapist()).await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
         let now = app.clock.now();
-        let current = store::find(&mut *tx, &app.cipher, me.therapist(), id).await?.ok_or(Error::NotFound)?;
-        if_match.check(&view(&mut *tx, me.therapist(), current.clone(), now).await?)?;
+        let current = store::find(&mut **work, &app.cipher, me.therapist(), id).await?.ok_or(Error::NotFound)?;
+        if_match.check(&view(&mut **work, me.therapist(), current.clone(), now).await?)?;
         let was_over = current.end_at <= now;
         let changed = patch.apply(current);
         refuse_backwards(changed.start_at, changed.end_at)?;
         // What is over does not count: to move it ahead is as good as to enter it anew.
-        if was_over && changed.end_at > now && store::count(&mut tx, me.therapist(), now).await? >= MOST_TIME_OFF {
+        if was_over && changed.end_at > now && store::count(&mut work, me.therapist(), now).await? >= MOST_TIME_OFF {
             return Err(Refusal::TooMuchTimeOff.into());
         }
-        store::update(&mut tx, &app.cipher, me.therapist(), &changed).await?;
-        let view = view(&mut *tx, me.therapist(), changed, now).await?;
-        tx.commit().await?;
+        store::update(&mut work, &app.cipher, me.therapist(), &changed).await?;
+        let view = view(&mut **work, me.therapist(), changed, now).await?;
+        work.commit().await?;
         Reply::ok(&view)
     })
     .await
@@ -211,11 +210,11 @@ async fn update_time_off(
     responses((status = 204, description = "The time off is gone.")))]
 #[delete("/v1/therapists/me/time-off/{id}")]
 async fn delete_time_off(app: Data<App>, me: As<Therapist>, Path(id): Path<TimeOffId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        lock(&mut tx, me.therapist()).await?;
-        let existed = store::delete(&mut tx, me.therapist(), id).await?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        let existed = store::delete(&mut work, me.therapist(), id).await?;
+        work.commit().await?;
         if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
     })
     .await

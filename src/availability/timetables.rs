@@ -9,23 +9,22 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::hours::Timetable;
 use super::routes::date;
-use super::schedule::{DatedSchedule, Hit, Override, Schedule, WeekCopied, WeekCopy};
-use super::{lock, store};
+use super::schedule::{DatedSchedule, Override, Schedule, WeekCopied, WeekCopy};
+use super::store;
 use crate::App;
 use crate::auth::{As, Therapist};
-use crate::bookings;
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Paging, Path, Query, Reply};
-use crate::ids::{BookingId, TherapistId};
+use crate::ids::TherapistId;
+use crate::values::Day;
 use crate::values::wall_clock::local_date;
-use crate::values::{Day, Instant, Span};
 
 /// The operations on weekly hours.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(get_schedule).service(replace_schedule).service(copy_week);
     config.service(list_schedules).service(get_dated_schedule).service(put_dated_schedule);
-    config.service(delete_dated_schedule).service(list_bookings_outside_hours);
+    config.service(delete_dated_schedule);
 }
 
 /// The most timetables from today on.
@@ -74,15 +73,15 @@ async fn replace_schedule(
     if_match: IfMatch,
     Json(schedule, _): Json<Schedule>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let windows = schedule.windows()?;
-        let mut tx = app.db.begin().await?;
-        lock(&mut tx, me.therapist()).await?;
-        let (zone, _, current) = in_force(&mut *tx, me.therapist(), app.clock.now()).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        let (zone, _, current) = in_force(&mut **work, me.therapist(), app.clock.now()).await?;
         if_match.check(&Schedule::new(zone.into(), &current.weekly))?;
-        store::set_zone(&mut tx, me.therapist(), schedule.time_zone).await?;
-        store::put_schedule(&mut tx, me.therapist(), current.effective_from, &windows).await?;
-        tx.commit().await?;
+        store::set_zone(&mut work, me.therapist(), schedule.time_zone).await?;
+        store::put_schedule(&mut work, me.therapist(), current.effective_from, &windows).await?;
+        work.commit().await?;
         Reply::ok(&Schedule::new(schedule.time_zone, &windows))
     })
     .await
@@ -136,12 +135,12 @@ async fn put_dated_schedule(
     if_match: IfMatch,
     Json(schedule, _): Json<Schedule>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let date = date("effective_from", &path)?;
         let windows = schedule.windows()?;
-        let mut tx = app.db.begin().await?;
-        lock(&mut tx, me.therapist()).await?;
-        let (zone, today, _) = in_force(&mut *tx, me.therapist(), app.clock.now()).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        let (zone, today, _) = in_force(&mut **work, me.therapist(), app.clock.now()).await?;
         if date < today {
             return Err(FieldError::new("/effective_from", "lies in the past.").into());
         }
@@ -149,16 +148,16 @@ async fn put_dated_schedule(
             let detail = format!("is not your own, which is {zone}; change that with the hours in force first.");
             return Err(FieldError::new("/time_zone", detail).into());
         }
-        match store::find_schedule(&mut *tx, me.therapist(), date).await? {
+        match store::find_schedule(&mut **work, me.therapist(), date).await? {
             Some(current) => if_match.check(&current)?,
             None if if_match.is_sent() => return Err(Error::PreconditionFailed),
-            None if store::count_schedules_from(&mut tx, me.therapist(), today).await? >= MOST_TIMETABLES => {
+            None if store::count_schedules_from(&mut work, me.therapist(), today).await? >= MOST_TIMETABLES => {
                 return Err(Refusal::TooManyTimetables.into());
             }
             None => {}
         }
-        store::put_schedule(&mut tx, me.therapist(), date, &windows).await?;
-        tx.commit().await?;
+        store::put_schedule(&mut work, me.therapist(), date, &windows).await?;
+        work.commit().await?;
         Reply::ok(&DatedSchedule { effective_from: date, schedule: Schedule::new(schedule.time_zone, &windows) })
     })
     .await
@@ -175,16 +174,16 @@ async fn put_dated_schedule(
          content_type = "application/problem+json")))]
 #[delete("/v1/therapists/me/schedules/{effective_from}")]
 async fn delete_dated_schedule(app: Data<App>, me: As<Therapist>, Path(path): Path<String>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let date = date("effective_from", &path)?;
-        let mut tx = app.db.begin().await?;
-        lock(&mut tx, me.therapist()).await?;
-        let (_, today, current) = in_force(&mut *tx, me.therapist(), app.clock.now()).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        let (_, today, current) = in_force(&mut **work, me.therapist(), app.clock.now()).await?;
         if date < today || date == current.effective_from {
             return Err(FieldError::new("/effective_from", "is in force, or lies in the past.").into());
         }
-        let existed = store::delete_schedule(&mut tx, me.therapist(), date).await?;
-        tx.commit().await?;
+        let existed = store::delete_schedule(&mut work, me.therapist(), date).await?;
+        work.commit().await?;
         if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
     })
     .await
@@ -210,50 +209,24 @@ async fn copy_week(
     key: IdempotencyKey,
     Json(copy, print): Json<WeekCopy>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let (first, last) = copy.dates()?;
-        let mut tx = app.db.begin().await?;
+        let mut work = app.begin(Some(me.account())).await?;
         let once =
-            match Once::claim(&mut tx, me.account(), "POST /v1/therapists/me/schedule/copies", key, print).await? {
+            match Once::claim(&mut work, me.account(), "POST /v1/therapists/me/schedule/copies", key, print).await? {
                 Ok(once) => once,
                 Err(reply) => return Ok(reply),
             };
-        lock(&mut tx, me.therapist()).await?;
+        work.lock_time(me.therapist()).await?;
         let now = app.clock.now();
-        let (zone, hours) = store::hours(&mut *tx, me.therapist(), first..=last).await?;
+        let (zone, hours) = store::hours(&mut **work, me.therapist(), first..=last).await?;
         let (written, kept) = copy.of(&hours, local_date(zone, now))?;
-        store::put_overrides(&mut tx, me.therapist(), &written).await?;
+        store::put_overrides(&mut work, me.therapist(), &written).await?;
         let written = written.iter().map(|(date, windows)| Override::new(*date, windows)).collect();
         let reply = Reply::created("/v1/therapists/me/overrides".to_owned(), &WeekCopied { written, kept })?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
-}
-
-/// List my bookings outside my hours
-///
-/// Live visits whose time on the table is not over and no longer lies within the caller's hours, since these changed after
-/// the visit was booked. They stay booked. What a time off hits is listed with the time off.
-#[utoipa::path(tag = "Availability", operation_id = "list_bookings_outside_hours", security(("bearer" = ["therapist"])),
-    params(Paging),
-    responses((status = 200, description = "A page of bookings, soonest first.", body = Page<Hit>)))]
-#[get("/v1/therapists/me/bookings-outside-hours")]
-async fn list_bookings_outside_hours(app: Data<App>, me: As<Therapist>, Query(query): Query<Paging>) -> Result<Reply> {
-    let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
-    let after: Option<(DateTime<Utc>, BookingId)> = after.map(|(Instant(start), id)| (start, id));
-    let visits = bookings::ahead(&app.db, me.therapist(), app.clock.now()).await?;
-    let (Some((_, first)), Some((_, last))) = (visits.first(), visits.last()) else {
-        return Reply::ok(&Page::<Hit>::whole(Vec::new()));
-    };
-    // No visit lasts a day, whichever ends last.
-    let span = Span { start: first.start, end: last.start + Days::new(1) };
-    let dates = span.start.date_naive() - Days::new(3)..=span.end.date_naive() + Days::new(3);
-    let (zone, hours) = store::hours(&app.db, me.therapist(), dates).await?;
-    let windows = hours.windows(zone, span);
-    let outside = visits.into_iter().filter(|(_, table)| !windows.iter().any(|window| window.contains(*table)));
-    let hits = outside.map(|(id, table)| Hit { id, start_at: table.start });
-    let page = hits.filter(|hit| after.is_none_or(|after| (hit.start_at, hit.id) > after)).take(query.limit.get() + 1);
-    Reply::ok(&Page::cut(page.collect(), query.limit, |hit| (hit.start_at, hit.id))?)
 }

@@ -9,11 +9,10 @@ use super::{Block, BlockNote, NOTE, Pair, store};
 use crate::App;
 use crate::accounts;
 use crate::auth::{As, Parties};
-use crate::availability;
 use crate::availability::schedule::Hit;
 use crate::bookings::{self, Side};
 use crate::cipher::Cipher;
-use crate::db::{Tx, work};
+use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
 use crate::ids::AccountId;
@@ -114,28 +113,28 @@ async fn create_block(
     key: IdempotencyKey,
     Json(new, print): Json<NewBlock>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let once = match Once::claim(&mut tx, me.account(), "POST /v1/me/blocks", key, print).await? {
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = match Once::claim(&mut work, me.account(), "POST /v1/me/blocks", key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
         let pair = Pair::of(&me.principal, new.account_id);
-        refuse_strangers(&mut tx, pair).await?;
+        refuse_strangers(&mut work, pair).await?;
         // A booking that is being made between the two is either made before the block, and listed, or refused.
-        availability::lock(&mut tx, pair.therapist).await?;
+        work.lock_time(pair.therapist).await?;
         let now = app.clock.now();
         let note = new.note.map(|note| app.cipher.seal(NOTE, pair.row(), note.as_str())).transpose()?;
-        if !store::insert(&mut tx, pair, note.as_ref(), now).await? {
+        if !store::insert(&mut work, pair, note.as_ref(), now).await? {
             return Err(Refusal::AlreadyBlocked.into());
         }
-        let bookings = bookings::live_between(&mut tx, pair.client, pair.therapist, now).await?;
-        let name = accounts::names(&mut *tx, &[new.account_id]).await?.remove(&new.account_id).unwrap_or_default();
+        let bookings = bookings::live_between(&mut work, pair.client, pair.therapist, now).await?;
+        let name = accounts::names(&mut **work, &[new.account_id]).await?.remove(&new.account_id).unwrap_or_default();
         let block = Block { other: new.account_id, note, created_at: now };
         let made = BlockMade { block: BlockView::new(block, pair, name, &app.cipher)?, bookings };
         let reply = Reply::created(format!("/v1/me/blocks/{}", new.account_id), &made)?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -161,12 +160,12 @@ async fn refuse_strangers(tx: &mut Tx, pair: Pair) -> Result<()> {
     responses((status = 204, description = "The block is gone.")))]
 #[delete("/v1/me/blocks/{id}")]
 async fn delete_block(app: Data<App>, me: As<Parties>, Path(id): Path<AccountId>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let pair = Pair::of(&me.principal, id);
-        let mut tx = app.db.begin().await?;
-        availability::lock(&mut tx, pair.therapist).await?;
-        let existed = store::delete(&mut tx, pair).await?;
-        tx.commit().await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(pair.therapist).await?;
+        let existed = store::delete(&mut work, pair).await?;
+        work.commit().await?;
         if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
     })
     .await

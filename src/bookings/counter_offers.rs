@@ -6,6 +6,7 @@ use actix_web::web::Data;
 use actix_web::{get, post};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -13,20 +14,21 @@ pub(super) use store::close;
 pub use store::forget_lapsed;
 
 use super::costs::requote;
-use super::licensing::tell;
+use super::events::{Taken, event};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
-use super::routes::{admit, begin, lock, party, view};
-use super::store::{self as bookings, Taken};
+use super::steps::{Begun, admit, begin, lock, party, view};
+use super::store as bookings;
 use super::views::BookingView;
 use super::wish::Wish;
 use super::{Booking, respond_by};
 use crate::App;
 use crate::auth::{Anyone, As, Parties, Principal};
-use crate::db::{Tx, work};
+use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::events::{Event, TimeLock, Work};
 use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
-use crate::ids::{AccountId, BookingId, CounterOfferId};
+use crate::ids::{BookingId, CounterOfferId};
 use crate::jobs::{LapseRequest, enqueue};
 use crate::values::{Instant, Money, Span, Zone};
 
@@ -107,23 +109,24 @@ async fn create_counter_offer(
     Path(id): Path<BookingId>,
     Json(new, print): Json<NewStart>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/bookings/{id}/counter-offers";
-        let once = match Once::claim(&mut tx, me.account(), route, key, print.about(id)).await? {
+        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        let seen = bookings::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+        let now = work.now();
+        let seen = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&seen, &me.principal).ok_or(Error::NotFound)?;
         // Where an admin has just given it to another therapist, nothing was decided: whoever asks again is told.
-        let (booking, now) = lock(&app, &mut tx, &seen).await?.ok_or(Refusal::InvalidTransition)?;
-        let Instant(start) = new.start_at;
-        let offer = propose(&app, &mut tx, &booking, party, start, now).await?;
+        let (booking, lock) = lock(&mut work, &seen).await?.ok_or(Refusal::InvalidTransition)?;
+        let (Instant(start), now) = (new.start_at, work.now());
+        let offer = propose(&app, &mut work, &lock, &booking, party, start).await?;
         let location = format!("/v1/bookings/{id}/counter-offers/{}", offer.id);
         let reply = Reply::created(location, &offer)?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -133,20 +136,19 @@ async fn create_counter_offer(
 /// the therapist's lock.
 pub(super) async fn propose(
     app: &App,
-    tx: &mut Tx,
+    work: &mut Work,
+    lock: &TimeLock,
     booking: &Booking,
     by: Party,
     start: DateTime<Utc>,
-    now: DateTime<Utc>,
 ) -> Result<CounterOffer> {
+    let now = work.now();
     let mut expires_at = respond_by(now, start.min(booking.start_at));
-    if !matches!(step(booking.status, Action::Propose, by), Step::To(_)) || booking.start_at <= now {
-        return Err(Refusal::InvalidTransition.into());
-    }
+    step(booking, Action::Propose, by, now)?;
     if start == booking.start_at {
         return Err(FieldError::new("/start_at", "is when the visit takes place already.").into());
     }
-    let offers = store::list(tx, booking.id, now).await?;
+    let offers = store::list(work, booking.id, now).await?;
     if let Some(open) = offers.iter().find(|offer| offer.status == OfferStatus::Open) {
         let same = open.by == by && open.start_at == start;
         return if same { Ok(open.clone()) } else { Err(Refusal::CounterOfferOpen.into()) };
@@ -155,21 +157,21 @@ pub(super) async fn propose(
         return Err(Refusal::TooManyCounterOffers.into());
     }
     let table = Span::of_minutes(start, booking.duration_minutes.into());
-    bookings::refuse_busy_client(tx, booking, table, now).await?;
-    let mut wish = Wish::requested(tx, booking).await?;
+    bookings::refuse_busy_client(work, booking, table, now).await?;
+    let mut wish = Wish::requested(work, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
-    let decided = wish.decide(tx, &app.roads, now).await?;
+    let decided = wish.decide(work, &app.roads).await?;
     if expires_at <= now {
         // The visit begins within the microsecond.
         return Err(Refusal::InvalidTransition.into());
     }
-    close(tx, booking.id, OfferStatus::Obsolete, now).await?;
+    close(work, lock, booking.id, OfferStatus::Obsolete).await?;
     if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
         let first = offers.iter().all(|offer| offer.by != by);
         if by == Party::Therapist && first && deadline < expires_at {
             // It is the client's turn to answer, once: nobody stretches their own deadline by proposing again and again.
-            store::keep_request(tx, booking, expires_at).await?;
-            enqueue(tx, &LapseRequest { booking: booking.id }, expires_at).await?;
+            store::keep_request(work, lock, booking, expires_at).await?;
+            enqueue(work, &LapseRequest { booking: booking.id }, expires_at).await?;
         } else {
             // Nobody can agree to move what has lapsed.
             expires_at = expires_at.min(deadline);
@@ -180,20 +182,21 @@ pub(super) async fn propose(
         booking_id: booking.id,
         by,
         start_at: start,
-        price: requote(tx, booking, start, booking.duration_minutes, now).await?.total,
+        price: requote(work, booking, start, booking.duration_minutes, now).await?.total,
         time_zone: booking.time_zone,
         status: OfferStatus::Open,
         created_at: now,
         expires_at,
     };
-    store::insert(tx, &offer, booking, decided.during).await?;
-    tell(tx, other(booking, by), "time_proposed", booking, now).await?;
+    store::insert(work, lock, &offer, booking, decided.during).await?;
+    work.announce(proposal("booking.propose", booking, by, &offer)).await?;
     Ok(offer)
 }
 
-/// The party that is not `party`.
-fn other(booking: &Booking, party: Party) -> AccountId {
-    if party == Party::Client { booking.therapist.into() } else { booking.client }
+/// What was done to `offer` by `party`.
+fn proposal(kind: &'static str, booking: &Booking, party: Party, offer: &CounterOffer) -> Event {
+    let details = json!({ "counter_offer": offer.id, "proposed": offer.start_at });
+    Event { party: Some(party), ..event(kind, booking, details) }
 }
 
 /// List counter-offers
@@ -204,7 +207,7 @@ fn other(booking: &Booking, party: Party) -> AccountId {
     responses((status = 200, description = "The counter-offers.", body = Page<CounterOffer>)))]
 #[get("/v1/bookings/{id}/counter-offers")]
 async fn list_counter_offers(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
-    work(async move { Reply::ok(&Page::whole(seen(&app, &me.principal, id).await?)) }).await
+    uninterrupted(async move { Reply::ok(&Page::whole(seen(&app, &me.principal, id).await?)) }).await
 }
 
 /// Show a counter-offer
@@ -220,7 +223,7 @@ async fn get_counter_offer(
     me: As<Anyone>,
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let offers = seen(&app, &me.principal, id).await?;
         Reply::ok(&offers.into_iter().find(|found| found.id == offer).ok_or(Error::NotFound)?)
     })
@@ -230,11 +233,11 @@ async fn get_counter_offer(
 /// The counter-offers of a booking that the caller may know of.
 async fn seen(app: &App, me: &Principal, id: BookingId) -> Result<Vec<CounterOffer>> {
     let now = app.clock.now();
-    let mut tx = app.db.begin().await?;
-    let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+    let mut work = app.begin(Some(me.account)).await?;
+    let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
     party(&booking, me).ok_or(Error::NotFound)?;
-    let offers = store::list(&mut tx, id, now).await?;
-    tx.commit().await?;
+    let offers = store::list(&mut work, id, now).await?;
+    work.commit().await?;
     Ok(offers)
 }
 
@@ -259,15 +262,14 @@ async fn accept_counter_offer(
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
-    work(async move {
-        let (mut tx, booking, party, now, offer) = begin_on(&app, &me.principal, id, offer).await?;
-        let step = match (offer.status, step(booking.status, Action::Agree, party)) {
-            (OfferStatus::Accepted, _) if offer.by != party => Step::Done,
-            (OfferStatus::Expired, _) if offer.by != party => return Err(Refusal::CounterOfferExpired.into()),
-            (OfferStatus::Open, step) if offer.by != party => step,
-            _ => Step::Refused,
+    uninterrupted(async move {
+        let (begun, offer) = begin_on(&app, &me.principal, id, offer).await?;
+        let Begun { mut work, lock, booking, party } = begun;
+        let step = match lead(&offer, Answer::Accept, party)? {
+            Lead::To(_) => step(&booking, Action::Agree, party, work.now()),
+            Lead::Done => Ok(Step::Done),
         };
-        let booking = match admit(&app, &mut tx, &known, step, &booking, party, now).await? {
+        let booking = match admit(&app, &mut work, &known, step, &booking, party).await? {
             None => booking,
             Some(status) => {
                 let fee = booking.fee(Party::Client, offer.created_at).amount;
@@ -279,23 +281,16 @@ async fn accept_counter_offer(
                     least_fee: if offer.by == Party::Client { fee } else { booking.least_fee },
                     ..booking.clone()
                 };
-                if !close(&mut tx, id, OfferStatus::Accepted, now).await? {
+                if !close(&mut work, &lock, id, OfferStatus::Accepted).await? {
                     // It was swept away meanwhile.
                     return Err(Refusal::CounterOfferExpired.into());
                 }
-                let taken = Taken {
-                    action: Action::Agree,
-                    party,
-                    actor: Some(me.account()),
-                    from: booking.status,
-                    reason: None,
-                    at: now,
-                };
-                carry_out(&app, &mut tx, &booking, moved, taken).await?
+                let taken = Taken { action: Action::Agree, party, from: booking.status, reason: None };
+                carry_out(&app, &mut work, &lock, &booking, moved, taken).await?
             }
         };
-        let reply = view(&app, &mut tx, booking, party, now).await?;
-        tx.commit().await?;
+        let reply = view(&app, &mut work, booking, party).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -317,7 +312,7 @@ async fn decline_counter_offer(
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
-    work(async move { end(&app, me.principal, id, offer, OfferStatus::Declined).await }).await
+    uninterrupted(async move { end(&app, me.principal, id, offer, Answer::Decline).await }).await
 }
 
 /// Withdraw a counter-offer
@@ -336,39 +331,66 @@ async fn withdraw_counter_offer(
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
-    work(async move { end(&app, me.principal, id, offer, OfferStatus::Withdrawn).await }).await
+    uninterrupted(async move { end(&app, me.principal, id, offer, Answer::Withdraw).await }).await
 }
 
 /// Begins a unit of work on a counter-offer of one of the caller's bookings.
-async fn begin_on(
-    app: &App,
-    me: &Principal,
-    id: BookingId,
-    offer: CounterOfferId,
-) -> Result<(Tx, Booking, Party, DateTime<Utc>, CounterOffer)> {
-    let begun = begin(app, id, |booking| party(booking, me)).await?;
-    let (mut tx, booking, party, now) = begun.ok_or(Error::NotFound)?;
-    let offers = store::list(&mut tx, id, now).await?;
+async fn begin_on(app: &App, me: &Principal, id: BookingId, offer: CounterOfferId) -> Result<(Begun, CounterOffer)> {
+    let mut begun = begin(app, me, id).await?;
+    let now = begun.work.now();
+    let offers = store::list(&mut begun.work, id, now).await?;
     let offer = offers.into_iter().find(|found| found.id == offer).ok_or(Error::NotFound)?;
-    Ok((tx, booking, party, now, offer))
+    Ok((begun, offer))
+}
+
+/// What is said to a counter-offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Accept,
+    Decline,
+    Withdraw,
+}
+
+/// Where an answer leads.
+enum Lead {
+    To(OfferStatus),
+    /// It was given before; nothing changes.
+    Done,
+}
+
+/// What leads where: the answer, whether it is its author's to give, and where it leads from `open`. Answers that are not listed do not exist.
+const TABLE: &[(Answer, bool, OfferStatus)] = &[
+    (Answer::Accept, false, OfferStatus::Accepted),
+    (Answer::Decline, false, OfferStatus::Declined),
+    (Answer::Withdraw, true, OfferStatus::Withdrawn),
+];
+
+/// What `answer` by `party` does to an offer.
+///
+/// # Errors
+/// `counter_offer_expired`; `invalid_transition` where it was closed in another way, or is not for `party` to answer like this.
+fn lead(offer: &CounterOffer, answer: Answer, party: Party) -> Result<Lead, Refusal> {
+    let row = TABLE.iter().find(|row| row.0 == answer && row.1 == (offer.by == party));
+    let (.., to) = row.ok_or(Refusal::InvalidTransition)?;
+    match offer.status {
+        OfferStatus::Open => Ok(Lead::To(*to)),
+        OfferStatus::Expired => Err(Refusal::CounterOfferExpired),
+        status if status == *to => Ok(Lead::Done),
+        _ => Err(Refusal::InvalidTransition),
+    }
 }
 
 /// Ends an open counter-offer without a move: its maker withdraws it, or the other party declines it.
-async fn end(app: &App, me: Principal, id: BookingId, offer: CounterOfferId, to: OfferStatus) -> Result<Reply> {
-    let (mut tx, booking, party, now, mut offer) = begin_on(app, &me, id, offer).await?;
-    let may = (offer.by == party) == (to == OfferStatus::Withdrawn);
-    match offer.status {
-        OfferStatus::Open if may => {
-            close(&mut tx, id, to, now).await?;
-            offer.status = to;
-            let kind = if to == OfferStatus::Declined { "proposal_declined" } else { "proposal_withdrawn" };
-            tell(&mut tx, other(&booking, party), kind, &booking, now).await?;
-        }
-        OfferStatus::Expired if may => return Err(Refusal::CounterOfferExpired.into()),
-        status if status == to && may => {}
-        _ => return Err(Refusal::InvalidTransition.into()),
+async fn end(app: &App, me: Principal, id: BookingId, offer: CounterOfferId, answer: Answer) -> Result<Reply> {
+    let (begun, mut offer) = begin_on(app, &me, id, offer).await?;
+    let Begun { mut work, lock, booking, party } = begun;
+    if let Lead::To(status) = lead(&offer, answer, party)? {
+        close(&mut work, &lock, id, status).await?;
+        offer.status = status;
+        let kind = if answer == Answer::Decline { "booking.proposal_declined" } else { "booking.proposal_withdrawn" };
+        work.announce(proposal(kind, &booking, party, &offer)).await?;
     }
     let reply = Reply::ok(&offer)?;
-    tx.commit().await?;
+    work.commit().await?;
     Ok(reply)
 }

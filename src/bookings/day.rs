@@ -9,13 +9,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::Booking;
 use super::lifecycle::Party;
-use super::routes::viewer;
+use super::steps::viewer;
 use super::store;
 use super::views::{BookingView, Known, Viewer};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::availability::travel::{Journey, Traffic};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::Result;
 use crate::http::{Query, Reply};
 use crate::ids::{AccountId, ServiceId};
@@ -94,15 +94,15 @@ struct DayTotals {
     responses((status = 200, description = "The day.", body = DayView)))]
 #[get("/v1/therapists/me/day")]
 async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQuery>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
         let profile = therapists::profile(&app.db, me.therapist()).await?;
         let Day(date) = query.date;
         let span = dates(profile.time_zone.0, date, date);
-        let mut tx = app.db.begin().await?;
-        let found = store::starting_within(&mut tx, me.therapist(), span, now).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let found = store::starting_within(&mut work, me.therapist(), span, now).await?;
         let places: Vec<Point> = found.iter().map(|visit| visit.address.point()).collect();
-        let roads = app.roads.between(&mut *tx, profile.travel_mode, &places, now).await?;
+        let roads = app.roads.between(&mut **work, profile.travel_mode, &places, now).await?;
         let face = Face::new(profile.time_zone.0, span);
         let between = |before: &Booking, after: &Booking| {
             let gap_minutes = (after.start_at - before.end_at()).num_minutes();
@@ -120,17 +120,17 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
         };
         let people: Vec<AccountId> = found.iter().flat_map(|visit| [visit.client, visit.therapist.into()]).collect();
         let services: Vec<ServiceId> = found.iter().map(|visit| visit.service).collect();
-        let known = Known::read(&mut tx, &people, &services, Viewer::Disclosed).await?;
+        let known = Known::read(&mut work, &people, &services, Viewer::Disclosed).await?;
         let shown: Vec<&Booking> =
             found.iter().filter(|visit| viewer(visit, Party::Therapist, now) == Viewer::Disclosed).collect();
-        store::record_disclosures(&mut tx, &shown, now).await?;
+        store::record_disclosures(&mut work, &shown, now).await?;
         let mut visits = Vec::with_capacity(found.len());
         let from_previous = std::iter::once(None).chain(ways.into_iter().map(Some));
         for (booking, from_previous) in found.into_iter().zip(from_previous) {
             let viewer = viewer(&booking, Party::Therapist, now);
             visits.push(DayVisit { booking: known.view(&app.cipher, booking, viewer)?, from_previous });
         }
-        tx.commit().await?;
+        work.commit().await?;
         Reply::ok(&DayView { date: query.date, time_zone: profile.time_zone, visits, totals })
     })
     .await

@@ -8,17 +8,17 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::Booking;
-use super::licensing::tell;
+use super::events::{self, Taken};
 use super::lifecycle::{Action, Step, step};
 use super::reschedule::{change, reprice, save};
-use super::routes::{admit, begin, party, view};
-use super::store::{self as bookings, Taken};
+use super::steps::{Begun, admit, begin, view};
+use super::store as bookings;
 use super::views::BookingView;
 use super::wish::{Decided, Wish};
 use crate::App;
 use crate::auth::{As, Therapist};
-use crate::db::work;
-use crate::error::{Error, FieldError, Problem, Result};
+use crate::db::uninterrupted;
+use crate::error::{FieldError, Problem, Result};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
 use crate::values::Span;
@@ -61,17 +61,17 @@ async fn extend_booking(
     Path(id): Path<BookingId>,
     Json(asked, _): Json<Extension>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         if !asked.client_agreed {
             return Err(FieldError::new("/client_agreed", "must be true: the client decides.").into());
         }
-        let begun = begin(&app, id, |booking| party(booking, &me.principal)).await?;
-        let (mut tx, mut booking, party, now) = begun.ok_or(Error::NotFound)?;
-        let step = match step(booking.status, Action::Extend, party) {
-            Step::To(_) if asked.duration_minutes == booking.duration_minutes => Step::Done,
+        let Begun { mut work, lock, mut booking, party } = begin(&app, &me.principal, id).await?;
+        let now = work.now();
+        let step = match step(&booking, Action::Extend, party, now) {
+            Ok(Step::To(_)) if asked.duration_minutes == booking.duration_minutes => Ok(Step::Done),
             other => other,
         };
-        if admit(&app, &mut tx, &known, step, &booking, party, now).await?.is_some() {
+        if admit(&app, &mut work, &known, step, &booking, party).await?.is_some() {
             let mut longer = Booking { duration_minutes: asked.duration_minutes, ..booking.clone() };
             // In minutes, since any number may come in.
             let over = now - booking.start_at >= TimeDelta::minutes(asked.duration_minutes.into());
@@ -81,26 +81,18 @@ async fn extend_booking(
                 );
             }
             let table = Span::of_minutes(longer.start_at, longer.duration_minutes.into());
-            bookings::refuse_busy_client(&mut tx, &booking, table, now).await?;
-            reprice(&mut tx, &booking, &mut longer, now).await?;
+            bookings::refuse_busy_client(&mut work, &booking, table, now).await?;
+            reprice(&mut work, &booking, &mut longer, now).await?;
             let Decided { during, relied_on, .. } =
-                Wish::requested(&mut tx, &longer).await?.prolong(&mut tx, &app.roads, now).await?;
-            save(&mut tx, &longer, during, now).await?;
-            bookings::rely_on(&mut tx, id, &relied_on, now).await?;
-            tell(&mut tx, longer.client, "visit_extended", &longer, now).await?;
-            let taken = Taken {
-                action: Action::Extend,
-                party,
-                actor: Some(me.account()),
-                from: booking.status,
-                reason: None,
-                at: now,
-            };
-            bookings::record_change(&mut tx, &longer, taken, Some(change(&booking, &longer))).await?;
+                Wish::requested(&mut work, &longer).await?.prolong(&mut work, &app.roads).await?;
+            save(&mut work, &lock, &longer, during).await?;
+            bookings::rely_on(&mut work, id, &relied_on).await?;
+            let taken = Taken { action: Action::Extend, party, from: booking.status, reason: None };
+            work.announce(events::step(&longer, taken, change(&booking, &longer))).await?;
             booking = longer;
         }
-        let reply = view(&app, &mut tx, booking, party, now).await?;
-        tx.commit().await?;
+        let reply = view(&app, &mut work, booking, party).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await

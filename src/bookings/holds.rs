@@ -16,11 +16,10 @@ use super::wish::{Decided, Wanted, Wish};
 use crate::App;
 use crate::accounts::{Address, AddressView};
 use crate::auth::{As, Client};
-use crate::availability;
 use crate::cipher::Cipher;
-use crate::clock::Clock;
-use crate::db::{self, Tx, work};
+use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
+use crate::events::Work;
 use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
 use crate::ids::{AccountId, HoldId, ServiceId, TherapistId};
 use crate::prices::{PriceBreakdown, Terms};
@@ -117,24 +116,25 @@ async fn create_hold(
     key: IdempotencyKey,
     Json(wanted, print): Json<Wanted>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let once = match Once::claim(&mut tx, me.account(), "POST /v1/holds", key, print).await? {
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = match Once::claim(&mut work, me.account(), "POST /v1/holds", key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        let wish = Wish::read(&mut tx, &wanted, me.account(), app.clock.now()).await?;
+        let wish = Wish::read(&mut work, &wanted, me.account()).await?;
         // Two requests must not both be the third.
-        db::lock(&mut tx, me.account().0).await?;
-        let now = app.clock.now();
-        let many = store::live(&mut tx, me.account(), None, now).await?.len() >= MOST;
+        work.lock(me.account().0).await?;
+        let now = work.now();
+        let many = store::live(&mut work, me.account(), None, now).await?.len() >= MOST;
         if many
-            || store::count(&mut tx, me.account(), wish.therapist, now - HOLDS_COUNT).await?
+            || store::count(&mut work, me.account(), wish.therapist, now - HOLDS_COUNT).await?
                 >= app.bounds.max_holds_of_one
         {
             return Err(Refusal::TooManyHolds.into());
         }
-        let Decided { at, during, .. } = wish.reserve(&mut tx, &app).await?;
+        let (lock, Decided { during, .. }) = wish.reserve(&mut work, &app).await?;
+        let at = work.now();
         let hold = Hold {
             id: HoldId::new(at),
             therapist: wish.therapist,
@@ -146,13 +146,13 @@ async fn create_hold(
             created_at: at,
             expires_at: at + HELD,
         };
-        if !store::insert(&mut tx, &hold, me.account(), during).await? {
+        if !store::insert(&mut work, &lock, &hold, me.account(), during).await? {
             return Err(Refusal::SlotUnavailable.into());
         }
         let location = format!("/v1/holds/{}", hold.id);
         let reply = Reply::created(location, &HoldView::new(hold, &app.cipher)?)?;
-        once.keep(&mut tx, &reply, at).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, at).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -165,10 +165,10 @@ async fn create_hold(
     responses((status = 200, description = "The holds.", body = Page<HoldView>)))]
 #[get("/v1/holds")]
 async fn list_holds(app: Data<App>, me: As<Client>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let holds = store::live(&mut tx, me.account(), None, app.clock.now()).await?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let holds = store::live(&mut work, me.account(), None, app.clock.now()).await?;
+        work.commit().await?;
         let views = holds.into_iter().map(|hold| HoldView::new(hold, &app.cipher)).collect::<Result<_>>()?;
         Reply::ok(&Page::whole(views))
     })
@@ -183,10 +183,10 @@ async fn list_holds(app: Data<App>, me: As<Client>) -> Result<Reply> {
     responses((status = 200, description = "The hold.", body = HoldView)))]
 #[get("/v1/holds/{id}")]
 async fn get_hold(app: Data<App>, me: As<Client>, Path(id): Path<HoldId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let hold = store::live(&mut tx, me.account(), Some(id), app.clock.now()).await?.pop();
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let hold = store::live(&mut work, me.account(), Some(id), app.clock.now()).await?.pop();
+        work.commit().await?;
         Reply::ok(&HoldView::new(hold.ok_or(Error::NotFound)?, &app.cipher)?)
     })
     .await
@@ -200,27 +200,29 @@ async fn get_hold(app: Data<App>, me: As<Client>, Path(id): Path<HoldId>) -> Res
     responses((status = 204, description = "The hold is gone.")))]
 #[delete("/v1/holds/{id}")]
 async fn delete_hold(app: Data<App>, me: As<Client>, Path(id): Path<HoldId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        release(&mut tx, id, me.account(), false, &app.clock).await?.ok_or(Error::NotFound)?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        release(&mut work, id, me.account(), false).await?.ok_or(Error::NotFound)?;
+        work.commit().await?;
         Ok(Reply::none())
     })
     .await
 }
 
 /// Takes a live hold away, under the therapist's lock; its time is free for whatever comes next in the transaction.
-async fn release(tx: &mut Tx, id: HoldId, client: AccountId, booked: bool, clock: &Clock) -> Result<Option<Hold>> {
-    let Some(hold) = store::live(tx, client, Some(id), clock.now()).await?.pop() else { return Ok(None) };
-    availability::lock(tx, hold.therapist).await?;
+async fn release(work: &mut Work, id: HoldId, client: AccountId, booked: bool) -> Result<Option<Hold>> {
+    let now = work.now();
+    let Some(hold) = store::live(work, client, Some(id), now).await?.pop() else { return Ok(None) };
+    let lock = work.lock_time(hold.therapist).await?;
     // Asked again after the wait: it may have lapsed, or been used.
-    let Some(hold) = store::live(tx, client, Some(id), clock.now()).await?.pop() else { return Ok(None) };
-    store::end(tx, &hold, booked, clock.now()).await?;
+    let now = work.now();
+    let Some(hold) = store::live(work, client, Some(id), now).await?.pop() else { return Ok(None) };
+    store::end(work, &lock, &hold, booked, now).await?;
     Ok(Some(hold))
 }
 
 /// Turns a live hold into the wish that it stands for, and takes it away: whatever fails later brings it back.
-pub(super) async fn consume(tx: &mut Tx, id: HoldId, client: AccountId, clock: &Clock) -> Result<Wish> {
-    let hold = release(tx, id, client, true, clock).await?.ok_or(Refusal::HoldExpired)?;
-    Wish::held(tx, hold, client).await
+pub(super) async fn consume(work: &mut Work, id: HoldId, client: AccountId) -> Result<Wish> {
+    let hold = release(work, id, client, true).await?.ok_or(Refusal::HoldExpired)?;
+    Wish::held(work, hold, client).await
 }

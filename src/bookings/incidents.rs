@@ -14,21 +14,17 @@ pub use store::seal;
 
 use super::Booking;
 use super::lifecycle::Party;
-use super::routes::party;
+use super::steps::party;
 use super::store as bookings;
 use crate::App;
-use crate::audit::{self, Entry};
 use crate::auth::{Admin, Anyone, As, Parties};
-use crate::db::{self, Tx, work};
+use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
+use crate::events::{Event, Work};
 use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, IncidentId, TherapistId};
-use crate::tasks::{self, Task};
 use crate::values::{Instant, bounded_text};
 use store::Listed;
-
-/// What staff are given to look at.
-const TASK: &str = "incident_reported";
 
 /// The most incidents of one visit that one person reports. Breaking a visit off is never refused for it.
 const MOST_OF_ONE: i64 = 5;
@@ -126,23 +122,11 @@ struct Incident {
 }
 
 impl Incident {
-    async fn record(
-        &self,
-        tx: &mut Tx,
-        actor: AccountId,
-        action: &'static str,
-        details: Value,
-        now: DateTime<Utc>,
-    ) -> Result<()> {
-        let entry = Entry {
-            therapist: Some(self.listed.therapist_id),
-            actor: Some(actor),
-            action,
-            subject_type: "incident",
-            subject_id: &self.listed.receipt.id.to_string(),
-            details,
-        };
-        audit::record(tx, &entry, now).await
+    /// What was done to it.
+    fn event(&self, kind: &'static str, details: Value) -> Event {
+        let ListedIncident { therapist_id, client_id, .. } = self.listed;
+        let event = Event::new(kind, "incident", self.listed.receipt.id).about(therapist_id).with(details);
+        Event { client: Some(client_id), ..event }
     }
 }
 
@@ -156,13 +140,13 @@ impl From<Incident> for OwnIncident {
 /// Reports an incident to staff, in the transaction of whatever came of it.
 pub(super) async fn report(
     app: &App,
-    tx: &mut Tx,
+    work: &mut Work,
     booking: &Booking,
     party: Party,
     reporter: AccountId,
     new: NewIncident,
-    now: DateTime<Utc>,
 ) -> Result<IncidentId> {
+    let now = work.now();
     let incident = Incident {
         listed: ListedIncident {
             receipt: IncidentReceipt {
@@ -181,13 +165,10 @@ pub(super) async fn report(
         text: new.text.map(|text| text.as_str().to_owned()),
         note: None,
     };
-    store::insert(app, tx, &incident).await?;
+    store::insert(app, work, &incident).await?;
     let id = incident.listed.receipt.id;
     let details = json!({ "booking_id": booking.id, "kind": new.kind, "party": party });
-    // One task for the visit, however many incidents it has: raising it again while it is open adds nothing.
-    let task = Task { kind: TASK, subject_type: "booking", subject: booking.id.0, details: details.clone() };
-    tasks::raise(tx, &task, now).await?;
-    incident.record(tx, reporter, "incident.report", details, now).await?;
+    work.announce(Event { party: Some(party), ..incident.event("incident.report", details) }).await?;
     Ok(id)
 }
 
@@ -212,28 +193,28 @@ async fn report_incident(
     key: IdempotencyKey,
     Json(new, print): Json<NewIncident>,
 ) -> Result<Reply> {
-    work(async move {
-        let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/bookings/{id}/incidents";
-        let once = match Once::claim(&mut tx, me.account(), route, key, print.about(id)).await? {
+        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        // One report after the other for one reporter, so that no two are both the last.
+        work.lock(me.account().0).await?;
+        let now = work.now();
+        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let kind = new.kind;
-        // One report after the other for one reporter, so that no two are both the last.
-        db::lock(&mut tx, me.account().0).await?;
-        if store::count(&mut tx, id, me.account()).await? >= MOST_OF_ONE {
+        if store::count(&mut work, id, me.account()).await? >= MOST_OF_ONE {
             return Err(Refusal::TooManyIncidents.into());
         }
-        let incident = report(&app, &mut tx, &booking, party, me.account(), new, now).await?;
+        let incident = report(&app, &mut work, &booking, party, me.account(), new).await?;
         // Without the text, which the answers that are kept must not hold.
         let receipt = IncidentReceipt { id: incident, booking_id: id, kind, reported_at: now };
         let reply = Reply::created(format!("/v1/bookings/{id}/incidents"), &receipt)?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -248,19 +229,19 @@ async fn report_incident(
     responses((status = 200, description = "The incidents.", body = Page<OwnIncident>)))]
 #[get("/v1/bookings/{id}/incidents")]
 async fn list_booking_incidents(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let reporter = (party != Party::Admin).then_some(me.account());
-        let incidents = store::of_booking(&app, &mut tx, id, reporter).await?;
+        let incidents = store::of_booking(&app, &mut work, id, reporter).await?;
         if party == Party::Admin {
             for incident in &incidents {
-                incident.record(&mut tx, me.account(), "incident.read", json!({}), now).await?;
+                work.announce(incident.event("incident.read", json!({}))).await?;
             }
         }
-        tx.commit().await?;
+        work.commit().await?;
         Reply::ok(&Page::whole(incidents.into_iter().map(OwnIncident::from).collect()))
     })
     .await
@@ -319,11 +300,11 @@ async fn list_incidents(app: Data<App>, _me: As<Admin>, Query(query): Query<Inci
     responses((status = 200, description = "The incident.", body = Incident)))]
 #[get("/v1/admin/incidents/{id}")]
 async fn get_incident(app: Data<App>, me: As<Admin>, Path(id): Path<IncidentId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let incident = store::lock(&app, &mut tx, id).await?.ok_or(Error::NotFound)?;
-        incident.record(&mut tx, me.account(), "incident.read", json!({}), app.clock.now()).await?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let incident = store::lock(&app, &mut work, id).await?.ok_or(Error::NotFound)?;
+        work.announce(incident.event("incident.read", json!({}))).await?;
+        work.commit().await?;
         Reply::ok(&incident)
     })
     .await
@@ -349,24 +330,24 @@ async fn resolve_incident(
     Path(id): Path<IncidentId>,
     Json(body, _): Json<IncidentResolution>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let mut incident = store::lock(&app, &mut tx, id).await?.ok_or(Error::NotFound)?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let mut incident = store::lock(&app, &mut work, id).await?.ok_or(Error::NotFound)?;
         let action = if incident.listed.resolved_at.is_none() {
             (incident.listed.resolved_at, incident.listed.resolved_by) = (Some(now), Some(me.account()));
             incident.note = Some(body.note.as_str().to_owned());
-            store::resolve(&app, &mut tx, &incident).await?;
+            store::resolve(&app, &mut work, &incident).await?;
             let booking = incident.listed.receipt.booking_id;
-            if !store::has_open(&mut tx, booking).await? {
-                tasks::close(&mut tx, TASK, booking.0, me.account(), now).await?;
+            if !store::has_open(&mut work, booking).await? {
+                work.announce(Event::new("booking.incidents_resolved", "booking", booking)).await?;
             }
             "incident.resolve"
         } else {
             "incident.read"
         };
-        incident.record(&mut tx, me.account(), action, json!({}), now).await?;
-        tx.commit().await?;
+        work.announce(incident.event(action, json!({}))).await?;
+        work.commit().await?;
         Reply::ok(&incident)
     })
     .await

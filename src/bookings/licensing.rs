@@ -10,25 +10,23 @@ use std::collections::btree_map::Entry as Known;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use store::therapists_with_visits;
 
+use super::events::{Taken, Why, event};
 use super::lifecycle::{Action, Party, Status, Step, step};
-use super::routes::begin;
-use super::store::{Taken, Why, live, lock, rely_on, save};
-use super::{Booking, Cancelled};
+use super::steps::{Begun, begin_as_system};
+use super::store::{live, rely_on, save};
+use super::{Booking, Cancelled, store as bookings};
 use crate::App;
-use crate::audit::{self, Entry};
-use crate::availability;
 use crate::catalogue;
 use crate::credentials::{self, Reliance, Required, missing, relied_on, requirements};
 use crate::db::Tx;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::events::{TimeLock, Work};
+use crate::ids::{BookingId, ServiceId, TherapistId};
 use crate::jobs::{SettleAtRisk, enqueue};
-use crate::notices::{self, Notice};
-use crate::tasks::{self, Task};
 use crate::values::{Jurisdiction, Span};
 
 /// From so long before its start on, a visit without a licensed therapist is called off.
@@ -97,52 +95,46 @@ impl Rules {
 /// Holds the therapist's future visits against the credentials as they stand now, in the transaction that changed
 /// them: puts at risk, calls off, or restores what follows from it. Running it again changes nothing. The caller holds
 /// the therapist's lock. `actor` is whoever made the change; none where the system did.
-pub async fn reconcile(
-    tx: &mut Tx,
-    therapist: TherapistId,
-    actor: Option<AccountId>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let visits = live(tx, therapist, now).await?;
+pub async fn reconcile(work: &mut Work, lock: &TimeLock) -> Result<()> {
+    let (therapist, now) = (lock.therapist(), work.now());
+    let visits = live(work, therapist, now).await?;
     if visits.is_empty() {
         return Ok(());
     }
     let ids: Vec<BookingId> = visits.iter().map(|visit| visit.id).collect();
-    let mut before = store::reliances(tx, &ids).await?;
-    let standings = credentials::standings(tx, therapist).await?;
+    let mut before = store::reliances(work, &ids).await?;
+    let standings = credentials::standings(work, therapist).await?;
     let mut rules = Rules::default();
     for visit in visits {
-        let required = rules.of(tx, &visit).await?;
+        let required = rules.of(work, &visit).await?;
         let (first, last) = visit.dates();
         let relied_on = relied_on(required, &standings, first, last);
         match consequence(visit.status, visit.table(), visit.at_risk_since.is_some(), relied_on.is_some(), now) {
             Consequence::Stands => {}
             Consequence::Restore => {
-                store::set_at_risk(tx, visit.id, None).await?;
-                record(tx, &visit, actor, "booking.restored", json!({}), now).await?;
-                tell(tx, therapist.into(), "visit_restored", &visit, now).await?;
+                store::set_at_risk(work, visit.id, None).await?;
+                work.announce(event("booking.restored", &visit, json!({}))).await?;
             }
             Consequence::PutAtRisk => {
-                store::set_at_risk(tx, visit.id, Some(now)).await?;
-                enqueue(tx, &SettleAtRisk { booking: visit.id }, visit.start_at - NOTICE).await?;
+                store::set_at_risk(work, visit.id, Some(now)).await?;
+                enqueue(work, &SettleAtRisk { booking: visit.id }, visit.start_at - NOTICE).await?;
                 let groups: Vec<&str> =
                     missing(required, &standings, first, last).iter().map(|asked| asked.group.as_str()).collect();
-                record(tx, &visit, actor, "booking.put_at_risk", json!({ "missing": groups }), now).await?;
-                tell(tx, therapist.into(), "visit_at_risk", &visit, now).await?;
+                work.announce(event("booking.put_at_risk", &visit, json!({ "missing": groups }))).await?;
             }
             Consequence::CallOff => {
-                call_off(tx, visit, now).await?;
+                call_off(work, lock, visit).await?;
                 continue;
             }
-            Consequence::Alert => alert(tx, &visit, now).await?,
+            Consequence::Alert => alert(work, &visit).await?,
         }
         let Some(relied_on) = relied_on else { continue };
         let relied_on: BTreeSet<Reliance> = relied_on.into_iter().map(Reliance::from).collect();
         if before.remove(&visit.id).as_ref() != Some(&relied_on) {
             let relied_on: Vec<Reliance> = relied_on.into_iter().collect();
-            rely_on(tx, visit.id, &relied_on, now).await?;
+            rely_on(work, visit.id, &relied_on).await?;
             let credentials: Vec<_> = relied_on.iter().map(|reliance| reliance.credential).collect();
-            record(tx, &visit, actor, "booking.relied_anew", json!({ "credentials": credentials }), now).await?;
+            work.announce(event("booking.relied_anew", &visit, json!({ "credentials": credentials }))).await?;
         }
     }
     Ok(())
@@ -159,9 +151,10 @@ pub(super) async fn is_licensed(tx: &mut Tx, visit: &Booking) -> Result<bool> {
 /// Reconciles the visits of everyone who has any in a country, each therapist's in a transaction of its own, since its rules
 /// have changed. A run that was interrupted begins anew and changes nothing twice.
 pub async fn reconcile_place(app: &App, country: Option<&str>) -> Result<()> {
-    let mut tx = app.db.begin().await?;
-    let therapists = store::therapists_with_visits(&mut tx, country, app.clock.now()).await?;
-    tx.commit().await?;
+    let mut work = app.begin(None).await?;
+    let now = work.now();
+    let therapists = store::therapists_with_visits(&mut work, country, now).await?;
+    work.commit().await?;
     for therapist in therapists {
         reconcile_now(app, therapist).await?;
     }
@@ -169,100 +162,46 @@ pub async fn reconcile_place(app: &App, country: Option<&str>) -> Result<()> {
 }
 
 async fn reconcile_now(app: &App, therapist: TherapistId) -> Result<()> {
-    let mut tx = app.db.begin().await?;
-    availability::lock(&mut tx, therapist).await?;
-    reconcile(&mut tx, therapist, None, app.clock.now()).await?;
-    tx.commit().await?;
-    Ok(())
+    let mut work = app.begin(None).await?;
+    let lock = work.lock_time(therapist).await?;
+    reconcile(&mut work, &lock).await?;
+    work.commit().await
 }
 
 /// Calls off a visit that is still at risk 24 hours before its start: the job's part. It looks at the present state, so
 /// that it may run twice, early or late; a visit that has begun, or is over, is for staff to look into.
 pub async fn settle(app: &App, id: BookingId) -> Result<()> {
-    let Some((mut tx, booking, _, now)) = begin(app, id, |_| Some(Party::System)).await? else { return Ok(()) };
+    let Some(Begun { mut work, lock, booking, .. }) = begin_as_system(app, id).await? else { return Ok(()) };
+    let now = work.now();
     if booking.at_risk_since.is_some() {
         if booking.start_at - now > NOTICE {
             // The queue's clock is ahead of ours.
-            enqueue(&mut tx, &SettleAtRisk { booking: id }, booking.start_at - NOTICE).await?;
+            enqueue(&mut work, &SettleAtRisk { booking: id }, booking.start_at - NOTICE).await?;
         } else {
-            reconcile(&mut tx, booking.therapist, None, now).await?;
-            match lock(&mut tx, id, now).await? {
+            reconcile(&mut work, &lock).await?;
+            match bookings::lock(&mut work, id, now).await? {
                 Some(booking) if booking.at_risk_since.is_none() => {}
-                Some(booking) if booking.start_at > now => call_off(&mut tx, booking, now).await?,
-                Some(booking) => alert(&mut tx, &booking, now).await?,
+                Some(booking) if booking.start_at > now => call_off(&mut work, &lock, booking).await?,
+                Some(booking) => alert(&mut work, &booking).await?,
                 None => {}
             }
         }
     }
-    tx.commit().await?;
-    Ok(())
+    work.commit().await
 }
 
 /// Cancels a visit in the service's own name; the client gets everything back.
-async fn call_off(tx: &mut Tx, mut booking: Booking, now: DateTime<Utc>) -> Result<()> {
-    let from = booking.status;
-    let Step::To(status) = step(from, Action::Cancel, Party::System) else { return Ok(()) };
+async fn call_off(work: &mut Work, lock: &TimeLock, mut booking: Booking) -> Result<()> {
+    let (from, now) = (booking.status, work.now());
+    let Ok(Step::To(status)) = step(&booking, Action::Cancel, Party::System, now) else { return Ok(()) };
     booking.cancelled = Some(Cancelled { by: Party::System, at: now, fee: 0 });
     booking.enter(status);
-    let taken = Taken {
-        action: Action::Cancel,
-        party: Party::System,
-        actor: None,
-        from,
-        reason: Some(Why::Ours(CALLED_OFF)),
-        at: now,
-    };
-    save(tx, &booking, taken).await?;
-    for person in [booking.client, booking.therapist.into()] {
-        tell(tx, person, "visit_called_off", &booking, now).await?;
-    }
-    Ok(())
+    let taken = Taken { action: Action::Cancel, party: Party::System, from, reason: Some(Why::Ours(CALLED_OFF)) };
+    save(work, lock, &booking, taken).await
 }
 
-async fn alert(tx: &mut Tx, booking: &Booking, now: DateTime<Utc>) -> Result<()> {
-    let task = Task {
-        kind: "visit_in_progress_unlicensed",
-        subject_type: "booking",
-        subject: booking.id.0,
-        details: json!({ "therapist_id": booking.therapist, "status": booking.status, "start_at": booking.start_at }),
-    };
-    tasks::raise(tx, &task, now).await
-}
-
-async fn record(
-    tx: &mut Tx,
-    booking: &Booking,
-    actor: Option<AccountId>,
-    action: &'static str,
-    details: Value,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let entry = Entry {
-        therapist: Some(booking.therapist),
-        actor,
-        action,
-        subject_type: "booking",
-        subject_id: &booking.id.to_string(),
-        details,
-    };
-    audit::record(tx, &entry, now).await
-}
-
-/// Tells someone what became of a visit.
-pub(super) async fn tell(
-    tx: &mut Tx,
-    to: AccountId,
-    kind: &'static str,
-    booking: &Booking,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    notices::post(tx, &notice(to, kind, booking), now).await
-}
-
-/// What someone is told of a visit.
-pub(super) fn notice(to: AccountId, kind: &'static str, booking: &Booking) -> Notice {
-    let details = json!({ "start_at": booking.start_at, "time_zone": booking.time_zone });
-    Notice { to, kind, subject_type: "booking", subject: booking.id.0, details }
+async fn alert(work: &mut Work, booking: &Booking) -> Result<()> {
+    work.announce(event("booking.unlicensed_in_progress", booking, json!({ "status": booking.status }))).await
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Booking;
 use crate::error::Refusal;
+pub use crate::events::Party;
 use crate::values::{Span, name};
 
 /// Where a booking stands.
@@ -82,21 +84,6 @@ pub enum Action {
     Extend,
 }
 
-/// Who takes a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Party {
-    /// Whose visit it is.
-    Client,
-    /// Who carries it out.
-    Therapist,
-    /// Staff.
-    Admin,
-    /// The service itself.
-    System,
-}
-
 /// What leads where: from, step, who may take it, to. Steps that are not listed do not exist.
 pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::Requested, Action::Accept, &[Party::Therapist], Status::Confirmed),
@@ -162,9 +149,31 @@ const TIMES: &[(Action, i64, Option<i64>)] = &[
     (Action::NoShow, 20, Some(24 * 60)),
 ];
 
+/// From when on a step does not exist any more: visits that have begun are not moved, and what is over is not called off.
+const UNTIL: &[(Action, Edge)] = &[
+    (Action::Cancel, Edge::End),
+    (Action::Reschedule, Edge::Start),
+    (Action::Propose, Edge::Start),
+    (Action::Reassign, Edge::Start),
+];
+
+/// A moment of the agreed time on the table.
+#[derive(Clone, Copy, Debug)]
+enum Edge {
+    Start,
+    End,
+}
+
 /// Whether `action` by `party` is neither too early nor too late for `visit`, the time on the table. Staff complete a
 /// visit for the therapist only once its time is over.
-pub fn in_time(action: Action, party: Party, visit: Span, now: DateTime<Utc>) -> Result<(), Refusal> {
+fn in_time(action: Action, party: Party, visit: Span, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let passed = |(_, edge): &&(Action, Edge)| match edge {
+        Edge::Start => now >= visit.start,
+        Edge::End => now >= visit.end,
+    };
+    if UNTIL.iter().filter(|until| until.0 == action).any(|until| passed(&until)) {
+        return Err(Refusal::InvalidTransition);
+    }
     let Some((_, minutes, after_end)) = TIMES.iter().find(|time| time.0 == action) else { return Ok(()) };
     let by_staff = action == Action::Complete && party == Party::Admin;
     let from = if by_staff { visit.end } else { visit.start + TimeDelta::minutes(*minutes) };
@@ -177,24 +186,37 @@ pub fn in_time(action: Action, party: Party, visit: Span, now: DateTime<Utc>) ->
     }
 }
 
-/// What becomes of a step.
+/// What becomes of a step that may be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The booking moves on.
     To(Status),
     /// The step was taken before; nothing changes.
     Done,
-    /// The step does not exist.
-    Refused,
 }
 
-/// What `action` by `party` does to a booking in `status`.
-pub fn step(status: Status, action: Action, party: Party) -> Step {
+/// What `action` by `party` does to `booking` at `now`: the one rule of steps.
+///
+/// # Errors
+/// `invalid_transition` where the step does not exist; `too_early`, `too_late`.
+pub fn step(booking: &Booking, action: Action, party: Party, now: DateTime<Utc>) -> Result<Step, Refusal> {
+    let step = lead(booking.status, action, party).ok_or(Refusal::InvalidTransition)?;
+    match step {
+        // The other side's report is not this one's.
+        Step::Done if action == Action::NoShow && booking.cancelled.is_some_and(|ended| ended.by != party) => {
+            Err(Refusal::InvalidTransition)
+        }
+        Step::Done => Ok(Step::Done),
+        Step::To(_) => in_time(action, party, booking.table(), now).map(|()| step),
+    }
+}
+
+/// Where the table leads, whatever the time is; none where the step does not exist.
+fn lead(status: Status, action: Action, party: Party) -> Option<Step> {
     let allowed = |row: &&(Status, Action, &[Party], Status)| row.1 == action && row.2.contains(&party);
     match TABLE.iter().filter(allowed).find(|row| row.0 == status) {
-        Some((.., to)) => Step::To(*to),
-        None if TABLE.iter().filter(allowed).any(|row| row.3 == status) => Step::Done,
-        None => Step::Refused,
+        Some((.., to)) => Some(Step::To(*to)),
+        None => TABLE.iter().filter(allowed).any(|row| row.3 == status).then_some(Step::Done),
     }
 }
 
@@ -215,7 +237,8 @@ pub fn markdown() -> String {
     });
     format!(
         "| from | step | by | to |\n|---|---|---|---|\n{}\nSome steps have their time. Staff complete a visit for its therapist \
-         from the agreed end on.\n\n| step | not before | before |\n|---|---|---|\n{}",
+         from the agreed end on. A visit is called off until its agreed end; it is moved, given to another therapist or met with a \
+         counter-offer until its agreed start.\n\n| step | not before | before |\n|---|---|---|\n{}",
         rows.collect::<String>(),
         times.collect::<String>()
     )
@@ -234,7 +257,10 @@ mod tests {
             assert!(!status.is_live());
             for (_, action, ..) in TABLE {
                 for party in PARTIES {
-                    assert!(!matches!(step(status, *action, party), Step::To(_)), "{status:?} {action:?} {party:?}");
+                    assert!(
+                        !matches!(lead(status, *action, party), Some(Step::To(_))),
+                        "{status:?} {action:?} {party:?}"
+                    );
                 }
             }
         }
@@ -242,10 +268,10 @@ mod tests {
 
     #[test]
     fn a_step_may_be_repeated_by_whoever_may_take_it() {
-        assert_eq!(step(Status::Confirmed, Action::Accept, Party::Therapist), Step::Done);
-        assert_eq!(step(Status::Confirmed, Action::Accept, Party::Client), Step::Refused);
-        assert_eq!(step(Status::Cancelled, Action::Cancel, Party::Client), Step::Done);
-        assert_eq!(step(Status::Cancelled, Action::Accept, Party::Therapist), Step::Refused);
+        assert_eq!(lead(Status::Confirmed, Action::Accept, Party::Therapist), Some(Step::Done));
+        assert_eq!(lead(Status::Confirmed, Action::Accept, Party::Client), None);
+        assert_eq!(lead(Status::Cancelled, Action::Cancel, Party::Client), Some(Step::Done));
+        assert_eq!(lead(Status::Cancelled, Action::Accept, Party::Therapist), None);
     }
 
     /// From, step, who may take it, to, of the chain that no visit leaves but to end.
@@ -260,17 +286,11 @@ mod tests {
     fn a_therapist_skips_no_step_and_goes_back_on_none() {
         for (i, (_, action, to)) in CHAIN.iter().enumerate() {
             for (j, (from, ..)) in CHAIN.iter().enumerate() {
-                let expected = if i == j {
-                    Step::To(*to)
-                } else if from == to {
-                    Step::Done
-                } else {
-                    Step::Refused
-                };
-                assert_eq!(step(*from, *action, Party::Therapist), expected, "{action:?} from {from:?}");
-                assert_eq!(step(*from, *action, Party::Client), Step::Refused);
+                let expected = if i == j { Some(Step::To(*to)) } else { (from == to).then_some(Step::Done) };
+                assert_eq!(lead(*from, *action, Party::Therapist), expected, "{action:?} from {from:?}");
+                assert_eq!(lead(*from, *action, Party::Client), None);
             }
-            assert_eq!(step(Status::Requested, *action, Party::Therapist), Step::Refused);
+            assert_eq!(lead(Status::Requested, *action, Party::Therapist), None);
         }
     }
 
@@ -279,9 +299,13 @@ mod tests {
         use Status::{Arrived, Confirmed, InProgress, OnTheWay};
         for status in [Confirmed, OnTheWay, Arrived, InProgress] {
             let by_client = matches!(status, Confirmed | OnTheWay);
-            assert_eq!(matches!(step(status, Action::NoShow, Party::Client), Step::To(_)), by_client, "{status:?}");
-            assert_eq!(matches!(step(status, Action::NoShow, Party::Therapist), Step::To(_)), status == Arrived);
-            assert_eq!(step(status, Action::NoShow, Party::Admin), Step::Refused);
+            assert_eq!(
+                matches!(lead(status, Action::NoShow, Party::Client), Some(Step::To(_))),
+                by_client,
+                "{status:?}"
+            );
+            assert_eq!(matches!(lead(status, Action::NoShow, Party::Therapist), Some(Step::To(_))), status == Arrived);
+            assert_eq!(lead(status, Action::NoShow, Party::Admin), None);
         }
     }
 
@@ -307,6 +331,11 @@ mod tests {
             let late = if until.is_some() { Err(Refusal::TooLate) } else { Ok(()) };
             assert_eq!(in_time(action, party, visit, end), late, "{action:?}");
         }
+        let moved = in_time(Action::Reschedule, Party::Client, visit, start);
+        assert_eq!(moved, Err(Refusal::InvalidTransition), "a visit that has begun");
+        let called_off = |now| in_time(Action::Cancel, Party::Client, visit, now);
+        assert_eq!(called_off(visit.end - moment), Ok(()));
+        assert_eq!(called_off(visit.end), Err(Refusal::InvalidTransition), "what is over");
         for days in [-1, 1] {
             assert_eq!(
                 in_time(Action::Stop, Party::Therapist, visit, start + TimeDelta::days(days)),

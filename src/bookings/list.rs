@@ -17,7 +17,7 @@ use super::store::{self, Listed};
 use super::views::{BookingView, Viewer, views};
 use crate::App;
 use crate::auth::{Anyone, As, Principal};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{FieldError, Result};
 use crate::http::{Cursor, Limit, Page, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
@@ -119,7 +119,7 @@ struct BookingQuery {
     responses((status = 200, description = "A page of bookings.", body = Page<BookingView>)))]
 #[get("/v1/bookings")]
 async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<BookingQuery>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let Principal { account, role, .. } = me.principal;
         let sort = query.sort;
         let mut listed = Listed {
@@ -147,11 +147,11 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
         if others {
             return Reply::ok(&Page::<BookingView>::whole(Vec::new()));
         }
-        let mut tx = app.db.begin().await?;
-        let found = store::list(&mut tx, listed, app.clock.now()).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let found = store::list(&mut work, listed, app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| sort.key(booking))?;
-        let data = views(&app.cipher, &mut tx, page.data, viewer).await?;
-        tx.commit().await?;
+        let data = views(&app.cipher, &mut work, page.data, viewer).await?;
+        work.commit().await?;
         Reply::ok(&Page { data, next_cursor: page.next_cursor })
     })
     .await

@@ -1,23 +1,29 @@
 //! Bookings: one visit from the wish to its end.
 
+mod book;
 pub mod bounds;
 pub mod costs;
 pub mod counter_offers;
 mod day;
 pub mod entries;
+mod events;
 mod extend;
 pub mod holds;
 mod incidents;
+mod lapse;
 pub mod licensing;
 pub mod lifecycle;
 mod list;
+mod outside_hours;
 pub mod overdue;
 mod proof;
+pub mod reacts;
 mod reassign;
 pub mod reliability;
 mod reschedule;
 pub mod routes;
 mod sealing;
+mod steps;
 mod store;
 mod views;
 mod visit;
@@ -28,9 +34,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use incidents::seal as seal_incidents;
-pub use routes::{lapse, party};
+pub use lapse::lapse;
 pub use sealing::{seal, seal_events};
-pub use store::{ahead, completed_at, find, has_begun, live_between, lock, met, within};
+pub use steps::party;
+pub use store::{completed_at, find, has_begun, live_between, lock, met};
 
 use crate::accounts::Address;
 use crate::cipher::{Cipher, Sealed};
@@ -149,7 +156,7 @@ fn focus_areas(cipher: &Cipher, booking: BookingId, plain: &[String], sealed: Op
 }
 
 /// The column of the reasons of steps: they may be about someone's health.
-const REASON: &str = "booking_events.reason";
+const REASON: &str = "events.reason";
 
 /// Why a step was taken, as it is kept.
 #[derive(Clone, Debug, Deserialize)]

@@ -11,26 +11,21 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::Booking;
-use super::licensing::tell;
-use super::lifecycle::{Party, Status};
-use super::routes::begin;
+use super::events::event;
+use super::lifecycle::Status;
+use super::steps::{Begun, begin_as_system};
 use super::store as bookings;
 use super::views::{AdminBooking, BookingView, Viewer, views};
 use crate::App;
-use crate::audit::{self, Entry};
 use crate::auth::{Admin, As};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page, Query, Reply};
 use crate::ids::BookingId;
-use crate::tasks::{self, Task};
 use crate::values::Instant;
 
 /// How long after its end a visit may wait to be completed.
 const PATIENCE: TimeDelta = TimeDelta::minutes(40);
-
-/// What staff are given to look at.
-pub(super) const TASK: &str = "visit_overdue";
 
 /// How many visits are told of in one run of the job.
 const BATCH: i64 = 500;
@@ -52,9 +47,9 @@ fn overdue_since(booking: &Booking, now: DateTime<Utc>) -> Option<DateTime<Utc>>
 /// told of anew.
 pub async fn alert(app: &App) -> Result<()> {
     let now = app.clock.now();
-    let mut tx = app.db.begin().await?;
-    let untold = store::untold(&mut tx, now - PATIENCE, BATCH).await?;
-    tx.commit().await?;
+    let mut work = app.begin(None).await?;
+    let untold = store::untold(&mut work, now - PATIENCE, BATCH).await?;
+    work.commit().await?;
     for id in untold {
         alert_one(app, id).await?;
     }
@@ -62,25 +57,13 @@ pub async fn alert(app: &App) -> Result<()> {
 }
 
 async fn alert_one(app: &App, id: BookingId) -> Result<()> {
-    let Some((mut tx, booking, _, now)) = begin(app, id, |_| Some(Party::System)).await? else { return Ok(()) };
-    if overdue_since(&booking, now).is_some() && store::set_told(&mut tx, id, now).await? {
-        let details =
-            json!({ "therapist_id": booking.therapist, "status": booking.status, "end_at": booking.end_at() });
-        let task = Task { kind: TASK, subject_type: "booking", subject: id.0, details: details.clone() };
-        tasks::raise(&mut tx, &task, now).await?;
-        tell(&mut tx, booking.therapist.into(), "visit_overdue", &booking, now).await?;
-        let entry = Entry {
-            therapist: Some(booking.therapist),
-            actor: None,
-            action: "booking.overdue",
-            subject_type: "booking",
-            subject_id: &id.to_string(),
-            details,
-        };
-        audit::record(&mut tx, &entry, now).await?;
+    let Some(Begun { mut work, booking, .. }) = begin_as_system(app, id).await? else { return Ok(()) };
+    let now = work.now();
+    if overdue_since(&booking, now).is_some() && store::set_told(&mut work, id, now).await? {
+        let details = json!({ "status": booking.status, "end_at": booking.end_at() });
+        work.announce(event("booking.overdue", &booking, details)).await?;
     }
-    tx.commit().await?;
-    Ok(())
+    work.commit().await
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -113,16 +96,16 @@ struct OverdueVisit {
 #[utoipa::path(tag = "Bookings", operation_id = "list_bookings_overdue", security(("bearer" = ["admin"])), params(OverdueQuery),
     responses((status = 200, description = "A page of visits.", body = Page<OverdueVisit>)))]
 #[get("/v1/admin/bookings/overdue")]
-async fn list_bookings_overdue(app: Data<App>, _me: As<Admin>, Query(query): Query<OverdueQuery>) -> Result<Reply> {
-    work(async move {
+async fn list_bookings_overdue(app: Data<App>, me: As<Admin>, Query(query): Query<OverdueQuery>) -> Result<Reply> {
+    uninterrupted(async move {
         let now = app.clock.now();
         let after = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id));
-        let mut tx = app.db.begin().await?;
-        let found = bookings::overdue(&mut tx, now - PATIENCE, after, query.limit.probe(), now).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let found = bookings::overdue(&mut work, now - PATIENCE, after, query.limit.probe(), now).await?;
         let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
         let since: Vec<_> = page.data.iter().map(|booking| overdue_since(booking, now)).collect();
-        let shown = views(&app.cipher, &mut tx, page.data, Viewer::Admin).await?;
-        tx.commit().await?;
+        let shown = views(&app.cipher, &mut work, page.data, Viewer::Admin).await?;
+        work.commit().await?;
         let data = shown.into_iter().zip(since).map(|(booking, overdue_since)| OverdueVisit { booking, overdue_since });
         Reply::ok(&Page { data: data.collect(), next_cursor: page.next_cursor })
     })

@@ -12,14 +12,15 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::Booking;
+use super::events::event;
 use super::lifecycle::{Party, Status};
 use super::store as bookings;
 use crate::App;
-use crate::audit::{self, Entry, Positions};
+use crate::audit::{self, Positions};
 use crate::auth::{Admin, As};
 use crate::credentials::BoardStatus;
 use crate::credentials::checks::CheckMethod;
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::http::{Path, Reply};
 use crate::ids::{AccountId, BookingId, CredentialId, TherapistId, VerificationId};
@@ -225,23 +226,14 @@ impl LicenceProof {
     responses((status = 200, description = "The proof.", body = LicenceProof)))]
 #[get("/v1/admin/bookings/{id}/licence-proof")]
 async fn get_licence_proof(app: Data<App>, me: As<Admin>, Path(id): Path<BookingId>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
-        let revisions = store::revisions(&mut tx, id).await?;
-        let subject_id = id.to_string();
-        let audit = audit::positions(&mut tx, "booking", &subject_id, READ).await?;
-        let entry = Entry {
-            therapist: Some(booking.therapist),
-            actor: Some(me.account()),
-            action: READ,
-            subject_type: "booking",
-            subject_id: &subject_id,
-            details: json!({}),
-        };
-        audit::record(&mut tx, &entry, now).await?;
-        tx.commit().await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let revisions = store::revisions(&mut work, id).await?;
+        let audit = audit::positions(&mut work, "booking", &id.to_string(), READ).await?;
+        work.announce(event(READ, &booking, json!({}))).await?;
+        work.commit().await?;
         Reply::ok(&LicenceProof::of(&booking, revisions, audit))
     })
     .await

@@ -1,7 +1,5 @@
 //! Visits at risk, and giving a visit to another therapist at the same time.
 
-mod store;
-
 use std::collections::HashMap;
 
 use actix_web::web::Data;
@@ -12,22 +10,25 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::licensing::{NOTICE, Rules, tell};
+use super::counter_offers::{self, OfferStatus};
+use super::events::{self, Taken, Why};
+use super::licensing::{NOTICE, Rules};
 use super::lifecycle::{Action, Party, Status, Step, step};
-use super::store::{self as bookings, Taken, Why};
+use super::store as bookings;
 use super::views::{AdminBooking, BookingView, Viewer, view_of, views};
 use super::wish::Wish;
 use super::{Booking, KeptReason, Reason, respond_by};
 use crate::App;
 use crate::accounts;
-use crate::audit::{self, Entry};
 use crate::auth::{Admin, As};
+use crate::availability::Diary;
+use crate::availability::reservations::{self, Taking};
 use crate::availability::travel::Roads;
-use crate::availability::{self, Diary};
 use crate::cipher::Sealed;
 use crate::credentials::{self, missing};
-use crate::db::{self, Tx, work};
+use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::events::{TimeLock, Work};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
 use crate::jobs::{LapseRequest, enqueue};
@@ -88,18 +89,18 @@ struct AtRisk {
 #[utoipa::path(tag = "Bookings", operation_id = "list_bookings_at_risk", security(("bearer" = ["admin"])), params(AtRiskQuery),
     responses((status = 200, description = "A page of visits.", body = Page<AtRisk>)))]
 #[get("/v1/admin/bookings/at-risk")]
-async fn list_bookings_at_risk(app: Data<App>, _me: As<Admin>, Query(query): Query<AtRiskQuery>) -> Result<Reply> {
-    work(async move {
+async fn list_bookings_at_risk(app: Data<App>, me: As<Admin>, Query(query): Query<AtRiskQuery>) -> Result<Reply> {
+    uninterrupted(async move {
         let after = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id));
-        let mut tx = app.db.begin().await?;
-        let found = bookings::at_risk(&mut tx, after, query.limit.probe(), app.clock.now()).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let found = bookings::at_risk(&mut work, after, query.limit.probe(), app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
         let mut rules = Rules::default();
         let mut facts = Vec::new();
         for booking in &page.data {
-            let held = credentials::standings(&mut tx, booking.therapist).await?;
+            let held = credentials::standings(&mut work, booking.therapist).await?;
             let (first, last) = booking.dates();
-            let missing = missing(rules.of(&mut tx, booking).await?, &held, first, last);
+            let missing = missing(rules.of(&mut work, booking).await?, &held, first, last);
             let missing = missing.into_iter().map(|asked| MissingGroup {
                 jurisdiction: asked.jurisdiction.clone(),
                 group: asked.group.clone(),
@@ -107,8 +108,8 @@ async fn list_bookings_at_risk(app: Data<App>, _me: As<Admin>, Query(query): Que
             });
             facts.push((booking.at_risk_since, missing.collect(), booking.start_at - NOTICE));
         }
-        let shown = views(&app.cipher, &mut tx, page.data, Viewer::Admin).await?;
-        tx.commit().await?;
+        let shown = views(&app.cipher, &mut work, page.data, Viewer::Admin).await?;
+        work.commit().await?;
         let data = shown.into_iter().zip(facts).map(|(booking, (at_risk_since, missing, cancels_at))| AtRisk {
             booking,
             at_risk_since,
@@ -152,7 +153,7 @@ struct Candidate {
 
 /// Whether the visit can be given to someone else at `now`.
 fn is_movable(booking: &Booking, now: DateTime<Utc>) -> bool {
-    matches!(step(booking.status, Action::Reassign, Party::Admin), Step::To(_)) && now < booking.start_at
+    matches!(step(booking, Action::Reassign, Party::Admin, now), Ok(Step::To(_)))
 }
 
 /// List candidates
@@ -167,19 +168,19 @@ fn is_movable(booking: &Booking, now: DateTime<Utc>) -> bool {
 #[get("/v1/admin/bookings/{id}/candidates")]
 async fn list_candidates(
     app: Data<App>,
-    _me: As<Admin>,
+    me: As<Admin>,
     Path(id): Path<BookingId>,
     Query(query): Query<CandidateQuery>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let booking = bookings::find(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         if !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
         }
-        let wish = Wish::requested(&mut tx, &booking).await?;
-        tx.commit().await?;
+        let wish = Wish::requested(&mut work, &booking).await?;
+        work.commit().await?;
         let mut found = candidates(&app, &wish, &query, now).await?;
         found.truncate(MOST_CANDIDATES);
         let ids: Vec<AccountId> = found.iter().map(|(_, id)| (*id).into()).collect();
@@ -259,25 +260,27 @@ async fn reassign_booking(
     Path(id): Path<BookingId>,
     Json(body, _): Json<ReassignBody>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let wrong = |detail: &str| Error::from(FieldError::new("/therapist_id", detail));
         let new = body.therapist_id;
-        let mut tx = app.db.begin().await?;
-        let seen = bookings::find(&mut tx, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let now = work.now();
+        let seen = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         if seen.therapist == new {
             // The step was taken: whoever lost the answer may ask again.
-            let reply = view_of(&app.cipher, &mut tx, seen, Viewer::Admin).await?.reply()?;
-            tx.commit().await?;
+            let reply = view_of(&app.cipher, &mut work, seen, Viewer::Admin).await?.reply()?;
+            work.commit().await?;
             return Ok(reply);
         }
-        if !therapists::exists(&mut *tx, new).await? {
+        if !therapists::exists(&mut **work, new).await? {
             return Err(wrong("is not a therapist."));
         }
-        db::lock(&mut tx, seen.client.0).await?;
-        availability::lock(&mut tx, seen.therapist.min(new)).await?;
-        availability::lock(&mut tx, seen.therapist.max(new)).await?;
-        let now = app.clock.now();
-        let booking = bookings::lock(&mut tx, id, now).await?.ok_or(Error::NotFound)?;
+        work.lock(seen.client.0).await?;
+        let first = work.lock_time(seen.therapist.min(new)).await?;
+        let second = work.lock_time(seen.therapist.max(new)).await?;
+        let (old_time, new_time) = if first.therapist() == new { (second, first) } else { (first, second) };
+        let now = work.now();
+        let booking = bookings::lock(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         // Where another admin was first, this one decided on what is no longer so.
         if booking.therapist != seen.therapist || !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
@@ -285,63 +288,49 @@ async fn reassign_booking(
         let note = body.note.as_ref();
         let note =
             note.map(|note| KeptReason::seal(&app.cipher, id, Action::Reassign, now, note.as_str())).transpose()?;
-        let booking = hand_over(&mut tx, &app.roads, booking, new, me.account(), note, now).await?;
-        let reply = view_of(&app.cipher, &mut tx, booking, Viewer::Admin).await?.reply()?;
-        tx.commit().await?;
+        let booking = hand_over(&mut work, &app.roads, booking, (&old_time, &new_time), note).await?;
+        let reply = view_of(&app.cipher, &mut work, booking, Viewer::Admin).await?.reply()?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
 }
 
-/// Decide, save, and tell everyone; both therapists' locks are taken.
+/// Decide, save, and tell everyone, with the time of both therapists locked.
 async fn hand_over(
-    tx: &mut Tx,
+    work: &mut Work,
     roads: &Roads,
     mut booking: Booking,
-    new: TherapistId,
-    admin: AccountId,
+    (old_time, new_time): (&TimeLock, &TimeLock),
     note: Option<Sealed>,
-    now: DateTime<Utc>,
 ) -> Result<Booking> {
-    let mut wish = Wish::requested(tx, &booking).await?;
+    let (old, new, now) = (old_time.therapist(), new_time.therapist(), work.now());
+    let mut wish = Wish::requested(work, &booking).await?;
     wish.therapist = new;
-    let decided = wish.decide(tx, roads, now).await?;
-    let old = booking.therapist;
+    let decided = wish.decide(work, roads).await?;
     booking.therapist = new;
     booking.at_risk_since = None;
     if booking.status == Status::Requested {
         // Whoever answers now has the time that anyone has.
         let deadline = respond_by(now, booking.start_at);
         booking.respond_by = Some(deadline);
-        enqueue(tx, &LapseRequest { booking: booking.id }, deadline).await?;
+        enqueue(work, &LapseRequest { booking: booking.id }, deadline).await?;
     }
-    if !store::hand_over(tx, &booking, old, decided.during, now).await? {
+    counter_offers::close(work, old_time, booking.id, OfferStatus::Obsolete).await?;
+    reservations::release(work, old_time, booking.id.0).await?;
+    bookings::save_therapist(work, &booking).await?;
+    let lapses_at = booking.respond_by.filter(|_| booking.status == Status::Requested);
+    let taking =
+        Taking { during: decided.during, start_at: booking.start_at, place: booking.address.point(), lapses_at };
+    if !reservations::reserve(work, new_time, booking.id, taking, now).await? {
         return Err(Refusal::SlotUnavailable.into());
     }
-    bookings::rely_on(tx, booking.id, &decided.relied_on, now).await?;
-    let told =
-        [(booking.client, "visit_reassigned"), (old.into(), "visit_given_away"), (new.into(), "visit_taken_over")];
-    for (person, kind) in told {
-        tell(tx, person, kind, &booking, now).await?;
-    }
-    let taken = Taken {
-        action: Action::Reassign,
-        party: Party::Admin,
-        actor: Some(admin),
-        from: booking.status,
-        reason: note.map(Why::Theirs),
-        at: now,
-    };
-    // In the new therapist's chain of the audit, and then in the old one's.
-    bookings::record(tx, &booking, taken).await?;
-    let entry = Entry {
-        therapist: Some(old),
-        actor: Some(admin),
-        action: "booking.given_away",
-        subject_type: "booking",
-        subject_id: &booking.id.to_string(),
-        details: json!({ "from": old, "to": new }),
-    };
-    audit::record(tx, &entry, now).await?;
+    bookings::rely_on(work, booking.id, &decided.relied_on).await?;
+    let taken =
+        Taken { action: Action::Reassign, party: Party::Admin, from: booking.status, reason: note.map(Why::Theirs) };
+    work.announce(events::step(&booking, taken, json!({ "former_therapist": old }))).await?;
+    // Who had it finds in their own history that it went.
+    let given_away = events::event("booking.given_away", &booking, json!({ "from": old, "to": new }));
+    work.announce(given_away.about(old)).await?;
     Ok(booking)
 }

@@ -13,7 +13,7 @@ pub(super) use store::record;
 
 use crate::App;
 use crate::auth::{Admin, As};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
 use crate::ids::{BookingId, TherapistId};
@@ -92,19 +92,19 @@ struct LapseQuery {
 #[get("/v1/admin/therapists/{id}/reliability")]
 async fn get_therapist_reliability(
     app: Data<App>,
-    _me: As<Admin>,
+    me: As<Admin>,
     Path(id): Path<TherapistId>,
     Query(query): Query<LapseQuery>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let after = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(at), id)| (at, id));
-        let mut tx = app.db.begin().await?;
-        if !therapists::exists(&mut *tx, id).await? {
+        let mut work = app.begin(Some(me.account())).await?;
+        if !therapists::exists(&mut **work, id).await? {
             return Err(Error::NotFound);
         }
-        let counts = store::counts(&mut tx, id).await?;
-        let found = store::lapses(&mut tx, id, after, query.limit.probe()).await?;
-        tx.commit().await?;
+        let counts = store::counts(&mut work, id).await?;
+        let found = store::lapses(&mut work, id, after, query.limit.probe()).await?;
+        work.commit().await?;
         Reply::ok(&Reliability {
             therapist_id: id,
             cancellations: counts.cancellations,

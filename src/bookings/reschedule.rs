@@ -1,31 +1,30 @@
 //! Moving a visit to another time: the same booking, all at once or not at all.
 
-mod store;
-
 use actix_web::post;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub(super) use store::save;
-
 use super::costs::requote;
 use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
-use super::licensing::tell;
+use super::events::{self, Taken};
 use super::lifecycle::{Action, Party, Status, Step, step};
-use super::routes::{admit, begin, party, view};
-use super::store::{self as bookings, Taken};
+use super::steps::{Begun, admit, begin, view};
+use super::store as bookings;
 use super::views::BookingView;
 use super::wish::{Decided, Wish};
 use super::{Booking, respond_by};
 use crate::App;
 use crate::auth::{As, Parties};
-use crate::db::{Tx, work};
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::availability::reservations::{self, Taking};
+use crate::db::{Tx, uninterrupted};
+use crate::error::{Problem, Refusal, Result};
+use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Json, Path, Reply};
-use crate::ids::{AccountId, BookingId};
+use crate::ids::BookingId;
 use crate::jobs::{LapseRequest, enqueue};
 use crate::therapists;
 use crate::values::{BookingMode, Instant, Money, Span};
@@ -100,17 +99,15 @@ async fn reschedule_booking(
     Path(id): Path<BookingId>,
     Json(new, _): Json<NewStart>,
 ) -> Result<Reply> {
-    work(async move {
-        let begun = begin(&app, id, |booking| party(booking, &me.principal)).await?;
-        let (mut tx, booking, party, now) = begun.ok_or(Error::NotFound)?;
-        let Instant(start) = new.start_at;
-        let step = match step(booking.status, Action::Reschedule, party) {
-            Step::To(_) if now >= booking.start_at => Step::Refused,
-            Step::To(_) if start == booking.start_at => Step::Done,
+    uninterrupted(async move {
+        let Begun { mut work, lock, booking, party } = begin(&app, &me.principal, id).await?;
+        let (Instant(start), now) = (new.start_at, work.now());
+        let step = match step(&booking, Action::Reschedule, party, now) {
+            Ok(Step::To(_)) if start == booking.start_at => Ok(Step::Done),
             other => other,
         };
-        let reply = if admit(&app, &mut tx, &known, step, &booking, party, now).await?.is_none() {
-            view(&app, &mut tx, booking, party, now).await?
+        let reply = if admit(&app, &mut work, &known, step, &booking, party).await?.is_none() {
+            view(&app, &mut work, booking, party).await?
         } else {
             let late = match party {
                 // Whatever the therapist did before: the client planned by it.
@@ -120,18 +117,18 @@ async fn reschedule_booking(
             if late {
                 return Err(Refusal::TooLateToMove.into());
             }
-            if bookings::count_moves(&mut tx, id).await? >= app.bounds.max_moves {
+            if bookings::count_moves(&mut work, id).await? >= app.bounds.max_moves {
                 return Err(Refusal::TooManyMoves.into());
             }
-            let mode = therapists::booking_mode(&mut *tx, booking.therapist).await?;
+            let mode = therapists::booking_mode(&mut **work, booking.therapist).await?;
             if (party, booking.status, mode) == (Party::Client, Status::Confirmed, BookingMode::Request) {
-                Reply::accepted(&propose(&app, &mut tx, &booking, party, start, now).await?)?
+                Reply::accepted(&propose(&app, &mut work, &lock, &booking, party, start).await?)?
             } else {
-                let moved = reschedule(&app, &mut tx, booking, start, party, me.account(), now).await?;
-                view(&app, &mut tx, moved, party, now).await?
+                let moved = reschedule(&app, &mut work, &lock, booking, start, party).await?;
+                view(&app, &mut work, moved, party).await?
             }
         };
-        tx.commit().await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -140,13 +137,13 @@ async fn reschedule_booking(
 /// Moves the visit on the word of one party.
 async fn reschedule(
     app: &App,
-    tx: &mut Tx,
+    work: &mut Work,
+    lock: &TimeLock,
     booking: Booking,
     start: DateTime<Utc>,
     party: Party,
-    actor: AccountId,
-    now: DateTime<Utc>,
 ) -> Result<Booking> {
+    let now = work.now();
     let mut moved =
         Booking { start_at: start, asked_at: Some(now), free_to_cancel: party == Party::Therapist, ..booking.clone() };
     if booking.status == Status::Requested {
@@ -154,29 +151,29 @@ async fn reschedule(
         // A move never lengthens the first deadline: who moves again and again would keep the time for ever.
         let deadline = booking.respond_by.map_or(deadline, |first| first.min(deadline));
         moved.respond_by = Some(deadline);
-        enqueue(tx, &LapseRequest { booking: booking.id }, deadline).await?;
+        enqueue(work, &LapseRequest { booking: booking.id }, deadline).await?;
     }
-    counter_offers::close(tx, booking.id, OfferStatus::Obsolete, now).await?;
-    let taken =
-        Taken { action: Action::Reschedule, party, actor: Some(actor), from: booking.status, reason: None, at: now };
-    carry_out(app, tx, &booking, moved, taken).await
+    counter_offers::close(work, lock, booking.id, OfferStatus::Obsolete).await?;
+    let taken = Taken { action: Action::Reschedule, party, from: booking.status, reason: None };
+    carry_out(app, work, lock, &booking, moved, taken).await
 }
 
 /// Turns `booking` into `moved`, if every rule lets it: decides, saves, and tells the other party. The caller holds the
 /// therapist's lock, and has closed what was proposed.
 pub(super) async fn carry_out(
     app: &App,
-    tx: &mut Tx,
+    work: &mut Work,
+    lock: &TimeLock,
     booking: &Booking,
     mut moved: Booking,
     taken: Taken,
 ) -> Result<Booking> {
-    let now = taken.at;
-    bookings::refuse_busy_client(tx, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
+    let now = work.now();
+    bookings::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
         .await?;
-    let Decided { during, relied_on, .. } = Wish::requested(tx, &moved).await?.decide(tx, &app.roads, now).await?;
+    let Decided { during, relied_on, .. } = Wish::requested(work, &moved).await?.decide(work, &app.roads).await?;
     let asked_at = moved.asked_at.unwrap_or(now);
-    reprice(tx, booking, &mut moved, asked_at).await?;
+    reprice(work, booking, &mut moved, asked_at).await?;
     if (taken.action, taken.party) == (Action::Reschedule, Party::Therapist)
         && moved.price.amount > booking.price.amount
     {
@@ -185,17 +182,24 @@ pub(super) async fn carry_out(
     }
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;
-    save(tx, &moved, during, now).await?;
-    bookings::rely_on(tx, moved.id, &relied_on, now).await?;
-    let told = if taken.party == Party::Client { moved.therapist.into() } else { moved.client };
-    tell(tx, told, "visit_moved", &moved, now).await?;
-    bookings::record_change(tx, &moved, taken, Some(change(booking, &moved))).await?;
+    save(work, lock, &moved, during).await?;
+    bookings::rely_on(work, moved.id, &relied_on).await?;
+    work.announce(events::step(&moved, taken, change(booking, &moved))).await?;
     Ok(moved)
 }
 
-/// What became of what was agreed.
-pub(super) fn change(before: &Booking, after: &Booking) -> Change {
-    Change { from: before.into(), to: after.into() }
+/// Saves what is agreed for `booking` from now on, with the time that it takes up: `during`.
+pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, during: Span) -> Result<()> {
+    let now = work.now();
+    let lapses_at = booking.respond_by.filter(|_| booking.status == Status::Requested);
+    let taking = Taking { during, start_at: booking.start_at, place: booking.address.point(), lapses_at };
+    reservations::move_booking(work, lock, booking.id, taking, now).await?;
+    bookings::save_terms(work, booking).await
+}
+
+/// What a step changed of what was agreed, for its event.
+pub(super) fn change(before: &Booking, after: &Booking) -> Value {
+    json!({ "change": Change { from: before.into(), to: after.into() } })
 }
 
 /// Prices the visit as it is changed from `before`, by the versions that it was booked under. Of a new start, notice counts from

@@ -54,10 +54,10 @@ pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
 pub async fn seal_events(sealing: &Sealing<'_>) -> Result<u64> {
     let mut tx = sealing.begin().await?;
     let rows = sqlx::query!(
-        r#"SELECT position, booking_id AS "booking: BookingId", action AS "action: Action",
-                  at AS "at: DateTime<Utc>", reason, reason_sealed AS "reason_sealed: Sealed"
-           FROM booking_events
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND ((reason IS NOT NULL AND party <> 'system') OR left(reason_sealed, 8) <> $3)
+        r#"SELECT position, subject_id::uuid AS "booking!: BookingId", split_part(kind, '.', 2) AS "action!: Action",
+                  at AS "at: DateTime<Utc>", reason_sealed AS "reason_sealed: Sealed"
+           FROM events
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(reason_sealed, 8) <> $3
            LIMIT $4 FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
@@ -68,16 +68,12 @@ pub async fn seal_events(sealing: &Sealing<'_>) -> Result<u64> {
     .await?;
     let count = rows.len() as u64;
     for row in rows {
-        let kept = KeptReason { action: row.action, at: row.at, plain: row.reason, sealed: row.reason_sealed };
+        let kept = KeptReason { action: row.action, at: row.at, plain: None, sealed: row.reason_sealed };
         if let Some(words) = kept.read(row.booking, sealing.cipher)? {
             let sealed = KeptReason::seal(sealing.cipher, row.booking, row.action, row.at, &words)?;
-            sqlx::query!(
-                "UPDATE booking_events SET reason = NULL, reason_sealed = $2 WHERE position = $1",
-                row.position,
-                sealed as Sealed
-            )
-            .execute(&mut *tx)
-            .await?;
+            sqlx::query!("UPDATE events SET reason_sealed = $2 WHERE position = $1", row.position, sealed as Sealed)
+                .execute(&mut *tx)
+                .await?;
         }
     }
     tx.commit().await?;

@@ -1,22 +1,24 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sqlx::postgres::types::PgRange;
+use serde_json::json;
 use sqlx::types::Json;
 
 use super::bounds::{Ahead, CANCELLATIONS_COUNT, STILL_OPEN};
 use super::counter_offers::{self, OfferStatus};
+use super::events::{self, Taken};
 use super::lifecycle::{Action, Party, Status};
 use super::list::Sort;
 use super::reschedule::Change;
 use super::{Booking, Cancelled, KeptReason, Pressure};
 use crate::accounts::Address;
+use crate::availability::reservations::{self, range};
 use crate::availability::schedule::Hit;
 use crate::cipher::Sealed;
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
+use crate::events::{TimeLock, Work};
 use crate::http::{Kept, within_allowance};
-use crate::ids::{AccountId, BookingId, NoticeId, ServiceId, TherapistId};
-use crate::notices::Notice;
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::Policy;
 use crate::prices::PriceBreakdown;
 use crate::values::{Money, Span, Zone, name};
@@ -106,7 +108,7 @@ macro_rules! bookings {
                       cancelled_by AS "cancelled_by: Party", cancelled_at, fee,
                       CASE WHEN status = 'cancelled' THEN (
                           SELECT jsonb_build_object('action', action, 'at', at, 'plain', reason, 'sealed', reason_sealed)
-                          FROM booking_events e WHERE e.booking_id = bookings.id AND e.action = 'cancel' LIMIT 1
+                          FROM booking_events e WHERE e.booking = bookings.id::text AND e.action = 'cancel' LIMIT 1
                       ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, created_at
                FROM bookings "# $(+ $tail)+,
             $now,
@@ -259,35 +261,6 @@ pub(super) async fn at_risk(
     rows.into_iter().map(Booking::try_from).collect()
 }
 
-/// Live visits of a therapist that overlap each of `spans`, set-up and pack-up included.
-pub async fn within<'c>(
-    db: impl sqlx::PgExecutor<'c>,
-    therapist: TherapistId,
-    spans: &[Span],
-    now: DateTime<Utc>,
-) -> Result<Vec<Vec<Hit>>> {
-    let (starts, ends): (Vec<_>, Vec<_>) = spans.iter().map(|span| (span.start, span.end)).unzip();
-    let rows = sqlx::query!(
-        r#"SELECT n AS "n!", r.booking_id AS "booking_id!: BookingId", r.start_at
-           FROM unnest($2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS span (starts, ends, n)
-           JOIN reservations r ON r.therapist_id = $1 AND r.during && tstzrange(starts, ends) AND r.booking_id IS NOT NULL
-                AND (r.hold_expires_at IS NULL OR r.hold_expires_at > $4)
-           ORDER BY n, lower(r.during)"#,
-        therapist.0,
-        &starts,
-        &ends,
-        now
-    )
-    .fetch_all(db)
-    .await?;
-    let mut hits = vec![Vec::new(); spans.len()];
-    for row in rows {
-        let nth = usize::try_from(row.n - 1).ok().and_then(|n| hits.get_mut(n));
-        nth.into_iter().for_each(|hits| hits.push(Hit { id: row.booking_id, start_at: row.start_at }));
-    }
-    Ok(hits)
-}
-
 /// Live visits of a therapist whose time on the table is not over, with that time, by their start.
 pub async fn ahead<'c>(
     db: impl sqlx::PgExecutor<'c>,
@@ -335,16 +308,12 @@ pub async fn met(tx: &mut Tx, client: AccountId, therapist: TherapistId) -> Resu
 /// When a visit that is completed was: the end of its time where no event says so.
 pub async fn completed_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc>> {
     let at = sqlx::query_scalar!(
-        r#"SELECT max(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking_id = $1 AND to_status = 'completed'"#,
-        booking.id.0
+        r#"SELECT max(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking = $1 AND to_status = 'completed'"#,
+        booking.id.to_string()
     )
     .fetch_one(&mut **tx)
     .await?;
     Ok(at.unwrap_or_else(|| booking.end_at()))
-}
-
-pub(super) fn range(span: Span) -> PgRange<DateTime<Utc>> {
-    (span.start..span.end).into()
 }
 
 /// Whether the time is plainly taken, and what the client has ahead, in one look before the therapist's lock. Of the therapist's time a later
@@ -414,8 +383,8 @@ pub(super) async fn refuse_busy_client(tx: &mut Tx, booking: &Booking, table: Sp
 /// How often the parties of a booking have moved it on their own.
 pub(super) async fn count_moves(tx: &mut Tx, id: BookingId) -> Result<i64> {
     let moves = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "moves!" FROM booking_events WHERE booking_id = $1 AND action = 'reschedule' AND party <> 'admin'"#,
-        id.0
+        r#"SELECT count(*) AS "moves!" FROM booking_events WHERE booking = $1 AND action = 'reschedule' AND party <> 'admin'"#,
+        id.to_string()
     )
     .fetch_one(&mut **tx)
     .await?;
@@ -431,32 +400,22 @@ pub(super) struct New<'a> {
     pub relied_on: Vec<Reliance>,
     /// The answer to its key.
     pub kept: Option<Kept>,
-    /// What its therapist is told.
-    pub notice: Notice,
+    /// That it was booked.
+    pub event: &'a events::Event,
+    /// What follows of that.
+    pub rows: events::Rows,
 }
 
 /// Stores a booking with its reservation, its first event, what it relies on, the answer to its key and what its therapist is told. It is one
 /// statement: the therapist is locked, and whoever waits would wait for each of them. False where the time was taken after all;
 /// then nothing is stored.
-pub(super) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
-    let stored = try_insert(tx, new).await?;
-    if !stored && clear_lapsed(tx, new.booking.therapist, new.during, new.booking.created_at).await? {
-        return try_insert(tx, new).await;
+pub(super) async fn insert(tx: &mut Tx, lock: &TimeLock, new: &New<'_>) -> Result<bool> {
+    while !try_insert(tx, new).await? {
+        if !reservations::clear_lapsed(tx, lock, new.during, new.booking.created_at).await? {
+            return Ok(false);
+        }
     }
-    Ok(stored)
-}
-
-/// Deletes what has lapsed within `span`; false where there was nothing. A reservation that lapsed stands in nobody's way.
-pub(super) async fn clear_lapsed(tx: &mut Tx, therapist: TherapistId, span: Span, now: DateTime<Utc>) -> Result<bool> {
-    let lapsed = sqlx::query!(
-        "DELETE FROM reservations WHERE therapist_id = $1 AND during && $2 AND hold_expires_at <= $3",
-        therapist.0,
-        range(span),
-        now
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(lapsed.rows_affected() > 0)
+    Ok(true)
 }
 
 async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
@@ -473,8 +432,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                                     asked_at, price_breakdown)
                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24 FROM reservation RETURNING id
            ), event AS (
-               INSERT INTO booking_events (booking_id, at, party, actor_id, action, to_status)
-               SELECT booking.id, $18, 'client', $2, 'create', $5 FROM booking
+               INSERT INTO events (at, kind, subject_type, subject_id, therapist_id, client_id, actor_id, party, to_state, details)
+               SELECT $18, $33, 'booking', booking.id, $3, $2, $2, 'client', $5, $34 FROM booking
            ), reliance AS (
                INSERT INTO booking_credentials (booking_id, revision, relied_at, therapist_id, "group", required_by, options, credential_id,
                                                 type, authority, verification_id, expires_on)
@@ -485,9 +444,10 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
            ), answer AS (
                INSERT INTO idempotency_keys (account_id, route, key, fingerprint_sealed, status, location, body_sealed, created_at, state)
                SELECT $2, $26, $27, $28, $29, $30, $31, $18, $32 FROM booking WHERE $27::text IS NOT NULL
-           ), notice AS (
+           ), told AS (
                INSERT INTO notices (id, account_id, kind, subject_type, subject_id, details, created_at)
-               SELECT $33, $34, $35, $36, booking.id, $37, $18 FROM booking
+               SELECT n.id, n.account_id, n.kind, n.subject_type, booking.id, n.details, $18
+               FROM booking, jsonb_to_recordset($35) AS n (id uuid, account_id uuid, kind text, subject_type text, details jsonb)
            )
            SELECT id FROM reservation"#,
         booking.id.0,
@@ -522,11 +482,9 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         kept.and_then(|kept| kept.location.as_ref()),
         kept.map(|kept| &kept.body) as Option<&Sealed>,
         kept.and_then(|kept| kept.state.as_ref()),
-        NoticeId::new(booking.created_at).0,
-        new.notice.to.0,
-        new.notice.kind,
-        new.notice.subject_type,
-        &new.notice.details,
+        new.event.kind,
+        Json(&new.event.details) as _,
+        &new.rows.notices,
     )
     .fetch_optional(&mut **tx)
     .await
@@ -536,7 +494,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
 
 /// Writes down what a booking relies on from now on: an acceptance may rest on other credentials than the request did.
 /// What it relied on before stays written.
-pub(super) async fn rely_on(tx: &mut Tx, booking: BookingId, relied_on: &[Reliance], now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn rely_on(work: &mut Work, booking: BookingId, relied_on: &[Reliance]) -> Result<()> {
     sqlx::query!(
         r#"INSERT INTO booking_credentials (booking_id, revision, relied_at, therapist_id, "group", required_by, options, credential_id,
                                             type, authority, verification_id, expires_on)
@@ -547,33 +505,53 @@ pub(super) async fn rely_on(tx: &mut Tx, booking: BookingId, relied_on: &[Relian
                                                   type_code text, verification uuid, expires_on date)"#,
         booking.0,
         Json(relied_on) as _,
-        now,
+        work.now(),
+    )
+    .execute(&mut ***work)
+    .await?;
+    Ok(())
+}
+
+/// Saves what was agreed anew for a booking.
+pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
+    sqlx::query!(
+        "UPDATE bookings SET status = $2, start_at = $3, duration_minutes = $4, amount = $5, currency = $6, asked_at = $7,
+                respond_by = $8, at_risk_since = $9, free_to_cancel = $10, least_fee = $11, price_breakdown = $12,
+                overdue_told_at = NULL
+         WHERE id = $1",
+        booking.id.0,
+        booking.status as Status,
+        booking.start_at,
+        booking.duration_minutes,
+        booking.price.amount,
+        booking.price.currency.code(),
+        booking.asked_at,
+        booking.respond_by,
+        booking.at_risk_since,
+        booking.free_to_cancel,
+        booking.least_fee,
+        Json(&booking.breakdown) as _,
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-/// A step that was taken.
-pub(super) struct Taken {
-    pub action: Action,
-    pub party: Party,
-    pub actor: Option<AccountId>,
-    pub from: Status,
-    pub reason: Option<Why>,
-    pub at: DateTime<Utc>,
-}
-
-/// Why a step is taken.
-pub(super) enum Why {
-    /// In a person's words.
-    Theirs(Sealed),
-    /// In the service's own.
-    Ours(&'static str),
+/// Saves who carries a booking out from now on.
+pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()> {
+    sqlx::query!(
+        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL WHERE id = $1",
+        booking.id.0,
+        booking.therapist.0,
+        booking.respond_by,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Saves where a booking stands, what becomes of its reserved time, and the event.
-pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken) -> Result<()> {
+pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, taken: Taken) -> Result<()> {
     sqlx::query!(
         "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5, at_risk_since = $6 WHERE id = $1",
         booking.id.0,
@@ -583,78 +561,20 @@ pub(super) async fn save(tx: &mut Tx, booking: &Booking, taken: Taken) -> Result
         booking.cancelled.map(|cancelled| cancelled.fee),
         booking.at_risk_since,
     )
-    .execute(&mut **tx)
+    .execute(&mut ***work)
     .await?;
     match booking.status {
         Status::OnTheWay | Status::Arrived | Status::InProgress => {}
-        Status::Confirmed => {
-            sqlx::query!(
-                "UPDATE reservations SET hold_expires_at = NULL WHERE therapist_id = $1 AND booking_id = $2",
-                booking.therapist.0,
-                booking.id.0
-            )
-            .execute(&mut **tx)
-            .await?;
-        }
-        // Frees what is left of its time. The row stays: the visit counts towards the day's cap, and the therapist is there.
+        Status::Confirmed => reservations::confirm(work, lock, booking.id).await?,
         Status::Completed => {
-            sqlx::query!(
-                "UPDATE reservations
-                 SET during = tstzrange(lower(during), greatest(upper(during) - greatest($3::timestamptz - $4::timestamptz, interval '0'),
-                                                                start_at + interval '1 minute'))
-                 WHERE therapist_id = $1 AND booking_id = $2",
-                booking.therapist.0,
-                booking.id.0,
-                booking.end_at(),
-                taken.at
-            )
-            .execute(&mut **tx)
-            .await?;
+            let left = (booking.end_at() - work.now()).max(TimeDelta::zero());
+            reservations::shorten(work, lock, booking.id, left).await?;
         }
-        _ => {
-            sqlx::query!(
-                "DELETE FROM reservations WHERE therapist_id = $1 AND booking_id = $2",
-                booking.therapist.0,
-                booking.id.0
-            )
-            .execute(&mut **tx)
-            .await?;
-        }
+        _ => reservations::release(work, lock, booking.id.0).await?,
     }
     // Whatever was proposed was meant for the visit as it stood.
-    counter_offers::close(tx, booking.id, OfferStatus::Obsolete, taken.at).await?;
-    record(tx, booking, taken).await
-}
-
-/// Writes down the step that led `booking` to where it is.
-pub(super) async fn record(tx: &mut Tx, booking: &Booking, taken: Taken) -> Result<()> {
-    record_change(tx, booking, taken, None).await
-}
-
-/// Writes down the step, and what it changed of what was agreed.
-pub(super) async fn record_change(tx: &mut Tx, booking: &Booking, taken: Taken, change: Option<Change>) -> Result<()> {
-    let (plain, sealed) = match taken.reason {
-        Some(Why::Ours(plain)) => (Some(plain), None),
-        Some(Why::Theirs(sealed)) => (None, Some(sealed)),
-        None => (None, None),
-    };
-    sqlx::query!(
-        "INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason, change, reason_sealed)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        booking.id.0,
-        taken.at,
-        taken.party as Party,
-        taken.actor.map(|id| id.0),
-        taken.action as Action,
-        taken.from as Status,
-        booking.status as Status,
-        plain,
-        change.map(Json) as _,
-        sealed as Option<Sealed>,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    counter_offers::close(work, lock, booking.id, OfferStatus::Obsolete).await?;
+    work.announce(events::step(booking, taken, json!({}))).await
 }
 
 /// A step in a booking's life, as it is stored.
@@ -671,10 +591,11 @@ pub(super) struct Event {
 /// The steps of a booking's life, oldest first.
 pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -> Result<Vec<Event>> {
     let rows = sqlx::query!(
-        r#"SELECT position, at, party AS "party: Party", action AS "action: Action", from_status AS "from_status: Status",
-                  to_status AS "to_status: Status", reason, reason_sealed AS "reason_sealed: Sealed", change AS "change: Json<Change>"
-           FROM booking_events WHERE booking_id = $1 AND position > $2 ORDER BY position LIMIT $3"#,
-        id.0,
+        r#"SELECT position AS "position!", at AS "at!", party AS "party!: Party", action AS "action!: Action",
+                  from_status AS "from_status: Status", to_status AS "to_status!: Status", reason,
+                  reason_sealed AS "reason_sealed: Sealed", change AS "change: Json<Change>"
+           FROM booking_events WHERE booking = $1 AND position > $2 ORDER BY position LIMIT $3"#,
+        id.to_string(),
         after,
         count
     )
@@ -697,10 +618,15 @@ pub(super) async fn record_disclosures(tx: &mut Tx, shown: &[&Booking], now: Dat
     let (bookings, therapists): (Vec<_>, Vec<_>) =
         shown.iter().map(|booking| (booking.id.0, booking.therapist.0)).unzip();
     sqlx::query!(
-        "INSERT INTO address_disclosures (booking_id, therapist_id, at)
-         SELECT booking_id, therapist_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS shown (booking_id, therapist_id)
-         WHERE NOT EXISTS (SELECT FROM address_disclosures d
-                           WHERE d.booking_id = shown.booking_id AND d.therapist_id = shown.therapist_id AND d.at > $4)",
+        "WITH told AS (
+             INSERT INTO address_disclosures (booking_id, therapist_id, at)
+             SELECT booking_id, therapist_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS shown (booking_id, therapist_id)
+             WHERE NOT EXISTS (SELECT FROM address_disclosures d
+                               WHERE d.booking_id = shown.booking_id AND d.therapist_id = shown.therapist_id AND d.at > $4)
+             RETURNING booking_id, therapist_id
+         )
+         INSERT INTO events (at, kind, subject_type, subject_id, therapist_id, actor_id, details)
+         SELECT $3, 'booking.address_disclosed', 'booking', booking_id, therapist_id, therapist_id, '{}' FROM told",
         &bookings,
         &therapists,
         now,
@@ -714,8 +640,8 @@ pub(super) async fn record_disclosures(tx: &mut Tx, shown: &[&Booking], now: Dat
 /// Whether the time on the table has ever begun.
 pub async fn has_begun(tx: &mut Tx, id: BookingId) -> Result<bool> {
     let begun = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM booking_events WHERE booking_id = $1 AND to_status = 'in_progress') AS "begun!""#,
-        id.0
+        r#"SELECT EXISTS (SELECT FROM booking_events WHERE booking = $1 AND to_status = 'in_progress') AS "begun!""#,
+        id.to_string()
     )
     .fetch_one(&mut **tx)
     .await?;

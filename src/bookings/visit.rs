@@ -5,24 +5,22 @@ use actix_web::post;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::incidents::NewIncident;
 use super::licensing;
 use super::lifecycle::{Action, Party, Status};
-use super::reliability::{self, Lapse};
-use super::routes::{Asked, take};
+use super::steps::{Asked, take};
 use super::views::BookingView;
-use super::{Booking, Cancelled, Reason, overdue};
+use super::{Booking, Cancelled, Reason};
 use crate::App;
 use crate::auth::{As, Parties, Principal, Therapist, TherapistOrAdmin};
-use crate::db::{Tx, work};
+use crate::db::uninterrupted;
 use crate::error::{FieldError, Problem, Refusal, Result};
+use crate::events::Work;
 use crate::http::{IfMatch, Nothing, OrDefault, Path, Reply};
-use crate::ids::{AccountId, BookingId};
-use crate::tasks::{self, Task};
+use crate::ids::BookingId;
 
 /// The operations on a visit that takes place.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -31,17 +29,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// Whether a step may be taken, and how the visit ends by it, if it ends short.
-pub(super) async fn decide(
-    tx: &mut Tx,
-    booking: &mut Booking,
-    action: Action,
-    party: Party,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    if matches!(action, Action::OnTheWay | Action::Start) && !licensing::is_licensed(tx, booking).await? {
+pub(super) async fn decide(work: &mut Work, booking: &mut Booking, action: Action, party: Party) -> Result<()> {
+    if matches!(action, Action::OnTheWay | Action::Start) && !licensing::is_licensed(work, booking).await? {
         return Err(Refusal::CredentialNotValid.into());
     }
-    booking.cancelled = ended_short(booking, action, party, now);
+    booking.cancelled = ended_short(booking, action, party, work.now());
     Ok(())
 }
 
@@ -57,54 +49,6 @@ fn ended_short(booking: &Booking, action: Action, party: Party, now: DateTime<Ut
     let is_owed = is_owed && booking.at_risk_since.is_none();
     let fee = if is_owed { booking.no_show_fee().amount } else { 0 };
     Some(Cancelled { by: party, at: now, fee })
-}
-
-/// What a step is called towards whoever did not take it; none where they see for themselves.
-fn notice(action: Action) -> Option<&'static str> {
-    Some(match action {
-        Action::Accept => "visit_confirmed",
-        Action::Decline => "request_declined",
-        Action::Cancel => "visit_cancelled",
-        Action::OnTheWay => "therapist_on_the_way",
-        Action::Arrive => "therapist_arrived",
-        Action::Complete => "visit_completed",
-        Action::NoShow => "no_show_reported",
-        Action::Stop => "visit_stopped",
-        _ => return None,
-    })
-}
-
-/// Tells whoever else must know of a step, staff too.
-pub(super) async fn tell(
-    tx: &mut Tx,
-    booking: &Booking,
-    action: Action,
-    party: Party,
-    actor: AccountId,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    if let Some(kind) = notice(action) {
-        for (other, account) in [(Party::Client, booking.client), (Party::Therapist, booking.therapist.into())] {
-            if other != party {
-                licensing::tell(tx, account, kind, booking, now).await?;
-            }
-        }
-    }
-    if (action, party) == (Action::NoShow, Party::Client) {
-        let task = Task {
-            kind: "therapist_no_show",
-            subject_type: "booking",
-            subject: booking.id.0,
-            details: json!({ "therapist_id": booking.therapist, "start_at": booking.start_at }),
-        };
-        tasks::raise(tx, &task, now).await?;
-        reliability::record(tx, booking, Lapse::NoShow, now).await?;
-    }
-    // A client's word alone does not settle what staff were to look into.
-    if matches!(booking.status, Status::Completed | Status::NoShow | Status::Stopped) && party != Party::Client {
-        tasks::close(tx, overdue::TASK, booking.id.0, actor, now).await?;
-    }
-    Ok(())
 }
 
 /// Set out for a visit
@@ -127,7 +71,7 @@ async fn set_out_for_booking(
     if_match: IfMatch,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
-    work(async move { take(&app, me.principal, id, Asked::new(Action::OnTheWay, None, if_match)).await }).await
+    uninterrupted(async move { take(&app, me.principal, id, Asked::new(Action::OnTheWay, None, if_match)).await }).await
 }
 
 /// Arrive at a visit
@@ -148,7 +92,7 @@ async fn arrive_at_booking(
     if_match: IfMatch,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
-    work(async move { take(&app, me.principal, id, Asked::new(Action::Arrive, None, if_match)).await }).await
+    uninterrupted(async move { take(&app, me.principal, id, Asked::new(Action::Arrive, None, if_match)).await }).await
 }
 
 /// Start a visit
@@ -171,7 +115,7 @@ async fn start_booking(
     if_match: IfMatch,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
-    work(async move { take(&app, me.principal, id, Asked::new(Action::Start, None, if_match)).await }).await
+    uninterrupted(async move { take(&app, me.principal, id, Asked::new(Action::Start, None, if_match)).await }).await
 }
 
 /// Why a step is taken.
@@ -210,7 +154,10 @@ async fn complete_booking(
     OrDefault(body): OrDefault<StepBody>,
 ) -> Result<Reply> {
     refuse_unexplained(&me.principal, body.reason.as_ref())?;
-    work(async move { take(&app, me.principal, id, Asked::new(Action::Complete, body.reason, if_match)).await }).await
+    uninterrupted(
+        async move { take(&app, me.principal, id, Asked::new(Action::Complete, body.reason, if_match)).await },
+    )
+    .await
 }
 
 /// Report a no-show
@@ -232,7 +179,8 @@ async fn report_no_show(
     if_match: IfMatch,
     OrDefault(body): OrDefault<StepBody>,
 ) -> Result<Reply> {
-    work(async move { take(&app, me.principal, id, Asked::new(Action::NoShow, body.reason, if_match)).await }).await
+    uninterrupted(async move { take(&app, me.principal, id, Asked::new(Action::NoShow, body.reason, if_match)).await })
+        .await
 }
 
 /// Why a visit is broken off.
@@ -270,5 +218,5 @@ async fn stop_booking(
         return Err(FieldError::new("/incident", "is for the therapist to report.").into());
     }
     let asked = Asked { incident: body.incident, ..Asked::new(Action::Stop, body.reason, if_match) };
-    work(async move { take(&app, me.principal, id, asked).await }).await
+    uninterrupted(async move { take(&app, me.principal, id, asked).await }).await
 }

@@ -14,6 +14,7 @@ use crate::availability::{self, Asked, Diary, Engine, Purpose, Visit};
 use crate::credentials::{Reliance, Required, required_for};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
+use crate::events::{TimeLock, Work};
 use crate::ids::{AccountId, AddressId, BookingId, ServiceId, TherapistId};
 use crate::prices::{self, About, Terms};
 use crate::therapists;
@@ -52,8 +53,6 @@ pub(super) struct Wish {
 
 /// What a visit that may take place takes up and relies on.
 pub(super) struct Decided {
-    /// When it was decided.
-    pub at: DateTime<Utc>,
     /// From set-up to pack-up.
     pub during: Span,
     /// The credentials.
@@ -63,14 +62,15 @@ pub(super) struct Decided {
 }
 
 impl Wish {
-    /// What `client` wants, on the terms of `now`.
-    pub async fn read(tx: &mut Tx, wanted: &Wanted, client: AccountId, now: DateTime<Utc>) -> Result<Self> {
+    /// What `client` wants, on the terms of today.
+    pub async fn read(work: &mut Work, wanted: &Wanted, client: AccountId) -> Result<Self> {
+        let now = work.now();
         let unknown = |field: &str, detail: &str| Error::from(FieldError::new(format!("/{field}"), detail));
-        let address = visit_address(&mut **tx, client, wanted.address_id).await?;
+        let address = visit_address(&mut ***work, client, wanted.address_id).await?;
         let address = address.ok_or_else(|| unknown("address_id", "is not one of your addresses."))?;
-        let required = required(tx, wanted.service_id, &address).await?;
+        let required = required(work, wanted.service_id, &address).await?;
         let required = required.ok_or_else(|| unknown("service_id", "is not in the catalogue."))?;
-        let area = therapists::area(&mut **tx, wanted.therapist_id).await?;
+        let area = therapists::area(&mut ***work, wanted.therapist_id).await?;
         let area = area.ok_or_else(|| unknown("therapist_id", "is not a therapist."))?;
         let Instant(start) = wanted.start_at;
         let priced = prices::Wanted {
@@ -81,7 +81,7 @@ impl Wish {
             zone: address.time_zone.0,
             span: Span::of_minutes(start, wanted.duration_minutes.into()),
         };
-        let tariff = prices::tariff(&mut **tx, priced, now).await?.ok_or(Refusal::ServiceNotOffered)?;
+        let tariff = prices::tariff(&mut ***work, priced, now).await?.ok_or(Refusal::ServiceNotOffered)?;
         let about = About {
             zone: address.time_zone.0,
             asked_at: now,
@@ -136,23 +136,24 @@ impl Wish {
 
     /// Locks the therapist's time and decides; under the client's lock. A probe before it turns away whoever is plainly too late, or has too
     /// much ahead.
-    pub async fn reserve(&self, tx: &mut Tx, app: &App) -> Result<Decided> {
+    pub async fn reserve(&self, work: &mut Work, app: &App) -> Result<(TimeLock, Decided)> {
         let table = Span::of_minutes(self.start, self.minutes.into());
-        let (taken, ahead) = store::probe(tx, self.client, self.therapist, table, app.clock.now()).await?;
+        let now = work.now();
+        let (taken, ahead) = store::probe(work, self.client, self.therapist, table, now).await?;
         if taken {
             return Err(Refusal::SlotUnavailable.into());
         }
         app.bounds.admit(ahead, false)?;
-        availability::lock(tx, self.therapist).await?;
-        // Read after the wait: whoever comes second is later.
-        let decided = self.decide(tx, &app.roads, app.clock.now()).await?;
+        let lock = work.lock_time(self.therapist).await?;
+        let decided = self.decide(work, &app.roads).await?;
         app.bounds.admit(ahead, decided.mode == BookingMode::Request)?;
-        Ok(decided)
+        Ok((lock, decided))
     }
 
     /// Asks the engine, under the therapist's lock.
-    pub async fn decide(&self, tx: &mut Tx, roads: &Roads, now: DateTime<Utc>) -> Result<Decided> {
-        let diary = self.diaries(tx, roads, &[self.therapist], now).await?.pop();
+    pub async fn decide(&self, work: &mut Work, roads: &Roads) -> Result<Decided> {
+        let now = work.now();
+        let diary = self.diaries(work, roads, &[self.therapist], now).await?.pop();
         self.judge(&diary.ok_or(Error::NotFound)?, now)
     }
 
@@ -183,12 +184,13 @@ impl Wish {
         engine.decide(self.start).map_err(Refusal::from)?;
         let during =
             Span::of_minutes(self.start, visit.minutes).widened(diary.rules.setup_minutes, diary.rules.packup_minutes);
-        self.decided(&engine, during, diary.mode, now)
+        self.decided(&engine, during, diary.mode)
     }
 
     /// Whether the visit, which has begun, may last as long as is wished; under the therapist's lock.
-    pub async fn prolong(&self, tx: &mut Tx, roads: &Roads, now: DateTime<Utc>) -> Result<Decided> {
-        let diary = self.diaries(tx, roads, &[self.therapist], now).await?.pop().ok_or(Error::NotFound)?;
+    pub async fn prolong(&self, work: &mut Work, roads: &Roads) -> Result<Decided> {
+        let now = work.now();
+        let diary = self.diaries(work, roads, &[self.therapist], now).await?.pop().ok_or(Error::NotFound)?;
         let own = self.except.map(Purpose::Visit);
         let own = diary.reservations.iter().find(|reservation| Some(reservation.purpose) == own);
         let own = own.ok_or(Refusal::InvalidTransition)?.during;
@@ -196,7 +198,7 @@ impl Wish {
         let engine = Engine::new(&diary, &visit, Span::of_minutes(self.start, 1), now);
         engine.may_last(self.start, own.end).map_err(Refusal::from)?;
         let end = Span::of_minutes(self.start, visit.minutes).widened(0, diary.rules.packup_minutes).end;
-        self.decided(&engine, Span { end: own.end.max(end), ..own }, diary.mode, now)
+        self.decided(&engine, Span { end: own.end.max(end), ..own }, diary.mode)
     }
 
     fn visit(&self) -> Visit<'_> {
@@ -209,9 +211,9 @@ impl Wish {
         }
     }
 
-    fn decided(&self, engine: &Engine<'_>, during: Span, mode: BookingMode, at: DateTime<Utc>) -> Result<Decided> {
+    fn decided(&self, engine: &Engine<'_>, during: Span, mode: BookingMode) -> Result<Decided> {
         let relied_on = engine.relied_on(self.start).ok_or(Refusal::CredentialNotValid)?;
-        Ok(Decided { at, during, relied_on: relied_on.into_iter().map(Reliance::from).collect(), mode })
+        Ok(Decided { during, relied_on: relied_on.into_iter().map(Reliance::from).collect(), mode })
     }
 }
 

@@ -14,11 +14,11 @@ use super::fetching::{Answer, Version};
 use super::store::{self, Source};
 use super::{Fault, PATIENCE, back_off, feed, parsing};
 use crate::App;
-use crate::db::work;
+use crate::bookings;
+use crate::db::uninterrupted;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::jobs::{ReadCalendar, enqueue};
-use crate::notices::{self, Notice};
-use crate::{availability, bookings};
 
 /// How long one run goes on beginning to read. The next one is due in five minutes.
 const SHIFT: Duration = Duration::from_secs(240);
@@ -57,9 +57,9 @@ pub async fn read_one(app: &App, job: ReadCalendar) -> Result<()> {
         }
     };
     if let Some(until) = later {
-        let mut tx = app.db.begin().await?;
-        enqueue(&mut tx, &ReadCalendar { calendar, therapist }, until).await?;
-        tx.commit().await?;
+        let mut work = app.begin(None).await?;
+        enqueue(&mut work, &ReadCalendar { calendar, therapist }, until).await?;
+        work.commit().await?;
     }
     Ok(())
 }
@@ -123,33 +123,27 @@ async fn read(app: &App, source: &Source) -> Result<Outcome> {
 /// Writes down what became of a reading. A calendar that fails keeps the busy time that was read before: a visit that cannot be
 /// booked is less of a loss than one that nobody comes to.
 async fn settle(app: &App, source: Source, outcome: Outcome) -> Result<()> {
-    let (db, clock) = (app.db.clone(), app.clock.clone());
-    work(async move {
-        let mut tx = db.begin().await?;
-        availability::lock(&mut tx, source.therapist).await?;
-        let now = clock.now();
+    let shop = app.workshop();
+    uninterrupted(async move {
+        let mut work = shop.begin(None).await?;
+        work.lock_time(source.therapist).await?;
+        let now = work.now();
         match &outcome {
-            Outcome::Unchanged => store::set_fetched(&mut tx, source.id, now).await?,
+            Outcome::Unchanged => store::set_fetched(&mut work, source.id, now).await?,
             Outcome::Read(busy, version) => {
-                store::set_fetched(&mut tx, source.id, now).await?;
-                store::replace_busy(&mut tx, &source, busy, version, now).await?;
+                store::set_fetched(&mut work, source.id, now).await?;
+                store::replace_busy(&mut work, &source, busy, version, now).await?;
             }
             Outcome::Failed(fault) => {
                 let again = now + back_off(source.failures + 1);
-                let since = store::set_failed(&mut tx, source.id, *fault, now, again).await?;
-                if since.is_some_and(|since| now - since >= PATIENCE) && store::set_told(&mut tx, source.id).await? {
-                    let notice = Notice {
-                        to: source.therapist.into(),
-                        kind: "calendar_failing",
-                        subject_type: "calendar",
-                        subject: source.id.0,
-                        details: json!({ "error": fault }),
-                    };
-                    notices::post(&mut tx, &notice, now).await?;
+                let since = store::set_failed(&mut work, source.id, *fault, now, again).await?;
+                if since.is_some_and(|since| now - since >= PATIENCE) && store::set_told(&mut work, source.id).await? {
+                    let event = Event::new("calendar.failing", "calendar", source.id).about(source.therapist);
+                    work.announce(event.with(json!({ "error": fault }))).await?;
                 }
             }
         }
-        tx.commit().await?;
+        work.commit().await?;
         Ok(())
     })
     .await

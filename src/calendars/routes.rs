@@ -8,12 +8,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::{ASK_AGAIN, Calendar, CalendarLabel, CalendarUrl, MOST_CALENDARS, feed, store};
 use crate::App;
 use crate::auth::{As, Parties, RefreshToken, Therapist};
-use crate::db::work;
+use crate::bookings;
+use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
 use crate::ids::CalendarId;
 use crate::jobs::{ReadCalendar, enqueue};
-use crate::{availability, bookings};
 
 /// The operations on calendars elsewhere.
 pub fn routes(config: &mut ServiceConfig) {
@@ -62,15 +62,15 @@ async fn create_calendar(
     Json(new, print): Json<NewCalendar>,
 ) -> Result<Reply> {
     app.fetcher.admits(&new.url).map_err(|why| FieldError::new("/url", why.sentence()))?;
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let once = match Once::claim(&mut tx, me.account(), "POST /v1/therapists/me/calendars", key, print).await? {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = match Once::claim(&mut work, me.account(), "POST /v1/therapists/me/calendars", key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        availability::lock(&mut tx, me.therapist()).await?;
-        let urls = store::urls(&mut tx, &app.cipher, me.therapist()).await?;
+        work.lock_time(me.therapist()).await?;
+        let urls = store::urls(&mut work, &app.cipher, me.therapist()).await?;
         if urls.len() >= MOST_CALENDARS {
             return Err(Refusal::TooManyCalendars.into());
         }
@@ -78,12 +78,12 @@ async fn create_calendar(
             return Err(Refusal::CalendarKnown.into());
         }
         let id = CalendarId::new(now);
-        store::insert(&mut tx, &app.cipher, me.therapist(), id, &new.url, &new.label, now).await?;
-        enqueue(&mut tx, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
-        let calendar = store::find(&mut *tx, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
+        store::insert(&mut work, &app.cipher, me.therapist(), id, &new.url, &new.label, now).await?;
+        enqueue(&mut work, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
+        let calendar = store::find(&mut **work, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/calendars/{id}"), &calendar)?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -108,11 +108,11 @@ async fn get_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<Calendar
     responses((status = 204, description = "The calendar is gone, and all that was read of it.")))]
 #[delete("/v1/therapists/me/calendars/{id}")]
 async fn delete_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<CalendarId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        availability::lock(&mut tx, me.therapist()).await?;
-        let existed = store::delete(&mut tx, me.therapist(), id).await?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        let existed = store::delete(&mut work, me.therapist(), id).await?;
+        work.commit().await?;
         if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
     })
     .await
@@ -126,20 +126,20 @@ async fn delete_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<Calen
     responses((status = 202, description = "The calendar as it is; it is read in a moment.", body = Calendar)))]
 #[post("/v1/therapists/me/calendars/{id}/refresh")]
 async fn refresh_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<CalendarId>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let asked = store::asked_at(&mut tx, me.therapist(), id).await?.ok_or(Error::NotFound)?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let asked = store::asked_at(&mut work, me.therapist(), id).await?.ok_or(Error::NotFound)?;
         let wait = (asked + ASK_AGAIN - now).num_seconds();
         if wait > 0 {
             // At once, and not some time after the answer: who reads what is due passes over a calendar that is locked.
-            tx.rollback().await?;
+            work.rollback().await?;
             return Err(Error::TooManyRequests(wait.unsigned_abs()));
         }
-        store::ask(&mut tx, id, now).await?;
-        enqueue(&mut tx, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
-        let calendar = store::find(&mut *tx, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
-        tx.commit().await?;
+        store::ask(&mut work, id, now).await?;
+        enqueue(&mut work, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
+        let calendar = store::find(&mut **work, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
+        work.commit().await?;
         Reply::accepted(&calendar)
     })
     .await
@@ -185,12 +185,12 @@ async fn get_calendar_feed_settings(app: Data<App>, me: As<Parties>) -> Result<R
 ))]
 #[post("/v1/me/calendar-feed")]
 async fn create_calendar_feed(app: Data<App>, me: As<Parties>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
         let token = RefreshToken::generate()?;
-        let mut tx = app.db.begin().await?;
-        store::put_feed(&mut tx, me.account(), &token, now).await?;
-        tx.commit().await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        store::put_feed(&mut work, me.account(), &token, now).await?;
+        work.commit().await?;
         let url = format!("{}/v1/calendar-feeds/{}.ics", app.tokens.issuer(), token.into_string());
         Reply::created("/v1/me/calendar-feed".to_owned(), &CalendarFeedMade { url, created_at: now })
     })
@@ -206,10 +206,10 @@ async fn create_calendar_feed(app: Data<App>, me: As<Parties>) -> Result<Reply> 
 ))]
 #[delete("/v1/me/calendar-feed")]
 async fn delete_calendar_feed(app: Data<App>, me: As<Parties>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let existed = store::delete_feed(&mut tx, me.account()).await?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let existed = store::delete_feed(&mut work, me.account()).await?;
+        work.commit().await?;
         if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
     })
     .await

@@ -6,10 +6,9 @@ use serde_json::json;
 use super::store;
 use crate::App;
 use crate::error::Result;
+use crate::events::Event;
 use crate::ids::{CredentialId, TherapistId};
 use crate::jobs::{Recheck, enqueue_once};
-use crate::notices::{self, Notice};
-use crate::tasks::{self, Task};
 
 /// So many days before the end, by the therapist's own calendar, its holder is reminded.
 const DAYS_BEFORE: [i16; 4] = [60, 30, 7, 0];
@@ -30,18 +29,15 @@ pub(super) struct Reminder {
 /// the nearest end alone. It may run at any time, and twice.
 pub async fn remind(app: &App) -> Result<()> {
     let now = app.clock.now();
-    let mut tx = app.db.begin().await?;
-    for reminder in store::remind(&mut tx, &DAYS_BEFORE, now).await? {
-        let notice = Notice {
-            to: reminder.therapist.into(),
-            kind: "credential_expires",
-            subject_type: "credential",
-            subject: reminder.credential.0,
-            details: json!({ "type": reminder.type_code, "expires_on": reminder.expires_on, "days_before": reminder.days_before }),
-        };
-        notices::post(&mut tx, &notice, now).await?;
+    let mut work = app.begin(None).await?;
+    for reminder in store::remind(&mut work, &DAYS_BEFORE, now).await? {
+        let details = json!({
+            "type": reminder.type_code, "expires_on": reminder.expires_on, "days_before": reminder.days_before,
+        });
+        let event = Event::new("credential.expires", "credential", reminder.credential);
+        work.announce(event.about(reminder.therapist).with(details)).await?;
     }
-    tx.commit().await?;
+    work.commit().await?;
     Ok(())
 }
 
@@ -53,11 +49,11 @@ pub async fn forget_reminders(app: &App, now: DateTime<Utc>) -> Result<()> {
 /// Queues a re-check of every verified credential whose authority is to be asked again, unless one waits already.
 pub async fn recheck(app: &App) -> Result<()> {
     let now = app.clock.now();
-    let mut tx = app.db.begin().await?;
-    for credential in store::to_recheck(&mut tx, now.date_naive()).await? {
-        enqueue_once(&mut tx, &Recheck { credential }, &format!("recheck_credential:{credential}"), now).await?;
+    let mut work = app.begin(None).await?;
+    for credential in store::to_recheck(&mut work, now.date_naive()).await? {
+        enqueue_once(&mut work, &Recheck { credential }, &format!("recheck_credential:{credential}"), now).await?;
     }
-    tx.commit().await?;
+    work.commit().await?;
     Ok(())
 }
 
@@ -65,15 +61,10 @@ pub async fn recheck(app: &App) -> Result<()> {
 pub async fn recheck_one(app: &App, credential: CredentialId) -> Result<()> {
     crate::rosters::check(app, credential).await?;
     let now = app.clock.now();
-    let mut tx = app.db.begin().await?;
-    if store::is_recheck_due(&mut tx, credential, now.date_naive()).await? {
-        ask_staff(&mut tx, credential, now).await?;
+    let mut work = app.begin(None).await?;
+    if store::is_recheck_due(&mut work, credential, now.date_naive()).await? {
+        work.announce(Event::new("credential.recheck_due", "credential", credential)).await?;
     }
-    tx.commit().await?;
+    work.commit().await?;
     Ok(())
-}
-
-async fn ask_staff(tx: &mut crate::db::Tx, credential: CredentialId, now: DateTime<Utc>) -> Result<()> {
-    let task = Task { kind: "recheck_due", subject_type: "credential", subject: credential.0, details: json!({}) };
-    tasks::raise(tx, &task, now).await
 }

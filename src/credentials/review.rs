@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{Refusal, Result};
+use crate::events::Party;
 use crate::values::name;
 
 /// Where a review stands.
@@ -142,28 +143,18 @@ impl ReviewState {
     /// # Errors
     /// `invalid_transition` where `party` may not take it: the therapist, an admin of any kind, or the system.
     pub fn after(self, action: ReviewAction, party: Party) -> Result<(Self, Reviewer)> {
-        let row = TABLE.iter().find(|row| row.0 == self && row.1 == action && party.may_be(row.2));
+        let row = TABLE.iter().find(|row| row.0 == self && row.1 == action && row.2.may_be(party));
         row.map(|row| (row.3, row.2)).ok_or_else(|| Refusal::InvalidTransition.into())
     }
 }
 
-/// A side of a review.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Party {
-    /// Whose credential it is.
-    Therapist,
-    /// Staff.
-    Admin,
-    /// The service itself.
-    System,
-}
-
-impl Party {
-    fn may_be(self, reviewer: Reviewer) -> bool {
-        match reviewer {
-            Reviewer::Therapist => self == Self::Therapist,
-            Reviewer::Admin | Reviewer::ClaimHolder | Reviewer::SecondAdmin => self == Self::Admin,
-            Reviewer::System => self == Self::System,
+impl Reviewer {
+    /// Whether `party` may be this reviewer.
+    fn may_be(self, party: Party) -> bool {
+        match self {
+            Reviewer::Therapist => party == Party::Therapist,
+            Reviewer::Admin | Reviewer::ClaimHolder | Reviewer::SecondAdmin => party == Party::Admin,
+            Reviewer::System => party == Party::System,
         }
     }
 }

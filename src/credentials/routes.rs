@@ -16,9 +16,8 @@ use super::views::{Credential, PublicCredential};
 use super::{BoardStatus, CredentialNumber, CredentialType, HolderName, Requirement, TypeCode};
 use crate::App;
 use crate::auth::{As, Caller, Therapist};
-use crate::availability;
 use crate::catalogue;
-use crate::db::{Tx, work};
+use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{CredentialId, ServiceId, TherapistId};
@@ -86,10 +85,10 @@ async fn list_credential_requirements(
     responses((status = 200, description = "The credentials.", body = Page<Credential>)))]
 #[get("/v1/therapists/me/credentials")]
 async fn list_own_credentials(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let list = store::list(&mut tx, me.therapist()).await?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let list = store::list(&mut work, me.therapist()).await?;
+        work.commit().await?;
         Reply::ok(&Page::whole(list))
     })
     .await
@@ -205,16 +204,16 @@ async fn create_credential(
     key: IdempotencyKey,
     Json(new, print): Json<NewCredential>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let once = match Once::claim(&mut tx, me.account(), "POST /v1/therapists/me/credentials", key, print).await? {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = match Once::claim(&mut work, me.account(), "POST /v1/therapists/me/credentials", key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
         // Two requests must not both be the last.
-        availability::lock(&mut tx, me.therapist()).await?;
-        let (entered, open) = store::entered(&mut tx, me.therapist()).await?;
+        work.lock_time(me.therapist()).await?;
+        let (entered, open) = store::entered(&mut work, me.therapist()).await?;
         if entered >= MOST {
             return Err(Refusal::TooManyCredentials.into());
         }
@@ -222,7 +221,7 @@ async fn create_credential(
             return Err(Refusal::TooManyOpenCredentials.into());
         }
         let mut row = Row {
-            kind: find_type(&mut tx, &new.type_code).await?,
+            kind: find_type(&mut work, &new.type_code).await?,
             credential: Credential {
                 id: CredentialId::new(now),
                 type_code: new.type_code.as_str().to_owned(),
@@ -253,12 +252,12 @@ async fn create_credential(
         };
         refuse_nonsense(&mut row)?;
         let id = row.credential.id;
-        refuse_strangers(&mut tx, &row).await?;
-        store::insert(&mut tx, &row).await?;
-        let stored = store::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        refuse_strangers(&mut work, &row).await?;
+        store::insert(&mut work, &row).await?;
+        let stored = store::find(&mut work, id).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/credentials/{id}"), &stored.credential)?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -272,10 +271,10 @@ async fn create_credential(
     responses((status = 200, description = "The credential.", body = Credential)))]
 #[get("/v1/therapists/me/credentials/{id}")]
 async fn get_own_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let row = own(store::find(&mut tx, id).await?, me.therapist())?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let row = own(store::find(&mut work, id).await?, me.therapist())?;
+        work.commit().await?;
         Reply::ok(&row.credential)
     })
     .await
@@ -370,37 +369,37 @@ async fn update_credential(
     if_match: IfMatch,
     Json(patch, _): Json<CredentialPatch>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        availability::lock(&mut tx, me.therapist()).await?;
-        let mut row = own(store::lock(&mut tx, id).await?, me.therapist())?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        let mut row = own(store::lock(&mut work, id).await?, me.therapist())?;
         if_match.check(&row.credential)?;
         let before = row.credential.clone();
         if let Some(code) = patch.type_code.as_ref().filter(|code| code.as_str() != before.type_code) {
-            row.kind = find_type(&mut tx, code).await?;
+            row.kind = find_type(&mut work, code).await?;
             row.credential.type_code = row.kind.code.clone();
             // The place of the former type says nothing of the new one.
             row.credential.issuing_jurisdiction = None;
         }
         patch.apply(&mut row.credential);
         refuse_nonsense(&mut row)?;
-        refuse_strangers(&mut tx, &row).await?;
+        refuse_strangers(&mut work, &row).await?;
         // What changes nothing takes no licence away.
         if row.credential == before {
             return Reply::ok(&row.credential);
         }
         if matches!(row.credential.review_state, ReviewState::Draft | ReviewState::InfoRequested) {
-            store::save(&mut tx, &row).await?;
+            store::save(&mut work, &row).await?;
         } else {
             refuse_incomplete(&row)?;
             if row.credential.type_code != before.type_code {
                 refuse_unshown(&row)?;
             }
             let by = By::therapist(me.account());
-            steps::take(&mut tx, &mut row, ReviewAction::Edit, by, Grounds::default(), app.clock.now()).await?;
+            steps::take(&mut work, &mut row, ReviewAction::Edit, by, Grounds::default()).await?;
         }
-        let stored = own(store::find(&mut tx, id).await?, me.therapist())?;
-        tx.commit().await?;
+        let stored = own(store::find(&mut work, id).await?, me.therapist())?;
+        work.commit().await?;
         Reply::ok(&stored.credential)
     })
     .await
@@ -425,19 +424,19 @@ fn refuse_unshown(row: &Row) -> Result<()> {
 }
 
 async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: ReviewAction) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        availability::lock(&mut tx, me.therapist()).await?;
-        let mut row = own(store::lock(&mut tx, id).await?, me.therapist())?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        let mut row = own(store::lock(&mut work, id).await?, me.therapist())?;
         let by = By::therapist(me.account());
-        steps::take(&mut tx, &mut row, action, by, Grounds::default(), app.clock.now()).await?;
+        steps::take(&mut work, &mut row, action, by, Grounds::default()).await?;
         if action == ReviewAction::Submit {
             refuse_incomplete(&row)?;
             refuse_unshown(&row)?;
             let key = format!("check_against_roster:{id}");
-            enqueue_once(&mut tx, &CheckAgainstRoster { credential: id }, &key, app.clock.now()).await?;
+            enqueue_once(&mut work, &CheckAgainstRoster { credential: id }, &key, app.clock.now()).await?;
         }
-        tx.commit().await?;
+        work.commit().await?;
         Reply::ok(&row.credential)
     })
     .await

@@ -6,17 +6,15 @@ use serde_json::{Value, json};
 
 use super::BoardStatus;
 use super::checks::{Change, Facts, Found, Verdict};
-use super::review::{Party, ReasonCode, ReviewAction, ReviewState, Reviewer};
+use super::review::{ReasonCode, ReviewAction, ReviewState, Reviewer};
 use super::store::{self, Row};
-use super::views::Decision;
 use crate::App;
-use crate::bookings::licensing::reconcile;
 use crate::db::Tx;
 use crate::error::{Refusal, Result};
+use crate::events::{Event, Party, Reason, Work};
 use crate::ids::{AccountId, CredentialId, VerificationId};
 use crate::jobs::{Supersede, enqueue};
-use crate::tasks::{self, Task};
-use crate::{audit, availability};
+use crate::values::name;
 
 /// Who takes a step.
 #[derive(Clone, Copy, Debug)]
@@ -86,15 +84,8 @@ fn step(row: &mut Row, action: ReviewAction, by: By, now: DateTime<Utc>) -> Resu
 }
 
 /// Takes a step, with all that follows.
-pub(super) async fn take(
-    tx: &mut Tx,
-    row: &mut Row,
-    action: ReviewAction,
-    by: By,
-    grounds: Grounds,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let from_state = row.credential.review_state;
+pub(super) async fn take(work: &mut Work, row: &mut Row, action: ReviewAction, by: By, grounds: Grounds) -> Result<()> {
+    let (from_state, now) = (row.credential.review_state, work.now());
     step(row, action, by, now)?;
     let to_state = row.credential.review_state;
     if let Some(check) = &grounds.check
@@ -102,73 +93,75 @@ pub(super) async fn take(
     {
         adopt(row, check, now);
     }
-    store::save(tx, row).await?;
-    let decision = Decision {
-        actor_id: by.account,
-        action,
-        from_state,
-        to_state,
-        reason_codes: grounds.codes,
-        note: grounds.note,
-        method: grounds.method,
-        source_url: grounds.source_url,
-        verification_id: grounds.check.map(|check| check.id),
-        at: now,
+    store::save(work, row).await?;
+    let details = json!({
+        "reason_codes": grounds.codes, "method": grounds.method, "source_url": grounds.source_url,
+        "verification_id": grounds.check.map(|check| check.id),
+    });
+    let taken = Event {
+        party: Some(by.party),
+        from: Some(name(&from_state)),
+        to: Some(name(&to_state)),
+        reason: grounds.note.map(Reason::Ours),
+        ..event(format!("credential.{}", name(&action)), row, details)
     };
-    store::record(tx, row.credential.id, &decision).await?;
     match action {
         ReviewAction::Submit | ReviewAction::Edit => {
-            store::release_numbers(tx, row.therapist).await?;
-            store::claim_number(tx, row, false, now).await?;
-            if is_claimed_by_another(tx, row).await? {
-                raise(tx, "duplicate_claim", row, &[ReasonCode::DuplicateClaim], now).await?;
+            store::release_numbers(work, row.therapist).await?;
+            store::claim_number(work, row, false, now).await?;
+            if is_claimed_by_another(work, row).await? {
+                raise(work, "credential.duplicate_claim", row, &[ReasonCode::DuplicateClaim]).await?;
             }
         }
         ReviewAction::Withdraw | ReviewAction::Reject | ReviewAction::Revoke => {
-            store::release_numbers(tx, row.therapist).await?
+            store::release_numbers(work, row.therapist).await?
         }
         // Whoever was found to be right owns the number.
-        ReviewAction::Verify => store::claim_number(tx, row, true, now).await?,
+        ReviewAction::Verify => store::claim_number(work, row, true, now).await?,
         _ => {}
     }
     if to_state == ReviewState::Verified && action != ReviewAction::RollBack {
-        supersede(tx, row, now).await?;
+        supersede(work, row).await?;
     }
-    if from_state == ReviewState::Verified || to_state == ReviewState::Verified {
-        reconcile(tx, row.therapist, by.account, now).await?;
-    }
-    Ok(())
+    // Last, because visits are looked at with what this one replaces already gone.
+    work.announce(taken).await
+}
+
+/// Something that happened to a credential.
+pub(super) fn event(kind: impl Into<String>, row: &Row, details: Value) -> Event {
+    Event::new(kind, "credential", row.credential.id).about(row.therapist).with(details)
 }
 
 /// Lets a verified credential take the place of what it renews, once it has begun everywhere: noon in Greenwich is midnight
 /// at the date line. Until then both count, each for its own dates.
-pub(super) async fn supersede(tx: &mut Tx, row: &Row, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn supersede(work: &mut Work, row: &Row) -> Result<()> {
+    let now = work.now();
     let begins = row.credential.issued_on.and_then(|begins| begins.and_hms_opt(12, 0, 0)).map(|noon| noon.and_utc());
     if let Some(due) = begins.filter(|due| now < *due) {
-        return enqueue(tx, &Supersede { by: row.credential.id }, due).await;
+        return enqueue(work, &Supersede { by: row.credential.id }, due).await;
     }
-    for mut older in store::renewed_by(tx, row).await? {
+    for mut older in store::renewed_by(work, row).await? {
         older.superseded_by = Some(row.credential.id);
-        Box::pin(take(tx, &mut older, ReviewAction::Supersede, By::SYSTEM, Grounds::default(), now)).await?;
+        Box::pin(take(work, &mut older, ReviewAction::Supersede, By::SYSTEM, Grounds::default())).await?;
     }
     Ok(())
 }
 
 /// The credential under its therapist's lock, since what is done to it may change what can be booked.
-pub(super) async fn locked(tx: &mut Tx, id: CredentialId) -> Result<Option<Row>> {
-    let Some(therapist) = store::holder(&mut **tx, id).await? else { return Ok(None) };
-    availability::lock(tx, therapist).await?;
-    store::lock(tx, id).await
+pub(super) async fn locked(work: &mut Work, id: CredentialId) -> Result<Option<Row>> {
+    let Some(therapist) = store::holder(&mut ***work, id).await? else { return Ok(None) };
+    work.lock_time(therapist).await?;
+    store::lock(work, id).await
 }
 
 /// The job's part of a renewal that began later than it was verified.
 pub async fn supersede_due(app: &App, by: CredentialId) -> Result<()> {
-    let mut tx = app.db.begin().await?;
-    let row = locked(&mut tx, by).await?;
+    let mut work = app.begin(None).await?;
+    let row = locked(&mut work, by).await?;
     if let Some(row) = row.filter(|row| row.credential.review_state == ReviewState::Verified) {
-        supersede(&mut tx, &row, app.clock.now()).await?;
+        supersede(&mut work, &row).await?;
     }
-    tx.commit().await?;
+    work.commit().await?;
     Ok(())
 }
 
@@ -213,16 +206,10 @@ pub(super) fn adopt(row: &mut Row, check: &Check, now: DateTime<Utc>) {
     row.recheck_on = row.kind.recheck_days.map(|days| (now + TimeDelta::days(days.into())).date_naive());
 }
 
-pub(super) async fn raise(
-    tx: &mut Tx,
-    kind: &'static str,
-    row: &Row,
-    reasons: &[ReasonCode],
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let details =
-        json!({ "therapist_id": row.therapist, "review_state": row.credential.review_state, "reason_codes": reasons });
-    tasks::raise(tx, &Task { kind, subject_type: "credential", subject: row.credential.id.0, details }, now).await
+/// Tells staff of something about a credential that they should look at.
+pub(super) async fn raise(work: &mut Work, kind: &'static str, row: &Row, reasons: &[ReasonCode]) -> Result<()> {
+    let details = json!({ "review_state": row.credential.review_state, "reason_codes": reasons });
+    work.announce(event(kind, row, details)).await
 }
 
 /// Lets `verdict` on what was `found` take effect, as far as the credential stands now; its therapist's lock is taken. Only
@@ -231,13 +218,13 @@ pub(super) async fn raise(
 /// recorded in any case, and visits follow in the same transaction. None where there is no such credential, or none that is
 /// handed in and not yet done with.
 pub async fn settle(
-    tx: &mut Tx,
+    work: &mut Work,
     credential: CredentialId,
     found: &Found,
     verdict: &Verdict,
-    now: DateTime<Utc>,
 ) -> Result<Option<Change>> {
-    let Some(mut row) = store::lock(tx, credential).await? else { return Ok(None) };
+    let now = work.now();
+    let Some(mut row) = store::lock(work, credential).await? else { return Ok(None) };
     let before = row.facts();
     if before.review_state == ReviewState::Draft || before.review_state.has_ended() {
         return Ok(None);
@@ -245,8 +232,8 @@ pub async fn settle(
     let may_verify = *verdict == Verdict::Clean
         && before.review_state == ReviewState::Submitted
         && !row.kind.four_eyes
-        && concerns(tx, &row, found).await?.is_empty();
-    let id = store::record_check(tx, credential, found, None, now).await?;
+        && concerns(work, &row, found).await?.is_empty();
+    let id = store::record_check(work, credential, found, None, now).await?;
     let check = Check { id, found: found.clone() };
     let grounds = |codes: &[ReasonCode]| Grounds {
         codes: codes.to_vec(),
@@ -257,35 +244,38 @@ pub async fn settle(
     match (verdict, before.review_state) {
         (Verdict::Clean, ReviewState::Submitted) if may_verify => {
             let grounds = grounds(&[ReasonCode::VerifiedPrimarySource]);
-            take(tx, &mut row, ReviewAction::Verify, By::SYSTEM, grounds, now).await?;
+            take(work, &mut row, ReviewAction::Verify, By::SYSTEM, grounds).await?;
         }
         (Verdict::Clean, ReviewState::Verified) => {
             adopt(&mut row, &check, now);
-            keep_up(tx, &row, &before, None, now).await?;
+            keep_up(work, &row, &before).await?;
         }
         // Whoever was suspended is reinstated by a person.
-        (Verdict::Clean, ReviewState::Suspended) => raise(tx, "reinstatement_possible", &row, &[], now).await?,
+        (Verdict::Clean, ReviewState::Suspended) => raise(work, "credential.reinstatement_possible", &row, &[]).await?,
         (Verdict::Clean, _) => {}
         (Verdict::Adverse { reasons }, ReviewState::Verified) => {
-            take(tx, &mut row, ReviewAction::Suspend, By::SYSTEM, grounds(reasons), now).await?;
-            raise(tx, "suspended_by_roster", &row, reasons, now).await?;
+            take(work, &mut row, ReviewAction::Suspend, By::SYSTEM, grounds(reasons)).await?;
+            raise(work, "credential.suspended_by_roster", &row, reasons).await?;
         }
         (Verdict::Adverse { .. }, ReviewState::Suspended) => {
             adopt(&mut row, &check, now);
-            store::save(tx, &row).await?;
+            store::save(work, &row).await?;
         }
-        (Verdict::Adverse { reasons }, _) => raise(tx, "adverse_finding", &row, reasons, now).await?,
+        (Verdict::Adverse { reasons }, _) => raise(work, "credential.adverse_finding", &row, reasons).await?,
         // Words that we do not know are no permission, and others than these permit nothing.
         (Verdict::Unclear { reasons }, ReviewState::Verified) if bars(found, reasons) => {
             (row.credential.board_status, row.verification) = (found.board_status, Some(id));
-            keep_up(tx, &row, &before, None, now).await?;
-            let kind =
-                if found.board_status == BoardStatus::Unknown { "status_unknown" } else { "status_not_permitting" };
-            raise(tx, kind, &row, reasons, now).await?;
+            keep_up(work, &row, &before).await?;
+            let kind = if found.board_status == BoardStatus::Unknown {
+                "credential.status_unknown"
+            } else {
+                "credential.status_not_permitting"
+            };
+            raise(work, kind, &row, reasons).await?;
         }
         // A list from before the last check has no news.
         (Verdict::Unclear { reasons }, ReviewState::Verified) if reasons == &[ReasonCode::StaleSource] => {}
-        (Verdict::Unclear { reasons }, _) => raise(tx, "finding_unclear", &row, reasons, now).await?,
+        (Verdict::Unclear { reasons }, _) => raise(work, "credential.finding_unclear", &row, reasons).await?,
     }
     Ok(Some(Change { before, after: row.facts() }))
 }
@@ -298,46 +288,19 @@ fn bars(found: &Found, reasons: &[ReasonCode]) -> bool {
 }
 
 /// Saves what a check found of a credential that stays where it is; visits follow where it matters.
-pub(super) async fn keep_up(
-    tx: &mut Tx,
-    row: &Row,
-    before: &Facts,
-    actor: Option<AccountId>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    store::save(tx, row).await?;
+pub(super) async fn keep_up(work: &mut Work, row: &Row, before: &Facts) -> Result<()> {
+    store::save(work, row).await?;
     let change = Change { before: before.clone(), after: row.facts() };
     if change.is_real() {
-        note(tx, row, "credential.updated", actor, json!(change), now).await?;
-        reconcile(tx, row.therapist, actor, now).await?;
+        work.announce(event("credential.updated", row, json!(change))).await?;
     }
     Ok(())
 }
 
-/// Writes into the audit what was done to a credential besides the steps of its review.
-pub(super) async fn note(
-    tx: &mut Tx,
-    row: &Row,
-    action: &'static str,
-    actor: Option<AccountId>,
-    details: Value,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let entry = audit::Entry {
-        therapist: Some(row.therapist),
-        actor,
-        action,
-        subject_type: "credential",
-        subject_id: &row.credential.id.to_string(),
-        details,
-    };
-    audit::record(tx, &entry, now).await
-}
-
 /// Takes a [`settle`]d change back, where the credential still stands as that left it; false where it does not. What was
 /// cancelled meanwhile stays cancelled.
-pub async fn unsettle(tx: &mut Tx, credential: CredentialId, change: &Change, now: DateTime<Utc>) -> Result<bool> {
-    let Some(mut row) = store::lock(tx, credential).await? else { return Ok(false) };
+pub async fn unsettle(work: &mut Work, credential: CredentialId, change: &Change) -> Result<bool> {
+    let Some(mut row) = store::lock(work, credential).await? else { return Ok(false) };
     if row.facts() != change.after {
         return Ok(false);
     }
@@ -348,17 +311,16 @@ pub async fn unsettle(tx: &mut Tx, credential: CredentialId, change: &Change, no
     (row.recheck_on, row.verification) = (before.recheck_on, before.verification);
     if review_state == change.after.review_state {
         let undone = Change { before: change.after.clone(), after: row.facts() };
-        store::save(tx, &row).await?;
-        note(tx, &row, "credential.rolled_back", None, json!(undone), now).await?;
-        reconcile(tx, row.therapist, None, now).await?;
+        store::save(work, &row).await?;
+        work.announce(event("credential.rolled_back", &row, json!(undone))).await?;
     } else {
         let grounds = Grounds { codes: vec![ReasonCode::StaleSource], ..Grounds::default() };
         // What it had replaced is in force again before visits are looked at without it.
-        for mut older in store::superseded_by(tx, &row).await? {
+        for mut older in store::superseded_by(work, &row).await? {
             older.superseded_by = None;
-            take(tx, &mut older, ReviewAction::RollBack, By::SYSTEM, grounds.clone(), now).await?;
+            take(work, &mut older, ReviewAction::RollBack, By::SYSTEM, grounds.clone()).await?;
         }
-        take(tx, &mut row, ReviewAction::RollBack, By::SYSTEM, grounds, now).await?;
+        take(work, &mut row, ReviewAction::RollBack, By::SYSTEM, grounds).await?;
     }
     Ok(true)
 }

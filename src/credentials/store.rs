@@ -386,37 +386,15 @@ pub(super) async fn save(tx: &mut Tx, row: &Row) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn record(tx: &mut Tx, credential: CredentialId, decision: &Decision) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO credential_decisions (credential_id, actor_id, action, from_state, to_state, reason_codes, note,
-                                           method, source_url, verification_id, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        credential.0,
-        decision.actor_id.map(|id| id.0),
-        decision.action as ReviewAction,
-        decision.from_state as ReviewState,
-        decision.to_state as ReviewState,
-        &decision.reason_codes as &[ReasonCode],
-        decision.note,
-        decision.method,
-        decision.source_url,
-        decision.verification_id.map(|id| id.0),
-        decision.at,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
 pub(super) async fn history(tx: &mut Tx, credential: CredentialId) -> Result<Vec<Decision>> {
     let decisions = sqlx::query_as!(
         Decision,
-        r#"SELECT actor_id AS "actor_id: AccountId", action AS "action: ReviewAction",
-                  from_state AS "from_state: ReviewState", to_state AS "to_state: ReviewState",
-                  reason_codes AS "reason_codes: Vec<ReasonCode>", note, method, source_url,
-                  verification_id AS "verification_id: VerificationId", at
-           FROM credential_decisions WHERE credential_id = $1 ORDER BY position"#,
-        credential.0
+        r#"SELECT actor_id AS "actor_id: AccountId", action AS "action!: ReviewAction",
+                  from_state AS "from_state!: ReviewState", to_state AS "to_state!: ReviewState",
+                  reason_codes AS "reason_codes!: Vec<ReasonCode>", note, method, source_url,
+                  verification_id AS "verification_id: VerificationId", at AS "at!"
+           FROM credential_decisions WHERE credential = $1 ORDER BY position"#,
+        credential.to_string()
     )
     .fetch_all(&mut **tx)
     .await?;

@@ -2,6 +2,7 @@
 
 pub mod routes;
 mod store;
+pub mod table;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -9,27 +10,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use store::{forget_old, post};
+pub use store::forget_old;
 
-use crate::ids::{AccountId, NoticeId};
+use crate::ids::NoticeId;
 
 /// How long a notice is kept.
 const KEPT: TimeDelta = TimeDelta::days(400);
-
-/// Something that a person is told.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    /// Who is told.
-    pub to: AccountId,
-    /// What happened: `visit_called_off`, `visit_at_risk`, ...
-    pub kind: &'static str,
-    /// The kind of thing that it is about: `booking`.
-    pub subject_type: &'static str,
-    /// Which one.
-    pub subject: Uuid,
-    /// What else is worth knowing.
-    pub details: Value,
-}
 
 /// What the service tells the caller.
 #[derive(Debug, Serialize, ToSchema)]

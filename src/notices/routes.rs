@@ -8,7 +8,7 @@ use super::NoticeView;
 use super::store::{self, Listed};
 use crate::App;
 use crate::auth::{Anyone, As};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
 use crate::ids::NoticeId;
@@ -55,7 +55,7 @@ async fn list_notices(app: Data<App>, me: As<Anyone>, Query(query): Query<Notice
     responses((status = 200, description = "The notice.", body = NoticeView)))]
 #[post("/v1/me/notices/{id}/read")]
 async fn read_notice(app: Data<App>, me: As<Anyone>, Path(id): Path<NoticeId>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let notice = store::read(&app.db, me.account(), id, app.clock.now()).await?;
         Reply::ok(&notice.ok_or(Error::NotFound)?)
     })

@@ -1,29 +1,10 @@
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::PgPool;
 
-use super::{Notice, NoticeView};
-use crate::db::{BATCH, Tx, in_batches};
+use super::NoticeView;
+use crate::db::{BATCH, in_batches};
 use crate::error::Result;
 use crate::ids::{AccountId, NoticeId};
-
-/// Tells a person something, when the transaction commits.
-pub async fn post(tx: &mut Tx, notice: &Notice, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO notices (id, account_id, kind, subject_type, subject_id, details, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        NoticeId::new(now).0,
-        notice.to.0,
-        notice.kind,
-        notice.subject_type,
-        notice.subject,
-        &notice.details as &Value,
-        now,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
 
 /// Which notices a list shows.
 pub(super) struct Listed {

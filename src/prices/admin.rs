@@ -11,11 +11,11 @@ use super::Version;
 use super::entries::{CancellationPolicy, EVERYWHERE, Entry, Kind, Price, PublicHoliday, Surcharge, faults, is_open};
 use super::store::{self, Listed};
 use crate::App;
-use crate::audit::{self, Entry as Audited};
 use crate::auth::{Admin, As};
 use crate::catalogue;
-use crate::db::{Tx, work};
+use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::events::Event;
 use crate::http::{Cursor, Fingerprint, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
 use crate::ids::{AccountId, TariffId};
 use crate::values::{Instant, Jurisdiction};
@@ -71,7 +71,7 @@ macro_rules! versions {
             (status = 422, description = "A field is wrong, or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json")))]
         #[post($path)]
         async fn $create(app: Data<App>, me: As<Admin>, key: IdempotencyKey, Json(entry, print): Json<$entry>) -> Result<Reply> {
-            work(async move { create(&app, me.account(), key, concat!("POST ", $path), entry, print).await }).await
+            uninterrupted(async move { create(&app, me.account(), key, concat!("POST ", $path), entry, print).await }).await
         }
 
         #[utoipa::path(tag = "Prices", summary = concat!("Show ", $name), description = concat!("One version. ", $about),
@@ -89,7 +89,7 @@ macro_rules! versions {
             (status = 409, description = "`version_in_force`", body = Problem, content_type = "application/problem+json")))]
         #[delete($one)]
         async fn $withdraw(app: Data<App>, me: As<Admin>, Path(id): Path<TariffId>) -> Result<Reply> {
-            work(async move { withdraw::<$entry>(&app, me.account(), id).await }).await
+            uninterrupted(async move { withdraw::<$entry>(&app, me.account(), id).await }).await
         }
     };
 }
@@ -124,22 +124,22 @@ async fn create<T: Entry>(
     entry: T,
     print: Fingerprint,
 ) -> Result<Reply> {
-    let mut tx = app.db.begin().await?;
-    let once = match Once::claim(&mut tx, admin, route, key, print).await? {
+    let mut work = app.begin(Some(admin)).await?;
+    let once = match Once::claim(&mut work, admin, route, key, print).await? {
         Ok(once) => once,
         Err(reply) => return Ok(reply),
     };
-    store::lock(&mut tx).await?;
+    store::lock(&mut work).await?;
     // Read after the wait: what was ahead may no longer be.
     let now = app.clock.now();
-    refuse_wrong(&mut tx, &entry, faults(&entry, now)).await?;
+    refuse_wrong(&mut work, &entry, faults(&entry, now)).await?;
     let id = TariffId::new(now);
     let version = Version { id, entry, created_at: now, created_by: Some(admin), withdrawn_at: None };
-    store::insert(&mut tx, &version).await?;
+    store::insert(&mut work, &version).await?;
     let reply = Reply::created(format!("{}/{id}", route.trim_start_matches("POST ")), &version)?;
-    once.keep(&mut tx, &reply, now).await?;
-    record(&mut tx, admin, 0, &version, now).await?;
-    tx.commit().await?;
+    once.keep(&mut work, &reply, now).await?;
+    work.announce(event(0, &version)).await?;
+    work.commit().await?;
     Ok(reply)
 }
 
@@ -180,37 +180,24 @@ async fn refuse_wrong<T: Entry>(tx: &mut Tx, entry: &T, mut faults: Vec<FieldErr
 }
 
 async fn withdraw<T: Entry>(app: &App, admin: AccountId, id: TariffId) -> Result<Reply> {
-    let mut tx = app.db.begin().await?;
-    store::lock(&mut tx).await?;
+    let mut work = app.begin(Some(admin)).await?;
+    store::lock(&mut work).await?;
     let now = app.clock.now();
-    let version = store::find::<T>(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    let version = store::find::<T>(&mut **work, id).await?.ok_or(Error::NotFound)?;
     if version.withdrawn_at.is_none() {
         if !is_open(version.entry.effective_from(), now) {
             return Err(Refusal::VersionInForce.into());
         }
-        store::withdraw(&mut tx, id, admin, now).await?;
-        record(&mut tx, admin, 1, &version, now).await?;
-        tx.commit().await?;
+        store::withdraw(&mut work, id, admin, now).await?;
+        work.announce(event(1, &version)).await?;
+        work.commit().await?;
     }
     Ok(Reply::none())
 }
 
-/// Records what an admin did, which is the action of this index.
-async fn record<T: Entry>(
-    tx: &mut Tx,
-    admin: AccountId,
-    action: usize,
-    version: &Version<T>,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Result<()> {
-    let action = T::ACTIONS[action];
-    let entry = Audited {
-        therapist: None,
-        actor: Some(admin),
-        action,
-        subject_type: action.split_once('.').map_or(action, |(feature, _)| feature),
-        subject_id: &version.id.to_string(),
-        details: json!(version.entry),
-    };
-    audit::record(tx, &entry, now).await
+/// What an admin did: the kind of event of this index.
+fn event<T: Entry>(kind: usize, version: &Version<T>) -> Event {
+    let kind = T::ACTIONS[kind];
+    let subject_type = kind.split_once('.').map_or(kind, |(feature, _)| feature);
+    Event::new(kind, subject_type, version.id).with(json!(version.entry))
 }

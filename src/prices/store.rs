@@ -11,8 +11,9 @@ use super::entries::{CancellationPolicy, EVERYWHERE, Entry, Kind, Price, PublicH
 use super::services::PricedDuration;
 use super::tariff::{Applicable, Tariff};
 use super::{Version, Wanted};
-use crate::db::{self, Tx};
+use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
+use crate::events::Work;
 use crate::ids::{AccountId, ServiceId, TariffId};
 use crate::values::Jurisdiction;
 use crate::values::wall_clock::local_date;
@@ -143,8 +144,8 @@ pub(super) async fn durations(tx: &mut Tx, services: &[ServiceId]) -> Result<Vec
 }
 
 /// Locks all versions against whoever else would add or withdraw one.
-pub(super) async fn lock(tx: &mut Tx) -> Result<()> {
-    db::lock(tx, TARIFFS).await
+pub(super) async fn lock(work: &mut Work) -> Result<()> {
+    work.lock(TARIFFS).await
 }
 
 /// The currency of a country's prices; none where it never had any.

@@ -9,11 +9,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::store::{self, Listed, Published};
 use super::{Hidden, HidingReason, Review, ReviewText, Stars, reviewable};
 use crate::App;
-use crate::audit::{self, Entry};
 use crate::auth::{Admin, As, Caller, Parties};
 use crate::bookings::{self, Side};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
+use crate::events::Event;
 use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, ReviewId, TherapistId};
 use crate::therapists;
@@ -86,21 +86,21 @@ async fn create_review(
     key: IdempotencyKey,
     Json(new, print): Json<NewReview>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/bookings/{id}/reviews";
-        let once = match Once::claim(&mut tx, me.account(), route, key, print.about(id)).await? {
+        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
         // Under the booking's lock, so that of two sides who write at once the second sees the first.
-        let booking = bookings::lock(&mut tx, id, app.clock.now()).await?;
+        let booking = bookings::lock(&mut work, id, app.clock.now()).await?;
         let booking = booking.filter(|booking| bookings::party(booking, &me.principal).is_some());
         let booking = booking.ok_or(Error::NotFound)?;
         let now = app.clock.now();
-        let until = reviewable(booking.status, bookings::completed_at(&mut tx, &booking).await?, now)?;
+        let until = reviewable(booking.status, bookings::completed_at(&mut work, &booking).await?, now)?;
         let by = Side::of(me.principal.role);
-        let written = store::of_booking(&mut tx, id).await?;
+        let written = store::of_booking(&mut work, id).await?;
         if written.iter().any(|review| review.by == by) {
             return Err(Refusal::AlreadyReviewed.into());
         }
@@ -117,10 +117,10 @@ async fn create_review(
             opens_at: if written.is_empty() { until } else { now },
             hidden: None,
         };
-        store::insert(&mut tx, &review).await?;
+        store::insert(&mut work, &review).await?;
         let reply = Reply::created(format!("/v1/bookings/{id}/reviews"), &ReviewView::from(review))?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -134,13 +134,13 @@ async fn create_review(
     responses((status = 200, description = "The reviews.", body = Page<ReviewView>)))]
 #[get("/v1/bookings/{id}/reviews")]
 async fn list_booking_reviews(app: Data<App>, me: As<Parties>, Path(id): Path<BookingId>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let booking = bookings::find(&mut tx, id, now).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let booking = bookings::find(&mut work, id, now).await?;
         booking.filter(|booking| bookings::party(booking, &me.principal).is_some()).ok_or(Error::NotFound)?;
-        let mut reviews = store::of_booking(&mut tx, id).await?;
-        tx.commit().await?;
+        let mut reviews = store::of_booking(&mut work, id).await?;
+        work.commit().await?;
         let own = Side::of(me.principal.role);
         reviews.retain(|review| review.by == own || (review.opens_at <= now && review.hidden.is_none()));
         Reply::ok(&Page::whole(reviews.into_iter().map(ReviewView::from).collect()))
@@ -290,7 +290,7 @@ async fn hide_review(
     Path(id): Path<ReviewId>,
     Json(body, _): Json<HideBody>,
 ) -> Result<Reply> {
-    work(async move { set_hidden(&app, me.account(), id, Some(body.reason)).await }).await
+    uninterrupted(async move { set_hidden(&app, me.account(), id, Some(body.reason)).await }).await
 }
 
 /// Show a review again
@@ -301,27 +301,20 @@ async fn hide_review(
     responses((status = 200, description = "The review.", body = AdminReview)))]
 #[post("/v1/admin/reviews/{id}/restore")]
 async fn restore_review(app: Data<App>, me: As<Admin>, Path(id): Path<ReviewId>) -> Result<Reply> {
-    work(async move { set_hidden(&app, me.account(), id, None).await }).await
+    uninterrupted(async move { set_hidden(&app, me.account(), id, None).await }).await
 }
 
 async fn set_hidden(app: &App, admin: AccountId, id: ReviewId, reason: Option<HidingReason>) -> Result<Reply> {
-    let mut tx = app.db.begin().await?;
-    let mut review = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
+    let mut work = app.begin(Some(admin)).await?;
+    let mut review = store::lock(&mut work, id).await?.ok_or(Error::NotFound)?;
     if review.hidden.is_some() != reason.is_some() {
         let now = app.clock.now();
-        let action = if reason.is_some() { "review.hide" } else { "review.restore" };
+        let kind = if reason.is_some() { "review.hide" } else { "review.restore" };
         review.hidden = reason.map(|reason| Hidden { at: now, by: admin, reason: reason.as_str().to_owned() });
-        store::set_hidden(&mut tx, &review).await?;
-        let entry = Entry {
-            therapist: Some(review.therapist),
-            actor: Some(admin),
-            action,
-            subject_type: "review",
-            subject_id: &id.to_string(),
-            details: json!({ "booking_id": review.booking, "by": review.by }),
-        };
-        audit::record(&mut tx, &entry, now).await?;
+        store::set_hidden(&mut work, &review).await?;
+        let details = json!({ "booking_id": review.booking, "by": review.by });
+        work.announce(Event::new(kind, "review", id).about(review.therapist).with(details)).await?;
     }
-    tx.commit().await?;
+    work.commit().await?;
     Reply::ok(&AdminReview::from(review))
 }

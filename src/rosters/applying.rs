@@ -1,26 +1,23 @@
 //! Lets an import take effect, takes it back, and holds single credentials against the list that is in effect.
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::compare::List;
 use super::lifecycle::{ImportState, Step};
-use super::reading::{by_number, finding, match_held, note};
+use super::reading::{by_number, event, finding, match_held};
 use super::sources::Source;
 use super::store::{self, findings, rows};
 use super::{Finding, ImportNote, RosterImport, StopReason, Worker, superseded};
 use crate::App;
-use crate::availability;
 use crate::clock::Clock;
 use crate::credentials::checks::Change;
 use crate::credentials::held::{Which, held, type_of};
 use crate::credentials::{settle, unsettle};
-use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
-use crate::ids::{AccountId, CredentialId, RosterImportId, TherapistId};
-use crate::tasks::{self, Task};
+use crate::events::{Event, Work, Workshop};
+use crate::ids::{CredentialId, RosterImportId, TherapistId};
 
 /// What an admin sets aside, and why.
 #[derive(Debug, Default)]
@@ -36,21 +33,16 @@ pub struct Override {
 ///
 /// # Errors
 /// `roster_already_applied`, `roster_stopped`, `roster_not_previewed`, `roster_busy`.
-pub async fn begin_apply(
-    tx: &mut Tx,
-    id: RosterImportId,
-    actor: Option<AccountId>,
-    asked: Override,
-    now: DateTime<Utc>,
-) -> Result<RosterImport> {
-    let mut import = store::lock(tx, id).await?;
+pub async fn begin_apply(work: &mut Work, id: RosterImportId, asked: Override) -> Result<RosterImport> {
+    let now = work.now();
+    let mut import = store::lock(work, id).await?;
     if import.state == ImportState::Applying {
         return Ok(import);
     }
-    if store::was_applied(tx, &import).await? {
+    if store::was_applied(work, &import).await? {
         return Err(Refusal::RosterAlreadyApplied.into());
     }
-    let last = store::last_applied(&mut **tx, &import.source).await?;
+    let last = store::last_applied(&mut ***work, &import.source).await?;
     // Another list may have taken effect since this one was read.
     if let (Some(mapping), Some(former)) = (&mut import.mapping, last.as_ref().and_then(|last| last.mapping.as_ref())) {
         mapping.compare(former);
@@ -73,55 +65,54 @@ pub async fn begin_apply(
         import.note = asked.note.map(|note| note.as_str().to_owned());
         import.overridden = asked.rules;
     }
-    store::step(tx, &mut import, if is_stopped { Step::Override } else { Step::Apply }, now).await?;
-    note(tx, &import, "roster_import.apply", actor, now).await?;
+    store::step(work, &mut import, if is_stopped { Step::Override } else { Step::Apply }, now).await?;
+    work.announce(event(&import, "roster_import.apply")).await?;
     Ok(import)
 }
 
 /// Lets an import take effect, one therapist after the other, and goes on where it was interrupted. `tell` hears how many credentials
 /// were looked at.
-pub async fn apply(db: &PgPool, clock: &Clock, id: RosterImportId, mut tell: impl FnMut(i64)) -> Result<()> {
-    let (worker, list) = take_up(db, id, ImportState::Applying).await?;
+pub async fn apply(shop: &Workshop, id: RosterImportId, mut tell: impl FnMut(i64)) -> Result<()> {
+    let (worker, list) = take_up(&shop.db, id, ImportState::Applying).await?;
     // What was handed in since the preview is compared too.
-    match_held(db, clock, worker, list).await?;
+    match_held(shop, worker, list).await?;
     let mut looked_at = 0;
-    while let Some((therapist, credentials)) = findings::next_to_apply(db, id).await? {
-        match apply_to(db, clock, worker, list, therapist, &credentials).await {
+    while let Some((therapist, credentials)) = findings::next_to_apply(&shop.db, id).await? {
+        match apply_to(shop, worker, list, therapist, &credentials).await {
             // A rule against one must not keep the others waiting.
             Err(Error::Refused(why)) if why != Refusal::InvalidTransition => {
-                pass_over(db, clock, id, &credentials, why).await?;
+                pass_over(shop, id, &credentials, why).await?;
             }
             outcome => outcome?,
         }
         looked_at += credentials.len().try_into().unwrap_or(0);
         tell(looked_at);
     }
-    end(db, clock, worker, "roster_import.applied").await?;
-    for outlived in store::outlived(db, list.source.code).await? {
-        rows::forget(db, outlived).await?;
+    end(shop, worker, "roster_import.applied").await?;
+    for outlived in store::outlived(&shop.db, list.source.code).await? {
+        rows::forget(&shop.db, outlived).await?;
     }
     Ok(())
 }
 
 async fn apply_to(
-    db: &PgPool,
-    clock: &Clock,
+    shop: &Workshop,
     worker: Worker,
     list: List,
     therapist: TherapistId,
     credentials: &[CredentialId],
 ) -> Result<()> {
-    let mut tx = db.begin().await?;
-    availability::lock(&mut tx, therapist).await?;
-    let now = clock.now();
-    let settled = settle_all(&mut tx, worker.import, list, credentials, clock).await?;
+    let mut work = shop.begin(None).await?;
+    work.lock_time(therapist).await?;
+    let now = work.now();
+    let settled = settle_all(&mut work, worker.import, list, credentials, &shop.clock).await?;
     let changed = settled.iter().filter(|finding| has_changed(finding)).count();
     for credential in credentials.iter().filter(|id| settled.iter().all(|finding| finding.credential_id != **id)) {
-        findings::pass_over(&mut tx, worker.import, *credential, "The credential is not under review any more.", now)
+        findings::pass_over(&mut work, worker.import, *credential, "The credential is not under review any more.", now)
             .await?;
     }
-    store::count_findings(&mut tx, worker, (0, 0, changed.try_into().unwrap_or(0)), now).await?;
-    tx.commit().await?;
+    store::count_findings(&mut work, worker, (0, 0, changed.try_into().unwrap_or(0)), now).await?;
+    work.commit().await?;
     Ok(())
 }
 
@@ -133,23 +124,12 @@ fn has_changed(finding: &Finding) -> bool {
     change(finding).is_some_and(|change| change.is_real())
 }
 
-async fn pass_over(
-    db: &PgPool,
-    clock: &Clock,
-    import: RosterImportId,
-    credentials: &[CredentialId],
-    why: Refusal,
-) -> Result<()> {
-    let mut tx = db.begin().await?;
+async fn pass_over(shop: &Workshop, import: RosterImportId, credentials: &[CredentialId], why: Refusal) -> Result<()> {
+    let mut tx = shop.begin(None).await?;
     for credential in credentials {
-        findings::pass_over(&mut tx, import, *credential, why.code(), clock.now()).await?;
-        let task = Task {
-            kind: "roster_finding_not_applied",
-            subject_type: "credential",
-            subject: credential.0,
-            details: json!({ "import_id": import, "code": why.code() }),
-        };
-        tasks::raise(&mut tx, &task, clock.now()).await?;
+        findings::pass_over(&mut tx, import, *credential, why.code(), shop.clock.now()).await?;
+        let details = json!({ "import_id": import, "code": why.code() });
+        tx.announce(Event::new("credential.finding_not_applied", "credential", *credential).with(details)).await?;
     }
     tx.commit().await?;
     Ok(())
@@ -158,16 +138,16 @@ async fn pass_over(
 /// Compares credentials of one therapist, whose lock is taken, with an import, and lets what is found take effect. They are compared
 /// anew: what matters is how they stand now.
 async fn settle_all(
-    tx: &mut Tx,
+    work: &mut Work,
     import: RosterImportId,
     list: List,
     credentials: &[CredentialId],
     clock: &Clock,
 ) -> Result<Vec<Finding>> {
     let source = list.source;
-    let held = held(&mut **tx, source.credential_type, source.code, Which::Ids(credentials)).await?;
+    let held = held(&mut ***work, source.credential_type, source.code, Which::Ids(credentials)).await?;
     let numbers: Vec<String> = held.iter().map(|held| held.number.clone()).collect();
-    let rows = by_number(rows::of_numbers(&mut **tx, import, source.credential_type, &numbers).await?);
+    let rows = by_number(rows::of_numbers(&mut ***work, import, source.credential_type, &numbers).await?);
     let now = clock.now();
     let mut settled = Vec::new();
     for held in held {
@@ -175,23 +155,19 @@ async fn settle_all(
         let mut finding = finding(held, &rows, list, clock);
         match (&finding.found, &finding.verdict) {
             (Some(found), Some(verdict)) => {
-                if let Some(change) = settle(tx, finding.credential_id, found, verdict, now).await? {
+                if let Some(change) = settle(work, finding.credential_id, found, verdict).await? {
                     (finding.before, finding.after) = (change.before, Some(change.after));
                 }
             }
             _ if is_missed => {
-                let task = Task {
-                    kind: "roster_row_missing",
-                    subject_type: "credential",
-                    subject: finding.credential_id.0,
-                    details: json!({ "import_id": import, "source": source.code }),
-                };
-                tasks::raise(tx, &task, now).await?;
+                let details = json!({ "import_id": import, "source": source.code });
+                let missing = Event::new("credential.row_missing", "credential", finding.credential_id);
+                work.announce(missing.with(details)).await?;
             }
             _ => {}
         }
         finding.applied_at = Some(now);
-        findings::record(tx, import, &finding).await?;
+        findings::record(work, import, &finding).await?;
         settled.push(finding);
     }
     Ok(settled)
@@ -202,12 +178,12 @@ async fn settle_all(
 pub async fn check(app: &App, credential: CredentialId) -> Result<()> {
     let Some((type_code, therapist)) = type_of(&app.db, credential).await? else { return Ok(()) };
     let Some(source) = Source::of_type(&type_code) else { return Ok(()) };
-    let mut tx = app.db.begin().await?;
-    availability::lock(&mut tx, therapist).await?;
-    if let Some(import) = store::last_applied(&mut *tx, source.code).await? {
-        settle_all(&mut tx, import.id, import.list()?, &[credential], &app.clock).await?;
+    let mut work = app.begin(None).await?;
+    work.lock_time(therapist).await?;
+    if let Some(import) = store::last_applied(&mut **work, source.code).await? {
+        settle_all(&mut work, import.id, import.list()?, &[credential], &app.clock).await?;
     }
-    tx.commit().await?;
+    work.commit().await?;
     Ok(())
 }
 
@@ -215,54 +191,51 @@ pub async fn check(app: &App, credential: CredentialId) -> Result<()> {
 ///
 /// # Errors
 /// `roster_not_latest`, `roster_busy`, `invalid_transition`.
-pub async fn begin_roll_back(
-    tx: &mut Tx,
-    id: RosterImportId,
-    actor: AccountId,
-    now: DateTime<Utc>,
-) -> Result<RosterImport> {
-    let mut import = store::lock(tx, id).await?;
+pub async fn begin_roll_back(work: &mut Work, id: RosterImportId) -> Result<RosterImport> {
+    let now = work.now();
+    let mut import = store::lock(work, id).await?;
     if import.state == ImportState::RollingBack {
         return Ok(import);
     }
-    let last = store::last_applied(&mut **tx, &import.source).await?;
+    let last = store::last_applied(&mut ***work, &import.source).await?;
     if import.state == ImportState::Applied && last.is_some_and(|last| last.id != id) {
         return Err(Refusal::RosterNotLatest.into());
     }
-    store::step(tx, &mut import, Step::RollBack, now).await?;
-    note(tx, &import, "roster_import.roll_back", Some(actor), now).await?;
+    store::step(work, &mut import, Step::RollBack, now).await?;
+    work.announce(event(&import, "roster_import.roll_back")).await?;
     Ok(import)
 }
 
 /// Takes back what an import changed, newest first, where it still stands as the import left it.
-pub async fn roll_back(db: &PgPool, clock: &Clock, id: RosterImportId) -> Result<()> {
-    let (worker, list) = take_up(db, id, ImportState::RollingBack).await?;
-    while let Some(finding) = findings::next_to_undo(db, id).await? {
-        let mut tx = db.begin().await?;
-        availability::lock(&mut tx, finding.therapist_id).await?;
-        let now = clock.now();
+pub async fn roll_back(shop: &Workshop, id: RosterImportId) -> Result<()> {
+    let (worker, list) = take_up(&shop.db, id, ImportState::RollingBack).await?;
+    while let Some(finding) = findings::next_to_undo(&shop.db, id).await? {
+        let mut work = shop.begin(None).await?;
+        work.lock_time(finding.therapist_id).await?;
+        let now = work.now();
         let change = change(&finding).filter(|change| change.before != change.after);
         let is_undone = match change {
-            Some(change) => unsettle(&mut tx, finding.credential_id, &change, now).await?,
+            Some(change) => unsettle(&mut work, finding.credential_id, &change).await?,
             None => true,
         };
         let why_not = (!is_undone).then_some("The credential has changed since, and stays as it is.");
-        findings::undo(&mut tx, id, finding.credential_id, why_not, now).await?;
-        store::count_findings(&mut tx, worker, (0, 0, 0), now).await?;
-        tx.commit().await?;
+        findings::undo(&mut work, id, finding.credential_id, why_not, now).await?;
+        store::count_findings(&mut work, worker, (0, 0, 0), now).await?;
+        work.commit().await?;
     }
-    end(db, clock, worker, "roster_import.rolled_back").await?;
-    for outlived in store::outlived(db, list.source.code).await? {
-        rows::forget(db, outlived).await?;
+    end(shop, worker, "roster_import.rolled_back").await?;
+    for outlived in store::outlived(&shop.db, list.source.code).await? {
+        rows::forget(&shop.db, outlived).await?;
     }
     Ok(())
 }
 
 /// Puts an import aside.
-pub async fn discard(tx: &mut Tx, id: RosterImportId, actor: AccountId, now: DateTime<Utc>) -> Result<RosterImport> {
-    let mut import = store::lock(tx, id).await?;
-    store::step(tx, &mut import, Step::Discard, now).await?;
-    note(tx, &import, "roster_import.discarded", Some(actor), now).await?;
+pub async fn discard(work: &mut Work, id: RosterImportId) -> Result<RosterImport> {
+    let now = work.now();
+    let mut import = store::lock(work, id).await?;
+    store::step(work, &mut import, Step::Discard, now).await?;
+    work.announce(event(&import, "roster_import.discarded")).await?;
     Ok(import)
 }
 
@@ -279,12 +252,12 @@ async fn take_up(db: &PgPool, id: RosterImportId, state: ImportState) -> Result<
     Ok((worker, import.list()?))
 }
 
-async fn end(db: &PgPool, clock: &Clock, worker: Worker, action: &'static str) -> Result<()> {
-    let mut tx = db.begin().await?;
+async fn end(shop: &Workshop, worker: Worker, action: &'static str) -> Result<()> {
+    let mut tx = shop.begin(None).await?;
     let mut import = store::lock_marked(&mut tx, worker).await?;
-    let now = clock.now();
+    let now = shop.clock.now();
     store::step(&mut tx, &mut import, Step::Finish, now).await?;
-    note(&mut tx, &import, action, None, now).await?;
+    tx.announce(event(&import, action)).await?;
     tx.commit().await?;
     Ok(())
 }

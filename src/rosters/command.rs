@@ -16,8 +16,8 @@ use super::reading::{Progress, fail, read};
 use super::sources::{SOURCES, Source};
 use super::store::{self, NewImport, findings};
 use super::{RosterImport, SIZE_LIMIT};
-use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::events::Workshop;
 use crate::ids::RosterImportId;
 use crate::values::{Day, name};
 
@@ -44,17 +44,17 @@ pub struct Asked<'a> {
 }
 
 /// Reads a list, prints what it says, and lets it take effect where that is asked for. Fails where a rule stops it.
-pub async fn import(db: &PgPool, clock: &Clock, asked: Asked<'_>) -> Result<(), Failure> {
+pub async fn import(shop: &Workshop, asked: Asked<'_>) -> Result<(), Failure> {
     let source = Source::find(asked.source)
         .ok_or_else(|| format!("there is no source {}; see `knead roster sources`", asked.source))?;
-    let today = clock.now().date_naive();
+    let today = shop.clock.now().date_naive();
     let source_date = asked.source_date.map_or(today, |Day(date)| date);
     if source_date > today {
         return Err("the date of the source lies in the future".into());
     }
     let (size, sha256) = measure(asked.file).map_err(|error| format!("{}: {error}", asked.file.display()))?;
     let file_name = asked.file.file_name().map(|name| name.to_string_lossy().chars().take(200).collect::<String>());
-    let now = clock.now();
+    let now = shop.clock.now();
     let new = NewImport {
         id: RosterImportId::new(now),
         source: source.code,
@@ -64,13 +64,13 @@ pub async fn import(db: &PgPool, clock: &Clock, asked: Asked<'_>) -> Result<(), 
         source_date,
         uploaded_by: None,
     };
-    let mut tx = db.begin().await?;
+    let mut tx = shop.begin(None).await?;
     super::routes::receive(&mut tx, &new, now).await?;
     tx.commit().await?;
 
     let bar = bar(size);
     let mut lines = Lines::default();
-    let outcome = read(db, clock, new.id, iter(pieces(File::open(asked.file)?)), |progress| {
+    let outcome = read(shop, new.id, iter(pieces(File::open(asked.file)?)), |progress| {
         bar.set_position(progress.bytes_read.unsigned_abs());
         bar.set_message(format!("{} rows", progress.rows_read));
         if bar.is_hidden() {
@@ -80,21 +80,21 @@ pub async fn import(db: &PgPool, clock: &Clock, asked: Asked<'_>) -> Result<(), 
     .await;
     bar.finish_and_clear();
     if let Err(error) = outcome {
-        fail(db, clock, new.id).await?;
+        fail(shop, new.id).await?;
         return Err(error.into());
     }
-    let import = store::find(db, new.id).await?.ok_or(Error::NotFound)?;
-    print!("{}", preview(db, &import).await?);
+    let import = store::find(&shop.db, new.id).await?.ok_or(Error::NotFound)?;
+    print!("{}", preview(&shop.db, &import).await?);
     if import.state == ImportState::Stopped {
         let reasons: Vec<String> = import.stop_reasons.iter().map(name).collect();
         return Err(format!("the import was stopped: {}", reasons.join(", ")).into());
     }
     if asked.apply {
-        let mut tx = db.begin().await?;
-        begin_apply(&mut tx, new.id, None, Override::default(), clock.now()).await?;
+        let mut tx = shop.begin(None).await?;
+        begin_apply(&mut tx, new.id, Override::default()).await?;
         tx.commit().await?;
-        apply(db, clock, new.id, |_| {}).await?;
-        let changed = store::find(db, new.id).await?.map_or(0, |import| import.changed);
+        apply(shop, new.id, |_| {}).await?;
+        let changed = store::find(&shop.db, new.id).await?.map_or(0, |import| import.changed);
         println!("Applied: {changed} credentials changed.");
     }
     Ok(())

@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use actix_web::web::{Buf, Bytes};
 use futures_util::{FutureExt, Stream, StreamExt};
 use serde_json::json;
-use sqlx::PgPool;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -17,13 +16,12 @@ use super::sources::Mapping;
 use super::store::{self, findings, rows};
 use super::{Finding, Outcome, RosterImport, StopReason, Worker, file_of};
 use crate::App;
-use crate::audit::{self, Entry};
 use crate::clock::Clock;
 use crate::credentials::held::{Held, Which, held};
 use crate::credentials::{CredentialType, find_type};
-use crate::db::Tx;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, RosterImportId};
+use crate::events::{Event, Workshop};
+use crate::ids::RosterImportId;
 
 /// Rows that are copied at a time, and rows after which progress is shown although few of them were kept.
 const KEPT_AT_A_TIME: i64 = 10_000;
@@ -59,17 +57,16 @@ enum Parsed {
 /// # Errors
 /// `invalid_transition` where it is not to be read, or another worker has taken it over.
 pub async fn read(
-    db: &PgPool,
-    clock: &Clock,
+    shop: &Workshop,
     id: RosterImportId,
     bytes: impl Stream<Item = Result<Bytes>>,
     tell: impl FnMut(&Progress),
 ) -> Result<ImportState> {
     let worker = Worker { import: id, mark: Uuid::now_v7() };
-    let list = begin(db, clock, worker).await?;
-    rows::forget(db, id).await?;
+    let list = begin(shop, worker).await?;
+    rows::forget(&shop.db, id).await?;
     let source = list.source;
-    let kind = find_type(db, source.credential_type).await?;
+    let kind = find_type(&shop.db, source.credential_type).await?;
     let kind = kind.ok_or_else(|| Error::Internal(format!("no type {}", source.credential_type)))?;
     let (feed, chunks) = mpsc::channel::<Result<Bytes>>(4);
     let (hand_over, parsed) = mpsc::channel(2);
@@ -85,7 +82,7 @@ pub async fn read(
             }
         };
         let (mut storing, mut feeding) =
-            (std::pin::pin!(store_parsed(db, clock, worker, parsed, tell)), std::pin::pin!(feeding.fuse()));
+            (std::pin::pin!(store_parsed(shop, worker, parsed, tell)), std::pin::pin!(feeding.fuse()));
         loop {
             tokio::select! {
                 outcome = &mut storing => break outcome,
@@ -96,14 +93,14 @@ pub async fn read(
     // Why the parser ended is what the rest follows from.
     parser.await.map_err(|error| Error::Internal(error.to_string()))??;
     let is_cut = is_cut?.ok_or_else(|| Error::Internal("the parser ended early".to_owned()))?;
-    match_held(db, clock, worker, list).await?;
-    finish(db, clock, worker, is_cut).await
+    match_held(shop, worker, list).await?;
+    finish(shop, worker, is_cut).await
 }
 
-async fn begin(db: &PgPool, clock: &Clock, worker: Worker) -> Result<List> {
-    let mut tx = db.begin().await?;
+async fn begin(shop: &Workshop, worker: Worker) -> Result<List> {
+    let mut tx = shop.begin(None).await?;
     let mut import = store::lock(&mut tx, worker.import).await?;
-    store::step(&mut tx, &mut import, Step::Read, clock.now()).await?;
+    store::step(&mut tx, &mut import, Step::Read, shop.clock.now()).await?;
     store::mark(&mut tx, worker).await?;
     findings::forget(&mut tx, worker.import).await?;
     tx.commit().await?;
@@ -112,8 +109,7 @@ async fn begin(db: &PgPool, clock: &Clock, worker: Worker) -> Result<List> {
 
 /// Stores what the parser hands over; whether the file was cut off, where it came to its end.
 async fn store_parsed(
-    db: &PgPool,
-    clock: &Clock,
+    shop: &Workshop,
     worker: Worker,
     mut parsed: mpsc::Receiver<Parsed>,
     mut tell: impl FnMut(&Progress),
@@ -121,19 +117,20 @@ async fn store_parsed(
     while let Some(part) = parsed.recv().await {
         match part {
             Parsed::Header(mut mapping) => {
-                let mut tx = db.begin().await?;
+                let mut tx = shop.begin(None).await?;
                 let import = store::lock_marked(&mut tx, worker).await?;
-                if let Some(last) = store::last_applied(&mut *tx, &import.source).await?.and_then(|last| last.mapping) {
+                if let Some(last) = store::last_applied(&mut **tx, &import.source).await?.and_then(|last| last.mapping)
+                {
                     mapping.compare(&last);
                 }
                 store::begin_counts(&mut tx, worker, &mapping).await?;
                 tx.commit().await?;
             }
             Parsed::Batch { rows, progress, rejected } => {
-                let mut tx = db.begin().await?;
+                let mut tx = shop.begin(None).await?;
                 rows::allow_time(&mut tx).await?;
                 rows::copy(&mut tx, &rows).await?;
-                store::count_rows(&mut tx, worker, &progress, &rejected, clock.now()).await?;
+                store::count_rows(&mut tx, worker, &progress, &rejected, shop.clock.now()).await?;
                 tx.commit().await?;
                 tell(&progress);
             }
@@ -224,18 +221,18 @@ impl Read for Chunks {
 }
 
 /// Compares every credential of the list's type with its rows; those that were compared before are left as they are.
-pub(super) async fn match_held(db: &PgPool, clock: &Clock, worker: Worker, list: List) -> Result<()> {
+pub(super) async fn match_held(shop: &Workshop, worker: Worker, list: List) -> Result<()> {
     let type_code = list.source.credential_type;
     let mut after = None;
     loop {
-        let batch = held(db, type_code, list.source.code, Which::After(after, HELD_AT_A_TIME)).await?;
+        let batch = held(&shop.db, type_code, list.source.code, Which::After(after, HELD_AT_A_TIME)).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         after = Some(last.id);
         let numbers: Vec<String> = batch.iter().map(|held| held.number.clone()).collect();
-        let rows = by_number(rows::of_numbers(db, worker.import, type_code, &numbers).await?);
-        let now = clock.now();
-        let found: Vec<Finding> = batch.into_iter().map(|held| finding(held, &rows, list, clock)).collect();
-        let mut tx = db.begin().await?;
+        let rows = by_number(rows::of_numbers(&shop.db, worker.import, type_code, &numbers).await?);
+        let now = shop.clock.now();
+        let found: Vec<Finding> = batch.into_iter().map(|held| finding(held, &rows, list, &shop.clock)).collect();
+        let mut tx = shop.begin(None).await?;
         let added = findings::add(&mut tx, worker.import, &found).await?;
         let new = found.iter().filter(|finding| added.contains(&finding.credential_id));
         let (mut matched, mut differing) = (0, 0);
@@ -266,19 +263,19 @@ pub(super) fn finding(held: Held, rows: &Rows, list: List, clock: &Clock) -> Fin
     Finding::new(held, found, list)
 }
 
-async fn finish(db: &PgPool, clock: &Clock, worker: Worker, is_cut: bool) -> Result<ImportState> {
-    let mut tx = db.begin().await?;
+async fn finish(shop: &Workshop, worker: Worker, is_cut: bool) -> Result<ImportState> {
+    let mut tx = shop.begin(None).await?;
     let mut import = store::lock_marked(&mut tx, worker).await?;
-    let last = store::last_applied(&mut *tx, &import.source).await?;
+    let last = store::last_applied(&mut **tx, &import.source).await?;
     import.stop_reasons = import.objections(is_cut, last.as_ref());
     let (step, action) = if import.stop_reasons.is_empty() {
         (Step::Preview, "roster_import.previewed")
     } else {
         (Step::Stop, "roster_import.stopped")
     };
-    let now = clock.now();
+    let now = shop.clock.now();
     store::step(&mut tx, &mut import, step, now).await?;
-    note(&mut tx, &import, action, None, now).await?;
+    tx.announce(event(&import, action)).await?;
     tx.commit().await?;
     Ok(import.state)
 }
@@ -287,7 +284,7 @@ async fn finish(db: &PgPool, clock: &Clock, worker: Worker, is_cut: bool) -> Res
 pub async fn run(app: &App, id: RosterImportId) -> Result<()> {
     let outcome = async {
         let bytes = app.storage.read(file_of(id)).await?;
-        read(&app.db, &app.clock, id, bytes, |_| {}).await
+        read(&app.workshop(), id, bytes, |_| {}).await
     };
     match outcome.await {
         // It holds more of people than we keep, and is not read again.
@@ -295,44 +292,30 @@ pub async fn run(app: &App, id: RosterImportId) -> Result<()> {
         // Of no use to try again.
         Err(Error::Internal(cause)) => {
             tracing::error!(%id, cause, "a roster cannot be read");
-            fail(&app.db, &app.clock, id).await
+            fail(&app.workshop(), id).await
         }
         Err(error) => Err(error),
     }
 }
 
 /// Gives an import up that cannot be read.
-pub async fn fail(db: &PgPool, clock: &Clock, id: RosterImportId) -> Result<()> {
-    let mut tx = db.begin().await?;
+pub async fn fail(shop: &Workshop, id: RosterImportId) -> Result<()> {
+    let mut tx = shop.begin(None).await?;
     let mut import = store::lock(&mut tx, id).await?;
-    let now = clock.now();
+    let now = shop.clock.now();
     store::step(&mut tx, &mut import, Step::Fail, now).await?;
-    note(&mut tx, &import, "roster_import.failed", None, now).await?;
+    tx.announce(event(&import, "roster_import.failed")).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Writes a step of an import into the audit.
-pub(super) async fn note(
-    tx: &mut Tx,
-    import: &RosterImport,
-    action: &'static str,
-    actor: Option<AccountId>,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Result<()> {
+/// A step of an import.
+pub(super) fn event(import: &RosterImport, kind: &'static str) -> Event {
     let reasons: &[StopReason] = &import.stop_reasons;
-    let entry = Entry {
-        therapist: None,
-        actor,
-        action,
-        subject_type: "roster_import",
-        subject_id: &import.id.to_string(),
-        details: json!({
-            "source": import.source, "source_date": import.source_date, "state": import.state, "sha256": import.sha256,
-            "rows_read": import.rows_read, "rows_kept": import.rows_kept, "matched": import.matched,
-            "differing": import.differing, "changed": import.changed, "stop_reasons": reasons,
-            "overridden": import.overridden,
-        }),
-    };
-    audit::record(tx, &entry, now).await
+    Event::new(kind, "roster_import", import.id).with(json!({
+        "source": import.source, "source_date": import.source_date, "state": import.state, "sha256": import.sha256,
+        "rows_read": import.rows_read, "rows_kept": import.rows_kept, "matched": import.matched,
+        "differing": import.differing, "changed": import.changed, "stop_reasons": reasons,
+        "overridden": import.overridden,
+    }))
 }

@@ -11,14 +11,15 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::applying::{self, Override};
 use super::lifecycle::ImportState;
-use super::reading::note;
+use super::reading::event;
 use super::sources::{SOURCES, Source};
 use super::store::{self, NewImport, findings};
 use super::{Finding, ImportNote, Outcome, RosterImport, SIZE_LIMIT, StopReason, file_of};
 use crate::App;
 use crate::auth::{Admin, As};
-use crate::db::{Tx, work};
+use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::events::Work;
 use crate::http::{
     Cursor, Fingerprint, IdempotencyKey, Limit, Once, OrDefault, Page, Path, Query, Reply, SentFile, Upload,
     UploadLimits,
@@ -132,7 +133,7 @@ async fn create_roster_import(app: Data<App>, me: As<Admin>, key: IdempotencyKey
     let stored = app.storage.put_stream(file_of(id), plain_text(chunks), SIZE_LIMIT).await?;
     let file_name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(200).collect::<String>());
     let unit = app.clone();
-    let outcome = work(async move {
+    let outcome = uninterrupted(async move {
         let import = NewImport {
             id,
             source: source.code,
@@ -156,31 +157,31 @@ async fn create_roster_import(app: Data<App>, me: As<Admin>, key: IdempotencyKey
 async fn add(app: &App, me: AccountId, key: IdempotencyKey, new: &NewImport<'_>) -> Result<(Reply, bool)> {
     let now = app.clock.now();
     let print = Fingerprint::of(&[new.source.as_bytes(), new.source_date.to_string().as_bytes(), &new.sha256].concat());
-    let mut tx = app.db.begin().await?;
-    let once = match Once::claim(&mut tx, me, "POST /v1/admin/roster-imports", key, print).await? {
+    let mut work = app.begin(Some(me)).await?;
+    let once = match Once::claim(&mut work, me, "POST /v1/admin/roster-imports", key, print).await? {
         Ok(once) => once,
         Err(reply) => return Ok((reply, false)),
     };
-    let import = receive(&mut tx, new, now).await?;
-    jobs::enqueue(&mut tx, &ReadRoster { import: new.id }, now).await?;
+    let import = receive(&mut work, new, now).await?;
+    jobs::enqueue(&mut work, &ReadRoster { import: new.id }, now).await?;
     let reply = Reply::created(format!("/v1/admin/roster-imports/{}", new.id), &import)?;
-    once.keep(&mut tx, &reply, now).await?;
-    tx.commit().await?;
+    once.keep(&mut work, &reply, now).await?;
+    work.commit().await?;
     Ok((reply, true))
 }
 
 /// Takes an import down that has come; `roster_already_applied` where it is the one that is in effect.
 pub(super) async fn receive(
-    tx: &mut Tx,
+    work: &mut Work,
     new: &NewImport<'_>,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<RosterImport> {
-    store::insert(tx, new, now).await?;
-    let import = store::lock(tx, new.id).await?;
-    if store::was_applied(tx, &import).await? {
+    store::insert(work, new, now).await?;
+    let import = store::lock(work, new.id).await?;
+    if store::was_applied(work, &import).await? {
         return Err(Refusal::RosterAlreadyApplied.into());
     }
-    note(tx, &import, "roster_import.uploaded", new.uploaded_by, now).await?;
+    work.announce(event(&import, "roster_import.uploaded")).await?;
     Ok(import)
 }
 
@@ -362,13 +363,13 @@ async fn apply_roster_import(
     Path(id): Path<RosterImportId>,
     OrDefault(body): OrDefault<ApplyBody>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
         let now = app.clock.now();
         let asked = Override { rules: body.rules, note: body.note };
-        let import = applying::begin_apply(&mut tx, id, Some(me.account()), asked, now).await?;
-        jobs::enqueue(&mut tx, &ApplyRoster { import: id }, now).await?;
-        tx.commit().await?;
+        let import = applying::begin_apply(&mut work, id, asked).await?;
+        jobs::enqueue(&mut work, &ApplyRoster { import: id }, now).await?;
+        work.commit().await?;
         Reply::accepted(&import)
     })
     .await
@@ -384,12 +385,12 @@ async fn apply_roster_import(
 ))]
 #[post("/v1/admin/roster-imports/{id}/roll-back")]
 async fn roll_back_roster_import(app: Data<App>, me: As<Admin>, Path(id): Path<RosterImportId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
         let now = app.clock.now();
-        let import = applying::begin_roll_back(&mut tx, id, me.account(), now).await?;
-        jobs::enqueue(&mut tx, &RollBackRoster { import: id }, now).await?;
-        tx.commit().await?;
+        let import = applying::begin_roll_back(&mut work, id).await?;
+        jobs::enqueue(&mut work, &RollBackRoster { import: id }, now).await?;
+        work.commit().await?;
         Reply::accepted(&import)
     })
     .await
@@ -405,10 +406,10 @@ async fn roll_back_roster_import(app: Data<App>, me: As<Admin>, Path(id): Path<R
 ))]
 #[post("/v1/admin/roster-imports/{id}/discard")]
 async fn discard_roster_import(app: Data<App>, me: As<Admin>, Path(id): Path<RosterImportId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let import = applying::discard(&mut tx, id, me.account(), app.clock.now()).await?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let import = applying::discard(&mut work, id).await?;
+        work.commit().await?;
         Reply::ok(&import)
     })
     .await

@@ -38,7 +38,7 @@ pub(super) async fn left(db: &PgPool, first: &str) -> Result<HashMap<String, i64
                UNION ALL
                SELECT 'blocks', 0, ARRAY[note_sealed] FROM blocks
                UNION ALL
-               SELECT 'booking_events', num_nonnulls(reason), ARRAY[reason_sealed] FROM booking_events WHERE party <> 'system'
+               SELECT 'events', 0, ARRAY[reason_sealed] FROM events WHERE reason_sealed IS NOT NULL
                UNION ALL
                SELECT 'bookings', cardinality(focus_areas) + num_nonnulls(notes, address ->> 'access_notes', address ->> 'parking',
                                                                           address ->> 'stairs', address ->> 'pets'),

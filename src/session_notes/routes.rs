@@ -8,12 +8,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{OPEN, SessionText, TEXT, Version, is_open, row, store};
 use crate::App;
-use crate::audit::{self, Entry};
 use crate::auth::{As, Parties, Therapist};
 use crate::bookings::{self, Booking};
 use crate::cipher::Cipher;
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
+use crate::events::Event;
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
 
@@ -55,26 +55,19 @@ impl SessionNotes {
     responses((status = 200, description = "The notes.", body = SessionNotes)))]
 #[get("/v1/bookings/{id}/session-notes")]
 async fn get_session_notes(app: Data<App>, me: As<Parties>, Path(id): Path<BookingId>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let booking = bookings::find(&mut tx, id, now).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let booking = bookings::find(&mut work, id, now).await?;
         let booking = booking.filter(|booking| bookings::party(booking, &me.principal).is_some());
         let booking = booking.ok_or(Error::NotFound)?;
-        let version = store::latest(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        let version = store::latest(&mut work, id).await?.ok_or(Error::NotFound)?;
         let reply = Reply::ok(&SessionNotes::new(&booking, &version, &app.cipher)?)?;
         if me.account() != version.author.into() {
-            let entry = Entry {
-                therapist: Some(version.author),
-                actor: Some(me.account()),
-                action: "session_notes.read",
-                subject_type: "booking",
-                subject_id: &id.to_string(),
-                details: json!({ "version": version.number }),
-            };
-            audit::record(&mut tx, &entry, now).await?;
+            let read = Event::new("session_notes.read", "booking", id).about(version.author);
+            work.announce(read.with(json!({ "version": version.number }))).await?;
         }
-        tx.commit().await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -106,24 +99,24 @@ async fn put_session_notes(
     if_match: IfMatch,
     Json(body, _): Json<SessionNotesBody>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let booking = bookings::lock(&mut tx, id, app.clock.now()).await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let booking = bookings::lock(&mut work, id, app.clock.now()).await?;
         let booking = booking.filter(|booking| booking.therapist == me.therapist()).ok_or(Error::NotFound)?;
         let now = app.clock.now();
-        let current = store::latest(&mut tx, id).await?;
+        let current = store::latest(&mut work, id).await?;
         if let Some(current) = &current {
             if_match.check(&SessionNotes::new(&booking, current, &app.cipher)?)?;
         }
-        let begun = bookings::has_begun(&mut tx, id).await?;
+        let begun = bookings::has_begun(&mut work, id).await?;
         if !is_open(&booking, begun, now) {
             return Err(Refusal::SessionNotesClosed.into());
         }
         let number = current.map_or(1, |current| current.number + 1);
         let text = app.cipher.seal(TEXT, row(id, number), body.text.as_str())?;
         let version = Version { number, author: me.therapist(), text, written_at: now };
-        store::insert(&mut tx, id, &version).await?;
-        tx.commit().await?;
+        store::insert(&mut work, id, &version).await?;
+        work.commit().await?;
         Reply::ok(&SessionNotes::new(&booking, &version, &app.cipher)?)
     })
     .await

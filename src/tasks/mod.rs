@@ -2,6 +2,7 @@
 
 pub mod routes;
 mod store;
+pub mod table;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -11,23 +12,10 @@ use uuid::Uuid;
 
 use crate::ids::{AccountId, TaskId};
 
-pub use store::{close, forget_resolved, raise};
+pub use store::forget_resolved;
 
 /// How long a task is kept after it was resolved; the audit keeps that it was.
 const KEPT: TimeDelta = TimeDelta::days(730);
-
-/// Something to look at.
-#[derive(Clone, Debug)]
-pub struct Task {
-    /// What is the matter: `roster_status_unknown`, `visit_in_progress_unlicensed`, ...
-    pub kind: &'static str,
-    /// The kind of thing that it is about: `credential`, `booking`.
-    pub subject_type: &'static str,
-    /// Which one.
-    pub subject: Uuid,
-    /// What else is worth knowing. No personal data: ids, states and codes.
-    pub details: Value,
-}
 
 /// Something to look at, as it was raised and resolved.
 #[derive(Debug, Serialize, ToSchema)]

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::RaisedTask;
 use super::store::{self, Listed};
 use crate::App;
-use crate::audit::{self, Entry};
 use crate::auth::{Admin, As};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::http::{Cursor, Limit, OrDefault, Page, Path, Query, Reply};
 use crate::ids::TaskId;
 use crate::values::{Instant, bounded_text};
@@ -118,25 +118,18 @@ async fn resolve_task(
     Path(id): Path<TaskId>,
     OrDefault(resolution): OrDefault<Resolution>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let task = store::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let task = store::lock(&mut work, id).await?.ok_or(Error::NotFound)?;
         if task.resolved_at.is_some() {
             return Reply::ok(&task);
         }
-        store::resolve(&mut tx, id, me.account(), resolution.note.as_ref().map(TaskNote::as_str), now).await?;
-        let resolved = store::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
-        let entry = Entry {
-            therapist: None,
-            actor: Some(me.account()),
-            action: "task.resolve",
-            subject_type: "task",
-            subject_id: &id.to_string(),
-            details: json!({ "kind": task.kind, "subject_type": task.subject_type, "subject_id": task.subject_id }),
-        };
-        audit::record(&mut tx, &entry, now).await?;
-        tx.commit().await?;
+        store::resolve(&mut work, id, me.account(), resolution.note.as_ref().map(TaskNote::as_str), now).await?;
+        let resolved = store::find(&mut **work, id).await?.ok_or(Error::NotFound)?;
+        let details = json!({ "kind": task.kind, "subject_type": task.subject_type, "subject_id": task.subject_id });
+        work.announce(Event::new("task.resolve", "task", id).with(details)).await?;
+        work.commit().await?;
         Reply::ok(&resolved)
     })
     .await

@@ -1,45 +1,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::{RaisedTask, Task};
+use super::RaisedTask;
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
-use crate::ids::{AccountId, TaskId, uuid_at};
-
-/// Raises a task, unless one of its kind is open for its subject.
-pub async fn raise(tx: &mut Tx, task: &Task, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO tasks (id, kind, subject_type, subject_id, details, raised_at) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (kind, subject_type, subject_id) WHERE resolved_at IS NULL DO NOTHING",
-        uuid_at(now),
-        task.kind,
-        task.subject_type,
-        task.subject,
-        &task.details as &Value,
-        now,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Resolves the open task of a kind about `subject`, if there is one: `by` has done what it was about.
-pub async fn close(tx: &mut Tx, kind: &str, subject: Uuid, by: AccountId, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "UPDATE tasks SET resolved_at = $3, resolved_by = $4 WHERE kind = $1 AND subject_id = $2 AND resolved_at IS NULL",
-        kind,
-        subject,
-        now,
-        by.0,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
+use crate::ids::{AccountId, TaskId};
 
 /// The columns of a task, read alike everywhere.
 macro_rules! tasks {

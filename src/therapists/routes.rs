@@ -11,8 +11,7 @@ use super::{
 };
 use crate::App;
 use crate::auth::{As, Caller, Therapist};
-use crate::availability;
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Result};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::TherapistId;
@@ -137,15 +136,15 @@ async fn update_own_profile(
     if_match: IfMatch,
     Json(patch, _): Json<ProfilePatch>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        availability::lock(&mut tx, me.therapist()).await?;
-        let current = store::lock(&mut tx, me.therapist()).await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        work.lock_time(me.therapist()).await?;
+        let current = store::lock(&mut work, me.therapist()).await?;
         if_match.check(&current)?;
         let profile = patch.apply(current)?;
-        catalogue::refuse_unknown_tags(&mut tx, &profile.techniques, &profile.conditions).await?;
-        store::update(&mut tx, &profile).await?;
-        tx.commit().await?;
+        catalogue::refuse_unknown_tags(&mut work, &profile.techniques, &profile.conditions).await?;
+        store::update(&mut work, &profile).await?;
+        work.commit().await?;
         Reply::ok(&profile)
     })
     .await
@@ -196,16 +195,16 @@ async fn replace_own_services(
     if_match: IfMatch,
     Json(offers, _): Json<Offers>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let pairs: Vec<_> = offers.services.iter().map(|offer| (offer.service_id, offer.durations.clone())).collect();
-        let mut tx = app.db.begin().await?;
-        prices::refuse_unknown_offers(&mut tx, &pairs).await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        prices::refuse_unknown_offers(&mut work, &pairs).await?;
         let offers = tidy(offers)?;
-        availability::lock(&mut tx, me.therapist()).await?;
-        let services = store::offers(&mut *tx, &[me.therapist()]).await?.remove(&me.therapist()).unwrap_or_default();
+        work.lock_time(me.therapist()).await?;
+        let services = store::offers(&mut **work, &[me.therapist()]).await?.remove(&me.therapist()).unwrap_or_default();
         if_match.check(&Offers { services })?;
-        store::replace_offers(&mut tx, me.therapist(), &offers).await?;
-        tx.commit().await?;
+        store::replace_offers(&mut work, me.therapist(), &offers).await?;
+        work.commit().await?;
         Reply::ok(&offers)
     })
     .await

@@ -1,19 +1,28 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::future::BoxFuture;
 use sqlx::{PgConnection, PgPool};
 
 use super::{Area, Offer, Offers, Profile, PublicTherapist};
 use crate::auth::Principal;
 use crate::db::Tx;
 use crate::error::Result;
+use crate::events::{Effect, Event, Work};
 use crate::ids::{AccountId, TherapistId};
 use crate::values::{BookingMode, Gender, Point, Rating, Role, TravelMode, Zone};
 
-/// Makes the therapist behind a new account.
-pub async fn insert(tx: &mut Tx, id: TherapistId) -> Result<()> {
-    sqlx::query!("INSERT INTO therapists (id) VALUES ($1)", id.0).execute(&mut **tx).await?;
-    Ok(())
+/// A therapist's account comes with a profile.
+pub const PROFILE: Effect =
+    Effect { what: "a therapist gets a profile to fill in", on: &["account.create"], run: make_profile };
+
+fn make_profile<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        if let Some(id) = event.therapist {
+            sqlx::query!("INSERT INTO therapists (id) VALUES ($1)", id.0).execute(&mut ***work).await?;
+        }
+        Ok(())
+    })
 }
 
 macro_rules! profiles {

@@ -341,7 +341,7 @@ impl App {
         let email = format!("admin-{}@knead.test", Uuid::now_v7());
         let password = knead::auth::Password::new(PASSWORD).unwrap();
         let hash = self.service.passwords.hash(password).await.unwrap();
-        knead::accounts::create_admin(&self.service.db, &email, &hash, self.now()).await.unwrap();
+        knead::accounts::create_admin(&self.service.workshop(), &email, &hash).await.unwrap();
         self.nobody().log_in(&email).await
     }
 

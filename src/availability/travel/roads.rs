@@ -219,9 +219,9 @@ pub async fn fetch(app: &App) -> Result<()> {
 pub async fn tidy(app: &App, now: DateTime<Utc>) -> Result<()> {
     store::prune(&app.db, now - UNUSED, now - GIVEN_UP, MOST_KEPT).await?;
     if app.roads.0.is_some() && !store::wanted(&app.db, 1).await?.is_empty() {
-        let mut tx = app.db.begin().await?;
-        enqueue_once(&mut tx, &FetchRoadTimes, "fetch_road_times", now).await?;
-        tx.commit().await?;
+        let mut work = app.begin(None).await?;
+        enqueue_once(&mut work, &FetchRoadTimes, "fetch_road_times", now).await?;
+        work.commit().await?;
     }
     Ok(())
 }

@@ -2,12 +2,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
 use super::{CounterOffer, OfferStatus};
+use crate::availability::reservations::{self, Taking};
 use crate::bookings::Booking;
 use crate::bookings::lifecycle::Party;
-use crate::bookings::store::{clear_lapsed, range};
 use crate::db::{BATCH, Tx, in_batches};
-use crate::error::{OnConstraint, Refusal, Result};
-use crate::ids::BookingId;
+use crate::error::Result;
+use crate::events::{TimeLock, Work};
+use crate::ids::{BookingId, CounterOfferId};
 use crate::values::{Money, Span, Zone};
 
 /// How long a counter-offer is kept after the time that it proposed.
@@ -42,10 +43,14 @@ pub(super) async fn list(tx: &mut Tx, booking: BookingId, now: DateTime<Utc>) ->
     offers.collect()
 }
 
-/// Stores an open counter-offer, and holds what it takes up (`during`) and its visit does not hold itself: one stretch, or one
-/// on either side. Each counts towards the daily cap by its own first moment, where the start lies outside of it.
-pub(super) async fn insert(tx: &mut Tx, offer: &CounterOffer, booking: &Booking, during: Span) -> Result<()> {
-    clear_lapsed(tx, booking.therapist, during, offer.created_at).await?;
+/// Stores an open counter-offer, and reserves what it takes up (`during`) and its visit does not hold itself.
+pub(super) async fn insert(
+    work: &mut Work,
+    lock: &TimeLock,
+    offer: &CounterOffer,
+    booking: &Booking,
+    during: Span,
+) -> Result<()> {
     sqlx::query!(
         "INSERT INTO counter_offers (id, booking_id, therapist_id, party, start_at, amount, status, created_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -59,84 +64,60 @@ pub(super) async fn insert(tx: &mut Tx, offer: &CounterOffer, booking: &Booking,
         offer.created_at,
         offer.expires_at,
     )
-    .execute(&mut **tx)
+    .execute(&mut ***work)
     .await?;
-    sqlx::query!(
-        "INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at, offer_id)
-         SELECT gen_random_uuid(), $2, stretch, CASE WHEN stretch @> $5::timestamptz THEN $5 ELSE lower(stretch) END, $6, $7, $8, $1
-         FROM unnest(tstzmultirange($4) - (SELECT coalesce(range_agg(r.during), '{}') FROM reservations r
-                                           WHERE r.therapist_id = $2 AND r.booking_id = $3)) AS stretch",
-        offer.id.0,
-        booking.therapist.0,
-        booking.id.0,
-        range(during),
-        offer.start_at,
-        booking.address.latitude,
-        booking.address.longitude,
-        offer.expires_at,
-    )
-    .execute(&mut **tx)
-    .await
-    .on_constraint("reservations_overlap", Refusal::SlotUnavailable)?;
-    Ok(())
+    let now = work.now();
+    let place = booking.address.point();
+    let taking = Taking { during, start_at: offer.start_at, place, lapses_at: Some(offer.expires_at) };
+    reservations::propose(work, lock, (offer.id, booking.id), taking, now).await
 }
 
 /// Keeps a request alive until `deadline`.
-pub(super) async fn keep_request(tx: &mut Tx, booking: &Booking, deadline: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "WITH kept AS (UPDATE bookings SET respond_by = $2 WHERE id = $1 RETURNING id, therapist_id)
-         UPDATE reservations r SET hold_expires_at = $2 FROM kept WHERE r.therapist_id = kept.therapist_id AND r.booking_id = kept.id",
-        booking.id.0,
-        deadline
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+pub(super) async fn keep_request(
+    tx: &mut Tx,
+    lock: &TimeLock,
+    booking: &Booking,
+    deadline: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!("UPDATE bookings SET respond_by = $2 WHERE id = $1", booking.id.0, deadline)
+        .execute(&mut **tx)
+        .await?;
+    reservations::keep_until(tx, lock, booking.id, deadline).await
 }
 
 /// Closes the booking's open counter-offer, if it has one, and frees its time; one that has lapsed closes as expired. Whether
 /// it closed as `to`.
 pub(in crate::bookings) async fn close(
-    tx: &mut Tx,
+    work: &mut Work,
+    lock: &TimeLock,
     booking: BookingId,
     to: OfferStatus,
-    now: DateTime<Utc>,
 ) -> Result<bool> {
-    let closed = sqlx::query_scalar!(
-        r#"WITH closed AS (
-               UPDATE counter_offers SET status = CASE WHEN expires_at <= $3 THEN 'expired' ELSE $2 END
-               WHERE booking_id = $1 AND status = 'open' RETURNING id, therapist_id, status
-           ), freed AS (
-               DELETE FROM reservations r USING closed WHERE r.therapist_id = closed.therapist_id AND r.offer_id = closed.id
-           )
-           SELECT EXISTS (SELECT FROM closed WHERE status = $2) AS "closed!""#,
+    let closed = sqlx::query!(
+        r#"UPDATE counter_offers SET status = CASE WHEN expires_at <= $3 THEN 'expired' ELSE $2 END
+           WHERE booking_id = $1 AND status = 'open' RETURNING id AS "id: CounterOfferId", status = $2 AS "agreed!""#,
         booking.0,
         to as OfferStatus,
-        now
+        work.now()
     )
-    .fetch_one(&mut **tx)
+    .fetch_optional(&mut ***work)
     .await?;
-    Ok(closed)
+    let Some(closed) = closed else { return Ok(false) };
+    reservations::release_offer(work, lock, closed.id).await?;
+    Ok(closed.agreed)
 }
 
-/// Writes down which counter-offers lapsed an hour ago or longer, and deletes what is left of their time; deletes those whose time is long
-/// past.
+/// Writes down which counter-offers lapsed an hour ago or longer; deletes those whose time is long past.
 pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
     in_batches(|| async move {
-        let lapsed = sqlx::query_scalar!(
-            r#"WITH lapsed AS (
-                   UPDATE counter_offers SET status = 'expired' WHERE ctid = ANY (ARRAY(
-                       SELECT ctid FROM counter_offers WHERE status = 'open' AND expires_at < $1
-                       ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
-                   RETURNING id, therapist_id
-               ), freed AS (
-                   DELETE FROM reservations r USING lapsed WHERE r.therapist_id = lapsed.therapist_id AND r.offer_id = lapsed.id
-               )
-               SELECT count(*) AS "count!" FROM lapsed"#,
+        let lapsed = sqlx::query!(
+            "UPDATE counter_offers SET status = 'expired' WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM counter_offers WHERE status = 'open' AND expires_at < $1
+                 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
             now - TimeDelta::hours(1),
             BATCH
         );
-        Ok(lapsed.fetch_one(db).await?.unsigned_abs())
+        Ok(lapsed.execute(db).await?.rows_affected())
     })
     .await?;
     in_batches(|| async move {

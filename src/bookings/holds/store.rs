@@ -1,14 +1,15 @@
 use crate::values::Span;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use sqlx::types::Json;
 
 use super::Hold;
 use crate::accounts::Address;
+use crate::availability::reservations::{self, range};
 use crate::bookings::bounds::HOLDS_COUNT;
-use crate::bookings::store::{clear_lapsed, range};
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
+use crate::events::TimeLock;
 use crate::ids::{AccountId, HoldId, TherapistId};
 use crate::prices::Terms;
 use crate::sealing::Sealing;
@@ -55,12 +56,13 @@ pub(super) async fn count(tx: &mut Tx, client: AccountId, therapist: TherapistId
 }
 
 /// Stores a hold and reserves its time; false where the time was taken after all.
-pub(super) async fn insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -> Result<bool> {
-    if try_insert(tx, hold, client, during).await? {
-        return Ok(true);
+pub(super) async fn insert(tx: &mut Tx, lock: &TimeLock, hold: &Hold, client: AccountId, during: Span) -> Result<bool> {
+    while !try_insert(tx, hold, client, during).await? {
+        if !reservations::clear_lapsed(tx, lock, during, hold.created_at).await? {
+            return Ok(false);
+        }
     }
-    let lapsed = clear_lapsed(tx, hold.therapist, during, hold.created_at).await?;
-    Ok(lapsed && try_insert(tx, hold, client, during).await?)
+    Ok(true)
 }
 
 async fn try_insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -> Result<bool> {
@@ -96,10 +98,8 @@ async fn try_insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -
 }
 
 /// Frees a hold's time. Where it was `booked`, the hold is gone; else it goes on counting until [`forget_lapsed`] takes it away.
-pub(super) async fn end(tx: &mut Tx, hold: &Hold, booked: bool, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!("DELETE FROM reservations WHERE therapist_id = $1 AND id = $2", hold.therapist.0, hold.id.0)
-        .execute(&mut **tx)
-        .await?;
+pub(super) async fn end(tx: &mut Tx, lock: &TimeLock, hold: &Hold, booked: bool, now: DateTime<Utc>) -> Result<()> {
+    reservations::release(tx, lock, hold.id.0).await?;
     if booked {
         sqlx::query!("DELETE FROM holds WHERE id = $1", hold.id.0).execute(&mut **tx).await?;
     } else {
@@ -108,19 +108,8 @@ pub(super) async fn end(tx: &mut Tx, hold: &Hold, booked: bool, now: DateTime<Ut
     Ok(())
 }
 
-/// Frees the time of holds that lapsed an hour ago or longer, and deletes holds that count no more.
+/// Deletes holds that count no more.
 pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
-    in_batches(|| async move {
-        let freed = sqlx::query!(
-            "DELETE FROM reservations WHERE ctid = ANY (ARRAY(
-                 SELECT r.ctid FROM holds h JOIN reservations r ON r.therapist_id = h.therapist_id AND r.id = h.id
-                 WHERE h.expires_at < $1 LIMIT $2 FOR UPDATE OF r SKIP LOCKED))",
-            now - TimeDelta::hours(1),
-            BATCH
-        );
-        Ok(freed.execute(db).await?.rows_affected())
-    })
-    .await?;
     in_batches(|| async move {
         let gone = sqlx::query!(
             "DELETE FROM holds WHERE ctid = ANY (ARRAY(

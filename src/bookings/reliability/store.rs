@@ -1,25 +1,33 @@
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use super::{Lapse, TherapistLapse};
 use crate::bookings::Booking;
+use crate::bookings::events::event;
 use crate::db::Tx;
 use crate::error::Result;
+use crate::events::{Event, Party, Work};
 use crate::ids::{BookingId, TherapistId};
+use crate::values::name;
 
-/// Writes down that the therapist of `booking` let the client down at `now`; once for each visit.
-pub async fn record(tx: &mut Tx, booking: &Booking, lapse: Lapse, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
+/// Writes down that the therapist of `booking` let the client down now; once for each visit.
+pub async fn record(work: &mut Work, booking: &Booking, lapse: Lapse) -> Result<()> {
+    let recorded = sqlx::query!(
         "INSERT INTO therapist_lapses (booking_id, therapist_id, kind, start_at, at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT DO NOTHING",
         booking.id.0,
         booking.therapist.0,
         lapse as Lapse,
         booking.start_at,
-        now
+        work.now()
     )
-    .execute(&mut **tx)
+    .execute(&mut ***work)
     .await?;
-    Ok(())
+    if recorded.rows_affected() == 0 {
+        return Ok(());
+    }
+    let event = event(format!("therapist.{}", name(&lapse)), booking, json!({}));
+    work.announce(Event { party: Some(Party::System), ..event }).await
 }
 
 pub(super) struct Counts {

@@ -14,14 +14,13 @@ use super::{
     refuse_closed, store,
 };
 use crate::App;
-use crate::audit::{self, Entry};
 use crate::auth::{Admin, As, Therapist};
 use crate::credentials::store as credentials;
-use crate::db::{Tx, work};
+use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, Problem, Refusal, Result};
+use crate::events::Event;
 use crate::http::{Fingerprint, IdempotencyKey, Once, Page, Path, Reply, Upload, UploadLimits};
 use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
-use crate::tasks::{self, Task};
 
 /// The operations on documents.
 pub(in crate::credentials) fn routes(config: &mut ServiceConfig) {
@@ -148,44 +147,40 @@ async fn add(
     document: Document,
     (key, print): (IdempotencyKey, Fingerprint),
 ) -> Result<(Reply, bool)> {
-    let mut tx = app.db.begin().await?;
+    let mut work = app.begin(Some(me)).await?;
     let route = "POST /v1/therapists/me/credentials/{id}/documents";
-    let once = match Once::claim(&mut tx, me, route, key, print).await? {
+    let once = match Once::claim(&mut work, me, route, key, print).await? {
         Ok(once) => once,
         Err(reply) => return Ok((reply, false)),
     };
     // Two files at once must not both be the last.
-    store::lock_evidence(&mut tx, me).await?;
-    lock_open(&mut tx, me.into(), credential).await?;
-    if store::kept(&mut tx, me.into()).await? + document.size > MAX_KEPT {
+    store::lock_evidence(&mut work, me).await?;
+    lock_open(&mut work, me.into(), credential).await?;
+    if store::kept(&mut work, me.into()).await? + document.size > MAX_KEPT {
         return Err(Refusal::TooMuchEvidence.into());
     }
-    if store::count(&mut tx, credential).await? >= MAX_DOCUMENTS {
+    if store::count(&mut work, credential).await? >= MAX_DOCUMENTS {
         return Err(Refusal::TooManyDocuments.into());
     }
-    store::lock_digest(&mut tx, &document.sha256).await?;
-    store::insert(&mut tx, credential, &document).await?;
-    let documents = store::of(&mut tx, &[credential]).await?;
+    store::lock_digest(&mut work, &document.sha256).await?;
+    store::insert(&mut work, credential, &document).await?;
+    let documents = store::of(&mut work, &[credential]).await?;
     let (_, stored) = documents
         .into_iter()
         .find(|(_, stored)| stored.document.id == document.id)
         .ok_or_else(|| Error::Internal("the document was not stored".to_owned()))?;
     let now = document.uploaded_at;
     if !stored.shared_with.is_empty() {
-        let task = Task {
-            kind: "evidence_shared",
-            subject_type: "credential",
-            subject: credential.0,
-            details: json!({ "document": document.id, "shared_with": stored.shared_with }),
-        };
-        tasks::raise(&mut tx, &task, now).await?;
+        let details = json!({ "document": document.id, "shared_with": stored.shared_with });
+        let event = Event::new("credential.evidence_shared", "credential", credential).about(TherapistId::from(me));
+        work.announce(event.with(details)).await?;
     }
     let location = format!("/v1/therapists/me/credentials/{credential}/documents/{}", document.id);
     let reply = Reply::created(location, &stored.document)?;
-    once.keep(&mut tx, &reply, now).await?;
+    once.keep(&mut work, &reply, now).await?;
     let details = json!({ "credential": credential, "sha256": stored.document.sha256, "sent_sha256": stored.document.sent_sha256 });
-    record(&mut tx, app, "document.upload", me, me.into(), document.id, details).await?;
-    tx.commit().await?;
+    work.announce(event("document.upload", me.into(), document.id, details)).await?;
+    work.commit().await?;
     Ok((reply, true))
 }
 
@@ -194,19 +189,9 @@ async fn lock_open(tx: &mut Tx, me: TherapistId, credential: CredentialId) -> Re
     refuse_closed(credentials::own(credentials::lock(tx, credential).await?, me)?.credential.review_state)
 }
 
-async fn record(
-    tx: &mut Tx,
-    app: &App,
-    action: &'static str,
-    actor: AccountId,
-    therapist: TherapistId,
-    document: DocumentId,
-    details: serde_json::Value,
-) -> Result<()> {
-    let subject_id = &document.to_string();
-    let entry =
-        Entry { therapist: Some(therapist), actor: Some(actor), action, subject_type: "document", subject_id, details };
-    audit::record(tx, &entry, app.clock.now()).await
+/// What was done to a document.
+fn event(kind: &'static str, therapist: TherapistId, document: DocumentId, details: serde_json::Value) -> Event {
+    Event::new(kind, "document", document).about(therapist).with(details)
 }
 
 async fn refuse_anothers(app: &App, credential: CredentialId, me: TherapistId) -> Result<()> {
@@ -256,12 +241,12 @@ async fn serve(
     owner: Option<TherapistId>,
 ) -> Result<HttpResponse> {
     let shared = app.clone();
-    let document = work(async move {
-        let mut tx = app.db.begin().await?;
-        let found = store::find(&mut tx, credential, id, owner).await?;
+    let document = uninterrupted(async move {
+        let mut work = app.begin(Some(reader)).await?;
+        let found = store::find(&mut work, credential, id, owner).await?;
         let (therapist, document) = found.ok_or(Error::NotFound)?;
-        record(&mut tx, &app, "document.read", reader, therapist, id, json!({ "credential": credential })).await?;
-        tx.commit().await?;
+        work.announce(event("document.read", therapist, id, json!({ "credential": credential }))).await?;
+        work.commit().await?;
         Ok(document)
     })
     .await?;
@@ -298,13 +283,13 @@ async fn remove_document(
     Path((credential, id)): Path<(CredentialId, DocumentId)>,
 ) -> Result<Reply> {
     let shared = app.clone();
-    let erased = work(async move {
-        let mut tx = app.db.begin().await?;
-        lock_open(&mut tx, me.therapist(), credential).await?;
-        let erased = store::remove(&mut tx, credential, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+    let erased = uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        lock_open(&mut work, me.therapist(), credential).await?;
+        let erased = store::remove(&mut work, credential, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
         let details = json!({ "credential": credential, "erased": erased });
-        record(&mut tx, &app, "document.remove", me.account(), me.therapist(), id, details).await?;
-        tx.commit().await?;
+        work.announce(event("document.remove", me.therapist(), id, details)).await?;
+        work.commit().await?;
         Ok(erased)
     })
     .await?;
@@ -322,12 +307,12 @@ async fn remove_document(
     params(("id" = CredentialId, Path, description = "The credential.")),
     responses((status = 200, description = "The documents.", body = Page<ReviewedDocument>)))]
 #[get("/v1/admin/credentials/{id}/documents")]
-async fn list_documents(app: Data<App>, _me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    work(async move {
+async fn list_documents(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+    uninterrupted(async move {
         credentials::holder(&app.db, id).await?.ok_or(Error::NotFound)?;
-        let mut tx = app.db.begin().await?;
-        let documents = store::of(&mut tx, &[id]).await?;
-        tx.commit().await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let documents = store::of(&mut work, &[id]).await?;
+        work.commit().await?;
         Reply::ok(&Page::whole(documents.into_iter().map(|(_, document)| document).collect::<Vec<_>>()))
     })
     .await

@@ -2,7 +2,6 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, get, post};
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -10,7 +9,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::App;
 use crate::auth::{Admin, As};
-use crate::bookings::licensing::reconcile;
 use crate::credentials::checks::{CheckMethod, Found};
 use crate::credentials::fhir;
 use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState};
@@ -18,8 +16,9 @@ use crate::credentials::steps::{self, Check};
 use crate::credentials::store::{self, Row};
 use crate::credentials::views::{Hold, Verification};
 use crate::credentials::{BoardStatus, CredentialNumber, HolderName, Method, ReviewNote, SourceUrl, StatusText};
-use crate::db::{Tx, work};
+use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::events::{Event, Work};
 use crate::http::{IdempotencyKey, Json, Once, Path, Reply, names};
 use crate::ids::{CredentialHoldId, CredentialId, VerificationId};
 use crate::values::Day;
@@ -140,42 +139,42 @@ async fn create_credential_check(
     Json(body, print): Json<CheckBody>,
 ) -> Result<Reply> {
     body.refuse_crowd()?;
-    work(async move {
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/admin/credentials/{id}/checks";
-        let once = match Once::claim(&mut tx, me.account(), route, key, print.about(id)).await? {
+        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        let mut row = locked(&mut tx, id, &me).await?;
+        let mut row = locked(&mut work, id, &me).await?;
         let now = app.clock.now();
         let (codes, found) = body.read(&row)?;
-        let check = Check { id: store::record_check(&mut tx, id, &found, Some(me.account()), now).await?, found };
+        let check = Check { id: store::record_check(&mut work, id, &found, Some(me.account()), now).await?, found };
         let before = row.facts();
-        let overridden = steps::stated(&mut tx, &row, ReviewAction::Verify).await?;
+        let overridden = steps::stated(&mut work, &row, ReviewAction::Verify).await?;
         let stated = codes.iter().copied().filter(|code| !code.records_verification());
         let clean = BoardStatus::PERMITTING.contains(&check.found.board_status)
             && stated.chain(check.found.concerns()).all(|concern| overridden.contains(&concern));
         match row.credential.review_state {
             ReviewState::Verified if clean => {
                 steps::adopt(&mut row, &check, now);
-                steps::keep_up(&mut tx, &row, &before, Some(me.account()), now).await?;
+                steps::keep_up(&mut work, &row, &before).await?;
             }
-            ReviewState::Verified => steps::raise(&mut tx, "adverse_finding", &row, &codes, now).await?,
+            ReviewState::Verified => steps::raise(&mut work, "credential.adverse_finding", &row, &codes).await?,
             ReviewState::Suspended => {}
             _ => return Err(Refusal::InvalidTransition.into()),
         }
-        let stored = store::find_verification(&mut tx, id, check.id).await?.ok_or(Error::NotFound)?;
+        let stored = store::find_verification(&mut work, id, check.id).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/admin/credentials/{id}/checks/{}", check.id), &stored)?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
 }
 
 /// The credential under its therapist's lock, for an admin whose own it is not.
-async fn locked(tx: &mut Tx, id: CredentialId, me: &As<Admin>) -> Result<Row> {
+async fn locked(tx: &mut Work, id: CredentialId, me: &As<Admin>) -> Result<Row> {
     let row = steps::locked(tx, id).await?.ok_or(Error::NotFound)?;
     if me.account() == row.therapist.into() { Err(Refusal::OwnCredential.into()) } else { Ok(row) }
 }
@@ -199,11 +198,11 @@ async fn get_credential_check(
     request: HttpRequest,
 ) -> Result<Reply> {
     let as_fhir = names(request.headers(), fhir::MEDIA_TYPE);
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let row = store::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
-        let check = store::find_verification(&mut tx, id, check).await?.ok_or(Error::NotFound)?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(None).await?;
+        let row = store::find(&mut work, id).await?.ok_or(Error::NotFound)?;
+        let check = store::find_verification(&mut work, id, check).await?.ok_or(Error::NotFound)?;
+        work.commit().await?;
         if as_fhir {
             let resource = fhir::verification_result(&row, &check, app.clock.now().date_naive());
             return Ok(Reply::ok(&resource)?.typed(fhir::MEDIA_TYPE));
@@ -244,14 +243,14 @@ async fn create_credential_hold(
     if body.reason_code.records_verification() {
         return Err(FieldError::new("/reason_code", "must not say that it was verified.").into());
     }
-    work(async move {
-        let mut tx = app.db.begin().await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/admin/credentials/{id}/holds";
-        let once = match Once::claim(&mut tx, me.account(), route, key, print.about(id)).await? {
+        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        let row = locked(&mut tx, id, &me).await?;
+        let row = locked(&mut work, id, &me).await?;
         if row.credential.review_state.has_ended() {
             return Err(Refusal::InvalidTransition.into());
         }
@@ -265,28 +264,19 @@ async fn create_credential_hold(
             lifted_by: None,
             lifted_at: None,
         };
-        store::place_hold(&mut tx, id, &hold).await?;
-        held(&mut tx, &row, &me, "credential.hold", &hold, now).await?;
+        store::place_hold(&mut work, id, &hold).await?;
+        work.announce(held(&row, "credential.hold", &hold)).await?;
         let reply = Reply::created(format!("/v1/admin/credentials/{id}"), &hold)?;
-        once.keep(&mut tx, &reply, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
 }
 
-/// Writes down that a hold was placed or lifted, and lets visits follow.
-async fn held(
-    tx: &mut Tx,
-    row: &Row,
-    me: &As<Admin>,
-    action: &'static str,
-    hold: &Hold,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let details = json!({ "hold_id": hold.id, "reason_code": hold.reason_code });
-    steps::note(tx, row, action, Some(me.account()), details, now).await?;
-    reconcile(tx, row.therapist, Some(me.account()), now).await
+/// That a hold was placed or lifted.
+fn held(row: &Row, kind: &'static str, hold: &Hold) -> Event {
+    steps::event(kind, row, json!({ "hold_id": hold.id, "reason_code": hold.reason_code }))
 }
 
 /// Lift a hold
@@ -304,22 +294,22 @@ async fn lift_credential_hold(
     me: As<Admin>,
     Path((id, hold)): Path<(CredentialId, CredentialHoldId)>,
 ) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let row = locked(&mut tx, id, &me).await?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let row = locked(&mut work, id, &me).await?;
         let now = app.clock.now();
-        store::holds(&mut tx, id).await?.into_iter().find(|held| held.id == hold).ok_or(Error::NotFound)?;
-        let lifted = store::lift_hold(&mut tx, hold, me.account(), now).await?;
+        store::holds(&mut work, id).await?.into_iter().find(|held| held.id == hold).ok_or(Error::NotFound)?;
+        let lifted = store::lift_hold(&mut work, hold, me.account(), now).await?;
         let stored =
-            store::holds(&mut tx, id).await?.into_iter().find(|held| held.id == hold).ok_or(Error::NotFound)?;
+            store::holds(&mut work, id).await?.into_iter().find(|held| held.id == hold).ok_or(Error::NotFound)?;
         if lifted {
             // What it renews may have waited for it.
             if row.credential.review_state == ReviewState::Verified {
-                steps::supersede(&mut tx, &row, now).await?;
+                steps::supersede(&mut work, &row).await?;
             }
-            held(&mut tx, &row, &me, "credential.hold_lifted", &stored, now).await?;
+            work.announce(held(&row, "credential.hold_lifted", &stored)).await?;
         }
-        tx.commit().await?;
+        work.commit().await?;
         Reply::ok(&stored)
     })
     .await

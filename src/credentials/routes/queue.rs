@@ -12,7 +12,7 @@ use crate::credentials::review::ReviewState;
 use crate::credentials::store::{self, Counts, Queue, QueueOrder};
 use crate::credentials::views::{CredentialFile, Decision, ReviewedCredential};
 use crate::credentials::{TypeCode, documents};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
 use crate::ids::{CredentialId, TherapistId};
@@ -72,7 +72,7 @@ struct QueueQuery {
     responses((status = 200, description = "A page of credentials.", body = Page<ReviewedCredential>)))]
 #[get("/v1/admin/credentials")]
 async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Query<QueueQuery>) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
         let wanted = Queue {
             review_state: query.review_state,
@@ -89,9 +89,9 @@ async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Quer
         let keys = store::queue(&app.db, wanted, app.clock.now()).await?;
         let page = Page::cut(keys, query.limit, |(id, key)| (*key, *id))?;
         let ids: Vec<CredentialId> = page.data.iter().map(|(id, _)| *id).collect();
-        let mut tx = app.db.begin().await?;
-        let data = store::reviewed(&mut tx, &ids, me.account(), app.clock.now()).await?;
-        tx.commit().await?;
+        let mut work = app.begin(Some(me.account())).await?;
+        let data = store::reviewed(&mut work, &ids, me.account(), app.clock.now()).await?;
+        work.commit().await?;
         Reply::ok(&Page { data, next_cursor: page.next_cursor })
     })
     .await
@@ -103,11 +103,11 @@ async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Quer
 #[utoipa::path(tag = "Licence checks", operation_id = "count_credentials", security(("bearer" = ["admin"])),
     responses((status = 200, description = "The counts.", body = Counts)))]
 #[get("/v1/admin/credentials/counts")]
-async fn count_credentials(app: Data<App>, _me: As<Admin>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let counts = store::counts(&mut tx, app.clock.now().date_naive()).await?;
-        tx.commit().await?;
+async fn count_credentials(app: Data<App>, me: As<Admin>) -> Result<Reply> {
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let counts = store::counts(&mut work, app.clock.now().date_naive()).await?;
+        work.commit().await?;
         Reply::ok(&counts)
     })
     .await
@@ -122,19 +122,19 @@ async fn count_credentials(app: Data<App>, _me: As<Admin>) -> Result<Reply> {
     responses((status = 200, description = "The credential.", body = CredentialFile)))]
 #[get("/v1/admin/credentials/{id}")]
 async fn get_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let row = store::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
-        let credential = store::reviewed(&mut tx, &[id], me.account(), app.clock.now()).await?.pop();
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let row = store::find(&mut work, id).await?.ok_or(Error::NotFound)?;
+        let credential = store::reviewed(&mut work, &[id], me.account(), app.clock.now()).await?.pop();
         let file = CredentialFile {
             credential: credential.ok_or(Error::NotFound)?,
-            number_claimed_by: store::claimant(&mut tx, &row).await?,
-            documents: documents::of(&mut tx, &[id]).await?.into_iter().map(|(_, document)| document).collect(),
-            checks: store::verifications(&mut tx, id).await?,
-            holds: store::holds(&mut tx, id).await?,
-            decisions: store::history(&mut tx, id).await?,
+            number_claimed_by: store::claimant(&mut work, &row).await?,
+            documents: documents::of(&mut work, &[id]).await?.into_iter().map(|(_, document)| document).collect(),
+            checks: store::verifications(&mut work, id).await?,
+            holds: store::holds(&mut work, id).await?,
+            decisions: store::history(&mut work, id).await?,
         };
-        tx.commit().await?;
+        work.commit().await?;
         Reply::ok(&file)
     })
     .await
@@ -147,12 +147,12 @@ async fn get_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Credential
     params(("id" = CredentialId, Path, description = "The credential.")),
     responses((status = 200, description = "The steps.", body = Page<Decision>)))]
 #[get("/v1/admin/credentials/{id}/history")]
-async fn get_credential_history(app: Data<App>, _me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        store::holder(&mut *tx, id).await?.ok_or(Error::NotFound)?;
-        let history = store::history(&mut tx, id).await?;
-        tx.commit().await?;
+async fn get_credential_history(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        store::holder(&mut **work, id).await?.ok_or(Error::NotFound)?;
+        let history = store::history(&mut work, id).await?;
+        work.commit().await?;
         Reply::ok(&Page::whole(history))
     })
     .await

@@ -10,13 +10,14 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::checks::CheckBody;
 use crate::App;
 use crate::auth::{Admin, As};
-use crate::credentials::review::{Party, ReasonCode, ReviewAction, ReviewState, approval};
+use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState, approval};
 use crate::credentials::steps::{self, By, Check, Grounds};
 use crate::credentials::store::{self, Row};
 use crate::credentials::views::ReviewedCredential;
 use crate::credentials::{BoardStatus, Method, ReviewNote, SourceUrl};
-use crate::db::{Tx, work};
+use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::events::Party;
 use crate::http::{Json, Path, Reply};
 use crate::ids::{AccountId, CredentialId};
 
@@ -39,18 +40,18 @@ enum Wanted {
 
 /// Takes an admin's step under the therapist's lock, since it may change what can be booked.
 async fn review(app: Data<App>, me: As<Admin>, id: CredentialId, wanted: Wanted) -> Result<Reply> {
-    work(async move {
-        let mut tx = app.db.begin().await?;
-        let mut row = steps::locked(&mut tx, id).await?.ok_or(Error::NotFound)?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let mut row = steps::locked(&mut work, id).await?.ok_or(Error::NotFound)?;
         let now = app.clock.now();
         let (action, grounds) = match wanted {
             Wanted::Step(action, grounds) => (action, grounds),
-            Wanted::Verify(body) => verify(&mut tx, &row, body, me.account(), now).await?,
-            Wanted::Reinstate(body) => reinstate(&mut tx, &row, body, me.account(), now).await?,
+            Wanted::Verify(body) => verify(&mut work, &row, body, me.account(), now).await?,
+            Wanted::Reinstate(body) => reinstate(&mut work, &row, body, me.account(), now).await?,
         };
-        steps::take(&mut tx, &mut row, action, By::admin(me.account()), grounds, now).await?;
-        let reply = store::reviewed(&mut tx, &[id], me.account(), now).await?.pop().ok_or(Error::NotFound)?;
-        tx.commit().await?;
+        steps::take(&mut work, &mut row, action, By::admin(me.account()), grounds).await?;
+        let reply = store::reviewed(&mut work, &[id], me.account(), now).await?.pop().ok_or(Error::NotFound)?;
+        work.commit().await?;
         Reply::ok(&reply)
     })
     .await

@@ -11,7 +11,7 @@ use super::store::{self, Listed};
 use super::{Change, DrawnTerritory, Level, PlaceName, Territory, rules_changed};
 use crate::App;
 use crate::auth::{Admin, As};
-use crate::db::{Tx, work};
+use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, Page, Path, Query, Reply};
 use crate::values::JurisdictionCode;
@@ -133,25 +133,25 @@ async fn create_jurisdiction(
     key: IdempotencyKey,
     Json(new, print): Json<NewJurisdiction>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let once = match Once::claim(&mut tx, me.account(), "POST /v1/admin/jurisdictions", key, print).await? {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = match Once::claim(&mut work, me.account(), "POST /v1/admin/jurisdictions", key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        store::lock(&mut tx).await?;
-        if store::knows(&mut *tx, &new.code).await? {
+        store::lock(&mut work).await?;
+        if store::knows(&mut **work, &new.code).await? {
             return Err(Refusal::CodeTaken.into());
         }
-        let drawn = new.checked(&mut tx).await?;
-        store::save_territory(&mut tx, &drawn).await?;
+        let drawn = new.checked(&mut work).await?;
+        store::save_territory(&mut work, &drawn).await?;
         let subject = drawn.territory.code.as_str();
         let reply = Reply::created(format!("/v1/admin/jurisdictions/{subject}"), &drawn)?;
-        once.keep(&mut tx, &reply, now).await?;
-        let action = "jurisdiction.create";
-        Change { admin: me.account(), action, subject, before: None, after: Some(&drawn) }.record(&mut tx, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        let kind = "jurisdiction.create";
+        Change { kind, subject, before: None, after: Some(&drawn) }.announce(&mut work).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -194,11 +194,11 @@ async fn update_jurisdiction(
     if_match: IfMatch,
     Json(patch, _): Json<JurisdictionPatch>,
 ) -> Result<Reply> {
-    work(async move {
-        let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        store::lock(&mut tx).await?;
-        let before = store::territory(&mut *tx, &code).await?.ok_or(Error::NotFound)?;
+    uninterrupted(async move {
+        let _now = app.clock.now();
+        let mut work = app.begin(Some(me.account())).await?;
+        store::lock(&mut work).await?;
+        let before = store::territory(&mut **work, &code).await?.ok_or(Error::NotFound)?;
         if_match.check(&before)?;
         let mut after = before.clone();
         if let Some(name) = patch.name {
@@ -208,25 +208,25 @@ async fn update_jurisdiction(
             after.territory.bbox = Some(boundary.bbox().to_vec());
             after.boundary = Some(boundary);
             let parent = match &after.territory.parent {
-                Some(parent) => store::territory(&mut *tx, parent).await?,
+                Some(parent) => store::territory(&mut **work, parent).await?,
                 None => None,
             };
             refuse_misplaced(&after, parent.as_ref())?;
-            for child in store::within(&mut tx, &code).await? {
+            for child in store::within(&mut work, &code).await? {
                 if refuse_misplaced(&child, Some(&after)).is_err() {
                     let detail = format!("leaves out {}, which lies in it.", child.territory.code.as_str());
                     return Err(FieldError::new("/boundary", detail).into());
                 }
             }
         }
-        store::save_territory(&mut tx, &after).await?;
+        store::save_territory(&mut work, &after).await?;
         if after.boundary != before.boundary {
-            rules_changed(&mut tx, Some(&code), now).await?;
+            rules_changed(&mut work, Some(&code)).await?;
         }
-        let (action, subject) = ("jurisdiction.update", code.as_str());
-        let change = Change { admin: me.account(), action, subject, before: Some(&before), after: Some(&after) };
-        change.record(&mut tx, now).await?;
-        tx.commit().await?;
+        let (kind, subject) = ("jurisdiction.update", code.as_str());
+        let change = Change { kind, subject, before: Some(&before), after: Some(&after) };
+        change.announce(&mut work).await?;
+        work.commit().await?;
         Reply::ok(&after)
     })
     .await
@@ -242,17 +242,15 @@ async fn update_jurisdiction(
 ))]
 #[delete("/v1/admin/jurisdictions/{code}")]
 async fn delete_jurisdiction(app: Data<App>, me: As<Admin>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
-    work(async move {
-        let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        store::lock(&mut tx).await?;
-        let before = store::territory(&mut *tx, &code).await?.ok_or(Error::NotFound)?;
-        store::delete_territory(&mut tx, &code).await?;
-        let (action, subject) = ("jurisdiction.delete", code.as_str());
-        Change { admin: me.account(), action, subject, before: Some(&before), after: None }
-            .record(&mut tx, now)
-            .await?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let _now = app.clock.now();
+        let mut work = app.begin(Some(me.account())).await?;
+        store::lock(&mut work).await?;
+        let before = store::territory(&mut **work, &code).await?.ok_or(Error::NotFound)?;
+        store::delete_territory(&mut work, &code).await?;
+        let (kind, subject) = ("jurisdiction.delete", code.as_str());
+        Change { kind, subject, before: Some(&before), after: None }.announce(&mut work).await?;
+        work.commit().await?;
         Ok(Reply::none())
     })
     .await

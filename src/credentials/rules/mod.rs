@@ -8,7 +8,6 @@ mod types;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,11 +19,9 @@ pub(super) use store::{knows, required};
 pub use store::{required_for, requirements};
 
 use super::Requirement;
-use crate::audit::{self, Entry};
-use crate::db::Tx;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, RequirementId};
-use crate::jobs::{ReconcilePlace, enqueue};
+use crate::events::{Event, Work};
+use crate::ids::RequirementId;
 use crate::values::{JurisdictionCode, Money, bounded_text};
 use boundary::Boundary;
 
@@ -228,39 +225,28 @@ impl<'r> sqlx::Decode<'r, sqlx::Postgres> for Cover {
     }
 }
 
-/// Lets a change of the rules of `jurisdiction`, or of all places, have its effect on visits that are booked, by a job that is
-/// added in the transaction of the change. A second one looks again: whoever read the old rules may still be booking.
-async fn rules_changed(tx: &mut Tx, jurisdiction: Option<&JurisdictionCode>, now: DateTime<Utc>) -> Result<()> {
+/// Announces that the rules of `jurisdiction`, or of all places, have changed.
+async fn rules_changed(work: &mut Work, jurisdiction: Option<&JurisdictionCode>) -> Result<()> {
     let state = jurisdiction.map(JurisdictionCode::state).transpose().map_err(Error::Internal)?;
-    // The whole country: a visit may name its region otherwise than the map does.
-    let job = ReconcilePlace { country: state.map(|state| state.country().to_owned()) };
-    for due in [now, now + TimeDelta::seconds(30)] {
-        enqueue(tx, &job, due).await?;
-    }
-    Ok(())
+    let country = state.map(|state| state.country().to_owned());
+    let subject = country.clone().unwrap_or_else(|| "everywhere".to_owned());
+    work.announce(Event::new("rules.change", "rules", subject).with(json!({ "country": country }))).await
 }
 
 /// A change by an admin, with the values before and after.
 struct Change<'a, T> {
-    admin: AccountId,
     /// As `feature.step`; the feature is the kind of thing that changed.
-    action: &'static str,
+    kind: &'static str,
     subject: &'a str,
     before: Option<&'a T>,
     after: Option<&'a T>,
 }
 
 impl<T: Serialize> Change<'_, T> {
-    /// Records it. The audit's chain is locked from here on: last before the end of the transaction.
-    async fn record(&self, tx: &mut Tx, now: DateTime<Utc>) -> Result<()> {
-        let entry = Entry {
-            therapist: None,
-            actor: Some(self.admin),
-            action: self.action,
-            subject_type: self.action.split_once('.').map_or(self.action, |(feature, _)| feature),
-            subject_id: self.subject,
-            details: json!({ "before": self.before, "after": self.after }),
-        };
-        audit::record(tx, &entry, now).await
+    /// Announces it.
+    async fn announce(&self, work: &mut Work) -> Result<()> {
+        let subject_type = self.kind.split_once('.').map_or(self.kind, |(feature, _)| feature);
+        let details = json!({ "before": self.before, "after": self.after });
+        work.announce(Event::new(self.kind, subject_type, self.subject).with(details)).await
     }
 }

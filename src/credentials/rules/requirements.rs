@@ -11,7 +11,7 @@ use crate::App;
 use crate::auth::{Admin, As};
 use crate::catalogue;
 use crate::credentials::{Requirement, TypeCode};
-use crate::db::{Tx, work};
+use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Result};
 use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, Page, Path, Query, Reply};
 use crate::ids::RequirementId;
@@ -146,24 +146,24 @@ async fn create_credential_requirement(
     key: IdempotencyKey,
     Json(new, print): Json<RuleBody>,
 ) -> Result<Reply> {
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
+        let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/admin/credential-requirements";
-        let once = match Once::claim(&mut tx, me.account(), route, key, print).await? {
+        let once = match Once::claim(&mut work, me.account(), route, key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        store::lock(&mut tx).await?;
-        let rule = new.checked(&mut tx, RequirementId::new(now)).await?;
-        store::save_rule(&mut tx, &rule).await?;
-        rules_changed(&mut tx, Some(&place_of(&rule)?), now).await?;
+        store::lock(&mut work).await?;
+        let rule = new.checked(&mut work, RequirementId::new(now)).await?;
+        store::save_rule(&mut work, &rule).await?;
+        rules_changed(&mut work, Some(&place_of(&rule)?)).await?;
         let subject = &rule.id.to_string();
         let reply = Reply::created(format!("/v1/admin/credential-requirements/{subject}"), &rule)?;
-        once.keep(&mut tx, &reply, now).await?;
-        let action = "requirement.create";
-        Change { admin: me.account(), action, subject, before: None, after: Some(&rule) }.record(&mut tx, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        let kind = "requirement.create";
+        Change { kind, subject, before: None, after: Some(&rule) }.announce(&mut work).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -198,23 +198,23 @@ async fn replace_credential_requirement(
     if_match: IfMatch,
     Json(body, _): Json<RuleBody>,
 ) -> Result<Reply> {
-    work(async move {
-        let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        store::lock(&mut tx).await?;
-        let before = store::rule(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    uninterrupted(async move {
+        let _now = app.clock.now();
+        let mut work = app.begin(Some(me.account())).await?;
+        store::lock(&mut work).await?;
+        let before = store::rule(&mut **work, id).await?.ok_or(Error::NotFound)?;
         if_match.check(&before)?;
-        let after = body.checked(&mut tx, id).await?;
-        store::save_rule(&mut tx, &after).await?;
+        let after = body.checked(&mut work, id).await?;
+        store::save_rule(&mut work, &after).await?;
         let (left, entered) = (place_of(&before)?, place_of(&after)?);
-        rules_changed(&mut tx, Some(&entered), now).await?;
+        rules_changed(&mut work, Some(&entered)).await?;
         if left != entered {
-            rules_changed(&mut tx, Some(&left), now).await?;
+            rules_changed(&mut work, Some(&left)).await?;
         }
-        let (action, subject) = ("requirement.update", &*id.to_string());
-        let change = Change { admin: me.account(), action, subject, before: Some(&before), after: Some(&after) };
-        change.record(&mut tx, now).await?;
-        tx.commit().await?;
+        let (kind, subject) = ("requirement.update", &*id.to_string());
+        let change = Change { kind, subject, before: Some(&before), after: Some(&after) };
+        change.announce(&mut work).await?;
+        work.commit().await?;
         Reply::ok(&after)
     })
     .await
@@ -228,18 +228,16 @@ async fn replace_credential_requirement(
     responses((status = 204, description = "The requirement is gone.")))]
 #[delete("/v1/admin/credential-requirements/{id}")]
 async fn delete_credential_requirement(app: Data<App>, me: As<Admin>, Path(id): Path<RequirementId>) -> Result<Reply> {
-    work(async move {
-        let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        store::lock(&mut tx).await?;
-        let before = store::rule(&mut *tx, id).await?.ok_or(Error::NotFound)?;
-        store::delete_rule(&mut tx, id).await?;
-        rules_changed(&mut tx, Some(&place_of(&before)?), now).await?;
-        let (action, subject) = ("requirement.delete", &*id.to_string());
-        Change { admin: me.account(), action, subject, before: Some(&before), after: None }
-            .record(&mut tx, now)
-            .await?;
-        tx.commit().await?;
+    uninterrupted(async move {
+        let _now = app.clock.now();
+        let mut work = app.begin(Some(me.account())).await?;
+        store::lock(&mut work).await?;
+        let before = store::rule(&mut **work, id).await?.ok_or(Error::NotFound)?;
+        store::delete_rule(&mut work, id).await?;
+        rules_changed(&mut work, Some(&place_of(&before)?)).await?;
+        let (kind, subject) = ("requirement.delete", &*id.to_string());
+        Change { kind, subject, before: Some(&before), after: None }.announce(&mut work).await?;
+        work.commit().await?;
         Ok(Reply::none())
     })
     .await

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::boundary::Boundary;
 use super::{Category, Cover, DrawnTerritory, Group, Level, Rule, ServiceKind, Territory};
 use crate::credentials::{CredentialType, Required, Requirement};
-use crate::db::{self, Tx};
+use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};
+use crate::events::Work;
 use crate::ids::{RequirementId, ServiceId};
 use crate::values::{Jurisdiction, JurisdictionCode, Point};
 
@@ -132,8 +133,8 @@ pub async fn required_for<'c>(
 const RULES: Uuid = Uuid::from_bytes(*b"the rules' lock!");
 
 /// Lets one change of the rules be made at a time, so that each is decided on what the last one left.
-pub(super) async fn lock(tx: &mut Tx) -> Result<()> {
-    db::lock(tx, RULES).await
+pub(super) async fn lock(work: &mut Work) -> Result<()> {
+    work.lock(RULES).await
 }
 
 /// Whether the service knows this place.

@@ -13,7 +13,7 @@ use crate::App;
 use crate::auth::{Admin, As};
 use crate::credentials::store::{find_type, types};
 use crate::credentials::{CredentialType, TypeCode};
-use crate::db::work;
+use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
 use crate::values::{Jurisdiction, bounded_number, from_text, present};
@@ -165,24 +165,24 @@ async fn create_credential_type(
         four_eyes: new.four_eyes,
         recheck_days: new.recheck_days.map(|RecheckDays(days)| days),
     };
-    work(async move {
+    uninterrupted(async move {
         let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        let once = match Once::claim(&mut tx, me.account(), "POST /v1/admin/credential-types", key, print).await? {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = match Once::claim(&mut work, me.account(), "POST /v1/admin/credential-types", key, print).await? {
             Ok(once) => once,
             Err(reply) => return Ok(reply),
         };
-        store::lock(&mut tx).await?;
-        if find_type(&mut *tx, &kind.code).await?.is_some() {
+        store::lock(&mut work).await?;
+        if find_type(&mut **work, &kind.code).await?.is_some() {
             return Err(Refusal::CodeTaken.into());
         }
-        store::save_type(&mut tx, &kind).await?;
+        store::save_type(&mut work, &kind).await?;
         let after = EditedType::from(&kind);
         let reply = Reply::created(format!("/v1/admin/credential-types/{}", kind.code), &after)?;
-        once.keep(&mut tx, &reply, now).await?;
-        let (action, subject) = ("credential_type.create", kind.code.as_str());
-        Change { admin: me.account(), action, subject, before: None, after: Some(&after) }.record(&mut tx, now).await?;
-        tx.commit().await?;
+        once.keep(&mut work, &reply, now).await?;
+        let (kind, subject) = ("credential_type.create", kind.code.as_str());
+        Change { kind, subject, before: None, after: Some(&after) }.announce(&mut work).await?;
+        work.commit().await?;
         Ok(reply)
     })
     .await
@@ -267,26 +267,26 @@ async fn update_credential_type(
     if_match: IfMatch,
     Json(patch, _): Json<TypePatch>,
 ) -> Result<Reply> {
-    work(async move {
-        let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        store::lock(&mut tx).await?;
-        let before = find_type(&mut *tx, code.as_str()).await?.ok_or(Error::NotFound)?;
+    uninterrupted(async move {
+        let _now = app.clock.now();
+        let mut work = app.begin(Some(me.account())).await?;
+        store::lock(&mut work).await?;
+        let before = find_type(&mut **work, code.as_str()).await?.ok_or(Error::NotFound)?;
         if_match.check(&EditedType::from(&before))?;
         let after = patch.apply(&before);
         let renumbered = after.number_prefix != before.number_prefix || after.jurisdiction != before.jurisdiction;
-        if renumbered && store::is_held(&mut tx, code.as_str()).await? {
+        if renumbered && store::is_held(&mut work, code.as_str()).await? {
             return Err(Refusal::TypeInUse.into());
         }
-        store::save_type(&mut tx, &after).await?;
+        store::save_type(&mut work, &after).await?;
         if after.minimum_cover != before.minimum_cover {
-            rules_changed(&mut tx, None, now).await?;
+            rules_changed(&mut work, None).await?;
         }
         let (before, after) = (EditedType::from(&before), EditedType::from(&after));
-        let (action, subject) = ("credential_type.update", code.as_str());
-        let change = Change { admin: me.account(), action, subject, before: Some(&before), after: Some(&after) };
-        change.record(&mut tx, now).await?;
-        tx.commit().await?;
+        let (kind, subject) = ("credential_type.update", code.as_str());
+        let change = Change { kind, subject, before: Some(&before), after: Some(&after) };
+        change.announce(&mut work).await?;
+        work.commit().await?;
         Reply::ok(&after)
     })
     .await

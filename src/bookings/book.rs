@@ -1,0 +1,199 @@
+//! Booking: from the wish to the booking that stands.
+
+use actix_web::post;
+use actix_web::web::Data;
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::events::{event, kind};
+use super::lifecycle::{Action, Party, Status};
+use super::store::{self, New};
+use super::views::{ClientBooking, Known, Viewer};
+use super::wish::{Decided, Wanted, Wish};
+use super::{Booking, FocusArea, NOTES, Notes, Pressure, holds, respond_by, seal_focus_areas};
+use crate::App;
+use crate::auth::{As, Client};
+use crate::db::uninterrupted;
+use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::events::{Event, Work};
+use crate::http::{IdempotencyKey, Json, Once, Reply};
+use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
+use crate::jobs::{LapseRequest, enqueue};
+use crate::values::{BookingMode, Instant, name};
+
+/// The operation that books.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(create_booking);
+}
+
+/// A visit to be booked: a slot that is held, or a slot by its fields.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewBooking {
+    /// One of the caller's holds, instead of the five fields that name a slot.
+    hold_id: Option<HoldId>,
+    therapist_id: Option<TherapistId>,
+    service_id: Option<ServiceId>,
+    /// Minutes on the table.
+    #[schema(example = 90, minimum = 15, maximum = 240)]
+    duration_minutes: Option<i16>,
+    start_at: Option<Instant>,
+    /// One of the caller's addresses.
+    address_id: Option<AddressId>,
+    /// For the therapist, once the visit is confirmed.
+    notes: Option<Notes>,
+    #[serde(default)]
+    #[schema(max_items = 10)]
+    focus_areas: Vec<FocusArea>,
+    pressure: Option<Pressure>,
+}
+
+/// Which slot is to be booked.
+enum Slot {
+    Held(HoldId),
+    Wanted(Wanted),
+}
+
+impl NewBooking {
+    /// The slot, named in one of the two ways.
+    fn slot(&self) -> Result<Slot> {
+        let named = [
+            ("therapist_id", self.therapist_id.is_some()),
+            ("service_id", self.service_id.is_some()),
+            ("duration_minutes", self.duration_minutes.is_some()),
+            ("start_at", self.start_at.is_some()),
+            ("address_id", self.address_id.is_some()),
+        ];
+        let pointers = |present: bool, detail: &str| -> Vec<FieldError> {
+            let wrong = named.iter().filter(|(_, is_present)| *is_present == present);
+            wrong.map(|(name, _)| FieldError::new(format!("/{name}"), detail)).collect()
+        };
+        if let Some(hold) = self.hold_id {
+            let errors = pointers(true, "is known from the hold.");
+            return if errors.is_empty() { Ok(Slot::Held(hold)) } else { Err(Error::Invalid(errors)) };
+        }
+        let fields = (self.therapist_id, self.service_id, self.duration_minutes, self.start_at, self.address_id);
+        let (Some(therapist_id), Some(service_id), Some(duration_minutes), Some(start_at), Some(address_id)) = fields
+        else {
+            return Err(Error::Invalid(pointers(false, "is needed where there is no `hold_id`.")));
+        };
+        Ok(Slot::Wanted(Wanted { therapist_id, service_id, duration_minutes, start_at, address_id }))
+    }
+}
+
+/// Book a visit
+///
+/// Books a slot, or requests it where the therapist confirms each visit. The `Idempotency-Key` makes the request safe to
+/// repeat: the same key and body get the same answer, and there is one booking.
+#[utoipa::path(tag = "Bookings", operation_id = "create_booking", security(("bearer" = ["client"])),
+    params(("Idempotency-Key" = String, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
+    request_body = NewBooking, responses(
+    (status = 201, description = "The booking.", body = ClientBooking,
+     headers(("Location" = String, description = "Where the booking is found."),
+             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
+    (status = 409, description = "`slot_unavailable`, `hold_expired`, `client_busy`, `too_many_open_visits`, `too_many_open_requests`, \
+     `too_many_cancellations`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
+     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings")]
+async fn create_booking(
+    app: Data<App>,
+    me: As<Client>,
+    key: IdempotencyKey,
+    Json(new, print): Json<NewBooking>,
+) -> Result<Reply> {
+    let key = key.required()?;
+    let slot = new.slot()?;
+    let focus_areas = focus_areas(&new.focus_areas)?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = match Once::claim(&mut work, me.account(), "POST /v1/bookings", key, print).await? {
+            Ok(once) => once,
+            Err(reply) => return Ok(reply),
+        };
+        // One visit after the other for one client, so that no two are both the last that is allowed.
+        work.lock(me.account().0).await?;
+        let wish = match slot {
+            Slot::Held(hold) => holds::consume(&mut work, hold, me.account()).await?,
+            Slot::Wanted(wanted) => Wish::read(&mut work, &wanted, me.account()).await?,
+        };
+        let details = Details { notes: new.notes, focus_areas, pressure: new.pressure };
+        let reply = book(&app, &mut work, wish, details, once).await?;
+        work.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// What the client wants the therapist to know.
+struct Details {
+    notes: Option<Notes>,
+    focus_areas: Vec<String>,
+    pressure: Option<Pressure>,
+}
+
+/// Lock, decide, save. All that can be read before is, since whoever else wants the therapist's time waits for what comes after.
+async fn book(app: &App, work: &mut Work, wish: Wish, details: Details, once: Once) -> Result<Reply> {
+    let people = [wish.client, wish.therapist.into()];
+    let known = Known::read(work, &people, &[wish.service], Viewer::Client).await?;
+    let (lock, Decided { during, relied_on, mode }) = wish.reserve(work, app).await?;
+    let at = work.now();
+    let id = BookingId::new(at);
+    let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;
+    let focus_areas_sealed = seal_focus_areas(&app.cipher, id, &details.focus_areas)?;
+    let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
+    let booking = Booking {
+        id,
+        client: wish.client,
+        therapist: wish.therapist,
+        service: wish.service,
+        status,
+        start_at: wish.start,
+        duration_minutes: wish.minutes,
+        time_zone: wish.address.time_zone,
+        address: wish.address,
+        price: wish.terms.breakdown.total,
+        breakdown: wish.terms.breakdown,
+        policy: wish.terms.policy,
+        notes: None,
+        notes_sealed: notes,
+        focus_areas: Vec::new(),
+        focus_areas_sealed,
+        pressure: details.pressure,
+        asked_at: wish.asked_at,
+        respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
+        cancelled: None,
+        cancel_reason: None,
+        at_risk_since: None,
+        free_to_cancel: false,
+        least_fee: 0,
+        created_at: at,
+    };
+    let seen = known.view(&app.cipher, booking.clone(), Viewer::Client)?;
+    let reply = seen.created(format!("/v1/bookings/{id}"))?;
+    let event = Event {
+        party: Some(Party::Client),
+        to: Some(name(&status)),
+        ..event(kind(Action::Create), &booking, json!({}))
+    };
+    let rows = work.rows(&event);
+    let new = New { booking: &booking, during, relied_on, kept: once.kept(&reply)?, event: &event, rows };
+    if !store::insert(work, &lock, &new).await? {
+        return Err(Refusal::SlotUnavailable.into());
+    }
+    work.react(&event).await?;
+    if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
+        enqueue(work, &LapseRequest { booking: id }, deadline).await?;
+    }
+    Ok(reply)
+}
+
+fn focus_areas(areas: &[FocusArea]) -> Result<Vec<String>> {
+    if areas.len() > 10 {
+        return Err(FieldError::new("/focus_areas", "holds at most 10 entries.").into());
+    }
+    Ok(areas.iter().map(|area| area.as_str().to_owned()).collect())
+}

@@ -1,0 +1,52 @@
+//! What bookings do about what others announce.
+
+use chrono::TimeDelta;
+use futures_util::future::BoxFuture;
+
+use super::licensing::reconcile;
+use crate::error::Result;
+use crate::events::{Effect, Event, Work};
+use crate::jobs::{ReconcilePlace, enqueue};
+
+/// Visits follow what becomes of their therapist's credentials.
+pub const ON_CREDENTIALS: Effect = Effect {
+    what: "the therapist's visits are held against what is in force now",
+    on: &["credential."],
+    run: hold_visits_against_credentials,
+};
+
+/// Visits follow what a place requires.
+pub const ON_RULES: Effect = Effect {
+    what: "visits in the country are held against what it requires now, by two jobs",
+    on: &["rules.change"],
+    run: hold_visits_against_rules,
+};
+
+/// What changes what is in force, besides steps to and from `verified`.
+const IN_FORCE: [&str; 4] =
+    ["credential.updated", "credential.rolled_back", "credential.hold", "credential.hold_lifted"];
+
+fn hold_visits_against_credentials<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let verified = [&event.from, &event.to].into_iter().flatten().any(|state| state == "verified");
+        let (true, Some(therapist)) = (verified || IN_FORCE.contains(&event.kind.as_str()), event.therapist) else {
+            return Ok(());
+        };
+        let lock = work.lock_time(therapist).await?;
+        reconcile(work, &lock).await
+    })
+}
+
+fn hold_visits_against_rules<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        // The whole country, because a visit may name its region otherwise than the map does.
+        let country = event.details.get("country").and_then(|country| country.as_str());
+        let job = ReconcilePlace { country: country.map(str::to_owned) };
+        let now = work.now();
+        // A second one looks again, because whoever read the old rules may still be booking.
+        for due in [now, now + TimeDelta::seconds(30)] {
+            enqueue(work, &job, due).await?;
+        }
+        Ok(())
+    })
+}

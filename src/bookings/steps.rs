@@ -1,0 +1,181 @@
+//! Steps in a booking's life: begin, lock, admit, take, and what it looks like to whoever took one.
+
+use chrono::{DateTime, Utc};
+
+use super::counter_offers::{self, OfferStatus};
+use super::events::{Taken, Why};
+use super::incidents::{self, NewIncident};
+use super::lifecycle::{Action, Party, Status, Step, step};
+use super::reliability::{self, Lapse};
+use super::store;
+use super::views::{Viewer, view_of};
+use super::wish::Wish;
+use super::{Booking, Cancelled, KeptReason, Reason, visit};
+use crate::App;
+use crate::auth::Principal;
+use crate::error::{Error, Refusal, Result};
+use crate::events::{TimeLock, Work};
+use crate::http::{IfMatch, Reply};
+use crate::ids::{AccountId, BookingId};
+use crate::values::Role;
+
+/// What the caller is to a booking; nothing at all where they may not know of it.
+pub fn party(booking: &Booking, me: &Principal) -> Option<Party> {
+    match me.role {
+        Role::Client if booking.client == me.account => Some(Party::Client),
+        Role::Therapist if booking.therapist == me.account.into() => Some(Party::Therapist),
+        Role::Admin => Some(Party::Admin),
+        _ => None,
+    }
+}
+
+/// A booking that a step is to be taken of: it and its therapist's time are locked.
+pub(super) struct Begun {
+    pub work: Work,
+    pub lock: TimeLock,
+    pub booking: Booking,
+    /// What whoever acts is to it.
+    pub party: Party,
+}
+
+/// Begins a unit of work on a booking for a caller.
+///
+/// # Errors
+/// 404 where there is no such booking, or the caller may not know of it.
+pub(super) async fn begin(app: &App, me: &Principal, id: BookingId) -> Result<Begun> {
+    begin_by(app, Some(me.account), id, |booking| party(booking, me)).await?.ok_or(Error::NotFound)
+}
+
+/// Begins a unit of work on a booking for the service itself; none where there is no such booking.
+pub(super) async fn begin_as_system(app: &App, id: BookingId) -> Result<Option<Begun>> {
+    begin_by(app, None, id, |_| Some(Party::System)).await
+}
+
+async fn begin_by(
+    app: &App,
+    by: Option<AccountId>,
+    id: BookingId,
+    who: impl Fn(&Booking) -> Option<Party>,
+) -> Result<Option<Begun>> {
+    loop {
+        let mut work = app.begin(by).await?;
+        let now = work.now();
+        let seen = store::find(&mut work, id, now).await?;
+        let Some(seen) = seen.filter(|seen| who(seen).is_some()) else { return Ok(None) };
+        if let Some((booking, lock)) = lock(&mut work, &seen).await? {
+            let party = who(&booking);
+            return Ok(party.map(|party| Begun { work, lock, booking, party }));
+        }
+        work.rollback().await?;
+    }
+}
+
+/// Locks the client, the time of the therapist of the booking that was seen, then the booking itself; gives it as it is now. None where it
+/// was given to another therapist meanwhile, whose lock must be taken before its own: in another transaction.
+pub(super) async fn lock(work: &mut Work, seen: &Booking) -> Result<Option<(Booking, TimeLock)>> {
+    // The client comes first, as in booking, because a step may put the client somewhere else.
+    work.lock(seen.client.0).await?;
+    let lock = work.lock_time(seen.therapist).await?;
+    let now = work.now();
+    let booking = store::lock(work, seen.id, now).await?;
+    Ok(booking.filter(|booking| booking.therapist == seen.therapist).map(|booking| (booking, lock)))
+}
+
+/// As whom `party` sees the booking at `now`.
+pub(super) fn viewer(booking: &Booking, party: Party, now: DateTime<Utc>) -> Viewer {
+    match party {
+        Party::Client => Viewer::Client,
+        Party::Therapist if booking.discloses_address(now) => Viewer::Disclosed,
+        Party::Therapist => Viewer::Therapist,
+        Party::Admin | Party::System => Viewer::Admin,
+    }
+}
+
+/// Where `step` leads, or none where it was taken before. One order holds for every step: whoever may not know of the booking has got 404
+/// by now, and the wrong role 403; what does not exist, or not at this time, is 409; then the state that the caller knows must be the
+/// one that is there, else 412; what the step itself asks comes last (RFC 9110, section 13.2.1). Whoever lost the answer may ask again
+/// with the tag of before (section 13.1.1).
+pub(super) async fn admit(
+    app: &App,
+    work: &mut Work,
+    known: &IfMatch,
+    step: Result<Step, Refusal>,
+    booking: &Booking,
+    party: Party,
+) -> Result<Option<Status>> {
+    let Step::To(status) = step? else { return Ok(None) };
+    if known.is_sent() {
+        let viewer = viewer(booking, party, work.now());
+        view_of(&app.cipher, work, booking.clone(), viewer).await?.check(known)?;
+    }
+    Ok(Some(status))
+}
+
+/// The booking as `party` sees it. A therapist who is shown the door leaves a trace of it.
+pub(super) async fn view(app: &App, work: &mut Work, booking: Booking, party: Party) -> Result<Reply> {
+    let viewer = viewer(&booking, party, work.now());
+    if viewer == Viewer::Disclosed {
+        let now = work.now();
+        store::record_disclosures(work, &[&booking], now).await?;
+    }
+    view_of(&app.cipher, work, booking, viewer).await?.reply()
+}
+
+/// A step that the caller asks for.
+pub(super) struct Asked {
+    pub action: Action,
+    pub reason: Option<Reason>,
+    /// What went wrong, where the visit is broken off for it.
+    pub incident: Option<NewIncident>,
+    /// The state that the caller knows, where it is said.
+    pub if_match: IfMatch,
+}
+
+impl Asked {
+    pub fn new(action: Action, reason: Option<Reason>, if_match: IfMatch) -> Self {
+        Self { action, reason, incident: None, if_match }
+    }
+}
+
+/// Takes a step for the caller: lock, decide by the table, save, tell.
+pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) -> Result<Reply> {
+    let Begun { mut work, lock, mut booking, party } = begin(app, &me, id).await?;
+    let (action, now) = (asked.action, work.now());
+    let step = step(&booking, action, party, now);
+    if let Some(status) = admit(app, &mut work, &asked.if_match, step, &booking, party).await? {
+        let from = booking.status;
+        let reason = asked.reason.as_ref();
+        let reason =
+            reason.map(|reason| KeptReason::seal(&app.cipher, id, action, now, reason.as_str())).transpose()?;
+        match action {
+            // The therapist may have lost a licence since, or taken the day off.
+            Action::Accept => {
+                // Nor does the time that was proposed instead count for anything.
+                counter_offers::close(&mut work, &lock, id, OfferStatus::Obsolete).await?;
+                let decided = Wish::requested(&mut work, &booking).await?.decide(&mut work, &app.roads).await?;
+                store::rely_on(&mut work, id, &decided.relied_on).await?;
+            }
+            Action::Cancel => {
+                let fee = booking.fee(party, now).amount;
+                booking.cancelled = Some(Cancelled { by: party, at: now, fee });
+                booking.cancel_reason = Some(KeptReason { action, at: now, plain: None, sealed: reason.clone() });
+                if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
+                    reliability::record(&mut work, &booking, Lapse::LateCancellation).await?;
+                }
+            }
+            _ => visit::decide(&mut work, &mut booking, action, party).await?,
+        }
+        booking.enter(status);
+        let taken = Taken { action, party, from, reason: reason.map(Why::Theirs) };
+        store::save(&mut work, &lock, &booking, taken).await?;
+        if let Some(incident) = asked.incident {
+            incidents::report(app, &mut work, &booking, party, me.account, incident).await?;
+        }
+        if (action, party) == (Action::NoShow, Party::Client) {
+            reliability::record(&mut work, &booking, Lapse::NoShow).await?;
+        }
+    }
+    let reply = view(app, &mut work, booking, party).await?;
+    work.commit().await?;
+    Ok(reply)
+}

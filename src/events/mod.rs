@@ -1,0 +1,184 @@
+//! Events: what happened, by whom, to what. Whoever changes something announces one event in the same transaction, and knows nobody who
+//! reacts to it. Who does is listed at the root, and handed in as [`Reactions`].
+
+mod store;
+mod work;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub use store::Rows;
+pub use work::{TimeLock, Work, Workshop};
+
+use crate::cipher::Sealed;
+use crate::error::Result;
+use crate::ids::{AccountId, TherapistId};
+
+/// Something that happened. No personal data but in `reason`: ids, states and codes.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What was done, as `feature.step`: `booking.accept`.
+    pub kind: String,
+    /// The kind of thing that it was done to: `booking`.
+    pub subject_type: &'static str,
+    /// Which one.
+    pub subject: String,
+    /// The therapist whom it is about, if it is about one.
+    pub therapist: Option<TherapistId>,
+    /// The client whom it is about, if it is about one.
+    pub client: Option<AccountId>,
+    /// As what whoever did it acted; none where only one could. What the service did has no actor, whoever caused it.
+    pub party: Option<Party>,
+    /// Where the thing stood before, if it moved on from somewhere.
+    pub from: Option<String>,
+    /// Where it stands now, if it moved on.
+    pub to: Option<String>,
+    /// What else is worth knowing, such as the values before and after.
+    pub details: Value,
+    /// Why.
+    pub reason: Option<Reason>,
+}
+
+/// As what somebody acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Party {
+    /// Whose visit it is.
+    Client,
+    /// Who carries it out.
+    Therapist,
+    /// Staff.
+    Admin,
+    /// The service itself.
+    System,
+}
+
+/// Why something was done.
+#[derive(Clone, Debug)]
+pub enum Reason {
+    /// In a person's words.
+    Theirs(Sealed),
+    /// In the service's own, which tell of nobody, or in those of staff.
+    Ours(String),
+}
+
+impl Event {
+    /// Something that was done to one thing.
+    pub fn new(kind: impl Into<String>, subject_type: &'static str, subject: impl ToString) -> Self {
+        Self {
+            kind: kind.into(),
+            subject_type,
+            subject: subject.to_string(),
+            therapist: None,
+            client: None,
+            party: None,
+            from: None,
+            to: None,
+            details: Value::Object(serde_json::Map::new()),
+            reason: None,
+        }
+    }
+
+    /// The same, about a therapist.
+    pub fn about(self, therapist: impl Into<Option<TherapistId>>) -> Self {
+        Self { therapist: therapist.into(), ..self }
+    }
+
+    /// The same, with what else is worth knowing.
+    pub fn with(self, details: Value) -> Self {
+        Self { details, ..self }
+    }
+
+    /// The thing's id, where it is a UUID.
+    pub fn subject_id(&self) -> Option<Uuid> {
+        self.subject.parse().ok()
+    }
+}
+
+/// What follows of an event at once, in the statement that writes it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Consequence {
+    /// A person is told, in the app.
+    Tell {
+        /// Who is told.
+        to: AccountId,
+        /// What they are told: `visit_called_off`.
+        kind: &'static str,
+        /// What else is worth knowing.
+        details: Value,
+    },
+    /// Staff get something to look at, unless the same is open.
+    Raise {
+        /// What is the matter: `visit_overdue`.
+        kind: &'static str,
+        /// The kind of thing that it is about.
+        subject_type: &'static str,
+        /// Which one.
+        subject: Uuid,
+        /// What else is worth knowing.
+        details: Value,
+    },
+    /// What staff were to look at is done.
+    Close {
+        /// What was the matter.
+        kind: &'static str,
+        /// The thing that it was about.
+        subject: Uuid,
+    },
+}
+
+/// What follows of an event as rows: no more than the event decides, so that it needs neither a read nor a wait.
+pub type Follows = fn(&Event) -> Vec<Consequence>;
+
+/// What agrees with an event in the same transaction, and takes more than rows.
+#[derive(Clone, Copy)]
+pub struct Effect {
+    /// Who reacts, and how: for the page of consequences.
+    pub what: &'static str,
+    /// To which kinds of events. One that ends with a dot stands for all that begin so.
+    pub on: &'static [&'static str],
+    /// The reaction.
+    pub run: for<'a> fn(&'a mut Work, &'a Event) -> BoxFuture<'a, Result<()>>,
+}
+
+impl Effect {
+    fn reacts_to(&self, kind: &str) -> bool {
+        self.on.iter().any(|on| if on.ends_with('.') { kind.starts_with(on) } else { kind == *on })
+    }
+}
+
+/// Who reacts to events, in order.
+#[derive(Clone, Copy, Default)]
+pub struct Reactions {
+    /// Rows, written with the event.
+    pub follows: &'static [Follows],
+    /// What comes after it, one after the other.
+    pub effects: &'static [Effect],
+}
+
+impl Work {
+    /// Writes an event with the rows that follow of it, and lets everyone else react.
+    pub async fn announce(&mut self, event: Event) -> Result<()> {
+        let rows = self.rows(&event);
+        store::write(self, &event, &rows).await?;
+        self.react(&event).await
+    }
+
+    /// The rows that follow of an event, for a step that writes it in its own statement.
+    pub fn rows(&self, event: &Event) -> Rows {
+        let follows = self.reactions().follows.iter().flat_map(|follows| follows(event));
+        Rows::new(follows.collect(), event, self.now())
+    }
+
+    /// Lets those react who need more than rows, where the event is written already.
+    pub async fn react(&mut self, event: &Event) -> Result<()> {
+        for effect in self.reactions().effects.iter().filter(|effect| effect.reacts_to(&event.kind)) {
+            (effect.run)(self, event).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! What people are told of what happened: the whole of it, as a table.
+
+use serde_json::{Map, Value};
+
+use crate::events::{Consequence, Event, Party};
+use crate::ids::{AccountId, TherapistId};
+
+/// Who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum To {
+    Client,
+    Therapist,
+    Both,
+    /// Of client and therapist whoever did not do it; both where neither did.
+    Others,
+    /// The therapist whom `details.former_therapist` names.
+    Former,
+}
+
+/// When somebody is told something.
+struct Row {
+    /// The kind of event.
+    on: &'static str,
+    /// Only where it was done by this party.
+    by: Option<Party>,
+    /// Only where the thing stands here now.
+    at: Option<&'static str>,
+    to: To,
+    /// What they are told.
+    kind: &'static str,
+    /// Which of the event's details they are told with it.
+    with: &'static [&'static str],
+}
+
+/// When a visit is.
+const VISIT: &[&str] = &["start_at", "time_zone"];
+
+const fn row(on: &'static str, to: To, kind: &'static str) -> Row {
+    Row { on, by: None, at: None, to, kind, with: VISIT }
+}
+
+const TABLE: &[Row] = &[
+    Row { at: Some("confirmed"), ..row("booking.create", To::Therapist, "visit_booked") },
+    Row { at: Some("requested"), ..row("booking.create", To::Therapist, "visit_requested") },
+    row("booking.accept", To::Others, "visit_confirmed"),
+    row("booking.decline", To::Others, "request_declined"),
+    row("booking.expire", To::Client, "request_expired"),
+    Row { by: Some(Party::System), ..row("booking.cancel", To::Both, "visit_called_off") },
+    Row { by: Some(Party::Client), ..row("booking.cancel", To::Others, "visit_cancelled") },
+    Row { by: Some(Party::Therapist), ..row("booking.cancel", To::Others, "visit_cancelled") },
+    Row { by: Some(Party::Admin), ..row("booking.cancel", To::Others, "visit_cancelled") },
+    row("booking.reschedule", To::Others, "visit_moved"),
+    row("booking.agree", To::Others, "visit_moved"),
+    row("booking.reassign", To::Client, "visit_reassigned"),
+    row("booking.reassign", To::Former, "visit_given_away"),
+    row("booking.reassign", To::Therapist, "visit_taken_over"),
+    row("booking.propose", To::Others, "time_proposed"),
+    row("booking.proposal_declined", To::Others, "proposal_declined"),
+    row("booking.proposal_withdrawn", To::Others, "proposal_withdrawn"),
+    row("booking.on_the_way", To::Others, "therapist_on_the_way"),
+    row("booking.arrive", To::Others, "therapist_arrived"),
+    row("booking.extend", To::Client, "visit_extended"),
+    row("booking.complete", To::Others, "visit_completed"),
+    row("booking.no_show", To::Others, "no_show_reported"),
+    row("booking.stop", To::Others, "visit_stopped"),
+    row("booking.put_at_risk", To::Therapist, "visit_at_risk"),
+    row("booking.restored", To::Therapist, "visit_restored"),
+    row("booking.overdue", To::Therapist, "visit_overdue"),
+    Row { with: &["error"], ..row("calendar.failing", To::Therapist, "calendar_failing") },
+    Row {
+        with: &["type", "expires_on", "days_before"],
+        ..row("credential.expires", To::Therapist, "credential_expires")
+    },
+];
+
+impl Row {
+    fn applies(&self, event: &Event) -> bool {
+        self.on == event.kind
+            && self.by.is_none_or(|by| event.party == Some(by))
+            && self.at.is_none_or(|at| event.to.as_deref() == Some(at))
+    }
+
+    fn told(&self, event: &Event) -> Vec<AccountId> {
+        let client = event.client;
+        let therapist = event.therapist.map(AccountId::from);
+        let unless = |party, account: Option<AccountId>| account.filter(|_| event.party != Some(party));
+        let former = || serde_json::from_value::<TherapistId>(event.details.get("former_therapist")?.clone()).ok();
+        let told = match self.to {
+            To::Client => [client, None],
+            To::Therapist => [None, therapist],
+            To::Both => [client, therapist],
+            To::Others => [unless(Party::Client, client), unless(Party::Therapist, therapist)],
+            To::Former => [None, former().map(AccountId::from)],
+        };
+        told.into_iter().flatten().collect()
+    }
+}
+
+/// Whom an event tells something.
+pub fn follows(event: &Event) -> Vec<Consequence> {
+    let rows = TABLE.iter().filter(|row| row.applies(event));
+    let tell = |row: &'static Row| {
+        let details = row.with.iter().filter_map(|name| Some(((*name).to_owned(), event.details.get(name)?.clone())));
+        let details = Value::Object(details.collect::<Map<_, _>>());
+        row.told(event).into_iter().map(move |to| Consequence::Tell { to, kind: row.kind, details: details.clone() })
+    };
+    rows.flat_map(tell).collect()
+}
+
+/// The table's rows, for the page of consequences: the kind of event, what else must be so, and what follows.
+pub fn consequences() -> Vec<(&'static str, String, String)> {
+    let row = |row: &Row| {
+        let by = row.by.map(|by| format!("by {}", crate::values::name(&by)));
+        let at = row.at.map(|at| format!("{at} now"));
+        let when: Vec<String> = by.into_iter().chain(at).collect();
+        let to = match row.to {
+            To::Client => "the client",
+            To::Therapist => "the therapist",
+            To::Both => "client and therapist",
+            To::Others => "whoever of client and therapist did not do it",
+            To::Former => "the therapist who had it",
+        };
+        (row.on, when.join(", "), format!("notice `{}` to {to}", row.kind))
+    };
+    TABLE.iter().map(row).collect()
+}
