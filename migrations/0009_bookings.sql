@@ -13,13 +13,12 @@ CREATE TABLE bookings (
     address          jsonb       NOT NULL,
     amount           bigint      NOT NULL CONSTRAINT bookings_amount_range CHECK (amount BETWEEN 0 AND 1000000000000),
     currency         text        NOT NULL CONSTRAINT bookings_currency_form CHECK (currency ~ '^[A-Z]{3}$'),
-    -- How the price came about, with the versions that it rests on. Null where it was booked before there were any.
-    price_breakdown  jsonb,
+    -- How the price came about, with the versions that it rests on.
+    price_breakdown  jsonb       NOT NULL,
     -- The cancellation policy that was in force when the visit was booked.
     policy           jsonb       NOT NULL,
-    notes            text        CONSTRAINT bookings_notes_length CHECK (char_length(notes) BETWEEN 1 AND 1000),
+    -- What the client wants the therapist to know, and the parts of the body to work on.
     notes_sealed     text,
-    focus_areas      text[]      NOT NULL DEFAULT '{}' CONSTRAINT bookings_focus_areas_count CHECK (cardinality(focus_areas) <= 10),
     focus_areas_sealed text,
     pressure         text        CONSTRAINT bookings_pressure_known CHECK (pressure IN ('light', 'medium', 'firm', 'deep')),
     -- When the client first asked, where that was before: notice is counted from then. A hold comes before its booking.
@@ -53,9 +52,6 @@ CREATE INDEX bookings_by_creation ON bookings (created_at, id);
 CREATE INDEX bookings_at_risk ON bookings (start_at, id) WHERE at_risk_since IS NOT NULL;
 -- Visits that are agreed and not over, which are few.
 CREATE INDEX bookings_under_way ON bookings (start_at, id) WHERE status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress');
-CREATE INDEX bookings_plain ON bookings (id)
-    WHERE notes IS NOT NULL OR focus_areas <> '{}' OR address ->> 'access_notes' IS NOT NULL OR address ->> 'parking' IS NOT NULL
-       OR address ->> 'stairs' IS NOT NULL OR address ->> 'pets' IS NOT NULL;
 
 CREATE TABLE booking_events (
     -- Counts up in the order in which steps were taken, also within one instant.
@@ -67,19 +63,17 @@ CREATE TABLE booking_events (
     action      text        NOT NULL,
     from_status text,
     to_status   text        NOT NULL,
-    reason      text        CONSTRAINT booking_events_reason_length CHECK (char_length(reason) BETWEEN 1 AND 500),
-    reason_sealed text,
+    -- Why: in the service's own words, which tell of nobody, or in a person's.
+    reason      text        CONSTRAINT booking_events_reason_own CHECK (reason IS NULL OR party = 'system'),
+    reason_sealed text      CONSTRAINT booking_events_reason_theirs CHECK (reason_sealed IS NULL OR party <> 'system'),
     -- What was agreed before and after, where the step moved the visit or changed its length.
     change      jsonb       CONSTRAINT booking_events_change_object CHECK (jsonb_typeof(change) = 'object'),
-    CONSTRAINT booking_events_reason_kept CHECK (num_nonnulls(reason, reason_sealed) <= 1),
     CONSTRAINT booking_events_actor_known CHECK ((party = 'system') = (actor_id IS NULL))
 );
 CREATE INDEX booking_events_by_booking ON booking_events (booking_id, position);
-CREATE INDEX booking_events_plain ON booking_events (position) WHERE reason IS NOT NULL AND party <> 'system';
 -- History stays as it was written; how its words are sealed may change, and nothing besides. Nobody without a key can make words that open there.
 CREATE TRIGGER booking_events_append_only BEFORE UPDATE ON booking_events FOR EACH ROW
-    WHEN ((to_jsonb(NEW) - '{reason,reason_sealed}'::text[] = to_jsonb(OLD) - '{reason,reason_sealed}'::text[]
-           AND num_nonnulls(OLD.reason, OLD.reason_sealed) = 1 AND NEW.reason IS NULL AND NEW.reason_sealed IS NOT NULL) IS NOT TRUE)
+    WHEN ((to_jsonb(NEW) - 'reason_sealed' = to_jsonb(OLD) - 'reason_sealed' AND OLD.reason_sealed IS NOT NULL AND NEW.reason_sealed IS NOT NULL) IS NOT TRUE)
     EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER booking_events_stay BEFORE DELETE ON booking_events FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER booking_events_keep BEFORE TRUNCATE ON booking_events
@@ -146,7 +140,7 @@ CREATE TABLE holds (
     amount           bigint      NOT NULL CONSTRAINT holds_amount_range CHECK (amount BETWEEN 0 AND 1000000000000),
     currency         text        NOT NULL CONSTRAINT holds_currency_form CHECK (currency ~ '^[A-Z]{3}$'),
     -- The breakdown and the policy that the slot is held under.
-    terms            jsonb,
+    terms            jsonb       NOT NULL,
     created_at       timestamptz NOT NULL,
     expires_at       timestamptz NOT NULL,
     -- A hold that its client has let go still counts towards how often one therapist's time is held; it is deleted a day after its lapse.
@@ -157,23 +151,23 @@ CREATE INDEX holds_by_client ON holds (client_id, id);
 CREATE INDEX holds_by_expiry ON holds (expires_at);
 
 -- What a visit relies on, and the verification behind it as it was then: added to and never changed. The rows of the highest revision hold now.
--- It holds what it needs in itself, because credentials are edited, and requirements and types change. Null where it was not recorded: in rows from
--- before. A visit past midnight may rely on two versions of a rule, and two places of a chain may ask for groups of one name: each is a row.
+-- It holds what it needs in itself, because credentials are edited, and requirements and types change. A visit past midnight may rely on two versions
+-- of a rule, and two places of a chain may ask for groups of one name: each is a row.
 CREATE TABLE booking_credentials (
     booking_id      uuid        NOT NULL CONSTRAINT booking_credentials_booking_exists REFERENCES bookings,
     "group"         text        NOT NULL,
     credential_id   uuid        NOT NULL CONSTRAINT booking_credentials_credential_exists REFERENCES credentials,
     expires_on      date,
-    revision        integer     NOT NULL DEFAULT 1 CONSTRAINT booking_credentials_revision_positive CHECK (revision > 0),
-    relied_at       timestamptz NOT NULL DEFAULT now(),
+    revision        integer     NOT NULL CONSTRAINT booking_credentials_revision_positive CHECK (revision > 0),
+    relied_at       timestamptz NOT NULL,
     verification_id uuid        CONSTRAINT booking_credentials_verification_exists REFERENCES credential_verifications,
     -- Who was to carry the visit out.
-    therapist_id    uuid        CONSTRAINT booking_credentials_therapist_exists REFERENCES therapists,
-    type            text,
-    authority       text,
+    therapist_id    uuid        NOT NULL CONSTRAINT booking_credentials_therapist_exists REFERENCES therapists,
+    type            text        NOT NULL,
+    authority       text        NOT NULL,
     -- The place that asked for the group, and the types that would have met it.
-    required_by     text,
-    options         text[]
+    required_by     text        NOT NULL,
+    options         text[]      NOT NULL
 );
 CREATE INDEX booking_credentials_by_booking ON booking_credentials (booking_id, revision, "group");
 CREATE INDEX booking_credentials_by_credential ON booking_credentials (credential_id);

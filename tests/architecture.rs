@@ -52,7 +52,6 @@ const STILL_UP: &[(&str, &str)] = &[
     ("jobs.rs", "http"),
     ("jobs.rs", "notices"),
     ("jobs.rs", "rosters"),
-    ("jobs.rs", "sealing"),
     ("jobs.rs", "tasks"),
     ("prices/routes.rs", "availability"),
     ("prices/routes.rs", "therapists"),

@@ -31,7 +31,7 @@ pub use past::{forget_overrides, forget_reserved, forget_time_off, forget_timeta
 pub use searches::Searches;
 pub use setting::{GivenPlace, Setting};
 pub use store::{Asked, diaries, lock};
-pub use time_off::seal as seal_time_off;
+pub use time_off::{NOTE as TIME_OFF_NOTE, seal as seal_time_off};
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;
