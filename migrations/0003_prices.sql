@@ -37,8 +37,3 @@ END $$;
 CREATE TRIGGER tariffs_guarded BEFORE UPDATE ON tariffs FOR EACH ROW EXECUTE FUNCTION guard_tariff();
 CREATE TRIGGER tariffs_append_only BEFORE DELETE ON tariffs FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER tariffs_keep BEFORE TRUNCATE ON tariffs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
-CREATE VIEW prices AS
-SELECT (entry ->> 'service_id')::uuid AS service_id, place AS country, (entry ->> 'duration_minutes')::smallint AS duration_minutes,
-       (entry #>> '{price,amount}')::bigint AS amount, entry #>> '{price,currency}' AS currency
-FROM tariffs WHERE kind = 'price' AND version = 1;

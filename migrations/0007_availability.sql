@@ -20,7 +20,7 @@ CREATE TRIGGER therapists_begin_timetables AFTER INSERT ON therapists
 -- Windows that overlap are refused by the service, and would be merged if they were not: an exclusion constraint's index was large and slow.
 CREATE TABLE weekly_windows (
     therapist_id uuid    NOT NULL CONSTRAINT weekly_windows_therapist_exists REFERENCES therapists ON DELETE CASCADE,
-    effective_from date  NOT NULL DEFAULT '2000-01-01',
+    effective_from date  NOT NULL,
     opens        integer NOT NULL CONSTRAINT weekly_windows_opens_range CHECK (opens BETWEEN 0 AND 10079),
     closes       integer NOT NULL CONSTRAINT weekly_windows_closes_range CHECK (closes > opens AND closes <= opens + 1440),
     CONSTRAINT weekly_windows_pkey PRIMARY KEY (therapist_id, effective_from, opens),
@@ -54,13 +54,12 @@ CREATE TABLE time_off (
     therapist_id uuid        NOT NULL CONSTRAINT time_off_therapist_exists REFERENCES therapists ON DELETE CASCADE,
     start_at     timestamptz NOT NULL CONSTRAINT time_off_start_bounds CHECK (start_at >= '2000-01-01T00:00:00Z'),
     end_at       timestamptz NOT NULL CONSTRAINT time_off_end_bounds CHECK (end_at <= '2101-01-01T00:00:00Z'),
-    note         text        CONSTRAINT time_off_note_length CHECK (char_length(note) BETWEEN 1 AND 500),
+    -- Why.
     note_sealed  text,
     CONSTRAINT time_off_not_empty CHECK (start_at < end_at)
 );
 CREATE INDEX time_off_by_therapist ON time_off (therapist_id, end_at);
 CREATE INDEX time_off_by_end ON time_off (end_at);
-CREATE INDEX time_off_plain ON time_off (id) WHERE note IS NOT NULL;
 
 -- How long it takes by road from one block of about 500 m to another, as a routing service said: read by every decision on a
 -- start where such a service is configured, and written by a job.

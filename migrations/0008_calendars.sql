@@ -2,10 +2,9 @@
 CREATE TABLE calendars (
     id            uuid        NOT NULL CONSTRAINT calendars_pkey PRIMARY KEY,
     therapist_id  uuid        NOT NULL CONSTRAINT calendars_therapist_exists REFERENCES therapists ON DELETE CASCADE,
-    -- Whoever knows it can read the calendar: a secret, which no answer shows.
-    url           text        CONSTRAINT calendars_url_form CHECK (url LIKE 'https://%' AND octet_length(url) <= 2000),
-    -- Whether a therapist has an address already is seen by opening those few that there are, under the lock of the therapist's time.
-    url_sealed    text,
+    -- Whoever knows the address can read the calendar: a secret, which no answer shows. Whether a therapist has it already is seen by opening
+    -- those few that there are, under the lock of the therapist's time.
+    url_sealed    text        NOT NULL,
     label         text        NOT NULL CONSTRAINT calendars_label_length CHECK (char_length(label) BETWEEN 1 AND 60),
     -- When it is to be read next.
     due_at        timestamptz NOT NULL,
@@ -28,11 +27,9 @@ CREATE TABLE calendars (
     cut           boolean     NOT NULL DEFAULT false,
     created_at    timestamptz NOT NULL,
     CONSTRAINT calendars_of_therapist UNIQUE (therapist_id, id),
-    CONSTRAINT calendars_url_kept CHECK (num_nonnulls(url, url_sealed) = 1),
     CONSTRAINT calendars_failing_whole CHECK ((fault IS NULL) = (failing_since IS NULL))
 );
 CREATE INDEX calendars_by_due ON calendars (due_at);
-CREATE INDEX calendars_plain ON calendars (id) WHERE url IS NOT NULL;
 
 -- When a calendar is busy. Nothing else is kept of its events. Those of one calendar neither overlap nor touch, save where a
 -- longer one is cut into days, so that a range is read from both ends of the key.

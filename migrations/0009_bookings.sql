@@ -13,13 +13,12 @@ CREATE TABLE bookings (
     address          jsonb       NOT NULL,
     amount           bigint      NOT NULL CONSTRAINT bookings_amount_range CHECK (amount BETWEEN 0 AND 1000000000000),
     currency         text        NOT NULL CONSTRAINT bookings_currency_form CHECK (currency ~ '^[A-Z]{3}$'),
-    -- How the price came about, with the versions that it rests on. Null where it was booked before there were any.
-    price_breakdown  jsonb,
+    -- How the price came about, with the versions that it rests on.
+    price_breakdown  jsonb       NOT NULL,
     -- The cancellation policy that was in force when the visit was booked.
     policy           jsonb       NOT NULL,
-    notes            text        CONSTRAINT bookings_notes_length CHECK (char_length(notes) BETWEEN 1 AND 1000),
+    -- What the client wants the therapist to know, and the parts of the body to work on.
     notes_sealed     text,
-    focus_areas      text[]      NOT NULL DEFAULT '{}' CONSTRAINT bookings_focus_areas_count CHECK (cardinality(focus_areas) <= 10),
     focus_areas_sealed text,
     pressure         text        CONSTRAINT bookings_pressure_known CHECK (pressure IN ('light', 'medium', 'firm', 'deep')),
     -- When the client first asked, where that was before: notice is counted from then. A hold comes before its booking.
@@ -53,9 +52,6 @@ CREATE INDEX bookings_by_creation ON bookings (created_at, id);
 CREATE INDEX bookings_at_risk ON bookings (start_at, id) WHERE at_risk_since IS NOT NULL;
 -- Visits that are agreed and not over, which are few.
 CREATE INDEX bookings_under_way ON bookings (start_at, id) WHERE status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress');
-CREATE INDEX bookings_plain ON bookings (id)
-    WHERE notes IS NOT NULL OR focus_areas <> '{}' OR address ->> 'access_notes' IS NOT NULL OR address ->> 'parking' IS NOT NULL
-       OR address ->> 'stairs' IS NOT NULL OR address ->> 'pets' IS NOT NULL;
 
 -- Another start that one party of a visit proposes to the other. The old one stands until they agree.
 CREATE TABLE counter_offers (
@@ -119,7 +115,7 @@ CREATE TABLE holds (
     amount           bigint      NOT NULL CONSTRAINT holds_amount_range CHECK (amount BETWEEN 0 AND 1000000000000),
     currency         text        NOT NULL CONSTRAINT holds_currency_form CHECK (currency ~ '^[A-Z]{3}$'),
     -- The breakdown and the policy that the slot is held under.
-    terms            jsonb,
+    terms            jsonb       NOT NULL,
     created_at       timestamptz NOT NULL,
     expires_at       timestamptz NOT NULL,
     -- A hold that its client has let go still counts towards how often one therapist's time is held; it is deleted a day after its lapse.
@@ -130,23 +126,23 @@ CREATE INDEX holds_by_client ON holds (client_id, id);
 CREATE INDEX holds_by_expiry ON holds (expires_at);
 
 -- What a visit relies on, and the verification behind it as it was then: added to and never changed. The rows of the highest revision hold now.
--- It holds what it needs in itself, because credentials are edited, and requirements and types change. Null where it was not recorded: in rows from
--- before. A visit past midnight may rely on two versions of a rule, and two places of a chain may ask for groups of one name: each is a row.
+-- It holds what it needs in itself, because credentials are edited, and requirements and types change. A visit past midnight may rely on two versions
+-- of a rule, and two places of a chain may ask for groups of one name: each is a row.
 CREATE TABLE booking_credentials (
     booking_id      uuid        NOT NULL CONSTRAINT booking_credentials_booking_exists REFERENCES bookings,
     "group"         text        NOT NULL,
     credential_id   uuid        NOT NULL CONSTRAINT booking_credentials_credential_exists REFERENCES credentials,
     expires_on      date,
-    revision        integer     NOT NULL DEFAULT 1 CONSTRAINT booking_credentials_revision_positive CHECK (revision > 0),
-    relied_at       timestamptz NOT NULL DEFAULT now(),
+    revision        integer     NOT NULL CONSTRAINT booking_credentials_revision_positive CHECK (revision > 0),
+    relied_at       timestamptz NOT NULL,
     verification_id uuid        CONSTRAINT booking_credentials_verification_exists REFERENCES credential_verifications,
     -- Who was to carry the visit out.
-    therapist_id    uuid        CONSTRAINT booking_credentials_therapist_exists REFERENCES therapists,
-    type            text,
-    authority       text,
+    therapist_id    uuid        NOT NULL CONSTRAINT booking_credentials_therapist_exists REFERENCES therapists,
+    type            text        NOT NULL,
+    authority       text        NOT NULL,
     -- The place that asked for the group, and the types that would have met it.
-    required_by     text,
-    options         text[]
+    required_by     text        NOT NULL,
+    options         text[]      NOT NULL
 );
 CREATE INDEX booking_credentials_by_booking ON booking_credentials (booking_id, revision, "group");
 CREATE INDEX booking_credentials_by_credential ON booking_credentials (credential_id);

@@ -129,7 +129,6 @@ sweeps! { app, now;
     "roster_files" => rosters::forget_files(app, now),
     "road_times" => travel::tidy(app, now),
     "jobs" => forget_failed(&app.db),
-    "plain_text" => crate::sealing::seal_plain(app),
 }
 
 /// Asks for every sweep, each a job of its own: one that fails is tried again by itself and keeps no other from its turn.

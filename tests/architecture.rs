@@ -51,7 +51,6 @@ const STILL_UP: &[(&str, &str)] = &[
     ("jobs.rs", "http"),
     ("jobs.rs", "notices"),
     ("jobs.rs", "rosters"),
-    ("jobs.rs", "sealing"),
     ("jobs.rs", "tasks"),
     ("rosters/applying.rs", "availability"),
     ("sealing.rs", "accounts"),

@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 pub use past::{forget_overrides, forget_reserved, forget_time_off, forget_timetables};
 pub use store::{Asked, busy, diaries, hours as hours_of, lengths, revisions, rulebook, stored, zone};
 pub use stored::{Revision, Stored};
-pub use time_off::seal as seal_time_off;
+pub use time_off::{NOTE as TIME_OFF_NOTE, seal as seal_time_off};
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;

@@ -158,7 +158,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             Action::Cancel => {
                 let fee = booking.fee(party, now).amount;
                 booking.cancelled = Some(Cancelled { by: party, at: now, fee });
-                booking.cancel_reason = Some(KeptReason { action, at: now, plain: None, sealed: reason.clone() });
+                booking.cancel_reason = Some(KeptReason { action, at: now, own: None, sealed: reason.clone() });
                 if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
                     reliability::record(&mut work, &booking, Lapse::LateCancellation).await?;
                 }
