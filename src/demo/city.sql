@@ -464,10 +464,13 @@ INSERT INTO number_claims (type, jurisdiction, normalised_number, therapist_id, 
 SELECT type, issuing_jurisdiction, normalised_number, therapist_id, submitted_at
 FROM credentials WHERE review_state NOT IN ('draft', 'rejected') ORDER BY submitted_at ON CONFLICT DO NOTHING;
 
-INSERT INTO credential_decisions (credential_id, actor_id, action, from_state, to_state, reason_codes, note, method, source_url, verification_id, at)
-SELECT dossiers.id, actor_id, action, from_state, to_state, reason_codes, note, method,
-       CASE method WHEN 'primary_source' THEN 'https://association.example/members/' || number END,
-       CASE action WHEN 'verify' THEN pg_temp.uuid7(decided_at, 'verification' || dossiers.id) END, step.at
+INSERT INTO events (kind, subject_type, subject_id, therapist_id, actor_id, party, from_state, to_state, details, reason, at)
+SELECT 'credential.' || action, 'credential', dossiers.id, therapist_id, actor_id, CASE action WHEN 'submit' THEN 'therapist' ELSE 'admin' END,
+       from_state, to_state,
+       json_build_object('reason_codes', reason_codes, 'method', method,
+                         'source_url', CASE method WHEN 'primary_source' THEN 'https://association.example/members/' || number END,
+                         'verification_id', CASE action WHEN 'verify' THEN pg_temp.uuid7(decided_at, 'verification' || dossiers.id) END),
+       note, step.at
 FROM dossiers
 JOIN accounts AS admin ON admin.email = 'admin@knead.example'
 CROSS JOIN LATERAL (SELECT CASE type WHEN 'AU-ASSOC' THEN 'primary_source' ELSE 'document' END AS looked_at) AS judged
@@ -704,8 +707,10 @@ JOIN addresses ON addresses.id = address_id
 JOIN prices ON prices.service_id = courses.service_id AND prices.duration_minutes = courses.duration_minutes AND prices.country = addresses.country
 CROSS JOIN LATERAL (SELECT to_status AS status FROM steps WHERE booking_id = courses.id ORDER BY at DESC LIMIT 1) AS reached;
 
-INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason_sealed)
-SELECT booking_id, at, party, actor_id, action, from_status, to_status, reason FROM steps ORDER BY at, from_status NULLS FIRST;
+INSERT INTO events (at, kind, subject_type, subject_id, therapist_id, client_id, actor_id, party, from_state, to_state, details, reason_sealed)
+SELECT steps.at, 'booking.' || action, 'booking', booking_id, therapist_id, client_id, actor_id, party, from_status, to_status,
+       json_build_object('start_at', start_at, 'time_zone', time_zone), reason
+FROM steps JOIN bookings ON bookings.id = booking_id ORDER BY steps.at, from_status NULLS FIRST;
 
 INSERT INTO booking_credentials (booking_id, revision, relied_at, therapist_id, "group", required_by, options, credential_id, type, authority, verification_id, expires_on)
 SELECT bookings.id, 1, bookings.created_at, bookings.therapist_id, "group", asked.jurisdiction, options, credentials.id, type, authority, verification_id, expires_on
@@ -715,7 +720,7 @@ JOIN credentials ON credentials.therapist_id = bookings.therapist_id AND type = 
 JOIN credential_types ON code = type;
 
 INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at, booking_id)
-SELECT pg_temp.uuid7(bookings.created_at, 'reservation' || key), bookings.therapist_id, during, bookings.start_at, addresses.latitude, addresses.longitude,
+SELECT bookings.id, bookings.therapist_id, during, bookings.start_at, addresses.latitude, addresses.longitude,
        CASE status WHEN 'requested' THEN bookings.respond_by END, bookings.id
 FROM courses
 JOIN bookings USING (id)

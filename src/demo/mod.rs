@@ -88,14 +88,15 @@ async fn seal_bookings(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
 
 async fn seal_reasons(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
     let rows = sqlx::query!(
-        r#"SELECT position, booking_id AS "booking: BookingId", action AS "action: Action", at, reason_sealed AS "reason!"
-           FROM booking_events WHERE reason_sealed IS NOT NULL"#
+        r#"SELECT position, subject_id::uuid AS "booking!: BookingId", split_part(kind, '.', 2) AS "action!: Action", at,
+                  reason_sealed AS "reason!"
+           FROM events WHERE reason_sealed IS NOT NULL"#
     )
     .fetch_all(&mut *db)
     .await?;
     for row in rows {
         sqlx::query!(
-            "UPDATE booking_events SET reason_sealed = $2 WHERE position = $1",
+            "UPDATE events SET reason_sealed = $2 WHERE position = $1",
             row.position,
             KeptReason::seal(cipher, row.booking, row.action, row.at, &row.reason)? as Sealed,
         )
