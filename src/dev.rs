@@ -50,7 +50,7 @@ pub async fn home(wipe: bool, with_demo: bool) -> Result<Home, Failure> {
     let options = Options { root: root.clone(), durable: true, progress: |line| eprintln!("{line} ...") };
     let postgres = tokio::task::spawn_blocking(move || Server::start(&options)).await??;
     let database_url = create_database(&postgres, DATABASE).await?;
-    crate::db::migrate(&database_url).await?;
+    crate::migrate(&database_url).await?;
     if with_demo {
         fill_demo(&database_url).await?;
     }

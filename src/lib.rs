@@ -17,15 +17,16 @@ pub mod credentials;
 pub mod db;
 pub mod demo;
 pub mod dev;
+pub mod doors;
 pub mod error;
 pub mod health;
 pub mod http;
 pub mod ids;
-pub mod jobs;
 pub mod notices;
 pub mod openapi;
 pub mod postgres;
 pub mod prices;
+pub mod queue;
 pub mod reviews;
 pub mod rosters;
 pub mod sealing;
@@ -36,6 +37,7 @@ pub mod storage;
 pub mod tasks;
 pub mod therapists;
 pub mod values;
+pub mod worker;
 
 use sqlx::PgPool;
 
@@ -69,4 +71,13 @@ pub struct App {
     pub searches: search::Searches,
     /// What searches read before.
     pub known: search::Known,
+}
+
+/// Brings the schema, and that of the job queue, up to date. May run twice and beside a running service.
+pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let pool = db::migrating_pool(url).await?;
+    db::migrate(&pool).await?;
+    queue::migrate(&pool).await?;
+    pool.close().await;
+    Ok(())
 }

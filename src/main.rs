@@ -22,7 +22,7 @@ use knead::rosters::command::Asked;
 use knead::sealing::Resealed;
 use knead::search::{Known, Searches};
 use knead::values::{Day, EmailAddress};
-use knead::{accounts, audit, db, dev, jobs, openapi, rosters, sealing, server};
+use knead::{accounts, audit, db, dev, openapi, rosters, sealing, server, worker};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -191,7 +191,7 @@ async fn main() -> ExitCode {
         Command::Dev(options) => develop(options).await,
         Command::Serve { config, no_worker, no_migrate } => serve(config, !no_worker, !no_migrate).await,
         Command::Worker { config } => work(config).await,
-        Command::Migrate { database } => db::migrate(database.database_url.expose_secret()).await,
+        Command::Migrate { database } => knead::migrate(database.database_url.expose_secret()).await,
         Command::Reseal { database, data_keys } => reseal(database, data_keys).await,
         Command::Openapi => {
             println!("{:#}", openapi::document());
@@ -303,7 +303,7 @@ async fn serve(config: Config, with_worker: bool, migrate: bool) -> Result<(), F
     config.check()?;
     log(config.log_format, "info,actix_http=off");
     if migrate {
-        db::migrate(config.database.database_url.expose_secret()).await?;
+        knead::migrate(config.database.database_url.expose_secret()).await?;
     }
     run(&config, with_worker, || Ok(())).await
 }
@@ -383,7 +383,7 @@ async fn keep_doing_jobs(app: Arc<App>, stopped: watch::Receiver<()>) {
     loop {
         let outcome = async {
             sealing::seal_plain(&app).await?;
-            jobs::worker(app.clone(), told(stopped.clone())).await?.run().await
+            worker::workers(&app, told(stopped.clone())).await?.run().await
         };
         match outcome.await {
             Ok(()) => return,

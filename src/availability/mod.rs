@@ -3,6 +3,7 @@
 
 pub mod hints;
 pub mod hours;
+pub mod jobs;
 mod past;
 pub mod routes;
 pub mod schedule;
@@ -19,7 +20,6 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use past::{forget_overrides, forget_reserved, forget_time_off, forget_timetables};
 pub use store::{Asked, busy, diaries, lengths, lock, revisions, rulebook, stored, zone};
 pub use stored::{Revision, Stored};
 pub use time_off::seal as seal_time_off;

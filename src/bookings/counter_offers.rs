@@ -13,6 +13,7 @@ pub(super) use store::close;
 pub use store::forget_lapsed;
 
 use super::costs::requote;
+use super::jobs::LapseRequest;
 use super::licensing::tell;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
@@ -27,7 +28,7 @@ use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{AccountId, BookingId, CounterOfferId};
-use crate::jobs::{LapseRequest, enqueue};
+use crate::queue::enqueue;
 use crate::values::{Instant, Money, Span, Zone};
 
 /// How many counter-offers a visit gets.

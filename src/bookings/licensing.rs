@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 pub use store::therapists_with_visits;
 
+use super::jobs::SettleAtRisk;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::routes::begin;
 use super::store::{Taken, Why, live, lock, rely_on, save};
@@ -26,8 +27,8 @@ use crate::credentials::{self, Reliance, Required, missing, relied_on, requireme
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
-use crate::jobs::{SettleAtRisk, enqueue};
 use crate::notices::{self, Notice};
+use crate::queue::enqueue;
 use crate::tasks::{self, Task};
 use crate::values::{Jurisdiction, Span};
 

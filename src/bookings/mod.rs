@@ -8,6 +8,7 @@ pub mod entries;
 mod extend;
 pub mod holds;
 mod incidents;
+pub mod jobs;
 pub mod licensing;
 pub mod lifecycle;
 mod list;

@@ -12,6 +12,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::jobs::LapseRequest;
 use super::licensing::{NOTICE, Rules, tell};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::store::{self as bookings, Taken, Why};
@@ -30,7 +31,7 @@ use crate::db::{self, Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
-use crate::jobs::{LapseRequest, enqueue};
+use crate::queue::enqueue;
 use crate::search::{self, Reach};
 use crate::therapists;
 use crate::values::{Gender, Instant, Slug};

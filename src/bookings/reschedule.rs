@@ -13,6 +13,7 @@ pub(super) use store::save;
 
 use super::costs::requote;
 use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
+use super::jobs::LapseRequest;
 use super::licensing::tell;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::routes::{admit, begin, party, view};
@@ -26,7 +27,7 @@ use crate::db::{Tx, work};
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::{AccountId, BookingId};
-use crate::jobs::{LapseRequest, enqueue};
+use crate::queue::enqueue;
 use crate::therapists;
 use crate::values::{BookingMode, Instant, Money, Span};
 

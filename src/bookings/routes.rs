@@ -7,6 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::counter_offers::OfferStatus;
 use super::incidents::{self, NewIncident};
+use super::jobs::LapseRequest;
 use super::lifecycle::{Action, Party, Status, Step, in_time, step};
 use super::reliability::{self, Lapse};
 use super::store::{self, New, Taken, Why};
@@ -23,7 +24,7 @@ use crate::db::{self, Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Paging, Path, Query, Reply};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
-use crate::jobs::{LapseRequest, enqueue};
+use crate::queue::enqueue;
 use crate::values::{BookingMode, Instant, Money, Role};
 
 /// The operations on bookings.

@@ -11,13 +11,14 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::expanding::{Busy, expand};
 use super::fetching::{Answer, Version};
+use super::jobs::ReadCalendar;
 use super::store::{self, Source};
 use super::{Fault, PATIENCE, back_off, feed, parsing};
 use crate::App;
 use crate::db::work;
 use crate::error::{Error, Result};
-use crate::jobs::{ReadCalendar, enqueue};
 use crate::notices::{self, Notice};
+use crate::queue::enqueue;
 use crate::{availability, bookings};
 
 /// How long one run goes on beginning to read. The next one is due in five minutes.

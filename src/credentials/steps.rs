@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::BoardStatus;
 use super::checks::{Change, Facts, Found, Verdict};
+use super::jobs::Supersede;
 use super::review::{Party, ReasonCode, ReviewAction, ReviewState, Reviewer};
 use super::store::{self, Row};
 use super::views::Decision;
@@ -14,7 +15,7 @@ use crate::bookings::licensing::reconcile;
 use crate::db::Tx;
 use crate::error::{Refusal, Result};
 use crate::ids::{AccountId, CredentialId, VerificationId};
-use crate::jobs::{Supersede, enqueue};
+use crate::queue::enqueue;
 use crate::tasks::{self, Task};
 use crate::{audit, availability};
 

@@ -9,9 +9,13 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use store::{forget_old, post};
+pub use store::post;
 
 use crate::ids::{AccountId, NoticeId};
+use crate::queue::Sweep;
+
+/// What is deleted here in the end.
+pub const SWEEPS: &[Sweep] = &[Sweep { name: "notices", run: |app, now| Box::pin(store::forget_old(&app.db, now)) }];
 
 /// How long a notice is kept.
 const KEPT: TimeDelta = TimeDelta::days(400);

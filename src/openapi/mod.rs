@@ -30,7 +30,7 @@ Kinds and codes grow: take one that you do not know as any other.";
 
 /// The document, complete.
 pub fn document() -> Value {
-    let (_, raw) = actix_web::App::new().into_utoipa_app().configure(crate::server::routes).split_for_parts();
+    let (_, raw) = actix_web::App::new().into_utoipa_app().configure(crate::doors::routes).split_for_parts();
     complete(json!(raw))
 }
 

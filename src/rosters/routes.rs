@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::applying::{self, Override};
+use super::jobs::{ApplyRoster, ReadRoster, RollBackRoster};
 use super::lifecycle::ImportState;
 use super::reading::note;
 use super::sources::{SOURCES, Source};
@@ -24,7 +25,7 @@ use crate::http::{
     UploadLimits,
 };
 use crate::ids::{AccountId, CredentialId, RosterImportId};
-use crate::jobs::{self, ApplyRoster, ReadRoster, RollBackRoster};
+use crate::queue::enqueue;
 use crate::values::{Day, bounded_text};
 
 bounded_text! {
@@ -162,7 +163,7 @@ async fn add(app: &App, me: AccountId, key: IdempotencyKey, new: &NewImport<'_>)
         Err(reply) => return Ok((reply, false)),
     };
     let import = receive(&mut tx, new, now).await?;
-    jobs::enqueue(&mut tx, &ReadRoster { import: new.id }, now).await?;
+    enqueue(&mut tx, &ReadRoster { import: new.id }, now).await?;
     let reply = Reply::created(format!("/v1/admin/roster-imports/{}", new.id), &import)?;
     once.keep(&mut tx, &reply, now).await?;
     tx.commit().await?;
@@ -367,7 +368,7 @@ async fn apply_roster_import(
         let now = app.clock.now();
         let asked = Override { rules: body.rules, note: body.note };
         let import = applying::begin_apply(&mut tx, id, Some(me.account()), asked, now).await?;
-        jobs::enqueue(&mut tx, &ApplyRoster { import: id }, now).await?;
+        enqueue(&mut tx, &ApplyRoster { import: id }, now).await?;
         tx.commit().await?;
         Reply::accepted(&import)
     })
@@ -388,7 +389,7 @@ async fn roll_back_roster_import(app: Data<App>, me: As<Admin>, Path(id): Path<R
         let mut tx = app.db.begin().await?;
         let now = app.clock.now();
         let import = applying::begin_roll_back(&mut tx, id, me.account(), now).await?;
-        jobs::enqueue(&mut tx, &RollBackRoster { import: id }, now).await?;
+        enqueue(&mut tx, &RollBackRoster { import: id }, now).await?;
         tx.commit().await?;
         Reply::accepted(&import)
     })

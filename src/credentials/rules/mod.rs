@@ -20,11 +20,12 @@ pub(super) use store::{knows, required};
 pub use store::{required_for, requirements};
 
 use super::Requirement;
+use super::jobs::ReconcilePlace;
 use crate::audit::{self, Entry};
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, RequirementId};
-use crate::jobs::{ReconcilePlace, enqueue};
+use crate::queue::enqueue;
 use crate::values::{JurisdictionCode, Money, bounded_text};
 use boundary::Boundary;
 
