@@ -22,7 +22,7 @@ use knead::rosters::command::Asked;
 use knead::sealing::Resealed;
 use knead::search::{Known, Searches};
 use knead::values::{Day, EmailAddress};
-use knead::{accounts, audit, db, dev, openapi, rosters, sealing, server, worker};
+use knead::{accounts, audit, db, dev, doors, openapi, rosters, sealing, server, worker};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -194,7 +194,7 @@ async fn main() -> ExitCode {
         Command::Migrate { database } => knead::migrate(database.database_url.expose_secret()).await,
         Command::Reseal { database, data_keys } => reseal(database, data_keys).await,
         Command::Openapi => {
-            println!("{:#}", openapi::document());
+            println!("{:#}", openapi::document(doors::routes));
             Ok(())
         }
         Command::Admin(Admin::Create { database, email, password_stdin: _ }) => create_admin(database, email).await,

@@ -70,7 +70,7 @@ fn end_with_deaf_peers(socket: &SockRef<'_>) {
 
 /// The service on `listener`, with `workers` threads. Signals are the caller's to heed.
 pub fn server(app: Arc<App>, listener: TcpListener, workers: usize) -> std::io::Result<Server> {
-    let document = openapi::document();
+    let document = openapi::document(doors::routes);
     let text = web::Bytes::from(format!("{document:#}\n"));
     let document = Data::new(document);
     let app = Data::from(app);
