@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use knead::clock::Clock;
-use knead::db;
 use knead::postgres::{Options, Server};
 use regex::Regex;
 use reqwest::Client;
@@ -48,7 +47,7 @@ async fn main() {
     let server =
         tokio::task::spawn_blocking(move || Server::start(&options)).await.expect("a thread").expect("a server");
     let url = server.url("postgres");
-    db::migrate(&url).await.expect("the migrations run");
+    knead::migrate(&url).await.expect("the migrations run");
     let pool = PgPool::connect(&url).await.expect("a connection");
     fill(&pool).await;
     let (seconds, rounds) = (setting("KNEAD_BENCH_SECONDS", 3), setting("KNEAD_BENCH_ROUNDS", 3));

@@ -33,7 +33,7 @@ async fn main() {
     let server =
         tokio::task::spawn_blocking(move || Server::start(&options)).await.expect("a thread").expect("a server");
     let url = server.url("postgres");
-    db::migrate(&url).await.expect("the migrations run");
+    knead::migrate(&url).await.expect("the migrations run");
     // The service's own, with its time-outs, and one without.
     let pool = db::pool(&url, 2).expect("a pool");
     let patient = PgPool::connect(&url).await.expect("a connection");

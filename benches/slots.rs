@@ -79,7 +79,7 @@ async fn measure(server: &Server, folder: &Path, therapists: usize) {
     let postgres = PgPool::connect(&server.url("postgres")).await.expect("a connection");
     execute(&postgres, &format!("CREATE DATABASE {name}")).await;
     let url = server.url(&name);
-    db::migrate(&url).await.expect("the migrations run");
+    knead::migrate(&url).await.expect("the migrations run");
     let patient = PgPoolOptions::new().max_connections(1).connect(&url).await.expect("a connection");
     let now: DateTime<Utc> = NOW.parse().expect("an instant");
     let started = Instant::now();

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool, Postgres};
 
@@ -51,15 +51,15 @@ pub fn patient_pool(url: &str) -> Result<PgPool, sqlx::Error> {
     Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options))
 }
 
-/// Brings the schema, and that of the job queue, up to date. May run twice and beside a running service.
-pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// A pool for a command that changes the schema.
+pub async fn migrating_pool(url: &str) -> Result<PgPool, sqlx::Error> {
     let options = PgConnectOptions::from_str(url)?.options([("lock_timeout", "10s")]);
-    let pool =
-        PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(30)).connect_with(options).await?;
-    MIGRATOR.run(&pool).await?;
-    crate::jobs::migrate(&pool).await?;
-    pool.close().await;
-    Ok(())
+    PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(30)).connect_with(options).await
+}
+
+/// Brings the schema up to date, but for that of the job queue. May run twice and beside a running service.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    MIGRATOR.run(pool).await
 }
 
 /// How many rows a sweep deletes in one statement, far within the time that a statement has.

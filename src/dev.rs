@@ -50,7 +50,7 @@ pub async fn home(wipe: bool, with_demo: bool) -> Result<Home, Failure> {
     let options = Options { root: root.clone(), durable: true, progress: |line| eprintln!("{line} ...") };
     let postgres = tokio::task::spawn_blocking(move || Server::start(&options)).await??;
     let database_url = create_database(&postgres, DATABASE).await?;
-    crate::db::migrate(&database_url).await?;
+    crate::migrate(&database_url).await?;
     let signing_key = kept_key(&root.join("signing-key"), generate_signing_key)?;
     let data_key = kept_key(&root.join("data-key"), generate_data_key)?;
     let audit_key = kept_key(&root.join("audit-key"), generate_signing_key)?;

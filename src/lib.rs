@@ -17,17 +17,17 @@ pub mod credentials;
 pub mod db;
 pub mod demo;
 pub mod dev;
+pub mod doors;
 pub mod error;
 pub mod events;
 pub mod health;
 pub mod http;
 pub mod ids;
-pub mod jobs;
 pub mod notices;
 pub mod openapi;
 pub mod postgres;
 pub mod prices;
-pub mod reactions;
+pub mod queue;
 pub mod reviews;
 pub mod rosters;
 pub mod sealing;
@@ -38,6 +38,7 @@ pub mod storage;
 pub mod tasks;
 pub mod therapists;
 pub mod values;
+pub mod worker;
 
 use sqlx::PgPool;
 
@@ -89,4 +90,13 @@ impl App {
     pub fn workshop(&self) -> Workshop {
         Workshop { db: self.db.clone(), clock: self.clock.clone(), reactions: self.reactions }
     }
+}
+
+/// Brings the schema, and that of the job queue, up to date. May run twice and beside a running service.
+pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let pool = db::migrating_pool(url).await?;
+    db::migrate(&pool).await?;
+    queue::migrate(&pool).await?;
+    pool.close().await;
+    Ok(())
 }

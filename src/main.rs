@@ -17,14 +17,14 @@ use knead::calendars::Fetcher;
 use knead::clock::Clock;
 use knead::config::{self, AuditKey, Config, DataKeys, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
+use knead::doors::REACTIONS;
 use knead::events::Workshop;
 use knead::http::RateLimits;
-use knead::reactions::REACTIONS;
 use knead::rosters::command::Asked;
 use knead::sealing::Resealed;
 use knead::search::{Known, Searches};
 use knead::values::{Day, EmailAddress};
-use knead::{accounts, audit, db, dev, jobs, openapi, rosters, sealing, server};
+use knead::{accounts, audit, db, dev, doors, openapi, rosters, sealing, server, worker};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -193,10 +193,10 @@ async fn main() -> ExitCode {
         Command::Dev(options) => develop(options).await,
         Command::Serve { config, no_worker, no_migrate } => serve(config, !no_worker, !no_migrate).await,
         Command::Worker { config } => work(config).await,
-        Command::Migrate { database } => db::migrate(database.database_url.expose_secret()).await,
+        Command::Migrate { database } => knead::migrate(database.database_url.expose_secret()).await,
         Command::Reseal { database, data_keys } => reseal(database, data_keys).await,
         Command::Openapi => {
-            println!("{:#}", openapi::document());
+            println!("{:#}", openapi::document(doors::routes));
             Ok(())
         }
         Command::Admin(Admin::Create { database, email, password_stdin: _ }) => create_admin(database, email).await,
@@ -306,7 +306,7 @@ async fn serve(config: Config, with_worker: bool, migrate: bool) -> Result<(), F
     config.check()?;
     log(config.log_format, "info,actix_http=off");
     if migrate {
-        db::migrate(config.database.database_url.expose_secret()).await?;
+        knead::migrate(config.database.database_url.expose_secret()).await?;
     }
     run(&config, with_worker, || Ok(())).await
 }
@@ -384,7 +384,7 @@ async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
 
 async fn keep_doing_jobs(app: Arc<App>, stopped: watch::Receiver<()>) {
     loop {
-        let outcome = async { jobs::worker(app.clone(), told(stopped.clone())).await?.run().await };
+        let outcome = async { worker::workers(&app, told(stopped.clone())).await?.run().await };
         match outcome.await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%error, "the worker begins again"),

@@ -1,4 +1,4 @@
-//! The HTTP server: one list of routes, and what surrounds each of them.
+//! The HTTP server: the routes, and what surrounds each of them.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -15,40 +15,13 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tracing_actix_web::{RootSpanBuilder, TracingLogger};
 use utoipa_actix_web::AppExt;
-use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::App;
 use crate::auth::identify;
 use crate::error::{Error, request_id};
 use crate::http::{admit_accepted, refuse_unknown, route, wire};
-use crate::{
-    accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, notices, openapi,
-    prices, reviews, rosters, search, session_notes, tasks, therapists,
-};
-
-/// Every operation there is; the document is made from the same list.
-pub fn routes(config: &mut ServiceConfig) {
-    search::routes(config);
-    availability::routes::routes(config);
-    health::routes(config);
-    accounts::routes::routes(config);
-    catalogue::routes::routes(config);
-    prices::routes::routes(config);
-    // Before the therapists' own pages, whose last segment is an id.
-    credentials::routes::routes(config);
-    credentials::rules::routes(config);
-    calendars::routes::routes(config);
-    therapists::routes::routes(config);
-    bookings::routes::routes(config);
-    reviews::routes::routes(config);
-    session_notes::routes::routes(config);
-    blocks::routes::routes(config);
-    notices::routes::routes(config);
-    audit::routes::routes(config);
-    rosters::routes::routes(config);
-    tasks::routes::routes(config);
-}
+use crate::{doors, openapi};
 
 /// A span for each request that holds nothing about a person: the route and not the path, and no query.
 struct Spans;
@@ -97,7 +70,7 @@ fn end_with_deaf_peers(socket: &SockRef<'_>) {
 
 /// The service on `listener`, with `workers` threads. Signals are the caller's to heed.
 pub fn server(app: Arc<App>, listener: TcpListener, workers: usize) -> std::io::Result<Server> {
-    let document = openapi::document();
+    let document = openapi::document(doors::routes);
     let text = web::Bytes::from(format!("{document:#}\n"));
     let document = Data::new(document);
     let app = Data::from(app);
@@ -107,7 +80,7 @@ pub fn server(app: Arc<App>, listener: TcpListener, workers: usize) -> std::io::
             .into_utoipa_app()
             .app_data(app.clone())
             .app_data(document.clone())
-            .configure(routes)
+            .configure(doors::routes)
             .into_app()
             .service(
                 web::resource("/openapi.json")

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
-pub use store::{create_admin, forget_expired_tokens, live_session, names, rate, ratings};
+pub use store::{create_admin, live_session, names, rate, ratings};
 
 use crate::ids::AccountId;
+use crate::queue::Sweep;
 use crate::values::{Role, Zone, bounded_text};
 
 bounded_text! {
@@ -32,6 +33,10 @@ bounded_text! {
     /// A short remark about a place.
     Remark line 1..=200, example "Two flights";
 }
+
+/// What is deleted here in the end.
+pub const SWEEPS: &[Sweep] =
+    &[Sweep { name: "refresh_tokens", run: |app, now| Box::pin(store::forget_expired_tokens(&app.db, now)) }];
 
 /// How long a refresh token is good for, counted from its issue.
 pub const REFRESH: TimeDelta = TimeDelta::days(30);

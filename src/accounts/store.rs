@@ -235,7 +235,7 @@ pub(super) async fn log_out(
 }
 
 /// Deletes refresh tokens that expired a day ago or longer, and with the last of its tokens the session.
-pub async fn forget_expired_tokens(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn forget_expired_tokens(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
     let expired = now - super::EXPIRED_KEPT;
     in_batches(|| async move {
         let gone = sqlx::query_scalar!(

@@ -3,6 +3,7 @@
 
 pub mod hints;
 pub mod hours;
+pub mod jobs;
 mod past;
 pub mod reservations;
 pub mod routes;
@@ -20,7 +21,6 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use past::{forget_overrides, forget_reserved, forget_time_off, forget_timetables};
 pub use store::{Asked, busy, diaries, hours as hours_of, lengths, revisions, rulebook, stored, zone};
 pub use stored::{Revision, Stored};
 pub use time_off::{NOTE as TIME_OFF_NOTE, seal as seal_time_off};

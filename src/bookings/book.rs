@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::events::{event, kind};
+use super::jobs::LapseRequest;
 use super::lifecycle::{Action, Party, Status};
 use super::store::{self, New};
 use super::views::{ClientBooking, Known, Viewer};
@@ -20,7 +21,7 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, Work};
 use crate::http::{IdempotencyKey, Json, Once, Reply};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
-use crate::jobs::{LapseRequest, enqueue};
+use crate::queue::enqueue;
 use crate::values::{BookingMode, Instant, name};
 
 /// The operation that books.

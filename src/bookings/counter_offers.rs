@@ -15,6 +15,7 @@ pub use store::forget_lapsed;
 
 use super::costs::requote;
 use super::events::{Taken, event};
+use super::jobs::LapseRequest;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
 use super::steps::{Begun, admit, begin, lock, party, view};
@@ -29,7 +30,7 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, TimeLock, Work};
 use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{BookingId, CounterOfferId};
-use crate::jobs::{LapseRequest, enqueue};
+use crate::queue::enqueue;
 use crate::values::{Instant, Money, Span, Zone};
 
 /// How many counter-offers a visit gets.

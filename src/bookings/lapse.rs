@@ -1,13 +1,14 @@
 //! Requests that nobody answered.
 
 use super::events::Taken;
+use super::jobs::LapseRequest;
 use super::lifecycle::{Action, Party, Status};
 use super::steps::{Begun, begin_as_system};
 use super::store;
 use crate::App;
 use crate::error::Result;
 use crate::ids::BookingId;
-use crate::jobs::{LapseRequest, enqueue};
+use crate::queue::enqueue;
 
 /// Writes down that a request has expired, if it has: the job's part. Nothing depends on when it runs.
 pub async fn lapse(app: &App, id: BookingId) -> Result<()> {

@@ -15,6 +15,7 @@ use serde_json::json;
 pub use store::therapists_with_visits;
 
 use super::events::{Taken, Why, event};
+use super::jobs::SettleAtRisk;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::steps::{Begun, begin_as_system};
 use super::store::{live, rely_on, save};
@@ -26,7 +27,7 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::events::{TimeLock, Work};
 use crate::ids::{BookingId, ServiceId, TherapistId};
-use crate::jobs::{SettleAtRisk, enqueue};
+use crate::queue::enqueue;
 use crate::values::{Jurisdiction, Span};
 
 /// From so long before its start on, a visit without a licensed therapist is called off.

@@ -10,6 +10,7 @@ mod events;
 mod extend;
 pub mod holds;
 mod incidents;
+pub mod jobs;
 mod lapse;
 pub mod licensing;
 pub mod lifecycle;

@@ -3,10 +3,11 @@
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 
+use super::jobs::ReconcilePlace;
 use super::licensing::reconcile;
 use crate::error::Result;
 use crate::events::{Effect, Event, Work};
-use crate::jobs::{ReconcilePlace, enqueue};
+use crate::queue::enqueue;
 
 /// Visits follow what becomes of their therapist's credentials.
 pub const ON_CREDENTIALS: Effect = Effect {

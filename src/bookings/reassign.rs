@@ -12,6 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken, Why};
+use super::jobs::LapseRequest;
 use super::licensing::{NOTICE, Rules};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::store as bookings;
@@ -31,7 +32,7 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
-use crate::jobs::{LapseRequest, enqueue};
+use crate::queue::enqueue;
 use crate::search::{self, Reach};
 use crate::therapists;
 use crate::values::{Gender, Instant, Slug};

@@ -11,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::costs::requote;
 use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
 use super::events::{self, Taken};
+use super::jobs::LapseRequest;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::steps::{Begun, admit, begin, view};
 use super::store as bookings;
@@ -25,7 +26,7 @@ use crate::error::{Problem, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
-use crate::jobs::{LapseRequest, enqueue};
+use crate::queue::enqueue;
 use crate::therapists;
 use crate::values::{BookingMode, Instant, Money, Span};
 

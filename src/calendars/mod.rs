@@ -3,6 +3,7 @@
 mod expanding;
 mod feed;
 mod fetching;
+pub mod jobs;
 mod parsing;
 pub mod reading;
 mod recurring;

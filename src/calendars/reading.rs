@@ -11,6 +11,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::expanding::{Busy, expand};
 use super::fetching::{Answer, Version};
+use super::jobs::ReadCalendar;
 use super::store::{self, Source};
 use super::{Fault, PATIENCE, back_off, feed, parsing};
 use crate::App;
@@ -18,7 +19,7 @@ use crate::bookings;
 use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::jobs::{ReadCalendar, enqueue};
+use crate::queue::enqueue;
 
 /// How long one run goes on beginning to read. The next one is due in five minutes.
 const SHIFT: Duration = Duration::from_secs(240);

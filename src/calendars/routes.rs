@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::jobs::ReadCalendar;
 use super::{ASK_AGAIN, Calendar, CalendarLabel, CalendarUrl, MOST_CALENDARS, feed, store};
 use crate::App;
 use crate::auth::{As, Parties, RefreshToken, Therapist};
@@ -13,7 +14,7 @@ use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
 use crate::ids::CalendarId;
-use crate::jobs::{ReadCalendar, enqueue};
+use crate::queue::enqueue;
 
 /// The operations on calendars elsewhere.
 pub fn routes(config: &mut ServiceConfig) {

@@ -7,6 +7,7 @@ pub mod checks;
 pub mod documents;
 mod fhir;
 pub mod held;
+pub mod jobs;
 pub mod reminders;
 pub mod review;
 pub mod routes;

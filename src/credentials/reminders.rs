@@ -3,12 +3,13 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::json;
 
+use super::jobs::Recheck;
 use super::store;
 use crate::App;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{CredentialId, TherapistId};
-use crate::jobs::{Recheck, enqueue_once};
+use crate::queue::enqueue_once;
 
 /// So many days before the end, by the therapist's own calendar, its holder is reminded.
 const DAYS_BEFORE: [i16; 4] = [60, 30, 7, 0];
@@ -57,9 +58,8 @@ pub async fn recheck(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Compares a credential with its authority's list, where there is one; asks staff to look where that settled nothing.
-pub async fn recheck_one(app: &App, credential: CredentialId) -> Result<()> {
-    crate::rosters::check(app, credential).await?;
+/// Asks staff to look at a credential that is still to be re-checked after its authority's list was asked, or has none.
+pub async fn ask_staff_where_due(app: &App, credential: CredentialId) -> Result<()> {
     let now = app.clock.now();
     let mut work = app.begin(None).await?;
     if store::is_recheck_due(&mut work, credential, now.date_naive()).await? {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::jobs::CheckAgainstRoster;
 use super::review::{ReviewAction, ReviewState};
 use super::rules::{self, ServiceKind};
 use super::steps::{self, By, Grounds};
@@ -21,7 +22,7 @@ use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
 use crate::ids::{CredentialId, ServiceId, TherapistId};
-use crate::jobs::{CheckAgainstRoster, enqueue_once};
+use crate::queue::enqueue_once;
 use crate::values::{Day, IssueDay, Jurisdiction, JurisdictionCode, Money, present};
 
 /// The operations on credentials.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::BoardStatus;
 use super::checks::{Change, Facts, Found, Verdict};
+use super::jobs::Supersede;
 use super::review::{ReasonCode, ReviewAction, ReviewState, Reviewer};
 use super::store::{self, Row};
 use crate::App;
@@ -13,7 +14,7 @@ use crate::db::Tx;
 use crate::error::{Refusal, Result};
 use crate::events::{Event, Party, Reason, Work};
 use crate::ids::{AccountId, CredentialId, VerificationId};
-use crate::jobs::{Supersede, enqueue};
+use crate::queue::enqueue;
 use crate::values::name;
 
 /// Who takes a step.

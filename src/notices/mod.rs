@@ -10,9 +10,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use store::forget_old;
-
 use crate::ids::NoticeId;
+use crate::queue::Sweep;
+
+/// What is deleted here in the end.
+pub const SWEEPS: &[Sweep] = &[Sweep { name: "notices", run: |app, now| Box::pin(store::forget_old(&app.db, now)) }];
 
 /// How long a notice is kept.
 const KEPT: TimeDelta = TimeDelta::days(400);

@@ -53,7 +53,7 @@ pub(super) async fn read(
 }
 
 /// Deletes notices that are older than anyone looks back, read or not.
-pub async fn forget_old(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn forget_old(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
     in_batches(|| async move {
         let gone = sqlx::query!(
             "DELETE FROM notices WHERE ctid = ANY (ARRAY(

@@ -5,6 +5,7 @@ mod shared;
 
 use serde_json::{Map, Value, json};
 use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::error::Refusal;
 use example::example;
@@ -28,9 +29,9 @@ refusals stands at the end, with the operations for those who run the service. L
 pages: pass `next_cursor` as `cursor`. Changes with `PUT` and `PATCH` need the resource's `ETag` in `If-Match`. \
 Kinds and codes grow: take one that you do not know as any other.";
 
-/// The document, complete.
-pub fn document() -> Value {
-    let (_, raw) = actix_web::App::new().into_utoipa_app().configure(crate::server::routes).split_for_parts();
+/// The document of these operations, complete.
+pub fn document(routes: fn(&mut ServiceConfig)) -> Value {
+    let (_, raw) = actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts();
     complete(json!(raw))
 }
 

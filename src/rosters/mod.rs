@@ -3,6 +3,7 @@
 pub mod applying;
 pub mod command;
 pub mod compare;
+pub mod jobs;
 pub mod lifecycle;
 mod lines;
 pub mod reader;

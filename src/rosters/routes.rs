@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::applying::{self, Override};
+use super::jobs::{ApplyRoster, ReadRoster, RollBackRoster};
 use super::lifecycle::ImportState;
 use super::reading::event;
 use super::sources::{SOURCES, Source};
@@ -25,7 +26,7 @@ use crate::http::{
     UploadLimits,
 };
 use crate::ids::{AccountId, CredentialId, RosterImportId};
-use crate::jobs::{self, ApplyRoster, ReadRoster, RollBackRoster};
+use crate::queue::enqueue;
 use crate::values::{Day, bounded_text};
 
 bounded_text! {
@@ -163,7 +164,7 @@ async fn add(app: &App, me: AccountId, key: IdempotencyKey, new: &NewImport<'_>)
         Err(reply) => return Ok((reply, false)),
     };
     let import = receive(&mut work, new, now).await?;
-    jobs::enqueue(&mut work, &ReadRoster { import: new.id }, now).await?;
+    enqueue(&mut work, &ReadRoster { import: new.id }, now).await?;
     let reply = Reply::created(format!("/v1/admin/roster-imports/{}", new.id), &import)?;
     once.keep(&mut work, &reply, now).await?;
     work.commit().await?;
@@ -368,7 +369,7 @@ async fn apply_roster_import(
         let now = app.clock.now();
         let asked = Override { rules: body.rules, note: body.note };
         let import = applying::begin_apply(&mut work, id, asked).await?;
-        jobs::enqueue(&mut work, &ApplyRoster { import: id }, now).await?;
+        enqueue(&mut work, &ApplyRoster { import: id }, now).await?;
         work.commit().await?;
         Reply::accepted(&import)
     })
@@ -389,7 +390,7 @@ async fn roll_back_roster_import(app: Data<App>, me: As<Admin>, Path(id): Path<R
         let mut work = app.begin(Some(me.account())).await?;
         let now = app.clock.now();
         let import = applying::begin_roll_back(&mut work, id).await?;
-        jobs::enqueue(&mut work, &RollBackRoster { import: id }, now).await?;
+        enqueue(&mut work, &RollBackRoster { import: id }, now).await?;
         work.commit().await?;
         Reply::accepted(&import)
     })

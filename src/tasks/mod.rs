@@ -11,8 +11,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::ids::{AccountId, TaskId};
+use crate::queue::Sweep;
 
-pub use store::forget_resolved;
+/// What is deleted here in the end.
+pub const SWEEPS: &[Sweep] = &[Sweep { name: "tasks", run: |app, now| Box::pin(store::forget_resolved(&app.db, now)) }];
 
 /// How long a task is kept after it was resolved; the audit keeps that it was.
 const KEPT: TimeDelta = TimeDelta::days(730);

@@ -88,7 +88,7 @@ pub(super) async fn resolve(
 }
 
 /// Deletes tasks that were resolved long ago.
-pub async fn forget_resolved(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn forget_resolved(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
     in_batches(|| async move {
         let gone = sqlx::query!(
             "DELETE FROM tasks WHERE ctid = ANY (ARRAY(

@@ -470,7 +470,7 @@ async fn slow_calendars_keep_neither_a_lapse_nor_each_other_waiting() {
         .unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
-    let workers = knead::jobs::worker(app.service.clone(), stopped).await.unwrap();
+    let workers = knead::worker::workers(&app.service, stopped).await.unwrap();
     let working = tokio::spawn(async move { workers.run().await });
     let begun = Instant::now();
     until("all are asked", Duration::from_secs(8), async || waiting.lock().unwrap().len() == 6).await;

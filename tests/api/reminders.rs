@@ -1,8 +1,10 @@
 //! What time brings: reminders before a credential ends, and authorities that are to be asked again.
 
 use chrono::TimeDelta;
-use knead::credentials::reminders::{recheck, recheck_one, remind};
+use knead::credentials::jobs::Recheck;
+use knead::credentials::reminders::{recheck, remind};
 use knead::ids::CredentialId;
+use knead::queue::Run;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -115,7 +117,7 @@ async fn an_authority_that_is_to_be_asked_again_becomes_a_task_once() {
     app.advance(TimeDelta::days(1));
     assert_eq!(due().await, 1);
     assert_eq!(due().await, 1);
-    recheck_one(&app.service, CredentialId(id)).await.unwrap();
+    Recheck { credential: CredentialId(id) }.run(app.service.clone()).await.unwrap();
     assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'recheck_due'").await, 1);
     let admin = app.nobody().log_in(&admin.email).await;
     assert_eq!(admin.get("/v1/admin/credentials/counts").await.is(200).body["recheck_due"], 1);

@@ -214,7 +214,7 @@ async fn a_pool_of_two_serves_requests_and_jobs_side_by_side() {
     let client = app.client().await;
     let small = app.with_pool(2);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let worker = knead::jobs::worker(small.service.clone(), async { drop(stopped.await) }).await.unwrap();
+    let worker = knead::worker::workers(&small.service, async { drop(stopped.await) }).await.unwrap();
     let working = tokio::spawn(async move { worker.run().await });
     let began = std::time::Instant::now();
     app.sql(

@@ -19,7 +19,7 @@ use knead::http::RateLimits;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::search::{Known, Searches};
 use knead::storage::Storage;
-use knead::{App as Service, db, jobs};
+use knead::{App as Service, db, worker};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -45,7 +45,7 @@ static POSTGRES: LazyLock<Server> = LazyLock::new(|| {
     let url = server.url("template");
     block_on(async move {
         execute(&url.replace("/template?", "/postgres?"), "CREATE DATABASE template").await;
-        db::migrate(&url).await.expect("the migrations run");
+        knead::migrate(&url).await.expect("the migrations run");
     });
     server
 });
@@ -253,7 +253,7 @@ impl App {
             .execute(&self.service.db)
             .await
             .unwrap();
-        jobs::worker(self.service.clone(), std::future::pending()).await.unwrap().run_once().await.unwrap();
+        worker::workers(&self.service, std::future::pending()).await.unwrap().run_once().await.unwrap();
     }
 
     pub async fn jobs_waiting(&self) -> i64 {

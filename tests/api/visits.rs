@@ -1,7 +1,8 @@
 //! The steps of a visit, from setting out to its end.
 
 use chrono::TimeDelta;
-use knead::jobs::{AlertOverdue, enqueue};
+use knead::bookings::jobs::AlertOverdue;
+use knead::queue::enqueue;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -13,8 +13,9 @@ use super::osrm::{Osrm, Table, profile};
 use super::{Block, LONGEST_MINUTES, RoadTimes, store};
 use crate::App;
 use crate::availability::Diary;
+use crate::availability::jobs::FetchRoadTimes;
 use crate::error::Result;
-use crate::jobs::{FetchRoadTimes, enqueue_once};
+use crate::queue::enqueue_once;
 use crate::values::{Point, Span, TravelMode};
 
 /// What was asked so many days ago is asked again once it is needed, and used until it is answered.

@@ -1,0 +1,90 @@
+//! What is done later with visits.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{counter_offers, holds, lapse, licensing, overdue};
+use crate::App;
+use crate::error::Result;
+use crate::ids::BookingId;
+use crate::queue::{Job, Kind, Run, Sweep};
+
+/// The kinds of jobs that are carried out here.
+pub const JOBS: &[Kind] = &[
+    Kind::of::<LapseRequest>(),
+    Kind::of::<SettleAtRisk>(),
+    Kind::of::<AlertOverdue>().every_minutes(5),
+    Kind::of::<ReconcilePlace>(),
+];
+
+/// What is deleted here in the end.
+pub const SWEEPS: &[Sweep] = &[
+    Sweep { name: "holds", run: |app, now| Box::pin(holds::forget_lapsed(&app.db, now)) },
+    Sweep { name: "counter_offers", run: |app, now| Box::pin(counter_offers::forget_lapsed(&app.db, now)) },
+];
+
+/// Ends a request that nobody answered by its deadline.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LapseRequest {
+    /// The booking that was requested.
+    pub booking: BookingId,
+}
+
+impl Job for LapseRequest {
+    const NAME: &'static str = "lapse_request";
+}
+
+impl Run for LapseRequest {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        lapse(&app, self.booking).await
+    }
+}
+
+/// Calls a visit off that is still at risk 24 hours before its start.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SettleAtRisk {
+    /// The booking that was put at risk.
+    pub booking: BookingId,
+}
+
+impl Job for SettleAtRisk {
+    const NAME: &'static str = "settle_at_risk";
+}
+
+impl Run for SettleAtRisk {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        licensing::settle(&app, self.booking).await
+    }
+}
+
+/// Tells of visits that should long be over.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AlertOverdue;
+
+impl Job for AlertOverdue {
+    const NAME: &'static str = "alert_overdue";
+}
+
+impl Run for AlertOverdue {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        overdue::alert(&app).await
+    }
+}
+
+/// Holds the visits of everyone who has any in a country against what is required now.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReconcilePlace {
+    /// The country; everywhere, where there is none.
+    pub country: Option<String>,
+}
+
+impl Job for ReconcilePlace {
+    const NAME: &'static str = "reconcile_place";
+}
+
+impl Run for ReconcilePlace {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        licensing::reconcile_place(&app, self.country.as_deref()).await
+    }
+}

@@ -1,0 +1,79 @@
+//! The doors of the house: what each feature opens to the outside. Every feature has the same ones; one that it does not need stays shut.
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::events::Reactions;
+use crate::queue::{self, Kind, Sweep};
+use crate::{
+    accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, notices, prices,
+    reviews, rosters, search, session_notes, tasks, therapists, worker,
+};
+
+/// What one feature opens.
+struct Doors {
+    /// Its operations.
+    routes: &'static [fn(&mut ServiceConfig)],
+    /// What it does later.
+    jobs: &'static [Kind],
+    /// What it deletes in the end.
+    sweeps: &'static [Sweep],
+}
+
+/// All doors shut.
+const SHUT: Doors = Doors { routes: &[], jobs: &[], sweeps: &[] };
+
+/// Every feature, in the order in which paths are matched.
+const FEATURES: &[Doors] = &[
+    // Slots are asked for most.
+    Doors { routes: &[search::routes], ..SHUT },
+    Doors {
+        routes: &[availability::routes::routes],
+        jobs: availability::jobs::JOBS,
+        sweeps: availability::jobs::SWEEPS,
+    },
+    Doors { routes: &[health::routes], ..SHUT },
+    Doors { routes: &[accounts::routes::routes], sweeps: accounts::SWEEPS, ..SHUT },
+    Doors { routes: &[catalogue::routes::routes], ..SHUT },
+    Doors { routes: &[prices::routes::routes], ..SHUT },
+    // Before the therapists' own pages, whose last segment is an id.
+    Doors {
+        routes: &[credentials::routes::routes, credentials::rules::routes],
+        jobs: credentials::jobs::JOBS,
+        sweeps: credentials::jobs::SWEEPS,
+    },
+    Doors { routes: &[calendars::routes::routes], jobs: calendars::jobs::JOBS, ..SHUT },
+    Doors { routes: &[therapists::routes::routes], ..SHUT },
+    Doors { routes: &[bookings::routes::routes], jobs: bookings::jobs::JOBS, sweeps: bookings::jobs::SWEEPS },
+    Doors { routes: &[reviews::routes::routes], ..SHUT },
+    Doors { routes: &[session_notes::routes::routes], ..SHUT },
+    Doors { routes: &[blocks::routes::routes], ..SHUT },
+    Doors { routes: &[notices::routes::routes], sweeps: notices::SWEEPS, ..SHUT },
+    Doors { routes: &[audit::routes::routes], ..SHUT },
+    Doors { routes: &[rosters::routes::routes], jobs: rosters::jobs::JOBS, sweeps: rosters::jobs::SWEEPS },
+    Doors { routes: &[tasks::routes::routes], sweeps: tasks::SWEEPS, ..SHUT },
+    Doors { sweeps: queue::SWEEPS, ..SHUT },
+    Doors { jobs: worker::JOBS, sweeps: worker::SWEEPS, ..SHUT },
+];
+
+/// Who reacts to what is announced, in order. Rows come with the event; what takes more comes after it.
+pub const REACTIONS: Reactions = Reactions {
+    follows: &[notices::table::follows, tasks::table::follows],
+    effects: &[therapists::PROFILE, bookings::reacts::ON_CREDENTIALS, bookings::reacts::ON_RULES],
+};
+
+/// Every operation there is: what the server is configured with, and what the document is made from.
+pub fn routes(config: &mut ServiceConfig) {
+    for routes in FEATURES.iter().flat_map(|feature| feature.routes) {
+        routes(config);
+    }
+}
+
+/// Every kind of job.
+pub fn jobs() -> impl Iterator<Item = Kind> {
+    FEATURES.iter().flat_map(|feature| feature.jobs).copied()
+}
+
+/// Every sweep.
+pub fn sweeps() -> impl Iterator<Item = Sweep> {
+    FEATURES.iter().flat_map(|feature| feature.sweeps).copied()
+}
