@@ -15,6 +15,7 @@ use futures_util::stream::iter;
 use knead::clock::Clock;
 use knead::db;
 use knead::error::Error;
+use knead::events::Workshop;
 use knead::ids::RosterImportId;
 use knead::postgres::{Options, Server};
 use knead::rosters::reading::read;
@@ -56,8 +57,9 @@ async fn main() {
     let before = peak_memory();
     let started = Instant::now();
     let mut last_rows = 0.0;
+    let shop = Workshop { db: pool.clone(), clock, reactions: knead::doors::REACTIONS };
     let pieces = pieces(File::open(&list).expect("the list"));
-    let state = read(&pool, &clock, id, iter(pieces), |_| last_rows = started.elapsed().as_secs_f64()).await;
+    let state = read(&shop, id, iter(pieces), |_| last_rows = started.elapsed().as_secs_f64()).await;
     let whole = started.elapsed().as_secs_f64();
     let peak = peak_memory();
     println!("{:?}: {}", state.expect("it is read"), counts(&patient).await);

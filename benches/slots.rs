@@ -134,6 +134,7 @@ fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
         cipher: Cipher::new(&generate_data_key().expect("a key").into()).expect("a cipher"),
         db: db.clone(),
         clock: Clock::manual(NOW.parse().expect("an instant")),
+        reactions: knead::doors::REACTIONS,
         tokens: Tokens::new("http://knead.test", &generate_signing_key().expect("a key").into()).expect("tokens"),
         audit_keys: Keys::new(&generate_signing_key().expect("a key").into()).expect("keys"),
         passwords: Passwords::new().expect("passwords"),

@@ -26,25 +26,17 @@ const FLOORS: &[(&str, &str)] = &[
     ("prices tasks", "what visits cost; work for staff"),
     ("accounts catalogue notices audit", "people, services, what they are told, what was done"),
     ("auth idempotency", "who calls, and one effect per key"),
-    ("http queue sealing events", "the manners of the API, later work, seals"),
+    ("http queue sealing", "the manners of the API, later work, seals"),
     ("app", "what every operation works with"),
+    ("events", "units of work, and what they announce"),
     ("values cipher db storage", "checked values, and the ways to what is kept"),
     ("ids clock error postgres", "the ground"),
 ];
 
 /// Imports that go up, or along a floor: the file, and the module that it uses.
 const STILL_UP: &[(&str, &str)] = &[
-    ("accounts/routes.rs", "availability"),
-    ("accounts/store.rs", "therapists"),
     ("auth/mod.rs", "accounts"),
-    ("availability/time_off.rs", "bookings"),
-    ("availability/timetables.rs", "bookings"),
-    ("credentials/routes.rs", "availability"),
-    ("credentials/routes/checks.rs", "bookings"),
-    ("credentials/steps.rs", "availability"),
-    ("credentials/steps.rs", "bookings"),
     ("http/idempotency.rs", "sealing"),
-    ("rosters/applying.rs", "availability"),
     ("sealing.rs", "accounts"),
     ("sealing.rs", "availability"),
     ("sealing.rs", "blocks"),
@@ -52,13 +44,12 @@ const STILL_UP: &[(&str, &str)] = &[
     ("sealing.rs", "calendars"),
     ("sealing.rs", "http"),
     ("sealing.rs", "session_notes"),
-    ("therapists/routes.rs", "availability"),
 ];
 
 /// Whose the tables are; views count as tables.
 const TABLES: &[(&str, &str)] = &[
     ("accounts", "accounts addresses client_ratings"),
-    ("audit", "audit_events audit_heads audit_links audit_pending"),
+    ("audit", "audit_heads audit_links audit_pending"),
     ("auth", "sessions refresh_tokens"),
     ("availability", "overrides time_off timetables reservations road_times hints hint_states rulebook"),
     ("blocks", "blocks"),
@@ -73,6 +64,7 @@ const TABLES: &[(&str, &str)] = &[
         "credential_types credential_requirements credentials credential_decisions credential_verifications number_claims \
          credential_reminders credential_holds standings credential_documents jurisdictions",
     ),
+    ("events", "events"),
     ("idempotency", "idempotency_keys key_allowances"),
     ("notices", "notices"),
     ("prices", "tariffs"),
@@ -86,6 +78,7 @@ const TABLES: &[(&str, &str)] = &[
 /// Statements that name another feature's table: the file, the tables, and why.
 const FOREIGN: &[(&str, &str, &str)] = &[
     ("accounts/store.rs", "refresh_tokens sessions", "the SQL of sessions is to move to auth"),
+    ("audit/store.rs", "events", "the audit is the events, chained and signed"),
     ("availability/hints/store.rs", "offers therapists", "a hint rests on a therapist's rules and offers"),
     ("availability/past/store.rs", "bookings", "reserved time is kept while its visit is under way"),
     (
@@ -93,24 +86,23 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "accounts blocks bookings busy_intervals counter_offers holds offers standings therapists",
         "the diary is one statement: each round trip under the lock makes everybody wait",
     ),
-    ("bookings/counter_offers/store.rs", "reservations", "reserved time is to get functions of its own"),
-    ("bookings/holds/store.rs", "reservations", "reserved time is to get functions of its own"),
+    ("bookings/holds/store.rs", "reservations", "a hold is saved in one statement with its time"),
     ("bookings/proof/store.rs", "credential_verifications", "a proof names the verification that a visit relied on"),
-    ("bookings/reassign/store.rs", "reservations", "reserved time is to get functions of its own"),
-    ("bookings/reschedule/store.rs", "reservations", "reserved time is to get functions of its own"),
     (
         "bookings/store.rs",
-        "credential_types idempotency_keys notices reservations",
-        "a booking is saved in one statement with its answer, its notice and what it relies on",
+        "credential_types events idempotency_keys notices reservations",
+        "a booking is saved in one statement with its event, its answer, its notices and what it relies on",
     ),
+    ("bookings/sealing.rs", "events", "a step's words are sealed as its booking's are"),
     ("calendars/store.rs", "accounts", "a feed is found with its owner's name by one read"),
     ("credentials/rules/store.rs", "services", "a kind of service that requirements name must be in the catalogue"),
     ("credentials/store/due.rs", "accounts tasks", "reminders are due by their owner's date"),
+    ("events/store.rs", "notices tasks", "an event is one statement with the rows that follow of it"),
     ("http/idempotency.rs", "idempotency_keys key_allowances", "kept answers are to get a module of their own"),
     ("reviews/store.rs", "bookings", "a review is of a completed visit"),
     (
         "sealing/store.rs",
-        "addresses blocks booking_events bookings calendars holds idempotency_keys incidents session_notes time_off",
+        "addresses blocks bookings calendars events holds idempotency_keys incidents session_notes time_off",
         "what is left is counted over all tables at one moment",
     ),
     (

@@ -177,7 +177,6 @@ pub async fn holds(db: &PgPool, keys: &Keys, head: &Head) -> Result<Option<Break
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::NO_THERAPIST;
     use crate::auth::generate_signing_key;
 
     fn chain(length: i64) -> Vec<Link> {
@@ -185,12 +184,16 @@ mod tests {
         let link = |link: i64| {
             let entry = Stored {
                 position: link * 10,
-                therapist: NO_THERAPIST,
+                therapist: None,
+                client: None,
                 time: DateTime::UNIX_EPOCH,
                 actor: None,
-                action: "credential.verify".to_owned(),
+                party: None,
+                kind: "credential.verify".to_owned(),
                 subject_type: "credential".to_owned(),
                 subject_id: link.to_string(),
+                from: None,
+                to: None,
                 details: "{}".to_owned(),
             };
             hash = entry.hash(link, &hash);

@@ -252,7 +252,7 @@ mod tests {
         let mut seen = HashSet::new();
         for (from, action, reviewer, _) in TABLE {
             let parties = [Party::Therapist, Party::Admin, Party::System];
-            for party in parties.into_iter().filter(|party| party.may_be(*reviewer)) {
+            for party in parties.into_iter().filter(|party| reviewer.may_be(*party)) {
                 assert!(seen.insert((*from, *action, format!("{party:?}"))), "{from:?} {action:?} {party:?}");
             }
         }

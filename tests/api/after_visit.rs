@@ -305,7 +305,7 @@ async fn session_notes_are_for_their_author_and_the_client() {
     notes(&scene, &scene.therapist, Some("*"), "").await.points_to(&["/text"]);
     notes(&scene, &scene.therapist, Some("*"), &"x".repeat(4001)).await.points_to(&["/text"]);
 
-    let reads = "SELECT count(*) FROM audit_events WHERE action = 'session_notes.read'";
+    let reads = "SELECT count(*) FROM events WHERE kind = 'session_notes.read'";
     assert_eq!(scene.therapist.get(&path).await.is(200).body, second.body);
     assert_eq!(scene.app.count(reads).await, 0, "an author reads freely");
     for read in 1..=2 {

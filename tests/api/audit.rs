@@ -17,7 +17,7 @@ use crate::support::{App, Person, url_of};
 /// Runs `statement` as someone who owns the database and has turned its guards off.
 async fn tamper(app: &App, statement: &str) {
     let each = |what: &str| {
-        let tables = ["audit_events", "audit_links", "audit_heads", "audit_pending"];
+        let tables = ["events", "audit_links", "audit_heads", "audit_pending"];
         tables.map(|table| format!("ALTER TABLE {table} {what} TRIGGER USER;")).concat()
     };
     app.sql(&format!("{} {statement}; {}", each("DISABLE"), each("ENABLE"))).await.unwrap();
@@ -30,7 +30,7 @@ async fn verified(admin: &Person) -> Value {
 /// A statement that adds `count` entries.
 fn adding(count: u32) -> String {
     format!(
-        "INSERT INTO audit_events (chain, at, action, subject_type, subject_id, details)
+        "INSERT INTO events (therapist_id, at, kind, subject_type, subject_id, details)
          SELECT '{}', '2026-12-07T01:00:00.123456Z', 'test.entry', 'test', n, '{{\"n\": 1,  \"ü\":[]}}'
          FROM generate_series(1, {count}) n",
         Uuid::nil()
@@ -45,8 +45,8 @@ async fn entries(app: &App, count: u32) {
 
 /// Fails unless each entry has one link, and the links are numbered without a gap.
 async fn assert_whole(app: &App, entries: i64) {
-    assert_eq!(app.count("SELECT count(*) FROM audit_events").await, entries);
-    assert_eq!(app.count("SELECT count(*) FROM audit_links JOIN audit_events USING (position)").await, entries);
+    assert_eq!(app.count("SELECT count(*) FROM events").await, entries);
+    assert_eq!(app.count("SELECT count(*) FROM audit_links JOIN events USING (position)").await, entries);
     assert_eq!(app.count("SELECT coalesce(max(link) - min(link) + 1, 0) FROM audit_links").await, entries);
     assert_eq!(app.count("SELECT count(*) FROM audit_pending").await, 0);
 }
@@ -132,25 +132,23 @@ async fn the_database_refuses_every_change() {
     let app = App::start().await;
     entries(&app, 2).await;
     for statement in [
-        "UPDATE audit_events SET action = 'test.other'",
-        "DELETE FROM audit_events",
-        "TRUNCATE audit_events",
+        "UPDATE events SET kind = 'test.other'",
+        "DELETE FROM events",
+        "TRUNCATE events",
         "UPDATE audit_links SET link = 9",
         "DELETE FROM audit_links",
         "TRUNCATE audit_links",
         "UPDATE audit_heads SET size = 9",
         "DELETE FROM audit_heads",
         "TRUNCATE audit_heads",
-        "TRUNCATE credential_decisions CASCADE",
         "TRUNCATE credential_verifications CASCADE",
-        "TRUNCATE booking_events",
     ] {
         let refused = app.sql(statement).await.expect_err(statement);
         assert!(refused.to_string().contains("append-only"), "{statement}: {refused}");
     }
     assert_whole(&app, 2).await;
     app.sql(&adding(1)).await.unwrap();
-    for statement in ["UPDATE audit_events SET action = 'test.other'", "DELETE FROM audit_events"] {
+    for statement in ["UPDATE events SET kind = 'test.other'", "DELETE FROM events"] {
         app.sql(statement).await.expect_err("what waits is held by the triggers too");
     }
 }
@@ -266,45 +264,40 @@ async fn a_sequencer_that_is_killed_loses_nothing_and_repeats_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tampering_is_named_by_its_place() {
     // Entries of one link each, and the ninth and the tenth head.
-    let cut = "DELETE FROM audit_events WHERE position = 10; DELETE FROM audit_links WHERE link = 10";
+    let cut = "DELETE FROM events WHERE position = 10; DELETE FROM audit_links WHERE link = 10";
     let forge = "INSERT INTO audit_heads SELECT size + 1, at, hash, key_id, signature FROM audit_heads WHERE size = 9";
-    let altered = "UPDATE audit_events SET subject_id = 'someone' WHERE position = 10";
+    let altered = "UPDATE events SET subject_id = 'someone' WHERE position = 10";
     let made_anew = "UPDATE audit_links SET hash = sha256(
         (SELECT hash FROM audit_links WHERE link = 9)
-        || convert_to((SELECT concat_ws(E'\\n', 10, position, chain, (extract(epoch FROM at) * 1000000)::bigint, coalesce(actor_id::text, ''),
-                                        action, subject_type, subject_id, details) FROM audit_events WHERE position = 10), 'UTF8'))
+        || convert_to((SELECT concat_ws(E'\\n', 10, position, therapist_id, '', (extract(epoch FROM at) * 1000000)::bigint, coalesce(actor_id::text, ''),
+                                        '', kind, subject_type, subject_id, '', '', details) FROM events WHERE position = 10), 'UTF8'))
         WHERE link = 10";
-    let insert = "INSERT INTO audit_events (chain, at, action, subject_type, subject_id, details)
+    let insert = "INSERT INTO events (therapist_id, at, kind, subject_type, subject_id, details)
                   VALUES (gen_random_uuid(), '2026-11-30T00:58:00Z', 'test.entry', 'test', 'x', '{}')";
     let damages: [(String, Value, Value, &str); 15] = [
-        ("UPDATE audit_events SET subject_id = 'someone' WHERE position = 7".into(), json!(7), json!(7), "altered"),
+        ("UPDATE events SET subject_id = 'someone' WHERE position = 7".into(), json!(7), json!(7), "altered"),
         (
-            "UPDATE audit_events SET at = at + interval '1 microsecond' WHERE position = 7".into(),
+            "UPDATE events SET at = at + interval '1 microsecond' WHERE position = 7".into(),
             json!(7),
             json!(7),
             "altered",
         ),
         (
-            "UPDATE audit_events SET details = '{\"n\": 2,  \"ü\":[]}' WHERE position = 7".into(),
+            "UPDATE events SET details = '{\"n\": 2,  \"ü\":[]}' WHERE position = 7".into(),
             json!(7),
             json!(7),
             "altered",
         ),
+        ("UPDATE events SET actor_id = gen_random_uuid() WHERE position = 7".into(), json!(7), json!(7), "altered"),
+        ("DELETE FROM events WHERE position = 7".into(), json!(7), json!(7), "missing"),
         (
-            "UPDATE audit_events SET actor_id = gen_random_uuid() WHERE position = 7".into(),
-            json!(7),
-            json!(7),
-            "altered",
-        ),
-        ("DELETE FROM audit_events WHERE position = 7".into(), json!(7), json!(7), "missing"),
-        (
-            "DELETE FROM audit_events WHERE position = 7; DELETE FROM audit_links WHERE link = 7".into(),
+            "DELETE FROM events WHERE position = 7; DELETE FROM audit_links WHERE link = 7".into(),
             json!(8),
             json!(8),
             "broken_before",
         ),
         (
-            "DELETE FROM audit_events WHERE position >= 9; DELETE FROM audit_links WHERE link >= 9".into(),
+            "DELETE FROM events WHERE position >= 9; DELETE FROM audit_links WHERE link >= 9".into(),
             json!(9),
             Value::Null,
             "end_missing",
@@ -355,7 +348,7 @@ async fn tampering_is_named_by_its_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_signed_on_top_of_an_end_that_was_cut() {
     for statement in [
-        "DELETE FROM audit_events WHERE position = 3; DELETE FROM audit_links WHERE link = 3",
+        "DELETE FROM events WHERE position = 3; DELETE FROM audit_links WHERE link = 3",
         "DELETE FROM audit_heads WHERE size = 3",
         "DELETE FROM audit_heads",
         "UPDATE audit_heads SET hash = (SELECT hash FROM audit_links WHERE link = 2) WHERE size = 3",
@@ -423,7 +416,7 @@ async fn a_line_that_was_kept_elsewhere_tells_of_an_end_that_was_cut_with_its_he
     }
 
     // As if nothing had ever been there.
-    tamper(&app, "DELETE FROM audit_events WHERE position > 5; DELETE FROM audit_links WHERE link > 5; DELETE FROM audit_heads WHERE size > 5").await;
+    tamper(&app, "DELETE FROM events WHERE position > 5; DELETE FROM audit_links WHERE link > 5; DELETE FROM audit_heads WHERE size > 5").await;
     assert_eq!(verified(&admin).await["intact"], true, "what is left was signed so");
     assert!(command(&app, &public, &["verify", "--head", early]).0);
     for kept in [late, file] {
@@ -497,7 +490,7 @@ async fn a_long_audit_is_verified_in_parts_and_by_the_command() {
 
     let (ok, said, _) = command(&app, app.audit_key(), &["verify"]);
     assert!(ok && said.contains("23500 entries"), "{said}");
-    tamper(&app, "UPDATE audit_events SET action = 'test.other' WHERE position IN (23000, 22900)").await;
+    tamper(&app, "UPDATE events SET kind = 'test.other' WHERE position IN (23000, 22900)").await;
     let (ok, _, error) = command(&app, app.audit_key(), &["verify"]);
     assert!(!ok && error.contains("position 22900: Altered"), "{error}");
     let second = admin.get(&format!("/v1/admin/audit/verify?cursor={cursor}")).await.is(200).body;

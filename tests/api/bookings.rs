@@ -362,10 +362,10 @@ async fn history_cannot_be_rewritten() {
         assert!(error.contains("append-only"), "{error}");
     };
     for statement in [
-        "UPDATE booking_events SET reason = 'x'",
-        "UPDATE booking_events SET reason_sealed = 'x'",
-        "DELETE FROM booking_events",
-        "TRUNCATE booking_events",
+        "UPDATE events SET reason = 'x'",
+        "UPDATE events SET reason_sealed = 'x'",
+        "DELETE FROM events",
+        "TRUNCATE events",
     ] {
         refuses(statement).await;
     }
@@ -376,12 +376,12 @@ async fn history_cannot_be_rewritten() {
         "reason_sealed = NULL",
         "reason_sealed = 'x', at = at + interval '1 hour'",
         "reason_sealed = 'x', party = 'therapist'",
-        "reason_sealed = reason_sealed, change = '{}'",
+        "reason_sealed = reason_sealed, details = '{}'",
     ] {
-        refuses(&format!("UPDATE booking_events SET {change} WHERE action = 'cancel'")).await;
+        refuses(&format!("UPDATE events SET {change} WHERE kind = 'booking.cancel'")).await;
     }
     // How its words are sealed may change; whoever has no key makes none that open.
-    app.sql("UPDATE booking_events SET reason_sealed = 'x' WHERE action = 'cancel'").await.unwrap();
+    app.sql("UPDATE events SET reason_sealed = 'x' WHERE kind = 'booking.cancel'").await.unwrap();
     client.get(&path).await.refused(500, "internal");
 }
 

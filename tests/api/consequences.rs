@@ -5,7 +5,6 @@ mod proof;
 mod reassignment;
 
 use chrono::TimeDelta;
-use knead::availability;
 use knead::bookings::licensing;
 use knead::ids::{BookingId, TherapistId};
 use serde_json::{Value, json};
@@ -16,12 +15,12 @@ use crate::support::{Answer, App, DEEP_TISSUE, Person};
 /// Changes a therapist's credentials, with what follows for visits in the same transaction.
 async fn change(app: &App, therapist: &Person, statement: &str) {
     let id = TherapistId(therapist.id);
-    let mut tx = app.service.db.begin().await.unwrap();
-    availability::lock(&mut tx, id).await.unwrap();
+    let mut work = app.service.begin(None).await.unwrap();
+    let lock = work.lock_time(id).await.unwrap();
     let statement = sqlx::AssertSqlSafe(format!("{statement} AND therapist_id = '{}'", therapist.id));
-    sqlx::raw_sql(statement).execute(&mut *tx).await.unwrap();
-    licensing::reconcile(&mut tx, id, None, app.now()).await.unwrap();
-    tx.commit().await.unwrap();
+    sqlx::raw_sql(statement).execute(&mut **work).await.unwrap();
+    licensing::reconcile(&mut work, &lock).await.unwrap();
+    work.commit().await.unwrap();
 }
 
 const REVOKE: &str = "UPDATE credentials SET review_state = 'revoked' WHERE type = 'INSURANCE'";
@@ -59,7 +58,7 @@ async fn traces(app: &App) -> Vec<i64> {
     for table in [
         "SELECT count(*) FROM booking_events",
         "SELECT count(*) FROM booking_credentials",
-        "SELECT count(*) FROM audit_events",
+        "SELECT count(*) FROM events",
         "SELECT count(*) FROM notices",
         "SELECT count(*) FROM tasks",
         "SELECT count(*) FROM reservations",

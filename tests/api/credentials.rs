@@ -182,11 +182,7 @@ async fn history_cannot_be_rewritten() {
     let app = App::start().await;
     let therapist = app.newcomer().await;
     submitted(&therapist, texas("MT123456")).await;
-    for statement in [
-        "UPDATE credential_decisions SET note = 'x'",
-        "DELETE FROM credential_decisions",
-        "TRUNCATE credential_decisions",
-    ] {
+    for statement in ["UPDATE events SET reason = 'x'", "DELETE FROM events", "TRUNCATE events"] {
         let error = app.sql(statement).await.expect_err(statement).to_string();
         assert!(error.contains("append-only"), "{error}");
     }

@@ -514,7 +514,7 @@ async fn nobody_else_reads_or_changes_evidence() {
     therapist.get(&elsewhere).await.refused(404, "not_found");
     admin.get(&elsewhere.replace(MINE, "/v1/admin/credentials")).await.refused(404, "not_found");
     therapist.get(&format!("{path}/nonsense")).await.refused(404, "not_found");
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'document.read'").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'document.read'").await, 0);
     assert_eq!(files(app.files.path()), 1);
 }
 

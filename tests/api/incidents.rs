@@ -46,7 +46,7 @@ async fn an_incident_is_between_its_reporter_and_staff() {
     client.get(ALL).await.refused(403, "forbidden");
 
     let id = reported.id();
-    let read = "SELECT count(*) FROM audit_events WHERE action = 'incident.read'";
+    let read = "SELECT count(*) FROM events WHERE kind = 'incident.read'";
     let list = admin.get(ALL).await.is(200);
     assert!(!list.text.contains("shoulder"));
     assert_eq!(app.count(read).await, 0);
@@ -57,8 +57,8 @@ async fn an_incident_is_between_its_reporter_and_staff() {
     );
     assert_eq!(ids(&admin.get(&incidents).await.is(200).body), [id.to_string()]);
     assert_eq!(app.count(read).await, 2, "each look is written down");
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'incident.report'").await, 1);
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE details::text LIKE '%shoulder%'").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'incident.report'").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE details::text LIKE '%shoulder%'").await, 0);
 }
 
 #[tokio::test]

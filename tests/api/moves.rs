@@ -112,7 +112,7 @@ async fn a_moved_visit_is_the_same_booking_at_another_time() {
         })]
     );
     assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision = 2").await, 5);
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'booking.reschedule'").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'booking.reschedule'").await, 1);
 
     moves(client, path, THURSDAY).await.is(200);
     // Whoever is visited next must be reached from where it is now, and not from where it was.

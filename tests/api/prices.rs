@@ -318,7 +318,7 @@ async fn a_therapists_late_cancellations_are_counted() {
     }
     admin.get(&format!("/v1/admin/therapists/{}/reliability", client.id)).await.refused(404, "not_found");
     app.sql("DELETE FROM therapist_lapses").await.expect_err("append-only");
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'therapist.late_cancellation'").await, 2);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'therapist.late_cancellation'").await, 2);
 }
 
 /// A client's booking as the service itself holds it.

@@ -108,9 +108,9 @@ async fn an_old_key_can_be_retired() {
     let tables = [
         "addresses",
         "blocks",
-        "booking_events",
         "bookings",
         "calendars",
+        "events",
         "holds",
         "idempotency_keys",
         "incidents",
@@ -129,7 +129,7 @@ async fn an_old_key_can_be_retired() {
         assert!(lines.lines().any(|line| line == format!("{table}: {rows} sealed anew, 0 left")), "{lines}")
     };
     for (table, rows) in
-        [("addresses", "1"), ("bookings", "2"), ("booking_events", "1"), ("session_notes", "2"), ("time_off", "1")]
+        [("addresses", "1"), ("bookings", "2"), ("events", "1"), ("session_notes", "2"), ("time_off", "1")]
     {
         line(rows, table);
     }

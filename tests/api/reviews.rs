@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
-use knead::availability;
 use knead::credentials::checks::{CheckMethod, Found, Verdict};
-use knead::credentials::review::{Party, ReasonCode, ReviewAction, ReviewState, Reviewer, TABLE};
+use knead::credentials::review::{ReasonCode, ReviewAction, ReviewState, Reviewer, TABLE};
 use knead::credentials::{BoardStatus, settle, unsettle};
+use knead::events::Party;
 use knead::ids::{CredentialId, TherapistId};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -344,7 +344,7 @@ async fn a_hold_bars_use_until_it_is_lifted() {
     assert!(bookable().await);
     admin.act(&lift(Uuid::now_v7())).await.refused(404, "not_found");
     assert_eq!(admin.get(&path).await.is(200).body["holds"].as_array().unwrap().len(), 2);
-    let events = "SELECT count(*) FROM audit_events WHERE action IN ('credential.hold', 'credential.hold_lifted')";
+    let events = "SELECT count(*) FROM events WHERE kind IN ('credential.hold', 'credential.hold_lifted')";
     assert_eq!(app.count(events).await, 4);
 }
 
@@ -538,18 +538,18 @@ async fn roster(
     found: &Found,
     verdict: &Verdict,
 ) -> knead::credentials::checks::Change {
-    let mut tx = app.service.db.begin().await.unwrap();
-    availability::lock(&mut tx, TherapistId(therapist.id)).await.unwrap();
-    let change = settle(&mut tx, CredentialId(id), found, verdict, app.now()).await.unwrap().unwrap();
-    tx.commit().await.unwrap();
+    let mut work = app.service.begin(None).await.unwrap();
+    work.lock_time(TherapistId(therapist.id)).await.unwrap();
+    let change = settle(&mut work, CredentialId(id), found, verdict).await.unwrap().unwrap();
+    work.commit().await.unwrap();
     change
 }
 
 async fn take_back(app: &App, therapist: &Person, id: Uuid, change: &knead::credentials::checks::Change) -> bool {
-    let mut tx = app.service.db.begin().await.unwrap();
-    availability::lock(&mut tx, TherapistId(therapist.id)).await.unwrap();
-    let undone = unsettle(&mut tx, CredentialId(id), change, app.now()).await.unwrap();
-    tx.commit().await.unwrap();
+    let mut work = app.service.begin(None).await.unwrap();
+    work.lock_time(TherapistId(therapist.id)).await.unwrap();
+    let undone = unsettle(&mut work, CredentialId(id), change).await.unwrap();
+    work.commit().await.unwrap();
     undone
 }
 

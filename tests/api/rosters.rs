@@ -137,7 +137,7 @@ async fn every_source_is_read_and_shown_before_anything_changes() {
     assert_eq!(admin.get(&format!("{path}/findings?verdict=adverse")).await.is(200).body["data"], json!([]));
     assert_eq!(state(&admin, texas).await.0, "submitted");
     assert_eq!(app.count("SELECT count(*) FROM credential_verifications").await, 0);
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'roster_import.previewed'").await, 6);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'roster_import.previewed'").await, 6);
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn findings_take_effect_once_and_are_taken_back() {
     assert_ne!(state(&admin, clean).await.0, "verified");
     assert_eq!(app.count("SELECT count(*) FROM roster_rows").await, 0, "rows go with what is done with");
     let steps: Vec<String> = sqlx::query_scalar(
-        "SELECT action FROM audit_events WHERE subject_type = 'roster_import' AND subject_id = $1 ORDER BY position",
+        "SELECT kind FROM events WHERE subject_type = 'roster_import' AND subject_id = $1 ORDER BY position",
     )
     .bind(id_of(&path).to_string())
     .fetch_all(&app.service.db)
@@ -288,7 +288,7 @@ async fn the_rules_stop_what_cannot_be_trusted() {
         (&json!("applied"), &json!(["rows_fell"]), &json!("The board has tidied up."))
     );
     let details: Value = sqlx::query_scalar(
-        "SELECT details FROM audit_events WHERE action = 'roster_import.apply' ORDER BY position DESC LIMIT 1",
+        "SELECT details FROM events WHERE kind = 'roster_import.apply' ORDER BY position DESC LIMIT 1",
     )
     .fetch_one(&app.service.db)
     .await
@@ -372,9 +372,7 @@ async fn an_interrupted_apply_goes_on_where_it_was() {
     admin.act(&format!("{path}/apply")).await.is(202);
     let (service, import_id) = (app.service.clone(), id_of(&path));
     let killed =
-        tokio::spawn(
-            async move { applying::apply(&service.db, &service.clock, import_id, |_| panic!("killed")).await },
-        );
+        tokio::spawn(async move { applying::apply(&service.workshop(), import_id, |_| panic!("killed")).await });
     assert!(killed.await.is_err());
     let half = import(&admin, &path).await;
     assert_eq!((&half["state"], &half["changed"]), (&json!("applying"), &json!(1)));
@@ -406,7 +404,7 @@ async fn progress_shows_and_a_killed_reading_begins_anew() {
     let service = app.service.clone();
     let reading = tokio::spawn(async move {
         let chunks = unfold(chunks, async |mut chunks| chunks.recv().await.map(|chunk| (chunk, chunks)));
-        reading::read(&service.db, &service.clock, id, chunks, |_| {}).await
+        reading::read(&service.workshop(), id, chunks, |_| {}).await
     });
     for piece in file[..file.len() / 2].chunks(60_000) {
         feed.send(Ok(piece.to_vec().into())).await.unwrap();
@@ -428,7 +426,7 @@ async fn progress_shows_and_a_killed_reading_begins_anew() {
     let seen = import(&admin, &path).await;
     assert_eq!((&seen["state"], &seen["rows_read"]), (&json!("previewed"), &json!(25_000)));
     assert_eq!(app.count("SELECT count(*) FROM roster_rows").await, 25_000);
-    let again = reading::read(&app.service.db, &app.clock, id, iter([]), |_| {}).await;
+    let again = reading::read(&app.service.workshop(), id, iter([]), |_| {}).await;
     assert!(again.is_err(), "what was read is not read again");
 }
 

@@ -565,7 +565,7 @@ async fn of_rules_made_at_once_one_wins() {
     let made = answers.iter().filter(|answer| answer.status == 201).count();
     let refused = answers.iter().filter(|answer| answer.body["code"] == "requirement_overlaps").count();
     assert_eq!((made, refused), (1, 11), "{answers:?}");
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'requirement.create'").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'requirement.create'").await, 1);
 }
 
 #[tokio::test]
@@ -588,8 +588,7 @@ async fn a_key_makes_each_of_them_once() {
         ask(&another).await.refused(422, "idempotency_key_reused");
     }
     assert_eq!(
-        app.count("SELECT count(*) FROM audit_events WHERE action LIKE '%.create' AND action NOT LIKE 'booking.%'")
-            .await,
+        app.count("SELECT count(*) FROM events WHERE kind LIKE '%.create' AND action NOT LIKE 'booking.%'").await,
         3
     );
 }

@@ -220,6 +220,7 @@ impl App {
             roads: Roads::new(&db, osrm.as_ref()).unwrap(),
             db,
             clock: clock.clone(),
+            reactions: knead::doors::REACTIONS,
             tokens: Tokens::new("http://knead.test", &keys.signing.clone().into()).unwrap(),
             audit_keys: AuditKeys::new(&keys.audit.clone().into()).unwrap(),
             cipher: Cipher::new(&keys.data.clone().into()).unwrap(),

@@ -1,7 +1,7 @@
 //! What admins should look at.
 
 use chrono::TimeDelta;
-use knead::tasks::{Task, raise};
+use knead::events::Event;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -9,11 +9,17 @@ use crate::support::App;
 
 const TASKS: &str = "/v1/admin/tasks";
 
+/// Announces something of which the task `kind` comes.
 async fn raised(app: &App, kind: &'static str, subject_type: &'static str, subject: Uuid) {
-    let mut tx = app.service.db.begin().await.unwrap();
-    let task = Task { kind, subject_type, subject, details: json!({ "status": "Limbo" }) };
-    raise(&mut tx, &task, app.now()).await.unwrap();
-    tx.commit().await.unwrap();
+    let of = match kind {
+        "visit_in_progress_unlicensed" => "booking.unlicensed_in_progress",
+        "status_unknown" => "credential.status_unknown",
+        other => panic!("{other} comes of nothing here"),
+    };
+    let mut work = app.service.begin(None).await.unwrap();
+    let event = Event::new(of, subject_type, subject).with(json!({ "status": "Limbo" }));
+    work.announce(event).await.unwrap();
+    work.commit().await.unwrap();
 }
 
 fn kinds(page: &Value) -> Vec<&str> {
@@ -25,17 +31,17 @@ async fn tasks_wait_oldest_first_until_they_are_resolved() {
     let app = App::start().await;
     let admin = app.admin().await;
     let (credential, booking) = (Uuid::now_v7(), Uuid::now_v7());
-    raised(&app, "roster_status_unknown", "credential", credential).await;
+    raised(&app, "status_unknown", "credential", credential).await;
     app.advance(TimeDelta::minutes(1));
     raised(&app, "visit_in_progress_unlicensed", "booking", booking).await;
     app.advance(TimeDelta::minutes(1));
-    raised(&app, "roster_status_unknown", "credential", booking).await;
+    raised(&app, "status_unknown", "credential", booking).await;
     // Again, for the same: nothing new.
-    raised(&app, "roster_status_unknown", "credential", credential).await;
+    raised(&app, "status_unknown", "credential", credential).await;
 
     let all = admin.get(TASKS).await.is(200).body;
-    assert_eq!(kinds(&all), ["roster_status_unknown", "visit_in_progress_unlicensed", "roster_status_unknown"]);
-    assert_eq!(all["counts"], json!({ "roster_status_unknown": 2, "visit_in_progress_unlicensed": 1 }));
+    assert_eq!(kinds(&all), ["status_unknown", "visit_in_progress_unlicensed", "status_unknown"]);
+    assert_eq!(all["counts"], json!({ "status_unknown": 2, "visit_in_progress_unlicensed": 1 }));
     assert_eq!(all["data"][0]["subject_id"], json!(credential));
     assert_eq!(all["data"][0]["details"], json!({ "status": "Limbo" }));
 
@@ -52,7 +58,7 @@ async fn tasks_wait_oldest_first_until_they_are_resolved() {
         assert_eq!(page["data"].as_array().unwrap().len(), count, "{filter}");
     }
     let filtered = admin.get(&format!("{TASKS}?kind=nothing&subject_type=credential")).await.is(200).body;
-    assert_eq!(filtered["counts"], json!({ "roster_status_unknown": 2 }), "the filter by kind aside");
+    assert_eq!(filtered["counts"], json!({ "status_unknown": 2 }), "the filter by kind aside");
 
     let mut seen = Vec::new();
     let mut next = format!("{TASKS}?limit=1");
@@ -73,7 +79,7 @@ async fn tasks_wait_oldest_first_until_they_are_resolved() {
         (&json!(admin.id), &json!("A new word for active."))
     );
     assert_eq!(resolved.body["resolved_at"], json!(app.now()));
-    assert_eq!(admin.get(TASKS).await.is(200).body["counts"]["roster_status_unknown"], 1);
+    assert_eq!(admin.get(TASKS).await.is(200).body["counts"]["status_unknown"], 1);
     assert_eq!(admin.get(&format!("{TASKS}?open=false")).await.is(200).body["data"], json!([resolved.body]));
 
     // Again, by another, with other words: it stays as it is, and nothing is recorded.
@@ -88,20 +94,20 @@ async fn tasks_wait_oldest_first_until_they_are_resolved() {
     assert_eq!((&entry["action"], &entry["actor_id"]), (&json!("task.resolve"), &json!(admin.id)));
     assert_eq!(
         entry["details"],
-        json!({ "kind": "roster_status_unknown", "subject_type": "credential", "subject_id": credential })
+        json!({ "kind": "status_unknown", "subject_type": "credential", "subject_id": credential })
     );
     assert!(!audit.to_string().contains("new word"), "what people write is not copied");
 
     // Once it is resolved, the same may be raised anew.
-    raised(&app, "roster_status_unknown", "credential", credential).await;
-    assert_eq!(admin.get(TASKS).await.is(200).body["counts"]["roster_status_unknown"], 2);
+    raised(&app, "status_unknown", "credential", credential).await;
+    assert_eq!(admin.get(TASKS).await.is(200).body["counts"]["status_unknown"], 2);
 }
 
 #[tokio::test]
 async fn tasks_are_for_admins_and_refuse_bad_input() {
     let app = App::start().await;
     let admin = app.admin().await;
-    raised(&app, "roster_status_unknown", "credential", Uuid::now_v7()).await;
+    raised(&app, "status_unknown", "credential", Uuid::now_v7()).await;
     let id = admin.get(TASKS).await.body["data"][0]["id"].as_str().unwrap().to_owned();
     let task = format!("{TASKS}/{id}");
     for other in [app.client().await, app.newcomer().await] {
@@ -134,10 +140,10 @@ async fn tasks_are_for_admins_and_refuse_bad_input() {
 async fn two_admins_resolve_one_task_once() {
     let app = App::start().await;
     let (one, two) = (app.admin().await, app.admin().await);
-    raised(&app, "roster_status_unknown", "credential", Uuid::now_v7()).await;
+    raised(&app, "status_unknown", "credential", Uuid::now_v7()).await;
     let id = one.get(TASKS).await.body["data"][0]["id"].as_str().unwrap().to_owned();
     let path = format!("{TASKS}/{id}/resolve");
     let (a, b) = tokio::join!(one.act(&path), two.act(&path));
     assert_eq!(a.is(200).body, b.is(200).body);
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'task.resolve'").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'task.resolve'").await, 1);
 }

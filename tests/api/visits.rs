@@ -120,7 +120,7 @@ async fn a_visit_takes_its_course() {
     assert_eq!(scene.events().await, ["confirmed", "on_the_way", "arrived", "in_progress", "completed"]);
     assert_eq!(told(&scene.client).await, ["visit_completed", "therapist_arrived", "therapist_on_the_way"]);
     assert_eq!(told(&scene.therapist).await, ["visit_booked"]);
-    let audited = scene.app.count("SELECT count(*) FROM audit_events WHERE action IN ('booking.on_the_way', 'booking.arrive', 'booking.start', 'booking.complete')");
+    let audited = scene.app.count("SELECT count(*) FROM events WHERE kind IN ('booking.on_the_way', 'booking.arrive', 'booking.start', 'booking.complete')");
     assert_eq!(audited.await, 4, "a repeated step leaves no trace");
 }
 

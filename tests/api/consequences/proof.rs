@@ -68,7 +68,7 @@ async fn the_proof_says_the_same_whatever_is_changed_later() {
         .await
         .unwrap();
     assert_eq!(admin.get(&under_admin(&path, "licence-proof")).await.is(200).body, proof);
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE action = 'booking.proof_read'").await, 2);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'booking.proof_read'").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use knead::availability;
 use knead::ids::TherapistId;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -204,8 +203,8 @@ async fn of_20_proposals_with_one_key_one_is_made() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_asks_again_does_not_wait_for_the_therapists_time() {
     let Scene { app, therapist, client, path, .. } = &scene().await;
-    let mut elsewhere = app.service.db.begin().await.unwrap();
-    availability::lock(&mut elsewhere, TherapistId(therapist.id)).await.unwrap();
+    let mut elsewhere = app.service.begin(None).await.unwrap();
+    elsewhere.lock_time(TherapistId(therapist.id)).await.unwrap();
     let (proposer, at) = (client.clone(), path.clone());
     let first = tokio::spawn(async move { proposes_once(&proposer, &at).await });
     while app.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())").await == 0 {
@@ -215,8 +214,8 @@ async fn who_asks_again_does_not_wait_for_the_therapists_time() {
     elsewhere.commit().await.unwrap();
     let first = first.await.unwrap().is(201);
 
-    let mut elsewhere = app.service.db.begin().await.unwrap();
-    availability::lock(&mut elsewhere, TherapistId(therapist.id)).await.unwrap();
+    let mut elsewhere = app.service.begin(None).await.unwrap();
+    elsewhere.lock_time(TherapistId(therapist.id)).await.unwrap();
     assert_eq!(proposes_once(client, path).await.is(201).text, first.text);
     elsewhere.rollback().await.unwrap();
 }

@@ -1,7 +1,6 @@
 //! What bears on visits from around them: blocks, time off and licences.
 
 use chrono::TimeDelta;
-use knead::availability;
 use knead::bookings::licensing;
 use knead::ids::TherapistId;
 use serde_json::json;
@@ -64,16 +63,16 @@ impl Walk {
         let therapist = unlicensed.unwrap_or_else(|| self.dice.roll(self.therapists.len()));
         let licensed = unlicensed.is_some();
         let id = TherapistId(self.therapists[therapist].id);
-        let mut tx = self.app.service.db.begin().await.expect("a transaction");
-        availability::lock(&mut tx, id).await.expect("the lock");
+        let mut work = self.app.service.begin(None).await.expect("a transaction");
+        let lock = work.lock_time(id).await.expect("the lock");
         sqlx::query("UPDATE credentials SET review_state = $2 WHERE type = 'INSURANCE' AND therapist_id = $1")
             .bind(id.0)
             .bind(if licensed { "verified" } else { "suspended" })
-            .execute(&mut *tx)
+            .execute(&mut **work)
             .await
             .expect("a change");
-        licensing::reconcile(&mut tx, id, None, self.model.now).await.expect("what follows");
-        tx.commit().await.expect("a commit");
+        licensing::reconcile(&mut work, &lock).await.expect("what follows");
+        work.commit().await.expect("a commit");
         self.model.license(therapist, licensed);
         self.count(if licensed { "reinstate" } else { "suspend" }, true);
     }
