@@ -50,6 +50,8 @@ CREATE INDEX bookings_by_therapist ON bookings (therapist_id, start_at, id);
 CREATE INDEX bookings_by_start ON bookings (start_at, id);
 CREATE INDEX bookings_by_creation ON bookings (created_at, id);
 CREATE INDEX bookings_at_risk ON bookings (start_at, id) WHERE at_risk_since IS NOT NULL;
+-- Requests by their deadlines.
+CREATE INDEX bookings_requested ON bookings (respond_by, id) WHERE status = 'requested';
 -- Visits that are agreed and not over, which are few.
 CREATE INDEX bookings_under_way ON bookings (start_at, id) WHERE status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress');
 

@@ -1,5 +1,7 @@
 //! The doors of the house: what each feature opens to the outside. Every feature has the same ones; one that it does not need stays shut.
 
+use std::collections::BTreeMap;
+
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::events::Reactions;
@@ -76,4 +78,23 @@ pub fn jobs() -> impl Iterator<Item = Kind> {
 /// Every sweep.
 pub fn sweeps() -> impl Iterator<Item = Sweep> {
     FEATURES.iter().flat_map(|feature| feature.sweeps).copied()
+}
+
+/// The page of consequences, in Markdown: event by event, what follows. Whoever asks "who hears of this" reads it instead of following calls.
+pub fn consequences() -> String {
+    let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (on, when, what) in notices::table::consequences().into_iter().chain(tasks::table::consequences()) {
+        let when = if when.is_empty() { String::new() } else { format!(", {when}") };
+        rows.entry(on).or_default().push(format!("{what}{when}"));
+    }
+    for effect in REACTIONS.effects {
+        for on in effect.on {
+            rows.entry(on).or_default().push(format!("then: {}", effect.what));
+        }
+    }
+    let rows = rows.into_iter().map(|(on, what)| {
+        let on = if on.ends_with('.') { format!("{on}*") } else { on.to_owned() };
+        format!("| `{on}` | {} |\n", what.join("<br>"))
+    });
+    format!("| event | what follows in the same transaction |\n|---|---|\n{}", rows.collect::<String>())
 }

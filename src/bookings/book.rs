@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::events::{event, kind};
-use super::jobs::LapseRequest;
 use super::lifecycle::{Action, Party, Status};
 use super::store::{self, New};
 use super::views::{ClientBooking, Known, Viewer};
@@ -21,7 +20,6 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, Work};
 use crate::http::{IdempotencyKey, Json, Once, Reply};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
-use crate::queue::enqueue;
 use crate::values::{BookingMode, Instant, name};
 
 /// The operation that books.
@@ -184,9 +182,6 @@ async fn book(app: &App, work: &mut Work, wish: Wish, details: Details, once: On
         return Err(Refusal::SlotUnavailable.into());
     }
     work.react(&event).await?;
-    if let (Status::Requested, Some(deadline)) = (booking.status, booking.respond_by) {
-        enqueue(work, &LapseRequest { booking: id }, deadline).await?;
-    }
     Ok(reply)
 }
 

@@ -15,7 +15,6 @@ pub use store::forget_lapsed;
 
 use super::costs::requote;
 use super::events::{Taken, event};
-use super::jobs::LapseRequest;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
 use super::steps::{Begun, admit, begin, lock, party, view};
@@ -30,7 +29,6 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, TimeLock, Work};
 use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
 use crate::ids::{BookingId, CounterOfferId};
-use crate::queue::enqueue;
 use crate::values::{Instant, Money, Span, Zone};
 
 /// How many counter-offers a visit gets.
@@ -172,7 +170,6 @@ pub(super) async fn propose(
         if by == Party::Therapist && first && deadline < expires_at {
             // It is the client's turn to answer, once: nobody stretches their own deadline by proposing again and again.
             store::keep_request(work, lock, booking, expires_at).await?;
-            enqueue(work, &LapseRequest { booking: booking.id }, expires_at).await?;
         } else {
             // Nobody can agree to move what has lapsed.
             expires_at = expires_at.min(deadline);

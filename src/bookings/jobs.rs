@@ -12,7 +12,7 @@ use crate::queue::{Job, Kind, Run, Sweep};
 
 /// The kinds of jobs that are carried out here.
 pub const JOBS: &[Kind] = &[
-    Kind::of::<LapseRequest>(),
+    Kind::of::<LapseRequests>().every_minutes(1),
     Kind::of::<SettleAtRisk>(),
     Kind::of::<AlertOverdue>().every_minutes(5),
     Kind::of::<ReconcilePlace>(),
@@ -24,20 +24,18 @@ pub const SWEEPS: &[Sweep] = &[
     Sweep { name: "counter_offers", run: |app, now| Box::pin(counter_offers::forget_lapsed(&app.db, now)) },
 ];
 
-/// Ends a request that nobody answered by its deadline.
+/// Ends the requests that nobody answered by their deadlines. They are looked for, because a job for each request would cost every booking a
+/// notification, which takes a lock over the whole database at commit.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct LapseRequest {
-    /// The booking that was requested.
-    pub booking: BookingId,
+pub struct LapseRequests;
+
+impl Job for LapseRequests {
+    const NAME: &'static str = "lapse_requests";
 }
 
-impl Job for LapseRequest {
-    const NAME: &'static str = "lapse_request";
-}
-
-impl Run for LapseRequest {
+impl Run for LapseRequests {
     async fn run(self, app: Arc<App>) -> Result<()> {
-        lapse(&app, self.booking).await
+        lapse::lapse_all(&app).await
     }
 }
 

@@ -12,7 +12,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken, Why};
-use super::jobs::LapseRequest;
 use super::licensing::{NOTICE, Rules};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::store as bookings;
@@ -32,7 +31,6 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
-use crate::queue::enqueue;
 use crate::search::{self, Reach};
 use crate::therapists;
 use crate::values::{Gender, Instant, Slug};
@@ -313,9 +311,7 @@ async fn hand_over(
     booking.at_risk_since = None;
     if booking.status == Status::Requested {
         // Whoever answers now has the time that anyone has.
-        let deadline = respond_by(now, booking.start_at);
-        booking.respond_by = Some(deadline);
-        enqueue(work, &LapseRequest { booking: booking.id }, deadline).await?;
+        booking.respond_by = Some(respond_by(now, booking.start_at));
     }
     counter_offers::close(work, old_time, booking.id, OfferStatus::Obsolete).await?;
     reservations::release(work, old_time, booking.id.0).await?;

@@ -11,7 +11,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::costs::requote;
 use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
 use super::events::{self, Taken};
-use super::jobs::LapseRequest;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::steps::{Begun, admit, begin, view};
 use super::store as bookings;
@@ -26,7 +25,6 @@ use crate::error::{Problem, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
-use crate::queue::enqueue;
 use crate::therapists;
 use crate::values::{BookingMode, Instant, Money, Span};
 
@@ -152,7 +150,6 @@ async fn reschedule(
         // A move never lengthens the first deadline: who moves again and again would keep the time for ever.
         let deadline = booking.respond_by.map_or(deadline, |first| first.min(deadline));
         moved.respond_by = Some(deadline);
-        enqueue(work, &LapseRequest { booking: booking.id }, deadline).await?;
     }
     counter_offers::close(work, lock, booking.id, OfferStatus::Obsolete).await?;
     let taken = Taken { action: Action::Reschedule, party, from: booking.status, reason: None };

@@ -1,5 +1,6 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::json;
+use sqlx::PgPool;
 use sqlx::types::Json;
 
 use super::bounds::{Ahead, CANCELLATIONS_COUNT, STILL_OPEN};
@@ -638,6 +639,27 @@ pub async fn has_begun(tx: &mut Tx, id: BookingId) -> Result<bool> {
     .fetch_one(&mut **tx)
     .await?;
     Ok(begun)
+}
+
+/// Requests that expired by `now` and do not say so yet, with their deadlines, by these: up to `count` from after `after`.
+pub(super) async fn lapsed(
+    db: &PgPool,
+    now: DateTime<Utc>,
+    after: Option<(DateTime<Utc>, BookingId)>,
+    count: i64,
+) -> Result<Vec<(DateTime<Utc>, BookingId)>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, respond_by AS "respond_by!" FROM bookings
+           WHERE status = 'requested' AND respond_by <= $1 AND ($2::timestamptz IS NULL OR (respond_by, id) > ($2, $3))
+           ORDER BY respond_by, id LIMIT $4"#,
+        now,
+        after.map(|(deadline, _)| deadline),
+        after.map(|(_, id)| id.0),
+        count
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.respond_by, row.id)).collect())
 }
 
 /// Whether the row itself still says that the booking is requested.

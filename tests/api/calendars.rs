@@ -464,10 +464,12 @@ async fn slow_calendars_keep_neither_a_lapse_nor_each_other_waiting() {
         greedy.post(CALENDARS, json!({ "url": url, "label": "Slow" })).await.is(201);
     }
     // The calendars stand before the lapse in the queue.
-    app.sql("UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 minute';
-             UPDATE graphile_worker._private_jobs j SET run_at = now() FROM graphile_worker._private_tasks t WHERE t.id = j.task_id AND t.identifier = 'lapse_request'")
-        .await
-        .unwrap();
+    app.sql(
+        "UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 minute';
+         SELECT graphile_worker.add_job('lapse_requests', 'null'::json)",
+    )
+    .await
+    .unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
     let workers = knead::worker::workers(&app.service, stopped).await.unwrap();

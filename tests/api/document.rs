@@ -256,3 +256,10 @@ fn the_lifecycles_are_printed_into_the_docs() {
 fn the_operations_are_printed_into_the_docs() {
     assert_printed("operations", "Operations", "the OpenAPI document", &listed());
 }
+
+#[test]
+fn the_consequences_are_printed_into_the_docs() {
+    let about = "What is announced without being listed here is kept, and nobody reacts to it.\n\n";
+    let page = format!("{about}{}", knead::doors::consequences());
+    assert_printed("consequences", "What follows of what", "`src/doors.rs`", &page);
+}

@@ -11,12 +11,14 @@ use knead::audit::{Keys as AuditKeys, sequencer};
 use knead::auth::{Passwords, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
+use knead::bookings::jobs::LapseRequests;
 use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server, StartError, reset};
+use knead::queue::enqueue;
 use knead::search::{Known, Searches};
 use knead::storage::Storage;
 use knead::{App as Service, db, worker};
@@ -247,8 +249,11 @@ impl App {
         self.clock.now()
     }
 
-    /// Carries out every job that is due by the app's clock.
+    /// Carries out every job that is due by the app's clock, and looks for requests that have lapsed, as each minute does.
     pub async fn run_jobs(&self) {
+        let mut tx = self.service.db.begin().await.unwrap();
+        enqueue(&mut tx, &LapseRequests, self.now()).await.unwrap();
+        tx.commit().await.unwrap();
         sqlx::query("UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 second' WHERE run_at <= $1")
             .bind(self.now())
             .execute(&self.service.db)
