@@ -16,7 +16,7 @@ use crate::auth::{As, Client};
 use crate::cipher::{Cipher, Sealed};
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Part, Path, Query, Reply};
 use crate::ids::AddressId;
 use crate::values::{AddressKind, Country, Jurisdiction, Latitude, Longitude, Place, Point, Zone, present};
 
@@ -305,13 +305,13 @@ impl AddressPatch {
 /// List addresses
 ///
 /// The caller's addresses, oldest first; a client keeps at most 50.
-#[utoipa::path(tag = "Addresses", operation_id = "list_addresses", security(("bearer" = ["client"])),
+#[utoipa::path(tag = "Addresses", operation_id = "list_addresses", security(("bearer" = ["client"])), params(Part),
     responses((status = 200, description = "The addresses.", body = Page<AddressView>)))]
 #[get("/v1/me/addresses")]
-async fn list_addresses(app: Data<App>, me: As<Client>) -> Result<Reply> {
+async fn list_addresses(app: Data<App>, me: As<Client>, Query(part): Query<Part>) -> Result<Reply> {
     let addresses = store::list(&app.db, me.account()).await?;
     let views = addresses.into_iter().map(|address| AddressView::new(address, &app.cipher)).collect::<Result<_>>()?;
-    Reply::ok(&Page::whole(views))
+    Reply::ok(&Page::part(views, &part)?)
 }
 
 /// Add an address

@@ -27,7 +27,7 @@ use crate::auth::{Anyone, As, Parties, Principal};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, TimeLock, Work};
-use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Path, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Part, Path, Query, Reply};
 use crate::ids::{BookingId, CounterOfferId};
 use crate::values::{Instant, Money, Span, Zone};
 
@@ -201,11 +201,16 @@ fn proposal(kind: &'static str, booking: &Booking, party: Party, offer: &Counter
 ///
 /// Every time that was proposed for a visit, oldest first.
 #[utoipa::path(tag = "Bookings", operation_id = "list_counter_offers", security(("bearer" = ["client", "therapist", "admin"])),
-    params(("id" = BookingId, Path, description = "The booking.")),
+    params(("id" = BookingId, Path, description = "The booking."), Part),
     responses((status = 200, description = "The counter-offers.", body = Page<CounterOffer>)))]
 #[get("/v1/bookings/{id}/counter-offers")]
-async fn list_counter_offers(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
-    uninterrupted(async move { Reply::ok(&Page::whole(seen(&app, &me.principal, id).await?)) }).await
+async fn list_counter_offers(
+    app: Data<App>,
+    me: As<Anyone>,
+    Path(id): Path<BookingId>,
+    Query(part): Query<Part>,
+) -> Result<Reply> {
+    uninterrupted(async move { Reply::ok(&Page::part(seen(&app, &me.principal, id).await?, &part)?) }).await
 }
 
 /// Show a counter-offer

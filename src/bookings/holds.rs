@@ -20,7 +20,7 @@ use crate::cipher::Cipher;
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::events::Work;
-use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
+use crate::http::{IdempotencyKey, Json, Once, Page, Part, Path, Query, Reply};
 use crate::ids::{AccountId, HoldId, ServiceId, TherapistId};
 use crate::prices::{PriceBreakdown, Terms};
 use crate::values::{Money, Zone};
@@ -161,16 +161,16 @@ async fn create_hold(
 /// List holds
 ///
 /// The caller's live holds, oldest first.
-#[utoipa::path(tag = "Bookings", operation_id = "list_holds", security(("bearer" = ["client"])),
+#[utoipa::path(tag = "Bookings", operation_id = "list_holds", security(("bearer" = ["client"])), params(Part),
     responses((status = 200, description = "The holds.", body = Page<HoldView>)))]
 #[get("/v1/holds")]
-async fn list_holds(app: Data<App>, me: As<Client>) -> Result<Reply> {
+async fn list_holds(app: Data<App>, me: As<Client>, Query(part): Query<Part>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let holds = store::live(&mut work, me.account(), None, app.clock.now()).await?;
         work.commit().await?;
         let views = holds.into_iter().map(|hold| HoldView::new(hold, &app.cipher)).collect::<Result<_>>()?;
-        Reply::ok(&Page::whole(views))
+        Reply::ok(&Page::part(views, &part)?)
     })
     .await
 }

@@ -21,7 +21,7 @@ use crate::auth::{Admin, Anyone, As, Parties};
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::events::{Event, Work};
-use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Part, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, IncidentId, TherapistId};
 use crate::values::{Instant, bounded_text};
 use store::Listed;
@@ -225,10 +225,15 @@ async fn report_incident(
 /// Those that the caller reported, oldest first; each of them for admins, whose look is written down.
 #[utoipa::path(tag = "Incidents", operation_id = "list_booking_incidents",
     security(("bearer" = ["client", "therapist", "admin"])),
-    params(("id" = BookingId, Path, description = "The booking.")),
+    params(("id" = BookingId, Path, description = "The booking."), Part),
     responses((status = 200, description = "The incidents.", body = Page<OwnIncident>)))]
 #[get("/v1/bookings/{id}/incidents")]
-async fn list_booking_incidents(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn list_booking_incidents(
+    app: Data<App>,
+    me: As<Anyone>,
+    Path(id): Path<BookingId>,
+    Query(part): Query<Part>,
+) -> Result<Reply> {
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
@@ -242,7 +247,7 @@ async fn list_booking_incidents(app: Data<App>, me: As<Anyone>, Path(id): Path<B
             }
         }
         work.commit().await?;
-        Reply::ok(&Page::whole(incidents.into_iter().map(OwnIncident::from).collect()))
+        Reply::ok(&Page::part(incidents.into_iter().map(OwnIncident::from).collect(), &part)?)
     })
     .await
 }

@@ -29,7 +29,7 @@ use crate::credentials::{self, missing};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{TimeLock, Work};
-use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
+use crate::http::{Cursor, Json, Limit, Page, Part, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
 use crate::search::{self, Reach};
 use crate::therapists;
@@ -136,6 +136,12 @@ struct CandidateQuery {
     /// Who works with this technique.
     #[param(inline)]
     technique: Option<Slug>,
+    /// Items on a page; all of them, unless said.
+    #[param(inline)]
+    limit: Option<Limit>,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
 }
 
 /// A therapist who could take a visit over.
@@ -189,7 +195,7 @@ async fn list_candidates(
             display_name: names.remove(&id.into()).unwrap_or_default(),
             distance_km: distance_km.ceil(),
         });
-        Reply::ok(&Page::whole(shown.collect()))
+        Reply::ok(&Page::part(shown.collect(), &Part { limit: query.limit, cursor: query.cursor.clone() })?)
     })
     .await
 }

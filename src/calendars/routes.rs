@@ -12,7 +12,7 @@ use crate::auth::{As, Parties, RefreshToken, Therapist};
 use crate::bookings;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
+use crate::http::{IdempotencyKey, Json, Once, Page, Part, Path, Query, Reply};
 use crate::ids::CalendarId;
 use crate::queue::enqueue;
 
@@ -27,11 +27,11 @@ pub fn routes(config: &mut ServiceConfig) {
 /// List my calendars elsewhere
 ///
 /// The calendars whose busy time keeps the caller from being booked.
-#[utoipa::path(tag = "Calendars", operation_id = "list_calendars", security(("bearer" = ["therapist"])),
+#[utoipa::path(tag = "Calendars", operation_id = "list_calendars", security(("bearer" = ["therapist"])), params(Part),
     responses((status = 200, description = "All of them, in the order in which they came.", body = Page<Calendar>)))]
 #[get("/v1/therapists/me/calendars")]
-async fn list_calendars(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
-    Reply::ok(&Page::whole(store::list(&app.db, &app.cipher, me.therapist(), None, app.clock.now()).await?))
+async fn list_calendars(app: Data<App>, me: As<Therapist>, Query(part): Query<Part>) -> Result<Reply> {
+    Reply::ok(&Page::part(store::list(&app.db, &app.cipher, me.therapist(), None, app.clock.now()).await?, &part)?)
 }
 
 /// A calendar to be subscribed to.

@@ -20,7 +20,7 @@ use crate::auth::{As, Caller, Therapist};
 use crate::catalogue;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Query, Reply};
+use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, Page, Part, Path, Query, Reply};
 use crate::ids::{CredentialId, ServiceId, TherapistId};
 use crate::queue::enqueue_once;
 use crate::values::{Day, IssueDay, Jurisdiction, JurisdictionCode, Money, present};
@@ -40,11 +40,11 @@ pub fn routes(config: &mut ServiceConfig) {
 /// List credential types
 ///
 /// Every kind of credential that the service knows.
-#[utoipa::path(tag = "Credentials", operation_id = "list_credential_types",
+#[utoipa::path(tag = "Credentials", operation_id = "list_credential_types", params(Part),
     responses((status = 200, description = "The types.", body = Page<CredentialType>)))]
 #[get("/v1/credential-types")]
-async fn list_credential_types(app: Data<App>, _caller: Caller) -> Result<Reply> {
-    Ok(Reply::ok(&Page::whole(store::types(&app.db).await?))?.public())
+async fn list_credential_types(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {
+    Ok(Reply::ok(&Page::part(store::types(&app.db).await?, &part)?)?.public())
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -56,6 +56,12 @@ struct RequiredWhere {
     jurisdiction: JurisdictionCode,
     /// The service that is given there.
     service_id: ServiceId,
+    /// Items on a page; all of them, unless said.
+    #[param(inline)]
+    limit: Option<Limit>,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
 }
 
 /// List requirements
@@ -76,21 +82,21 @@ async fn list_credential_requirements(
         return Err(FieldError::new("/jurisdiction", "is not a place that the service knows.").into());
     }
     let required = rules::required(&app.db, query.jurisdiction.chain(), None, &kind).await?;
-    Ok(Reply::ok(&Page::whole(required.groups))?.public())
+    Ok(Reply::ok(&Page::part(required.groups, &Part { limit: query.limit, cursor: query.cursor.clone() })?)?.public())
 }
 
 /// List my credentials
 ///
 /// The caller's credentials, oldest first.
-#[utoipa::path(tag = "Credentials", operation_id = "list_own_credentials", security(("bearer" = ["therapist"])),
+#[utoipa::path(tag = "Credentials", operation_id = "list_own_credentials", security(("bearer" = ["therapist"])), params(Part),
     responses((status = 200, description = "The credentials.", body = Page<Credential>)))]
 #[get("/v1/therapists/me/credentials")]
-async fn list_own_credentials(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
+async fn list_own_credentials(app: Data<App>, me: As<Therapist>, Query(part): Query<Part>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let list = store::list(&mut work, me.therapist()).await?;
         work.commit().await?;
-        Reply::ok(&Page::whole(list))
+        Reply::ok(&Page::part(list, &part)?)
     })
     .await
 }
@@ -475,16 +481,17 @@ async fn withdraw_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<C
 ///
 /// What was verified, from whom and until when: no number, no document.
 #[utoipa::path(tag = "Credentials", operation_id = "list_therapist_credentials",
-    params(("id" = TherapistId, Path, description = "The therapist.")),
+    params(("id" = TherapistId, Path, description = "The therapist."), Part),
     responses((status = 200, description = "The credentials.", body = Page<PublicCredential>)))]
 #[get("/v1/therapists/{id}/credentials")]
 async fn list_therapist_credentials(
     app: Data<App>,
     Caller(caller): Caller,
     Path(id): Path<TherapistId>,
+    Query(part): Query<Part>,
 ) -> Result<Reply> {
     if !crate::therapists::is_shown(&mut *app.db.acquire().await?, id, caller, app.clock.now()).await? {
         return Err(Error::NotFound);
     }
-    Reply::ok(&Page::whole(store::public(&app.db, id, app.clock.now().date_naive()).await?))
+    Reply::ok(&Page::part(store::public(&app.db, id, app.clock.now().date_naive()).await?, &part)?)
 }

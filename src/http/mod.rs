@@ -11,7 +11,7 @@ mod wording;
 
 pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query};
 pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal, within_allowance};
-pub use page::{Cursor, Limit, Page, Paging};
+pub use page::{Cursor, Limit, Page, Paging, Part};
 pub use rate::{Guess, Origin, RateLimits, Tally};
 pub use reply::Reply;
 pub use upload::{SentFile, Upload, UploadLimits};

@@ -91,6 +91,19 @@ impl Paging {
     }
 }
 
+/// Which part of a short list is asked for: all of it, unless said. Such a list is bounded by a rule of its own.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Part {
+    /// Items on a page; all of them, unless said.
+    #[param(inline)]
+    pub limit: Option<Limit>,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    pub cursor: Option<Cursor>,
+}
+
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
@@ -105,6 +118,15 @@ impl<T> Page<T> {
     /// A list that fits on one page.
     pub fn whole(data: Vec<T>) -> Self {
         Self { data, next_cursor: None }
+    }
+
+    /// The part that is asked for of a list that is read whole. Its cursor counts the items before it.
+    pub fn part(data: Vec<T>, part: &Part) -> Result<Self> {
+        let first: usize = part.cursor.as_ref().map(Cursor::key).transpose()?.unwrap_or(0);
+        let rest = data.len().saturating_sub(first);
+        let count = part.limit.map_or(rest, |limit| limit.get().min(rest));
+        let next_cursor = (count < rest).then(|| Cursor::after(&(first + count))).transpose()?;
+        Ok(Self { data: data.into_iter().skip(first).take(count).collect(), next_cursor })
     }
 
     /// A page from up to [`Limit::probe`] items; `key` is an item's sort key.

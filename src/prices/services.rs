@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::catalogue::{self, Technique};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Result};
-use crate::http::{Page, Path, Query, Reply};
+use crate::http::{Cursor, Limit, Page, Part, Path, Query, Reply};
 use crate::ids::ServiceId;
 use crate::values::{Country, Money};
 
@@ -95,6 +95,12 @@ struct PricesIn {
     /// Whose prices are wanted (ISO 3166-1 alpha-2); AU unless said.
     #[param(inline)]
     country: Option<Country>,
+    /// Items on a page; all of them, unless said.
+    #[param(inline)]
+    limit: Option<Limit>,
+    /// From `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
 }
 
 impl PricesIn {
@@ -110,7 +116,11 @@ impl PricesIn {
     responses((status = 200, description = "The services.", body = Page<Service>)))]
 #[get("/v1/services")]
 async fn list_services(app: Data<App>, _caller: Caller, Query(query): Query<PricesIn>) -> Result<Reply> {
-    Ok(Reply::ok(&Page::whole(priced(&app, query.country(), None).await?))?.public())
+    Ok(Reply::ok(&Page::part(
+        priced(&app, query.country(), None).await?,
+        &Part { limit: query.limit, cursor: query.cursor.clone() },
+    )?)?
+    .public())
 }
 
 /// Show a service

@@ -14,7 +14,7 @@ use crate::bookings::{self, Side};
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::events::Event;
-use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Part, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, ReviewId, TherapistId};
 use crate::therapists;
 use crate::values::Instant;
@@ -130,10 +130,15 @@ async fn create_review(
 ///
 /// The caller's own, and the other side's once both have written, or the time for it is over.
 #[utoipa::path(tag = "After the visit", operation_id = "list_booking_reviews", security(("bearer" = ["client", "therapist"])),
-    params(("id" = BookingId, Path, description = "The booking.")),
+    params(("id" = BookingId, Path, description = "The booking."), Part),
     responses((status = 200, description = "The reviews.", body = Page<ReviewView>)))]
 #[get("/v1/bookings/{id}/reviews")]
-async fn list_booking_reviews(app: Data<App>, me: As<Parties>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn list_booking_reviews(
+    app: Data<App>,
+    me: As<Parties>,
+    Path(id): Path<BookingId>,
+    Query(part): Query<Part>,
+) -> Result<Reply> {
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
@@ -143,7 +148,7 @@ async fn list_booking_reviews(app: Data<App>, me: As<Parties>, Path(id): Path<Bo
         work.commit().await?;
         let own = Side::of(me.principal.role);
         reviews.retain(|review| review.by == own || (review.opens_at <= now && review.hidden.is_none()));
-        Reply::ok(&Page::whole(reviews.into_iter().map(ReviewView::from).collect()))
+        Reply::ok(&Page::part(reviews.into_iter().map(ReviewView::from).collect(), &part)?)
     })
     .await
 }

@@ -22,7 +22,7 @@ use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::Work;
 use crate::http::{
-    Cursor, Fingerprint, IdempotencyKey, Limit, Once, OrDefault, Page, Path, Query, Reply, SentFile, Upload,
+    Cursor, Fingerprint, IdempotencyKey, Limit, Once, OrDefault, Page, Part, Path, Query, Reply, SentFile, Upload,
     UploadLimits,
 };
 use crate::ids::{AccountId, CredentialId, RosterImportId};
@@ -89,11 +89,11 @@ impl From<&'static Source> for RosterSource {
 /// List roster sources
 ///
 /// The lists that can be imported, and the columns that they must have.
-#[utoipa::path(tag = "Rosters", operation_id = "list_roster_sources", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Rosters", operation_id = "list_roster_sources", security(("bearer" = ["admin"])), params(Part),
     responses((status = 200, description = "The sources.", body = Page<RosterSource>)))]
 #[get("/v1/admin/roster-sources")]
-async fn list_roster_sources(_me: As<Admin>) -> Result<Reply> {
-    Reply::ok(&Page::whole(SOURCES.iter().map(RosterSource::from).collect()))
+async fn list_roster_sources(_me: As<Admin>, Query(part): Query<Part>) -> Result<Reply> {
+    Reply::ok(&Page::part(SOURCES.iter().map(RosterSource::from).collect(), &part)?)
 }
 
 /// A list, with what is to be known of it before its rows.

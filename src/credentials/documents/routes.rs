@@ -19,7 +19,7 @@ use crate::credentials::store as credentials;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::events::Event;
-use crate::http::{Fingerprint, IdempotencyKey, Once, Page, Path, Reply, Upload, UploadLimits};
+use crate::http::{Fingerprint, IdempotencyKey, Once, Page, Part, Path, Query, Reply, Upload, UploadLimits};
 use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
 
 /// The operations on documents.
@@ -207,12 +207,17 @@ fn hex(bytes: &[u8]) -> String {
 ///
 /// The files that show one of the caller's credentials, oldest first.
 #[utoipa::path(tag = "Credentials", operation_id = "list_own_documents", security(("bearer" = ["therapist"])),
-    params(("id" = CredentialId, Path, description = "The credential.")),
+    params(("id" = CredentialId, Path, description = "The credential."), Part),
     responses((status = 200, description = "The documents.", body = Page<Document>)))]
 #[get("/v1/therapists/me/credentials/{id}/documents")]
-async fn list_own_documents(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
+async fn list_own_documents(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<CredentialId>,
+    Query(part): Query<Part>,
+) -> Result<Reply> {
     refuse_anothers(&app, id, me.therapist()).await?;
-    Reply::ok(&Page::whole(store::list(&app.db, id).await?))
+    Reply::ok(&Page::part(store::list(&app.db, id).await?, &part)?)
 }
 
 /// Download my document
@@ -304,16 +309,21 @@ async fn remove_document(
 /// The files that show a credential, oldest first, also those that the therapist removed after they were handed in, each with the
 /// other therapists' credentials that the same file was sent for.
 #[utoipa::path(tag = "Licence checks", operation_id = "list_documents", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")),
+    params(("id" = CredentialId, Path, description = "The credential."), Part),
     responses((status = 200, description = "The documents.", body = Page<ReviewedDocument>)))]
 #[get("/v1/admin/credentials/{id}/documents")]
-async fn list_documents(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+async fn list_documents(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<CredentialId>,
+    Query(part): Query<Part>,
+) -> Result<Reply> {
     uninterrupted(async move {
         credentials::holder(&app.db, id).await?.ok_or(Error::NotFound)?;
         let mut work = app.begin(Some(me.account())).await?;
         let documents = store::of(&mut work, &[id]).await?;
         work.commit().await?;
-        Reply::ok(&Page::whole(documents.into_iter().map(|(_, document)| document).collect::<Vec<_>>()))
+        Reply::ok(&Page::part(documents.into_iter().map(|(_, document)| document).collect::<Vec<_>>(), &part)?)
     })
     .await
 }

@@ -14,7 +14,7 @@ use crate::credentials::views::{CredentialFile, Decision, ReviewedCredential};
 use crate::credentials::{TypeCode, documents};
 use crate::db::uninterrupted;
 use crate::error::{Error, Result};
-use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
+use crate::http::{Cursor, Limit, Page, Part, Path, Query, Reply};
 use crate::ids::{CredentialId, TherapistId};
 use crate::values::{Day, Jurisdiction};
 
@@ -144,16 +144,21 @@ async fn get_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Credential
 ///
 /// Every step of the review, oldest first: who, when, what and why. It is never changed.
 #[utoipa::path(tag = "Licence checks", operation_id = "get_credential_history", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")),
+    params(("id" = CredentialId, Path, description = "The credential."), Part),
     responses((status = 200, description = "The steps.", body = Page<Decision>)))]
 #[get("/v1/admin/credentials/{id}/history")]
-async fn get_credential_history(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+async fn get_credential_history(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<CredentialId>,
+    Query(part): Query<Part>,
+) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         store::holder(&mut **work, id).await?.ok_or(Error::NotFound)?;
         let history = store::history(&mut work, id).await?;
         work.commit().await?;
-        Reply::ok(&Page::whole(history))
+        Reply::ok(&Page::part(history, &part)?)
     })
     .await
 }

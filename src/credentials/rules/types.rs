@@ -15,7 +15,7 @@ use crate::credentials::store::{find_type, types};
 use crate::credentials::{CredentialType, TypeCode};
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Path, Reply};
+use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Part, Path, Query, Reply};
 use crate::values::{Jurisdiction, bounded_number, from_text, present};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -100,12 +100,12 @@ impl<'a> From<&'a CredentialType> for EditedType<'a> {
 /// List credential types for editing
 ///
 /// Every kind of credential, by code, with what only admins are told.
-#[utoipa::path(tag = "Licence checks", operation_id = "list_admin_credential_types", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "list_admin_credential_types", security(("bearer" = ["admin"])), params(Part),
     responses((status = 200, description = "The types.", body = Page<EditedType>)))]
 #[get("/v1/admin/credential-types")]
-async fn list_admin_credential_types(app: Data<App>, _me: As<Admin>) -> Result<Reply> {
+async fn list_admin_credential_types(app: Data<App>, _me: As<Admin>, Query(part): Query<Part>) -> Result<Reply> {
     let types = types(&app.db).await?;
-    Reply::ok(&Page::whole(types.iter().map(EditedType::from).collect()))
+    Reply::ok(&Page::part(types.iter().map(EditedType::from).collect(), &part)?)
 }
 
 /// A new kind of credential.
