@@ -1,5 +1,7 @@
 //! The database: connections, migrations and units of work.
 
+mod migrations;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use sqlx::{Connection, PgPool, Postgres};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+
+pub use migrations::apply;
 
 /// A transaction.
 pub type Tx = sqlx::Transaction<'static, Postgres>;
@@ -55,9 +59,8 @@ pub fn patient_pool(url: &str) -> Result<PgPool, sqlx::Error> {
 /// Brings the schema, and that of the job queue, up to date. May run twice and beside a running service.
 pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let options = PgConnectOptions::from_str(url)?.options([("lock_timeout", "10s")]);
-    let pool =
-        PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(30)).connect_with(options).await?;
-    MIGRATOR.run(&pool).await?;
+    migrations::apply(options.clone(), &MIGRATOR).await?;
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
     crate::jobs::migrate(&pool).await?;
     pool.close().await;
     Ok(())
