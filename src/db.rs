@@ -5,6 +5,7 @@ mod migrations;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool, Postgres};
@@ -72,6 +73,14 @@ pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
     // The random half of a UUIDv7 names the lock.
     let key = id.as_u64_pair().1.cast_signed();
     sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) AS "locked: ()""#, key).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Makes the partitions of all tables of history for the month of `now` and three after it.
+pub async fn make_months(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(r#"SELECT make_months(partrelid, $1, 3) AS "made: ()" FROM pg_partitioned_table"#, now.date_naive())
+        .fetch_all(db)
+        .await?;
     Ok(())
 }
 

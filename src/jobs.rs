@@ -129,6 +129,7 @@ sweeps! { app, now;
     "roster_files" => rosters::forget_files(app, now),
     "road_times" => travel::tidy(app, now),
     "jobs" => forget_failed(&app.db),
+    "months" => crate::db::make_months(&app.db, now),
 }
 
 /// Asks for every sweep, each a job of its own: one that fails is tried again by itself and keeps no other from its turn.
