@@ -131,7 +131,7 @@ async fn a_sweep_that_fails_keeps_no_other_from_its_turn() {
     let app = App::start().await;
     app.client().await;
     // The second of all fails, and so does one in the middle.
-    app.sql("ALTER TABLE counter_offers RENAME TO gone; ALTER TABLE notices RENAME TO gone_too").await.unwrap();
+    app.sql("ALTER TABLE counter_offers RENAME TO gone; ALTER TABLE tasks RENAME TO gone_too").await.unwrap();
     app.advance(TimeDelta::days(32));
     sweep(&app).await;
     assert_eq!(app.count("SELECT count(*) FROM refresh_tokens").await, 0);
@@ -145,7 +145,7 @@ async fn a_sweep_that_fails_keeps_no_other_from_its_turn() {
             .fetch_all(&app.service.db)
             .await
             .unwrap();
-    assert_eq!(waiting, ["sweep_one:counter_offers", "sweep_one:notices"]);
+    assert_eq!(waiting, ["sweep_one:counter_offers", "sweep_one:tasks"]);
 }
 
 #[tokio::test]
