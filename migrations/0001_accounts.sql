@@ -7,6 +7,35 @@ BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 
+-- The least UUIDv7 of the month of `day`, by UTC.
+CREATE FUNCTION month_id(day date) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (lpad(to_hex((extract(epoch FROM date_trunc('month', day::timestamp)) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+$$;
+
+-- Makes the partitions of a table of history for the month of `day` and so many after it. Such a table is partitioned by ranges of its `id`, a UUIDv7,
+-- and has a default partition for what is of no month that was made. A month that is there stays, and a month that the default has rows of is left
+-- to it. A partition is attached, because that keeps nobody from writing to the others.
+CREATE FUNCTION make_months(history regclass, day date, ahead integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    month date;
+    next date;
+    name text;
+    stray boolean;
+BEGIN
+    -- One at a time makes them.
+    PERFORM pg_advisory_xact_lock(history::oid::bigint);
+    FOR n IN 0..ahead LOOP
+        month := date_trunc('month', day::timestamp) + make_interval(months => n);
+        next := month + interval '1 month';
+        name := (SELECT relname FROM pg_class WHERE oid = history) || to_char(month, '_YYYY_MM');
+        CONTINUE WHEN to_regclass(quote_ident(name)) IS NOT NULL;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id >= %L AND id < %L)', history, month_id(month), month_id(next)) INTO stray;
+        CONTINUE WHEN stray;
+        EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name, history);
+        EXECUTE format('ALTER TABLE %s ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', history, name, month_id(month), month_id(next));
+    END LOOP;
+END $$;
+
 CREATE TABLE accounts (
     id            uuid        NOT NULL CONSTRAINT accounts_pkey PRIMARY KEY,
     email         citext      NOT NULL CONSTRAINT accounts_email_taken UNIQUE

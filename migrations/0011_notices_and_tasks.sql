@@ -1,4 +1,4 @@
--- What a person is told in the app.
+-- What a person is told in the app; history, by month.
 CREATE TABLE notices (
     id           uuid        NOT NULL CONSTRAINT notices_pkey PRIMARY KEY,
     -- Counts up in the order in which people were told, also within one instant.
@@ -10,9 +10,11 @@ CREATE TABLE notices (
     details      jsonb       NOT NULL DEFAULT '{}',
     created_at   timestamptz NOT NULL,
     read_at      timestamptz
-);
+) PARTITION BY RANGE (id);
+CREATE TABLE notices_other PARTITION OF notices DEFAULT;
 CREATE INDEX notices_by_account ON notices (account_id, position);
 CREATE INDEX notices_by_age ON notices (created_at);
+SELECT make_months('notices', now()::date, 3);
 
 -- What an admin should look at, and has or has not.
 CREATE TABLE tasks (

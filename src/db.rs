@@ -1,13 +1,18 @@
 //! The database: connections, migrations and units of work.
 
+mod migrations;
+
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use chrono::{DateTime, Utc};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool, Postgres};
 
 use crate::error::{Error, Result};
+
+pub use migrations::apply;
 
 /// A transaction.
 pub type Tx = sqlx::Transaction<'static, Postgres>;
@@ -51,15 +56,23 @@ pub fn patient_pool(url: &str) -> Result<PgPool, sqlx::Error> {
     Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options))
 }
 
-/// A pool for a command that changes the schema.
+/// A pool of one connection for a command that changes the schema.
 pub async fn migrating_pool(url: &str) -> Result<PgPool, sqlx::Error> {
     let options = PgConnectOptions::from_str(url)?.options([("lock_timeout", "10s")]);
     PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(30)).connect_with(options).await
 }
 
 /// Brings the schema up to date, but for that of the job queue. May run twice and beside a running service.
-pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    MIGRATOR.run(pool).await
+pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    migrations::apply(PgConnectOptions::from_str(url)?, &MIGRATOR).await
+}
+
+/// Makes the partitions of all tables of history for the month of `now` and three after it.
+pub async fn make_months(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(r#"SELECT make_months(partrelid, $1, 3) AS "made: ()" FROM pg_partitioned_table"#, now.date_naive())
+        .fetch_all(db)
+        .await?;
+    Ok(())
 }
 
 /// How many rows a sweep deletes in one statement, far within the time that a statement has.

@@ -42,6 +42,7 @@ pub async fn home(wipe: bool, with_demo: bool) -> Result<Home, Failure> {
     let root = default_root()?;
     let files = root.join("files");
     if wipe {
+        eprintln!("Throwing away the private database in {}, and the files with it ...", root.display());
         reset(&root)?;
         if files.exists() {
             fs::remove_dir_all(&files)?;

@@ -94,8 +94,8 @@ impl App {
 
 /// Brings the schema, and that of the job queue, up to date. May run twice and beside a running service.
 pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    db::migrate(url).await?;
     let pool = db::migrating_pool(url).await?;
-    db::migrate(&pool).await?;
     queue::migrate(&pool).await?;
     pool.close().await;
     Ok(())

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::App;
 use crate::doors::{jobs, sweeps};
 use crate::error::Result;
-use crate::http;
+use crate::{db, http};
 use crate::queue::{Job, Kind, Run, Sweep, Workers};
 
 /// The worker's own kinds of jobs.

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::NoticeView;
 use super::store::{self, Listed};
+use super::{KEPT, NoticeView};
 use crate::App;
 use crate::auth::{Anyone, As};
 use crate::db::uninterrupted;
@@ -42,7 +42,9 @@ struct NoticeQuery {
 #[get("/v1/me/notices")]
 async fn list_notices(app: Data<App>, me: As<Anyone>, Query(query): Query<NoticeQuery>) -> Result<Reply> {
     let before = query.cursor.map(|cursor| cursor.key()).transpose()?;
-    let listed = Listed { to: me.account(), unread: query.unread, before, count: query.limit.probe() };
+    // What is older is deleted. The bound keeps the months before from being looked at.
+    let since = (app.clock.now() - KEPT).date_naive();
+    let listed = Listed { to: me.account(), unread: query.unread, since, before, count: query.limit.probe() };
     let notices = store::list(&app.db, listed).await?;
     Reply::ok(&Page::cut(notices, query.limit, |notice| notice.position)?)
 }

@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
 
 use super::NoticeView;
@@ -10,6 +10,8 @@ use crate::ids::{AccountId, NoticeId};
 pub(super) struct Listed {
     pub to: AccountId,
     pub unread: bool,
+    /// Of months since then.
+    pub since: NaiveDate,
     /// Before this position.
     pub before: Option<i64>,
     pub count: i64,
@@ -20,12 +22,13 @@ pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<NoticeView>>
     let notices = sqlx::query_as!(
         NoticeView,
         "SELECT position, id, kind, subject_type, subject_id, details, created_at, read_at FROM notices
-         WHERE account_id = $1 AND NOT ($2 AND read_at IS NOT NULL) AND ($3::bigint IS NULL OR position < $3)
+         WHERE account_id = $1 AND NOT ($2 AND read_at IS NOT NULL) AND ($3::bigint IS NULL OR position < $3) AND id >= month_id($5)
          ORDER BY position DESC LIMIT $4",
         listed.to.0,
         listed.unread,
         listed.before,
         listed.count,
+        listed.since,
     )
     .fetch_all(db)
     .await?;
@@ -56,8 +59,8 @@ pub(super) async fn read(
 pub(super) async fn forget_old(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
     in_batches(|| async move {
         let gone = sqlx::query!(
-            "DELETE FROM notices WHERE ctid = ANY (ARRAY(
-                 SELECT ctid FROM notices WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+            "DELETE FROM notices WHERE id = ANY (ARRAY(
+                 SELECT id FROM notices WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
             now - super::KEPT,
             BATCH
         );

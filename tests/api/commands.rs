@@ -173,6 +173,15 @@ pub fn dev(state: &std::path::Path, address: &str, arguments: &[&str]) -> (Runni
     (Running(child), banner)
 }
 
+/// Begins `knead dev`, and waits for its banner; with what it says besides.
+pub fn say_and_begin(command: &mut Command) -> (Running, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let banner = BufReader::new(child.stdout.take().unwrap());
+    banner.lines().find(|line| line.as_ref().unwrap().contains("Stop with")).expect("a banner").unwrap();
+    let said = BufReader::new(child.stderr.as_mut().unwrap()).lines().next().expect("a line").unwrap();
+    (Running(child), said)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bare_machine_gets_a_city() {
     let state = crate::postgres::folder();

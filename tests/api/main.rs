@@ -25,6 +25,7 @@ mod incidents;
 mod known;
 mod limits;
 mod manners;
+mod migrations;
 mod moves;
 mod postgres;
 mod preconditions;

@@ -24,7 +24,7 @@ fn options(root: &Path) -> Options {
     Options { root: root.to_owned(), durable: false, progress: |line| println!("  {line}") }
 }
 
-fn start(root: &Path) -> Server {
+pub fn start(root: &Path) -> Server {
     let began = Instant::now();
     let server = Server::start(&options(root)).unwrap_or_else(|error| panic!("{error}"));
     println!("started in {:?}", began.elapsed());

@@ -29,6 +29,37 @@ async fn every_table_says_how_its_rows_end() {
     assert_eq!(told, tables.into_iter().collect());
 }
 
+#[tokio::test]
+async fn history_has_its_months_made_ahead() {
+    let app = App::start().await;
+    let months = || app.count("SELECT count(*) FROM pg_inherits WHERE inhparent = 'notices'::regclass");
+    let before = months().await;
+    app.advance(TimeDelta::days(400));
+    sweep(&app).await;
+    assert_eq!(months().await, before + 4);
+    sweep(&app).await;
+    assert_eq!(months().await, before + 4, "those that are there stay");
+    let notice = |at: &str| {
+        format!(
+            "INSERT INTO notices (id, account_id, kind, subject_type, subject_id, created_at)
+             SELECT (left(month_id('{at}')::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, id, 'a', 'b', id, '{at}' FROM accounts LIMIT 1"
+        )
+    };
+    app.client().await;
+    app.sql(&notice("2028-02-01")).await.unwrap();
+    app.sql(&notice("2040-02-01")).await.unwrap();
+    let counts = [
+        "SELECT count(*) FROM notices WHERE tableoid = 'notices_2028_02'::regclass",
+        "SELECT count(*) FROM notices WHERE tableoid = 'notices_other'::regclass",
+    ];
+    for count in counts {
+        assert_eq!(app.count(count).await, 1, "{count}");
+    }
+    // What the default has is left to it.
+    app.sql("SELECT make_months('notices', '2040-01-15', 2)").await.unwrap();
+    assert_eq!(months().await, before + 6);
+}
+
 async fn sweep(app: &App) {
     app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
     // The sweep asks for the sweeps, which are jobs of their own.
@@ -100,7 +131,7 @@ async fn a_sweep_that_fails_keeps_no_other_from_its_turn() {
     let app = App::start().await;
     app.client().await;
     // The second of all fails, and so does one in the middle.
-    app.sql("ALTER TABLE counter_offers RENAME TO gone; ALTER TABLE notices RENAME TO gone_too").await.unwrap();
+    app.sql("ALTER TABLE counter_offers RENAME TO gone; ALTER TABLE tasks RENAME TO gone_too").await.unwrap();
     app.advance(TimeDelta::days(32));
     sweep(&app).await;
     assert_eq!(app.count("SELECT count(*) FROM refresh_tokens").await, 0);
@@ -114,7 +145,7 @@ async fn a_sweep_that_fails_keeps_no_other_from_its_turn() {
             .fetch_all(&app.service.db)
             .await
             .unwrap();
-    assert_eq!(waiting, ["sweep_one:counter_offers", "sweep_one:notices"]);
+    assert_eq!(waiting, ["sweep_one:counter_offers", "sweep_one:tasks"]);
 }
 
 #[tokio::test]

@@ -82,6 +82,16 @@ pub async fn database() -> (String, String) {
     (server.url(&name), name)
 }
 
+/// A fresh database with nothing in it; its name.
+pub async fn empty_database() -> String {
+    let (_, name) = database().await;
+    let again = format!("DROP DATABASE {name}; CREATE DATABASE {name} TEMPLATE template0");
+    for statement in again.split("; ") {
+        execute(&url_of("postgres"), statement).await;
+    }
+    name
+}
+
 /// The instant at which most tests begin: Monday noon in Sydney.
 pub fn monday_noon() -> DateTime<Utc> {
     at("2026-11-30T01:00:00Z")
