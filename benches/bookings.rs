@@ -137,8 +137,8 @@ async fn fill(db: &PgPool) {
              SELECT id, 't' || n || '@knead.test', 'x', 'therapist', 'Test', 'Australia/Sydney', now() FROM people;
              INSERT INTO therapists (id, base_latitude, base_longitude, booking_mode) SELECT id, -33.8981, 151.1743, 'instant' FROM people;
              INSERT INTO offers (therapist_id, service_id, duration_minutes) SELECT id, '{DEEP_TISSUE}', 60 FROM people;
-             INSERT INTO weekly_windows (therapist_id, opens, closes)
-             SELECT id, day * 1440, day * 1440 + 1440 FROM people, generate_series(0, 6) day;
+             INSERT INTO weekly_windows (therapist_id, effective_from, opens, closes)
+             SELECT id, '2000-01-01', day * 1440, day * 1440 + 1440 FROM people, generate_series(0, 6) day;
              INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
              SELECT gen_random_uuid(), id, code, 'Test', CASE WHEN code <> 'AU-QUAL' THEN now()::date + 400 END, 'verified', 'active', now()
              FROM people, unnest(ARRAY['AU-QUAL', 'AU-ASSOC', 'INSURANCE', 'POLICE-CHECK', 'FIRST-AID']) code;

@@ -106,10 +106,10 @@ async fn remember(db: &PgPool, already: usize, history: usize) {
         &format!(
             "SET session_replication_role = replica;
              INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction,
-                                   address, amount, currency, policy, created_at)
+                                   address, amount, currency, price_breakdown, policy, created_at)
              SELECT gen_random_uuid(), (SELECT id FROM accounts WHERE role = 'client'), t.id, s.id, 'completed',
                     '{NOW}'::timestamptz - make_interval(mins => 1440 + (i * 1051200.0 / {history})::integer), 60, 'Australia/Sydney', 'AU-NSW',
-                    '{{}}', 12900, 'AUD', '{{}}', '{NOW}'
+                    '{{}}', 12900, 'AUD', '{{}}', '{{}}', '{NOW}'
              FROM therapists t, services s, generate_series({already}, {history} - 1) i WHERE s.slug = 'deep-tissue';
              RESET session_replication_role"
         ),

@@ -37,8 +37,8 @@ INSERT INTO offers (therapist_id, service_id, duration_minutes) SELECT id, servi
 -- Five of the seven days, from nine to half past five.
 -- What a trigger does where it is not asleep.
 INSERT INTO timetables (therapist_id, effective_from) SELECT id, '2000-01-01' FROM therapists ON CONFLICT DO NOTHING;
-INSERT INTO weekly_windows (therapist_id, opens, closes)
-SELECT id, day * 1440 + 540, day * 1440 + 1050 FROM people, generate_series(0, 6) day WHERE (day + n) % 7 < 5;
+INSERT INTO weekly_windows (therapist_id, effective_from, opens, closes)
+SELECT id, '2000-01-01', day * 1440 + 540, day * 1440 + 1050 FROM people, generate_series(0, 6) day WHERE (day + n) % 7 < 5;
 INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
 SELECT pg_temp.id(code, n), id, code, 'Test', CASE WHEN code <> 'AU-QUAL' THEN today::date + 500 END, 'verified', 'active', today
 FROM people, given, unnest(ARRAY['AU-QUAL', 'AU-ASSOC', 'INSURANCE', 'POLICE-CHECK', 'FIRST-AID']) AS code;
@@ -53,9 +53,9 @@ WHERE pg_temp.roll('busy' || day || '-' || n) < 0.66 AND pg_temp.roll('visit' ||
 INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, booking_id)
 SELECT id, therapist, tstzrange(start_at - interval '10 minutes', start_at + interval '70 minutes'), start_at, latitude, longitude, id FROM visits;
 
-INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction, address, amount, currency, policy,
-                      created_at)
-SELECT v.id, pg_temp.id('client', 1), v.therapist, service, 'confirmed', v.start_at, 60, 'Australia/Sydney', 'AU-NSW', '{}', 12900, 'AUD', '{}', today
+INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction, address, amount, currency, price_breakdown,
+                      policy, created_at)
+SELECT v.id, pg_temp.id('client', 1), v.therapist, service, 'confirmed', v.start_at, 60, 'Australia/Sydney', 'AU-NSW', '{}', 12900, 'AUD', '{}', '{}', today
 FROM visits v, given;
 
 ALTER TABLE reservations ADD CONSTRAINT reservations_overlap EXCLUDE USING gist (therapist_id WITH =, during WITH &&);

@@ -18,6 +18,7 @@ CREATE TABLE accounts (
     time_zone     text        NOT NULL,
     created_at    timestamptz NOT NULL
 );
+CREATE INDEX accounts_therapists_by_name ON accounts (display_name, id) WHERE role = 'therapist';
 
 -- One session per log-in. Its refresh tokens are its family: ending the session ends them and its access tokens.
 CREATE TABLE sessions (
@@ -38,19 +39,52 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_by_session ON refresh_tokens (session_id);
 CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
+-- What ends in `_sealed`, here and elsewhere, is sealed by the application, which has the keys: it tells of a door, of someone's health, or opens
+-- something.
+
 -- An answer that was given, to be given again byte for byte. Written in the effect's own transaction.
 CREATE TABLE idempotency_keys (
     account_id  uuid        NOT NULL CONSTRAINT idempotency_keys_account_exists REFERENCES accounts ON DELETE CASCADE,
     route       text        NOT NULL,
     key         text        NOT NULL CONSTRAINT idempotency_keys_key_length CHECK (char_length(key) BETWEEN 1 AND 255),
-    fingerprint bytea       NOT NULL CONSTRAINT idempotency_keys_fingerprint_sha256 CHECK (octet_length(fingerprint) = 32),
+    fingerprint_sealed text NOT NULL,
     status      smallint    NOT NULL CONSTRAINT idempotency_keys_status_success CHECK (status BETWEEN 200 AND 299),
     location    text,
-    body        text        NOT NULL,
+    body_sealed text        NOT NULL,
+    -- What the answer's ETag says of the booking's state.
+    state       text,
     created_at  timestamptz NOT NULL,
     CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, route, key)
 );
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
+-- What an account's kept answers have taken up in an hour: one row for each account, which begins anew with every hour, and is deleted when it
+-- is a day old. It is counted by the database, in the statement that keeps the answer, so that it is exact and costs no round trip.
+CREATE TABLE key_allowances (
+    account_id uuid        NOT NULL CONSTRAINT key_allowances_pkey PRIMARY KEY
+                           CONSTRAINT key_allowances_account_exists REFERENCES accounts ON DELETE CASCADE,
+    -- The beginning of the hour.
+    since      timestamptz NOT NULL,
+    keys       integer     NOT NULL CONSTRAINT key_allowances_keys CHECK (keys <= 600),
+    -- Of what is sealed, the answer and the fingerprint.
+    bytes      bigint      NOT NULL CONSTRAINT key_allowances_bytes CHECK (bytes <= 2097152)
+);
+CREATE INDEX key_allowances_by_age ON key_allowances (since);
+
+CREATE FUNCTION count_kept_answer() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO key_allowances AS kept (account_id, since, keys, bytes)
+    VALUES (NEW.account_id, date_bin('1 hour', NEW.created_at, 'epoch'), 1,
+            octet_length(NEW.body_sealed) + octet_length(NEW.fingerprint_sealed))
+    ON CONFLICT ON CONSTRAINT key_allowances_pkey DO UPDATE SET
+        -- The clock of another process may still be in the hour before.
+        since = greatest(kept.since, excluded.since),
+        keys = CASE WHEN excluded.since > kept.since THEN 0 ELSE kept.keys END + excluded.keys,
+        bytes = CASE WHEN excluded.since > kept.since THEN 0 ELSE kept.bytes END + excluded.bytes;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER idempotency_keys_count AFTER INSERT ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION count_kept_answer();
 
 -- Where a client receives visits. The zone and the jurisdiction are derived when it is saved.
 CREATE TABLE addresses (
@@ -66,10 +100,9 @@ CREATE TABLE addresses (
     country      text             NOT NULL CONSTRAINT addresses_country_alpha2 CHECK (country ~ '^[A-Z]{2}$'),
     latitude     double precision NOT NULL CONSTRAINT addresses_latitude_range CHECK (latitude BETWEEN -90 AND 90),
     longitude    double precision NOT NULL CONSTRAINT addresses_longitude_range CHECK (longitude BETWEEN -180 AND 180),
-    access_notes text             CONSTRAINT addresses_access_notes_length CHECK (char_length(access_notes) BETWEEN 1 AND 1000),
-    parking      text             CONSTRAINT addresses_parking_length CHECK (char_length(parking) BETWEEN 1 AND 200),
-    stairs       text             CONSTRAINT addresses_stairs_length CHECK (char_length(stairs) BETWEEN 1 AND 200),
-    pets         text             CONSTRAINT addresses_pets_length CHECK (char_length(pets) BETWEEN 1 AND 200),
+    -- How to get in; and where to park, how many stairs there are, and which animals live there.
+    access_notes_sealed text,
+    remarks_sealed      text,
     time_zone    text             NOT NULL,
     jurisdiction text             NOT NULL CONSTRAINT addresses_jurisdiction_in_country CHECK (starts_with(jurisdiction, country)),
     created_at   timestamptz      NOT NULL

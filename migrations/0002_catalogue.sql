@@ -23,13 +23,3 @@ CREATE TABLE service_techniques (
     technique  text NOT NULL CONSTRAINT service_techniques_technique_exists REFERENCES techniques,
     CONSTRAINT service_techniques_pkey PRIMARY KEY (service_id, technique)
 );
-
--- Prices are whole minor units of the currency (ISO 4217), per country (ISO 3166-1 alpha-2).
-CREATE TABLE prices (
-    service_id       uuid     NOT NULL CONSTRAINT prices_service_exists REFERENCES services ON DELETE CASCADE,
-    country          text     NOT NULL CONSTRAINT prices_country_alpha2 CHECK (country ~ '^[A-Z]{2}$'),
-    duration_minutes smallint NOT NULL CONSTRAINT prices_duration_range CHECK (duration_minutes BETWEEN 15 AND 240),
-    amount           bigint   NOT NULL CONSTRAINT prices_amount_range CHECK (amount BETWEEN 1 AND 100000000),
-    currency         text     NOT NULL CONSTRAINT prices_currency_form CHECK (currency ~ '^[A-Z]{3}$'),
-    CONSTRAINT prices_pkey PRIMARY KEY (service_id, country, duration_minutes)
-);

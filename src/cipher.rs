@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{digest, hmac, rand};
+use aws_lc_rs::{digest, rand};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
@@ -35,7 +35,6 @@ pub struct Sealed(String);
 struct Key {
     id: [u8; ID],
     key: RandomizedNonceKey,
-    marks: hmac::Key,
 }
 
 /// Seals and opens text.
@@ -66,10 +65,7 @@ impl Cipher {
             if found.iter().any(|other| other.id == id) {
                 return Err("a key is there twice".to_owned());
             }
-            // A key of its own: one key is for one thing.
-            let marks = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), b"marks");
-            let marks = hmac::Key::new(hmac::HMAC_SHA256, marks.as_ref());
-            found.push(Key { id, key, marks });
+            found.push(Key { id, key });
         }
         Ok(Self(Arc::new(found)))
     }
@@ -121,23 +117,19 @@ impl Cipher {
         self.seal(column, row, &self.open(column, row, sealed)?)
     }
 
-    /// Whether `mark` is that of `bytes`, with whichever key: as requests were known again before their fingerprints were sealed.
-    pub fn is_mark(&self, bytes: &[u8], mark: &[u8]) -> bool {
-        self.0.iter().any(|key| hmac::verify(&key.marks, bytes, mark).is_ok())
+    /// Opens text that may be absent.
+    pub fn open_any(&self, column: &str, row: impl fmt::Display, sealed: Option<&Sealed>) -> Result<Option<String>> {
+        sealed.map(|sealed| self.open(column, row, sealed)).transpose()
     }
 
-    /// Text that may still be `plain`, as it was kept before there were keys, or written by a service of that time.
-    pub fn read(
+    /// The same words, sealed by the first key, where there are any.
+    pub fn reseal_any(
         &self,
         column: &str,
-        row: impl fmt::Display,
-        plain: Option<&str>,
+        row: impl fmt::Display + Copy,
         sealed: Option<&Sealed>,
-    ) -> Result<Option<String>> {
-        match plain {
-            Some(plain) => Ok(Some(plain.to_owned())),
-            None => sealed.map(|sealed| self.open(column, row, sealed)).transpose(),
-        }
+    ) -> Result<Option<Sealed>> {
+        sealed.map(|sealed| self.reseal(column, row, sealed)).transpose()
     }
 }
 
@@ -189,9 +181,6 @@ mod tests {
             cipher(&[&new]).open("notes", 1, &both.reseal("notes", 1, &sealed).expect("sealed")).expect("opened"),
             "before"
         );
-        let mark = hmac::sign(&cipher(&[&old]).0[0].marks, b"body");
-        assert!(both.is_mark(b"body", mark.as_ref()) && !both.is_mark(b"other", mark.as_ref()));
-        assert!(!cipher(&[&new]).is_mark(b"body", mark.as_ref()), "its key is gone");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use chrono::Days;
 use sqlx::{Connection, PgConnection};
 
 use crate::auth::{Password, Passwords, generate_signing_key};
-use crate::cipher::generate_data_key;
+use crate::cipher::{Cipher, generate_data_key};
 use crate::clock::Clock;
 use crate::demo;
 use crate::postgres::{Options, Server, default_root, reset};
@@ -51,12 +51,12 @@ pub async fn home(wipe: bool, with_demo: bool) -> Result<Home, Failure> {
     let postgres = tokio::task::spawn_blocking(move || Server::start(&options)).await??;
     let database_url = create_database(&postgres, DATABASE).await?;
     crate::migrate(&database_url).await?;
-    if with_demo {
-        fill_demo(&database_url).await?;
-    }
     let signing_key = kept_key(&root.join("signing-key"), generate_signing_key)?;
     let data_key = kept_key(&root.join("data-key"), generate_data_key)?;
     let audit_key = kept_key(&root.join("audit-key"), generate_signing_key)?;
+    if with_demo {
+        fill_demo(&database_url, &Cipher::new(&data_key.clone().into())?).await?;
+    }
     Ok(Home { postgres, database_url, signing_key, data_key, audit_key, files: files.to_string_lossy().into_owned() })
 }
 
@@ -75,10 +75,10 @@ pub async fn create_database(postgres: &Server, name: &str) -> Result<String, Fa
     Ok(postgres.url(name))
 }
 
-async fn fill_demo(url: &str) -> Result<(), Failure> {
+async fn fill_demo(url: &str, cipher: &Cipher) -> Result<(), Failure> {
     let hash = Passwords::new()?.hash(Password::new(demo::PASSWORD)?).await?;
     let mut connection = PgConnection::connect(url).await?;
-    if demo::fill(&mut connection, Clock::System.now(), &hash).await? {
+    if demo::fill(&mut connection, cipher, Clock::System.now(), &hash).await? {
         eprintln!("Filled in the demo city ...");
     }
     connection.close().await?;

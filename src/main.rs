@@ -63,7 +63,7 @@ enum Command {
         #[command(flatten)]
         database: Database,
     },
-    /// Seal with the first of the data keys whatever an older one sealed, or is still plain. May run beside a running service.
+    /// Seal with the first of the data keys whatever an older one sealed. May run beside a running service.
     /// Fails where something is left.
     Reseal {
         #[command(flatten)]
@@ -381,10 +381,7 @@ async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
 
 async fn keep_doing_jobs(app: Arc<App>, stopped: watch::Receiver<()>) {
     loop {
-        let outcome = async {
-            sealing::seal_plain(&app).await?;
-            worker::workers(&app, told(stopped.clone())).await?.run().await
-        };
+        let outcome = async { worker::workers(&app, told(stopped.clone())).await?.run().await };
         match outcome.await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%error, "the worker begins again"),

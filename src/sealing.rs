@@ -1,5 +1,4 @@
-//! Sealing what is kept: what an older version left plain, and anew what another key than the first sealed, so that a key can be
-//! retired.
+//! Sealing anew what is kept and another key than the first sealed, so that a key can be retired.
 //!
 //! Rows are sealed a few in a transaction. Those that somebody is at are left for the next round and never waited for, so that no
 //! change is lost and nobody ends up waiting for us while we wait for them. A run that was broken off has left every row readable,
@@ -9,14 +8,10 @@ mod store;
 
 use sqlx::PgPool;
 
-use crate::App;
 use crate::cipher::Cipher;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::{accounts, availability, blocks, bookings, calendars, http, session_notes};
-
-/// How many plain rows are sealed in one transaction.
-const BATCH: i64 = 100;
 
 /// How many of a table's blocks are gone through in one transaction.
 const BLOCKS: i64 = 16;
@@ -29,35 +24,24 @@ pub struct Sealing<'a> {
     db: &'a PgPool,
     /// What seals them.
     pub cipher: &'a Cipher,
-    /// How the seals of the first key begin: rows with others are sealed anew. Where there is none, what is plain alone is sealed.
-    pub first: Option<&'a str>,
+    /// How the seals of the first key begin: rows with others are sealed anew.
+    pub first: &'a str,
     /// Those that lie from here on: a place in the table, as PostgreSQL writes it.
     pub from: String,
     /// And before here.
     pub to: String,
-    /// So many of them at the most; all, where there is none.
-    pub most: Option<i64>,
 }
 
 impl<'a> Sealing<'a> {
-    /// What is plain, found by an index: of a large table there is little or nothing of it.
-    fn plain(db: &'a PgPool, cipher: &'a Cipher) -> Self {
-        Self { first: None, most: Some(BATCH), ..Self::within(db, cipher, "", 0, u32::MAX.into()) }
-    }
-
-    /// What is plain or under another key, in a stretch of blocks: no index knows of keys, and so the whole table is read, once.
+    /// What is under another key, in a stretch of blocks: no index knows of keys, and so the whole table is read, once.
     fn within(db: &'a PgPool, cipher: &'a Cipher, first: &'a str, from: i64, to: i64) -> Self {
         let place = |block: i64| format!("({block},0)");
-        Self { db, cipher, first: Some(first), from: place(from), to: place(to), most: None }
+        Self { db, cipher, first, from: place(from), to: place(to) }
     }
 
-    /// Begins a transaction in which such rows are found fast.
+    /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx> {
-        let mut tx = self.db.begin().await?;
-        if self.first.is_none() {
-            store::keep_to_indexes(&mut tx).await?;
-        }
-        Ok(tx)
+        Ok(self.db.begin().await?)
     }
 }
 
@@ -68,7 +52,7 @@ pub struct Resealed {
     pub table: &'static str,
     /// Rows that were sealed anew.
     pub sealed: u64,
-    /// Rows that still hold something plain, or under another key than the first.
+    /// Rows that still hold something under another key than the first.
     pub left: i64,
 }
 
@@ -95,15 +79,7 @@ macro_rules! each_table {
     })+};
 }
 
-/// Seals what is still kept plain. Running it twice, or twice at once, does no harm.
-pub async fn seal_plain(app: &App) -> Result<()> {
-    each_table!(_table, seal => {
-        while seal(&Sealing::plain(&app.db, &app.cipher)).await? > 0 {}
-    });
-    Ok(())
-}
-
-/// Seals with the first key whatever is kept plain or under another key. Nothing seals under another key meanwhile where every
+/// Seals with the first key whatever is kept under another key. Nothing seals under another key meanwhile where every
 /// process has this first key; then an end with nothing left is final.
 pub async fn reseal(db: &PgPool, cipher: &Cipher) -> Result<Vec<Resealed>> {
     let first = cipher.begins()?;

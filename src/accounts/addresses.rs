@@ -30,10 +30,10 @@ pub fn routes(config: &mut ServiceConfig) {
 const MOST: usize = 50;
 
 /// The column of access notes. Wherever a copy of an address lies, they are sealed to the address that it is of.
-const ACCESS_NOTES: &str = "addresses.access_notes";
+pub const ACCESS_NOTES: &str = "addresses.access_notes";
 
 /// The column of what else helps to get in, sealed in the same way.
-const REMARKS: &str = "addresses.remarks";
+pub const REMARKS: &str = "addresses.remarks";
 
 /// A place where a client receives visits, as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,18 +49,8 @@ pub struct Address {
     pub country: String,
     pub latitude: f64,
     pub longitude: f64,
-    /// As they were kept before they were sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    access_notes: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     access_notes_sealed: Option<Sealed>,
-    /// As they were kept before they were sealed, together; so are the two below.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    parking: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    stairs: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pets: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     remarks_sealed: Option<Sealed>,
     pub time_zone: Zone,
@@ -83,30 +73,25 @@ impl Address {
 
     /// How to get in.
     pub fn access_notes(&self, cipher: &Cipher) -> Result<Option<String>> {
-        cipher.read(ACCESS_NOTES, self.id, self.access_notes.as_deref(), self.access_notes_sealed.as_ref())
+        cipher.open_any(ACCESS_NOTES, self.id, self.access_notes_sealed.as_ref())
     }
 
-    /// What else helps to get in. What is plain was written last, and counts.
+    /// What else helps to get in.
     pub fn remarks(&self, cipher: &Cipher) -> Result<Remarks> {
-        let sealed = self.remarks_sealed.as_ref().map(|sealed| cipher.open_value::<Remarks>(REMARKS, self.id, sealed));
-        let sealed = sealed.transpose()?.unwrap_or_default();
-        Ok(Remarks {
-            parking: self.parking.clone().or(sealed.parking),
-            stairs: self.stairs.clone().or(sealed.stairs),
-            pets: self.pets.clone().or(sealed.pets),
-        })
+        let remarks = self.remarks_sealed.as_ref().map(|sealed| cipher.open_value(REMARKS, self.id, sealed));
+        Ok(remarks.transpose()?.unwrap_or_default())
     }
 
     /// The same address, with all that tells of how to get in sealed by the first key.
     pub fn sealed(&self, cipher: &Cipher) -> Result<Self> {
-        let mut address = self.clone();
-        address.set_access_notes(self.access_notes(cipher)?.as_deref(), cipher)?;
-        address.set_remarks(&self.remarks(cipher)?, cipher)?;
-        Ok(address)
+        Ok(Self {
+            access_notes_sealed: cipher.reseal_any(ACCESS_NOTES, self.id, self.access_notes_sealed.as_ref())?,
+            remarks_sealed: cipher.reseal_any(REMARKS, self.id, self.remarks_sealed.as_ref())?,
+            ..self.clone()
+        })
     }
 
     fn set_remarks(&mut self, remarks: &Remarks, cipher: &Cipher) -> Result<()> {
-        (self.parking, self.stairs, self.pets) = (None, None, None);
         let are_none = *remarks == Remarks::default();
         let sealed = (!are_none).then(|| cipher.seal_value(REMARKS, self.id, remarks));
         self.remarks_sealed = sealed.transpose()?;
@@ -115,7 +100,7 @@ impl Address {
 
     fn set_access_notes(&mut self, notes: Option<&str>, cipher: &Cipher) -> Result<()> {
         let sealed = notes.map(|notes| cipher.seal(ACCESS_NOTES, self.id, notes));
-        (self.access_notes, self.access_notes_sealed) = (None, sealed.transpose()?);
+        self.access_notes_sealed = sealed.transpose()?;
         Ok(())
     }
 
@@ -238,11 +223,7 @@ impl NewAddress {
             country: self.country.as_str().to_owned(),
             latitude: self.latitude.0,
             longitude: self.longitude.0,
-            access_notes: None,
             access_notes_sealed: None,
-            parking: None,
-            stairs: None,
-            pets: None,
             remarks_sealed: None,
             time_zone: chrono_tz::UTC.into(),
             jurisdiction: self.country.as_str().parse().map_err(Error::Internal)?,

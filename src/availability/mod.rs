@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 pub use store::{Asked, busy, diaries, lengths, lock, revisions, rulebook, stored, zone};
 pub use stored::{Revision, Stored};
-pub use time_off::seal as seal_time_off;
+pub use time_off::{NOTE as TIME_OFF_NOTE, seal as seal_time_off};
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;

@@ -10,7 +10,7 @@ use sqlx::PgExecutor;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::seal;
+pub use store::{NOTE, seal};
 
 use super::lock;
 use super::schedule::{TimeOff, TimeOffNote, TimeOffView};

@@ -70,11 +70,10 @@ pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
     let rows = sqlx::query!(
         r#"SELECT therapist_id, client_id, by AS "by: Side", note_sealed AS "note!: Sealed" FROM blocks
            WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(note_sealed, 8) <> $3
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -102,11 +102,7 @@ pub struct Booking {
     pub price: Money,
     pub breakdown: PriceBreakdown,
     pub policy: Policy,
-    /// As they were kept before they were sealed.
-    pub notes: Option<String>,
     pub notes_sealed: Option<Sealed>,
-    /// As they were kept before they were sealed.
-    pub focus_areas: Vec<String>,
     pub focus_areas_sealed: Option<Sealed>,
     pub pressure: Option<Pressure>,
     /// When the client first asked, where that was before it was booked.
@@ -133,20 +129,13 @@ pub struct Cancelled {
 }
 
 /// The column of what the client wants the therapist to know: it may be about their health.
-const NOTES: &str = "bookings.notes";
+pub const NOTES: &str = "bookings.notes";
 
 /// The column of the parts of the body to work on, which tell of health.
-const FOCUS_AREAS: &str = "bookings.focus_areas";
+pub const FOCUS_AREAS: &str = "bookings.focus_areas";
 
 fn seal_focus_areas(cipher: &Cipher, booking: BookingId, areas: &[String]) -> Result<Option<Sealed>> {
     (!areas.is_empty()).then(|| cipher.seal_value(FOCUS_AREAS, booking, &areas)).transpose()
-}
-
-fn focus_areas(cipher: &Cipher, booking: BookingId, plain: &[String], sealed: Option<&Sealed>) -> Result<Vec<String>> {
-    match sealed {
-        Some(sealed) if plain.is_empty() => cipher.open_value(FOCUS_AREAS, booking, sealed),
-        _ => Ok(plain.to_vec()),
-    }
 }
 
 /// The column of the reasons of steps: they may be about someone's health.
@@ -157,8 +146,9 @@ const REASON: &str = "booking_events.reason";
 pub struct KeptReason {
     pub action: Action,
     pub at: DateTime<Utc>,
-    /// In the service's own words, or as it was kept before reasons were sealed.
-    pub plain: Option<String>,
+    /// In the service's own words.
+    pub own: Option<String>,
+    /// In a person's.
     pub sealed: Option<Sealed>,
 }
 
@@ -170,8 +160,10 @@ impl KeptReason {
 
     /// The reason, if one was given.
     pub fn read(&self, booking: BookingId, cipher: &Cipher) -> Result<Option<String>> {
-        let row = Self::row(booking, self.action, self.at);
-        cipher.read(REASON, row, self.plain.as_deref(), self.sealed.as_ref())
+        match &self.own {
+            Some(own) => Ok(Some(own.clone())),
+            None => cipher.open_any(REASON, Self::row(booking, self.action, self.at), self.sealed.as_ref()),
+        }
     }
 
     /// What names the step: an event has no id until it is stored.
@@ -183,12 +175,13 @@ impl KeptReason {
 impl Booking {
     /// What the client wants the therapist to know.
     pub fn notes(&self, cipher: &Cipher) -> Result<Option<String>> {
-        cipher.read(NOTES, self.id, self.notes.as_deref(), self.notes_sealed.as_ref())
+        cipher.open_any(NOTES, self.id, self.notes_sealed.as_ref())
     }
 
     /// The parts of the body to work on.
     pub fn focus_areas(&self, cipher: &Cipher) -> Result<Vec<String>> {
-        focus_areas(cipher, self.id, &self.focus_areas, self.focus_areas_sealed.as_ref())
+        let areas = self.focus_areas_sealed.as_ref().map(|sealed| cipher.open_value(FOCUS_AREAS, self.id, sealed));
+        Ok(areas.transpose()?.unwrap_or_default())
     }
 
     /// When the time on the table ends.
@@ -245,7 +238,7 @@ mod tests {
     /// A confirmed visit of an hour, booked a month ahead at this price.
     pub(crate) fn confirmed(price: Money) -> Booking {
         let created_at: DateTime<Utc> = "2026-11-01T00:00:00Z".parse().expect("an instant");
-        let policy = r#"{"free_within_minutes_of_booking": 60, "tiers": [{"minutes_before": 0, "fee_percent": 100}]}"#;
+        let policy = r#"{"version": 1, "free_within_minutes_of_booking": 60, "tiers": [{"minutes_before": 0, "fee_percent": 100}]}"#;
         Booking {
             id: BookingId::new(created_at),
             client: AccountId::new(created_at),
@@ -262,11 +255,17 @@ mod tests {
             }))
             .expect("an address"),
             price,
-            breakdown: PriceBreakdown::bare(price, created_at),
+            breakdown: PriceBreakdown {
+                base: price,
+                lines: Vec::new(),
+                total: price,
+                price_version: 1,
+                distance_km: None,
+                priced_at: created_at,
+                asked_at: created_at,
+            },
             policy: serde_json::from_str(policy).expect("a policy"),
-            notes: None,
             notes_sealed: None,
-            focus_areas: Vec::new(),
             focus_areas_sealed: None,
             pressure: None,
             asked_at: None,

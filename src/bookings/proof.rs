@@ -35,12 +35,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 struct Held {
     /// The credential's id.
     id: CredentialId,
-    /// Its type's code; null where it was not recorded.
+    /// Its type's code.
     #[serde(rename = "type")]
     #[schema(example = "US-TX-LMT")]
-    type_code: Option<String>,
-    /// Who gave it; null where it was not recorded.
-    authority: Option<String>,
+    type_code: String,
+    /// Who gave it.
+    authority: String,
     /// The last day of its validity, as it was known.
     expires_on: Option<NaiveDate>,
 }
@@ -80,12 +80,12 @@ struct ProvenGroup {
     /// What it is about.
     #[schema(example = "licence")]
     group: String,
-    /// The place that asked for it; null where it was not recorded.
+    /// The place that asked for it.
     #[schema(example = "US-TX")]
-    required_by: Option<String>,
-    /// The types that would have met it; null where it was not recorded.
+    required_by: String,
+    /// The types that would have met it.
     #[schema(example = json!(["US-TX-LMT"]))]
-    options: Option<Vec<String>>,
+    options: Vec<String>,
     /// The credential that did.
     credential: Held,
     /// The verification that it rested on; null where none was recorded.
@@ -99,8 +99,8 @@ struct Revision {
     revision: i32,
     /// From when on.
     relied_at: DateTime<Utc>,
-    /// Who was to carry the visit out; null where it was not recorded.
-    therapist_id: Option<TherapistId>,
+    /// Who was to carry the visit out.
+    therapist_id: TherapistId,
     /// Every group that was asked for.
     groups: Vec<ProvenGroup>,
 }

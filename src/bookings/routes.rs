@@ -175,9 +175,7 @@ async fn book(app: &App, tx: &mut Tx, wish: Wish, details: Details, once: Once) 
         price: wish.terms.breakdown.total,
         breakdown: wish.terms.breakdown,
         policy: wish.terms.policy,
-        notes: None,
         notes_sealed: notes,
-        focus_areas: Vec::new(),
         focus_areas_sealed,
         pressure: details.pressure,
         asked_at: wish.asked_at,
@@ -394,7 +392,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             Action::Cancel => {
                 let fee = booking.fee(party, now).amount;
                 booking.cancelled = Some(Cancelled { by: party, at: now, fee });
-                booking.cancel_reason = Some(KeptReason { action, at: now, plain: None, sealed: reason.clone() });
+                booking.cancel_reason = Some(KeptReason { action, at: now, own: None, sealed: reason.clone() });
                 if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
                     reliability::record(&mut tx, &booking, Lapse::LateCancellation, now).await?;
                 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::lifecycle::Action;
-use super::{KeptReason, NOTES};
+use super::{FOCUS_AREAS, KeptReason, NOTES, REASON};
 use crate::accounts::Address;
 use crate::cipher::Sealed;
 use crate::error::Result;
@@ -15,32 +15,25 @@ use crate::sealing::Sealing;
 pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
     let mut tx = sealing.begin().await?;
     let rows = sqlx::query!(
-        r#"SELECT id, notes, notes_sealed AS "notes_sealed: Sealed", focus_areas,
-                  focus_areas_sealed AS "focus_areas_sealed: Sealed", address AS "address: Json<Address>"
+        r#"SELECT id, notes_sealed AS "notes: Sealed", focus_areas_sealed AS "focus_areas: Sealed", address AS "address: Json<Address>"
            FROM bookings
            WHERE ctid >= $1::text::tid AND ctid < $2::text::tid
-             AND (notes IS NOT NULL OR focus_areas <> '{}' OR address ->> 'access_notes' IS NOT NULL OR address ->> 'parking' IS NOT NULL
-                  OR address ->> 'stairs' IS NOT NULL OR address ->> 'pets' IS NOT NULL
-                  OR left(notes_sealed, 8) <> $3 OR left(focus_areas_sealed, 8) <> $3
+             AND (left(notes_sealed, 8) <> $3 OR left(focus_areas_sealed, 8) <> $3
                   OR left(address ->> 'access_notes_sealed', 8) <> $3 OR left(address ->> 'remarks_sealed', 8) <> $3)
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;
     let cipher = sealing.cipher;
     for row in &rows {
-        let notes = cipher.read(NOTES, row.id, row.notes.as_deref(), row.notes_sealed.as_ref())?;
-        let areas = super::focus_areas(cipher, row.id, &row.focus_areas, row.focus_areas_sealed.as_ref())?;
         sqlx::query!(
-            "UPDATE bookings SET notes = NULL, notes_sealed = $2, focus_areas = '{}', focus_areas_sealed = $3, address = $4
-             WHERE id = $1",
+            "UPDATE bookings SET notes_sealed = $2, focus_areas_sealed = $3, address = $4 WHERE id = $1",
             row.id.0,
-            notes.map(|notes| cipher.seal(NOTES, row.id, &notes)).transpose()? as Option<Sealed>,
-            super::seal_focus_areas(cipher, row.id, &areas)? as Option<Sealed>,
+            cipher.reseal_any(NOTES, row.id, row.notes.as_ref())? as Option<Sealed>,
+            cipher.reseal_any(FOCUS_AREAS, row.id, row.focus_areas.as_ref())? as Option<Sealed>,
             Json(row.address.sealed(cipher)?) as _,
         )
         .execute(&mut *tx)
@@ -55,31 +48,26 @@ pub async fn seal_events(sealing: &Sealing<'_>) -> Result<u64> {
     let mut tx = sealing.begin().await?;
     let rows = sqlx::query!(
         r#"SELECT position, booking_id AS "booking: BookingId", action AS "action: Action",
-                  at AS "at: DateTime<Utc>", reason, reason_sealed AS "reason_sealed: Sealed"
+                  at AS "at: DateTime<Utc>", reason_sealed AS "reason!: Sealed"
            FROM booking_events
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND ((reason IS NOT NULL AND party <> 'system') OR left(reason_sealed, 8) <> $3)
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(reason_sealed, 8) <> $3
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;
-    let count = rows.len() as u64;
-    for row in rows {
-        let kept = KeptReason { action: row.action, at: row.at, plain: row.reason, sealed: row.reason_sealed };
-        if let Some(words) = kept.read(row.booking, sealing.cipher)? {
-            let sealed = KeptReason::seal(sealing.cipher, row.booking, row.action, row.at, &words)?;
-            sqlx::query!(
-                "UPDATE booking_events SET reason = NULL, reason_sealed = $2 WHERE position = $1",
-                row.position,
-                sealed as Sealed
-            )
-            .execute(&mut *tx)
-            .await?;
-        }
+    for row in &rows {
+        let name = KeptReason::row(row.booking, row.action, row.at);
+        sqlx::query!(
+            "UPDATE booking_events SET reason_sealed = $2 WHERE position = $1",
+            row.position,
+            sealing.cipher.reseal(REASON, &name, &row.reason)? as Sealed
+        )
+        .execute(&mut *tx)
+        .await?;
     }
     tx.commit().await?;
-    Ok(count)
+    Ok(rows.len() as u64)
 }

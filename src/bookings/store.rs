@@ -33,11 +33,9 @@ struct Columns {
     address: Json<Address>,
     amount: i64,
     currency: String,
-    price_breakdown: Option<Json<PriceBreakdown>>,
+    price_breakdown: Json<PriceBreakdown>,
     policy: Json<Policy>,
-    notes: Option<String>,
     notes_sealed: Option<Sealed>,
-    focus_areas: Vec<String>,
     focus_areas_sealed: Option<Sealed>,
     pressure: Option<Pressure>,
     asked_at: Option<DateTime<Utc>>,
@@ -69,14 +67,9 @@ impl TryFrom<Columns> for Booking {
             time_zone: row.time_zone,
             address: row.address.0,
             price,
-            breakdown: match row.price_breakdown {
-                Some(Json(breakdown)) => breakdown,
-                None => PriceBreakdown::bare(price, row.created_at),
-            },
+            breakdown: row.price_breakdown.0,
             policy: row.policy.0,
-            notes: row.notes,
             notes_sealed: row.notes_sealed,
-            focus_areas: row.focus_areas,
             focus_areas_sealed: row.focus_areas_sealed,
             pressure: row.pressure,
             asked_at: row.asked_at,
@@ -100,12 +93,11 @@ macro_rules! bookings {
             r#"SELECT id, client_id, therapist_id, service_id,
                       CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
-                      currency, price_breakdown AS "price_breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>", notes,
-                      notes_sealed AS "notes_sealed: Sealed", focus_areas,
-                      focus_areas_sealed AS "focus_areas_sealed: Sealed", pressure AS "pressure: Pressure", asked_at, respond_by,
+                      currency, price_breakdown AS "price_breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>",
+                      notes_sealed AS "notes_sealed: Sealed", focus_areas_sealed AS "focus_areas_sealed: Sealed", pressure AS "pressure: Pressure", asked_at, respond_by,
                       cancelled_by AS "cancelled_by: Party", cancelled_at, fee,
                       CASE WHEN status = 'cancelled' THEN (
-                          SELECT jsonb_build_object('action', action, 'at', at, 'plain', reason, 'sealed', reason_sealed)
+                          SELECT jsonb_build_object('action', action, 'at', at, 'own', reason, 'sealed', reason_sealed)
                           FROM booking_events e WHERE e.booking_id = bookings.id AND e.action = 'cancel' LIMIT 1
                       ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, created_at
                FROM bookings "# $(+ $tail)+,
@@ -633,8 +625,8 @@ pub(super) async fn record(tx: &mut Tx, booking: &Booking, taken: Taken) -> Resu
 
 /// Writes down the step, and what it changed of what was agreed.
 pub(super) async fn record_change(tx: &mut Tx, booking: &Booking, taken: Taken, change: Option<Change>) -> Result<()> {
-    let (plain, sealed) = match taken.reason {
-        Some(Why::Ours(plain)) => (Some(plain), None),
+    let (own, sealed) = match taken.reason {
+        Some(Why::Ours(own)) => (Some(own), None),
         Some(Why::Theirs(sealed)) => (None, Some(sealed)),
         None => (None, None),
     };
@@ -648,7 +640,7 @@ pub(super) async fn record_change(tx: &mut Tx, booking: &Booking, taken: Taken, 
         taken.action as Action,
         taken.from as Status,
         booking.status as Status,
-        plain,
+        own,
         change.map(Json) as _,
         sealed as Option<Sealed>,
     )
@@ -685,7 +677,7 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -
         party: row.party,
         from_status: row.from_status,
         to_status: row.to_status,
-        reason: KeptReason { action: row.action, at: row.at, plain: row.reason, sealed: row.reason_sealed },
+        reason: KeptReason { action: row.action, at: row.at, own: row.reason, sealed: row.reason_sealed },
         change: row.change,
     });
     Ok(events.collect())

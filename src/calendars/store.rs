@@ -20,8 +20,7 @@ const BATCH: i64 = 1000;
 struct Columns {
     id: CalendarId,
     label: String,
-    url: Option<String>,
-    url_sealed: Option<Sealed>,
+    url: Sealed,
     fault: Option<Fault>,
     failing_since: Option<DateTime<Utc>>,
     fetched_at: Option<DateTime<Utc>>,
@@ -37,7 +36,7 @@ impl Columns {
         Ok(Calendar {
             id: row.id,
             label: row.label,
-            host: stored(cipher, row.id, row.url.as_deref(), row.url_sealed.as_ref())?.host().to_owned(),
+            host: stored(cipher, row.id, &row.url)?.host().to_owned(),
             status: match (row.fault, row.fetched_at) {
                 (Some(_), _) => CalendarStatus::Failing,
                 (None, Some(_)) => CalendarStatus::Ok,
@@ -54,8 +53,8 @@ impl Columns {
     }
 }
 
-fn stored(cipher: &Cipher, id: CalendarId, plain: Option<&str>, sealed: Option<&Sealed>) -> Result<CalendarUrl> {
-    let url = cipher.read(URL, id, plain, sealed)?.unwrap_or_default();
+fn stored(cipher: &Cipher, id: CalendarId, sealed: &Sealed) -> Result<CalendarUrl> {
+    let url = cipher.open(URL, id, sealed)?;
     url.parse().map_err(|why| Error::Internal(format!("a stored address {why}")))
 }
 
@@ -69,7 +68,7 @@ pub(super) async fn list<'c>(
 ) -> Result<Vec<Calendar>> {
     let rows = sqlx::query_as!(
         Columns,
-        r#"SELECT id, label, url, url_sealed AS "url_sealed: Sealed", fault AS "fault: Fault", failing_since, fetched_at, skipped, cut, created_at,
+        r#"SELECT id, label, url_sealed AS "url: Sealed", fault AS "fault: Fault", failing_since, fetched_at, skipped, cut, created_at,
                   (SELECT count(*) FROM busy_intervals b
                    WHERE b.therapist_id = c.therapist_id AND b.calendar_id = c.id AND b.end_at > $3) AS "busy_intervals!"
            FROM calendars c WHERE therapist_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY id"#,
@@ -96,12 +95,12 @@ pub(super) async fn find<'c>(
 /// The addresses of a therapist's calendars.
 pub(super) async fn urls(tx: &mut Tx, cipher: &Cipher, therapist: TherapistId) -> Result<Vec<CalendarUrl>> {
     let rows = sqlx::query!(
-        r#"SELECT id AS "id: CalendarId", url, url_sealed AS "url_sealed: Sealed" FROM calendars WHERE therapist_id = $1"#,
+        r#"SELECT id AS "id: CalendarId", url_sealed AS "url: Sealed" FROM calendars WHERE therapist_id = $1"#,
         therapist.0
     )
     .fetch_all(&mut **tx)
     .await?;
-    rows.into_iter().map(|row| stored(cipher, row.id, row.url.as_deref(), row.url_sealed.as_ref())).collect()
+    rows.into_iter().map(|row| stored(cipher, row.id, &row.url)).collect()
 }
 
 /// Adds a calendar, due at once.
@@ -181,7 +180,7 @@ pub(super) async fn claim(
     let mut tx = db.begin().await?;
     let busy: Vec<_> = busy.iter().map(|therapist| therapist.0).collect();
     let rows = sqlx::query!(
-        r#"SELECT c.id AS "id: CalendarId", c.therapist_id AS "therapist_id: TherapistId", c.url, c.url_sealed AS "url_sealed: Sealed",
+        r#"SELECT c.id AS "id: CalendarId", c.therapist_id AS "therapist_id: TherapistId", c.url_sealed AS "url: Sealed",
                   a.time_zone AS "time_zone: Zone", c.etag, c.last_modified, c.expanded_at, c.expanded_in AS "expanded_in: Zone", c.failures
            FROM calendars c JOIN accounts a ON a.id = c.therapist_id
            WHERE c.due_at <= $2 AND ($1::uuid IS NULL OR c.id = $1) AND c.therapist_id <> ALL ($3)
@@ -197,7 +196,7 @@ pub(super) async fn claim(
     .await?;
     let mut claimed = Claimed::default();
     for row in rows {
-        let url = stored(cipher, row.id, row.url.as_deref(), row.url_sealed.as_ref())?;
+        let url = stored(cipher, row.id, &row.url)?;
         let wait = match fetched(&mut tx, row.therapist_id, "", IN_ALL, now).await? {
             None => fetched(&mut tx, row.therapist_id, url.host(), HOST, now).await?,
             wait => wait,
@@ -282,26 +281,24 @@ pub(super) async fn forget_fetches(db: &PgPool, now: DateTime<Utc>) -> Result<()
     }
 }
 
-/// Seals addresses that are plain or under another key.
+/// Seals some of the addresses anew, as [`Sealing`] says.
 pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
     let mut tx = sealing.begin().await?;
     let rows = sqlx::query!(
-        r#"SELECT id AS "id: CalendarId", url, url_sealed AS "url_sealed: Sealed" FROM calendars
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND (url IS NOT NULL OR left(url_sealed, 8) <> $3)
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+        r#"SELECT id AS "id: CalendarId", url_sealed AS "url: Sealed" FROM calendars
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(url_sealed, 8) <> $3
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;
     for row in &rows {
-        let url = stored(sealing.cipher, row.id, row.url.as_deref(), row.url_sealed.as_ref())?;
         sqlx::query!(
-            "UPDATE calendars SET url = NULL, url_sealed = $2 WHERE id = $1",
+            "UPDATE calendars SET url_sealed = $2 WHERE id = $1",
             row.id.0,
-            sealing.cipher.seal(URL, row.id, url.as_str())? as Sealed
+            sealing.cipher.reseal(URL, row.id, &row.url)? as Sealed
         )
         .execute(&mut *tx)
         .await?;

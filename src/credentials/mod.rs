@@ -277,14 +277,14 @@ pub fn missing<'a>(
 pub struct Reliance {
     /// The group.
     pub group: String,
-    /// The place that asks for it; none where that was not recorded.
-    pub required_by: Option<String>,
-    /// The types that meet it; none where they were not recorded.
-    pub options: Option<Vec<String>>,
+    /// The place that asks for it.
+    pub required_by: String,
+    /// The types that meet it.
+    pub options: Vec<String>,
     /// The credential.
     pub credential: CredentialId,
-    /// Its type's code; none where that was not recorded.
-    pub type_code: Option<String>,
+    /// Its type's code.
+    pub type_code: String,
     /// The verification that it rests on.
     pub verification: Option<VerificationId>,
     /// The last day of its validity as it was known.
@@ -295,10 +295,10 @@ impl From<(&Requirement, &Standing)> for Reliance {
     fn from((requirement, standing): (&Requirement, &Standing)) -> Self {
         Self {
             group: requirement.group.clone(),
-            required_by: Some(requirement.jurisdiction.clone()),
-            options: Some(requirement.options.clone()),
+            required_by: requirement.jurisdiction.clone(),
+            options: requirement.options.clone(),
             credential: standing.id,
-            type_code: Some(standing.type_code.clone()),
+            type_code: standing.type_code.clone(),
             verification: standing.verification,
             expires_on: standing.expires_on,
         }

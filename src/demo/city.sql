@@ -3,6 +3,7 @@
 -- Runs once, in one transaction, in a migrated database without accounts. Reads two settings:
 --   knead.now            the instant that the demo takes for now
 --   knead.password_hash  the hash of the password that every demo account shares
+-- What is kept sealed is written plain here, into the columns of what is sealed: the service seals it before the transaction ends.
 -- Nothing is random: every choice is drawn from a hash of what it is about, so that one instant always gives the same city.
 -- All people, streets and numbers are invented. Suburbs are real, telephone numbers are reserved for fiction.
 
@@ -180,7 +181,7 @@ FROM demo CROSS JOIN LATERAL (
 -- Where clients live, stay and work
 
 INSERT INTO addresses (id, client_id, label, kind, line1, line2, locality, region, postcode, country, latitude, longitude,
-                       access_notes, parking, stairs, pets, time_zone, jurisdiction, created_at)
+                       access_notes_sealed, remarks_sealed, time_zone, jurisdiction, created_at)
 SELECT pg_temp.uuid7(accounts.created_at + interval '3 minutes', 'address' || people.n), accounts.id, initcap(kind), kind,
        pg_temp.between(1, 140, 'house' || people.n) || ' '
            || pg_temp.pick('{Banksia,Wattle,Grevillea,Station,Lilly Pilly,Bluegum,Harbour View,Mill,Orchard,Kookaburra,Chapel,Jacaranda}'::text[],
@@ -196,9 +197,10 @@ SELECT pg_temp.uuid7(accounts.created_at + interval '3 minutes', 'address' || pe
                  ELSE pg_temp.pick(ARRAY['The bell is on the right of the gate.', 'Please knock, the bell wakes the baby.',
                                          'Side entrance, past the lemon tree.', 'Buzz the number of the unit and come straight up.', NULL],
                                    'access' || people.n) END,
-       pg_temp.pick(ARRAY['Free on the street', 'Visitor bay at the back', 'Two-hour limit until 18:00', NULL], 'parking' || people.n),
-       pg_temp.pick(ARRAY['None', 'One flight', 'Lift', NULL], 'stairs' || people.n),
-       CASE kind WHEN 'home' THEN pg_temp.pick(ARRAY['A friendly dog', 'Two cats', NULL, NULL, NULL], 'pets' || people.n) END,
+       json_build_object(
+           'parking', pg_temp.pick(ARRAY['Free on the street', 'Visitor bay at the back', 'Two-hour limit until 18:00', NULL], 'parking' || people.n),
+           'stairs', pg_temp.pick(ARRAY['None', 'One flight', 'Lift', NULL], 'stairs' || people.n),
+           'pets', CASE kind WHEN 'home' THEN pg_temp.pick(ARRAY['A friendly dog', 'Two cats', NULL, NULL, NULL], 'pets' || people.n) END)::text,
        'Australia/Sydney', 'AU-NSW', accounts.created_at + interval '3 minutes'
 FROM people
 JOIN accounts USING (email)
@@ -209,7 +211,7 @@ WHERE NOT people.is_therapist
 UNION ALL
 SELECT pg_temp.uuid7(created_at + interval '3 minutes', 'address of the demo client'), id, 'Home', 'home', '27 Wattlebird Lane', 'Unit 6',
        'Surry Hills', 'NSW', '2010', 'AU', -33.88595, 151.21265,
-       'Buzz 06 at the blue door. The lift is slow, the stairs are quicker.', NULL, NULL, NULL,
+       'Buzz 06 at the blue door. The lift is slow, the stairs are quicker.', NULL,
        'Australia/Sydney', 'AU-NSW', created_at + interval '3 minutes'
 FROM accounts WHERE email = 'client@knead.example';
 
@@ -308,6 +310,11 @@ SELECT id,
        120, 60, 10, 10, 15, 'instant', NULL, true
 FROM accounts WHERE email = 'therapist@knead.example';
 
+CREATE TEMP TABLE prices ON COMMIT DROP AS
+SELECT (entry ->> 'service_id')::uuid AS service_id, place AS country, (entry ->> 'duration_minutes')::smallint AS duration_minutes, version,
+       entry -> 'price' AS price, (entry #>> '{price,amount}')::bigint AS amount, entry #>> '{price,currency}' AS currency
+FROM tariffs WHERE kind = 'price';
+
 -- The specialty's own services, and some of what everyone is asked for. A duration that has no price here is not on offer.
 INSERT INTO offers (therapist_id, service_id, duration_minutes)
 SELECT offering.id, services.id, prices.duration_minutes
@@ -342,8 +349,8 @@ INSERT INTO patterns (pattern, days, opens, closes) VALUES
     (12, '{0,1,2,3,4,5,6}', '12:00', '20:00'),
     (13, '{0,1,2,3,4,5}', '09:00', '19:00');                                         -- the demo therapist
 
-INSERT INTO weekly_windows (therapist_id, opens, closes)
-SELECT worker.id, 1440 * day + opens_at - earlier, 1440 * day + closes_at + CASE WHEN closes_at < opens_at THEN 1440 ELSE 0 END - earlier
+INSERT INTO weekly_windows (therapist_id, effective_from, opens, closes)
+SELECT worker.id, '2000-01-01', 1440 * day + opens_at - earlier, 1440 * day + closes_at + CASE WHEN closes_at < opens_at THEN 1440 ELSE 0 END - earlier
 FROM (SELECT id, pg_temp.between(1, 12, 'pattern' || n) AS pattern, pg_temp.pick('{0,0,30}'::integer[], 'earlier' || n) AS earlier FROM profiles
       UNION ALL SELECT id, 13, 0 FROM accounts WHERE email = 'therapist@knead.example') AS worker
 JOIN patterns USING (pattern)
@@ -358,7 +365,7 @@ FROM demo CROSS JOIN profiles
 WHERE pg_temp.roll('overridden' || n) < 0.2;
 
 -- About one in eight is, was or will be away for some days, and a few have an afternoon off.
-INSERT INTO time_off (id, therapist_id, start_at, end_at, note)
+INSERT INTO time_off (id, therapist_id, start_at, end_at, note_sealed)
 SELECT pg_temp.uuid7(demo.now - interval '30 days', 'away' || n), id, pg_temp.instant(away.start_at), pg_temp.instant(away.end_at), note
 FROM demo CROSS JOIN profiles
 CROSS JOIN LATERAL (SELECT demo.today + pg_temp.between(-12, 14, 'leaves' || n) AS leaves, pg_temp.roll('away' || n) AS draw) AS plan
@@ -672,15 +679,16 @@ CROSS JOIN LATERAL (VALUES
 WHERE step.at <= demo.now
 WINDOW history AS (PARTITION BY courses.id ORDER BY step.at);
 
-INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction, address, amount, currency, policy,
-                      notes, focus_areas, pressure, respond_by, cancelled_by, cancelled_at, fee, created_at)
+INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction, address, amount, currency, price_breakdown, policy,
+                      notes_sealed, focus_areas_sealed, pressure, respond_by, cancelled_by, cancelled_at, fee, created_at)
 SELECT courses.id, courses.client_id, therapist_id, courses.service_id, reached.status, start_at, courses.duration_minutes,
        addresses.time_zone, addresses.jurisdiction, to_jsonb(addresses) - 'client_id' - 'created_at', amount, currency,
-       '{"free_within_minutes_of_booking": 60, "tiers": [{"minutes_before": 1440, "fee_percent": 0}, {"minutes_before": 240, "fee_percent": 50},
-         {"minutes_before": 0, "fee_percent": 100}]}',
+       jsonb_build_object('base', price, 'lines', '[]'::jsonb, 'total', price, 'price_version', version,
+                          'priced_at', courses.created_at, 'asked_at', courses.created_at),
+       (SELECT entry -> 'terms' || jsonb_build_object('version', version) FROM tariffs WHERE kind = 'cancellation_policy'),
        pg_temp.pick(ARRAY['Please go easy on the left shoulder.', 'I have been at a desk all month.', 'Second visit, same as last time please.',
                           NULL, NULL, NULL, NULL], 'notes' || key),
-       pg_temp.sample('{neck,shoulders,back,hips,legs,feet}', pg_temp.between(1, 3, 'areas' || key), 'area' || key),
+       to_json(pg_temp.sample('{neck,shoulders,back,hips,legs,feet}', pg_temp.between(1, 3, 'areas' || key), 'area' || key))::text,
        pg_temp.pick('{light,medium,medium,firm,deep,NULL}'::text[], 'pressure' || key),
        respond_by, CASE reached.status WHEN 'no_show' THEN 'therapist' ELSE cancelled_by END,
        CASE reached.status WHEN 'no_show' THEN no_show_at ELSE cancelled_at END,
@@ -696,11 +704,11 @@ JOIN addresses ON addresses.id = address_id
 JOIN prices ON prices.service_id = courses.service_id AND prices.duration_minutes = courses.duration_minutes AND prices.country = addresses.country
 CROSS JOIN LATERAL (SELECT to_status AS status FROM steps WHERE booking_id = courses.id ORDER BY at DESC LIMIT 1) AS reached;
 
-INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason)
+INSERT INTO booking_events (booking_id, at, party, actor_id, action, from_status, to_status, reason_sealed)
 SELECT booking_id, at, party, actor_id, action, from_status, to_status, reason FROM steps ORDER BY at, from_status NULLS FIRST;
 
-INSERT INTO booking_credentials (booking_id, relied_at, therapist_id, "group", required_by, options, credential_id, type, authority, verification_id, expires_on)
-SELECT bookings.id, bookings.created_at, bookings.therapist_id, "group", asked.jurisdiction, options, credentials.id, type, authority, verification_id, expires_on
+INSERT INTO booking_credentials (booking_id, revision, relied_at, therapist_id, "group", required_by, options, credential_id, type, authority, verification_id, expires_on)
+SELECT bookings.id, 1, bookings.created_at, bookings.therapist_id, "group", asked.jurisdiction, options, credentials.id, type, authority, verification_id, expires_on
 FROM bookings
 JOIN credential_requirements AS asked ON asked.jurisdiction = left(bookings.jurisdiction, 2) AND asked.service_kind = 'massage'
 JOIN credentials ON credentials.therapist_id = bookings.therapist_id AND type = ANY (options)

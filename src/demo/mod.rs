@@ -1,10 +1,18 @@
 //! The demo city: Sydney, with therapists, clients and visits around now.
 
+use std::fmt::Display;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use uuid::{Uuid, uuid};
 
+use crate::accounts::addresses::{ACCESS_NOTES, REMARKS};
+use crate::availability::TIME_OFF_NOTE;
+use crate::bookings::lifecycle::Action;
+use crate::bookings::{FOCUS_AREAS, KeptReason, NOTES};
+use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
+use crate::ids::BookingId;
 
 /// The password of every demo account.
 pub const PASSWORD: &str = "knead-demo-city";
@@ -17,7 +25,7 @@ pub const LOGINS: [(&str, &str); 3] =
 pub const DEEP_TISSUE: Uuid = uuid!("019b76da-a800-7c02-8b52-6f1d8e203c02");
 
 /// Fills an empty database with the city; leaves one that holds accounts as it is. Says whether it filled it.
-pub async fn fill(db: &mut PgConnection, now: DateTime<Utc>, password_hash: &str) -> Result<bool> {
+pub async fn fill(db: &mut PgConnection, cipher: &Cipher, now: DateTime<Utc>, password_hash: &str) -> Result<bool> {
     let mut tx = db.begin().await?;
     let inhabited =
         sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM accounts) AS "inhabited!""#).fetch_one(&mut *tx).await?;
@@ -30,6 +38,83 @@ pub async fn fill(db: &mut PgConnection, now: DateTime<Utc>, password_hash: &str
         .execute(&mut *tx)
         .await?;
     sqlx::raw_sql(include_str!("city.sql")).execute(&mut *tx).await?;
+    seal_addresses(&mut tx, cipher).await?;
+    seal_bookings(&mut tx, cipher).await?;
+    seal_reasons(&mut tx, cipher).await?;
+    seal_time_off(&mut tx, cipher).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Seals words of the city that may be absent.
+fn seal(cipher: &Cipher, column: &str, row: impl Display, words: Option<&String>) -> Result<Option<Sealed>> {
+    words.map(|words| cipher.seal(column, row, words)).transpose()
+}
+
+async fn seal_addresses(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
+    let rows =
+        sqlx::query!("SELECT id, access_notes_sealed, remarks_sealed FROM addresses").fetch_all(&mut *db).await?;
+    for row in rows {
+        sqlx::query!(
+            "UPDATE addresses SET access_notes_sealed = $2, remarks_sealed = $3 WHERE id = $1",
+            row.id.0,
+            seal(cipher, ACCESS_NOTES, row.id, row.access_notes_sealed.as_ref())? as Option<Sealed>,
+            seal(cipher, REMARKS, row.id, row.remarks_sealed.as_ref())? as Option<Sealed>,
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Seals what clients told, and copies what was sealed of their addresses.
+async fn seal_bookings(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
+    let rows = sqlx::query!("SELECT id, notes_sealed, focus_areas_sealed FROM bookings").fetch_all(&mut *db).await?;
+    for row in rows {
+        sqlx::query!(
+            "UPDATE bookings b
+             SET notes_sealed = $2, focus_areas_sealed = $3,
+                 address = address || jsonb_build_object('access_notes_sealed', a.access_notes_sealed, 'remarks_sealed', a.remarks_sealed)
+             FROM addresses a WHERE b.id = $1 AND a.id = (b.address ->> 'id')::uuid",
+            row.id.0,
+            seal(cipher, NOTES, row.id, row.notes_sealed.as_ref())? as Option<Sealed>,
+            seal(cipher, FOCUS_AREAS, row.id, row.focus_areas_sealed.as_ref())? as Option<Sealed>,
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn seal_reasons(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
+    let rows = sqlx::query!(
+        r#"SELECT position, booking_id AS "booking: BookingId", action AS "action: Action", at, reason_sealed AS "reason!"
+           FROM booking_events WHERE reason_sealed IS NOT NULL"#
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    for row in rows {
+        sqlx::query!(
+            "UPDATE booking_events SET reason_sealed = $2 WHERE position = $1",
+            row.position,
+            KeptReason::seal(cipher, row.booking, row.action, row.at, &row.reason)? as Sealed,
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn seal_time_off(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
+    let rows = sqlx::query!("SELECT id, note_sealed FROM time_off").fetch_all(&mut *db).await?;
+    for row in rows {
+        sqlx::query!(
+            "UPDATE time_off SET note_sealed = $2 WHERE id = $1",
+            row.id.0,
+            seal(cipher, TIME_OFF_NOTE, row.id, row.note_sealed.as_ref())? as Option<Sealed>,
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
 }

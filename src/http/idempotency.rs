@@ -102,8 +102,7 @@ impl Once {
         .await?;
         // A statement of its own, so that it sees what was committed before the claim.
         let kept = sqlx::query!(
-            r#"SELECT fingerprint, fingerprint_sealed AS "fingerprint_sealed: Sealed", status, location, body,
-                      body_sealed AS "body_sealed: Sealed", state
+            r#"SELECT fingerprint_sealed AS "fingerprint: Sealed", status, location, body_sealed AS "body: Sealed", state
                FROM idempotency_keys WHERE account_id = $1 AND route = $2 AND key = $3"#,
             account.0,
             route,
@@ -116,17 +115,11 @@ impl Once {
         };
         let Fingerprint(print) = once.fingerprint;
         let name = name_of(account, route, key);
-        let is_same = match (&kept.fingerprint_sealed, &kept.fingerprint) {
-            (Some(sealed), _) => cipher.open(FINGERPRINT, &name, sealed)? == STANDARD_NO_PAD.encode(print),
-            // As an older version kept it: a mark, and the fingerprint itself before.
-            (None, Some(kept)) => cipher.is_mark(&print, kept) || *kept == print,
-            (None, None) => false,
-        };
-        if !is_same {
+        if cipher.open(FINGERPRINT, &name, &kept.fingerprint)? != STANDARD_NO_PAD.encode(print) {
             return Err(Refusal::IdempotencyKeyReused.into());
         }
         let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-        let body = cipher.read(BODY, name, kept.body.as_deref(), kept.body_sealed.as_ref())?.unwrap_or_default();
+        let body = cipher.open(BODY, name, &kept.body)?;
         Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, unpacked(body)?, kept.state)))
     }
 
@@ -263,38 +256,31 @@ pub fn within_allowance(error: sqlx::Error, now: DateTime<Utc>) -> Error {
     }
 }
 
-/// Seals some of the kept answers, as [`Sealing`] says. One whose request is known by a mark cannot be sealed anew with it: it ends by
-/// itself.
+/// Seals some of the kept answers, as [`Sealing`] says.
 pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
     let mut tx = sealing.begin().await?;
     let rows = sqlx::query!(
-        r#"SELECT account_id, route, key, body, body_sealed AS "body_sealed: Sealed", fingerprint,
-                  fingerprint_sealed AS "fingerprint_sealed: Sealed"
+        r#"SELECT account_id, route, key, body_sealed AS "body: Sealed", fingerprint_sealed AS "fingerprint: Sealed"
            FROM idempotency_keys
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND (body IS NOT NULL OR (fingerprint IS NULL AND left(body_sealed, 8) <> $3))
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(body_sealed, 8) <> $3
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;
     let cipher = sealing.cipher;
     for row in &rows {
         let name = &name_of(row.account_id, &row.route, &row.key);
-        let body = cipher.read(BODY, name, row.body.as_deref(), row.body_sealed.as_ref())?.unwrap_or_default();
-        let plain = row.fingerprint.as_ref().map(|plain| STANDARD_NO_PAD.encode(plain));
-        let print = cipher.read(FINGERPRINT, name, plain.as_deref(), row.fingerprint_sealed.as_ref())?;
-        let print = print.map(|print| cipher.seal(FINGERPRINT, name, &print)).transpose()?;
         sqlx::query!(
-            "UPDATE idempotency_keys SET body = NULL, body_sealed = $4, fingerprint = NULL, fingerprint_sealed = $5
+            "UPDATE idempotency_keys SET body_sealed = $4, fingerprint_sealed = $5
              WHERE account_id = $1 AND route = $2 AND key = $3",
             row.account_id.0,
             row.route,
             row.key,
-            cipher.seal(BODY, name, &body)? as Sealed,
-            print as Option<Sealed>
+            cipher.reseal(BODY, name, &row.body)? as Sealed,
+            cipher.reseal(FINGERPRINT, name, &row.fingerprint)? as Sealed
         )
         .execute(&mut *tx)
         .await?;

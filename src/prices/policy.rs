@@ -11,9 +11,8 @@ use crate::values::Money;
 /// added to it later needs a default, so that what was stored before can still be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Its number among those of its place; none where it is older than the numbers.
-    #[serde(default)]
-    pub version: Option<i32>,
+    /// Its number among those of its place.
+    pub version: i32,
     /// What it says.
     #[serde(flatten)]
     pub rules: Rules,
@@ -58,8 +57,9 @@ fn whole() -> u8 {
 /// A cancellation policy as the parties to a booking see it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BookingPolicy {
-    /// Its number among those of the country, or of all countries; null where it is older than the numbers.
-    version: Option<i32>,
+    /// Its number among those of the country, or of all countries.
+    #[schema(example = 1)]
+    version: i32,
     /// Minutes after booking in which calling off is free.
     #[schema(example = 60)]
     free_within_minutes_of_booking: i64,
@@ -188,19 +188,13 @@ mod tests {
     }
 
     fn seeded() -> Policy {
-        Policy { version: Some(1), rules: rules(&[(1_440, 0), (240, 50), (0, 100)]) }
+        Policy { version: 1, rules: rules(&[(1_440, 0), (240, 50), (0, 100)]) }
     }
 
     #[test]
-    fn what_was_stored_before_there_were_versions_is_read() {
-        let old = r#"{"free_within_minutes_of_booking": 60, "tiers": [{"minutes_before": 1440, "fee_percent": 0},
-            {"minutes_before": 240, "fee_percent": 50}, {"minutes_before": 0, "fee_percent": 100}]}"#;
-        let read: Policy = serde_json::from_str(old).expect("an old policy");
-        let mut rules = seeded().rules;
-        rules.therapist_share_basis_points = 0;
-        assert_eq!(read, Policy { version: None, rules });
+    fn what_a_later_service_stored_is_read() {
         let newer = r#"{"free_within_minutes_of_booking": 0, "tiers": [], "version": 7, "of_a_later_service": true}"#;
-        assert_eq!(serde_json::from_str::<Policy>(newer).expect("a newer policy").version, Some(7));
+        assert_eq!(serde_json::from_str::<Policy>(newer).expect("a newer policy").version, 7);
         let written = serde_json::to_string(&seeded()).expect("JSON");
         assert_eq!(serde_json::from_str::<Policy>(&written).expect("its own"), seeded());
     }

@@ -58,7 +58,7 @@ pub async fn tariff<'c>(db: impl PgExecutor<'c>, wanted: Wanted<'_>, at: DateTim
             Kind::Price => price = Some(read::<Price>(row.entry)?),
             Kind::CancellationPolicy => {
                 let found: CancellationPolicy = read(row.entry)?;
-                policy = found.terms.map(|rules| Policy { version: Some(found.version), rules }).or(policy);
+                policy = found.terms.map(|rules| Policy { version: found.version, rules }).or(policy);
             }
             Kind::PublicHoliday => {
                 let found: PublicHoliday = read(row.entry)?;

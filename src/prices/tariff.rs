@@ -63,9 +63,9 @@ pub struct PriceBreakdown {
     pub lines: Vec<PriceLine>,
     /// The base and all lines.
     pub total: Money,
-    /// The version of the base price; null where the visit was booked before there were any.
+    /// The version of the base price.
     #[schema(example = 1)]
-    pub price_version: Option<i32>,
+    pub price_version: i32,
     /// Whole kilometres from the therapist's public area; null where no therapist was named.
     #[schema(example = 4)]
     pub distance_km: Option<i32>,
@@ -89,21 +89,6 @@ pub struct PriceLine {
     /// The surcharge's version.
     #[schema(example = 1)]
     pub version: i32,
-}
-
-impl PriceBreakdown {
-    /// Of a visit that was booked before prices had versions: nothing but its price.
-    pub fn bare(price: Money, booked_at: DateTime<Utc>) -> Self {
-        Self {
-            base: price,
-            lines: Vec::new(),
-            total: price,
-            price_version: None,
-            distance_km: None,
-            priced_at: booked_at,
-            asked_at: booked_at,
-        }
-    }
 }
 
 /// What a start means for surcharges, on the clock and the calendar of the place.
@@ -166,7 +151,7 @@ impl Tariff {
             base: self.base,
             lines: lines.collect(),
             total: self.total(about, start),
-            price_version: Some(self.price_version),
+            price_version: self.price_version,
             distance_km: about.distance_km,
             priced_at: self.at,
             asked_at: about.asked_at,

@@ -23,7 +23,8 @@ fn percent(basis_points: u16) -> serde_json::Value {
 }
 
 fn tariff(base: Money, minutes: i16, surcharges: Vec<SurchargeTerms>) -> Tariff {
-    let policy = r#"{"free_within_minutes_of_booking": 60, "tiers": [{"minutes_before": 0, "fee_percent": 100}]}"#;
+    let policy =
+        r#"{"version": 1, "free_within_minutes_of_booking": 60, "tiers": [{"minutes_before": 0, "fee_percent": 100}]}"#;
     let surcharges = surcharges.into_iter().enumerate();
     Tariff {
         base,

@@ -39,11 +39,10 @@ pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
     let rows = sqlx::query!(
         r#"SELECT booking_id AS "booking: BookingId", version, text_sealed AS "text: Sealed" FROM session_notes
            WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(text_sealed, 8) <> $3
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -182,9 +182,9 @@ async fn no_review_is_lost_or_counted_twice_however_many_come_at_once() {
     // Thirty more visits to the same client by the same therapist.
     scene.app.sql(
         "INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction, address,
-                               amount, currency, policy, created_at)
+                               amount, currency, price_breakdown, policy, created_at)
          SELECT gen_random_uuid(), client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction, address,
-                amount, currency, policy, created_at FROM bookings, generate_series(1, 30)",
+                amount, currency, price_breakdown, policy, created_at FROM bookings, generate_series(1, 30)",
     )
     .await
     .unwrap();

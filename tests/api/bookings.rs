@@ -53,7 +53,7 @@ async fn each_refusal_has_its_code_and_stores_nothing() {
     // Just over a border, within the radius: nobody is asked for anything there, and nobody is sent there.
     app.sql("DELETE FROM credential_requirements").await.unwrap();
     client.books(&therapist, address, TUESDAY).await.refused(422, "credential_not_valid");
-    app.sql("INSERT INTO credential_requirements VALUES ('AU', 'massage', 'insurance', '{INSURANCE}'), ('AU-NSW', 'massage', 'licence', '{US-TX-LMT}')").await.unwrap();
+    app.sql("INSERT INTO credential_requirements (jurisdiction, service_kind, \"group\", options) VALUES ('AU', 'massage', 'insurance', '{INSURANCE}'), ('AU-NSW', 'massage', 'licence', '{US-TX-LMT}')").await.unwrap();
     client.books(&therapist, address, TUESDAY).await.refused(422, "credential_not_valid");
     app.sql("DELETE FROM credential_requirements WHERE jurisdiction = 'AU-NSW'").await.unwrap();
     for (change, status, code) in [

@@ -188,6 +188,10 @@ async fn a_bare_machine_gets_a_city() {
         let answer =
             reqwest::Client::new().post(format!("http://{address}/v1/auth/login")).json(&body).send().await.unwrap();
         assert_eq!(answer.status(), 200);
+        let token = answer.json::<serde_json::Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned();
+        let visits = format!("http://{address}/v1/bookings?limit=100");
+        let visits = reqwest::Client::new().get(visits).bearer_auth(token).send().await.unwrap();
+        assert_eq!(visits.status(), 200, "what the city seals opens");
     }
 
     let mut second = knead();

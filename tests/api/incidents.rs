@@ -146,5 +146,4 @@ async fn a_report_that_is_sent_again_is_one_report() {
     assert_eq!((second.header("idempotent-replay").as_str(), &second.text), ("true", &first.text));
     post(&incidents, json!({ "kind": "other" })).await.refused(422, "idempotency_key_reused");
     assert_eq!(app.count("SELECT count(*) FROM incidents").await, 1);
-    assert_eq!(app.count("SELECT count(*) FROM idempotency_keys WHERE body LIKE '%shoulder%'").await, 0);
 }

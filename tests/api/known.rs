@@ -140,7 +140,7 @@ const CHANGES: [(&str, &str); 30] = [
       SELECT gen_random_uuid(), id, '[2026-12-01 01:00Z,2026-12-01 02:00Z)', '2026-12-01 01:10Z', 0, 0, '2026-12-01 01:00Z' FROM therapists", "diary"),
     ("UPDATE reservations SET hold_expires_at = NULL", "diary"),
     ("DELETE FROM reservations", "diary"),
-    ("INSERT INTO calendars (id, therapist_id, url, label, due_at, asked_at, created_at)
+    ("INSERT INTO calendars (id, therapist_id, url_sealed, label, due_at, asked_at, created_at)
       SELECT id, id, 'https://knead.test/', 'Other', '2026-12-01', '2026-12-01', '2026-12-01' FROM therapists;
       INSERT INTO busy_intervals (therapist_id, calendar_id, start_at, end_at) SELECT id, id, '2026-12-01 01:00Z', '2026-12-01 02:00Z' FROM therapists", "diary"),
     ("UPDATE busy_intervals SET start_at = '2026-12-01 01:30Z'", "diary"),

@@ -1,7 +1,5 @@
 //! What is told of doors and of health is kept sealed: the tables themselves are looked through.
 
-use chrono::TimeDelta;
-use knead::sealing;
 use reqwest::Method;
 use serde_json::json;
 
@@ -112,85 +110,6 @@ async fn the_tables_tell_neither_of_doors_nor_of_health() {
     client.change(&first.header("location"), json!({ "access_notes": null })).await.is(200);
     assert!(client.get(&first.header("location")).await.body["access_notes"].is_null());
     assert_eq!(client.get(&path).await.body["address"]["access_notes"], "Periwinkle 0815", "the visit keeps its own");
-}
-
-#[tokio::test]
-async fn what_was_kept_plain_is_read_and_then_sealed() {
-    let app = App::start().await;
-    let therapist = app.therapist().await;
-    let (client, address) = app.client_at_home().await;
-    let booking = client.books_with_key("k", &client.wish(&therapist, address, TUESDAY)).await.is(201);
-    let hold = client.post("/v1/holds", client.wish(&therapist, address, "2026-12-01T03:00:00Z")).await.is(201);
-    let late = client.books(&therapist, address, "2026-12-02T00:00:00Z").await.is(201).header("location");
-    client.act(&format!("{late}/cancel")).await.is(200);
-    // As services from before wrote it.
-    app.sql(
-        r#"UPDATE addresses SET access_notes = 'Rattlesnake', parking = 'Marmalade';
-           UPDATE bookings SET notes = 'Sciatica', focus_areas = '{Coccyx,Sacrum}',
-                  address = address - 'access_notes_sealed' || '{"access_notes": "Rattlesnake", "stairs": "Marmalade", "pets": null}';
-           UPDATE holds SET address = address - 'access_notes_sealed' || '{"access_notes": "Rattlesnake", "pets": "Marmalade"}';
-           ALTER TABLE booking_events DISABLE TRIGGER booking_events_append_only;
-           UPDATE booking_events SET reason = 'Shingles' WHERE action = 'cancel';
-           ALTER TABLE booking_events ENABLE TRIGGER booking_events_append_only;
-           UPDATE idempotency_keys SET body = '{"kept": "Rattlesnake"}', body_sealed = NULL"#,
-    )
-    .await
-    .unwrap();
-    app.sql(&format!(
-        "INSERT INTO time_off (id, therapist_id, start_at, end_at, note)
-         VALUES (gen_random_uuid(), '{}', '2026-12-20T00:00:00Z', '2026-12-21T00:00:00Z', 'Hernia')",
-        therapist.id
-    ))
-    .await
-    .unwrap();
-    let check = async || {
-        let shown = client.get(&format!("/v1/me/addresses/{address}")).await.is(200);
-        assert_eq!((&shown.body["access_notes"], &shown.body["parking"]), (&json!("Rattlesnake"), &json!("Marmalade")));
-        assert_eq!(client.get(&late).await.is(200).body["cancellation"]["reason"], "Shingles");
-        assert_eq!(client.get(&format!("{late}/events")).await.is(200).body["data"][1]["reason"], "Shingles");
-        assert_eq!(therapist.get("/v1/therapists/me/time-off").await.is(200).body["data"][0]["note"], "Hernia");
-        let shown = client.get(&booking.header("location")).await.is(200).body;
-        assert_eq!((&shown["notes"], &shown["address"]["access_notes"]), (&json!("Sciatica"), &json!("Rattlesnake")));
-        assert_eq!(
-            (&shown["focus_areas"], &shown["address"]["stairs"]),
-            (&json!(["Coccyx", "Sacrum"]), &json!("Marmalade"))
-        );
-        let shown = client.get(&hold.header("location")).await.is(200);
-        assert_eq!(
-            (&shown.body["address"]["access_notes"], &shown.body["address"]["pets"]),
-            (&json!("Rattlesnake"), &json!("Marmalade"))
-        );
-        let replayed = client.books_with_key("k", &client.wish(&therapist, address, TUESDAY)).await.is(201);
-        assert_eq!(replayed.text, r#"{"kept": "Rattlesnake"}"#);
-    };
-    check().await;
-    assert_eq!(tables_with(&app, "Rattlesnake").await.len(), 4);
-    let both = (sealing::seal_plain(&app.service), sealing::seal_plain(&app.service));
-    let (one, other) = tokio::join!(both.0, both.1);
-    one.and(other).unwrap();
-    for secret in ["Rattlesnake", "Marmalade", "Sciatica", "Coccyx", "Shingles", "Hernia"] {
-        assert_eq!(tables_with(&app, secret).await, Vec::<String>::new());
-    }
-    check().await;
-    sealing::seal_plain(&app.service).await.unwrap();
-    check().await;
-    // A change by somebody who does not mention them must not lose them either.
-    app.sql("UPDATE addresses SET access_notes = 'Periwinkle'").await.unwrap();
-    let path = format!("/v1/me/addresses/{address}");
-    assert_eq!(client.change(&path, json!({ "pets": "Cat" })).await.is(200).body["access_notes"], "Periwinkle");
-    assert_eq!(tables_with(&app, "Periwinkle").await, Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn the_hourly_sweep_seals_too() {
-    let app = App::start().await;
-    app.client_at_home().await;
-    app.sql("UPDATE addresses SET access_notes = 'Rattlesnake'").await.unwrap();
-    app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
-    app.advance(TimeDelta::hours(1));
-    app.run_jobs().await;
-    app.run_jobs().await;
-    assert_eq!(tables_with(&app, "Rattlesnake").await, Vec::<String>::new());
 }
 
 #[tokio::test]

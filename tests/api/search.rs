@@ -356,7 +356,7 @@ async fn a_crowd(app: &App, count: usize) {
          SELECT id, 'crowd-' || n || '@knead.test', 'x', 'therapist', 'Test', '{zone}', '{now}' FROM crowd;
          INSERT INTO therapists (id, base_latitude, base_longitude, gender) SELECT id, -33.8981, 151.1743, 'female' FROM crowd;
          INSERT INTO offers (therapist_id, service_id, duration_minutes) SELECT id, '{DEEP_TISSUE}', 60 FROM crowd;
-         INSERT INTO weekly_windows (therapist_id, opens, closes) SELECT id, 1440 + 540, 1440 + 660 FROM crowd;
+         INSERT INTO weekly_windows (therapist_id, effective_from, opens, closes) SELECT id, '2000-01-01', 1440 + 540, 1440 + 660 FROM crowd;
          INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
          SELECT gen_random_uuid(), id, code, 'Test', CASE WHEN code <> 'AU-QUAL' THEN '2027-12-31'::date END, 'verified', 'active', '{now}'
          FROM crowd, unnest(ARRAY['AU-QUAL', 'AU-ASSOC', 'INSURANCE', 'POLICE-CHECK', 'FIRST-AID']) code",

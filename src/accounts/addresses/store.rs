@@ -15,8 +15,7 @@ macro_rules! addresses {
         sqlx::query_as!(
             Address,
             r#"SELECT id, label, kind AS "kind: AddressKind", line1, line2, locality, region, postcode, country,
-                      latitude, longitude, access_notes, access_notes_sealed AS "access_notes_sealed: Sealed", parking,
-                      stairs, pets, remarks_sealed AS "remarks_sealed: Sealed",
+                      latitude, longitude, access_notes_sealed AS "access_notes_sealed: Sealed", remarks_sealed AS "remarks_sealed: Sealed",
                       time_zone AS "time_zone: Zone", jurisdiction AS "jurisdiction: Jurisdiction"
                FROM addresses WHERE client_id = $1 "# + $tail,
             $($arg),+
@@ -74,8 +73,7 @@ pub(super) async fn insert(tx: &mut Tx, client: AccountId, address: &Address, no
 pub(super) async fn update(tx: &mut Tx, address: &Address) -> Result<()> {
     sqlx::query!(
         "UPDATE addresses SET label = $2, kind = $3, line1 = $4, line2 = $5, locality = $6, region = $7, postcode = $8,
-                country = $9, latitude = $10, longitude = $11, access_notes = NULL, access_notes_sealed = $12, parking = NULL,
-                stairs = NULL, pets = NULL, remarks_sealed = $13, time_zone = $14, jurisdiction = $15
+                country = $9, latitude = $10, longitude = $11, access_notes_sealed = $12, remarks_sealed = $13, time_zone = $14, jurisdiction = $15
          WHERE id = $1",
         address.id.0,
         address.label,
@@ -111,13 +109,11 @@ pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
     let rows = sqlx::query!(
         r#"SELECT client_id, id FROM addresses
            WHERE ctid >= $1::text::tid AND ctid < $2::text::tid
-             AND (access_notes IS NOT NULL OR parking IS NOT NULL OR stairs IS NOT NULL OR pets IS NOT NULL
-                  OR left(access_notes_sealed, 8) <> $3 OR left(remarks_sealed, 8) <> $3)
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+             AND (left(access_notes_sealed, 8) <> $3 OR left(remarks_sealed, 8) <> $3)
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -9,21 +9,19 @@ use crate::ids::{TherapistId, TimeOffId};
 use crate::sealing::Sealing;
 
 /// The column of notes, to which they are sealed: why a therapist takes time off may be about their health.
-const NOTE: &str = "time_off.note";
+pub const NOTE: &str = "time_off.note";
 
 struct Columns {
     id: TimeOffId,
     start_at: DateTime<Utc>,
     end_at: DateTime<Utc>,
-    /// As it was kept before it was sealed.
-    note: Option<String>,
     note_sealed: Option<Sealed>,
 }
 
 impl Columns {
     /// For the therapist, who alone is shown it.
     fn open(self, cipher: &Cipher) -> Result<TimeOff> {
-        let note = cipher.read(NOTE, self.id, self.note.as_deref(), self.note_sealed.as_ref())?;
+        let note = cipher.open_any(NOTE, self.id, self.note_sealed.as_ref())?;
         Ok(TimeOff { id: self.id, start_at: self.start_at, end_at: self.end_at, note })
     }
 }
@@ -37,7 +35,7 @@ macro_rules! time_off {
     ($tail:literal, $($arg:expr),+) => {
         sqlx::query_as!(
             Columns,
-            r#"SELECT id, start_at, end_at, note, note_sealed AS "note_sealed: Sealed" FROM time_off "# + $tail,
+            r#"SELECT id, start_at, end_at, note_sealed AS "note_sealed: Sealed" FROM time_off "# + $tail,
             $($arg),+
         )
     };
@@ -100,7 +98,7 @@ pub(super) async fn find<'c>(
 
 pub(super) async fn update(tx: &mut Tx, cipher: &Cipher, therapist: TherapistId, time_off: &TimeOff) -> Result<()> {
     sqlx::query!(
-        "UPDATE time_off SET start_at = $3, end_at = $4, note = NULL, note_sealed = $5 WHERE therapist_id = $1 AND id = $2",
+        "UPDATE time_off SET start_at = $3, end_at = $4, note_sealed = $5 WHERE therapist_id = $1 AND id = $2",
         therapist.0,
         time_off.id.0,
         time_off.start_at,
@@ -124,22 +122,20 @@ pub(super) async fn delete(tx: &mut Tx, therapist: TherapistId, id: TimeOffId) -
 pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
     let mut tx = sealing.begin().await?;
     let rows = sqlx::query!(
-        r#"SELECT id, note, note_sealed AS "note_sealed: Sealed" FROM time_off
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND (note IS NOT NULL OR left(note_sealed, 8) <> $3)
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+        r#"SELECT id, note_sealed AS "note: Sealed" FROM time_off
+           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(note_sealed, 8) <> $3
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;
     for row in &rows {
-        let note = sealing.cipher.read(NOTE, row.id, row.note.as_deref(), row.note_sealed.as_ref())?;
         sqlx::query!(
-            "UPDATE time_off SET note = NULL, note_sealed = $2 WHERE id = $1",
+            "UPDATE time_off SET note_sealed = $2 WHERE id = $1",
             row.id.0,
-            note.map(|note| sealing.cipher.seal(NOTE, row.id, &note)).transpose()? as Option<Sealed>
+            sealing.cipher.reseal_any(NOTE, row.id, row.note.as_ref())? as Option<Sealed>
         )
         .execute(&mut *tx)
         .await?;

@@ -13,12 +13,12 @@ use crate::ids::{AccountId, HoldId, TherapistId};
 use crate::prices::Terms;
 use crate::sealing::Sealing;
 
-/// A client's live holds, or the one of them that is named. One that an earlier service made without terms lapses unseen.
+/// A client's live holds, or the one of them that is named.
 pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, now: DateTime<Utc>) -> Result<Vec<Hold>> {
     let rows = sqlx::query!(
         r#"SELECT id, therapist_id, service_id, start_at, duration_minutes, address AS "address: Json<Address>",
-                  terms AS "terms!: Json<Terms>", created_at, expires_at
-           FROM holds WHERE client_id = $1 AND ($2::uuid IS NULL OR id = $2) AND expires_at > $3 AND ended_at IS NULL AND terms IS NOT NULL ORDER BY id"#,
+                  terms AS "terms: Json<Terms>", created_at, expires_at
+           FROM holds WHERE client_id = $1 AND ($2::uuid IS NULL OR id = $2) AND expires_at > $3 AND ended_at IS NULL ORDER BY id"#,
         client.0,
         one.map(|id| id.0),
         now
@@ -139,14 +139,11 @@ pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
     let rows = sqlx::query!(
         r#"SELECT id, address AS "address: Json<Address>" FROM holds
            WHERE ctid >= $1::text::tid AND ctid < $2::text::tid
-             AND (address ->> 'access_notes' IS NOT NULL OR address ->> 'parking' IS NOT NULL OR address ->> 'stairs' IS NOT NULL
-                  OR address ->> 'pets' IS NOT NULL OR left(address ->> 'access_notes_sealed', 8) <> $3
-                  OR left(address ->> 'remarks_sealed', 8) <> $3)
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+             AND (left(address ->> 'access_notes_sealed', 8) <> $3 OR left(address ->> 'remarks_sealed', 8) <> $3)
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -192,11 +192,10 @@ pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
     let rows = sqlx::query!(
         r#"SELECT id AS "id: IncidentId", report AS "report: Sealed", note AS "note: Sealed" FROM incidents
            WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND (left(report, 8) <> $3 OR left(note, 8) <> $3)
-           LIMIT $4 FOR UPDATE SKIP LOCKED"#,
+           FOR UPDATE SKIP LOCKED"#,
         sealing.from,
         sealing.to,
-        sealing.first,
-        sealing.most
+        sealing.first
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -165,7 +165,7 @@ async fn candidates_come_nearest_first_and_at_most_twenty() {
          INSERT INTO therapists (id, base_latitude, base_longitude, service_radius_km)
          SELECT id, -33.8886 - 0.001 * substring(display_name FROM 6)::int, 151.2111, 20 FROM accounts WHERE display_name LIKE 'Near %';
          INSERT INTO offers SELECT a.id, service_id, duration_minutes FROM accounts a, offers WHERE therapist_id = '{0}' AND display_name LIKE 'Near %';
-         INSERT INTO weekly_windows SELECT a.id, opens, closes FROM accounts a, weekly_windows WHERE therapist_id = '{0}' AND display_name LIKE 'Near %';
+         INSERT INTO weekly_windows (therapist_id, effective_from, opens, closes) SELECT a.id, effective_from, opens, closes FROM accounts a, weekly_windows WHERE therapist_id = '{0}' AND display_name LIKE 'Near %';
          INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
          SELECT gen_random_uuid(), a.id, type, 'Test', expires_on, 'verified', 'active', c.created_at FROM accounts a, credentials c
          WHERE therapist_id = '{0}' AND display_name LIKE 'Near %' AND substring(display_name FROM 6)::int > 40",
