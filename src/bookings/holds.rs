@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::{forget_lapsed, seal};
+pub use store::forget_lapsed;
 
 use super::bounds::HOLDS_COUNT;
 use super::wish::{Decided, Wanted, Wish};
@@ -21,7 +21,8 @@ use crate::cipher::Cipher;
 use crate::clock::Clock;
 use crate::db::{self, Tx, work};
 use crate::error::{Error, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, Json, Once, Page, Path, Reply};
+use crate::http::{Json, Page, Path, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, HoldId, ServiceId, TherapistId};
 use crate::prices::{PriceBreakdown, Terms};
 use crate::values::{Money, Zone};

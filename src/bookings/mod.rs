@@ -18,7 +18,7 @@ mod reassign;
 pub mod reliability;
 mod reschedule;
 pub mod routes;
-mod sealing;
+pub mod sealed;
 mod store;
 mod views;
 mod visit;
@@ -28,9 +28,7 @@ use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use incidents::seal as seal_incidents;
 pub use routes::{lapse, party};
-pub use sealing::{seal, seal_events};
 pub use store::{ahead, completed_at, find, has_begun, live_between, lock, met, within};
 
 use crate::accounts::Address;

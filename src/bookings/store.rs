@@ -14,7 +14,7 @@ use crate::cipher::Sealed;
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
-use crate::http::{Kept, within_allowance};
+use crate::idempotency::{Kept, within_allowance};
 use crate::ids::{AccountId, BookingId, NoticeId, ServiceId, TherapistId};
 use crate::notices::Notice;
 use crate::prices::Policy;

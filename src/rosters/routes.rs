@@ -20,10 +20,8 @@ use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::{Tx, work};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{
-    Cursor, Fingerprint, IdempotencyKey, Limit, Once, OrDefault, Page, Path, Query, Reply, SentFile, Upload,
-    UploadLimits,
-};
+use crate::http::{Cursor, Fingerprint, Limit, OrDefault, Page, Path, Query, Reply, SentFile, Upload, UploadLimits};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, CredentialId, RosterImportId};
 use crate::queue::enqueue;
 use crate::values::{Day, bounded_text};

@@ -19,7 +19,8 @@ use crate::auth::{Admin, As, Therapist};
 use crate::credentials::store as credentials;
 use crate::db::{Tx, work};
 use crate::error::{Error, Problem, Refusal, Result};
-use crate::http::{Fingerprint, IdempotencyKey, Once, Page, Path, Reply, Upload, UploadLimits};
+use crate::http::{Fingerprint, Page, Path, Reply, Upload, UploadLimits};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
 use crate::tasks::{self, Task};
 
