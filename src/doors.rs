@@ -5,7 +5,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::queue::{self, Kind, Sweep};
 use crate::seals::SealedTable;
 use crate::{
-    accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, idempotency,
+    accounts, audit, auth, availability, blocks, bookings, calendars, catalogue, credentials, health, idempotency,
     notices, prices, reviews, rosters, search, session_notes, tasks, therapists, worker,
 };
 
@@ -35,12 +35,7 @@ const FEATURES: &[Doors] = &[
         sealed: availability::SEALED,
     },
     Doors { routes: &[health::routes], ..SHUT },
-    Doors {
-        routes: &[accounts::routes::routes],
-        sweeps: accounts::SWEEPS,
-        sealed: accounts::addresses::SEALED,
-        ..SHUT
-    },
+    Doors { routes: &[accounts::routes::routes], sealed: accounts::addresses::SEALED, ..SHUT },
     Doors { routes: &[catalogue::routes::routes], ..SHUT },
     Doors { routes: &[prices::routes::routes], ..SHUT },
     // Before the therapists' own pages, whose last segment is an id.
@@ -65,6 +60,7 @@ const FEATURES: &[Doors] = &[
     Doors { routes: &[audit::routes::routes], ..SHUT },
     Doors { routes: &[rosters::routes::routes], jobs: rosters::jobs::JOBS, sweeps: rosters::jobs::SWEEPS, ..SHUT },
     Doors { routes: &[tasks::routes::routes], sweeps: tasks::SWEEPS, ..SHUT },
+    Doors { sweeps: auth::SWEEPS, ..SHUT },
     Doors { sweeps: idempotency::SWEEPS, sealed: idempotency::SEALED, ..SHUT },
     Doors { sweeps: queue::SWEEPS, ..SHUT },
     Doors { jobs: worker::JOBS, ..SHUT },

@@ -36,7 +36,6 @@ const FLOORS: &[(&str, &str)] = &[
 const STILL_UP: &[(&str, &str)] = &[
     ("accounts/routes.rs", "availability"),
     ("accounts/store.rs", "therapists"),
-    ("auth/mod.rs", "accounts"),
     ("availability/time_off.rs", "bookings"),
     ("availability/timetables.rs", "bookings"),
     ("credentials/routes.rs", "availability"),
@@ -77,7 +76,7 @@ const TABLES: &[(&str, &str)] = &[
 
 /// Statements that name another feature's table: the file, the tables, and why.
 const FOREIGN: &[(&str, &str, &str)] = &[
-    ("accounts/store.rs", "refresh_tokens sessions", "the SQL of sessions is to move to auth"),
+    ("auth/store.rs", "accounts", "who is calling is one read: the session, and the role of its account"),
     ("availability/hints/store.rs", "offers therapists", "a hint rests on a therapist's rules and offers"),
     ("availability/past/store.rs", "bookings", "reserved time is kept while its visit is under way"),
     (

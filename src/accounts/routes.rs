@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Account, REFRESH_GRACE, RegistrableRole, SentToken, addresses, store};
+use super::{Account, RegistrableRole, SentToken, addresses, store};
 use crate::App;
-use crate::auth::{Anyone, As, Password, RefreshToken};
+use crate::auth::{self, Anyone, As, Password, REFRESH_GRACE, RefreshToken};
 use crate::availability;
 use crate::db::{Tx, in_time, work};
 use crate::error::{Problem, Refusal, Result};
@@ -52,9 +52,9 @@ struct SignedIn {
 /// Begins a session of the account.
 async fn sign_in(app: &App, mut tx: Tx, account: Account) -> Result<SignedIn> {
     let now = app.clock.now();
-    let session = store::begin_session(&mut tx, account.id, now).await?;
+    let session = auth::begin_session(&mut tx, account.id, now).await?;
     let token = RefreshToken::generate()?;
-    store::add_refresh_token(&mut tx, session, &token, now).await?;
+    auth::add_refresh_token(&mut tx, session, &token, now).await?;
     signed_in(app, tx, account, session, token).await
 }
 
@@ -154,7 +154,7 @@ async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -
         let token = RefreshToken::sent(body.refresh_token.as_str());
         let successor = app.tokens.successor(&token);
         let mut tx = app.db.begin().await?;
-        match store::use_refresh_token(&mut tx, &token, &successor, app.clock.now()).await? {
+        match auth::use_refresh_token(&mut tx, &token, &successor, app.clock.now()).await? {
             Some((account, session)) => {
                 let account = store::find(&mut *tx, account).await?;
                 app.limits.remember(origin, &account.email);
@@ -182,7 +182,7 @@ async fn logout(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
     work(async move {
         let mut tx = app.db.begin().await?;
         let token = RefreshToken::sent(body.refresh_token.as_str());
-        store::log_out(&mut tx, &token, &app.tokens.successor(&token), app.clock.now()).await?;
+        auth::log_out(&mut tx, &token, &app.tokens.successor(&token), app.clock.now()).await?;
         tx.commit().await?;
         Ok(Reply::none())
     })
