@@ -6,9 +6,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::events::Reactions;
 use crate::queue::{self, Kind, Sweep};
+use crate::seals::SealedTable;
 use crate::{
-    accounts, audit, availability, blocks, bookings, calendars, catalogue, credentials, health, notices, prices,
-    reviews, rosters, search, session_notes, tasks, therapists, worker,
+    accounts, audit, auth, availability, blocks, bookings, calendars, catalogue, credentials, health, idempotency,
+    notices, prices, reviews, rosters, search, session_notes, tasks, therapists, worker,
 };
 
 /// What one feature opens.
@@ -19,10 +20,12 @@ struct Doors {
     jobs: &'static [Kind],
     /// What it deletes in the end.
     sweeps: &'static [Sweep],
+    /// What it keeps sealed.
+    sealed: &'static [SealedTable],
 }
 
 /// All doors shut.
-const SHUT: Doors = Doors { routes: &[], jobs: &[], sweeps: &[] };
+const SHUT: Doors = Doors { routes: &[], jobs: &[], sweeps: &[], sealed: &[] };
 
 /// Every feature, in the order in which paths are matched.
 const FEATURES: &[Doors] = &[
@@ -32,9 +35,10 @@ const FEATURES: &[Doors] = &[
         routes: &[availability::routes::routes],
         jobs: availability::jobs::JOBS,
         sweeps: availability::jobs::SWEEPS,
+        sealed: availability::SEALED,
     },
     Doors { routes: &[health::routes], ..SHUT },
-    Doors { routes: &[accounts::routes::routes], sweeps: accounts::SWEEPS, ..SHUT },
+    Doors { routes: &[accounts::routes::routes], sealed: accounts::addresses::SEALED, ..SHUT },
     Doors { routes: &[catalogue::routes::routes], ..SHUT },
     Doors { routes: &[prices::routes::routes], ..SHUT },
     // Before the therapists' own pages, whose last segment is an id.
@@ -42,17 +46,25 @@ const FEATURES: &[Doors] = &[
         routes: &[credentials::routes::routes, credentials::rules::routes],
         jobs: credentials::jobs::JOBS,
         sweeps: credentials::jobs::SWEEPS,
+        ..SHUT
     },
-    Doors { routes: &[calendars::routes::routes], jobs: calendars::jobs::JOBS, ..SHUT },
+    Doors { routes: &[calendars::routes::routes], jobs: calendars::jobs::JOBS, sealed: calendars::SEALED, ..SHUT },
     Doors { routes: &[therapists::routes::routes], ..SHUT },
-    Doors { routes: &[bookings::routes::routes], jobs: bookings::jobs::JOBS, sweeps: bookings::jobs::SWEEPS },
+    Doors {
+        routes: &[bookings::routes::routes],
+        jobs: bookings::jobs::JOBS,
+        sweeps: bookings::jobs::SWEEPS,
+        sealed: bookings::sealed::SEALED,
+    },
     Doors { routes: &[reviews::routes::routes], ..SHUT },
-    Doors { routes: &[session_notes::routes::routes], ..SHUT },
-    Doors { routes: &[blocks::routes::routes], ..SHUT },
+    Doors { routes: &[session_notes::routes::routes], sealed: session_notes::SEALED, ..SHUT },
+    Doors { routes: &[blocks::routes::routes], sealed: blocks::SEALED, ..SHUT },
     Doors { routes: &[notices::routes::routes], sweeps: notices::SWEEPS, ..SHUT },
     Doors { routes: &[audit::routes::routes], ..SHUT },
-    Doors { routes: &[rosters::routes::routes], jobs: rosters::jobs::JOBS, sweeps: rosters::jobs::SWEEPS },
+    Doors { routes: &[rosters::routes::routes], jobs: rosters::jobs::JOBS, sweeps: rosters::jobs::SWEEPS, ..SHUT },
     Doors { routes: &[tasks::routes::routes], sweeps: tasks::SWEEPS, ..SHUT },
+    Doors { sweeps: auth::SWEEPS, ..SHUT },
+    Doors { sweeps: idempotency::SWEEPS, sealed: idempotency::SEALED, ..SHUT },
     Doors { sweeps: queue::SWEEPS, ..SHUT },
     Doors { jobs: worker::JOBS, sweeps: worker::SWEEPS, ..SHUT },
 ];
@@ -97,4 +109,11 @@ pub fn consequences() -> String {
         format!("| `{on}` | {} |\n", what.join("<br>"))
     });
     format!("| event | what follows in the same transaction |\n|---|---|\n{}", rows.collect::<String>())
+}
+
+/// Every table that keeps something sealed, by name.
+pub fn sealed() -> Vec<SealedTable> {
+    let mut tables: Vec<SealedTable> = FEATURES.iter().flat_map(|feature| feature.sealed).copied().collect();
+    tables.sort_by_key(|table| table.name);
+    tables
 }

@@ -21,10 +21,10 @@ use knead::doors::REACTIONS;
 use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::rosters::command::Asked;
-use knead::sealing::Resealed;
+use knead::seals::Resealed;
 use knead::search::{Known, Searches};
 use knead::values::{Day, EmailAddress};
-use knead::{accounts, audit, db, dev, doors, openapi, rosters, sealing, server, worker};
+use knead::{accounts, audit, db, dev, doors, openapi, rosters, seals, server, worker};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -433,7 +433,7 @@ async fn rebuild_hints(database: Database) -> Result<(), Failure> {
 
 async fn reseal(database: Database, keys: DataKeys) -> Result<(), Failure> {
     let pool = db::patient_pool(database.database_url.expose_secret())?;
-    let tables = sealing::reseal(&pool, &keys.cipher()?).await?;
+    let tables = seals::reseal(&pool, &keys.cipher()?, &doors::sealed()).await?;
     for Resealed { table, sealed, left } in &tables {
         println!("{table}: {sealed} sealed anew, {left} left");
     }

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
+use crate::db;
 use crate::doors::{jobs, sweeps};
 use crate::error::Result;
-use crate::{db, http};
 use crate::queue::{Job, Kind, Run, Sweep, Workers};
 
 /// The worker's own kinds of jobs.
 pub const JOBS: &[Kind] = &[Kind::of::<SweepAll>().hourly_at(17), Kind::of::<SweepOne>()];
 
-/// What is deleted or sealed for the whole house.
-pub const SWEEPS: &[Sweep] =
-    &[Sweep { name: "kept_answers", run: |app, now| Box::pin(http::forget_old_keys(&app.db, now)) }];
+/// What is made and deleted for the whole house.
+pub const SWEEPS: &[Sweep] = &[Sweep { name: "months", run: |app, now| Box::pin(db::make_months(&app.db, now)) }];
 
 /// Workers for every kind of job. `stop` ends them after the jobs in hand.
 pub async fn workers(

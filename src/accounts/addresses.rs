@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::{seal, visit_address};
+pub use store::visit_address;
 
 use super::{AccessNotes, AddressLine, Label, Locality, Postcode, Region, Remark};
 use crate::App;
@@ -16,8 +16,10 @@ use crate::auth::{As, Client};
 use crate::cipher::{Cipher, Sealed};
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Part, Path, Query, Reply};
+use crate::http::{IfMatch, Json, Page, Part, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::AddressId;
+use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::{AddressKind, Country, Jurisdiction, Latitude, Longitude, Place, Point, Zone, present};
 
 /// The operations on addresses.
@@ -28,6 +30,15 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// How many addresses a client may keep.
 const MOST: usize = 50;
+
+/// The tables that keep something sealed.
+pub const SEALED: &[SealedTable] = &[SealedTable {
+    name: "addresses",
+    columns: &[
+        SealedColumn { bound_to: ACCESS_NOTES, row: "id", kept: KeptIn::Column("access_notes_sealed") },
+        SealedColumn { bound_to: REMARKS, row: "id", kept: KeptIn::Column("remarks_sealed") },
+    ],
+}];
 
 /// The column of access notes. Wherever a copy of an address lies, they are sealed to the address that it is of.
 pub const ACCESS_NOTES: &str = "addresses.access_notes";

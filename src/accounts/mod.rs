@@ -4,15 +4,14 @@ pub mod addresses;
 pub mod routes;
 mod store;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
-pub use store::{create_admin, live_session, names, rate, ratings};
+pub use store::{create_admin, names, rate, ratings};
 
 use crate::ids::AccountId;
-use crate::queue::Sweep;
 use crate::values::{Role, Zone, bounded_text};
 
 bounded_text! {
@@ -33,18 +32,6 @@ bounded_text! {
     /// A short remark about a place.
     Remark line 1..=200, example "Two flights";
 }
-
-/// What is deleted here in the end.
-pub const SWEEPS: &[Sweep] =
-    &[Sweep { name: "refresh_tokens", run: |app, now| Box::pin(store::forget_expired_tokens(&app.db, now)) }];
-
-/// How long a refresh token is good for, counted from its issue.
-pub const REFRESH: TimeDelta = TimeDelta::days(30);
-/// How long a refresh token may be shown again: the answer to its first use may have been lost.
-pub const REFRESH_GRACE: TimeDelta = TimeDelta::seconds(10);
-
-/// How long an expired refresh token is still known, counted from its end.
-const EXPIRED_KEPT: TimeDelta = TimeDelta::days(1);
 
 /// An account as its owner sees it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -84,34 +71,5 @@ impl From<RegistrableRole> for Role {
             RegistrableRole::Client => Self::Client,
             RegistrableRole::Therapist => Self::Therapist,
         }
-    }
-}
-
-/// What becomes of a refresh token that is shown.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Rotation {
-    /// It is exchanged for its successor.
-    Exchange,
-    /// It was exchanged a moment ago, and the answer may have got lost: its successor is given again, while nobody has used that.
-    Repeat,
-    /// It is unknown, expired, or its session has ended.
-    Refuse,
-    /// It was exchanged before, too long ago for a lost answer: someone has a copy. The session ends.
-    EndSession,
-}
-
-/// Decides on a refresh token that expires at `expires_at` and was first used at `used_at`.
-pub fn rotation(
-    expires_at: DateTime<Utc>,
-    used_at: Option<DateTime<Utc>>,
-    ended: bool,
-    now: DateTime<Utc>,
-) -> Rotation {
-    match used_at {
-        _ if ended => Rotation::Refuse,
-        Some(used) if now > used + REFRESH_GRACE => Rotation::EndSession,
-        _ if now >= expires_at => Rotation::Refuse,
-        Some(_) => Rotation::Repeat,
-        None => Rotation::Exchange,
     }
 }

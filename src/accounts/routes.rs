@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Account, REFRESH_GRACE, RegistrableRole, SentToken, addresses, store};
+use super::{Account, RegistrableRole, SentToken, addresses, store};
 use crate::App;
-use crate::auth::{Anyone, As, Password, RefreshToken};
+use crate::auth::{self, Anyone, As, Password, REFRESH_GRACE, RefreshToken};
 use crate::db::{in_time, uninterrupted};
 use crate::error::{Problem, Refusal, Result};
 use crate::events::Work;
@@ -52,9 +52,9 @@ struct SignedIn {
 /// Begins a session of the account.
 async fn sign_in(app: &App, mut work: Work, account: Account) -> Result<SignedIn> {
     let now = app.clock.now();
-    let session = store::begin_session(&mut work, account.id, now).await?;
+    let session = auth::begin_session(&mut work, account.id, now).await?;
     let token = RefreshToken::generate()?;
-    store::add_refresh_token(&mut work, session, &token, now).await?;
+    auth::add_refresh_token(&mut work, session, &token, now).await?;
     signed_in(app, work, account, session, token).await
 }
 
@@ -160,7 +160,7 @@ async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -
         let token = RefreshToken::sent(body.refresh_token.as_str());
         let successor = app.tokens.successor(&token);
         let mut work = app.begin(None).await?;
-        match store::use_refresh_token(&mut work, &token, &successor, app.clock.now()).await? {
+        match auth::use_refresh_token(&mut work, &token, &successor, app.clock.now()).await? {
             Some((account, session)) => {
                 let account = store::find(&mut **work, account).await?;
                 app.limits.remember(origin, &account.email);
@@ -188,7 +188,7 @@ async fn logout(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(None).await?;
         let token = RefreshToken::sent(body.refresh_token.as_str());
-        store::log_out(&mut work, &token, &app.tokens.successor(&token), app.clock.now()).await?;
+        auth::log_out(&mut work, &token, &app.tokens.successor(&token), app.clock.now()).await?;
         work.commit().await?;
         Ok(Reply::none())
     })

@@ -1,6 +1,8 @@
 //! Who is calling, and what their role lets them do.
 
 mod passwords;
+mod sessions;
+mod store;
 mod tokens;
 
 use std::future::{Ready, ready};
@@ -13,6 +15,8 @@ use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 
 pub use passwords::{Password, Passwords};
+pub use sessions::REFRESH_GRACE;
+pub use store::{add_refresh_token, begin_session, log_out, use_refresh_token};
 pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
 
 use crate::App;
@@ -20,7 +24,12 @@ use crate::db::in_time;
 use crate::error::{Error, Result};
 use crate::http::{Tally, is_api};
 use crate::ids::{AccountId, SessionId, TherapistId};
+use crate::queue::Sweep;
 use crate::values::Role;
+
+/// What is deleted here in the end.
+pub const SWEEPS: &[Sweep] =
+    &[Sweep { name: "refresh_tokens", run: |app, now| Box::pin(store::forget_expired_tokens(&app.db, now)) }];
 
 /// A caller whose access token was verified and whose session is alive.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +84,7 @@ async fn principal(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -
         bearer(request).filter(|_| is_api(request)).and_then(|token| app.tokens.verify(token, app.clock.now()));
     tally.count_caller(claims.as_ref().map(|claims| claims.sub))?;
     let Some(claims) = claims else { return Ok(None) };
-    let role = in_time(crate::accounts::live_session(&app.db, claims.sid, claims.sub)).await?;
+    let role = in_time(store::live_session(&app.db, claims.sid, claims.sub)).await?;
     Ok(role.map(|role| Principal { account: claims.sub, session: claims.sid, role }))
 }
 

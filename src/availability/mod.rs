@@ -23,15 +23,22 @@ use utoipa::ToSchema;
 
 pub use store::{Asked, busy, diaries, hours as hours_of, lengths, revisions, rulebook, stored, zone};
 pub use stored::{Revision, Stored};
-pub use time_off::{NOTE as TIME_OFF_NOTE, seal as seal_time_off};
+pub use time_off::NOTE as TIME_OFF_NOTE;
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
+use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::wall_clock::Face;
 use crate::values::{BookingMode, Point, Rating, Span, TravelMode, merged, wall_clock};
 use hours::Hours;
 use travel::{Journey, LONGEST_MINUTES, RoadTimes, Traffic, TravelMinutes};
+
+/// The tables that keep something sealed.
+pub const SEALED: &[SealedTable] = &[SealedTable {
+    name: "time_off",
+    columns: &[SealedColumn { bound_to: TIME_OFF_NOTE, row: "id", kept: KeptIn::Column("note_sealed") }],
+}];
 
 /// Days around a start whose reservations can matter: travel is at most half a day, a visit less than six hours.
 pub const MARGIN: TimeDelta = TimeDelta::days(2);

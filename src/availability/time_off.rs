@@ -10,7 +10,7 @@ use sqlx::PgExecutor;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::{NOTE, seal};
+pub use store::NOTE;
 
 use super::reservations;
 use super::schedule::{TimeOff, TimeOffNote, TimeOffView};
@@ -18,7 +18,8 @@ use crate::App;
 use crate::auth::{As, Therapist};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Paging, Path, Query, Reply};
+use crate::http::{IfMatch, Json, Page, Paging, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{TherapistId, TimeOffId};
 use crate::values::{Instant, Span, present};
 

@@ -6,20 +6,29 @@
 pub mod routes;
 mod store;
 
-pub use store::seal;
-
 use chrono::{DateTime, Utc};
 
 use crate::auth::Principal;
 use crate::bookings::Side;
 use crate::cipher::Sealed;
 use crate::ids::{AccountId, TherapistId};
+use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::{bounded_text, name};
 
 bounded_text! {
     /// Why, for oneself.
     BlockNote prose 1..=500, example "Made me uncomfortable.";
 }
+
+/// The tables that keep something sealed.
+pub const SEALED: &[SealedTable] = &[SealedTable {
+    name: "blocks",
+    columns: &[SealedColumn {
+        bound_to: NOTE,
+        row: "therapist_id || '/' || client_id || '/' || by",
+        kept: KeptIn::Column("note_sealed"),
+    }],
+}];
 
 /// The column of notes, to which they are sealed.
 const NOTE: &str = "blocks.note";

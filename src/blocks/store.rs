@@ -1,13 +1,12 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{Block, NOTE, Pair};
+use super::{Block, Pair};
 use crate::bookings::Side;
 use crate::cipher::Sealed;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::AccountId;
-use crate::sealing::Sealing;
 
 /// Stores a block; false where it is there already.
 pub(super) async fn insert(tx: &mut Tx, pair: Pair, note: Option<&Sealed>, now: DateTime<Utc>) -> Result<bool> {
@@ -62,33 +61,4 @@ pub(super) async fn list(
     .fetch_all(db)
     .await?;
     Ok(blocks)
-}
-
-/// Seals some of the notes anew, as [`Sealing`] says.
-pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
-    let mut tx = sealing.begin().await?;
-    let rows = sqlx::query!(
-        r#"SELECT therapist_id, client_id, by AS "by: Side", note_sealed AS "note!: Sealed" FROM blocks
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(note_sealed, 8) <> $3
-           FOR UPDATE SKIP LOCKED"#,
-        sealing.from,
-        sealing.to,
-        sealing.first
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    for row in &rows {
-        let pair = Pair { client: row.client_id, therapist: row.therapist_id, by: row.by };
-        sqlx::query!(
-            "UPDATE blocks SET note_sealed = $4 WHERE therapist_id = $1 AND client_id = $2 AND by = $3",
-            pair.therapist.0,
-            pair.client.0,
-            pair.by as Side,
-            sealing.cipher.reseal(NOTE, &pair.row(), &row.note)? as Sealed
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
-    Ok(rows.len() as u64)
 }

@@ -18,7 +18,8 @@ use crate::auth::{As, Client};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, Work};
-use crate::http::{IdempotencyKey, Json, Once, Reply};
+use crate::http::{Json, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
 use crate::values::{BookingMode, Instant, name};
 

@@ -27,7 +27,8 @@ use crate::auth::{Anyone, As, Parties, Principal};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, TimeLock, Work};
-use crate::http::{IdempotencyKey, IfMatch, Json, Nothing, Once, OrDefault, Page, Part, Path, Query, Reply};
+use crate::http::{IfMatch, Json, Nothing, OrDefault, Page, Part, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{BookingId, CounterOfferId};
 use crate::values::{Instant, Money, Span, Zone};
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::{forget_lapsed, seal};
+pub use store::forget_lapsed;
 
 use super::bounds::HOLDS_COUNT;
 use super::wish::{Decided, Wanted, Wish};
@@ -20,7 +20,8 @@ use crate::cipher::Cipher;
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::events::Work;
-use crate::http::{IdempotencyKey, Json, Once, Page, Part, Path, Query, Reply};
+use crate::http::{Json, Page, Part, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, HoldId, ServiceId, TherapistId};
 use crate::prices::{PriceBreakdown, Terms};
 use crate::values::{Money, Zone};

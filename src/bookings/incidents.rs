@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::seal;
+pub(super) use store::{NOTE, REPORT};
 
 use super::Booking;
 use super::lifecycle::Party;
@@ -21,7 +21,8 @@ use crate::auth::{Admin, Anyone, As, Parties};
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::events::{Event, Work};
-use crate::http::{Cursor, IdempotencyKey, Json, Limit, Once, Page, Part, Path, Query, Reply};
+use crate::http::{Cursor, Json, Limit, Page, Part, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, BookingId, IncidentId, TherapistId};
 use crate::values::{Instant, bounded_text};
 use store::Listed;

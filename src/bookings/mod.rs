@@ -23,7 +23,7 @@ mod reassign;
 pub mod reliability;
 mod reschedule;
 pub mod routes;
-mod sealing;
+pub mod sealed;
 mod steps;
 mod store;
 mod views;
@@ -34,9 +34,7 @@ use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use incidents::seal as seal_incidents;
 pub use lapse::lapse;
-pub use sealing::{seal, seal_events};
 pub use steps::party;
 pub use store::{completed_at, find, has_begun, live_between, lock, met};
 

@@ -18,7 +18,7 @@ use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
 use crate::events::{TimeLock, Work};
-use crate::http::{Kept, within_allowance};
+use crate::idempotency::{Kept, within_allowance};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::Policy;
 use crate::prices::PriceBreakdown;

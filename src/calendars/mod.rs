@@ -21,10 +21,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use fetching::Fetcher;
-pub use store::seal;
 
 use crate::ids::CalendarId;
+use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::{bounded_text, checked_text, from_text};
+
+/// The tables that keep something sealed.
+pub const SEALED: &[SealedTable] = &[SealedTable {
+    name: "calendars",
+    columns: &[SealedColumn { bound_to: store::URL, row: "id", kept: KeptIn::Column("url_sealed") }],
+}];
 
 /// How many calendars a therapist may subscribe to.
 pub const MOST_CALENDARS: usize = 5;

@@ -12,7 +12,8 @@ use crate::auth::{As, Parties, RefreshToken, Therapist};
 use crate::bookings;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, Json, Once, Page, Part, Path, Query, Reply};
+use crate::http::{Json, Page, Part, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::CalendarId;
 use crate::queue::enqueue;
 

@@ -9,11 +9,10 @@ use crate::cipher::{Cipher, Sealed};
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, CalendarId, TherapistId};
-use crate::sealing::Sealing;
 use crate::values::Zone;
 
 /// The sealed column.
-const URL: &str = "calendars.url";
+pub(super) const URL: &str = "calendars.url";
 /// How many rows are deleted at once.
 const BATCH: i64 = 1000;
 
@@ -279,32 +278,6 @@ pub(super) async fn forget_fetches(db: &PgPool, now: DateTime<Utc>) -> Result<()
             return Ok(());
         }
     }
-}
-
-/// Seals some of the addresses anew, as [`Sealing`] says.
-pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
-    let mut tx = sealing.begin().await?;
-    let rows = sqlx::query!(
-        r#"SELECT id AS "id: CalendarId", url_sealed AS "url: Sealed" FROM calendars
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(url_sealed, 8) <> $3
-           FOR UPDATE SKIP LOCKED"#,
-        sealing.from,
-        sealing.to,
-        sealing.first
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    for row in &rows {
-        sqlx::query!(
-            "UPDATE calendars SET url_sealed = $2 WHERE id = $1",
-            row.id.0,
-            sealing.cipher.reseal(URL, row.id, &row.url)? as Sealed
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
-    Ok(rows.len() as u64)
 }
 
 /// Writes down that the calendar could be read.

@@ -1,7 +1,6 @@
 //! The manners of the API: what is read from a request, and how an answer is written.
 
 mod extract;
-mod idempotency;
 mod page;
 mod rate;
 mod reply;
@@ -10,7 +9,6 @@ mod wire;
 mod wording;
 
 pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query};
-pub use idempotency::{IdempotencyKey, Kept, Once, forget_old_keys, seal, within_allowance};
 pub use page::{Cursor, Limit, Page, Paging, Part};
 pub use rate::{Guess, Origin, RateLimits, Tally};
 pub use reply::Reply;

@@ -13,11 +13,14 @@ use crate::error::{Error, Result};
 /// A successful answer.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) location: Option<String>,
-    pub(super) body: String,
+    /// Its status.
+    pub status: StatusCode,
+    /// Where what it shows is found.
+    pub location: Option<String>,
+    /// Its body.
+    pub body: String,
     /// What tells the state of what is shown from any other, where that is less than all that is shown.
-    pub(super) state: Option<String>,
+    pub state: Option<String>,
     /// Given before, under the same idempotency key.
     pub(super) replayed: bool,
     cache: &'static str,
@@ -55,7 +58,7 @@ impl Reply {
     }
 
     /// The answer that was kept under an idempotency key.
-    pub(super) fn replay(status: StatusCode, location: Option<String>, body: String, state: Option<String>) -> Self {
+    pub fn replay(status: StatusCode, location: Option<String>, body: String, state: Option<String>) -> Self {
         Self { replayed: true, state, ..Self::new(status, location, body) }
     }
 

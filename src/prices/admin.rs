@@ -16,7 +16,8 @@ use crate::catalogue;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::Event;
-use crate::http::{Cursor, Fingerprint, IdempotencyKey, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::http::{Cursor, Fingerprint, Json, Limit, Page, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, TariffId};
 use crate::values::{Instant, Jurisdiction};
 

@@ -22,9 +22,9 @@ use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::Work;
 use crate::http::{
-    Cursor, Fingerprint, IdempotencyKey, Limit, Once, OrDefault, Page, Part, Path, Query, Reply, SentFile, Upload,
-    UploadLimits,
+    Cursor, Fingerprint, Limit, OrDefault, Page, Part, Path, Query, Reply, SentFile, Upload, UploadLimits,
 };
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, CredentialId, RosterImportId};
 use crate::queue::enqueue;
 use crate::values::{Day, bounded_text};

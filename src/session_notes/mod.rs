@@ -4,15 +4,24 @@
 pub mod routes;
 mod store;
 
-pub use store::seal;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::bookings::Booking;
 use crate::bookings::lifecycle::Status;
 use crate::cipher::Sealed;
 use crate::ids::{BookingId, TherapistId};
+use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::bounded_text;
+
+/// The tables that keep something sealed.
+pub const SEALED: &[SealedTable] = &[SealedTable {
+    name: "session_notes",
+    columns: &[SealedColumn {
+        bound_to: TEXT,
+        row: "booking_id || '/' || version",
+        kept: KeptIn::Column("text_sealed"),
+    }],
+}];
 
 /// The column of the notes, to which they are sealed.
 const TEXT: &str = "session_notes.text";

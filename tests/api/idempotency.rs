@@ -96,10 +96,10 @@ async fn answers_are_kept_for_two_days() {
         .await
         .is(201);
     app.advance(TimeDelta::hours(48));
-    knead::http::forget_old_keys(&app.service.db, app.now()).await.unwrap();
+    knead::idempotency::forget_old_keys(&app.service.db, app.now()).await.unwrap();
     assert_eq!(app.count("SELECT count(*) FROM idempotency_keys").await, 1);
     app.advance(TimeDelta::seconds(1));
-    knead::http::forget_old_keys(&app.service.db, app.now()).await.unwrap();
+    knead::idempotency::forget_old_keys(&app.service.db, app.now()).await.unwrap();
     assert_eq!(app.count("SELECT count(*) FROM idempotency_keys").await, 0);
 }
 

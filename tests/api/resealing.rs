@@ -1,7 +1,8 @@
 //! Keys are rotated: what an old one sealed is sealed anew beside a running service, until nothing needs it any more.
 
 use knead::cipher::generate_data_key;
-use knead::sealing;
+use knead::doors::sealed;
+use knead::seals;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -173,7 +174,7 @@ async fn no_change_is_lost_beside_a_running_service() {
     }));
     let resealing = async {
         for _ in 0..10 {
-            sealing::reseal(&both.service.db, &both.service.cipher).await.unwrap();
+            seals::reseal(&both.service.db, &both.service.cipher, &sealed()).await.unwrap();
         }
     };
     tokio::join!(changes, resealing);
@@ -192,7 +193,7 @@ async fn what_somebody_is_at_is_left_and_not_waited_for() {
     let mut tx = app.service.db.begin().await.unwrap();
     sqlx::query("UPDATE addresses SET label = 'Changed' WHERE id = $1").bind(busy).execute(&mut *tx).await.unwrap();
     let run = async || {
-        let tables = sealing::reseal(&both.service.db, &both.service.cipher).await.unwrap();
+        let tables = seals::reseal(&both.service.db, &both.service.cipher, &sealed()).await.unwrap();
         let of = tables.into_iter().find(|resealed| resealed.table == "addresses").unwrap();
         (of.sealed, of.left)
     };

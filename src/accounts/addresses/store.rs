@@ -6,7 +6,6 @@ use crate::cipher::Sealed;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, AddressId};
-use crate::sealing::Sealing;
 use crate::values::{AddressKind, Jurisdiction, Zone};
 
 /// The columns of an address, read alike everywhere.
@@ -101,27 +100,4 @@ pub(super) async fn delete(db: &PgPool, client: AccountId, id: AddressId) -> Res
     let deleted =
         sqlx::query!("DELETE FROM addresses WHERE client_id = $1 AND id = $2", client.0, id.0).execute(db).await?;
     Ok(deleted.rows_affected() == 1)
-}
-
-/// Seals some of what tells how to get in, as [`Sealing`] says.
-pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
-    let mut tx = sealing.begin().await?;
-    let rows = sqlx::query!(
-        r#"SELECT client_id, id FROM addresses
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid
-             AND (left(access_notes_sealed, 8) <> $3 OR left(remarks_sealed, 8) <> $3)
-           FOR UPDATE SKIP LOCKED"#,
-        sealing.from,
-        sealing.to,
-        sealing.first
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    for row in &rows {
-        if let Some(address) = lock(&mut tx, row.client_id, row.id).await? {
-            update(&mut tx, &address.sealed(sealing.cipher)?).await?;
-        }
-    }
-    tx.commit().await?;
-    Ok(rows.len() as u64)
 }

@@ -6,7 +6,6 @@ use crate::cipher::{Cipher, Sealed};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{TherapistId, TimeOffId};
-use crate::sealing::Sealing;
 
 /// The column of notes, to which they are sealed: why a therapist takes time off may be about their health.
 pub const NOTE: &str = "time_off.note";
@@ -116,30 +115,4 @@ pub(super) async fn delete(tx: &mut Tx, therapist: TherapistId, id: TimeOffId) -
         .execute(&mut **tx)
         .await?;
     Ok(deleted.rows_affected() == 1)
-}
-
-/// Seals some of the notes, as [`Sealing`] says.
-pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
-    let mut tx = sealing.begin().await?;
-    let rows = sqlx::query!(
-        r#"SELECT id, note_sealed AS "note: Sealed" FROM time_off
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(note_sealed, 8) <> $3
-           FOR UPDATE SKIP LOCKED"#,
-        sealing.from,
-        sealing.to,
-        sealing.first
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    for row in &rows {
-        sqlx::query!(
-            "UPDATE time_off SET note_sealed = $2 WHERE id = $1",
-            row.id.0,
-            sealing.cipher.reseal_any(NOTE, row.id, row.note.as_ref())? as Option<Sealed>
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
-    Ok(rows.len() as u64)
 }

@@ -12,7 +12,6 @@ use crate::error::Result;
 use crate::events::TimeLock;
 use crate::ids::{AccountId, HoldId, TherapistId};
 use crate::prices::Terms;
-use crate::sealing::Sealing;
 
 /// A client's live holds, or the one of them that is named.
 pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, now: DateTime<Utc>) -> Result<Vec<Hold>> {
@@ -120,26 +119,4 @@ pub async fn forget_lapsed(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
         Ok(gone.execute(db).await?.rows_affected())
     })
     .await
-}
-
-/// Seals some of what tells how to get in, in copies of addresses, as [`Sealing`] says.
-pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
-    let mut tx = sealing.begin().await?;
-    let rows = sqlx::query!(
-        r#"SELECT id, address AS "address: Json<Address>" FROM holds
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid
-             AND (left(address ->> 'access_notes_sealed', 8) <> $3 OR left(address ->> 'remarks_sealed', 8) <> $3)
-           FOR UPDATE SKIP LOCKED"#,
-        sealing.from,
-        sealing.to,
-        sealing.first
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    for row in &rows {
-        let address = Json(row.address.sealed(sealing.cipher)?);
-        sqlx::query!("UPDATE holds SET address = $2 WHERE id = $1", row.id.0, address as _).execute(&mut *tx).await?;
-    }
-    tx.commit().await?;
-    Ok(rows.len() as u64)
 }

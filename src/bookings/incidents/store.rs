@@ -8,10 +8,9 @@ use crate::cipher::Sealed;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, IncidentId, TherapistId};
-use crate::sealing::Sealing;
 
-const REPORT: &str = "incidents.report";
-const NOTE: &str = "incidents.note";
+pub(in super::super) const REPORT: &str = "incidents.report";
+pub(in super::super) const NOTE: &str = "incidents.note";
 
 struct Columns {
     id: IncidentId,
@@ -184,32 +183,4 @@ pub(super) async fn resolve(app: &App, tx: &mut Tx, incident: &Incident) -> Resu
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// Seals some of what was told of incidents anew, as [`Sealing`] says.
-pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
-    let mut tx = sealing.begin().await?;
-    let rows = sqlx::query!(
-        r#"SELECT id AS "id: IncidentId", report AS "report: Sealed", note AS "note: Sealed" FROM incidents
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND (left(report, 8) <> $3 OR left(note, 8) <> $3)
-           FOR UPDATE SKIP LOCKED"#,
-        sealing.from,
-        sealing.to,
-        sealing.first
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let cipher = sealing.cipher;
-    for row in &rows {
-        sqlx::query!(
-            "UPDATE incidents SET report = $2, note = $3 WHERE id = $1",
-            row.id.0,
-            row.report.as_ref().map(|report| cipher.reseal(REPORT, row.id, report)).transpose()? as Option<Sealed>,
-            row.note.as_ref().map(|note| cipher.reseal(NOTE, row.id, note)).transpose()? as Option<Sealed>
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
-    Ok(rows.len() as u64)
 }

@@ -19,7 +19,8 @@ use crate::credentials::store as credentials;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, Problem, Refusal, Result};
 use crate::events::Event;
-use crate::http::{Fingerprint, IdempotencyKey, Once, Page, Part, Path, Query, Reply, Upload, UploadLimits};
+use crate::http::{Fingerprint, Page, Part, Path, Query, Reply, Upload, UploadLimits};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
 
 /// The operations on documents.

@@ -19,7 +19,8 @@ use crate::credentials::{BoardStatus, CredentialNumber, HolderName, Method, Revi
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, Work};
-use crate::http::{IdempotencyKey, Json, Once, Path, Reply, names};
+use crate::http::{Json, Path, Reply, names};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{CredentialHoldId, CredentialId, VerificationId};
 use crate::values::Day;
 use crate::values::names::similarity;

@@ -13,7 +13,8 @@ use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
-use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::values::JurisdictionCode;
 
 pub(super) fn routes(config: &mut ServiceConfig) {

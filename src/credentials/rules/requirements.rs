@@ -13,7 +13,8 @@ use crate::catalogue;
 use crate::credentials::{Requirement, TypeCode};
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Result};
-use crate::http::{Cursor, IdempotencyKey, IfMatch, Json, Limit, Once, Page, Path, Query, Reply};
+use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::RequirementId;
 use crate::values::{Day, JurisdictionCode};
 

@@ -15,7 +15,8 @@ use crate::credentials::store::{find_type, types};
 use crate::credentials::{CredentialType, TypeCode};
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
-use crate::http::{IdempotencyKey, IfMatch, Json, Once, Page, Part, Path, Query, Reply};
+use crate::http::{IfMatch, Json, Page, Part, Path, Query, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::values::{Jurisdiction, bounded_number, from_text, present};
 
 pub(super) fn routes(config: &mut ServiceConfig) {

@@ -18,13 +18,17 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-use super::{Fingerprint, Reply};
 use crate::App;
 use crate::cipher::{Cipher, Sealed};
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::{Error, FieldError, Refusal, Result};
+use crate::http::{Fingerprint, Reply};
 use crate::ids::AccountId;
-use crate::sealing::Sealing;
+use crate::queue::Sweep;
+use crate::seals::{KeptIn, SealedColumn, SealedTable};
+
+/// What is deleted here in the end.
+pub const SWEEPS: &[Sweep] = &[Sweep { name: "kept_answers", run: |app, now| Box::pin(forget_old_keys(&app.db, now)) }];
 
 /// How long an answer is kept.
 const KEPT: TimeDelta = TimeDelta::hours(48);
@@ -34,6 +38,23 @@ const LONG: usize = 1024;
 
 /// What a compressed answer begins with.
 const PACKED: char = 'z';
+
+/// The tables that keep something sealed.
+pub const SEALED: &[SealedTable] = &[SealedTable {
+    name: "idempotency_keys",
+    columns: &[
+        SealedColumn {
+            bound_to: BODY,
+            row: "account_id || E'\\n' || route || E'\\n' || key",
+            kept: KeptIn::Column("body_sealed"),
+        },
+        SealedColumn {
+            bound_to: FINGERPRINT,
+            row: "account_id || E'\\n' || route || E'\\n' || key",
+            kept: KeptIn::Column("fingerprint_sealed"),
+        },
+    ],
+}];
 
 /// The column of kept answers, to which they are sealed.
 const BODY: &str = "idempotency_keys.body";
@@ -254,37 +275,4 @@ pub fn within_allowance(error: sqlx::Error, now: DateTime<Utc>) -> Error {
         }
         _ => error.into(),
     }
-}
-
-/// Seals some of the kept answers, as [`Sealing`] says.
-pub async fn seal(sealing: &Sealing<'_>) -> Result<u64> {
-    let mut tx = sealing.begin().await?;
-    let rows = sqlx::query!(
-        r#"SELECT account_id, route, key, body_sealed AS "body: Sealed", fingerprint_sealed AS "fingerprint: Sealed"
-           FROM idempotency_keys
-           WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND left(body_sealed, 8) <> $3
-           FOR UPDATE SKIP LOCKED"#,
-        sealing.from,
-        sealing.to,
-        sealing.first
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let cipher = sealing.cipher;
-    for row in &rows {
-        let name = &name_of(row.account_id, &row.route, &row.key);
-        sqlx::query!(
-            "UPDATE idempotency_keys SET body_sealed = $4, fingerprint_sealed = $5
-             WHERE account_id = $1 AND route = $2 AND key = $3",
-            row.account_id.0,
-            row.route,
-            row.key,
-            cipher.reseal(BODY, name, &row.body)? as Sealed,
-            cipher.reseal(FINGERPRINT, name, &row.fingerprint)? as Sealed
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
-    Ok(rows.len() as u64)
 }

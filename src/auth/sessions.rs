@@ -1,0 +1,40 @@
+//! How long sessions last, and what becomes of the refresh tokens that continue them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// How long a refresh token is good for, counted from its issue.
+pub(super) const REFRESH: TimeDelta = TimeDelta::days(30);
+/// How long a refresh token may be shown again: the answer to its first use may have been lost.
+pub const REFRESH_GRACE: TimeDelta = TimeDelta::seconds(10);
+
+/// How long an expired refresh token is still known, counted from its end.
+pub(super) const EXPIRED_KEPT: TimeDelta = TimeDelta::days(1);
+
+/// What becomes of a refresh token that is shown.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Rotation {
+    /// It is exchanged for its successor.
+    Exchange,
+    /// It was exchanged a moment ago, and the answer may have got lost: its successor is given again, while nobody has used that.
+    Repeat,
+    /// It is unknown, expired, or its session has ended.
+    Refuse,
+    /// It was exchanged before, too long ago for a lost answer: someone has a copy. The session ends.
+    EndSession,
+}
+
+/// Decides on a refresh token that expires at `expires_at` and was first used at `used_at`.
+pub(super) fn rotation(
+    expires_at: DateTime<Utc>,
+    used_at: Option<DateTime<Utc>>,
+    ended: bool,
+    now: DateTime<Utc>,
+) -> Rotation {
+    match used_at {
+        _ if ended => Rotation::Refuse,
+        Some(used) if now > used + REFRESH_GRACE => Rotation::EndSession,
+        _ if now >= expires_at => Rotation::Refuse,
+        Some(_) => Rotation::Repeat,
+        None => Rotation::Exchange,
+    }
+}

@@ -1,0 +1,154 @@
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::RefreshToken;
+use super::sessions::{EXPIRED_KEPT, REFRESH, Rotation, rotation};
+use crate::db::{BATCH, Tx, in_batches};
+use crate::error::Result;
+use crate::ids::{AccountId, SessionId};
+use crate::values::Role;
+
+/// The role of the account whose session this is, while the session lasts.
+pub(super) async fn live_session(db: &PgPool, session: SessionId, account: AccountId) -> Result<Option<Role>> {
+    let role = sqlx::query_scalar!(
+        r#"SELECT a.role AS "role: Role" FROM sessions s JOIN accounts a ON a.id = s.account_id
+           WHERE s.id = $1 AND a.id = $2 AND s.ended_at IS NULL"#,
+        session.0,
+        account.0
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(role)
+}
+
+/// Begins a session of the account.
+pub async fn begin_session(tx: &mut Tx, account: AccountId, now: DateTime<Utc>) -> Result<SessionId> {
+    let session = SessionId::new(now);
+    sqlx::query!("INSERT INTO sessions (id, account_id, created_at) VALUES ($1, $2, $3)", session.0, account.0, now)
+        .execute(&mut **tx)
+        .await?;
+    Ok(session)
+}
+
+/// Adds a refresh token to a session.
+pub async fn add_refresh_token(
+    tx: &mut Tx,
+    session: SessionId,
+    token: &RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO refresh_tokens (digest, session_id, expires_at) VALUES ($1, $2, $3)",
+        token.digest(),
+        session.0,
+        now + REFRESH
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Exchanges a refresh token for `successor` and says whose it is; none where it is refused. Reuse ends the session, with all its tokens.
+///
+/// One that was used a moment ago gets the same successor again, while that is unused: however many show it at once, one token is live
+/// afterwards. Once the successor was used, its answer has arrived, and whoever shows the old one has a copy.
+pub async fn use_refresh_token(
+    tx: &mut Tx,
+    token: &RefreshToken,
+    successor: &RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<Option<(AccountId, SessionId)>> {
+    let Some(shown) = shown(tx, token, successor, now).await? else { return Ok(None) };
+    match shown.rotation {
+        Rotation::Exchange => {
+            sqlx::query!("UPDATE refresh_tokens SET used_at = $2 WHERE digest = $1", token.digest(), now)
+                .execute(&mut **tx)
+                .await?;
+            add_refresh_token(tx, shown.session, successor, now).await?;
+        }
+        Rotation::Repeat => {}
+        Rotation::EndSession => {
+            end_session(tx, shown.session, now).await?;
+            return Ok(None);
+        }
+        Rotation::Refuse => return Ok(None),
+    }
+    Ok(Some((shown.account, shown.session)))
+}
+
+/// A refresh token that we know, and what becomes of it.
+struct Shown {
+    account: AccountId,
+    session: SessionId,
+    rotation: Rotation,
+}
+
+/// Looks a refresh token up and locks it with its session until the transaction ends.
+async fn shown(
+    tx: &mut Tx,
+    token: &RefreshToken,
+    successor: &RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<Option<Shown>> {
+    let row = sqlx::query!(
+        r#"SELECT t.expires_at, t.used_at, s.id, s.account_id, s.ended_at
+           FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.digest = $1 FOR UPDATE"#,
+        token.digest()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut rotation = rotation(row.expires_at, row.used_at, row.ended_at.is_some(), now);
+    if rotation == Rotation::Repeat {
+        // A statement of its own, so that it sees what was committed before the lock.
+        let next = sqlx::query!("SELECT used_at FROM refresh_tokens WHERE digest = $1", successor.digest())
+            .fetch_optional(&mut **tx)
+            .await?;
+        rotation = match next.map(|next| next.used_at) {
+            Some(None) => Rotation::Repeat,
+            Some(Some(_)) => Rotation::EndSession,
+            // It was exchanged under another signing key, a moment ago.
+            None => Rotation::Refuse,
+        };
+    }
+    Ok(Some(Shown { account: row.account_id, session: row.id, rotation }))
+}
+
+async fn end_session(tx: &mut Tx, session: SessionId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", session.0, now)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Ends the session of a refresh token that could still be exchanged. An older one gives no such right: it may lie in a log or a backup.
+pub async fn log_out(tx: &mut Tx, token: &RefreshToken, successor: &RefreshToken, now: DateTime<Utc>) -> Result<()> {
+    match shown(tx, token, successor, now).await? {
+        Some(Shown { session, rotation: Rotation::Exchange | Rotation::Repeat, .. }) => {
+            end_session(tx, session, now).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Deletes refresh tokens that expired a day ago or longer, and with the last of its tokens the session.
+pub(super) async fn forget_expired_tokens(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    let expired = now - EXPIRED_KEPT;
+    in_batches(|| async move {
+        let gone = sqlx::query_scalar!(
+            r#"WITH gone AS (
+                   DELETE FROM refresh_tokens WHERE ctid = ANY (ARRAY(
+                       SELECT ctid FROM refresh_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+                   RETURNING session_id
+               ), ended AS (
+                   DELETE FROM sessions s USING (SELECT DISTINCT session_id FROM gone) AS of WHERE s.id = of.session_id
+                     AND NOT EXISTS (SELECT FROM refresh_tokens t WHERE t.session_id = s.id AND t.expires_at >= $1)
+               )
+               SELECT count(*) AS "count!" FROM gone"#,
+            expired,
+            BATCH
+        );
+        Ok(gone.fetch_one(db).await?.unsigned_abs())
+    })
+    .await
+}
