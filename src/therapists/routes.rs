@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use actix_web::web::Data;
 use actix_web::{get, patch, put};
@@ -16,7 +17,7 @@ use crate::auth::{As, Caller, Principal, Therapist};
 use crate::availability;
 use crate::db::work;
 use crate::error::{Error, FieldError, Result};
-use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
+use crate::http::{Cursor, IfMatch, Json, Limit, Origin, Page, Path, Query, Reply};
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::{
     BookingMode, Day, DisplayName, Gender, Language, Latitude, Longitude, Point, Slug, TravelMode, Zone, dates_between,
@@ -277,7 +278,19 @@ fn point(latitude: Option<Latitude>, longitude: Option<Longitude>) -> Result<Opt
 #[utoipa::path(tag = "Therapists", operation_id = "list_therapists", security((), ("bearer" = ["client"])), params(Search),
     responses((status = 200, description = "A page of therapists.", body = Page<PublicTherapist>)))]
 #[get("/v1/therapists")]
-async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): Query<Search>) -> Result<Reply> {
+async fn list_therapists(
+    app: Data<App>,
+    Caller(caller): Caller,
+    origin: Origin,
+    Query(search): Query<Search>,
+) -> Result<Reply> {
+    let app = app.into_inner();
+    let found = find(app.clone(), caller, search);
+    app.searches.run(caller, origin, found).await.and_then(|page| Reply::ok(&page))
+}
+
+/// The page that the caller asks for.
+async fn find(app: Arc<App>, caller: Option<Principal>, search: Search) -> Result<Page<PublicTherapist>> {
     let point = point(search.latitude, search.longitude)?;
     let order = search.sort.unwrap_or(if point.is_some() { Order::Distance } else { Order::Name });
     if order == Order::Distance && point.is_none() {
@@ -301,10 +314,8 @@ async fn list_therapists(app: Data<App>, Caller(caller): Caller, Query(search): 
         free: dates.map(list::stretch),
         client: caller.and_then(Principal::client),
     };
-    Reply::ok(
-        &list::page(&mut *app.db.acquire().await?, wanted, order, dates, search.limit, search.cursor, app.clock.now())
-            .await?,
-    )
+    let mut db = app.db.acquire().await?;
+    list::page(&mut db, wanted, order, dates, search.limit, search.cursor, app.clock.now()).await
 }
 
 /// Show a therapist
