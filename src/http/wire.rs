@@ -117,7 +117,10 @@ fn finish<B>(response: &mut HttpResponse<B>, id: &str, method: Method, route: St
         headers.insert(X_REQUEST_ID, value);
     }
     let policy = if route.starts_with("/docs") { DOCS } else { NOTHING };
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    // A file that someone sent has a stricter one.
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     let status = response.status().as_u16().to_string();

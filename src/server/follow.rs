@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_http::{ConnectionType, HttpMessage, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, map_config};
@@ -49,15 +49,20 @@ where
             if line.as_ref().is_some_and(|line| !line.is_in()) {
                 response.head_mut().set_connection_type(ConnectionType::Close);
             }
-            Ok(response.map_body(|_, body| Followed { body, line }))
+            Ok(response.map_body(|_, body| Followed { body, next: Bytes::new(), line }))
         }
     });
     app.map_err(|error: actix_web::Error| error.error_response())
 }
 
-/// An answer that tells its connection when the server library has all of it.
+/// The most that the server library gets of an answer at once, in bytes. It copies what it gets.
+const PIECE: usize = 32 * 1024;
+
+/// An answer that is given in pieces, and tells its connection when the server library has all of it.
 pub(super) struct Followed {
     body: BoxBody,
+    /// What the body gave, and was not given on.
+    next: Bytes,
     line: Option<Rc<Line>>,
 }
 
@@ -72,7 +77,14 @@ impl MessageBody for Followed {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, <BoxBody as MessageBody>::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_next(context)
+        let this = self.get_mut();
+        while this.next.is_empty() {
+            match ready!(Pin::new(&mut this.body).poll_next(context)) {
+                Some(Ok(next)) => this.next = next,
+                end => return Poll::Ready(end),
+            }
+        }
+        Poll::Ready(Some(Ok(this.next.split_to(this.next.len().min(PIECE)))))
     }
 }
 
