@@ -96,7 +96,8 @@ pub(super) fn unreadable_body() -> Error {
 pub fn problem_alone(app: &App, error: &Error) -> web::Bytes {
     let id = uuid_at(app.clock.now()).to_string();
     let mut response = REQUEST_ID.sync_scope(id.clone(), || error.error_response());
-    finish(&mut response, &id, Method::default(), "none".to_owned());
+    // Counted among the methods that are not known.
+    finish(&mut response, &id, Method::OPTIONS, "none".to_owned());
     let status = response.status();
     let mut answer =
         format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or("Error")).into_bytes();

@@ -108,7 +108,9 @@ pub(super) struct Connection {
     head: Head,
     /// By when the head must be here, or its first byte.
     head_end: Instant,
+    /// How the peer sends a body.
     sending: Pace,
+    /// How the peer takes an answer.
     taking: Pace,
     reading: Alarm,
     writing: Alarm,
@@ -118,6 +120,7 @@ pub(super) struct Connection {
     is_done: bool,
     /// The answer that stands for one that the server library wrote without a word, or for none.
     answer: Bytes,
+    /// It closes, by then at the latest.
     closing: Option<Instant>,
     /// What was thrown away since it closes.
     wasted: usize,
@@ -307,7 +310,7 @@ impl Connection {
     }
 }
 
-/// The status of an answer that the server library wrote by itself: it begins one where no request is.
+/// What the server library answers by itself, if that is what begins here: a status without a word.
 fn bare(bytes: &[u8]) -> Option<Error> {
     let status = bytes.strip_prefix(b"HTTP/1.")?.get(2..5)?;
     match status {
