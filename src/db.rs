@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool, Postgres};
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
 use crate::error::{Error, Result};
 
@@ -46,6 +47,33 @@ pub fn pool(url: &str, size: u32) -> Result<PgPool, sqlx::Error> {
         })
     });
     Ok(pool.connect_lazy_with(options))
+}
+
+/// A connection that is given back while nothing is asked of the database.
+pub struct Lent<'a> {
+    pool: &'a PgPool,
+    connection: Option<PoolConnection<Postgres>>,
+}
+
+impl<'a> Lent<'a> {
+    /// None yet.
+    pub fn by(pool: &'a PgPool) -> Self {
+        Self { pool, connection: None }
+    }
+
+    /// The connection, taken from the pool where it was given back.
+    pub async fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.pool.acquire().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Gives the connection back, for others to have while something is computed.
+    pub fn give_back(&mut self) {
+        self.connection = None;
+    }
 }
 
 /// A pool for a command that goes through whole tables: nothing ends its statements, and it still waits for no lock for long.

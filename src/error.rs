@@ -250,6 +250,9 @@ pub enum Error {
     /// The body is larger than the limit.
     #[error("payload too large")]
     TooLarge,
+    /// The request's line and headers are larger than the limit.
+    #[error("request header fields too large")]
+    HeadTooLarge,
     /// The body is not of the type that the operation reads.
     #[error("unsupported media type")]
     UnsupportedMediaType,
@@ -352,7 +355,7 @@ pub struct Problem {
 
 impl Error {
     /// The codes of what is no refusal of the domain.
-    pub const CODES: [&str; 15] = [
+    pub const CODES: [&str; 16] = [
         "malformed",
         "invalid",
         "unauthorized",
@@ -363,6 +366,7 @@ impl Error {
         "request_timeout",
         "precondition_failed",
         "payload_too_large",
+        "headers_too_large",
         "unsupported_media_type",
         "precondition_required",
         "too_many_requests",
@@ -383,6 +387,7 @@ impl Error {
             Self::Timeout => "request_timeout",
             Self::PreconditionFailed => "precondition_failed",
             Self::TooLarge => "payload_too_large",
+            Self::HeadTooLarge => "headers_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::PreconditionRequired => "precondition_required",
             Self::TooManyRequests(_) => "too_many_requests",
@@ -404,6 +409,7 @@ impl Error {
             Self::Timeout => "The request took too long to arrive.",
             Self::PreconditionFailed => "The resource changed since you read it; read it again.",
             Self::TooLarge => "The body is larger than this operation accepts.",
+            Self::HeadTooLarge => "The request's line and headers have at most 32 kB and 96 headers.",
             Self::UnsupportedMediaType => "The body is not of the media type that this operation reads.",
             Self::PreconditionRequired => "Send the resource's ETag in If-Match, so that no change of another is lost.",
             Self::TooManyRequests(_) => "Too many requests; try again after the time in Retry-After.",
@@ -428,6 +434,7 @@ impl ResponseError for Error {
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,

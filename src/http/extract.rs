@@ -14,7 +14,9 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::compress::plain_tag;
 use super::reply::{body_of, digest_of, state_of, tag_of};
+use super::wire::unreadable_body;
 use super::wording::{field_error, other_type};
 use crate::error::{Error, Result};
 use crate::values::Strict;
@@ -104,7 +106,7 @@ fn bytes_of(request: &HttpRequest, payload: &mut Payload) -> (bool, impl Future<
 async fn read(mut payload: Payload) -> Result<Bytes> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Error::Malformed("The body could not be read.".to_owned()))?;
+        let chunk = chunk.map_err(|_| unreadable_body())?;
         if body.len() + chunk.len() > BODY_LIMIT {
             return Err(Error::TooLarge);
         }
@@ -199,7 +201,8 @@ impl IfMatch {
 
     fn find(&self, is_current: impl Fn(&str) -> bool) -> Result<()> {
         let known = self.0.as_deref().ok_or(Error::PreconditionRequired)?;
-        let matches = known.split(',').map(str::trim).any(|candidate| candidate == "*" || is_current(candidate));
+        let matches =
+            known.split(',').map(str::trim).any(|candidate| candidate == "*" || is_current(&plain_tag(candidate)));
         if matches { Ok(()) } else { Err(Error::PreconditionFailed) }
     }
 }

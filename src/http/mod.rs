@@ -1,5 +1,6 @@
 //! The manners of the API: what is read from a request, and how an answer is written.
 
+mod compress;
 mod extract;
 mod page;
 mod rate;
@@ -8,9 +9,10 @@ mod upload;
 mod wire;
 mod wording;
 
+pub use compress::{Served, compress};
 pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query};
 pub use page::{Cursor, Limit, Page, Paging, Part};
 pub use rate::{Guess, Origin, RateLimits, Tally};
 pub use reply::Reply;
 pub use upload::{SentFile, Upload, UploadLimits};
-pub use wire::{admit_accepted, is_api, names, refuse_unknown, route, wire};
+pub use wire::{BrokenBody, admit_accepted, is_api, names, problem_alone, refuse_unknown, route, wire};

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
+use super::compress::plain_tag;
 use crate::error::{Error, Result};
 
 /// A successful answer.
@@ -120,14 +121,16 @@ impl Responder for Reply {
         }
         let tag = tag_of(&self.body, self.state.as_deref());
         let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-        let unchanged = request.method() == Method::GET
-            && known.is_some_and(|known| {
-                known.split(',').map(str::trim).any(|t| t == "*" || t.trim_start_matches("W/") == tag)
-            });
-        response.insert_header((header::ETAG, tag));
-        if unchanged {
-            return response.status(StatusCode::NOT_MODIFIED).finish();
+        // A tag of the compressed answer is as good, and is what 304 repeats.
+        let matching = known.filter(|_| request.method() == Method::GET).and_then(|known| {
+            let mut known = known.split(',').map(|known| known.trim().trim_start_matches("W/"));
+            known.find(|known| *known == "*" || plain_tag(known) == tag)
+        });
+        if let Some(matching) = matching {
+            let tag = if matching == "*" { &tag } else { matching };
+            return response.insert_header((header::ETAG, tag)).status(StatusCode::NOT_MODIFIED).finish();
         }
+        response.insert_header((header::ETAG, tag));
         response.content_type(self.media_type).body(self.body)
     }
 }

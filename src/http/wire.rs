@@ -61,23 +61,69 @@ pub async fn wire(
         .await
 }
 
-/// The innermost middleware: refuses callers that do not accept what the operation answers with.
+/// Marks a request whose body is known to be broken before anyone reads it.
+pub struct BrokenBody;
+
+/// The innermost middleware: refuses bodies that are known to be broken, and callers that do not accept what the operation
+/// answers with.
 pub async fn admit_accepted(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if request.extensions().contains::<BrokenBody>() {
+        return Ok(request.into_response(unreadable_body().error_response()));
+    }
     if is_api(&request) && !answers(&request).iter().any(|media| accepts(request.headers(), media)) {
         return Ok(request.into_response(Error::NotAcceptable.error_response()));
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
 }
 
+/// What a page of ours may load: nothing. Answers are data.
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// What the page of the docs may load: its own files, and what it asks the API. Its style sheets set styles in place, and its
+/// pictures are written into them.
+const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; \
+                    connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// A body that breaks off or is not what its headers say.
+pub(super) fn unreadable_body() -> Error {
+    Error::Malformed("The body could not be read.".to_owned())
+}
+
+/// A problem as the whole answer to what never became a request, with all that other answers carry.
+pub fn problem_alone(app: &App, error: &Error) -> web::Bytes {
+    let id = uuid_at(app.clock.now()).to_string();
+    let mut response = REQUEST_ID.sync_scope(id.clone(), || error.error_response());
+    // Counted among the methods that are not known.
+    finish(&mut response, &id, Method::OPTIONS, "none".to_owned());
+    let status = response.status();
+    let mut answer =
+        format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or("Error")).into_bytes();
+    for (name, value) in response.headers() {
+        answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    let body = response.into_body().try_into_bytes().unwrap_or_default();
+    let date = app.clock.now().format("%a, %d %b %Y %H:%M:%S GMT");
+    answer.extend(format!("content-length: {}\r\nconnection: close\r\ndate: {date}\r\n\r\n", body.len()).into_bytes());
+    answer.extend(body);
+    answer.into()
+}
+
 /// What every answer carries, and its count.
 fn finish<B>(response: &mut HttpResponse<B>, id: &str, method: Method, route: String) {
+    let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
+        headers.insert(X_REQUEST_ID, value);
     }
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let policy = if route.starts_with("/docs") { DOCS } else { NOTHING };
+    // A file that someone sent has a stricter one.
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     let status = response.status().as_u16().to_string();
     // Methods can be made up without end, and each would be a series of its own.
     let method = match method {

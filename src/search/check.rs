@@ -122,6 +122,7 @@ async fn check(app: Arc<App>, caller: Option<Principal>, asked: StartsAsked) -> 
     let setting = Setting::read(&mut db, caller, &given, service, minutes, |_| span, now).await?;
     let client = caller.and_then(Principal::client);
     let diary = diary(&app, &mut db, asked.therapist_id, &setting, client, span, now).await?;
+    drop(db);
     let visit = setting.visit();
     let insider = is_insider(caller, asked.therapist_id);
     let checked = starts.into_iter().map(|start| {

@@ -9,6 +9,7 @@ use super::Setting;
 use crate::App;
 use crate::auth::Principal;
 use crate::availability::{Asked, Diary, Engine, Rule, diaries};
+use crate::db::Lent;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AccountId, TherapistId};
 use crate::values::{Role, Span};
@@ -60,13 +61,14 @@ pub(super) async fn diary(
 /// The starts on the grid within `span` that are not offered.
 pub(super) async fn refused(
     app: &App,
-    db: &mut PgConnection,
+    db: &mut Lent<'_>,
     therapist: TherapistId,
     setting: &Setting,
     span: Span,
     now: DateTime<Utc>,
 ) -> Result<Vec<RefusedStart>> {
-    let diary = diary(app, db, therapist, setting, None, span, now).await?;
+    let diary = diary(app, db.get().await?, therapist, setting, None, span, now).await?;
+    db.give_back();
     let visit = setting.visit();
     let refused = Engine::new(&diary, &visit, span, now).refused(span).into_iter();
     Ok(refused.map(|(start_at, refusals)| RefusedStart { start_at, refusals }).collect())

@@ -1,6 +1,7 @@
 //! The list of therapists: a page of those who can be booked.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use actix_web::get;
 use actix_web::web::Data;
@@ -15,7 +16,7 @@ use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::availability::hints;
 use crate::error::{FieldError, Result};
-use crate::http::{Cursor, Limit, Page, Query, Reply};
+use crate::http::{Cursor, Limit, Origin, Page, Query, Reply};
 use crate::ids::{ServiceId, TherapistId};
 use crate::therapists::{self, PublicTherapist};
 use crate::values::{Day, DisplayName, Gender, Language, Latitude, Longitude, Point, Slug, Span, dates_between};
@@ -89,8 +90,16 @@ fn point(latitude: Option<Latitude>, longitude: Option<Longitude>) -> Result<Opt
 async fn list_therapists(
     app: Data<App>,
     Caller(caller): Caller,
+    origin: Origin,
     Query(search): Query<TherapistQuery>,
 ) -> Result<Reply> {
+    let app = app.into_inner();
+    let found = find(app.clone(), caller, search);
+    app.searches.run(caller, origin, found).await.and_then(|page| Reply::ok(&page))
+}
+
+/// The page that the caller asks for.
+async fn find(app: Arc<App>, caller: Option<Principal>, search: TherapistQuery) -> Result<Page<PublicTherapist>> {
     let point = point(search.latitude, search.longitude)?;
     let order = search.sort.unwrap_or(if point.is_some() { Order::Distance } else { Order::Name });
     if order == Order::Distance && point.is_none() {
@@ -114,10 +123,8 @@ async fn list_therapists(
         free: dates.map(stretch),
         client: caller.and_then(Principal::client),
     };
-    Reply::ok(
-        &page(&mut *app.db.acquire().await?, wanted, order, dates, search.limit, search.cursor, app.clock.now())
-            .await?,
-    )
+    let mut db = app.db.acquire().await?;
+    page(&mut db, wanted, order, dates, search.limit, search.cursor, app.clock.now()).await
 }
 
 /// How a list of therapists is ordered.

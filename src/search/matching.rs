@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 
 use super::Setting;
 use super::candidates::{self, Batch, LOOKED_AT, Reach, at_a_time};
 use crate::App;
 use crate::availability::{Asked, Diary, Engine, Start};
+use crate::db::Lent;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
 use crate::ids::{AccountId, TherapistId};
@@ -75,12 +75,13 @@ pub(super) struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// The starts of those of `ids` who have any, in the same order.
-    async fn starts(&self, db: &mut PgConnection, ids: &[TherapistId]) -> Result<Vec<Found>> {
+    /// The starts of those of `ids` who have any, in the same order. No connection is held while they are computed.
+    async fn starts(&self, db: &mut Lent<'_>, ids: &[TherapistId]) -> Result<Vec<Found>> {
         let asked = Asked { service: self.reach.service, minutes: self.reach.minutes, client: self.client };
         let visit = self.setting.visit();
-        let mut diaries = self.app.known.diaries(&mut *db, ids, asked, self.span, self.now).await?;
-        self.app.roads.fill(db, &mut diaries, visit.place, self.span, self.now).await?;
+        let mut diaries = self.app.known.diaries(db.get().await?, ids, asked, self.span, self.now).await?;
+        self.app.roads.fill(db.get().await?, &mut diaries, visit.place, self.span, self.now).await?;
+        db.give_back();
         let mut diaries: HashMap<TherapistId, Diary> =
             diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
         let found = ids.iter().filter_map(|id| {
@@ -99,18 +100,18 @@ impl Search<'_> {
     }
 
     /// The one therapist who is asked for.
-    pub async fn only(&self, db: &mut PgConnection, therapist: TherapistId) -> Result<Page<Found>> {
+    pub async fn only(&self, db: &mut Lent<'_>, therapist: TherapistId) -> Result<Page<Found>> {
         let Reach { gender, technique, condition, language, .. } = self.reach;
         let narrowed = gender.is_some() || technique.is_some() || condition.is_some() || language.is_some();
-        if narrowed && candidates::reaching(&mut *db, self.reach, None, 1).await?.found.is_empty() {
+        if narrowed && candidates::reaching(db.get().await?, self.reach, None, 1).await?.found.is_empty() {
             return Ok(Page::whole(Vec::new()));
         }
-        Ok(Page::whole(self.starts(&mut *db, &[therapist]).await?))
+        Ok(Page::whole(self.starts(db, &[therapist]).await?))
     }
 
     /// Whoever can come first. Diaries are read in the order from which their therapists may be free, until a page is
     /// full of those whom nobody further on can precede.
-    pub async fn soonest(&self, db: &mut PgConnection, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
+    pub async fn soonest(&self, db: &mut Lent<'_>, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
         let Mark { window, mut shown } = match cursor {
             Some(cursor) => cursor.key()?,
             None => Mark { window: None, shown: Vec::new() },
@@ -121,13 +122,13 @@ impl Search<'_> {
         let (mut looked_at, mut full) = (0, false);
         let key = |found: &Found| (found.starts[0].at, found.id);
         for _ in 0..MOST_STEPS {
-            let batch = candidates::soonest(&mut *db, self.reach, self.span, self.now, after).await?;
+            let batch = candidates::soonest(db.get().await?, self.reach, self.span, self.now, after).await?;
             after = batch.rest;
             looked_at += batch.found.len();
             let fresh: Vec<_> = batch.found.into_iter().filter(|(_, id)| !shown.contains(&mark(*id))).collect();
             for some in fresh.chunks(at_a_time(limit)) {
                 let ids: Vec<TherapistId> = some.iter().map(|(_, id)| *id).collect();
-                found.extend(self.starts(&mut *db, &ids).await?);
+                found.extend(self.starts(db, &ids).await?);
                 // Nobody further on is free before the last of these may be.
                 let settled = |last: &(DateTime<Utc>, TherapistId)| found.iter().filter(|f| key(f) <= *last).count();
                 full = some.last().is_some_and(|last| settled(last) > limit.get());
@@ -155,7 +156,7 @@ impl Search<'_> {
     /// By an order that lasts: in it and hardly further than the page needs.
     pub async fn in_order(
         &self,
-        db: &mut PgConnection,
+        db: &mut Lent<'_>,
         order: Lasting,
         limit: Limit,
         cursor: Option<Cursor>,
@@ -166,14 +167,14 @@ impl Search<'_> {
         let (mut looked_at, mut keys) = (0, HashMap::new());
         for _ in 0..MOST_STEPS {
             let Batch { found: next, rest } = match order {
-                Lasting::Distance => candidates::reaching(&mut *db, reach, after, limit.get() + 1).await?,
-                Lasting::Rating => candidates::best(&mut *db, reach, after).await?,
+                Lasting::Distance => candidates::reaching(db.get().await?, reach, after, limit.get() + 1).await?,
+                Lasting::Rating => candidates::best(db.get().await?, reach, after).await?,
             };
             after = rest;
             for some in next.chunks(at_a_time(limit)) {
                 let ids: Vec<TherapistId> = some.iter().map(|(_, id)| *id).collect();
                 keys.extend(some.iter().map(|(key, id)| (*id, *key)));
-                found.extend(self.starts(&mut *db, &ids).await?);
+                found.extend(self.starts(db, &ids).await?);
                 looked_at += some.len();
                 if found.len() > limit.get() {
                     break;
@@ -193,7 +194,7 @@ impl Search<'_> {
     }
 
     /// Whoever can come next after the range that was asked for, and when.
-    pub async fn next(self, db: &mut PgConnection) -> Result<Option<Found>> {
+    pub async fn next(self, db: &mut Lent<'_>) -> Result<Option<Found>> {
         let mut span = Span { start: self.span.end, end: self.span.end };
         let end = self.span.end + NEXT;
         let mut search = self;
@@ -203,8 +204,8 @@ impl Search<'_> {
             let mut cursor = None;
             for _ in 0..MOST_WINDOWS {
                 let page = match search.reach.therapist {
-                    Some(therapist) => search.only(&mut *db, therapist).await?,
-                    None => search.soonest(&mut *db, Limit::ONE, cursor).await?,
+                    Some(therapist) => search.only(db, therapist).await?,
+                    None => search.soonest(db, Limit::ONE, cursor).await?,
                 };
                 if let Some(found) = page.data.into_iter().next() {
                     return Ok(Some(found));

@@ -1,6 +1,7 @@
 //! A therapist's own view of their time: what is worked, what is taken by what, and what is left.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use actix_web::get;
 use actix_web::web::Data;
@@ -15,8 +16,8 @@ use crate::auth::{As, Therapist};
 use crate::availability::travel::{Journey, LONGEST_MINUTES, Traffic};
 use crate::availability::{self, Asked, Diary, MARGIN, Purpose, diaries};
 use crate::error::{Error, Result};
-use crate::http::{Query, Reply};
-use crate::ids::{BookingId, ServiceId};
+use crate::http::{Origin, Query, Reply};
+use crate::ids::{BookingId, ServiceId, TherapistId};
 use crate::values::wall_clock::{Face, dates};
 use crate::values::{Day, Span, Zone, dates_between, merged, without};
 
@@ -93,20 +94,32 @@ struct AvailabilityPreview {
     params(DatesQuery),
     responses((status = 200, description = "The intervals.", body = AvailabilityPreview)))]
 #[get("/v1/therapists/me/availability")]
-async fn get_availability(app: Data<App>, me: As<Therapist>, Query(query): Query<DatesQuery>) -> Result<Reply> {
+async fn get_availability(
+    app: Data<App>,
+    me: As<Therapist>,
+    origin: Origin,
+    Query(query): Query<DatesQuery>,
+) -> Result<Reply> {
+    let app = app.into_inner();
+    let preview = preview(app.clone(), me.therapist(), query);
+    app.searches.run(Some(me.principal), origin, preview).await.and_then(|preview| Reply::ok(&preview))
+}
+
+/// The therapist's time on the dates that they ask for.
+async fn preview(app: Arc<App>, me: TherapistId, query: DatesQuery) -> Result<AvailabilityPreview> {
     let now = app.clock.now();
     let (Day(from), Day(to)) = (query.from, query.to);
     dates_between(from, to)?;
-    let zone = availability::zone(&app.db, me.therapist()).await?;
+    let zone = availability::zone(&app.db, me).await?;
     let span = dates(zone.0, from, to);
     // No service is asked for: only the time counts.
     let asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0, client: None };
-    let mut diaries = diaries(&app.db, &[me.therapist()], asked, span, now).await?;
+    let mut diaries = diaries(&app.db, &[me], asked, span, now).await?;
     app.roads.fill_between(&app.db, &mut diaries, now).await?;
     let diary = diaries.pop().ok_or(Error::NotFound)?;
-    let busy = availability::busy(&app.db, me.therapist(), span).await?;
-    let lengths = availability::lengths(&app.db, me.therapist(), span).await?;
-    Reply::ok(&AvailabilityPreview { time_zone: zone, data: intervals(&diary, &merged(busy), &lengths, span) })
+    let busy = availability::busy(&app.db, me, span).await?;
+    let lengths = availability::lengths(&app.db, me, span).await?;
+    Ok(AvailabilityPreview { time_zone: zone, data: intervals(&diary, &merged(busy), &lengths, span) })
 }
 
 /// The intervals of a diary within `span`, of which other calendars make therapists `busy`; `lengths` are the minutes on the table by the beginning of each reservation.

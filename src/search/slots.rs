@@ -17,6 +17,7 @@ use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::availability::Start;
 use crate::availability::travel::TravelMinutes;
+use crate::db::Lent;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Origin, Query, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
@@ -219,10 +220,10 @@ async fn search(app: Arc<App>, caller: Option<Principal>, query: SlotQuery) -> R
         country: query.country,
         region: query.region,
     };
-    let mut db = app.db.acquire().await?;
-    let (place, kind) = given.find(&mut *db, caller).await?;
+    let mut db = Lent::by(&app.db);
+    let (place, kind) = given.find(db.get().await?, caller).await?;
     let (span, visit) = (dates(place.zone, from, to), (query.service_id, query.duration_minutes));
-    let setting = app.known.setting(&mut db, place, kind, visit, span, now).await?;
+    let setting = app.known.setting(db.get().await?, place, kind, visit, span, now).await?;
     let reach = Reach {
         point: setting.place.point,
         service: setting.service,

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::commands::{Running, answers, free_address, fresh_configuration, knead};
-use crate::support::{self, Answer, App, PASSWORD, Person, monday_noon, send};
+use crate::support::{self, Answer, App, DEEP_TISSUE, PASSWORD, Person, monday_noon, send};
 
 /// An answer to `person` calling from `origin`.
 async fn from(origin: &str, person: &Person, method: Method, path: &str, body: Option<Value>) -> Answer {
@@ -276,4 +276,27 @@ async fn what_is_not_there_leaves_nothing_behind() {
     let grown = after.saturating_sub(before);
     println!("{grown} bytes more");
     assert!(grown < 4 << 20, "{grown} bytes are gone");
+}
+
+/// Two searches of one caller are under way, whatever is searched; a third is told to come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_of_every_kind_take_turns() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    for path in [
+        "/v1/therapists".to_owned(),
+        "/v1/therapists/me/availability?from=2026-12-01&to=2026-12-07".to_owned(),
+        format!(
+            "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&from=2026-12-01&to=2026-12-07&latitude=-33.8886&longitude=151.2111\
+             &country=AU&region=NSW"
+        ),
+    ] {
+        let mut lock = app.service.db.begin().await.unwrap();
+        sqlx::query("LOCK TABLE therapists IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+        let (refused, others) = at_once(3, async |_| therapist.get(&path).await).await;
+        assert_eq!((refused.len(), others.len()), (1, 2), "{path}");
+        assert!(!refused[0].header("retry-after").is_empty());
+        lock.rollback().await.unwrap();
+        therapist.get(&path).await.is(200);
+    }
 }

@@ -102,6 +102,21 @@ async fn the_docs_come_from_the_binary() {
     let nobody = app.nobody();
     let page = nobody.get("/docs").await.is(200).text;
     assert!(page.contains("swagger-ui"));
+    // Nothing of the page stands in it that its policy would not run.
+    assert!(!page.contains("<script>") && !page.contains("onload="), "{page}");
+    for path in ["/docs/", "/docs/index.html", "/docs/swagger-ui-bundle.js", "/docs/swagger-initializer.js"] {
+        let answer = nobody.get(path).await.is(200);
+        let policy = answer.header("content-security-policy");
+        for rule in ["default-src 'none'", "script-src 'self';", "connect-src 'self'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(rule), "{path}: {policy}");
+        }
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+    }
+    for path in ["/v1/services", "/v1/me", "/nope", "/openapi.json"] {
+        let policy = nobody.get(path).await.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'; frame-ancestors 'none'"), "{path}: {policy}");
+    }
     let document = nobody.get("/openapi.json").await.is(200);
     assert_eq!(document.body["openapi"], "3.1.0");
     nobody.get("/livez").await.is(200);

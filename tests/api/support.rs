@@ -20,6 +20,7 @@ use knead::http::RateLimits;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::queue::enqueue;
 use knead::search::{Known, Searches};
+use knead::server::Limits;
 use knead::storage::Storage;
 use knead::{App as Service, db, worker};
 use reqwest::{Method, StatusCode};
@@ -156,10 +157,11 @@ struct Setup {
     osrm: Option<reqwest::Url>,
     bounds: Bounds,
     connections: u32,
+    limits: Option<Limits>,
 }
 
 /// As most tests want it.
-const PLAIN: Setup = Setup { rate_limit: false, osrm: None, bounds: ROOM, connections: 8 };
+const PLAIN: Setup = Setup { rate_limit: false, osrm: None, bounds: ROOM, connections: 8, limits: None };
 
 impl App {
     pub async fn start() -> Self {
@@ -182,6 +184,11 @@ impl App {
     /// An app that asks a routing service for road times.
     pub async fn routed(now: DateTime<Utc>, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
         Self::set_up(now, Setup { rate_limit, osrm, ..PLAIN }).await
+    }
+
+    /// An app whose connections have these limits.
+    pub async fn with_limits(limits: Limits) -> Self {
+        Self::set_up(monday_noon(), Setup { limits: Some(limits), ..PLAIN }).await
     }
 
     async fn set_up(now: DateTime<Utc>, setup: Setup) -> Self {
@@ -222,7 +229,7 @@ impl App {
     }
 
     fn serve(database: String, clock: Clock, keys: Keys, setup: Setup) -> Self {
-        let Setup { rate_limit, osrm, bounds, connections } = setup;
+        let Setup { rate_limit, osrm, bounds, connections, limits } = setup;
         let db = db::pool(&url_of(&database), connections).unwrap();
         let files = TempDir::new().unwrap();
         let service = Arc::new(Service {
@@ -244,7 +251,8 @@ impl App {
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = knead::server::server(service.clone(), listener, 2).unwrap();
+        let limits = limits.unwrap_or_default();
+        let server = knead::server::limited_server(service.clone(), listener, 2, limits).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self { url, service, clock, database, files, http: reqwest::Client::new(), server: handle, keys }

@@ -7,7 +7,7 @@ mod guesses;
 mod origin;
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServiceRequest;
@@ -93,6 +93,14 @@ impl RateLimits {
     /// Where `request` comes from: its peer, or whom trusted proxies name.
     pub fn origin(&self, request: &ServiceRequest) -> Origin {
         self.proxies.origin(request.peer_addr(), request.headers())
+    }
+
+    /// Whether many callers come by `peer`: a trusted proxy, or this machine itself.
+    pub fn is_gate(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.proxies.holds(peer)
+            || peer == IpAddr::from(Ipv4Addr::LOCALHOST)
+            || peer == IpAddr::from(Ipv6Addr::LOCALHOST)
     }
 
     /// What `request` is about to be counted against.

@@ -47,6 +47,11 @@ impl Proxies {
         Self(addresses.into_iter().map(|address| address.to_canonical()).collect())
     }
 
+    /// Whether a proxy is at this address, which is canonical.
+    pub(super) fn holds(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+
     /// The origin of a request that `peer` sent with `headers`. `X-Forwarded-For` is walked from its right end, where the
     /// nearest proxy writes, for as long as a trusted proxy vouches for the next hop. A hop that cannot be read ends the
     /// walk, because what stands left of it is the caller's own claim.
