@@ -77,6 +77,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "the diary is one statement: each round trip under the lock makes everybody wait",
     ),
     ("bookings/holds/store.rs", "reservations", "a hold is saved in one statement with its time"),
+    ("bookings/licensing/store.rs", "events", "what staff were told of a visit is not told again"),
     ("bookings/proof/store.rs", "credential_verifications", "a proof names the verification that a visit relied on"),
     (
         "bookings/store.rs",

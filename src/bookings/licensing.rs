@@ -201,8 +201,15 @@ async fn call_off(work: &mut Work, lock: &TimeLock, mut booking: Booking) -> Res
     save(work, lock, &booking, taken).await
 }
 
+/// What is told of a visit that takes place without a licence.
+const UNLICENSED: &str = "booking.unlicensed_in_progress";
+
+/// Tells staff of a visit that takes place without a licence, once wherever it stands.
 async fn alert(work: &mut Work, booking: &Booking) -> Result<()> {
-    work.announce(event("booking.unlicensed_in_progress", booking, json!({ "status": booking.status }))).await
+    if store::was_alerted(work, booking, UNLICENSED).await? {
+        return Ok(());
+    }
+    work.announce(event(UNLICENSED, booking, json!({ "status": booking.status }))).await
 }
 
 #[cfg(test)]

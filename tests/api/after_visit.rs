@@ -33,8 +33,8 @@ impl Scene {
         self.app
             .sql(&format!(
                 "UPDATE bookings SET status = '{status}';
-                 INSERT INTO booking_events (booking_id, at, party, action, to_status)
-                 SELECT id, '{}', 'system', 'complete', '{status}' FROM bookings",
+                 INSERT INTO events (subject_type, subject_id, kind, at, party, to_state, details)
+                 SELECT 'booking', id, 'booking.complete', '{}', 'system', '{status}', '{{}}' FROM bookings",
                 self.app.now()
             ))
             .await

@@ -29,12 +29,12 @@ async fn agrees(app: &App) {
     for (what, query) in [
         (
             "an event that does not follow",
-            "SELECT count(*) FROM (SELECT from_status, lag(to_status) OVER (PARTITION BY booking_id ORDER BY position) AS before
+            "SELECT count(*) FROM (SELECT from_status, lag(to_status) OVER (PARTITION BY booking ORDER BY position) AS before
                                    FROM booking_events) AS e WHERE from_status IS DISTINCT FROM before",
         ),
         (
             "a visit that is not where its events led",
-            "SELECT count(*) FROM bookings b WHERE status <> (SELECT to_status FROM booking_events WHERE booking_id = b.id ORDER BY position DESC LIMIT 1)",
+            "SELECT count(*) FROM bookings b WHERE status <> (SELECT to_status FROM booking_events WHERE booking = b.id::text ORDER BY position DESC LIMIT 1)",
         ),
         (
             "time that is reserved for nothing, or not for a live visit",
@@ -42,7 +42,7 @@ async fn agrees(app: &App) {
                  <> EXISTS (SELECT FROM reservations r WHERE r.booking_id = b.id)",
         ),
         ("an end without its event", "SELECT count(*) FROM bookings b WHERE cancelled_by IS NOT NULL AND NOT EXISTS
-              (SELECT FROM booking_events e WHERE e.booking_id = b.id AND e.to_status = b.status AND e.party = b.cancelled_by AND e.at = b.cancelled_at)"),
+              (SELECT FROM booking_events e WHERE e.booking = b.id::text AND e.to_status = b.status AND e.party = b.cancelled_by AND e.at = b.cancelled_at)"),
     ] {
         assert_eq!(app.count(query).await, 0, "{what}");
     }

@@ -2,10 +2,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
+use crate::bookings::Booking;
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{BookingId, TherapistId};
+use crate::values::name;
 
 /// What each of these bookings relies on now.
 pub(super) async fn reliances(tx: &mut Tx, bookings: &[BookingId]) -> Result<HashMap<BookingId, BTreeSet<Reliance>>> {
@@ -57,4 +59,18 @@ pub async fn therapists_with_visits(
     .fetch_all(&mut **tx)
     .await?;
     Ok(therapists)
+}
+
+/// Whether it was told that the visit takes place without a licence, where it stands now.
+pub(super) async fn was_alerted(tx: &mut Tx, booking: &Booking, kind: &str) -> Result<bool> {
+    let told = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM events WHERE subject_type = 'booking' AND subject_id = $1 AND kind = $2
+                          AND details ->> 'status' = $3) AS "told!""#,
+        booking.id.to_string(),
+        kind,
+        name(&booking.status)
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(told)
 }

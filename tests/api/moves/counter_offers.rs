@@ -103,6 +103,7 @@ async fn a_proposal_holds_its_time_and_lapses_by_itself() {
 
     scene.wait(TimeDelta::hours(14)).await;
     knead::bookings::counter_offers::forget_lapsed(&scene.app.service.db, scene.app.now()).await.unwrap();
+    knead::availability::reservations::forget_lapsed(&scene.app.service.db, scene.app.now()).await.unwrap();
     assert_eq!(scene.app.count("SELECT count(*) FROM reservations WHERE offer_id IS NOT NULL").await, 0);
     assert_eq!(scene.app.count("SELECT count(*) FROM counter_offers WHERE status = 'expired'").await, 2);
     assert_eq!(status(&scene.client, &next).await, "expired");

@@ -231,13 +231,17 @@ async fn a_proposal_that_lapses_while_it_is_accepted_is_one_or_the_other() {
         let proposal = json!({ "start_at": format!("{day}T03:00:00Z") });
         let offer = therapist.post(&format!("{path}/counter-offers"), proposal).await.is(201).header("location");
         // As if it had been made a day ago but for a second.
-        app.sql("UPDATE counter_offers SET expires_at = created_at + interval '1 second' WHERE status = 'open'")
-            .await
-            .unwrap();
+        app.sql(
+            "WITH late AS (UPDATE counter_offers SET expires_at = created_at + interval '1 second' WHERE status = 'open' RETURNING id, expires_at)
+             UPDATE reservations SET hold_expires_at = late.expires_at FROM late WHERE offer_id = late.id",
+        )
+        .await
+        .unwrap();
         let sweep = async {
             app.advance(TimeDelta::seconds(1));
             let late = app.now() + TimeDelta::hours(2);
             knead::bookings::counter_offers::forget_lapsed(&app.service.db, late).await.unwrap();
+            knead::availability::reservations::forget_lapsed(&app.service.db, late).await.unwrap();
         };
         let accept = format!("{offer}/accept");
         let (accepted, ()) = tokio::join!(client.act(&accept), sweep);
