@@ -214,9 +214,21 @@ impl FieldError {
     }
 }
 
-/// Why an operation did not succeed.
+/// An answer that was given before: nothing is wrong, and nothing more is to be done.
+pub trait Answer: std::fmt::Debug + Send + Sync {
+    /// Its status.
+    fn status(&self) -> StatusCode;
+
+    /// The same answer again.
+    fn respond(&self) -> HttpResponse;
+}
+
+/// Why an operation did not go on to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// It was carried out before, and this was the answer.
+    #[error("answered before")]
+    Answered(Box<dyn Answer>),
     /// The request could not be read at all.
     #[error("malformed: {0}")]
     Malformed(String),
@@ -392,6 +404,7 @@ impl Error {
             Self::PreconditionRequired => "precondition_required",
             Self::TooManyRequests(_) => "too_many_requests",
             Self::Unavailable(_) => "unavailable",
+            Self::Answered(_) => "answered",
             Self::Internal(_) => "internal",
         }
     }
@@ -414,6 +427,7 @@ impl Error {
             Self::PreconditionRequired => "Send the resource's ETag in If-Match, so that no change of another is lost.",
             Self::TooManyRequests(_) => "Too many requests; try again after the time in Retry-After.",
             Self::Unavailable(_) => "The service cannot answer at present; try again shortly.",
+            Self::Answered(_) => "This was answered before.",
             Self::Internal(_) => "Something went wrong on our side.",
         };
         sentence.to_owned()
@@ -439,12 +453,14 @@ impl ResponseError for Error {
             Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Answered(answer) => answer.status(),
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         match self {
+            Self::Answered(answer) => return answer.respond(),
             Self::Internal(cause) => tracing::error!(cause, "internal error"),
             Self::Unavailable(cause) => tracing::warn!(cause, "unavailable"),
             _ => {}

@@ -346,16 +346,13 @@ async fn create_address(
         let now = app.clock.now();
         let address = new.with_id(AddressId::new(now), &app.cipher)?;
         let mut work = app.begin(Some(me.account())).await?;
-        let once = match Once::claim(&mut work, me.account(), "POST /v1/me/addresses", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, "POST /v1/me/addresses", key, print).await?;
         if store::insert(&mut work, me.account(), &address, now).await? > MOST {
             return Err(Refusal::TooManyAddresses.into());
         }
         let location = format!("/v1/me/addresses/{}", address.id);
         let reply = Reply::created(location, &AddressView::new(address, &app.cipher)?)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

@@ -110,10 +110,7 @@ async fn create_time_off(
         let note = new.note.map(|note| note.as_str().to_owned());
         let time_off = TimeOff { id: TimeOffId::new(now), start_at, end_at, note };
         let mut work = app.begin(Some(me.account())).await?;
-        let once = match Once::claim(&mut work, me.account(), "POST /v1/therapists/me/time-off", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, "POST /v1/therapists/me/time-off", key, print).await?;
         work.lock_time(me.therapist()).await?;
         if store::count(&mut work, me.therapist(), now).await? >= MOST_TIME_OFF {
             return Err(Refusal::TooMuchTimeOff.into());
@@ -121,7 +118,7 @@ async fn create_time_off(
         store::insert(&mut work, &app.cipher, me.therapist(), &time_off).await?;
         let location = format!("/v1/therapists/me/time-off/{}", time_off.id);
         let reply = Reply::created(location, &view(&mut **work, me.therapist(), time_off, now).await?)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

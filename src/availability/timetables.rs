@@ -213,11 +213,7 @@ async fn copy_week(
     uninterrupted(async move {
         let (first, last) = copy.dates()?;
         let mut work = app.begin(Some(me.account())).await?;
-        let once =
-            match Once::claim(&mut work, me.account(), "POST /v1/therapists/me/schedule/copies", key, print).await? {
-                Ok(once) => once,
-                Err(reply) => return Ok(reply),
-            };
+        let once = Once::claim(&mut work, "POST /v1/therapists/me/schedule/copies", key, print).await?;
         work.lock_time(me.therapist()).await?;
         let now = app.clock.now();
         let (zone, hours) = store::hours(&mut **work, me.therapist(), first..=last).await?;
@@ -225,7 +221,7 @@ async fn copy_week(
         store::put_overrides(&mut work, me.therapist(), &written).await?;
         let written = written.iter().map(|(date, windows)| Override::new(*date, windows)).collect();
         let reply = Reply::created("/v1/therapists/me/overrides".to_owned(), &WeekCopied { written, kept })?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

@@ -116,10 +116,7 @@ async fn create_block(
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
-        let once = match Once::claim(&mut work, me.account(), "POST /v1/me/blocks", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, "POST /v1/me/blocks", key, print).await?;
         let pair = Pair::of(&me.principal, new.account_id);
         refuse_strangers(&mut work, pair).await?;
         // A booking that is being made between the two is either made before the block, and listed, or refused.
@@ -134,7 +131,7 @@ async fn create_block(
         let block = Block { other: new.account_id, note, created_at: now };
         let made = BlockMade { block: BlockView::new(block, pair, name, &app.cipher)?, bookings };
         let reply = Reply::created(format!("/v1/me/blocks/{}", new.account_id), &made)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

@@ -110,10 +110,7 @@ async fn create_booking(
     let focus_areas = focus_areas(&new.focus_areas)?;
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
-        let once = match Once::claim(&mut work, me.account(), "POST /v1/bookings", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, "POST /v1/bookings", key, print).await?;
         // One visit after the other for one client, so that no two are both the last that is allowed.
         work.lock(me.account().0).await?;
         let wish = match slot {

@@ -112,20 +112,17 @@ async fn create_counter_offer(
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/bookings/{id}/counter-offers";
-        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, route, key, print.about(id)).await?;
         let now = work.now();
         let seen = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&seen, &me.principal).ok_or(Error::NotFound)?;
         // Where an admin has just given it to another therapist, nothing was decided: whoever asks again is told.
         let (booking, lock) = lock(&mut work, &seen).await?.ok_or(Refusal::InvalidTransition)?;
-        let (Instant(start), now) = (new.start_at, work.now());
+        let Instant(start) = new.start_at;
         let offer = propose(&app, &mut work, &lock, &booking, party, start).await?;
         let location = format!("/v1/bookings/{id}/counter-offers/{}", offer.id);
         let reply = Reply::created(location, &offer)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

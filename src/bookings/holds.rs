@@ -119,10 +119,7 @@ async fn create_hold(
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
-        let once = match Once::claim(&mut work, me.account(), "POST /v1/holds", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, "POST /v1/holds", key, print).await?;
         let wish = Wish::read(&mut work, &wanted, me.account()).await?;
         // Two requests must not both be the third.
         work.lock(me.account().0).await?;
@@ -152,7 +149,7 @@ async fn create_hold(
         }
         let location = format!("/v1/holds/{}", hold.id);
         let reply = Reply::created(location, &HoldView::new(hold, &app.cipher)?)?;
-        once.keep(&mut work, &reply, at).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

@@ -197,10 +197,7 @@ async fn report_incident(
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/bookings/{id}/incidents";
-        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, route, key, print.about(id)).await?;
         // One report after the other for one reporter, so that no two are both the last.
         work.lock(me.account().0).await?;
         let now = work.now();
@@ -214,7 +211,7 @@ async fn report_incident(
         // Without the text, which the answers that are kept must not hold.
         let receipt = IncidentReceipt { id: incident, booking_id: id, kind, reported_at: now };
         let reply = Reply::created(format!("/v1/bookings/{id}/incidents"), &receipt)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

@@ -67,10 +67,7 @@ async fn create_calendar(
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
-        let once = match Once::claim(&mut work, me.account(), "POST /v1/therapists/me/calendars", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, "POST /v1/therapists/me/calendars", key, print).await?;
         work.lock_time(me.therapist()).await?;
         let urls = store::urls(&mut work, &app.cipher, me.therapist()).await?;
         if urls.len() >= MOST_CALENDARS {
@@ -84,7 +81,7 @@ async fn create_calendar(
         enqueue(&mut work, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
         let calendar = store::find(&mut **work, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/calendars/{id}"), &calendar)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

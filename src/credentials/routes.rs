@@ -215,10 +215,7 @@ async fn create_credential(
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
-        let once = match Once::claim(&mut work, me.account(), "POST /v1/therapists/me/credentials", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, "POST /v1/therapists/me/credentials", key, print).await?;
         // Two requests must not both be the last.
         work.lock_time(me.therapist()).await?;
         let (entered, open) = store::entered(&mut work, me.therapist()).await?;
@@ -264,7 +261,7 @@ async fn create_credential(
         store::insert(&mut work, &row).await?;
         let stored = store::find(&mut work, id).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/credentials/{id}"), &stored.credential)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use super::compress::plain_tag;
-use crate::error::{Error, Result};
+use crate::error::{Answer, Error, Result};
 
 /// A successful answer.
 #[derive(Clone, Debug)]
@@ -104,14 +104,32 @@ pub(super) fn state_of(tag: &str) -> Option<&str> {
     tag.strip_prefix('"')?.strip_suffix('"')?.split_once('.').map(|(state, _)| state)
 }
 
+impl Answer for Reply {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn respond(&self) -> HttpResponse {
+        self.response(None)
+    }
+}
+
 impl Responder for Reply {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        self.response(known.filter(|_| request.method() == Method::GET))
+    }
+}
+
+impl Reply {
+    /// The answer to whoever knows these tags of it.
+    fn response(&self, known: Option<&str>) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status);
         response.insert_header((header::CACHE_CONTROL, self.cache));
-        if let Some(location) = self.location {
-            response.insert_header((header::LOCATION, location));
+        if let Some(location) = &self.location {
+            response.insert_header((header::LOCATION, location.as_str()));
         }
         if self.replayed {
             response.insert_header(("Idempotent-Replay", "true"));
@@ -120,9 +138,8 @@ impl Responder for Reply {
             return response.finish();
         }
         let tag = tag_of(&self.body, self.state.as_deref());
-        let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
         // A tag of the compressed answer is as good, and is what 304 repeats.
-        let matching = known.filter(|_| request.method() == Method::GET).and_then(|known| {
+        let matching = known.and_then(|known| {
             let mut known = known.split(',').map(|known| known.trim().trim_start_matches("W/"));
             known.find(|known| *known == "*" || plain_tag(known) == tag)
         });
@@ -131,6 +148,6 @@ impl Responder for Reply {
             return response.insert_header((header::ETAG, tag)).status(StatusCode::NOT_MODIFIED).finish();
         }
         response.insert_header((header::ETAG, tag));
-        response.content_type(self.media_type).body(self.body)
+        response.content_type(self.media_type).body(self.body.clone())
     }
 }

@@ -20,8 +20,9 @@ use flate2::write::DeflateEncoder;
 
 use crate::App;
 use crate::cipher::{Cipher, Sealed};
-use crate::db::{BATCH, Tx, in_batches};
+use crate::db::{BATCH, in_batches};
 use crate::error::{Error, FieldError, Refusal, Result};
+use crate::events::Work;
 use crate::http::{Fingerprint, Reply};
 use crate::ids::AccountId;
 use crate::queue::Sweep;
@@ -101,25 +102,25 @@ pub struct Once {
 }
 
 impl Once {
-    /// Claims `key` for `account` on `route` until the transaction ends.
+    /// Claims `key` for whoever acts, on `route`, until the unit of work ends.
     ///
     /// # Errors
-    /// `Ok(Err(reply))` is the answer that was given before. `idempotency_key_reused` for another body,
+    /// [`Error::Answered`] with the answer that was given before. `idempotency_key_reused` for another body,
     /// `idempotency_key_in_flight` while the first request runs.
     pub async fn claim(
-        tx: &mut Tx,
-        account: AccountId,
+        work: &mut Work,
         route: &'static str,
         key: IdempotencyKey,
         fingerprint: Fingerprint,
-    ) -> Result<std::result::Result<Self, Reply>> {
+    ) -> Result<Self> {
+        let account = work.by().ok_or(Error::Unauthorized)?;
         let once = Self { account, route, key: key.0, fingerprint };
-        let Some((key, cipher)) = &once.key else { return Ok(Ok(once)) };
+        let Some((key, cipher)) = &once.key else { return Ok(once) };
         let claimed = sqlx::query_scalar!(
             r#"SELECT pg_try_advisory_xact_lock($1) AS "claimed!""#,
             lock(&name_of(account, route, key))
         )
-        .fetch_one(&mut **tx)
+        .fetch_one(&mut ***work)
         .await?;
         // A statement of its own, so that it sees what was committed before the claim.
         let kept = sqlx::query!(
@@ -129,10 +130,10 @@ impl Once {
             route,
             key,
         )
-        .fetch_optional(&mut **tx)
+        .fetch_optional(&mut ***work)
         .await?;
         let Some(kept) = kept else {
-            return if claimed { Ok(Ok(once)) } else { Err(Refusal::IdempotencyKeyInFlight.into()) };
+            return if claimed { Ok(once) } else { Err(Refusal::IdempotencyKeyInFlight.into()) };
         };
         let Fingerprint(print) = once.fingerprint;
         let name = name_of(account, route, key);
@@ -141,14 +142,16 @@ impl Once {
         }
         let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
         let body = cipher.open(BODY, name, &kept.body)?;
-        Ok(Err(Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, unpacked(body)?, kept.state)))
+        let reply = Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, unpacked(body)?, kept.state);
+        Err(Error::Answered(Box::new(reply)))
     }
 
     /// Keeps `reply` as the answer to the key, in the effect's own transaction.
     ///
     /// # Errors
     /// `too_many_requests` where the account's answers of this hour, 600 or 2 MB as they are kept, are used up.
-    pub async fn keep(self, tx: &mut Tx, reply: &Reply, now: DateTime<Utc>) -> Result<()> {
+    pub async fn keep(self, work: &mut Work, reply: &Reply) -> Result<()> {
+        let now = work.now();
         let Some(kept) = self.kept(reply)? else { return Ok(()) };
         sqlx::query!(
             "INSERT INTO idempotency_keys (account_id, route, key, fingerprint_sealed, status, location, body_sealed, created_at, state)
@@ -163,7 +166,7 @@ impl Once {
             now,
             kept.state,
         )
-        .execute(&mut **tx)
+        .execute(&mut ***work)
         .await
         .map_err(|error| within_allowance(error, now))?;
         Ok(())

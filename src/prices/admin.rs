@@ -126,10 +126,7 @@ async fn create<T: Entry>(
     print: Fingerprint,
 ) -> Result<Reply> {
     let mut work = app.begin(Some(admin)).await?;
-    let once = match Once::claim(&mut work, admin, route, key, print).await? {
-        Ok(once) => once,
-        Err(reply) => return Ok(reply),
-    };
+    let once = Once::claim(&mut work, route, key, print).await?;
     store::lock(&mut work).await?;
     // Read after the wait: what was ahead may no longer be.
     let now = app.clock.now();
@@ -138,7 +135,7 @@ async fn create<T: Entry>(
     let version = Version { id, entry, created_at: now, created_by: Some(admin), withdrawn_at: None };
     store::insert(&mut work, &version).await?;
     let reply = Reply::created(format!("{}/{id}", route.trim_start_matches("POST ")), &version)?;
-    once.keep(&mut work, &reply, now).await?;
+    once.keep(&mut work, &reply).await?;
     work.announce(event(0, &version)).await?;
     work.commit().await?;
     Ok(reply)

@@ -90,10 +90,7 @@ async fn create_review(
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/bookings/{id}/reviews";
-        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, route, key, print.about(id)).await?;
         // Under the booking's lock, so that of two sides who write at once the second sees the first.
         let booking = bookings::lock(&mut work, id, app.clock.now()).await?;
         let booking = booking.filter(|booking| bookings::party(booking, &me.principal).is_some());
@@ -120,7 +117,7 @@ async fn create_review(
         };
         store::insert(&mut work, &review).await?;
         let reply = Reply::created(format!("/v1/bookings/{id}/reviews"), &ReviewView::from(review))?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

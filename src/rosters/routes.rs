@@ -148,27 +148,24 @@ async fn create_roster_import(app: Data<App>, me: As<Admin>, key: IdempotencyKey
     })
     .await;
     // Where it is not known whether the row stands, the file stays.
-    if !matches!(outcome, Ok((_, true)) | Err(Error::Unavailable(_) | Error::Internal(_))) {
+    if !matches!(outcome, Ok(_) | Err(Error::Unavailable(_) | Error::Internal(_))) {
         app.storage.delete(file_of(id)).await?;
     }
-    outcome.map(|(reply, _)| reply)
+    outcome
 }
 
 /// Adds the import; the second half says whether it did, or repeated an answer.
-async fn add(app: &App, me: AccountId, key: IdempotencyKey, new: &NewImport<'_>) -> Result<(Reply, bool)> {
+async fn add(app: &App, me: AccountId, key: IdempotencyKey, new: &NewImport<'_>) -> Result<Reply> {
     let now = app.clock.now();
     let print = Fingerprint::of(&[new.source.as_bytes(), new.source_date.to_string().as_bytes(), &new.sha256].concat());
     let mut work = app.begin(Some(me)).await?;
-    let once = match Once::claim(&mut work, me, "POST /v1/admin/roster-imports", key, print).await? {
-        Ok(once) => once,
-        Err(reply) => return Ok((reply, false)),
-    };
+    let once = Once::claim(&mut work, "POST /v1/admin/roster-imports", key, print).await?;
     let import = receive(&mut work, new, now).await?;
     enqueue(&mut work, &ReadRoster { import: new.id }, now).await?;
     let reply = Reply::created(format!("/v1/admin/roster-imports/{}", new.id), &import)?;
-    once.keep(&mut work, &reply, now).await?;
+    once.keep(&mut work, &reply).await?;
     work.commit().await?;
-    Ok((reply, true))
+    Ok(reply)
 }
 
 /// Takes an import down that has come; `roster_already_applied` where it is the one that is in effect.

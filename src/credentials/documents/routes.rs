@@ -127,10 +127,10 @@ async fn keep(
     app.storage.put(key(id), bytes).await?;
     let outcome = add(app, me, credential, document, once).await;
     // Where the database did not say whether the row stands, the file is left to the sweep, which asks again.
-    if !matches!(outcome, Ok((_, true)) | Err(Error::Unavailable(_) | Error::Internal(_))) {
+    if !matches!(outcome, Ok(_) | Err(Error::Unavailable(_) | Error::Internal(_))) {
         discard(app, id).await;
     }
-    outcome.map(|(reply, _)| reply)
+    outcome
 }
 
 /// Deletes a file that no row names.
@@ -140,20 +140,17 @@ async fn discard(app: &App, id: DocumentId) {
     }
 }
 
-/// Adds the row; the second half says whether it did, or repeated an answer.
+/// Adds the row.
 async fn add(
     app: &App,
     me: AccountId,
     credential: CredentialId,
     document: Document,
     (key, print): (IdempotencyKey, Fingerprint),
-) -> Result<(Reply, bool)> {
+) -> Result<Reply> {
     let mut work = app.begin(Some(me)).await?;
     let route = "POST /v1/therapists/me/credentials/{id}/documents";
-    let once = match Once::claim(&mut work, me, route, key, print).await? {
-        Ok(once) => once,
-        Err(reply) => return Ok((reply, false)),
-    };
+    let once = Once::claim(&mut work, route, key, print).await?;
     // Two files at once must not both be the last.
     store::lock_evidence(&mut work, me).await?;
     lock_open(&mut work, me.into(), credential).await?;
@@ -170,7 +167,6 @@ async fn add(
         .into_iter()
         .find(|(_, stored)| stored.document.id == document.id)
         .ok_or_else(|| Error::Internal("the document was not stored".to_owned()))?;
-    let now = document.uploaded_at;
     if !stored.shared_with.is_empty() {
         let details = json!({ "document": document.id, "shared_with": stored.shared_with });
         let event = Event::new("credential.evidence_shared", "credential", credential).about(TherapistId::from(me));
@@ -178,11 +174,11 @@ async fn add(
     }
     let location = format!("/v1/therapists/me/credentials/{credential}/documents/{}", document.id);
     let reply = Reply::created(location, &stored.document)?;
-    once.keep(&mut work, &reply, now).await?;
+    once.keep(&mut work, &reply).await?;
     let details = json!({ "credential": credential, "sha256": stored.document.sha256, "sent_sha256": stored.document.sent_sha256 });
     work.announce(event("document.upload", me.into(), document.id, details)).await?;
     work.commit().await?;
-    Ok((reply, true))
+    Ok(reply)
 }
 
 /// Locks the caller's own credential, if documents may come and go there.

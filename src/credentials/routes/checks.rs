@@ -143,10 +143,7 @@ async fn create_credential_check(
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/admin/credentials/{id}/checks";
-        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, route, key, print.about(id)).await?;
         let mut row = locked(&mut work, id, &me).await?;
         let now = app.clock.now();
         let (codes, found) = body.read(&row)?;
@@ -167,7 +164,7 @@ async fn create_credential_check(
         }
         let stored = store::find_verification(&mut work, id, check.id).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/admin/credentials/{id}/checks/{}", check.id), &stored)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })
@@ -247,10 +244,7 @@ async fn create_credential_hold(
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/admin/credentials/{id}/holds";
-        let once = match Once::claim(&mut work, me.account(), route, key, print.about(id)).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, route, key, print.about(id)).await?;
         let row = locked(&mut work, id, &me).await?;
         if row.credential.review_state.has_ended() {
             return Err(Refusal::InvalidTransition.into());
@@ -268,7 +262,7 @@ async fn create_credential_hold(
         store::place_hold(&mut work, id, &hold).await?;
         work.announce(held(&row, "credential.hold", &hold)).await?;
         let reply = Reply::created(format!("/v1/admin/credentials/{id}"), &hold)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })

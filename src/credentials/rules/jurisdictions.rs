@@ -135,12 +135,8 @@ async fn create_jurisdiction(
     Json(new, print): Json<NewJurisdiction>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
-        let once = match Once::claim(&mut work, me.account(), "POST /v1/admin/jurisdictions", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, "POST /v1/admin/jurisdictions", key, print).await?;
         store::lock(&mut work).await?;
         if store::knows(&mut **work, &new.code).await? {
             return Err(Refusal::CodeTaken.into());
@@ -149,7 +145,7 @@ async fn create_jurisdiction(
         store::save_territory(&mut work, &drawn).await?;
         let subject = drawn.territory.code.as_str();
         let reply = Reply::created(format!("/v1/admin/jurisdictions/{subject}"), &drawn)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         let kind = "jurisdiction.create";
         Change { kind, subject, before: None, after: Some(&drawn) }.announce(&mut work).await?;
         work.commit().await?;

@@ -151,17 +151,14 @@ async fn create_credential_requirement(
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
         let route = "POST /v1/admin/credential-requirements";
-        let once = match Once::claim(&mut work, me.account(), route, key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, route, key, print).await?;
         store::lock(&mut work).await?;
         let rule = new.checked(&mut work, RequirementId::new(now)).await?;
         store::save_rule(&mut work, &rule).await?;
         rules_changed(&mut work, Some(&place_of(&rule)?)).await?;
         let subject = &rule.id.to_string();
         let reply = Reply::created(format!("/v1/admin/credential-requirements/{subject}"), &rule)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         let kind = "requirement.create";
         Change { kind, subject, before: None, after: Some(&rule) }.announce(&mut work).await?;
         work.commit().await?;

@@ -167,12 +167,8 @@ async fn create_credential_type(
         recheck_days: new.recheck_days.map(|RecheckDays(days)| days),
     };
     uninterrupted(async move {
-        let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
-        let once = match Once::claim(&mut work, me.account(), "POST /v1/admin/credential-types", key, print).await? {
-            Ok(once) => once,
-            Err(reply) => return Ok(reply),
-        };
+        let once = Once::claim(&mut work, "POST /v1/admin/credential-types", key, print).await?;
         store::lock(&mut work).await?;
         if find_type(&mut **work, &kind.code).await?.is_some() {
             return Err(Refusal::CodeTaken.into());
@@ -180,7 +176,7 @@ async fn create_credential_type(
         store::save_type(&mut work, &kind).await?;
         let after = EditedType::from(&kind);
         let reply = Reply::created(format!("/v1/admin/credential-types/{}", kind.code), &after)?;
-        once.keep(&mut work, &reply, now).await?;
+        once.keep(&mut work, &reply).await?;
         let (kind, subject) = ("credential_type.create", kind.code.as_str());
         Change { kind, subject, before: None, after: Some(&after) }.announce(&mut work).await?;
         work.commit().await?;
