@@ -34,6 +34,7 @@ use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
 use knead::db;
+use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server};
 use knead::search::{Known, Searches};
@@ -125,23 +126,21 @@ async fn execute(db: &PgPool, statements: &str) {
 /// The service over a pool of so many connections.
 fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
     let db = db::pool(url, size).expect("a pool");
-    let app = App {
-        bounds: Bounds::default(),
-        known: Known::default(),
-        searches: Searches::new(),
-        roads: Roads::default(),
-        fetcher: Fetcher::new(),
-        cipher: Cipher::new(&generate_data_key().expect("a key").into()).expect("a cipher"),
-        db: db.clone(),
-        clock: Clock::manual(NOW.parse().expect("an instant")),
-        reactions: knead::doors::REACTIONS,
-        tokens: Tokens::new("http://knead.test", &generate_signing_key().expect("a key").into()).expect("tokens"),
-        audit_keys: Keys::new(&generate_signing_key().expect("a key").into()).expect("keys"),
-        passwords: Passwords::new().expect("passwords"),
-        limits: RateLimits::new(false, Vec::new()),
-        storage: Storage::open(folder.join("kept").to_str().expect("a path")).expect("a folder"),
-        inspector: Inspector::new(),
-    };
+    let clock = Clock::manual(NOW.parse().expect("an instant"));
+    let shop = Workshop { db: db.clone(), clock, reactions: knead::doors::REACTIONS };
+    let cipher = Cipher::new(&generate_data_key().expect("a key").into()).expect("a cipher");
+    let storage = Storage::open(folder.join("kept").to_str().expect("a path")).expect("a folder");
+    let app = App::new(shop, cipher, storage)
+        .with(Tokens::new("http://knead.test", &generate_signing_key().expect("a key").into()).expect("tokens"))
+        .with(Keys::new(&generate_signing_key().expect("a key").into()).expect("keys"))
+        .with(Passwords::new().expect("passwords"))
+        .with(RateLimits::new(false, Vec::new()))
+        .with(Roads::default())
+        .with(Searches::new())
+        .with(Known::default())
+        .with(Fetcher::new())
+        .with(Inspector::new())
+        .with(Bounds::default());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(knead::server::server(Arc::new(app), listener, 2).expect("a server"));

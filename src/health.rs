@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::App;
+use crate::auth::Tokens;
 use crate::error::{Problem, Result};
 use crate::http::Reply;
 
@@ -84,5 +85,5 @@ struct Jwks {
     responses((status = 200, description = "The keys.", body = Jwks)))]
 #[get("/.well-known/jwks.json")]
 async fn get_jwks(app: Data<App>) -> Result<Reply> {
-    Ok(Reply::ok(&app.tokens.jwks())?.public())
+    Ok(Reply::ok(&app.part::<Tokens>()?.jwks())?.public())
 }

@@ -3,6 +3,7 @@
 #![cfg_attr(test, expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails"))]
 
 pub mod accounts;
+mod app;
 pub mod audit;
 pub mod auth;
 pub mod availability;
@@ -41,57 +42,7 @@ pub mod therapists;
 pub mod values;
 pub mod worker;
 
-use sqlx::PgPool;
-
-use error::Result;
-use events::{Reactions, Work, Workshop};
-use ids::AccountId;
-
-/// What every operation works with.
-pub struct App {
-    /// The database.
-    pub db: PgPool,
-    /// The time.
-    pub clock: clock::Clock,
-    /// Who reacts to what is announced.
-    pub reactions: Reactions,
-    /// Access tokens.
-    pub tokens: auth::Tokens,
-    /// The keys that sign the audit and verify it.
-    pub audit_keys: audit::Keys,
-    /// Text that is kept sealed.
-    pub cipher: cipher::Cipher,
-    /// Passwords.
-    pub passwords: auth::Passwords,
-    /// Limits on callers.
-    pub limits: http::RateLimits,
-    /// Files.
-    pub storage: storage::Storage,
-    /// Gets calendars elsewhere.
-    pub fetcher: calendars::Fetcher,
-    /// Looks at documents that are handed in.
-    pub inspector: credentials::documents::Inspector,
-    /// Road times.
-    pub roads: availability::travel::Roads,
-    /// What one client may have ahead.
-    pub bounds: bookings::bounds::Bounds,
-    /// The searches that are under way.
-    pub searches: search::Searches,
-    /// What searches read before.
-    pub known: search::Known,
-}
-
-impl App {
-    /// Begins a unit of work for the account that acts, or for the service itself where there is none.
-    pub async fn begin(&self, by: Option<AccountId>) -> Result<Work> {
-        self.workshop().begin(by).await
-    }
-
-    /// Where units of work begin.
-    pub fn workshop(&self) -> Workshop {
-        Workshop { db: self.db.clone(), clock: self.clock.clone(), reactions: self.reactions }
-    }
-}
+pub use app::App;
 
 /// Brings the schema, and that of the job queue, up to date. May run twice and beside a running service.
 pub async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

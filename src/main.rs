@@ -246,23 +246,19 @@ fn log(format: LogFormat, default: &str) {
 fn app(config: &Config) -> Result<Arc<App>, Failure> {
     let (tokens, cipher, audit_keys, storage) = config.check()?;
     let db = db::pool(config.database.database_url.expose_secret(), config.pool_size)?;
-    Ok(Arc::new(App {
-        known: Known::default(),
-        searches: Searches::new(),
-        bounds: config.bounds,
-        tokens,
-        audit_keys,
-        cipher,
-        roads: Roads::new(&db, config.osrm_url.as_ref())?,
-        db,
-        clock: Clock::System,
-        reactions: REACTIONS,
-        passwords: Passwords::new()?,
-        limits: RateLimits::new(config.rate_limit == Switch::On, config.trusted_proxies.clone()),
-        storage,
-        fetcher: Fetcher::new(),
-        inspector: Inspector::new(),
-    }))
+    let roads = Roads::new(&db, config.osrm_url.as_ref())?;
+    let app = App::new(Workshop { db, clock: Clock::System, reactions: REACTIONS }, cipher, storage)
+        .with(tokens)
+        .with(Passwords::new()?)
+        .with(RateLimits::new(config.rate_limit == Switch::On, config.trusted_proxies.clone()))
+        .with(audit_keys)
+        .with(roads)
+        .with(Searches::new())
+        .with(Known::default())
+        .with(Fetcher::new())
+        .with(Inspector::new())
+        .with(config.bounds);
+    Ok(Arc::new(app))
 }
 
 async fn develop(options: Dev) -> Result<(), Failure> {
@@ -365,9 +361,9 @@ impl StopSignals {
 }
 
 async fn forget_idle_callers(app: Arc<App>) {
-    loop {
+    while let Ok(limits) = app.part::<RateLimits>() {
         tokio::time::sleep(Duration::from_secs(60)).await;
-        app.limits.forget_idle_callers();
+        limits.forget_idle_callers();
     }
 }
 

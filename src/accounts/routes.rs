@@ -6,10 +6,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Account, RegistrableRole, SentToken, addresses, store};
 use crate::App;
+use crate::auth::Passwords;
+use crate::auth::Tokens;
 use crate::auth::{self, Anyone, As, Password, REFRESH_GRACE, RefreshToken};
 use crate::db::{in_time, uninterrupted};
 use crate::error::{Problem, Refusal, Result};
 use crate::events::Work;
+use crate::http::RateLimits;
 use crate::http::{IfMatch, Json, Origin, Reply};
 use crate::ids::{AccountId, SessionId};
 use crate::values::{DisplayName, EmailAddress, Phone, Role, Zone};
@@ -66,7 +69,7 @@ async fn signed_in(
     session: SessionId,
     token: RefreshToken,
 ) -> Result<SignedIn> {
-    let (access_token, expires_in) = app.tokens.issue(account.id, session, app.clock.now())?;
+    let (access_token, expires_in) = app.part::<Tokens>()?.issue(account.id, session, app.clock.now())?;
     work.commit().await?;
     Ok(SignedIn { account, access_token, token_type: "Bearer", expires_in, refresh_token: token.into_string() })
 }
@@ -81,7 +84,7 @@ async fn signed_in(
 ))]
 #[post("/v1/auth/register")]
 async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registration>) -> Result<Reply> {
-    let password_hash = app.passwords.hash(new.password).await?;
+    let password_hash = app.part::<Passwords>()?.hash(new.password).await?;
     uninterrupted(async move {
         let _now = app.clock.now();
         let mut work = app.begin(None).await?;
@@ -95,7 +98,7 @@ async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registratio
         };
         let account = store::insert(&mut work, account).await?;
         let signed_in = sign_in(&app, work, account).await?;
-        app.limits.remember(origin, &signed_in.account.email);
+        app.part::<RateLimits>()?.remember(origin, &signed_in.account.email);
         Reply::created("/v1/me".to_owned(), &signed_in)
     })
     .await
@@ -118,7 +121,7 @@ struct Login {
 ))]
 #[post("/v1/auth/login")]
 async fn login(app: Data<App>, origin: Origin, Json(login, _): Json<Login>) -> Result<Reply> {
-    let guess = app.limits.guess(origin, &login.email)?;
+    let guess = app.part::<RateLimits>()?.guess(origin, &login.email)?;
     let owner = owner(&app, login).await.inspect_err(|_| guess.take_back())?;
     let Some(id) = owner else { return Err(Refusal::WrongPassword.into()) };
     guess.was_right();
@@ -129,7 +132,7 @@ async fn login(app: Data<App>, origin: Origin, Json(login, _): Json<Login>) -> R
 async fn owner(app: &App, sent: Login) -> Result<Option<AccountId>> {
     let found = in_time(store::login(&app.db, sent.email.as_str())).await?;
     let (id, hash) = found.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
-    let matches = app.passwords.matches(sent.password, hash).await?;
+    let matches = app.part::<Passwords>()?.matches(sent.password, hash).await?;
     Ok(id.filter(|_| matches))
 }
 
@@ -158,12 +161,12 @@ struct Refresh {
 async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -> Result<Reply> {
     uninterrupted(async move {
         let token = RefreshToken::sent(body.refresh_token.as_str());
-        let successor = app.tokens.successor(&token);
+        let successor = app.part::<Tokens>()?.successor(&token);
         let mut work = app.begin(None).await?;
         match auth::use_refresh_token(&mut work, &token, &successor, app.clock.now()).await? {
             Some((account, session)) => {
                 let account = store::find(&mut **work, account).await?;
-                app.limits.remember(origin, &account.email);
+                app.part::<RateLimits>()?.remember(origin, &account.email);
                 Reply::ok(&signed_in(&app, work, account, session, successor).await?)
             }
             None => {
@@ -188,7 +191,7 @@ async fn logout(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(None).await?;
         let token = RefreshToken::sent(body.refresh_token.as_str());
-        auth::log_out(&mut work, &token, &app.tokens.successor(&token), app.clock.now()).await?;
+        auth::log_out(&mut work, &token, &app.part::<Tokens>()?.successor(&token), app.clock.now()).await?;
         work.commit().await?;
         Ok(Reply::none())
     })

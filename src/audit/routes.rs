@@ -7,6 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::store::{self, Listed};
 use super::{Break, Event, Place};
 use crate::App;
+use crate::audit::Keys;
 use crate::auth::{Admin, As};
 use crate::db::uninterrupted;
 use crate::error::Result;
@@ -126,8 +127,8 @@ struct Verified {
 async fn verify_audit(app: Data<App>, _me: As<Admin>, Query(query): Query<VerifyQuery>) -> Result<Reply> {
     let from = query.cursor.as_ref().map(Cursor::key).transpose()?.unwrap_or(Place::Chain(0));
     uninterrupted(async move {
-        let found = super::verify(&app.db, &app.audit_keys, from, MOST, app.clock.now()).await?;
-        let (key_id, public_key) = app.audit_keys.public().unzip();
+        let found = super::verify(&app.db, app.part::<Keys>()?, from, MOST, app.clock.now()).await?;
+        let (key_id, public_key) = app.part::<Keys>()?.public().unzip();
         Reply::ok(&Verified {
             intact: found.breaks.is_empty(),
             entries: found.entries,

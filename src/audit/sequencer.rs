@@ -30,7 +30,7 @@ pub async fn run(app: Arc<App>, stop: impl Future<Output = ()>) {
     loop {
         let round = async {
             let now = app.clock.now();
-            while chain(&app.db, &app.audit_keys, app.clock.now()).await? {}
+            while chain(&app.db, app.part::<Keys>()?, app.clock.now()).await? {}
             if thinned != Some(now.date_naive()) {
                 store::thin_heads(&app.db, now).await?;
                 thinned = Some(now.date_naive());

@@ -22,6 +22,7 @@ pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
 use crate::App;
 use crate::db::in_time;
 use crate::error::{Error, Result};
+use crate::http::RateLimits;
 use crate::http::{Tally, is_api};
 use crate::ids::{AccountId, SessionId, TherapistId};
 use crate::queue::Sweep;
@@ -59,9 +60,10 @@ pub async fn identify(
     let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    let origin = app.limits.origin(&request);
+    let limits = app.part::<RateLimits>()?;
+    let origin = limits.origin(&request);
     request.extensions_mut().insert(origin);
-    let mut tally = app.limits.tally(&request, origin);
+    let mut tally = limits.tally(&request, origin);
     let mut response = match principal(&app, &request, &mut tally).await {
         Ok(principal) => {
             if let Some(principal) = principal {
@@ -80,8 +82,8 @@ pub async fn identify(
 async fn principal(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -> Result<Option<Principal>> {
     tally.count_origin()?;
     // Only the API asks who is calling: the probes must answer without a database.
-    let claims =
-        bearer(request).filter(|_| is_api(request)).and_then(|token| app.tokens.verify(token, app.clock.now()));
+    let (tokens, now) = (app.part::<Tokens>()?, app.clock.now());
+    let claims = bearer(request).filter(|_| is_api(request)).and_then(|token| tokens.verify(token, now));
     tally.count_caller(claims.as_ref().map(|claims| claims.sub))?;
     let Some(claims) = claims else { return Ok(None) };
     let role = in_time(store::live_session(&app.db, claims.sid, claims.sub)).await?;

@@ -24,6 +24,7 @@ use super::wish::Wish;
 use super::{Booking, respond_by};
 use crate::App;
 use crate::auth::{Anyone, As, Parties, Principal};
+use crate::availability::travel::Roads;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, TimeLock, Work};
@@ -157,7 +158,7 @@ pub(super) async fn propose(
     bookings::refuse_busy_client(work, booking, table, now).await?;
     let mut wish = Wish::requested(work, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
-    let decided = wish.decide(work, &app.roads).await?;
+    let decided = wish.decide(work, app.part::<Roads>()?).await?;
     if expires_at <= now {
         // The visit begins within the microsecond.
         return Err(Refusal::InvalidTransition.into());

@@ -14,6 +14,7 @@ use super::store;
 use super::views::{BookingView, Known, Viewer};
 use crate::App;
 use crate::auth::{As, Therapist};
+use crate::availability::travel::Roads;
 use crate::availability::travel::{Journey, Traffic};
 use crate::db::uninterrupted;
 use crate::error::Result;
@@ -102,7 +103,7 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
         let mut work = app.begin(Some(me.account())).await?;
         let found = store::starting_within(&mut work, me.therapist(), span, now).await?;
         let places: Vec<Point> = found.iter().map(|visit| visit.address.point()).collect();
-        let roads = app.roads.between(&mut **work, profile.travel_mode, &places, now).await?;
+        let roads = app.part::<Roads>()?.between(&mut **work, profile.travel_mode, &places, now).await?;
         let face = Face::new(profile.time_zone.0, span);
         let between = |before: &Booking, after: &Booking| {
             let gap_minutes = (after.start_at - before.end_at()).num_minutes();

@@ -17,6 +17,7 @@ use super::views::BookingView;
 use super::wish::{Decided, Wish};
 use crate::App;
 use crate::auth::{As, Therapist};
+use crate::availability::travel::Roads;
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Problem, Result};
 use crate::http::{IfMatch, Json, Path, Reply};
@@ -84,7 +85,7 @@ async fn extend_booking(
             bookings::refuse_busy_client(&mut work, &booking, table, now).await?;
             reprice(&mut work, &booking, &mut longer, now).await?;
             let Decided { during, relied_on, .. } =
-                Wish::requested(&mut work, &longer).await?.prolong(&mut work, &app.roads).await?;
+                Wish::requested(&mut work, &longer).await?.prolong(&mut work, app.part::<Roads>()?).await?;
             save(&mut work, &lock, &longer, during).await?;
             bookings::rely_on(&mut work, id, &relied_on).await?;
             let taken = Taken { action: Action::Extend, party, from: booking.status, reason: None };

@@ -16,6 +16,7 @@ use super::wish::{Decided, Wanted, Wish};
 use crate::App;
 use crate::accounts::{Address, AddressView};
 use crate::auth::{As, Client};
+use crate::bookings::bounds::Bounds;
 use crate::cipher::Cipher;
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result};
@@ -127,7 +128,7 @@ async fn create_hold(
         let many = store::live(&mut work, me.account(), None, now).await?.len() >= MOST;
         if many
             || store::count(&mut work, me.account(), wish.therapist, now - HOLDS_COUNT).await?
-                >= app.bounds.max_holds_of_one
+                >= app.part::<Bounds>()?.max_holds_of_one
         {
             return Err(Refusal::TooManyHolds.into());
         }

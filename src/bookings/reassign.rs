@@ -224,7 +224,7 @@ async fn candidates(
         let near = search::reaching(&mut *app.db.acquire().await?, reach, after, size).await?;
         after = near.rest;
         let ids: Vec<TherapistId> = near.found.iter().map(|(_, id)| *id).collect();
-        let diaries = wish.diaries(&mut *app.db.acquire().await?, &app.roads, &ids, now).await?;
+        let diaries = wish.diaries(&mut *app.db.acquire().await?, app.part::<Roads>()?, &ids, now).await?;
         let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
         found.extend(near.found.into_iter().filter(|(_, id)| {
             let free = |diary: &Diary| wish.judge(diary, now).is_ok();
@@ -293,7 +293,7 @@ async fn reassign_booking(
         let note = body.note.as_ref();
         let note =
             note.map(|note| KeptReason::seal(&app.cipher, id, Action::Reassign, now, note.as_str())).transpose()?;
-        let booking = hand_over(&mut work, &app.roads, booking, (&old_time, &new_time), note).await?;
+        let booking = hand_over(&mut work, app.part::<Roads>()?, booking, (&old_time, &new_time), note).await?;
         let reply = view_of(&app.cipher, &mut work, booking, Viewer::Admin).await?.reply()?;
         work.commit().await?;
         Ok(reply)

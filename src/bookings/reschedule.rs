@@ -20,6 +20,8 @@ use super::{Booking, respond_by};
 use crate::App;
 use crate::auth::{As, Parties};
 use crate::availability::reservations::{self, Taking};
+use crate::availability::travel::Roads;
+use crate::bookings::bounds::Bounds;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Problem, Refusal, Result};
 use crate::events::{TimeLock, Work};
@@ -116,7 +118,7 @@ async fn reschedule_booking(
             if late {
                 return Err(Refusal::TooLateToMove.into());
             }
-            if bookings::count_moves(&mut work, id).await? >= app.bounds.max_moves {
+            if bookings::count_moves(&mut work, id).await? >= app.part::<Bounds>()?.max_moves {
                 return Err(Refusal::TooManyMoves.into());
             }
             let mode = therapists::booking_mode(&mut **work, booking.therapist).await?;
@@ -169,7 +171,8 @@ pub(super) async fn carry_out(
     let now = work.now();
     bookings::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
         .await?;
-    let Decided { during, relied_on, .. } = Wish::requested(work, &moved).await?.decide(work, &app.roads).await?;
+    let Decided { during, relied_on, .. } =
+        Wish::requested(work, &moved).await?.decide(work, app.part::<Roads>()?).await?;
     let asked_at = moved.asked_at.unwrap_or(now);
     reprice(work, booking, &mut moved, asked_at).await?;
     if (taken.action, taken.party) == (Action::Reschedule, Party::Therapist)

@@ -13,6 +13,7 @@ use super::wish::Wish;
 use super::{Booking, Cancelled, KeptReason, Reason, visit};
 use crate::App;
 use crate::auth::Principal;
+use crate::availability::travel::Roads;
 use crate::error::{Error, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Reply};
@@ -152,7 +153,8 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             Action::Accept => {
                 // Nor does the time that was proposed instead count for anything.
                 counter_offers::close(&mut work, &lock, id, OfferStatus::Obsolete).await?;
-                let decided = Wish::requested(&mut work, &booking).await?.decide(&mut work, &app.roads).await?;
+                let decided =
+                    Wish::requested(&mut work, &booking).await?.decide(&mut work, app.part::<Roads>()?).await?;
                 store::rely_on(&mut work, id, &decided.relied_on).await?;
             }
             Action::Cancel => {

@@ -11,6 +11,7 @@ use crate::App;
 use crate::accounts::{Address, visit_address};
 use crate::availability::travel::Roads;
 use crate::availability::{self, Asked, Diary, Engine, Purpose, Visit};
+use crate::bookings::bounds::Bounds;
 use crate::credentials::{Reliance, Required, required_for};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
@@ -143,10 +144,10 @@ impl Wish {
         if taken {
             return Err(Refusal::SlotUnavailable.into());
         }
-        app.bounds.admit(ahead, false)?;
+        app.part::<Bounds>()?.admit(ahead, false)?;
         let lock = work.lock_time(self.therapist).await?;
-        let decided = self.decide(work, &app.roads).await?;
-        app.bounds.admit(ahead, decided.mode == BookingMode::Request)?;
+        let decided = self.decide(work, app.part::<Roads>()?).await?;
+        app.part::<Bounds>()?.admit(ahead, decided.mode == BookingMode::Request)?;
         Ok((lock, decided))
     }
 

@@ -16,6 +16,7 @@ use super::store::{self, Source};
 use super::{Fault, PATIENCE, back_off, feed, parsing};
 use crate::App;
 use crate::bookings;
+use crate::calendars::Fetcher;
 use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -46,7 +47,7 @@ pub(super) enum Outcome {
 /// Reads this calendar, where it is due. Where another of its owner's is read, or its host was asked too lately, another job is left for it.
 pub async fn read_one(app: &App, job: ReadCalendar) -> Result<()> {
     let ReadCalendar { calendar, therapist } = job;
-    let later = match app.fetcher.turn(therapist) {
+    let later = match app.part::<Fetcher>()?.turn(therapist) {
         None => Some(app.clock.now() + NEXT_TURN),
         Some(_turn) => {
             let claimed = store::claim(&app.db, &app.cipher, Some(calendar), &[], 1, app.clock.now()).await?;
@@ -73,10 +74,10 @@ pub async fn read_due(app: &Arc<App>) -> Result<()> {
     loop {
         let room = AT_ONCE.saturating_sub(readings.len());
         if room > 0 && begun.elapsed() < SHIFT {
-            let busy = app.fetcher.busy();
+            let busy = app.part::<Fetcher>()?.busy();
             let claimed = store::claim(&app.db, &app.cipher, None, &busy, room, app.clock.now()).await?;
             for source in claimed.sources {
-                let (app, turn) = (app.clone(), app.fetcher.turn(source.therapist));
+                let (app, turn) = (app.clone(), app.part::<Fetcher>()?.turn(source.therapist));
                 readings.spawn(async move {
                     let _turn = turn;
                     read(&app, &source).await.map(|outcome| (source, outcome))
@@ -99,7 +100,7 @@ async fn read(app: &App, source: &Source) -> Result<Outcome> {
     // The same text means something else in another zone, and a day later it reaches a day further.
     let is_fresh = source.expanded.is_some_and(|(at, zone)| now - at < FRESH && zone == source.zone);
     let known = if is_fresh { source.version.clone() } else { Version::default() };
-    let (text, version) = match app.fetcher.get(&source.url, &known).await {
+    let (text, version) = match app.part::<Fetcher>()?.get(&source.url, &known).await {
         Ok(Answer::Unchanged) => return Ok(Outcome::Unchanged),
         Ok(Answer::Text(text, version)) => (text, version),
         Err(fault) => return Ok(Outcome::Failed(fault)),

@@ -8,8 +8,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::jobs::ReadCalendar;
 use super::{ASK_AGAIN, Calendar, CalendarLabel, CalendarUrl, MOST_CALENDARS, feed, store};
 use crate::App;
+use crate::auth::Tokens;
 use crate::auth::{As, Parties, RefreshToken, Therapist};
 use crate::bookings;
+use crate::calendars::Fetcher;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::http::{Json, Page, Part, Path, Query, Reply};
@@ -63,7 +65,7 @@ async fn create_calendar(
     key: IdempotencyKey,
     Json(new, print): Json<NewCalendar>,
 ) -> Result<Reply> {
-    app.fetcher.admits(&new.url).map_err(|why| FieldError::new("/url", why.sentence()))?;
+    app.part::<Fetcher>()?.admits(&new.url).map_err(|why| FieldError::new("/url", why.sentence()))?;
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
@@ -190,7 +192,7 @@ async fn create_calendar_feed(app: Data<App>, me: As<Parties>) -> Result<Reply> 
         let mut work = app.begin(Some(me.account())).await?;
         store::put_feed(&mut work, me.account(), &token, now).await?;
         work.commit().await?;
-        let url = format!("{}/v1/calendar-feeds/{}.ics", app.tokens.issuer(), token.into_string());
+        let url = format!("{}/v1/calendar-feeds/{}.ics", app.part::<Tokens>()?.issuer(), token.into_string());
         Reply::created("/v1/me/calendar-feed".to_owned(), &CalendarFeedMade { url, created_at: now })
     })
     .await

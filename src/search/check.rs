@@ -17,6 +17,7 @@ use crate::availability::{Engine, Rule};
 use crate::error::{FieldError, Refusal, Result};
 use crate::http::{Json, Origin, Page, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
+use crate::search::Searches;
 use crate::values::{Country, Instant, Latitude, Longitude, Span};
 
 /// The operation on single starts.
@@ -97,7 +98,7 @@ async fn check_slots(
 ) -> Result<Reply> {
     let app = app.into_inner();
     let check = check(app.clone(), caller, asked);
-    app.searches.run(caller, origin, check).await.and_then(|page| Reply::ok(&page))
+    app.part::<Searches>()?.run(caller, origin, check).await.and_then(|page| Reply::ok(&page))
 }
 
 /// Each start that is asked about.

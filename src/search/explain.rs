@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Setting;
 use crate::App;
 use crate::auth::Principal;
+use crate::availability::travel::Roads;
 use crate::availability::{Asked, Diary, Engine, Rule, diaries};
 use crate::db::Lent;
 use crate::error::{Error, FieldError, Result};
@@ -54,7 +55,7 @@ pub(super) async fn diary(
 ) -> Result<Diary> {
     let asked = Asked { service: setting.service, minutes: setting.minutes, client };
     let mut found = diaries(&mut *db, &[therapist], asked, span, now).await?;
-    app.roads.fill(db, &mut found, setting.place.point, span, now).await?;
+    app.part::<Roads>()?.fill(db, &mut found, setting.place.point, span, now).await?;
     found.pop().ok_or_else(|| FieldError::new("/therapist_id", "is not a therapist.").into())
 }
 

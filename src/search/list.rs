@@ -18,6 +18,7 @@ use crate::availability::hints;
 use crate::error::{FieldError, Result};
 use crate::http::{Cursor, Limit, Origin, Page, Query, Reply};
 use crate::ids::{ServiceId, TherapistId};
+use crate::search::Searches;
 use crate::therapists::{self, PublicTherapist};
 use crate::values::{Day, DisplayName, Gender, Language, Latitude, Longitude, Point, Slug, Span, dates_between};
 
@@ -95,7 +96,7 @@ async fn list_therapists(
 ) -> Result<Reply> {
     let app = app.into_inner();
     let found = find(app.clone(), caller, search);
-    app.searches.run(caller, origin, found).await.and_then(|page| Reply::ok(&page))
+    app.part::<Searches>()?.run(caller, origin, found).await.and_then(|page| Reply::ok(&page))
 }
 
 /// The page that the caller asks for.

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::Setting;
 use super::candidates::{self, Batch, LOOKED_AT, Reach, at_a_time};
 use crate::App;
+use crate::availability::travel::Roads;
 use crate::availability::{Asked, Diary, Engine, Start};
 use crate::db::Lent;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
 use crate::ids::{AccountId, TherapistId};
 use crate::prices;
+use crate::search::Known;
 use crate::values::{Instant, Rating, Span};
 
 /// How many therapists are looked at for one page: what a request costs does not grow with the city.
@@ -79,8 +81,8 @@ impl Search<'_> {
     async fn starts(&self, db: &mut Lent<'_>, ids: &[TherapistId]) -> Result<Vec<Found>> {
         let asked = Asked { service: self.reach.service, minutes: self.reach.minutes, client: self.client };
         let visit = self.setting.visit();
-        let mut diaries = self.app.known.diaries(db.get().await?, ids, asked, self.span, self.now).await?;
-        self.app.roads.fill(db.get().await?, &mut diaries, visit.place, self.span, self.now).await?;
+        let mut diaries = self.app.part::<Known>()?.diaries(db.get().await?, ids, asked, self.span, self.now).await?;
+        self.app.part::<Roads>()?.fill(db.get().await?, &mut diaries, visit.place, self.span, self.now).await?;
         db.give_back();
         let mut diaries: HashMap<TherapistId, Diary> =
             diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();

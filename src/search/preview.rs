@@ -13,11 +13,13 @@ use uuid::Uuid;
 
 use crate::App;
 use crate::auth::{As, Therapist};
+use crate::availability::travel::Roads;
 use crate::availability::travel::{Journey, LONGEST_MINUTES, Traffic};
 use crate::availability::{self, Asked, Diary, MARGIN, Purpose, diaries};
 use crate::error::{Error, Result};
 use crate::http::{Origin, Query, Reply};
 use crate::ids::{BookingId, ServiceId, TherapistId};
+use crate::search::Searches;
 use crate::values::wall_clock::{Face, dates};
 use crate::values::{Day, Span, Zone, dates_between, merged, without};
 
@@ -102,7 +104,7 @@ async fn get_availability(
 ) -> Result<Reply> {
     let app = app.into_inner();
     let preview = preview(app.clone(), me.therapist(), query);
-    app.searches.run(Some(me.principal), origin, preview).await.and_then(|preview| Reply::ok(&preview))
+    app.part::<Searches>()?.run(Some(me.principal), origin, preview).await.and_then(|preview| Reply::ok(&preview))
 }
 
 /// The therapist's time on the dates that they ask for.
@@ -115,7 +117,7 @@ async fn preview(app: Arc<App>, me: TherapistId, query: DatesQuery) -> Result<Av
     // No service is asked for: only the time counts.
     let asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0, client: None };
     let mut diaries = diaries(&app.db, &[me], asked, span, now).await?;
-    app.roads.fill_between(&app.db, &mut diaries, now).await?;
+    app.part::<Roads>()?.fill_between(&app.db, &mut diaries, now).await?;
     let diary = diaries.pop().ok_or(Error::NotFound)?;
     let busy = availability::busy(&app.db, me, span).await?;
     let lengths = availability::lengths(&app.db, me, span).await?;

@@ -36,6 +36,7 @@ use self::peers::Peers;
 use crate::App;
 use crate::auth::identify;
 use crate::error::{Error, request_id};
+use crate::http::RateLimits;
 use crate::http::{Served, admit_accepted, compress, problem_alone, refuse_unknown, route, wire};
 use crate::{doors, openapi};
 
@@ -101,7 +102,8 @@ pub fn limited_server(app: Arc<App>, listener: TcpListener, workers: usize, limi
             let (peers, app, problems) = (peers.clone(), app.clone(), problems.clone());
             async move {
                 let peer = socket.peer_addr()?;
-                let place = Peers::admit(&peers, peer.ip(), app.limits.is_gate(peer.ip()));
+                let is_gate = app.part::<RateLimits>().is_ok_and(|limits| limits.is_gate(peer.ip()));
+                let place = Peers::admit(&peers, peer.ip(), is_gate);
                 // All that its address may have is being answered: whoever hangs up at once says so without a word.
                 let place = place.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?;
                 Ok::<_, DispatchError>((Connection::new(socket, place, limits, problems), Protocol::Http1, Some(peer)))

@@ -171,7 +171,7 @@ async fn the_database_refuses_every_change() {
 async fn fifty_writers_and_four_sequencers_at_once_make_one_whole_chain() {
     let app = App::start().await;
     let admin = unrecorded_admin(&app).await;
-    let (database, keys, now) = (url_of(&app.database), &app.service.audit_keys, app.now());
+    let (database, keys, now) = (url_of(&app.database), app.audit_keys(), app.now());
     let writer = async |_| {
         let mut connection = PgConnection::connect(&database).await?;
         for _ in 0..4 {
@@ -202,7 +202,7 @@ async fn one_sequencer_works_at_a_time() {
     app.sql(&adding(3)).await.unwrap();
     let mut other = app.service.db.begin().await.unwrap();
     sqlx::query("SELECT pg_advisory_xact_lock(x'6b6e65616400'::bigint)").execute(&mut *other).await.unwrap();
-    let go = || chain(&app.service.db, &app.service.audit_keys, app.now());
+    let go = || chain(&app.service.db, app.audit_keys(), app.now());
     assert!(!go().await.unwrap(), "another one is at it");
     assert_eq!(app.count("SELECT count(*) FROM audit_links").await, 0);
     other.rollback().await.unwrap();
@@ -354,7 +354,7 @@ async fn tampering_is_named_by_its_place() {
 
         // Nothing is signed on top of it as if nothing were wrong.
         app.sql(&adding(1)).await.unwrap();
-        drop(chain(&app.service.db, &app.service.audit_keys, app.now()).await);
+        drop(chain(&app.service.db, app.audit_keys(), app.now()).await);
         assert_eq!(verified(&admin).await["intact"], false, "{statement}");
     }
 }
@@ -376,7 +376,7 @@ async fn nothing_is_signed_on_top_of_an_end_that_was_cut() {
         tamper(&app, statement).await;
         let links = app.count("SELECT count(*) FROM audit_links").await;
         app.sql(&adding(1)).await.unwrap();
-        chain(&app.service.db, &app.service.audit_keys, app.now()).await.expect_err(statement);
+        chain(&app.service.db, app.audit_keys(), app.now()).await.expect_err(statement);
         assert_eq!(app.count("SELECT count(*) FROM audit_links").await, links, "{statement}");
         assert_eq!(app.count("SELECT count(*) FROM audit_pending").await, 1, "it waits");
     }
@@ -451,12 +451,12 @@ async fn keys_are_rotated() {
     let app = App::start().await;
     let admin = unrecorded_admin(&app).await;
     entries(&app, 3).await;
-    let (_, public) = app.service.audit_keys.public().unwrap();
+    let (_, public) = app.audit_keys().public().unwrap();
     let fresh = generate_signing_key().unwrap();
     app.sql(&adding(1)).await.unwrap();
 
     let forgetful = app.signing_audit_by(fresh.clone());
-    chain(&forgetful.service.db, &forgetful.service.audit_keys, app.now()).await.expect_err("the old key is not known");
+    chain(&forgetful.service.db, forgetful.audit_keys(), app.now()).await.expect_err("the old key is not known");
     let found = verified(&admin.at(&forgetful)).await;
     assert_eq!(found["first_broken"]["damage"], "forged");
 

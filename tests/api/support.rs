@@ -16,6 +16,7 @@ use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
+use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::queue::enqueue;
@@ -214,7 +215,7 @@ impl App {
 
     /// Chains all that has been committed, as the sequencer does.
     pub async fn chain_audit(&self) {
-        while sequencer::chain(&self.service.db, &self.service.audit_keys, self.now()).await.unwrap() {}
+        while sequencer::chain(&self.service.db, self.audit_keys(), self.now()).await.unwrap() {}
     }
 
     /// Another process on the same database, with these keys to seal what is kept.
@@ -232,23 +233,22 @@ impl App {
         let Setup { rate_limit, osrm, bounds, connections, limits } = setup;
         let db = db::pool(&url_of(&database), connections).unwrap();
         let files = TempDir::new().unwrap();
-        let service = Arc::new(Service {
-            known: Known::default(),
-            searches: Searches::new(),
-            bounds,
-            roads: Roads::new(&db, osrm.as_ref()).unwrap(),
-            db,
-            clock: clock.clone(),
-            reactions: knead::doors::REACTIONS,
-            tokens: Tokens::new("http://knead.test", &keys.signing.clone().into()).unwrap(),
-            audit_keys: AuditKeys::new(&keys.audit.clone().into()).unwrap(),
-            cipher: Cipher::new(&keys.data.clone().into()).unwrap(),
-            passwords: Passwords::new().unwrap(),
-            limits: RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]),
-            storage: Storage::open(files.path().join("kept").to_str().unwrap()).unwrap(),
-            fetcher: Fetcher::with_loopback(),
-            inspector: Inspector::new(),
-        });
+        let roads = Roads::new(&db, osrm.as_ref()).unwrap();
+        let shop = Workshop { db, clock: clock.clone(), reactions: knead::doors::REACTIONS };
+        let cipher = Cipher::new(&keys.data.clone().into()).unwrap();
+        let storage = Storage::open(files.path().join("kept").to_str().unwrap()).unwrap();
+        let service = Service::new(shop, cipher, storage)
+            .with(Tokens::new("http://knead.test", &keys.signing.clone().into()).unwrap())
+            .with(Passwords::new().unwrap())
+            .with(RateLimits::new(rate_limit, vec!["127.0.0.1".parse().unwrap()]))
+            .with(AuditKeys::new(&keys.audit.clone().into()).unwrap())
+            .with(roads)
+            .with(Searches::new())
+            .with(Known::default())
+            .with(Fetcher::with_loopback())
+            .with(Inspector::new())
+            .with(bounds);
+        let service = Arc::new(service);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let limits = limits.unwrap_or_default();
@@ -265,6 +265,11 @@ impl App {
 
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// What signs the audit.
+    pub fn audit_keys(&self) -> &AuditKeys {
+        self.service.part().unwrap()
     }
 
     /// Carries out every job that is due by the app's clock, and looks for requests that have lapsed, as each minute does.
@@ -364,7 +369,7 @@ impl App {
     pub async fn admin(&self) -> Person {
         let email = format!("admin-{}@knead.test", Uuid::now_v7());
         let password = knead::auth::Password::new(PASSWORD).unwrap();
-        let hash = self.service.passwords.hash(password).await.unwrap();
+        let hash = self.service.part::<Passwords>().unwrap().hash(password).await.unwrap();
         knead::accounts::create_admin(&self.service.workshop(), &email, &hash).await.unwrap();
         self.nobody().log_in(&email).await
     }

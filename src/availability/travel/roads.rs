@@ -195,7 +195,7 @@ impl Source {
 /// Asks for what is wanted, as far as the service answers. What it does not answer waits for the next that is wanted, or the
 /// next sweep, and is estimated meanwhile.
 pub async fn fetch(app: &App) -> Result<()> {
-    let Some(Source { osrm, db, .. }) = &app.roads.0 else { return Ok(()) };
+    let Some(Source { osrm, db, .. }) = &app.part::<Roads>()?.0 else { return Ok(()) };
     let mut left = MOST_QUESTIONS;
     loop {
         let wanted = store::wanted(db, 1000).await?;
@@ -219,7 +219,7 @@ pub async fn fetch(app: &App) -> Result<()> {
 /// Forgets what is of no use any more, and sees to it that what still waits is asked again.
 pub async fn tidy(app: &App, now: DateTime<Utc>) -> Result<()> {
     store::prune(&app.db, now - UNUSED, now - GIVEN_UP, MOST_KEPT).await?;
-    if app.roads.0.is_some() && !store::wanted(&app.db, 1).await?.is_empty() {
+    if app.part::<Roads>()?.0.is_some() && !store::wanted(&app.db, 1).await?.is_empty() {
         let mut work = app.begin(None).await?;
         enqueue_once(&mut work, &FetchRoadTimes, "fetch_road_times", now).await?;
         work.commit().await?;

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::App;
 use crate::auth::{Admin, As, Therapist};
+use crate::credentials::documents::Inspector;
 use crate::credentials::store as credentials;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, Problem, Refusal, Result};
@@ -74,18 +75,18 @@ async fn upload_document(
     key: IdempotencyKey,
     upload: Upload,
 ) -> Result<Reply> {
-    let arrival = app.inspector.admit(me.account())?;
+    let arrival = app.part::<Inspector>()?.admit(me.account())?;
     let file = upload.open(&[], LIMITS).await?;
     let sent = Arrived::take(file.chunks).await?;
     // Carried to its end also when the caller hangs up: a file and its row belong together.
     let kept = tokio::spawn(async move {
         let _arrival = arrival;
         refuse_anothers(&app, credential, me.therapist()).await?;
-        let _place = app.inspector.place().await?;
+        let _place = app.part::<Inspector>()?.place().await?;
         let sent = sent.read().await?;
         let sent_sha256 = hex(&sent);
         let print = Fingerprint::of(format!("{credential} {sent_sha256}").as_bytes());
-        let clean = app.inspector.inspect(sent).await?;
+        let clean = app.part::<Inspector>()?.inspect(sent).await?;
         let document = described(&app, &clean, sent_sha256, file.name.as_deref())?;
         keep(&app, me.account(), credential, document, clean.bytes.into(), (key, print)).await
     });
