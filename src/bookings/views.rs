@@ -97,6 +97,8 @@ pub(super) struct Cancellation {
 /// A booking as its client sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ClientBooking {
+    /// Which of the views of a booking this is.
+    seen_as: Viewer,
     #[serde(flatten)]
     common: Common,
     therapist: PersonRef,
@@ -123,6 +125,8 @@ pub(super) struct Suburb {
 /// A booking as its therapist sees it, without what is for confirmed visits alone.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TherapistBooking {
+    /// Which of the views of a booking this is.
+    seen_as: Viewer,
     #[serde(flatten)]
     common: Common,
     client: ClientRef,
@@ -174,6 +178,8 @@ pub(super) struct DisclosedBooking {
 /// A booking as staff see it: who and when, and nothing of anyone's health.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AdminBooking {
+    /// Which of the views of a booking this is.
+    seen_as: Viewer,
     #[serde(flatten)]
     common: Common,
     client: PersonRef,
@@ -278,14 +284,18 @@ impl BookingView {
     }
 }
 
-/// For whom bookings are written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// For whom a booking is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = BookingSeenAs)]
 pub(super) enum Viewer {
+    /// For its client.
     Client,
-    /// A list shows no doors.
+    /// For its therapist, without the door: so before it is confirmed, a day after it, and in lists.
     Therapist,
-    /// One booking shows the door, where it may be shown.
+    /// For its therapist, with the door.
     Disclosed,
+    /// For staff.
     Admin,
 }
 
@@ -338,6 +348,7 @@ impl Known {
         let common = Common::new(&booking, ServiceRef { id: booking.service, name }, cipher, viewer)?;
         Ok(match viewer {
             Viewer::Client => BookingView::Client(Box::new(ClientBooking {
+                seen_as: viewer,
                 common,
                 therapist: self.person(booking.therapist.into()),
                 notes: booking.notes(cipher)?,
@@ -346,6 +357,7 @@ impl Known {
                 pressure: booking.pressure,
             })),
             Viewer::Admin => BookingView::Admin(Box::new(AdminBooking {
+                seen_as: viewer,
                 common,
                 client: self.person(booking.client),
                 therapist: self.person(booking.therapist.into()),
@@ -353,17 +365,24 @@ impl Known {
                 therapist_share: booking.therapist_share(),
                 at_risk_since: booking.at_risk_since,
             })),
-            Viewer::Therapist => BookingView::Therapist(Box::new(self.undisclosed(common, booking, cipher)?)),
+            Viewer::Therapist => BookingView::Therapist(Box::new(self.undisclosed(common, booking, viewer, cipher)?)),
             Viewer::Disclosed => BookingView::Disclosed(Box::new(DisclosedBooking {
                 notes: booking.notes(cipher)?,
                 address: Door::of(booking.address.clone(), cipher)?,
-                booking: self.undisclosed(common, booking, cipher)?,
+                booking: self.undisclosed(common, booking, viewer, cipher)?,
             })),
         })
     }
 
-    fn undisclosed(&self, common: Common, booking: Booking, cipher: &Cipher) -> Result<TherapistBooking> {
+    fn undisclosed(
+        &self,
+        common: Common,
+        booking: Booking,
+        viewer: Viewer,
+        cipher: &Cipher,
+    ) -> Result<TherapistBooking> {
         Ok(TherapistBooking {
+            seen_as: viewer,
             common,
             client: ClientRef {
                 person: self.person(booking.client),

@@ -4,7 +4,7 @@ pub mod routes;
 mod store;
 pub mod table;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::ids::NoticeId;
 use crate::queue::Sweep;
+use crate::values::Zone;
 
 /// What is deleted here in the end.
 pub const SWEEPS: &[Sweep] = &[Sweep { name: "notices", run: |app, now| Box::pin(store::forget_old(&app.db, now)) }];
@@ -36,10 +37,35 @@ pub struct NoticeView {
     /// Which one.
     pub subject_id: Uuid,
     /// What else is worth knowing.
-    #[schema(value_type = Object)]
+    #[schema(value_type = NoticeDetails)]
     pub details: Value,
     /// When.
     pub created_at: DateTime<Utc>,
     /// When it was read; null until then.
     pub read_at: Option<DateTime<Utc>>,
+}
+
+/// What a notice tells besides its kind. What is left out is not to be known of its kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NoticeDetails {
+    /// When the visit begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<DateTime<Utc>>,
+    /// The zone at the visit's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<Zone>,
+    /// Why a calendar elsewhere could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "unreachable")]
+    pub error: Option<String>,
+    /// The kind of credential.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schema(example = "US-TX-LMT")]
+    pub type_code: Option<String>,
+    /// The last date of the credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_on: Option<NaiveDate>,
+    /// How many days before its end the therapist was to be reminded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days_before: Option<i16>,
 }

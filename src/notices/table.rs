@@ -1,5 +1,7 @@
 //! What people are told of what happened: the whole of it, as a table.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::events::{Consequence, Event, Party};
@@ -123,4 +125,10 @@ pub fn consequences() -> Vec<(&'static str, String, String)> {
         (row.on, when.join(", "), format!("notice `{}` to {to}", row.kind))
     };
     TABLE.iter().map(row).collect()
+}
+
+/// Every kind that there is, in order.
+pub fn kinds() -> Vec<&'static str> {
+    let kinds: BTreeSet<&str> = TABLE.iter().map(|row| row.kind).collect();
+    kinds.into_iter().collect()
 }

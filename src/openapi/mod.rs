@@ -8,6 +8,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::error::Refusal;
+use crate::{notices, tasks};
 use example::example;
 
 const DESCRIPTION: &str = "Booking massages at home. No visit is ever double-booked, and none is booked with a therapist \
@@ -53,10 +54,23 @@ fn complete(mut document: Value) -> Value {
         && let Some(options) = view.remove("oneOf")
     {
         view.insert("anyOf".to_owned(), options);
+        let views = [
+            ("client", "ClientBooking"),
+            ("disclosed", "DisclosedBooking"),
+            ("therapist", "TherapistBooking"),
+            ("admin", "AdminBooking"),
+        ];
+        let mapping: Map<String, Value> = views
+            .map(|(seen_as, name)| (seen_as.to_owned(), format!("#/components/schemas/{name}").into()))
+            .into_iter()
+            .collect();
+        view.insert("discriminator".to_owned(), json!({ "propertyName": "seen_as", "mapping": mapping }));
     }
     shared::name_items(&mut document);
     shared::require_what_is_always_there(&mut document);
     shared::open_codes(&mut document);
+    shared::open_kinds(&mut document, "NoticeView", &notices::table::kinds());
+    shared::open_kinds(&mut document, "RaisedTask", &tasks::table::kinds());
     let components = document["components"]["schemas"].clone();
     open_parts(&mut document, &components);
     document["components"]["headers"] = shared::headers();

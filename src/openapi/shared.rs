@@ -32,10 +32,23 @@ const RESPONSES: [(&str, &str, &str); 17] = [
 const SOMETIMES: &[(&str, &str)] = &[
     ("BookingEvent", "change"),
     ("CancellationQuote", "therapist_share"),
+    ("NoticeDetails", "days_before"),
+    ("NoticeDetails", "error"),
+    ("NoticeDetails", "expires_on"),
+    ("NoticeDetails", "start_at"),
+    ("NoticeDetails", "time_zone"),
+    ("NoticeDetails", "type"),
     ("Problem", "errors"),
     ("Slot", "price"),
     ("Slot", "travel_minutes"),
     ("SlotPage", "refused"),
+    ("TaskDetails", "end_at"),
+    ("TaskDetails", "import_id"),
+    ("TaskDetails", "reason_codes"),
+    ("TaskDetails", "review_state"),
+    ("TaskDetails", "start_at"),
+    ("TaskDetails", "status"),
+    ("TaskDetails", "therapist_id"),
 ];
 
 /// The shared answer of this name for an operation: its status, and where it stands.
@@ -128,11 +141,18 @@ fn sent(document: &Value) -> BTreeSet<String> {
 
 /// Publishes the codes of problems that there are, and lets more come: a client that knows none of them still reads the problem.
 pub(super) fn open_codes(document: &mut Value) {
-    let code = &mut document["components"]["schemas"]["Problem"]["properties"]["code"];
     let known = Error::CODES.iter().copied().chain(Refusal::ALL.iter().map(|refusal| refusal.code()));
-    let known: Vec<&str> = known.collect();
-    if let Some(code) = code.as_object_mut() {
-        code.remove("type");
-        code.insert("anyOf".to_owned(), json!([{ "type": "string", "enum": known }, { "type": "string" }]));
+    open_enum(&mut document["components"]["schemas"]["Problem"]["properties"]["code"], &known.collect::<Vec<_>>());
+}
+
+/// Publishes the kinds of `schema` that there are, and lets more come.
+pub(super) fn open_kinds(document: &mut Value, schema: &str, known: &[&str]) {
+    open_enum(&mut document["components"]["schemas"][schema]["properties"]["kind"], known);
+}
+
+fn open_enum(field: &mut Value, known: &[&str]) {
+    if let Some(field) = field.as_object_mut() {
+        field.remove("type");
+        field.insert("anyOf".to_owned(), json!([{ "type": "string", "enum": known }, { "type": "string" }]));
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::ids::{AccountId, TaskId};
+use crate::ids::{AccountId, RosterImportId, TaskId, TherapistId};
 use crate::queue::Sweep;
 
 /// What is deleted here in the end.
@@ -33,7 +33,7 @@ pub struct RaisedTask {
     /// Which one.
     pub subject_id: Uuid,
     /// What else is worth knowing.
-    #[schema(value_type = Object)]
+    #[schema(value_type = TaskDetails)]
     pub details: Value,
     /// When it was raised.
     pub raised_at: DateTime<Utc>,
@@ -43,4 +43,32 @@ pub struct RaisedTask {
     pub resolved_by: Option<AccountId>,
     /// What the admin wrote.
     pub note: Option<String>,
+}
+
+/// What a task tells besides its kind; other fields may come. What is left out is not to be known of its kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TaskDetails {
+    /// Whom it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub therapist_id: Option<TherapistId>,
+    /// Where the visit stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "in_progress")]
+    pub status: Option<String>,
+    /// When the visit begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<DateTime<Utc>>,
+    /// When the visit was to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_at: Option<DateTime<Utc>>,
+    /// Where the review of the credential stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "verified")]
+    pub review_state: Option<String>,
+    /// What stands against the credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_codes: Option<Vec<String>>,
+    /// The import that told of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import_id: Option<RosterImportId>,
 }

@@ -1,5 +1,7 @@
 //! What staff get to look at of what happened, and what need not be looked at any more: the whole of it, as a table.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::events::{Consequence, Event, Party};
@@ -91,4 +93,10 @@ pub fn consequences() -> Vec<(&'static str, String, String)> {
         (row.on, by.unwrap_or_default(), format!("task `{}` {what}", row.kind))
     };
     TABLE.iter().map(row).collect()
+}
+
+/// Every kind that there is, in order.
+pub fn kinds() -> Vec<&'static str> {
+    let kinds: BTreeSet<&str> = TABLE.iter().map(|row| row.kind).collect();
+    kinds.into_iter().collect()
 }
