@@ -27,9 +27,10 @@ const STATUSES: [&str; 11] = [
 const SHOWN: [&str; 5] = ["confirmed", "on_the_way", "arrived", "in_progress", "completed"];
 
 /// Fields of a booking that everyone sees who sees it at all: nothing of where and of health.
-const COMMON: [&str; 13] = [
+const COMMON: [&str; 14] = [
     "id",
     "status",
+    "seen_as",
     "service",
     "start_at",
     "end_at",
