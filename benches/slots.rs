@@ -37,7 +37,7 @@ use knead::db;
 use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server};
-use knead::search::{Known, Searches};
+use knead::search::{SearchCache, Searches};
 use knead::storage::Storage;
 use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;
@@ -137,7 +137,7 @@ fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
         .with(RateLimits::new(false, Vec::new()))
         .with(Roads::default())
         .with(Searches::new())
-        .with(Known::default())
+        .with(SearchCache::default())
         .with(Fetcher::new())
         .with(Inspector::new())
         .with(Bounds::default());

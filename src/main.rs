@@ -22,7 +22,7 @@ use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::rosters::command::Asked;
 use knead::seals::Resealed;
-use knead::search::{Known, Searches};
+use knead::search::{SearchCache, Searches};
 use knead::values::{Day, EmailAddress};
 use knead::{accounts, audit, db, dev, doors, openapi, rosters, seals, server, worker};
 use secrecy::ExposeSecret;
@@ -254,7 +254,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(audit_keys)
         .with(roads)
         .with(Searches::new())
-        .with(Known::default())
+        .with(SearchCache::default())
         .with(Fetcher::new())
         .with(Inspector::new())
         .with(config.bounds);

@@ -35,7 +35,7 @@ pub struct Positions {
 
 /// An entry as it is stored.
 #[derive(Clone, Debug)]
-struct Stored {
+struct AuditEntry {
     position: i64,
     therapist: Option<TherapistId>,
     client: Option<AccountId>,
@@ -51,7 +51,7 @@ struct Stored {
     details: String,
 }
 
-impl Stored {
+impl AuditEntry {
     /// SHA-256 over the hash of the link before, the number of this `link`, and this entry's fields, one to a line; times in
     /// microseconds since 1970; empty where there is none. Thirty-two zeros stand before the first link.
     fn hash(&self, link: i64, before: &[u8]) -> Vec<u8> {
@@ -79,8 +79,7 @@ impl Stored {
 
 /// An entry of the audit.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AuditEvent)]
-pub struct Event {
+pub struct AuditEvent {
     /// Counts up; numbers may be left out.
     pub position: i64,
     /// When.

@@ -5,7 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::store::{self, Listed};
-use super::{Break, Event, Place};
+use super::{AuditEvent, Break, Place};
 use crate::App;
 use crate::audit::Keys;
 use crate::auth::{Admin, As};
@@ -63,7 +63,7 @@ struct AuditQuery {
 ///
 /// What was done, by whom, to what; newest first.
 #[utoipa::path(tag = "Audit", operation_id = "list_audit_events", security(("bearer" = ["admin"])), params(AuditQuery),
-    responses((status = 200, description = "A page of entries.", body = Page<Event>)))]
+    responses((status = 200, description = "A page of entries.", body = Page<AuditEvent>)))]
 #[get("/v1/admin/audit")]
 async fn list_audit_events(app: Data<App>, _me: As<Admin>, Query(query): Query<AuditQuery>) -> Result<Reply> {
     let listed = Listed {

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 
 use super::verify::{Link, Unchained};
-use super::{Event, Head, Positions, Stored};
+use super::{AuditEntry, AuditEvent, Head, Positions};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, TherapistId};
@@ -38,9 +38,9 @@ pub(super) struct Listed<'a> {
 }
 
 /// The entries, newest first.
-pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<Event>> {
+pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<AuditEvent>> {
     let events = sqlx::query_as!(
-        Event,
+        AuditEvent,
         r#"SELECT position, at, actor_id AS "actor_id: AccountId", therapist_id AS "therapist_id: TherapistId", kind AS action,
                   subject_type, subject_id,
                   CASE WHEN to_state IS NULL THEN details::jsonb
@@ -107,9 +107,9 @@ pub async fn newest_head(db: impl PgExecutor<'_>) -> Result<Option<Head>> {
 }
 
 /// Up to `count` entries that waited, in the order of their positions, which wait no more.
-pub(super) async fn take(tx: &mut Tx, count: i64) -> Result<Vec<Stored>> {
+pub(super) async fn take(tx: &mut Tx, count: i64) -> Result<Vec<AuditEntry>> {
     let entries = sqlx::query_as!(
-        Stored,
+        AuditEntry,
         r#"WITH taken AS (
                DELETE FROM audit_pending WHERE position IN (SELECT position FROM audit_pending ORDER BY position LIMIT $1)
                RETURNING position
@@ -205,7 +205,7 @@ pub(super) async fn links(tx: &mut Tx, from: i64, count: i64) -> Result<Vec<Link
     .await?;
     let links = rows.into_iter().map(|row| {
         let entry = || {
-            Some(Stored {
+            Some(AuditEntry {
                 position: row.position,
                 therapist: row.therapist,
                 client: row.client,

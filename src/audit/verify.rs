@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use super::heads::{Head, Keys};
-use super::{Stored, store};
+use super::{AuditEntry, store};
 use crate::error::Result;
 
 /// What is wrong with the audit at some place.
@@ -52,7 +52,7 @@ pub(super) struct Link {
     pub link: i64,
     pub position: i64,
     pub hash: Vec<u8>,
-    pub entry: Option<Stored>,
+    pub entry: Option<AuditEntry>,
 }
 
 /// An entry that is not in the chain.
@@ -182,7 +182,7 @@ mod tests {
     fn chain(length: i64) -> Vec<Link> {
         let mut hash = vec![0; 32];
         let link = |link: i64| {
-            let entry = Stored {
+            let entry = AuditEntry {
                 position: link * 10,
                 therapist: None,
                 client: None,
@@ -213,7 +213,7 @@ mod tests {
         Break { link: Some(link), position: Some(link * 10), damage }
     }
 
-    fn entry(links: &mut [Link], index: usize) -> &mut Stored {
+    fn entry(links: &mut [Link], index: usize) -> &mut AuditEntry {
         links[index].entry.as_mut().expect("an entry")
     }
 

@@ -10,11 +10,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::{PgExecutor, PgPool};
-use uuid::Uuid;
 
-use super::{Asked, Diary, diaries};
+use super::{Diary, Enquiry, diaries, settled_diaries};
 use crate::error::Result;
-use crate::ids::{ServiceId, TherapistId};
+use crate::ids::TherapistId;
 use crate::values::wall_clock::Face;
 use crate::values::{Span, grid, merged, wall_clock, without};
 
@@ -23,9 +22,6 @@ const DAYS: u64 = 30;
 
 /// Therapists whose hints are made in one transaction: whoever frees their time waits so long.
 const BATCH: i64 = 50;
-
-/// For diaries of which nothing is asked but time.
-const UNASKED: Asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0, client: None };
 
 /// What is known of one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +74,7 @@ pub async fn free_on<'c>(
 ) -> Result<HashSet<TherapistId>> {
     let ids: Vec<TherapistId> = minutes.keys().copied().collect();
     let all = Span { start: day_before(from), end: day_before(to) + Days::new(3) };
-    let diaries = diaries(db, &ids, UNASKED, all, now).await?;
+    let diaries = diaries(db, &ids, Enquiry::default(), all, now).await?;
     let free = diaries.into_iter().filter(|diary| {
         let dates = wall_clock::dates(diary.zone, from, to);
         let soonest = now + TimeDelta::minutes(diary.rules.min_notice_minutes.into());
@@ -107,8 +103,7 @@ pub async fn refresh(db: &PgPool, now: DateTime<Utc>) -> Result<usize> {
             return Ok(refreshed);
         }
         let ids: Vec<TherapistId> = due.iter().map(|(id, ..)| *id).collect();
-        // What may lapse is gone in that far future: its time counts as free.
-        let diaries = diaries(&mut *tx, &ids, UNASKED, span, span.end + Days::new(36_500)).await?;
+        let diaries = settled_diaries(&mut *tx, &ids, span).await?;
         let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
         let made = due.iter().flat_map(|(id, cell, shortest)| match (diaries.get(id), cell, shortest) {
             (Some(diary), Some(cell), Some(shortest)) => hints(diary, *shortest, *cell, span),

@@ -21,8 +21,10 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use store::{Asked, busy, diaries, hours as hours_of, lengths, revisions, rulebook, stored, zone};
-pub use stored::{Revision, Stored};
+pub use store::{
+    Enquiry, busy, diaries, hours as hours_of, lengths, revisions, rulebook, settled_diaries, stored, zone,
+};
+pub use stored::{Revision, StoredDiary};
 pub use time_off::NOTE as TIME_OFF_NOTE;
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};

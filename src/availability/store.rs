@@ -12,7 +12,7 @@ use sqlx::types::Json;
 
 use super::hours::{Hours, Timetable};
 use super::schedule::{DatedSchedule, Dates, Override, Schedule, Windows};
-use super::stored::{Revision, Stored};
+use super::stored::{Revision, StoredDiary};
 use super::travel::RoadTimes;
 use super::{Diary, MARGIN, Purpose, Reservation, Rules};
 use crate::credentials::Standing;
@@ -21,13 +21,11 @@ use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::values::{BookingMode, Point, Rating, Span, TravelMode, Zone, merged};
 
-/// What a visit is, as far as a diary depends on it.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked {
-    /// The service.
-    pub service: ServiceId,
-    /// Minutes on the table.
-    pub minutes: i16,
+/// What is asked of a diary, and by whom.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Enquiry {
+    /// The service, and the minutes on the table; none where time alone is asked for.
+    pub visit: Option<(ServiceId, i16)>,
     /// Who asks, where that is known: therapists with whom they are at odds have nothing for them.
     pub client: Option<AccountId>,
 }
@@ -152,7 +150,7 @@ macro_rules! stored {
                         daily_cap: row.daily_cap,
                     },
                 };
-                Stored {
+                StoredDiary {
                     revision: Revision { diary: row.revision, rulebook: row.rulebook },
                     span: Span { start: $from, end: $to },
                     offers: row.services.into_iter().flatten().zip(row.minutes.into_iter().flatten()).collect(),
@@ -169,7 +167,7 @@ pub async fn stored<'c>(
     therapists: &[TherapistId],
     client: Option<AccountId>,
     span: Span,
-) -> Result<Vec<Stored>> {
+) -> Result<Vec<StoredDiary>> {
     let Span { start: from, end: to } = span;
     Ok(match therapists {
         [one] => stored!("= $1", one.0, db, client, from, to),
@@ -181,13 +179,25 @@ pub async fn stored<'c>(
 pub async fn diaries<'c>(
     db: impl PgExecutor<'c>,
     therapists: &[TherapistId],
-    asked: Asked,
+    asked: Enquiry,
     span: Span,
     now: DateTime<Utc>,
 ) -> Result<Vec<Diary>> {
     let span = Span { start: span.start - MARGIN, end: span.end + MARGIN };
     let stored = stored(db, therapists, asked.client, span).await?;
     Ok(stored.into_iter().map(|stored| stored.open(asked, span, now)).collect())
+}
+
+/// The diaries of `therapists` for starts within `span`, in no order, with what is agreed alone: the time of all that may still lapse counts as
+/// free.
+pub async fn settled_diaries<'c>(
+    db: impl PgExecutor<'c>,
+    therapists: &[TherapistId],
+    span: Span,
+) -> Result<Vec<Diary>> {
+    let span = Span { start: span.start - MARGIN, end: span.end + MARGIN };
+    let stored = stored(db, therapists, None, span).await?;
+    Ok(stored.into_iter().map(|stored| stored.settled(span)).collect())
 }
 
 /// By which what holds for all can be told to have changed.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Asked, Diary};
+use super::{Diary, Enquiry};
 use crate::ids::ServiceId;
 use crate::values::Span;
 
@@ -17,7 +17,7 @@ pub struct Revision {
 
 /// A diary as it is stored, whatever is asked of it.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub struct StoredDiary {
     /// When it was read.
     pub revision: Revision,
     /// In which nothing is missing.
@@ -30,19 +30,25 @@ pub struct Stored {
     pub diary: Diary,
 }
 
-impl Stored {
+impl StoredDiary {
     /// For what is asked at `now`, with the reservations that begin within `span`. Those that have lapsed are left out.
-    pub fn open(self, asked: Asked, span: Span, now: DateTime<Utc>) -> Diary {
-        let live = |lapses: Option<DateTime<Utc>>| lapses.is_none_or(|lapses| lapses > now);
+    pub fn open(self, asked: Enquiry, span: Span, now: DateTime<Utc>) -> Diary {
+        let offered = asked.visit.is_some_and(|visit| self.offers.contains(&visit));
+        Diary { offered, ..self.with(span, |lapses| lapses.is_none_or(|lapses| lapses > now)) }
+    }
+
+    /// With the reservations that begin within `span` and do not lapse; nothing is asked.
+    pub fn settled(self, span: Span) -> Diary {
+        self.with(span, |lapses| lapses.is_none())
+    }
+
+    /// With the reservations that begin within `span` and count by when they lapse.
+    fn with(self, span: Span, counts: impl Fn(Option<DateTime<Utc>>) -> bool) -> Diary {
         let reservations = self.diary.reservations.into_iter().zip(self.lapses);
         let reservations = reservations.filter(|(taken, lapses)| {
-            live(*lapses) && span.start <= taken.during.start && taken.during.start < span.end
+            counts(*lapses) && span.start <= taken.during.start && taken.during.start < span.end
         });
-        Diary {
-            reservations: reservations.map(|(taken, _)| taken).collect(),
-            offered: self.offers.contains(&(asked.service, asked.minutes)),
-            ..self.diary
-        }
+        Diary { reservations: reservations.map(|(taken, _)| taken).collect(), ..self.diary }
     }
 
     /// As it was read, if that is still how it is, and enough for `span`.

@@ -7,7 +7,7 @@ use super::lifecycle::{Party, Status};
 use crate::db::Tx;
 use crate::error::{Refusal, Result};
 use crate::prices::policy::Agreed;
-use crate::prices::{self, About, PriceBreakdown, Wanted};
+use crate::prices::{self, About, PriceBreakdown, PriceQuery};
 use crate::values::{Money, Span};
 
 /// What `booking` costs at another start or for so many minutes, by the versions that it was booked under. Of a new start, notice counts from
@@ -23,7 +23,7 @@ pub async fn requote(
     now: DateTime<Utc>,
 ) -> Result<PriceBreakdown> {
     let before = &booking.breakdown;
-    let wanted = Wanted {
+    let wanted = PriceQuery {
         service: booking.service,
         minutes,
         jurisdiction: &booking.address.jurisdiction,

@@ -10,7 +10,7 @@ use super::{Booking, store};
 use crate::App;
 use crate::accounts::{Address, visit_address};
 use crate::availability::travel::Roads;
-use crate::availability::{self, Asked, Diary, Engine, Purpose, Visit};
+use crate::availability::{self, Diary, Engine, Enquiry, Purpose, Visit};
 use crate::bookings::bounds::Bounds;
 use crate::credentials::{Reliance, Required, required_for};
 use crate::db::Tx;
@@ -74,7 +74,7 @@ impl Wish {
         let area = therapists::area(&mut ***work, wanted.therapist_id).await?;
         let area = area.ok_or_else(|| unknown("therapist_id", "is not a therapist."))?;
         let Instant(start) = wanted.start_at;
-        let priced = prices::Wanted {
+        let priced = prices::PriceQuery {
             service: wanted.service_id,
             minutes: wanted.duration_minutes,
             jurisdiction: &address.jurisdiction,
@@ -166,7 +166,7 @@ impl Wish {
         therapists: &[TherapistId],
         now: DateTime<Utc>,
     ) -> Result<Vec<Diary>> {
-        let asked = Asked { service: self.service, minutes: self.minutes, client: Some(self.client) };
+        let asked = Enquiry { visit: Some((self.service, self.minutes)), client: Some(self.client) };
         let span = Span::of_minutes(self.start, 1);
         let mut diaries = availability::diaries(&mut *db, therapists, asked, span, now).await?;
         roads.fill(db, &mut diaries, self.address.point(), span, now).await?;

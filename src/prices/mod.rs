@@ -26,7 +26,7 @@ use crate::values::{Jurisdiction, Point, Span};
 
 /// What is to be priced.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct PriceQuery<'a> {
     /// The service.
     pub service: ServiceId,
     /// Minutes on the table.

@@ -10,7 +10,7 @@ use super::Policy;
 use super::entries::{CancellationPolicy, EVERYWHERE, Entry, Kind, Price, PublicHoliday, Surcharge, price_subject};
 use super::services::PricedDuration;
 use super::tariff::{Applicable, Tariff};
-use super::{Version, Wanted};
+use super::{PriceQuery, Version};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::events::Work;
@@ -22,7 +22,7 @@ use crate::values::wall_clock::local_date;
 const TARIFFS: Uuid = uuid!("019b76da-a800-7d00-9c4e-2f6a1b7d3e55");
 
 /// What bears on the price of a visit, in the versions that were in force at `at`, in one read; none where the service is not sold there for so long.
-pub async fn tariff<'c>(db: impl PgExecutor<'c>, wanted: Wanted<'_>, at: DateTime<Utc>) -> Result<Option<Tariff>> {
+pub async fn tariff<'c>(db: impl PgExecutor<'c>, wanted: PriceQuery<'_>, at: DateTime<Utc>) -> Result<Option<Tariff>> {
     // What is nearer decides: everywhere, the country, the region that the map draws, the address's own.
     let mut places = vec![EVERYWHERE.to_owned()];
     places.extend(wanted.jurisdiction.chain_at(wanted.point));

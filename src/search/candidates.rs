@@ -13,7 +13,7 @@ use crate::values::{Gender, Point, Span};
 
 /// What is asked of a therapist.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted<'a> {
+pub(super) struct Criteria<'a> {
     pub service: Option<ServiceId>,
     pub minutes: Option<i16>,
     /// They must go this far.
@@ -29,7 +29,7 @@ pub(super) struct Wanted<'a> {
     pub client: Option<AccountId>,
 }
 
-impl<'a> From<Reach<'a>> for Wanted<'a> {
+impl<'a> From<Reach<'a>> for Criteria<'a> {
     fn from(reach: Reach<'a>) -> Self {
         Self {
             service: Some(reach.service),
@@ -167,7 +167,7 @@ pub async fn reaching(
 /// The nearest to `point` of whoever is wanted.
 pub(super) async fn nearest(
     db: &mut PgConnection,
-    wanted: Wanted<'_>,
+    wanted: Criteria<'_>,
     point: Point,
     after: Option<(f64, TherapistId)>,
     count: usize,
@@ -225,7 +225,7 @@ pub async fn best(db: &mut PgConnection, wanted: Reach<'_>, after: Option<(f64, 
 /// The best rated of whoever is wanted and reaches `point`.
 pub(super) async fn best_near(
     db: &mut PgConnection,
-    wanted: Wanted<'_>,
+    wanted: Criteria<'_>,
     point: Point,
     after: Option<(f64, TherapistId)>,
 ) -> Result<Batch<f64>> {
@@ -249,7 +249,7 @@ pub(super) async fn best_near(
 /// The best rated of whoever is wanted, wherever they are.
 pub(super) async fn best_anywhere(
     db: &mut PgConnection,
-    wanted: Wanted<'_>,
+    wanted: Criteria<'_>,
     after: Option<(f64, TherapistId)>,
 ) -> Result<Batch<f64>> {
     let (score, id) = after.unwrap_or((-6.0, TherapistId(Uuid::nil())));
@@ -266,7 +266,7 @@ pub(super) async fn best_anywhere(
 /// Whoever is wanted, by name.
 pub(super) async fn by_name(
     db: &mut PgConnection,
-    wanted: Wanted<'_>,
+    wanted: Criteria<'_>,
     after: Option<(String, TherapistId)>,
 ) -> Result<Batch<String>> {
     let (name, id) = after.unwrap_or((String::new(), TherapistId(Uuid::nil())));
@@ -302,7 +302,7 @@ pub async fn soonest(
     let (free_from, id) = after.unwrap_or((DateTime::UNIX_EPOCH, TherapistId(Uuid::nil())));
     Ok(next_of!(
         @ db,
-        Wanted::from(wanted),
+        Criteria::from(wanted),
         // What a parameter is, is hidden from the planner, which would plan anew for every one.
         "($10::timestamptz IS NULL AND $11::timestamptz IS NULL AND (NOT next.hinted
           OR next.longest >= $4::int2 AND (SELECT s.good_until >= $16 FROM hint_states s WHERE s.therapist_id = next.id) IS TRUE

@@ -9,7 +9,7 @@ use super::Setting;
 use crate::App;
 use crate::auth::Principal;
 use crate::availability::travel::Roads;
-use crate::availability::{Asked, Diary, Engine, Rule, diaries};
+use crate::availability::{Diary, Engine, Enquiry, Rule, diaries};
 use crate::db::Lent;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AccountId, TherapistId};
@@ -53,7 +53,7 @@ pub(super) async fn diary(
     span: Span,
     now: DateTime<Utc>,
 ) -> Result<Diary> {
-    let asked = Asked { service: setting.service, minutes: setting.minutes, client };
+    let asked = Enquiry { visit: Some((setting.service, setting.minutes)), client };
     let mut found = diaries(&mut *db, &[therapist], asked, span, now).await?;
     app.part::<Roads>()?.fill(db, &mut found, setting.place.point, span, now).await?;
     found.pop().ok_or_else(|| FieldError::new("/therapist_id", "is not a therapist.").into())

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::candidates::{Batch, Wanted, at_a_time, best_anywhere, best_near, by_name, nearest};
+use super::candidates::{Batch, Criteria, at_a_time, best_anywhere, best_near, by_name, nearest};
 use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::availability::hints;
@@ -112,7 +112,7 @@ async fn find(app: Arc<App>, caller: Option<Principal>, search: TherapistQuery) 
         (Some(_), None) => return Err(FieldError::new("/to", "goes with `from`.").into()),
         (None, Some(_)) => return Err(FieldError::new("/from", "goes with `to`.").into()),
     };
-    let wanted = Wanted {
+    let wanted = Criteria {
         service: search.service_id,
         minutes: None,
         point,
@@ -168,7 +168,7 @@ const MOST_STEPS: usize = 12;
 /// The next few of an order, and where to go on.
 async fn next(
     db: &mut PgConnection,
-    wanted: Wanted<'_>,
+    wanted: Criteria<'_>,
     order: Order,
     after: Option<After>,
     count: usize,
@@ -195,7 +195,7 @@ async fn next(
 /// time on the dates that are asked for.
 async fn page(
     db: &mut PgConnection,
-    wanted: Wanted<'_>,
+    wanted: Criteria<'_>,
     order: Order,
     dates: Option<Dates>,
     limit: Limit,
@@ -230,7 +230,7 @@ async fn page(
 /// Those of `some` who may practise somewhere and have time, in the same order.
 async fn bookable(
     db: &mut PgConnection,
-    wanted: Wanted<'_>,
+    wanted: Criteria<'_>,
     some: &[After],
     dates: Option<Dates>,
     now: DateTime<Utc>,

@@ -9,13 +9,13 @@ use super::Setting;
 use super::candidates::{self, Batch, LOOKED_AT, Reach, at_a_time};
 use crate::App;
 use crate::availability::travel::Roads;
-use crate::availability::{Asked, Diary, Engine, Start};
+use crate::availability::{Diary, Engine, Enquiry, Start};
 use crate::db::Lent;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
 use crate::ids::{AccountId, TherapistId};
 use crate::prices;
-use crate::search::Known;
+use crate::search::SearchCache;
 use crate::values::{Instant, Rating, Span};
 
 /// How many therapists are looked at for one page: what a request costs does not grow with the city.
@@ -34,7 +34,7 @@ const STRETCH: TimeDelta = TimeDelta::days(14);
 const MOST_WINDOWS: usize = 3;
 
 /// A therapist with at least one start.
-pub(super) struct Found {
+pub(super) struct Match {
     pub id: TherapistId,
     pub name: String,
     pub rating: Rating,
@@ -78,10 +78,11 @@ pub(super) struct Search<'a> {
 
 impl Search<'_> {
     /// The starts of those of `ids` who have any, in the same order. No connection is held while they are computed.
-    async fn starts(&self, db: &mut Lent<'_>, ids: &[TherapistId]) -> Result<Vec<Found>> {
-        let asked = Asked { service: self.reach.service, minutes: self.reach.minutes, client: self.client };
+    async fn starts(&self, db: &mut Lent<'_>, ids: &[TherapistId]) -> Result<Vec<Match>> {
+        let asked = Enquiry { visit: Some((self.reach.service, self.reach.minutes)), client: self.client };
         let visit = self.setting.visit();
-        let mut diaries = self.app.part::<Known>()?.diaries(db.get().await?, ids, asked, self.span, self.now).await?;
+        let mut diaries =
+            self.app.part::<SearchCache>()?.diaries(db.get().await?, ids, asked, self.span, self.now).await?;
         self.app.part::<Roads>()?.fill(db.get().await?, &mut diaries, visit.place, self.span, self.now).await?;
         db.give_back();
         let mut diaries: HashMap<TherapistId, Diary> =
@@ -90,7 +91,7 @@ impl Search<'_> {
             let diary = diaries.remove(id)?;
             let starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
             let kilometres = prices::kilometres(diary.rules.base?, visit.place);
-            (!starts.is_empty()).then_some(Found {
+            (!starts.is_empty()).then_some(Match {
                 id: *id,
                 name: diary.name,
                 rating: diary.rating,
@@ -102,7 +103,7 @@ impl Search<'_> {
     }
 
     /// The one therapist who is asked for.
-    pub async fn only(&self, db: &mut Lent<'_>, therapist: TherapistId) -> Result<Page<Found>> {
+    pub async fn only(&self, db: &mut Lent<'_>, therapist: TherapistId) -> Result<Page<Match>> {
         let Reach { gender, technique, condition, language, .. } = self.reach;
         let narrowed = gender.is_some() || technique.is_some() || condition.is_some() || language.is_some();
         if narrowed && candidates::reaching(db.get().await?, self.reach, None, 1).await?.found.is_empty() {
@@ -113,16 +114,16 @@ impl Search<'_> {
 
     /// Whoever can come first. Diaries are read in the order from which their therapists may be free, until a page is
     /// full of those whom nobody further on can precede.
-    pub async fn soonest(&self, db: &mut Lent<'_>, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Found>> {
+    pub async fn soonest(&self, db: &mut Lent<'_>, limit: Limit, cursor: Option<Cursor>) -> Result<Page<Match>> {
         let Mark { window, mut shown } = match cursor {
             Some(cursor) => cursor.key()?,
             None => Mark { window: None, shown: Vec::new() },
         };
         let window = window.map(|(Instant(start), id)| (start, id));
         let mut after = window;
-        let mut found: Vec<Found> = Vec::new();
+        let mut found: Vec<Match> = Vec::new();
         let (mut looked_at, mut full) = (0, false);
-        let key = |found: &Found| (found.starts[0].at, found.id);
+        let key = |found: &Match| (found.starts[0].at, found.id);
         for _ in 0..MOST_STEPS {
             let batch = candidates::soonest(db.get().await?, self.reach, self.span, self.now, after).await?;
             after = batch.rest;
@@ -162,10 +163,10 @@ impl Search<'_> {
         order: Lasting,
         limit: Limit,
         cursor: Option<Cursor>,
-    ) -> Result<Page<Found>> {
+    ) -> Result<Page<Match>> {
         let mut after: Option<(f64, TherapistId)> = cursor.map(|cursor| cursor.key()).transpose()?;
         let reach = Reach { free: Some(self.span), ..self.reach };
-        let mut found: Vec<Found> = Vec::new();
+        let mut found: Vec<Match> = Vec::new();
         let (mut looked_at, mut keys) = (0, HashMap::new());
         for _ in 0..MOST_STEPS {
             let Batch { found: next, rest } = match order {
@@ -196,7 +197,7 @@ impl Search<'_> {
     }
 
     /// Whoever can come next after the range that was asked for, and when.
-    pub async fn next(self, db: &mut Lent<'_>) -> Result<Option<Found>> {
+    pub async fn next(self, db: &mut Lent<'_>) -> Result<Option<Match>> {
         let mut span = Span { start: self.span.end, end: self.span.end };
         let end = self.span.end + NEXT;
         let mut search = self;

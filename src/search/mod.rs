@@ -1,10 +1,10 @@
 //! Search: what may be booked, and with whom. Everything here reads, and nothing that it tells is promised: a booking asks anew, under
 //! the lock.
 
+mod cache;
 mod candidates;
 mod check;
 mod explain;
-mod known;
 mod list;
 mod matching;
 mod preview;
@@ -15,8 +15,8 @@ mod slots;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use cache::SearchCache;
 pub use candidates::{Reach, reaching};
-pub use known::Known;
 pub use searches::Searches;
 pub use setting::{GivenPlace, Setting};
 

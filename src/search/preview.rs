@@ -9,16 +9,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
-use uuid::Uuid;
 
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::availability::travel::Roads;
 use crate::availability::travel::{Journey, LONGEST_MINUTES, Traffic};
-use crate::availability::{self, Asked, Diary, MARGIN, Purpose, diaries};
+use crate::availability::{self, Diary, Enquiry, MARGIN, Purpose, diaries};
 use crate::error::{Error, Result};
 use crate::http::{Origin, Query, Reply};
-use crate::ids::{BookingId, ServiceId, TherapistId};
+use crate::ids::{BookingId, TherapistId};
 use crate::search::Searches;
 use crate::values::wall_clock::{Face, dates};
 use crate::values::{Day, Span, Zone, dates_between, merged, without};
@@ -114,8 +113,7 @@ async fn preview(app: Arc<App>, me: TherapistId, query: DatesQuery) -> Result<Av
     dates_between(from, to)?;
     let zone = availability::zone(&app.db, me).await?;
     let span = dates(zone.0, from, to);
-    // No service is asked for: only the time counts.
-    let asked = Asked { service: ServiceId(Uuid::nil()), minutes: 0, client: None };
+    let asked = Enquiry::default();
     let mut diaries = diaries(&app.db, &[me], asked, span, now).await?;
     app.part::<Roads>()?.fill_between(&app.db, &mut diaries, now).await?;
     let diary = diaries.pop().ok_or(Error::NotFound)?;

@@ -13,7 +13,7 @@ use crate::catalogue;
 use crate::error::{FieldError, Result};
 use crate::http::{Json, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
-use crate::prices::{self, About, PriceBreakdown, Wanted, kilometres, unsold};
+use crate::prices::{self, About, PriceBreakdown, PriceQuery, kilometres, unsold};
 use crate::therapists;
 use crate::values::{AddressKind, Country, Instant, Latitude, Longitude, Span};
 
@@ -82,7 +82,7 @@ async fn create_quote(app: Data<App>, Caller(caller): Caller, Json(body, _): Jso
             area.map(|area| kilometres(area, place.point))
         }
     };
-    let wanted = Wanted {
+    let wanted = PriceQuery {
         service: body.service_id,
         minutes: body.duration_minutes,
         jurisdiction: &place.jurisdiction,

@@ -105,7 +105,7 @@ impl Setting {
     ) -> Result<Self> {
         let required = required_for(&mut *db, &place.jurisdiction, place.point, service).await?;
         let required = required.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
-        let wanted = prices::Wanted {
+        let wanted = prices::PriceQuery {
             service,
             minutes,
             jurisdiction: &place.jurisdiction,

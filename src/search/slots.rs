@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::http::{Cursor, Limit, Origin, Query, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
 use crate::prices::{About, Tariff};
-use crate::search::Known;
+use crate::search::SearchCache;
 use crate::search::Searches;
 use crate::values::wall_clock::dates;
 use crate::values::{Country, Day, Gender, Language, Latitude, Longitude, Money, Rating, Slug, Zone, dates_between};
@@ -225,7 +225,7 @@ async fn search(app: Arc<App>, caller: Option<Principal>, query: SlotQuery) -> R
     let mut db = Lent::by(&app.db);
     let (place, kind) = given.find(db.get().await?, caller).await?;
     let (span, visit) = (dates(place.zone, from, to), (query.service_id, query.duration_minutes));
-    let setting = app.part::<Known>()?.setting(db.get().await?, place, kind, visit, span, now).await?;
+    let setting = app.part::<SearchCache>()?.setting(db.get().await?, place, kind, visit, span, now).await?;
     let reach = Reach {
         point: setting.place.point,
         service: setting.service,

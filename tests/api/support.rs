@@ -20,7 +20,7 @@ use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::queue::enqueue;
-use knead::search::{Known, Searches};
+use knead::search::{SearchCache, Searches};
 use knead::server::Limits;
 use knead::storage::Storage;
 use knead::{App as Service, db, worker};
@@ -244,7 +244,7 @@ impl App {
             .with(AuditKeys::new(&keys.audit.clone().into()).unwrap())
             .with(roads)
             .with(Searches::new())
-            .with(Known::default())
+            .with(SearchCache::default())
             .with(Fetcher::with_loopback())
             .with(Inspector::new())
             .with(bounds);

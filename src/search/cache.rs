@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use sqlx::PgConnection;
 
 use super::Setting;
-use crate::availability::{self, Asked, Diary, MARGIN, Stored};
+use crate::availability::{self, Diary, Enquiry, MARGIN, StoredDiary};
 use crate::error::Result;
 use crate::ids::{ServiceId, TherapistId};
 use crate::prices;
@@ -42,12 +42,12 @@ struct KeptSetting {
 }
 
 /// What this process knows.
-pub struct Known {
-    diaries: Cache<TherapistId, Arc<Stored>>,
+pub struct SearchCache {
+    diaries: Cache<TherapistId, Arc<StoredDiary>>,
     settings: Cache<At, Arc<KeptSetting>>,
 }
 
-impl Default for Known {
+impl Default for SearchCache {
     fn default() -> Self {
         Self { diaries: Cache::new(MOST_KEPT), settings: Cache::new(MOST_SETTINGS) }
     }
@@ -61,7 +61,7 @@ fn wide(span: Span, now: DateTime<Utc>) -> Option<Span> {
     kept.then(|| Span { start, end: span.end.max(start + AHEAD) })
 }
 
-impl Known {
+impl SearchCache {
     /// What holds at a place for starts within `span`, as [`Setting::at`] reads it.
     pub(super) async fn setting(
         &self,
@@ -97,7 +97,7 @@ impl Known {
         &self,
         db: &mut PgConnection,
         therapists: &[TherapistId],
-        asked: Asked,
+        asked: Enquiry,
         span: Span,
         now: DateTime<Utc>,
     ) -> Result<Vec<Diary>> {
@@ -106,12 +106,12 @@ impl Known {
         };
         let needed = Span { start: span.start - MARGIN, end: span.end + MARGIN };
         let known = therapists.iter().filter_map(|id| Some((*id, self.diaries.get(id)?)));
-        let mut known: HashMap<TherapistId, Arc<Stored>> = known.collect();
+        let mut known: HashMap<TherapistId, Arc<StoredDiary>> = known.collect();
         let mut found = Vec::with_capacity(therapists.len());
         if !known.is_empty() {
             for (id, revision, blocked) in availability::revisions(&mut *db, therapists, asked.client).await? {
                 let good = known.remove(&id).filter(|stored| stored.is_good(revision, needed));
-                let diary = good.map(|stored| Stored::clone(&stored).open(asked, needed, now));
+                let diary = good.map(|stored| StoredDiary::clone(&stored).open(asked, needed, now));
                 found.extend(diary.map(|diary| Diary { blocked, ..diary }));
             }
         }
