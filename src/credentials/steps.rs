@@ -281,10 +281,11 @@ pub async fn settle(
     Ok(Some(Change { before, after: row.facts() }))
 }
 
-/// Whether a status that permits nothing is surely this holder's, and of this time.
+/// Whether a status that permits nothing is this credential's, and of this time. Another name does not make it another's,
+/// because the number was verified: a person decides about the name.
 fn bars(found: &Found, reasons: &[ReasonCode]) -> bool {
-    use ReasonCode::{DuplicateClaim, EstablishmentNumber, NameMismatch, StaleSource, WrongJurisdiction};
-    let doubtful = [DuplicateClaim, EstablishmentNumber, NameMismatch, StaleSource, WrongJurisdiction];
+    use ReasonCode::{DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction};
+    let doubtful = [DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction];
     !BoardStatus::PERMITTING.contains(&found.board_status) && !reasons.iter().any(|reason| doubtful.contains(reason))
 }
 

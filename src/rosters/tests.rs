@@ -403,3 +403,46 @@ fn an_old_list_has_no_news_and_a_silent_one_takes_nothing_back() {
     let silent = at(&holder, list("us-tx-tdlr", "2026-11-29"), &RosterRow { status_text: None, ..row() });
     assert_eq!((silent.verdict, silent.found.board_status), (Verdict::Clean, BoardStatus::Conditional));
 }
+
+#[test]
+fn bad_news_of_a_verified_number_bars_whatever_the_name() {
+    use BoardStatus as B;
+    let of = |holder: &str, rows: &[RosterRow]| {
+        let source = source("us-wa-doh");
+        let mut held = held(holder, source);
+        held.facts.review_state = ReviewState::Verified;
+        compare(&held, rows, List { source, date: day("2026-11-28") }, day(TODAY)).unwrap()
+    };
+    let row_of = |status, name: &str| RosterRow { board_status: status, name: name.to_owned(), ..row() };
+    for (holder, listed) in [
+        ("Sam Okafor, RN", "OKAFOR, SAM"),
+        ("Nguyen Thi Huong", "NGUYỄN, HƯƠNG THỊ"),
+        ("Maria Garcia", "GARCIA LOPEZ, MARIA"),
+        ("Ana Gomez", "SMITH, ANA"),
+        ("Sam Okafor", "BAKER, THOMAS"),
+        ("李小龍", "LEE, BRUCE"),
+    ] {
+        for status in [B::Revoked, B::Suspended, B::Surrendered, B::NullAndVoid, B::Expired, B::Inactive, B::Deceased] {
+            let found = of(holder, &[row_of(status, listed)]);
+            assert!(matches!(found.verdict, Verdict::Adverse { .. }), "{holder} {listed} {status:?}");
+        }
+        let ended = RosterRow { expires_on: Some(day("2026-11-20")), ..row_of(B::Active, listed) };
+        assert!(matches!(of(holder, &[ended]).verdict, Verdict::Adverse { .. }), "{holder} {listed}");
+        let good = of(holder, &[row_of(B::Active, listed)]);
+        assert!(!matches!(good.verdict, Verdict::Adverse { .. }), "{holder} {listed}");
+    }
+    // Of several rows the bad one counts, unless a good one bears the holder's name.
+    let two = [row_of(B::Revoked, "BAKER, THOMAS"), row_of(B::Active, "OKAFOR, SAMUEL")];
+    let found = of("Sam Okafor", &two);
+    assert!(matches!(found.verdict, Verdict::Adverse { .. }));
+    assert_eq!(found.found.board_status, B::Revoked, "what bars is what is shown");
+    let two = [row_of(B::Revoked, "BAKER, THOMAS"), row_of(B::Active, "OKAFOR, SAM")];
+    assert!(matches!(of("Sam Okafor", &two).verdict, Verdict::Unclear { .. }));
+    let two = [row_of(B::Revoked, "OKAFOR, SAM"), row_of(B::Active, "OKAFOR, SAM")];
+    assert!(matches!(of("Sam Okafor", &two).verdict, Verdict::Adverse { .. }));
+    let two = [row_of(B::Expired, "OKAFOR, SAM"), row_of(B::Active, "OKAFOR, SAM")];
+    assert!(matches!(of("Sam Okafor", &two).verdict, Verdict::Unclear { .. }), "an earlier licence that ended");
+    // The news of an establishment, or of another place, are not the holder's.
+    let shop = RosterRow { establishment: true, ..row_of(B::Revoked, "OKAFOR, SAM") };
+    assert!(matches!(of("Sam Okafor", &[shop]).verdict, Verdict::Unclear { .. }));
+}

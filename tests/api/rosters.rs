@@ -446,7 +446,7 @@ async fn an_import_that_nobody_reads_can_be_put_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_status_that_permits_nothing_bars_and_a_strangers_row_does_not() {
+async fn a_status_that_permits_nothing_bars_under_any_name() {
     let app = App::start().await;
     let admin = app.admin().await;
     let good = "06/30/2028";
@@ -463,8 +463,36 @@ async fn a_status_that_permits_nothing_bars_and_a_strangers_row_does_not() {
         assert_eq!(state(&admin, holders[0]).await, state_of("verified", means));
         let file = admin.get(&format!("/v1/admin/credentials/{}", holders[0])).await.is(200).body;
         assert_eq!(file["in_force"], false, "{status}");
-        assert_eq!(state(&admin, holders[1]).await, state_of("verified", "active"), "it is someone else's row");
+        let other = admin.get(&format!("/v1/admin/credentials/{}", holders[1])).await.is(200).body;
+        assert_eq!(other["in_force"], false, "the number is what was verified, whatever name stands there now");
     }
+}
+
+#[tokio::test]
+async fn bad_news_of_a_verified_number_suspends_under_any_name() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let listed = ["Okafor, Sam", "Nguyen, Huong", "Garcia, Maria", "Gomez, Ana"];
+    let now = ["Okafor-Smith, Samantha", "Thi Huong, Nguyen", "Garcia Lopez, Maria", "Baker, Tom"];
+    let mut ids = Vec::new();
+    for (number, name) in (60_000_001..).zip(["Sam Okafor", "Huong Nguyen", "Maria Garcia", "Ana Gomez"]) {
+        let number: u32 = number;
+        ids.push(holder(&app, "US-WA-LMT", &number.to_string(), name).await.1);
+    }
+    let list = |names: [&str; 4], status: &str| {
+        let lines: Vec<String> =
+            (60_000_001..).zip(names).map(|(number, name)| line(number, name, status, "06/30/2028")).collect();
+        washington(&lines, 5)
+    };
+    apply(&app, &admin, "2026-11-28", &list(listed, "ACTIVE")).await;
+    for id in &ids {
+        assert_eq!(state(&admin, *id).await, state_of("verified", "active"));
+    }
+    apply(&app, &admin, "2026-11-29", &list(now, "REVOKED")).await;
+    for id in &ids {
+        assert_eq!(state(&admin, *id).await, state_of("suspended", "revoked"));
+    }
+    assert_eq!(tasks(&app).await.iter().filter(|kind| *kind == "suspended_by_roster").count(), 4);
 }
 
 #[tokio::test]
