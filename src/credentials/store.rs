@@ -22,7 +22,7 @@ pub(super) use checks::{
     claim_number, claimant, find_verification, holds, lift_hold, place_hold, record_check, release_numbers, since,
     verifications, was_barred,
 };
-pub(super) use due::{forget_reminders, is_recheck_due, remind, to_recheck};
+pub(super) use due::{forget_reminders, is_recheck_due, misnumbered, remind, renumber, to_recheck};
 pub(super) use queue::{Counts, Queue, QueueOrder, counts, queue, reviewed};
 
 /// How long an admin's claim holds.

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use actix_web::web::{Buf, Bytes};
 use futures_util::{FutureExt, Stream, StreamExt};
 use serde_json::json;
+use sqlx::PgExecutor;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -65,9 +66,7 @@ pub async fn read(
     let worker = Worker { import: id, mark: Uuid::now_v7() };
     let list = begin(shop, worker).await?;
     rows::forget(&shop.db, id).await?;
-    let source = list.source;
-    let kind = find_type(&shop.db, source.credential_type).await?;
-    let kind = kind.ok_or_else(|| Error::Internal(format!("no type {}", source.credential_type)))?;
+    let kind = kind_of(&shop.db, list).await?;
     let (feed, chunks) = mpsc::channel::<Result<Bytes>>(4);
     let (hand_over, parsed) = mpsc::channel(2);
     let parser = tokio::task::spawn_blocking(move || parse(list, kind, id, Chunks::new(chunks), &hand_over));
@@ -95,6 +94,12 @@ pub async fn read(
     let is_cut = is_cut?.ok_or_else(|| Error::Internal("the parser ended early".to_owned()))?;
     match_held(shop, worker, list).await?;
     finish(shop, worker, is_cut).await
+}
+
+/// The type of a list's numbers.
+pub(super) async fn kind_of<'c>(db: impl PgExecutor<'c>, list: List) -> Result<CredentialType> {
+    let code = list.source.credential_type;
+    find_type(db, code).await?.ok_or_else(|| Error::Internal(format!("no type {code}")))
 }
 
 async fn begin(shop: &Workshop, worker: Worker) -> Result<List> {
@@ -222,14 +227,14 @@ impl Read for Chunks {
 
 /// Compares every credential of the list's type with its rows; those that were compared before are left as they are.
 pub(super) async fn match_held(shop: &Workshop, worker: Worker, list: List) -> Result<()> {
-    let type_code = list.source.credential_type;
+    let kind = kind_of(&shop.db, list).await?;
     let mut after = None;
     loop {
-        let batch = held(&shop.db, type_code, list.source.code, Which::After(after, HELD_AT_A_TIME)).await?;
+        let batch = held(&shop.db, &kind, list.source.code, Which::After(after, HELD_AT_A_TIME)).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         after = Some(last.id);
         let numbers: Vec<String> = batch.iter().map(|held| held.number.clone()).collect();
-        let rows = by_number(rows::of_numbers(&shop.db, worker.import, type_code, &numbers).await?);
+        let rows = by_number(rows::of_numbers(&shop.db, worker.import, &kind.code, &numbers).await?);
         let now = shop.clock.now();
         let found: Vec<Finding> = batch.into_iter().map(|held| finding(held, &rows, list, &shop.clock)).collect();
         let mut tx = shop.begin(None).await?;

@@ -836,3 +836,40 @@ async fn evidence_that_goes_while_it_is_handed_in_is_not_there() {
         assert!(both == (204, 422) || both == (409, 200), "{both:?}");
     }
 }
+
+#[tokio::test]
+async fn zeros_before_a_number_hide_no_twin() {
+    let app = App::start().await;
+    let colorado = |number: &str| json!({ "type": "US-CO-LMT", "number": number, "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30" });
+    let mut ids = Vec::new();
+    for number in ["MT.0012345", "12345", "CO 012345"] {
+        let therapist = app.newcomer().await;
+        let id = therapist.post("/v1/therapists/me/credentials", colorado(number)).await.is(201).id();
+        therapist.act(&format!("/v1/therapists/me/credentials/{id}/submit")).await.is(200);
+        ids.push(id);
+    }
+    let flagged = app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await;
+    assert_eq!(flagged, 2, "all but the first");
+
+    // What was stored under the older rule is found too, also where both were verified.
+    app.sql(
+        "UPDATE credentials SET normalised_number = '0099999', number = 'MT.0099999', review_state = 'verified' WHERE number LIKE 'MT%'",
+    )
+    .await
+    .unwrap();
+    app.sql(
+        "UPDATE credentials SET normalised_number = '99999', number = '99999', review_state = 'verified' WHERE number = '12345'",
+    )
+    .await
+    .unwrap();
+    app.sql("DELETE FROM tasks").await.unwrap();
+    knead::queue::Run::run(knead::credentials::jobs::LookAhead, app.service.clone()).await.unwrap();
+    let flagged = app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await;
+    assert_eq!(flagged, 1, "the pair");
+    app.sql(&format!("UPDATE credentials SET review_state = 'withdrawn' WHERE id = '{}'", ids[1])).await.unwrap();
+    app.sql("DELETE FROM tasks").await.unwrap();
+    knead::queue::Run::run(knead::credentials::jobs::LookAhead, app.service.clone()).await.unwrap();
+    let mended =
+        app.count("SELECT count(*) FROM credentials WHERE number = 'MT.0099999' AND normalised_number = '99999'").await;
+    assert_eq!(mended, 1);
+}
