@@ -284,8 +284,8 @@ pub async fn settle(
 /// Whether a status that permits nothing is this credential's, and of this time. Another name does not make it another's,
 /// because the number was verified: a person decides about the name.
 fn bars(found: &Found, reasons: &[ReasonCode]) -> bool {
-    use ReasonCode::{DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction};
-    let doubtful = [DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction];
+    use ReasonCode::{DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction, WrongType};
+    let doubtful = [DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction, WrongType];
     !BoardStatus::PERMITTING.contains(&found.board_status) && !reasons.iter().any(|reason| doubtful.contains(reason))
 }
 

@@ -40,6 +40,8 @@ pub struct RosterRow {
     pub board_action: bool,
     /// Whether the number is an establishment's.
     pub establishment: bool,
+    /// Whether the licence is of another kind than ours, and may be taken for it: a student's, an instructor's.
+    pub other_kind: bool,
 }
 
 /// A row that cannot be used, and why.
@@ -232,7 +234,8 @@ impl Row<'_> {
         // An exclusion that has ended; a date that cannot be read is none that ends it.
         let is_over =
             places.reinstated.is_some_and(|place| !matches!(source.date(&self.text(place)), Ok(None) | Err(())));
-        if !is_ours || is_business || is_over {
+        let other_kind = !is_ours && licence.as_deref().is_some_and(|licence| source.is_beside(licence));
+        if !(is_ours || other_kind) || is_business || is_over {
             return Ok(None);
         }
         let rank = self.optional(places.rank).unwrap_or_default();
@@ -270,6 +273,7 @@ impl Row<'_> {
             board_action: source.reinstated.is_some()
                 || self.optional(places.action).is_some_and(|text| !says_no(&text)),
             establishment: licence.is_some_and(|licence| source.establishment == Some(licence.as_str())),
+            other_kind,
         }))
     }
 

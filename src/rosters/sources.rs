@@ -7,15 +7,6 @@ use utoipa::ToSchema;
 
 use crate::credentials::BoardStatus;
 
-/// How the authority writes the kind of a licence that is of our type.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// Just so.
-    Is(&'static str),
-    /// With these words in it.
-    Holds(&'static str),
-}
-
 /// A list that an authority gives out.
 #[derive(Debug)]
 pub struct Source {
@@ -39,8 +30,9 @@ pub struct Source {
     pub number: &'static str,
     /// What is written before the number.
     pub rank: Option<&'static str>,
-    /// Where the kind of licence stands, and which kinds are ours.
-    pub kind: Option<(&'static str, &'static [Kind])>,
+    /// Where the kind of licence stands, and which kinds are ours: just so, as [`plain`] writes them, because a student's or
+    /// an instructor's permit has the same words in it.
+    pub kind: Option<(&'static str, &'static [&'static str])>,
     /// The kind, as it is written, that is an establishment's.
     pub establishment: Option<&'static str>,
     /// A column and its value on rows that are not about a person.
@@ -119,7 +111,7 @@ pub const SOURCES: &[Source] = &[
         ],
         number: "LICENSE NUMBER",
         rank: None,
-        kind: Some(("LICENSE TYPE", &[Kind::Holds("massage therapist")])),
+        kind: Some(("LICENSE TYPE", &["massage therapist", "licensed massage therapist"])),
         establishment: None,
         skip: None,
         name: &["OWNER NAME"],
@@ -155,7 +147,10 @@ pub const SOURCES: &[Source] = &[
         ],
         number: "credentialnumber",
         rank: None,
-        kind: Some(("credentialtype", &[Kind::Holds("massage therapist"), Kind::Holds("massage practitioner")])),
+        kind: Some((
+            "credentialtype",
+            &["massage therapist license", "massage therapist", "massage practitioner license", "massage practitioner"],
+        )),
         establishment: None,
         skip: None,
         name: &["lastname", "firstname", "middlename"],
@@ -197,7 +192,7 @@ pub const SOURCES: &[Source] = &[
         ],
         number: "License-Number",
         rank: Some("Rank-Code"),
-        kind: Some(("Rank-Code", &[Kind::Is("ma"), Kind::Is("mm")])),
+        kind: Some(("Rank-Code", &["ma", "mm"])),
         establishment: Some("mm"),
         skip: None,
         name: &["Last-Name", "First-Name", "Middle-Name", "Name-Suffix"],
@@ -243,7 +238,7 @@ pub const SOURCES: &[Source] = &[
         ],
         number: "license_number",
         rank: None,
-        kind: Some(("license_type", &[Kind::Holds("massage therapist"), Kind::Is("227")])),
+        kind: Some(("license_type", &["licensed massage therapist", "massage therapist", "227"])),
         establishment: None,
         skip: Some(("business", "y")),
         name: &["last_name", "first_name", "middle", "suffix"],
@@ -283,7 +278,7 @@ pub const SOURCES: &[Source] = &[
         number: "licensenumber",
         rank: None,
         // The number is not unique across types.
-        kind: Some(("licensetype", &[Kind::Is("mt"), Kind::Holds("massage therapist")])),
+        kind: Some(("licensetype", &["mt", "massage therapist"])),
         establishment: None,
         skip: None,
         name: &["lastname", "firstname"],
@@ -351,12 +346,18 @@ impl Source {
 
     /// Whether a licence of this kind is of our type; `kind` as [`plain`] writes it.
     pub fn is_ours(&self, kind: &str) -> bool {
-        self.kind.is_none_or(|(_, ours)| {
-            ours.iter().any(|ours| match ours {
-                Kind::Is(word) => kind == *word,
-                Kind::Holds(words) => kind.contains(words),
-            })
-        })
+        self.kind.is_none_or(|(_, ours)| ours.contains(&kind))
+    }
+
+    /// Whether a person may hold a licence of this kind, which is not ours, in the belief that it is: a student's permit, an
+    /// instructor's, a temporary one, one for animals.
+    pub fn is_beside(&self, kind: &str) -> bool {
+        let words = || kind.split(' ');
+        let of_a_place =
+            ["establishment", "school", "business", "facility", "program", "provider", "entity", "company"];
+        !self.is_ours(kind)
+            && words().any(|word| word.starts_with("massage"))
+            && !words().any(|word| of_a_place.contains(&word))
     }
 
     /// What the authority says by `status`; `second` is what it says in the other column, where it has one.
@@ -538,6 +539,43 @@ mod tests {
             (renamed.added, renamed.lost),
             (vec!["LICENCE SUBTYPE".to_owned()], vec!["LICENSE SUBTYPE".to_owned()])
         );
+    }
+
+    #[test]
+    fn only_the_licence_itself_is_ours() {
+        for (code, kind) in [
+            ("us-tx-tdlr", "Massage Therapist"),
+            ("us-wa-doh", "Massage Therapist License"),
+            ("us-wa-doh", "MASSAGE PRACTITIONER LICENSE"),
+            ("us-fl-doh", "MA"),
+            ("us-il-idfpr", "LICENSED MASSAGE THERAPIST"),
+            ("us-co-dora", "MT"),
+        ] {
+            assert!(source(code).is_ours(&plain(kind)), "{code} {kind}");
+        }
+        for kind in [
+            "Student Massage Therapist Permit",
+            "Massage Therapist Student",
+            "Massage Therapist (Temporary)",
+            "Massage Therapist License - Temporary",
+            "Temporary Massage Therapist",
+            "Massage Therapist Instructor",
+            "Massage Therapy Instructor",
+            "Massage Therapist Apprentice",
+            "Massage Therapist Apprenticeship",
+            "Animal Massage Therapist",
+            "Massage Practitioner - Large Animal",
+            "Small Animal Massage Practitioner Certification",
+            "Reflexology and Massage Therapist Intern",
+        ] {
+            for code in ["us-tx-tdlr", "us-wa-doh", "us-il-idfpr", "us-co-dora"] {
+                let kind = plain(kind);
+                assert!(!source(code).is_ours(&kind) && source(code).is_beside(&kind), "{code} {kind}");
+            }
+        }
+        for kind in ["Massage Establishment", "Massage Therapy School", "Registered Nurse", "Barber"] {
+            assert!(!source("us-tx-tdlr").is_ours(&plain(kind)) && !source("us-tx-tdlr").is_beside(&plain(kind)));
+        }
     }
 
     #[test]

@@ -274,6 +274,7 @@ fn row() -> RosterRow {
         expires_on: Some(day("2027-06-30")),
         board_action: false,
         establishment: false,
+        other_kind: false,
     }
 }
 
@@ -445,4 +446,54 @@ fn bad_news_of_a_verified_number_bars_whatever_the_name() {
     // The news of an establishment, or of another place, are not the holder's.
     let shop = RosterRow { establishment: true, ..row_of(B::Revoked, "OKAFOR, SAM") };
     assert!(matches!(of("Sam Okafor", &[shop]).verdict, Verdict::Unclear { .. }));
+}
+
+#[test]
+fn another_kind_of_licence_is_told_and_verifies_nobody() {
+    let header = "credentialnumber,lastname,firstname,middlename,credentialtype,status,firstissuedate,lastissuedate,expirationdate,actiontaken\n";
+    for kind in [
+        "Student Massage Therapist Permit",
+        "Massage Therapist Instructor",
+        "Massage Therapist License, Temporary",
+        "Animal Massage Practitioner",
+    ] {
+        let line = format!("MA60000001,Okafor,Sam,,\"{kind}\",ACTIVE,01/15/2020,01/15/2026,06/30/2028,No\n");
+        let (kept, rejected, _) = read(source("us-wa-doh"), format!("{header}{line}").as_bytes());
+        assert!(kept.len() == 1 && rejected.is_empty() && kept[0].other_kind, "{kind}");
+        let found = against("us-wa-doh", "Sam Okafor", &kept).unwrap();
+        assert_eq!(found.verdict, Verdict::Unclear { reasons: vec![ReasonCode::WrongType] }, "{kind}");
+        let both = against("us-wa-doh", "Sam Okafor", &[kept[0].clone(), row()]).unwrap();
+        assert_eq!(both.verdict, Verdict::Clean, "numbers are not unique across kinds");
+    }
+}
+
+#[test]
+fn the_system_takes_no_daniel_for_a_daniela() {
+    for (holder, listed) in [
+        ("Daniel Moreno", "MORENO, DANIELA"),
+        ("Julio Reyes", "REYES, JULIA"),
+        ("Christian Baker", "BAKER, CHRISTINA"),
+        ("Sam Okafor", "OKAFOR JR, SAM"),
+        ("Sam Okafor Sr.", "OKAFOR, SAM, JR"),
+        ("Sam Okafor II", "OKAFOR, SAM III"),
+        ("Jon Okafor", "OKAFOR, JOHN"),
+        ("Francis Moss", "MOSS, FRANCES"),
+        ("Marion Bell", "BELL, MARIAN"),
+    ] {
+        let found = against("us-wa-doh", holder, &[RosterRow { name: listed.to_owned(), ..row() }]).unwrap();
+        assert_eq!(found.name, NameMatch::Review, "{holder} {listed} {:?}", found.found.name_similarity);
+        assert_eq!(found.verdict, Verdict::Unclear { reasons: vec![ReasonCode::NameMismatch] }, "{holder} {listed}");
+    }
+    for (holder, listed) in [
+        ("Dániel Moreno", "MORENO, DANIEL"),
+        ("D. Moreno", "MORENO, DANIEL"),
+        ("Daniel Moreno", "MORENO, D"),
+        ("Sam Okafor Jr", "OKAFOR, SAM, JR."),
+        ("Sam Okafor, III", "OKAFOR III, SAM JAMES"),
+        ("Nguyễn Thị Hương", "NGUYEN, HUONG THI"),
+        ("Dr. Sam Okafor, RN, LMT", "OKAFOR, SAM"),
+    ] {
+        let found = against("us-wa-doh", holder, &[RosterRow { name: listed.to_owned(), ..row() }]).unwrap();
+        assert_eq!(found.verdict, Verdict::Clean, "{holder} {listed} {:?}", found.found.name_similarity);
+    }
 }
