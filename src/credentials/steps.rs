@@ -213,6 +213,27 @@ pub(super) async fn raise(work: &mut Work, kind: &'static str, row: &Row, reason
     work.announce(event(kind, row, details)).await
 }
 
+/// Asks staff to look at what a list says, unless a person has decided about just this row for this credential: by resolving
+/// the task, or by verifying or reinstating with the row at hand. A row that changes is asked about anew.
+async fn ask(work: &mut Work, kind: &'static str, row: &Row, found: &Found, reasons: &[ReasonCode]) -> Result<()> {
+    let seen = row.seen(found);
+    if store::is_decided(work, row, found, &seen).await? {
+        return Ok(());
+    }
+    let details = json!({ "review_state": row.credential.review_state, "reason_codes": reasons, "row": seen });
+    work.announce(event(kind, row, details)).await
+}
+
+/// What staff are asked about an unclear finding: bad news are not to hide behind a task about a name.
+fn unclear(found: &Found) -> &'static str {
+    let is_known = found.board_status != BoardStatus::Unknown;
+    if is_known && !BoardStatus::PERMITTING.contains(&found.board_status) {
+        "credential.adverse_finding"
+    } else {
+        "credential.finding_unclear"
+    }
+}
+
 /// Lets `verdict` on what was `found` take effect, as far as the credential stands now; its therapist's lock is taken. Only
 /// what the system may do by itself is done: a submitted credential is verified where the verdict is clean and nothing
 /// stands against it, and a verified one is suspended where it is adverse; all else becomes a task. What was found is
@@ -252,7 +273,9 @@ pub async fn settle(
             keep_up(work, &row, &before).await?;
         }
         // Whoever was suspended is reinstated by a person.
-        (Verdict::Clean, ReviewState::Suspended) => raise(work, "credential.reinstatement_possible", &row, &[]).await?,
+        (Verdict::Clean, ReviewState::Suspended) => {
+            ask(work, "credential.reinstatement_possible", &row, found, &[]).await?;
+        }
         (Verdict::Clean, _) => {}
         (Verdict::Adverse { reasons }, ReviewState::Verified) => {
             take(work, &mut row, ReviewAction::Suspend, By::SYSTEM, grounds(reasons)).await?;
@@ -262,7 +285,7 @@ pub async fn settle(
             adopt(&mut row, &check, now);
             store::save(work, &row).await?;
         }
-        (Verdict::Adverse { reasons }, _) => raise(work, "credential.adverse_finding", &row, reasons).await?,
+        (Verdict::Adverse { reasons }, _) => ask(work, "credential.adverse_finding", &row, found, reasons).await?,
         // Words that we do not know are no permission, and others than these permit nothing.
         (Verdict::Unclear { reasons }, ReviewState::Verified) if bars(found, reasons) => {
             (row.credential.board_status, row.verification) = (found.board_status, Some(id));
@@ -272,11 +295,11 @@ pub async fn settle(
             } else {
                 "credential.status_not_permitting"
             };
-            raise(work, kind, &row, reasons).await?;
+            ask(work, kind, &row, found, reasons).await?;
         }
         // A list from before the last check has no news.
         (Verdict::Unclear { reasons }, ReviewState::Verified) if reasons == &[ReasonCode::StaleSource] => {}
-        (Verdict::Unclear { reasons }, _) => raise(work, "credential.finding_unclear", &row, reasons).await?,
+        (Verdict::Unclear { reasons }, _) => ask(work, unclear(found), &row, found, reasons).await?,
     }
     Ok(Some(Change { before, after: row.facts() }))
 }

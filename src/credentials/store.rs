@@ -1,4 +1,5 @@
 mod checks;
+mod decided;
 mod due;
 mod queue;
 
@@ -8,7 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::{PgExecutor, PgPool};
 
-use super::checks::Facts;
+use super::checks::{Facts, Found};
 use super::review::{ReasonCode, ReviewAction, ReviewState};
 use super::rules::{Category, Cover};
 use super::views::{Credential, Decision, PublicCredential, PublicStatus};
@@ -22,6 +23,7 @@ pub(super) use checks::{
     claim_number, claimant, find_verification, holds, lift_hold, place_hold, record_check, release_numbers, since,
     verifications, was_barred,
 };
+pub(super) use decided::is_decided;
 pub(super) use due::{forget_reminders, is_recheck_due, misnumbered, remind, renumber, to_recheck};
 pub(super) use queue::{Counts, Queue, QueueOrder, counts, queue, reviewed};
 
@@ -114,6 +116,14 @@ impl Row {
             (type_code, number, name_on_credential, issuing_jurisdiction, issued_on, expires_on, cover, coverage)
         );
         digest(&SHA256, text.as_bytes()).as_ref().to_vec()
+    }
+
+    /// A list's row as it is held against this credential, as one digest.
+    pub fn seen(&self, found: &Found) -> String {
+        let Found { source, name, number, status_text, board_status, expires_on, board_action, .. } = found;
+        let ours = (&self.credential.number, &self.credential.name_on_credential, &self.credential.type_code);
+        let text = format!("{:?}", (source, name, number, status_text, board_status, expires_on, board_action, ours));
+        digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What a check may change.

@@ -168,7 +168,7 @@ async fn findings_take_effect_once_and_are_taken_back() {
         findings["data"].as_array().unwrap().iter().map(|f| f["name_match"].as_str().unwrap()).collect();
     bands.sort_unstable();
     assert_eq!(bands, ["mismatch", "review"]);
-    assert_eq!(tasks(&app).await, ["finding_unclear", "finding_unclear"]);
+    assert_eq!(tasks(&app).await, ["adverse_finding", "finding_unclear"], "bad news are a task of another kind");
 
     // The same file again, under any date, is known.
     upload(&admin, "us-wa-doh", "2026-11-28", &file).await.refused(409, "roster_already_applied");
@@ -493,6 +493,60 @@ async fn bad_news_of_a_verified_number_suspends_under_any_name() {
         assert_eq!(state(&admin, *id).await, state_of("suspended", "revoked"));
     }
     assert_eq!(tasks(&app).await.iter().filter(|kind| *kind == "suspended_by_roster").count(), 4);
+}
+
+#[tokio::test]
+async fn what_a_person_decided_is_asked_again_only_when_the_row_changes() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (_, id) = holder(&app, "US-WA-LMT", "60000001", "Samuel Okafor").await;
+    let list = |name: &str, status: &str, more: u32| washington(&[line(60_000_001, name, status, "06/30/2028")], more);
+    let resolve = async || {
+        let open: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM tasks WHERE resolved_at IS NULL")
+            .fetch_all(&app.service.db)
+            .await
+            .unwrap();
+        for task in &open {
+            admin.post(&format!("/v1/admin/tasks/{task}/resolve"), json!({ "note": "It is him." })).await.is(200);
+        }
+        open.len()
+    };
+    let open = async || app.count("SELECT count(*) FROM tasks WHERE resolved_at IS NULL").await;
+    apply(&app, &admin, "2026-11-21", &list("Okafor, Sam", "ACTIVE", 1)).await;
+    assert_eq!(resolve().await, 1);
+    for (day, more) in [("2026-11-22", 2), ("2026-11-23", 3)] {
+        apply(&app, &admin, day, &list("Okafor, Sam", "ACTIVE", more)).await;
+        assert_eq!(open().await, 0, "the same row");
+    }
+    // Also when the task itself was forgotten.
+    app.sql("DELETE FROM tasks").await.unwrap();
+    apply(&app, &admin, "2026-11-24", &list("Okafor, Sam", "ACTIVE", 4)).await;
+    assert_eq!(open().await, 0);
+    apply(&app, &admin, "2026-11-25", &list("Okafor, Sam P", "ACTIVE", 5)).await;
+    assert_eq!(tasks(&app).await, ["finding_unclear"], "another row");
+    apply(&app, &admin, "2026-11-26", &list("Okafor, Sam P", "REVOKED", 6)).await;
+    assert_eq!(tasks(&app).await, ["adverse_finding", "finding_unclear"], "though the other is open");
+    resolve().await;
+    // Whoever verifies with the row at hand has decided about it.
+    apply(&app, &admin, "2026-11-27", &list("Okafor, Sam Q", "ACTIVE", 7)).await;
+    assert_eq!(open().await, 1);
+    resolve().await;
+    app.sql("DELETE FROM tasks").await.unwrap();
+    app.sql("DELETE FROM credential_rows_decided").await.unwrap();
+    let file = format!("/v1/admin/credentials/{id}");
+    let body = json!({ "reason_codes": ["verified_primary_source", "name_mismatch"], "name_found": "Sam Q Okafor" });
+    app.advance(TimeDelta::seconds(1));
+    admin.act(&format!("{file}/claim")).await.is(200);
+    let verified = admin.post(&format!("{file}/verify"), body.clone()).await.is(200).body;
+    assert_eq!(verified["review_state"], "pending_second");
+    app.admin().await.post(&format!("{file}/verify"), body).await.is(200);
+    apply(&app, &admin, "2026-11-28", &list("Okafor, Sam Q", "ACTIVE", 8)).await;
+    assert_eq!(open().await, 0);
+    apply(&app, &admin, "2026-11-29", &list("Okafor, Sam Q", "REVOKED", 9)).await;
+    assert_eq!(
+        (tasks(&app).await, state(&admin, id).await.0),
+        (vec!["suspended_by_roster".to_owned()], "suspended".to_owned())
+    );
 }
 
 #[tokio::test]
