@@ -288,7 +288,11 @@ pub async fn settle(
         (Verdict::Adverse { reasons }, _) => ask(work, "credential.adverse_finding", &row, found, reasons).await?,
         // Words that we do not know are no permission, and others than these permit nothing.
         (Verdict::Unclear { reasons }, ReviewState::Verified) if bars(found, reasons) => {
-            (row.credential.board_status, row.verification) = (found.board_status, Some(id));
+            if is_name_settled(work, &row, found, reasons).await? {
+                adopt(&mut row, &check, now);
+            } else {
+                (row.credential.board_status, row.verification) = (found.board_status, Some(id));
+            }
             keep_up(work, &row, &before).await?;
             let kind = if found.board_status == BoardStatus::Unknown {
                 "credential.status_unknown"
@@ -299,6 +303,14 @@ pub async fn settle(
         }
         // A list from before the last check has no news.
         (Verdict::Unclear { reasons }, ReviewState::Verified) if reasons == &[ReasonCode::StaleSource] => {}
+        // What is unclear of a row takes nothing from what is clear of it: a holder with an old board action has a new end.
+        (Verdict::Unclear { reasons }, ReviewState::Verified) if is_own(found, reasons) => {
+            if is_name_settled(work, &row, found, reasons).await? {
+                adopt(&mut row, &check, now);
+                keep_up(work, &row, &before).await?;
+            }
+            ask(work, unclear(found), &row, found, reasons).await?;
+        }
         (Verdict::Unclear { reasons }, _) => ask(work, unclear(found), &row, found, reasons).await?,
     }
     Ok(Some(Change { before, after: row.facts() }))
@@ -307,9 +319,25 @@ pub async fn settle(
 /// Whether a status that permits nothing is this credential's, and of this time. Another name does not make it another's,
 /// because the number was verified: a person decides about the name.
 fn bars(found: &Found, reasons: &[ReasonCode]) -> bool {
+    is_own(found, reasons) && !BoardStatus::PERMITTING.contains(&found.board_status)
+}
+
+/// Whether the row is surely about this credential, the name aside, and of this time.
+fn is_own(found: &Found, reasons: &[ReasonCode]) -> bool {
     use ReasonCode::{DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction, WrongType};
-    let doubtful = [DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction, WrongType];
-    !BoardStatus::PERMITTING.contains(&found.board_status) && !reasons.iter().any(|reason| doubtful.contains(reason))
+    let doubtful = [DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction];
+    // A temporary licence is one of our type; another kind of licence has no status of ours.
+    let other_kind = reasons.contains(&WrongType) && found.board_status != BoardStatus::Temporary;
+    !other_kind && !reasons.iter().any(|reason| doubtful.contains(reason))
+}
+
+/// Whether the name in the row is the holder's, as far as the system or a person has found. Without that no good news of it count.
+async fn is_name_settled(tx: &mut Tx, row: &Row, found: &Found, reasons: &[ReasonCode]) -> Result<bool> {
+    let mismatch = ReasonCode::NameMismatch;
+    Ok(!reasons.contains(&mismatch)
+        || !found.concerns().any(|concern| concern == mismatch)
+        || stated(tx, row, ReviewAction::Verify).await?.contains(&mismatch)
+        || store::is_decided(tx, row, found, &row.seen(found)).await?)
 }
 
 /// Saves what a check found of a credential that stays where it is; visits follow where it matters.

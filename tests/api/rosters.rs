@@ -550,6 +550,39 @@ async fn what_a_person_decided_is_asked_again_only_when_the_row_changes() {
 }
 
 #[tokio::test]
+async fn what_is_unclear_of_a_row_takes_nothing_from_what_is_clear() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let mut ids = Vec::new();
+    for (number, name) in [(60_000_001, "Sam Okafor"), (60_000_002, "Linh Nguyen"), (60_000_003, "Rosa Alvarez")] {
+        ids.push(holder(&app, "US-WA-LMT", &number.to_string(), name).await.1);
+    }
+    let list = |first: (&str, &str), second: &str, third: &str, ends: &str| {
+        let lines = [
+            line(60_000_001, "Okafor, Sam", first.0, ends).replace(",No\n", first.1),
+            line(60_000_002, "Nguyen, Linh", second, ends),
+            line(60_000_003, third, "ACTIVE", ends),
+        ];
+        washington(&lines, 5)
+    };
+    let plain = ("ACTIVE", ",No\n");
+    apply(&app, &admin, "2026-11-27", &list(plain, "ACTIVE", "Alvarez, Rosa", "06/30/2027")).await;
+    let file = async |id: Uuid| admin.get(&format!("/v1/admin/credentials/{id}")).await.is(200).body;
+    let news = list(("ACTIVE", ",Yes\n"), "CONDITIONAL", "Smith, Wilma", "06/30/2028");
+    apply(&app, &admin, "2026-11-28", &news).await;
+    let (sam, linh, rosa) = (file(ids[0]).await, file(ids[1]).await, file(ids[2]).await);
+    assert_eq!((&sam["expires_on"], &sam["board_action"]), (&json!("2028-06-30"), &json!(true)), "an old board action");
+    assert_eq!((&linh["expires_on"], &linh["board_status"]), (&json!("2028-06-30"), &json!("conditional")));
+    assert_eq!(rosa["expires_on"], "2027-06-30", "good news of another name are no news");
+    for (id, seen) in ids.iter().zip([&sam, &linh, &rosa]) {
+        assert_eq!((&seen["review_state"], &seen["in_force"]), (&json!("verified"), &json!(true)), "{id}");
+    }
+    apply(&app, &admin, "2026-11-29", &list(plain, "TEMPORARY", "Alvarez, Rosa", "07/31/2028")).await;
+    let linh = file(ids[1]).await;
+    assert_eq!((&linh["expires_on"], &linh["board_status"]), (&json!("2028-07-31"), &json!("temporary")));
+}
+
+#[tokio::test]
 async fn a_file_that_is_gone_fails_its_import() {
     let app = App::start().await;
     let admin = app.admin().await;
