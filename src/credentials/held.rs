@@ -5,9 +5,10 @@ use sqlx::PgExecutor;
 
 use super::checks::Facts;
 use super::review::ReviewState;
-use super::{BoardStatus, CredentialType};
+use super::{BoardStatus, CredentialType, zones};
 use crate::error::Result;
 use crate::ids::{CredentialId, TherapistId, VerificationId};
+use crate::values::Jurisdiction;
 
 /// A credential with a number, in a state in which it matters what the authority says.
 #[derive(Clone, Debug)]
@@ -51,11 +52,12 @@ pub async fn held<'c>(
         Which::After(after, count) => (after, None, count),
         Which::Ids(ids) => (None, Some(ids.iter().map(|id| id.0).collect::<Vec<_>>()), i64::MAX),
     };
+    let zone = zones::of_authority(kind.jurisdiction.as_ref().map(Jurisdiction::as_str));
     let rows = sqlx::query!(
         r#"SELECT c.id, c.therapist_id, c.number AS "number!", c.name_on_credential, c.issuing_jurisdiction,
                   c.review_state AS "review_state: ReviewState", c.board_status AS "board_status: BoardStatus",
                   c.board_action, c.issued_on, c.expires_on, c.recheck_on, c.verification_id AS "verification_id: VerificationId",
-                  (SELECT coalesce(v.source_date, (v.at AT TIME ZONE 'UTC')::date) FROM credential_verifications v
+                  (SELECT coalesce(v.source_date, (v.at AT TIME ZONE $6)::date) FROM credential_verifications v
                    WHERE v.id = c.verification_id) AS checked_on,
                   EXISTS (SELECT FROM credential_verifications v
                           WHERE v.credential_id = c.id AND v.source = $2 AND v.board_status = 'active') AS "known!"
@@ -69,6 +71,7 @@ pub async fn held<'c>(
         after.map(|id| id.0),
         ids.as_deref(),
         count,
+        zone.name(),
     )
     .fetch_all(db)
     .await?;

@@ -16,6 +16,7 @@ pub mod rules;
 mod steps;
 mod store;
 mod views;
+pub mod zones;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};

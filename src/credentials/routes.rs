@@ -494,5 +494,5 @@ async fn list_therapist_credentials(
     if !crate::therapists::is_shown(&mut *app.db.acquire().await?, id, caller, app.clock.now()).await? {
         return Err(Error::NotFound);
     }
-    Reply::ok(&Page::part(store::public(&app.db, id, app.clock.now().date_naive()).await?, &part)?)
+    Reply::ok(&Page::part(store::public(&app.db, id, app.clock.now()).await?, &part)?)
 }

@@ -13,7 +13,7 @@ use super::checks::{Facts, Found};
 use super::review::{ReasonCode, ReviewAction, ReviewState};
 use super::rules::{Category, Cover};
 use super::views::{Credential, Decision, PublicCredential, PublicStatus};
-use super::{BoardStatus, CredentialType, Standing};
+use super::{BoardStatus, CredentialType, Standing, zones};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId};
@@ -411,8 +411,8 @@ pub(super) async fn history(tx: &mut Tx, credential: CredentialId) -> Result<Vec
     Ok(decisions)
 }
 
-/// What the public may know: credentials that were verified, `today` by UTC.
-pub(super) async fn public(db: &PgPool, therapist: TherapistId, today: NaiveDate) -> Result<Vec<PublicCredential>> {
+/// What the public may know: credentials that were verified, as of the day that it is where each was issued.
+pub(super) async fn public(db: &PgPool, therapist: TherapistId, now: DateTime<Utc>) -> Result<Vec<PublicCredential>> {
     let rows = sqlx::query!(
         r#"SELECT t.code, t.authority, c.issuing_jurisdiction, c.issued_on, c.expires_on,
                   EXISTS (SELECT FROM standings s WHERE s.id = c.id) AS "in_force!"
@@ -422,16 +422,21 @@ pub(super) async fn public(db: &PgPool, therapist: TherapistId, today: NaiveDate
     )
     .fetch_all(db)
     .await?;
-    let shown = rows.into_iter().map(|row| PublicCredential {
-        status: match row.expires_on {
-            Some(last) if last < today => PublicStatus::Expired,
-            _ if row.in_force && row.issued_on.is_none_or(|first| first <= today) => PublicStatus::Verified,
-            _ => PublicStatus::NotInForce,
-        },
-        jurisdiction: row.issuing_jurisdiction.parse().ok(),
-        expires_on: row.expires_on,
-        type_code: row.code,
-        authority: row.authority,
+    let shown = rows.into_iter().map(|row| {
+        let today = zones::today(Some(&row.issuing_jurisdiction), now);
+        PublicCredential {
+            status: match row.expires_on {
+                Some(last) if last < today => PublicStatus::Expired,
+                _ if row.in_force && row.issued_on.is_none_or(|first| first <= now.date_naive()) => {
+                    PublicStatus::Verified
+                }
+                _ => PublicStatus::NotInForce,
+            },
+            jurisdiction: row.issuing_jurisdiction.parse().ok(),
+            expires_on: row.expires_on,
+            type_code: row.code,
+            authority: row.authority,
+        }
     });
     Ok(shown.collect())
 }

@@ -15,7 +15,7 @@ use super::lifecycle::ImportState;
 use super::reading::{Progress, fail, read};
 use super::sources::{SOURCES, Source};
 use super::store::{self, NewImport, findings};
-use super::{RosterImport, SIZE_LIMIT};
+use super::{OLDEST, RosterImport, SIZE_LIMIT};
 use crate::error::{Error, Result};
 use crate::events::Workshop;
 use crate::ids::RosterImportId;
@@ -47,10 +47,13 @@ pub struct Asked<'a> {
 pub async fn import(shop: &Workshop, asked: Asked<'_>) -> Result<(), Failure> {
     let source = Source::find(asked.source)
         .ok_or_else(|| format!("there is no source {}; see `knead roster sources`", asked.source))?;
-    let today = shop.clock.now().date_naive();
+    let today = source.today(shop.clock.now());
     let source_date = asked.source_date.map_or(today, |Day(date)| date);
     if source_date > today {
         return Err("the date of the source lies in the future".into());
+    }
+    if source_date < OLDEST {
+        return Err("the date of the source lies before 2000".into());
     }
     let (size, sha256) = measure(asked.file).map_err(|error| format!("{}: {error}", asked.file.display()))?;
     let file_name = asked.file.file_name().map(|name| name.to_string_lossy().chars().take(200).collect::<String>());

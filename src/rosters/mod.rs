@@ -40,6 +40,9 @@ bounded_text! {
 /// The largest list that is taken, in bytes.
 pub const SIZE_LIMIT: u64 = 200 * 1024 * 1024;
 
+/// The earliest date that a list bears.
+pub(crate) const OLDEST: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap_or(NaiveDate::MIN);
+
 /// Deletes lists that are not to be read any more, a day after they came.
 pub async fn forget_files(app: &App, now: DateTime<Utc>) -> Result<()> {
     let mut pages = app.storage.begun_before("rosters", now - TimeDelta::days(1));

@@ -264,7 +264,7 @@ pub(super) fn by_number(rows: Vec<RosterRow>) -> Rows {
 /// What the list says of a credential today.
 pub(super) fn finding(held: Held, rows: &Rows, list: List, clock: &Clock) -> Finding {
     let rows = rows.get(&held.number).map(Vec::as_slice).unwrap_or_default();
-    let found = compare(&held, rows, list, clock.now().date_naive());
+    let found = compare(&held, rows, list, list.source.today(clock.now()));
     Finding::new(held, found, list)
 }
 

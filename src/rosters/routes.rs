@@ -15,7 +15,7 @@ use super::lifecycle::ImportState;
 use super::reading::event;
 use super::sources::{SOURCES, Source};
 use super::store::{self, NewImport, findings};
-use super::{Finding, ImportNote, Outcome, RosterImport, SIZE_LIMIT, StopReason, file_of};
+use super::{Finding, ImportNote, OLDEST, Outcome, RosterImport, SIZE_LIMIT, StopReason, file_of};
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::uninterrupted;
@@ -55,6 +55,9 @@ struct RosterSource {
     /// Whose licences it lists.
     #[schema(example = "US-TX")]
     jurisdiction: &'static str,
+    /// Where the authority sits: its dates are days there.
+    #[schema(example = "America/Chicago")]
+    time_zone: &'static str,
     /// The type of credential that it is compared with.
     #[schema(example = "US-TX-LMT")]
     credential_type: &'static str,
@@ -77,6 +80,7 @@ impl From<&'static Source> for RosterSource {
             code: source.code,
             authority: source.authority,
             jurisdiction: source.jurisdiction,
+            time_zone: source.zone.name(),
             credential_type: source.credential_type,
             delimiter: source.delimiter.into(),
             encoding: source.encoding.name(),
@@ -103,7 +107,7 @@ struct RosterForm {
     /// The source's code.
     #[schema(example = "us-tx-tdlr")]
     source: String,
-    /// The date that the list bears; today where it is left out.
+    /// The date that the list bears, a day where its authority sits; today there if it is left out.
     #[schema(value_type = Option<String>, format = Date, example = "2026-11-30")]
     source_date: Option<String>,
     /// The list as the authority gives it out, as text and not packed. It comes last.
@@ -129,7 +133,7 @@ async fn create_roster_import(app: Data<App>, me: As<Admin>, key: IdempotencyKey
     let SentFile { fields, name, chunks } = upload.open(&["source", "source_date"], LIMITS).await?;
     let now = app.clock.now();
     let source = source_of(fields.get("source").map(String::as_str))?;
-    let source_date = date_of(fields.get("source_date").map(String::as_str), now.date_naive())?;
+    let source_date = date_of(fields.get("source_date").map(String::as_str), source.today(now))?;
     let id = RosterImportId::new(now);
     let stored = app.storage.put_stream(file_of(id), plain_text(chunks), SIZE_LIMIT).await?;
     let file_name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(200).collect::<String>());
@@ -198,12 +202,13 @@ fn source_of(code: Option<&str>) -> Result<&'static Source> {
     })
 }
 
-/// The date that a list bears: today where it is not told, and never later.
+/// The date that a list bears: today, where its authority sits, if it is not told, and never later.
 pub(super) fn date_of(text: Option<&str>, today: NaiveDate) -> Result<NaiveDate> {
     let wrong = |why: String| Error::from(FieldError::new("/source_date", format!("{why}.")));
     match text.map(str::parse::<Day>) {
         None => Ok(today),
         Some(Err(why)) => Err(wrong(why)),
+        Some(Ok(Day(date))) if date < OLDEST => Err(wrong("lies before 2000".to_owned())),
         Some(Ok(Day(date))) if date > today => Err(wrong("lies in the future".to_owned())),
         Some(Ok(Day(date))) => Ok(date),
     }

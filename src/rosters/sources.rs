@@ -1,6 +1,7 @@
 //! The lists that can be read: what their columns are called and what their words mean.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono_tz::{America, Tz};
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,6 +17,8 @@ pub struct Source {
     pub authority: &'static str,
     /// Whose licences it lists.
     pub jurisdiction: &'static str,
+    /// Where the authority sits: its dates are days there.
+    pub zone: Tz,
     /// The type of credential that its numbers are of.
     pub credential_type: &'static str,
     /// What stands between two fields.
@@ -201,6 +204,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-tx-tdlr",
         authority: "Texas Department of Licensing and Regulation",
         jurisdiction: "US-TX",
+        zone: America::Chicago,
         credential_type: "US-TX-LMT",
         delimiter: b',',
         quoted: true,
@@ -232,6 +236,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-wa-doh",
         authority: "Washington State Department of Health",
         jurisdiction: "US-WA",
+        zone: America::Los_Angeles,
         credential_type: "US-WA-LMT",
         delimiter: b',',
         quoted: true,
@@ -277,6 +282,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-fl-doh",
         authority: "Florida Department of Health",
         jurisdiction: "US-FL",
+        zone: America::New_York,
         credential_type: "US-FL-LMT",
         delimiter: b'|',
         quoted: false,
@@ -325,6 +331,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-il-idfpr",
         authority: "Illinois Department of Financial and Professional Regulation",
         jurisdiction: "US-IL",
+        zone: America::Chicago,
         credential_type: "US-IL-LMT",
         delimiter: b',',
         quoted: true,
@@ -364,6 +371,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-co-dora",
         authority: "Colorado Department of Regulatory Agencies",
         jurisdiction: "US-CO",
+        zone: America::Denver,
         credential_type: "US-CO-LMT",
         delimiter: b',',
         quoted: true,
@@ -398,6 +406,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-oig-leie",
         authority: "Office of Inspector General, List of Excluded Individuals and Entities",
         jurisdiction: "US",
+        zone: America::New_York,
         credential_type: "NPI",
         delimiter: b',',
         quoted: true,
@@ -439,6 +448,11 @@ impl Source {
     /// The source of this code.
     pub fn find(code: &str) -> Option<&'static Self> {
         SOURCES.iter().find(|source| source.code == code)
+    }
+
+    /// The day that it is where the authority sits.
+    pub fn today(&self, now: DateTime<Utc>) -> NaiveDate {
+        now.with_timezone(&self.zone).date_naive()
     }
 
     /// The source that lists credentials of this type.

@@ -583,6 +583,37 @@ async fn what_is_unclear_of_a_row_takes_nothing_from_what_is_clear() {
 }
 
 #[tokio::test]
+async fn a_list_bears_the_day_that_it_is_where_its_authority_sits() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (_, id) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
+    // Ten in the evening of 2 December in Seattle.
+    app.advance("2026-12-03T06:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap() - app.now());
+    let file = washington(&[line(60_000_001, "Okafor, Sam", "ACTIVE", "12/02/2026")], 3);
+    let parts: [(&str, Option<&str>, &[u8]); 2] = [("source", None, b"us-wa-doh"), ("file", Some("a.csv"), &file)];
+    upload(&admin, "us-wa-doh", "2026-12-03", &file).await.points_to(&["/source_date"]);
+    upload(&admin, "us-wa-doh", "1999-12-31", &file).await.points_to(&["/source_date"]);
+    let answer = send(admin.form(IMPORTS, &parts)).await.is(201);
+    assert_eq!(answer.body["source_date"], "2026-12-02");
+    app.run_jobs().await;
+    admin.act(&format!("{}/apply", answer.header("location"))).await.is(202);
+    app.run_jobs().await;
+    assert_eq!(state(&admin, id).await, state_of("verified", "active"), "its last day is not over there");
+    let public = async || {
+        let therapist: Uuid = sqlx::query_scalar("SELECT therapist_id FROM credentials WHERE id = $1")
+            .bind(id)
+            .fetch_one(&app.service.db)
+            .await
+            .unwrap();
+        let page = admin.get(&format!("/v1/therapists/{therapist}/credentials")).await.is(200).body;
+        page["data"].as_array().unwrap().iter().find(|c| c["type"] == "US-WA-LMT").unwrap()["status"].clone()
+    };
+    assert_eq!(public().await, "verified");
+    app.advance(TimeDelta::hours(2));
+    assert_eq!(public().await, "expired");
+}
+
+#[tokio::test]
 async fn a_file_that_is_gone_fails_its_import() {
     let app = App::start().await;
     let admin = app.admin().await;
