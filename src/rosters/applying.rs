@@ -47,7 +47,8 @@ pub async fn begin_apply(work: &mut Work, id: RosterImportId, asked: Override) -
     if let (Some(mapping), Some(former)) = (&mut import.mapping, last.as_ref().and_then(|last| last.mapping.as_ref())) {
         mapping.compare(former);
     }
-    if let Some(place) = asked.rules.iter().position(|rule| !rule.can_be_overridden()) {
+    let source = import.list()?.source;
+    if let Some(place) = asked.rules.iter().position(|rule| !rule.can_be_overridden(import.mapping.as_ref(), source)) {
         return Err(FieldError::new(format!("/override/{place}"), "cannot be overridden.").into());
     }
     if !asked.rules.is_empty() && asked.note.is_none() {

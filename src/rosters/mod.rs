@@ -64,7 +64,7 @@ pub fn file_of(import: RosterImportId) -> Key {
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum StopReason {
-    /// The header lacks a column, or has others than the last import.
+    /// The header lacks a column that is read, or has it twice. Set aside it can be where the list is of use without it.
     HeaderChanged,
     /// The file ends within a line.
     Truncated,
@@ -79,9 +79,13 @@ pub enum StopReason {
 }
 
 impl StopReason {
-    /// Whether an admin may set it aside.
-    pub fn can_be_overridden(self) -> bool {
-        self == Self::RowsFell
+    /// Whether an admin may set it aside, of a list with this `mapping`.
+    fn can_be_overridden(self, mapping: Option<&Mapping>, source: &Source) -> bool {
+        match self {
+            Self::RowsFell => true,
+            Self::HeaderChanged => mapping.is_some_and(|mapping| mapping.is_usable(source)),
+            _ => false,
+        }
     }
 }
 
@@ -149,12 +153,14 @@ impl RosterImport {
     /// What keeps it from taking effect. `last` is the import of the same source that was applied last.
     pub fn objections(&self, is_cut: bool, last: Option<&Self>) -> Vec<StopReason> {
         let header_changed = self.mapping.as_ref().is_none_or(Mapping::is_changed);
+        let source = Source::find(&self.source);
+        let is_read = self.mapping.as_ref().zip(source).is_some_and(|(mapping, source)| mapping.is_usable(source));
         let fell = |now: i64, before: i64| now * 10 < before * 8;
         let against = last.map_or([None; 3], |last| {
             let is_other = self.sha256 != last.sha256;
             let fewer = fell(self.rows_kept, last.rows_kept) || fell(self.rows_read, last.rows_read);
             [
-                (!header_changed && fewer).then_some(StopReason::RowsFell),
+                (is_read && fewer).then_some(StopReason::RowsFell),
                 (self.source_date < last.source_date).then_some(StopReason::SourceOlder),
                 (self.source_date == last.source_date && is_other).then_some(StopReason::SameDateOtherContent),
             ]
@@ -162,7 +168,7 @@ impl RosterImport {
         let own = [
             header_changed.then_some(StopReason::HeaderChanged),
             is_cut.then_some(StopReason::Truncated),
-            (!header_changed && self.rows_kept == 0).then_some(StopReason::NoRows),
+            (is_read && self.rows_kept == 0).then_some(StopReason::NoRows),
         ];
         own.into_iter().chain(against).flatten().collect()
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::lines::Lines;
-use super::sources::{Mapping, Source, plain, says_no};
+use super::sources::{Mapping, Source, plain, same_column, says_no};
 use crate::credentials::{BoardStatus, CredentialType};
 
 /// The longest number, name and status that are kept.
@@ -128,7 +128,7 @@ impl<R: Read> Reader<R> {
         // A separator after the last name.
         let count = header.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
         let mapping = Mapping::new(source, &header[..count]);
-        let places = mapping.missing.is_empty().then(|| Places::new(source, &header, count)).flatten();
+        let places = mapping.is_usable(source).then(|| Places::new(source, &header, count)).flatten();
         Ok(Self { source, kind, csv, record, mapping, places, last_was_short: false })
     }
 
@@ -175,14 +175,14 @@ impl<R: Read> Reader<R> {
 
 impl Places {
     fn new(source: &Source, header: &[String], count: usize) -> Option<Self> {
-        let place = |name: &str| header.iter().position(|column| column.eq_ignore_ascii_case(name));
+        let place = |name: &str| header.iter().position(|column| same_column(column, name));
         let optional = |name: Option<&str>| name.and_then(place);
         Some(Self {
             number: place(source.number)?,
             rank: optional(source.rank),
             kind: optional(source.kind.map(|(name, _)| name)),
             skip: source.skip.and_then(|(name, value)| Some((place(name)?, value))),
-            name: source.name.iter().map(|name| place(name)).collect::<Option<_>>()?,
+            name: source.name.iter().filter_map(|name| place(name)).collect(),
             status: optional(source.status),
             second_status: optional(source.second_status),
             issued: optional(source.issued),

@@ -345,7 +345,7 @@ async fn list_roster_findings(
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ApplyBody {
-    /// Rules that stopped it; only `rows_fell` can be set aside.
+    /// Rules that stopped it; `rows_fell` can be set aside, and `header_changed` where the list is of use without what is missing.
     #[serde(default, rename = "override")]
     #[schema(max_items = 6, example = json!(["rows_fell"]))]
     rules: Vec<StopReason>,

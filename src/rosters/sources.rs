@@ -27,7 +27,7 @@ pub struct Source {
     pub quoted: bool,
     /// How its letters are encoded.
     pub encoding: &'static Encoding,
-    /// The columns that must be there. Others are never kept.
+    /// The columns that the authority writes. Those that are read must be there, and others are never kept.
     pub columns: &'static [&'static str],
     /// Where the number stands.
     pub number: &'static str,
@@ -507,9 +507,16 @@ impl Source {
         parsed.filter(|date| (1900..=2100).contains(&date.year())).map(Some).ok_or(())
     }
 
+    /// Whether a list is of no use without this column. Second given names, suffixes and first days are read where they are there.
+    pub(super) fn is_vital(&self, column: &str) -> bool {
+        let role = self.role(column);
+        let is_more = self.name.iter().skip(2).any(|name| same_column(name, column)) || role == Some("issued_on");
+        role.is_some() && !is_more
+    }
+
     /// What a column becomes.
     fn role(&self, column: &str) -> Option<&'static str> {
-        let is = |name: Option<&str>| name.is_some_and(|name| name.eq_ignore_ascii_case(column));
+        let is = |name: Option<&str>| name.is_some_and(|name| same_column(name, column));
         Some(match () {
             () if is(Some(self.number)) => "number",
             () if is(self.rank) => "number_prefix",
@@ -524,6 +531,14 @@ impl Source {
             () => return None,
         })
     }
+}
+
+/// Whether two headings name one column: `license_type` and `License Type`.
+pub(super) fn same_column(one: &str, other: &str) -> bool {
+    let letters = |text: &str| {
+        text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>()
+    };
+    letters(one) == letters(other)
 }
 
 fn meaning(own: &[(&str, BoardStatus)], text: &str) -> BoardStatus {
@@ -579,7 +594,7 @@ pub struct MappedColumn {
 pub struct Mapping {
     /// The columns in the order of the file. Those that are personal are not named.
     pub columns: Vec<MappedColumn>,
-    /// Columns that should be there and are not, or are there twice.
+    /// Columns that are read and are not there, or are there twice.
     pub missing: Vec<String>,
     /// Columns that are there and were not in the last applied import of this source.
     pub added: Vec<String>,
@@ -590,13 +605,18 @@ pub struct Mapping {
 impl Mapping {
     /// Reads a header for `source`.
     pub fn new(source: &Source, header: &[String]) -> Self {
-        let count = |column: &str| header.iter().filter(|name| name.eq_ignore_ascii_case(column)).count();
+        let count = |column: &str| header.iter().filter(|name| same_column(name, column)).count();
         let kept = header.iter().filter(|name| !is_personal(name));
         Self {
             columns: kept
                 .map(|name| MappedColumn { column: name.clone(), becomes: source.role(name).map(str::to_owned) })
                 .collect(),
-            missing: source.columns.iter().filter(|name| count(name) != 1).map(|name| (*name).to_owned()).collect(),
+            missing: source
+                .columns
+                .iter()
+                .filter(|name| source.role(name).is_some() && count(name) != 1)
+                .map(|name| (*name).to_owned())
+                .collect(),
             ..Self::default()
         }
     }
@@ -604,15 +624,21 @@ impl Mapping {
     /// Compares with the mapping of the last applied import.
     pub fn compare(&mut self, last: &Self) {
         let lacking = |these: &Self, those: &Self| -> Vec<String> {
-            let has = |name: &str| those.columns.iter().any(|column| column.column.eq_ignore_ascii_case(name));
+            let has = |name: &str| those.columns.iter().any(|column| same_column(&column.column, name));
             these.columns.iter().map(|column| column.column.clone()).filter(|name| !has(name)).collect()
         };
         (self.added, self.lost) = (lacking(self, last), lacking(last, self));
     }
 
-    /// Whether the header is not what it should be.
+    /// Whether columns are not there that are read. What else comes and goes is told, and stops nothing: authorities publish
+    /// one list with 17 columns and with 18.
     pub fn is_changed(&self) -> bool {
-        !(self.missing.is_empty() && self.added.is_empty() && self.lost.is_empty())
+        !self.missing.is_empty()
+    }
+
+    /// Whether the list can be used all the same, if an admin says so.
+    pub fn is_usable(&self, source: &Source) -> bool {
+        !self.missing.iter().any(|column| source.is_vital(column))
     }
 }
 
@@ -655,12 +681,27 @@ mod tests {
         assert!(mapping.columns.iter().all(|column| column.column != "OWNER TELEPHONE"));
         columns[0] = "LICENCE SUBTYPE".to_owned();
         let mut renamed = Mapping::new(texas, &columns);
-        assert_eq!(renamed.missing, ["LICENSE SUBTYPE"]);
         renamed.compare(&mapping);
+        assert!(!renamed.is_changed(), "it is not read");
         assert_eq!(
             (renamed.added, renamed.lost),
             (vec!["LICENCE SUBTYPE".to_owned()], vec!["LICENSE SUBTYPE".to_owned()])
         );
+        for vital in ["LICENSE NUMBER", "OWNER NAME", "LICENSE EXPIRATION DATE (MMDDCCYY)", "LICENSE TYPE"] {
+            let without: Vec<String> = columns.iter().filter(|name| *name != vital).cloned().collect();
+            let lacking = Mapping::new(texas, &without);
+            assert!(lacking.is_changed() && !lacking.is_usable(texas), "{vital}");
+            let twice = [&columns[..], &[vital.to_owned()]].concat();
+            assert_eq!(Mapping::new(texas, &twice).missing, [vital]);
+        }
+        let washington = source("us-wa-doh");
+        for (column, usable) in
+            [("middlename", true), ("firstissuedate", true), ("actiontaken", false), ("status", false)]
+        {
+            let without: Vec<String> = header(washington).into_iter().filter(|name| name != column).collect();
+            let lacking = Mapping::new(washington, &without);
+            assert_eq!((lacking.is_changed(), lacking.is_usable(washington)), (true, usable), "{column}");
+        }
     }
 
     #[test]

@@ -260,7 +260,27 @@ async fn the_rules_stop_what_cannot_be_trusted() {
     assert_eq!(stopped("2026-11-19", &washington(&[], 101)).await.1, json!(["source_older"]));
     assert_eq!(stopped("2026-11-20", &washington(&[], 101)).await.1, json!(["same_date_other_content"]));
     let gained = whole.replace("actiontaken\n", "actiontaken,mood\n").replace(",No\n", ",No,good\n");
-    assert_eq!(stopped("2026-11-21", gained.as_bytes()).await.1, json!(["header_changed"]));
+    let path = read(&app, &admin, "us-wa-doh", "2026-11-21", gained.as_bytes()).await;
+    let seen = import(&admin, &path).await;
+    assert_eq!(
+        (&seen["state"], &seen["mapping"]["added"]),
+        (&json!("previewed"), &json!(["mood"])),
+        "nothing reads it"
+    );
+    admin.act(&format!("{path}/discard")).await.is(200);
+    let unread = whole.replace("lastissuedate", "reissued");
+    let path = read(&app, &admin, "us-wa-doh", "2026-11-21", unread.as_bytes()).await;
+    assert_eq!(import(&admin, &path).await["state"], "previewed");
+    admin.act(&format!("{path}/discard")).await.is(200);
+    let nameless = whole.replace("middlename", "second_name");
+    let (path, reasons) = stopped("2026-11-21", nameless.as_bytes()).await;
+    assert_eq!(reasons, json!(["header_changed"]));
+    let accepted = json!({ "override": ["header_changed"], "note": "They have renamed it." });
+    let seen = admin.post(&format!("{path}/apply"), accepted).await.is(202).body;
+    assert_eq!(seen["overridden"], json!(["header_changed"]));
+    app.run_jobs().await;
+    admin.act(&format!("{path}/roll-back")).await.is(202);
+    app.run_jobs().await;
     assert_eq!(stopped("2026-11-21", &washington(&[], 79)).await.1, json!(["rows_fell"]));
     let (older, reasons) = stopped("2026-11-18", &washington(&[], 79)).await;
     assert_eq!(reasons, json!(["rows_fell", "source_older"]));
