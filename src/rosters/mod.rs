@@ -11,6 +11,7 @@ pub mod reading;
 pub mod routes;
 pub mod sources;
 mod store;
+mod unpack;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::TryStreamExt;
@@ -37,11 +38,11 @@ bounded_text! {
     ImportNote prose 1..=2000, example "The board has taken lapsed licences off its list.";
 }
 
-/// The largest list that is taken, in bytes.
-pub const SIZE_LIMIT: u64 = 200 * 1024 * 1024;
+/// The largest list that is taken, in bytes, packed or unpacked: whole registers of a state are a few hundred megabytes.
+pub const SIZE_LIMIT: u64 = 1024 * 1024 * 1024;
 
-/// The earliest date that a list bears.
-pub(crate) const OLDEST: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap_or(NaiveDate::MIN);
+/// The first year of the dates that lists bear.
+const OLDEST: i32 = 2000;
 
 /// Deletes lists that are not to be read any more, a day after they came.
 pub async fn forget_files(app: &App, now: DateTime<Utc>) -> Result<()> {
@@ -66,6 +67,8 @@ pub fn file_of(import: RosterImportId) -> Key {
 pub enum StopReason {
     /// The header lacks a column that is read, or has it twice. Set aside it can be where the list is of use without it.
     HeaderChanged,
+    /// The file cannot be unpacked, or not to its end; `warnings` say why.
+    Unreadable,
     /// The file ends within a line.
     Truncated,
     /// No row is of a kind that we hold.
@@ -127,6 +130,8 @@ pub struct RosterImport {
     pub differing: i64,
     /// Credentials that were changed when it took effect.
     pub changed: i64,
+    /// What was done to read it, what is odd about it, and why it cannot be read, in words.
+    pub warnings: Vec<String>,
     /// What keeps it from taking effect.
     pub stop_reasons: Vec<StopReason>,
     /// What an admin set aside of that.

@@ -36,6 +36,8 @@ pub struct Source {
     /// Where the kind of licence stands, and which kinds are ours: just so, as [`plain`] writes them, because a student's or
     /// an instructor's permit has the same words in it.
     pub kind: Option<(&'static str, &'static [&'static str])>,
+    /// Where the kind is told more closely; it goes before the other where it says anything.
+    pub description: Option<&'static str>,
     /// The kind, as it is written, that is an establishment's.
     pub establishment: Option<&'static str>,
     /// A column and its value on rows that are not about a person.
@@ -219,6 +221,7 @@ pub const SOURCES: &[Source] = &[
         number: "LICENSE NUMBER",
         rank: None,
         kind: Some(("LICENSE TYPE", &["massage therapist", "licensed massage therapist"])),
+        description: None,
         establishment: None,
         skip: None,
         name: &["OWNER NAME"],
@@ -259,6 +262,7 @@ pub const SOURCES: &[Source] = &[
             "credentialtype",
             &["massage therapist license", "massage therapist", "massage practitioner license", "massage practitioner"],
         )),
+        description: None,
         establishment: None,
         skip: None,
         name: &["lastname", "firstname", "middlename"],
@@ -308,6 +312,7 @@ pub const SOURCES: &[Source] = &[
         number: "License-Number",
         rank: Some("Rank-Code"),
         kind: Some(("Rank-Code", &["ma", "mm"])),
+        description: None,
         establishment: Some("mm"),
         skip: None,
         name: &["Last-Name", "First-Name", "Middle-Name", "Name-Suffix"],
@@ -354,6 +359,7 @@ pub const SOURCES: &[Source] = &[
         number: "license_number",
         rank: None,
         kind: Some(("license_type", &["licensed massage therapist", "massage therapist", "227"])),
+        description: Some("description"),
         establishment: None,
         skip: Some(("business", "y")),
         name: &["last_name", "first_name", "middle", "suffix"],
@@ -389,6 +395,7 @@ pub const SOURCES: &[Source] = &[
         rank: None,
         // The number is not unique across types.
         kind: Some(("licensetype", &["mt", "massage therapist"])),
+        description: None,
         establishment: None,
         skip: None,
         name: &["lastname", "firstname"],
@@ -429,6 +436,7 @@ pub const SOURCES: &[Source] = &[
         number: "NPI",
         rank: None,
         kind: None,
+        description: None,
         establishment: None,
         skip: None,
         name: &["LASTNAME", "FIRSTNAME", "MIDNAME"],
@@ -511,6 +519,7 @@ impl Source {
     pub(super) fn is_vital(&self, column: &str) -> bool {
         let role = self.role(column);
         let is_more = self.name.iter().skip(2).any(|name| same_column(name, column)) || role == Some("issued_on");
+        let is_more = is_more || self.description.is_some_and(|name| same_column(name, column));
         role.is_some() && !is_more
     }
 
@@ -520,7 +529,7 @@ impl Source {
         Some(match () {
             () if is(Some(self.number)) => "number",
             () if is(self.rank) => "number_prefix",
-            () if is(self.kind.map(|(name, _)| name)) => "licence_kind",
+            () if is(self.kind.map(|(name, _)| name)) || is(self.description) => "licence_kind",
             () if is(self.skip.map(|(name, _)| name)) => "business",
             () if self.name.iter().any(|name| is(Some(name))) => "name",
             () if is(self.status) || is(self.second_status) => "status",
@@ -661,7 +670,8 @@ mod tests {
             assert!(!mapping.is_changed(), "{}", source.code);
             let roles = mapping.columns.iter().filter(|column| column.becomes.is_some()).count();
             let named = [source.rank, source.kind.map(|(name, _)| name), source.skip.map(|(name, _)| name)];
-            let more = [source.status, source.second_status, source.issued, source.expires, source.action];
+            let more =
+                [source.description, source.status, source.second_status, source.issued, source.expires, source.action];
             let mut all: Vec<&str> = named.into_iter().chain(more).flatten().collect();
             all.extend(source.reinstated.into_iter().chain(source.name.iter().copied()).chain([source.number]));
             all.sort_unstable();

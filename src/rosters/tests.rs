@@ -198,6 +198,74 @@ fn a_stray_quote_takes_no_row_into_another() {
     assert_eq!(rejected.iter().map(|row| row.reason).collect::<Vec<_>>(), [RejectReason::LineBreak]);
 }
 
+#[test]
+fn an_address_may_have_two_lines() {
+    let header = "credentialnumber,lastname,firstname,middlename,address,credentialtype,status,firstissuedate,expirationdate,actiontaken\r\n";
+    let row = |number: u32, address: &str| {
+        format!("MA{number:08},Okafor,Sam,,{address},Massage Therapist License,ACTIVE,01/15/2020,06/30/2028,No\r\n")
+    };
+    let text = [
+        header.to_owned(),
+        row(60_000_001, "\"1 Elm St\r\nApt 4, Seattle\""),
+        row(60_000_002, "\"1 Elm St\n\nSeattle\""),
+        row(60_000_003, "\"say \"\"hi\"\"\nthere\""),
+        row(60_000_004, "2 Elm St"),
+    ];
+    let (kept, rejected, is_cut) = read(source("us-wa-doh"), text.concat().as_bytes());
+    assert_eq!((kept.len(), rejected.len(), is_cut), (4, 0, false), "{rejected:?}");
+    let stray =
+        [header.to_owned(), row(60_000_001, "\"1 Elm St"), row(60_000_002, "2 Elm St\""), row(60_000_003, "3 Elm St")];
+    let (kept, rejected, _) = read(source("us-wa-doh"), stray.concat().as_bytes());
+    assert_eq!((kept.len(), rejected.len()), (1, 1));
+}
+
+#[test]
+fn letters_are_read_by_what_is_there() {
+    let line = |name: &[u8]| {
+        let mut line = b"12345,MT,".to_vec();
+        line.extend_from_slice(name);
+        line.extend_from_slice(b",Pepe,Active,12/31/2027,\n");
+        line
+    };
+    let header =
+        b"licensenumber,licensetype,lastname,firstname,licensestatusdescription,licenseexpirationdate,programaction\n";
+    for (bytes, name) in [
+        (&b"N\xfa\xf1ez"[..], "Núñez, Pepe"),
+        ("Núñez".as_bytes(), "Núñez, Pepe"),
+        (b"O\x92Brien", "O’Brien, Pepe"),
+        ("Nguyễn".as_bytes(), "Nguyễn, Pepe"),
+    ] {
+        let (kept, _, _) = read(source("us-co-dora"), &[&header[..], &line(bytes)].concat());
+        assert_eq!(kept[0].name, name);
+    }
+    // A mark at the beginning, and zeros where none belong.
+    let marked = [b"\xef\xbb\xbf", &header[..], &line(b"Okafor")].concat();
+    assert_eq!(read(source("us-co-dora"), &marked).0.len(), 1);
+    let zeros = [&header[..], &line(b"Oka\0for")].concat();
+    assert_eq!(read(source("us-co-dora"), &zeros).0[0].name, "Oka for, Pepe");
+}
+
+#[test]
+fn illinois_writes_a_header_of_its_own() {
+    let header = "License Type,Description,License Number,License Status,Business,Title,First Name,Middle,Last Name,Prefix,Suffix,Business Name,BusinessDBA,Original Issue Date,Effective Date,Expiration Date,City,State,Zip,County,Ever Disciplined,LastModifiedDate\n";
+    let row = |kind: &str, description: &str, number: &str| {
+        format!(
+            "{kind},{description},{number},ACTIVE,N,,Sam,J,Okafor,,,,,05/01/2019,12/31/2024,12/31/2026,Chicago,IL,60601,Cook,N,11/01/2026\n"
+        )
+    };
+    let text = [
+        header.to_owned(),
+        row("MASSAGE THERAPY", "LICENSED MASSAGE THERAPIST", "227.012345"),
+        row("227", "", "227.012346"),
+        row("LICENSED MASSAGE THERAPIST", "MASSAGE THERAPIST - TEMPORARY", "227.012347"),
+        row("NURSING", "REGISTERED NURSE", "041.012345"),
+    ];
+    let (kept, rejected, _) = read(source("us-il-idfpr"), text.concat().as_bytes());
+    assert!(rejected.is_empty(), "{rejected:?}");
+    let told: Vec<_> = kept.iter().map(|row| (row.number.as_str(), row.other_kind)).collect();
+    assert_eq!(told, [("227012345", false), ("227012346", false), ("227012347", true)]);
+}
+
 /// Gives its bytes a few at a time.
 struct Trickle<'a>(&'a [u8], usize);
 

@@ -634,6 +634,47 @@ async fn a_list_bears_the_day_that_it_is_where_its_authority_sits() {
 }
 
 #[tokio::test]
+async fn lists_come_packed_and_in_other_letters_and_say_what_is_odd() {
+    use std::io::Write;
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let plain = washington(&[line(60_000_001, "Okafor, Sam", "ACTIVE", "06/30/2028")], 3);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(&plain).unwrap();
+    let packed = packed.finish().unwrap();
+    let text = String::from_utf8(plain.clone()).unwrap();
+    let wide: Vec<u8> = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let latin = [
+        &plain[..],
+        b"MA60000009,Nu\xf1ez,Ana,,Massage Therapist License,ACTIVE,01/15/2020,01/15/2026,06/30/2028,No\n",
+    ]
+    .concat();
+    for (file, rows, said) in [(&packed, 4, ".gz"), (&wide, 4, "UTF-16"), (&latin, 5, "Windows-1252")] {
+        let path = read(&app, &admin, "us-wa-doh", "2026-11-28", file).await;
+        let seen = import(&admin, &path).await;
+        assert_eq!((&seen["state"], &seen["rows_kept"]), (&json!("previewed"), &json!(rows)), "{seen}");
+        assert!(seen["warnings"].to_string().contains(said), "{}", seen["warnings"]);
+        assert_eq!(seen["bytes_read"], seen["size"]);
+    }
+    let header = String::from_utf8(plain).unwrap().replace("actiontaken", "action\0\ntaken");
+    for (file, reason) in [
+        (&packed[..packed.len() / 2], "unreadable"),
+        (&[0x1f, 0x8b, 8, 0][..], "unreadable"),
+        (b"PK\x03\x04 and no more", "unreadable"),
+        (header.as_bytes(), "header_changed"),
+        (b"\0\0\0\0", "header_changed"),
+    ] {
+        let path = read(&app, &admin, "us-wa-doh", "2026-11-28", file).await;
+        let seen = import(&admin, &path).await;
+        assert_eq!((&seen["state"], &seen["stop_reasons"]), (&json!("stopped"), &json!([reason])), "{seen}");
+        assert_ne!(seen["warnings"], json!([]), "{seen}");
+        admin.act(&format!("{path}/apply")).await.refused(409, "roster_stopped");
+        let over = json!({ "override": [reason], "note": "So be it." });
+        admin.post(&format!("{path}/apply"), over).await.points_to(&["/override/0"]);
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_gone_fails_its_import() {
     let app = App::start().await;
     let admin = app.admin().await;
@@ -685,7 +726,7 @@ async fn a_form_that_is_wrong_keeps_nothing() {
         upload(&admin, "us-wa-doh", date, &file).await.points_to(&["/source_date"]);
     }
     upload(&admin, "us-wa-doh", "2026-11-29", b"").await.points_to(&["/file"]);
-    upload(&admin, "us-wa-doh", "2026-11-29", &[0x1f, 0x8b, 8, 0]).await.points_to(&["/file"]);
+    upload(&admin, "us-wa-doh", "2026-11-29", b"BZh91AY&SY").await.points_to(&["/file"]);
     send(admin.form(IMPORTS, &[("file", Some("a.csv"), &file)])).await.points_to(&["/source"]);
     send(admin.form(IMPORTS, &[("source", None, b"us-wa-doh")])).await.points_to(&["/file"]);
     send(admin.form(IMPORTS, &[("colour", None, b"red"), ("file", None, &file)])).await.points_to(&["/colour"]);
