@@ -2,13 +2,14 @@
 //! number, what a renewal replaces, and the visits that rest on the credential. The caller holds the therapist's lock.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::BoardStatus;
 use super::checks::{Change, Facts, Found, Verdict};
 use super::jobs::Supersede;
 use super::review::{ReasonCode, ReviewAction, ReviewState, Reviewer};
 use super::store::{self, Row};
+use super::views::Credential;
 use crate::App;
 use crate::db::Tx;
 use crate::error::{Refusal, Result};
@@ -205,6 +206,55 @@ pub(super) fn adopt(row: &mut Row, check: &Check, now: DateTime<Utc>) {
     row.board_action = found.board_action;
     row.verification = Some(*id);
     row.recheck_on = row.kind.recheck_days.map(|days| (now + TimeDelta::days(days.into())).date_naive());
+}
+
+/// Takes over what the holder of a verified licence changed beside its name, number and type: what narrows it holds at once, and
+/// what widens it is told to staff, because the authority knows better than the holder.
+pub(super) async fn amend(work: &mut Work, row: &mut Row, former: &Credential) -> Result<()> {
+    let told = keep_narrow(&mut row.credential, former);
+    if row.credential != *former {
+        store::save(work, row).await?;
+        let details = json!({ "before": former, "after": row.credential });
+        let updated = Event { party: Some(Party::Therapist), ..event("credential.updated", row, details) };
+        work.announce(updated).await?;
+    }
+    if !told.is_empty() {
+        work.announce(event("credential.told_by_holder", row, json!({ "told": told }))).await?;
+    }
+    Ok(())
+}
+
+/// Puts back what would widen a licence, and gives it.
+fn keep_narrow(credential: &mut Credential, former: &Credential) -> Map<String, Value> {
+    let mut told = Map::new();
+    let is_within = |now: &Option<Vec<String>>, before: &Option<Vec<String>>| match (now, before) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(now), Some(before)) => now.iter().all(|place| before.contains(place)),
+    };
+    let earlier = credential
+        .expires_on
+        .map_or(former.expires_on.is_none(), |ends| former.expires_on.is_none_or(|ended| ends <= ended));
+    let later = credential
+        .issued_on
+        .map_or(former.issued_on.is_none(), |begins| former.issued_on.is_none_or(|began| began <= begins));
+    macro_rules! keep {
+        ($($field:ident if $narrow:expr),+ $(,)?) => {$(
+            if !$narrow {
+                told.insert(stringify!($field).to_owned(), json!(credential.$field));
+                credential.$field = former.$field.clone();
+            }
+        )+};
+    }
+    keep!(
+        expires_on if earlier,
+        issued_on if later,
+        issuing_jurisdiction if credential.issuing_jurisdiction == former.issuing_jurisdiction,
+        cover if credential.cover == former.cover,
+        covers_jurisdictions if is_within(&credential.covers_jurisdictions, &former.covers_jurisdictions),
+        covers_kinds if is_within(&credential.covers_kinds, &former.covers_kinds),
+    );
+    told
 }
 
 /// Tells staff of something about a credential that they should look at.

@@ -799,3 +799,39 @@ async fn the_command_does_the_same() {
     let (ok, out, _) = output(knead().args(["roster", "sources"]));
     assert!(ok && out.lines().count() == 6 && out.contains("us-tx-tdlr"));
 }
+
+#[tokio::test]
+async fn only_another_name_number_or_type_of_a_licence_goes_back_to_review() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (therapist, id) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
+    let lines = [
+        line(60_000_001, "Okafor, Sam", "ACTIVE", "06/30/2028"),
+        line(60_000_002, "Okafor, Sam", "ACTIVE", "06/30/2029"),
+    ];
+    apply(&app, &admin, "2026-11-28", &washington(&lines, 0)).await;
+    let path = format!("{MINE}/{id}");
+    for (change, shown) in [
+        (json!({ "expires_on": "2030-06-30" }), json!("2028-06-30")),
+        (json!({ "issued_on": "2021-01-01" }), json!("2028-06-30")),
+        (json!({ "issued_on": "2019-01-01" }), json!("2028-06-30")),
+        (json!({ "covers_kinds": ["massage"] }), json!("2028-06-30")),
+        (json!({ "expires_on": "2028-05-31" }), json!("2028-05-31")),
+        (json!({ "expires_on": null }), json!("2028-05-31")),
+    ] {
+        let changed = therapist.change(&path, change.clone()).await.is(200).body;
+        assert_eq!((&changed["review_state"], &changed["expires_on"]), (&json!("verified"), &shown), "{change}");
+    }
+    assert_eq!(tasks(&app).await, ["told_by_holder"]);
+    for change in [json!({ "number": "60000002" }), json!({ "name_on_credential": "Samuel Okafor" })] {
+        let changed = therapist.change(&path, change.clone()).await.is(200).body;
+        assert_eq!(changed["review_state"], "submitted", "{change}");
+        app.run_jobs().await;
+        if change.get("number").is_some() {
+            assert_eq!(state(&admin, id).await, state_of("verified", "active"), "the new number was checked");
+            let file = admin.get(&format!("/v1/admin/credentials/{id}")).await.is(200).body;
+            assert_eq!(file["expires_on"], "2029-06-30");
+        }
+    }
+    assert_eq!(state(&admin, id).await.0, "submitted");
+}

@@ -38,6 +38,18 @@ pub(super) async fn set_at_risk(tx: &mut Tx, booking: BookingId, since: Option<D
     Ok(())
 }
 
+/// Who has to answer for it that the visit is at risk.
+pub(super) async fn put_at_risk_by(tx: &mut Tx, booking: BookingId) -> Result<Option<Party>> {
+    let by = sqlx::query_scalar!(
+        r#"SELECT details ->> 'by' AS "by: Party" FROM events
+           WHERE subject_type = 'booking' AND subject_id = $1 AND kind = 'booking.put_at_risk' ORDER BY position DESC LIMIT 1"#,
+        booking.to_string()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(by.flatten())
+}
+
 /// The therapists who have live visits that have not ended in `jurisdiction` or any place below it; anywhere, where none
 /// is named.
 pub async fn therapists_with_visits(
