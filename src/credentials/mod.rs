@@ -117,6 +117,9 @@ pub struct CredentialType {
     pub expires: bool,
     /// What an insurance must pay for one claim.
     pub minimum_cover: Cover,
+    /// Whether people share a number, as the policy of a group has one for all. Only shown where it is so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub numbers_shared: bool,
     #[serde(skip)]
     #[schema(ignore)]
     pub(crate) number_prefix: String,
@@ -340,6 +343,7 @@ mod tests {
             expires: true,
             minimum_cover: Cover::default(),
             four_eyes: false,
+            numbers_shared: false,
             recheck_days: None,
         }
     }

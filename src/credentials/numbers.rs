@@ -105,6 +105,7 @@ mod tests {
             expires: true,
             minimum_cover: Cover::default(),
             four_eyes: false,
+            numbers_shared: false,
             recheck_days: None,
         }
     }

@@ -36,7 +36,7 @@ macro_rules! types {
         sqlx::query_as!(
             CredentialType,
             r#"SELECT code, authority, category AS "category: Category", jurisdiction AS "jurisdiction: Jurisdiction", number_pattern,
-                      number_prefix, evidence_required, renewal_months, expires, four_eyes, recheck_days,
+                      number_prefix, evidence_required, renewal_months, expires, four_eyes, numbers_shared, recheck_days,
                       minimum_cover AS "minimum_cover: Cover"
                FROM credential_types "# + $tail
             $(, $arg)*
@@ -93,8 +93,14 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// The number as it is compared.
+    /// The number as it is compared: among all credentials of the type, or among the therapist's own where people share numbers.
     pub fn normalised_number(&self) -> Option<String> {
+        let plain = self.plain_number()?;
+        Some(if self.kind.numbers_shared { format!("{plain}@{}", self.therapist) } else { plain })
+    }
+
+    /// The number without what is not part of it.
+    pub fn plain_number(&self) -> Option<String> {
         self.credential.number.as_deref().map(|number| self.kind.normalise(number))
     }
 

@@ -30,6 +30,7 @@ fn kind(code: &str, prefix: &str) -> CredentialType {
         minimum_cover: Cover::default(),
         number_prefix: prefix.to_owned(),
         four_eyes: false,
+        numbers_shared: false,
         recheck_days: None,
     }
 }

@@ -873,3 +873,28 @@ async fn zeros_before_a_number_hide_no_twin() {
         app.count("SELECT count(*) FROM credentials WHERE number = 'MT.0099999' AND normalised_number = '99999'").await;
     assert_eq!(mended, 1);
 }
+
+#[tokio::test]
+async fn a_policy_of_a_group_insures_everyone_in_it() {
+    let app = App::start().await;
+    let (one, other) = (app.therapist().await, app.therapist().await);
+    app.sql("UPDATE credentials SET review_state = 'submitted', normalised_number = NULL, number = NULL WHERE type = 'INSURANCE'")
+        .await
+        .unwrap();
+    for therapist in [&one, &other] {
+        let id: Uuid = sqlx::query_scalar("SELECT id FROM credentials WHERE type = 'INSURANCE' AND therapist_id = $1")
+            .bind(therapist.id)
+            .fetch_one(&app.service.db)
+            .await
+            .unwrap();
+        let number = format!(
+            "UPDATE credentials SET number = 'GRP-0042', normalised_number = 'GRP0042@' || therapist_id WHERE id = '{id}'"
+        );
+        app.sql(&number).await.unwrap();
+        let admin = app.admin().await;
+        verify(&admin, &format!("/v1/admin/credentials/{id}")).await;
+        let seen = admin.get(&format!("/v1/admin/credentials/{id}")).await.is(200).body;
+        assert_eq!((&seen["review_state"], &seen["duplicates"]), (&json!("verified"), &json!([])));
+    }
+    assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await, 0);
+}

@@ -84,8 +84,7 @@ impl CheckBody {
         let from_document = !self.reason_codes.contains(&ReasonCode::VerifiedPrimarySource);
         let name = self.name_found.as_ref().map(|name| name.as_str().to_owned());
         let number = self.number_found.as_ref().map(|number| number.as_str().to_owned());
-        let other_number =
-            number.as_ref().is_some_and(|number| Some(row.kind.normalise(number)) != row.normalised_number());
+        let other_number = number.as_ref().is_some_and(|number| Some(row.kind.normalise(number)) != row.plain_number());
         if other_number {
             return Err(FieldError::new("/number_found", "is not the credential's number.").into());
         }
