@@ -898,3 +898,47 @@ async fn a_policy_of_a_group_insures_everyone_in_it() {
     }
     assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await, 0);
 }
+
+#[tokio::test]
+async fn what_was_barred_is_known_again_without_a_number() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    for (state, former, anew) in [
+        ("revoked", "NULL", "NULL"),
+        ("suspended", "'POL-1'", "NULL"),
+        ("revoked", "NULL", "'POL-1'"),
+        ("revoked", "'POL-1'", "'POL-1'"),
+        ("revoked", "'POL-1'", "'POL-2'"),
+    ] {
+        let therapist = app.therapist().await;
+        let number = |number: &str| {
+            format!("number = {number}, normalised_number = replace({number}, '-', '') || '@' || therapist_id")
+        };
+        let body = json!({
+            "type": "INSURANCE", "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30",
+            "cover": { "amount": 2_000_000_000, "currency": "AUD" },
+        });
+        let id = therapist.post(MINE, body).await.is(201).id();
+        app.sql(&format!(
+            "UPDATE credentials SET review_state = '{state}', {} WHERE type = 'INSURANCE' AND therapist_id = '{}' AND id <> '{id}'",
+            number(former), therapist.id
+        ))
+        .await
+        .unwrap();
+        app.sql(&format!(
+            "UPDATE credentials SET review_state = 'submitted', submitted_at = '2026-11-30', {} WHERE id = '{id}'",
+            number(anew)
+        ))
+        .await
+        .unwrap();
+        let path = format!("/v1/admin/credentials/{id}");
+        admin.act(&format!("{path}/claim")).await.is(200);
+        let answer =
+            admin.post(&format!("{path}/verify"), json!({ "reason_codes": ["verified_primary_source"] })).await;
+        if anew == "'POL-2'" {
+            answer.is(200);
+        } else {
+            answer.refused(422, "override_not_stated");
+        }
+    }
+}
