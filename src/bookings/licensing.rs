@@ -96,8 +96,13 @@ impl Rules {
 
 /// Holds the therapist's future visits against the credentials as they stand now, in the transaction that changed
 /// them: puts at risk, calls off, or restores what follows from it. Running it again changes nothing. The caller holds
-/// the therapist's lock. `by` is who has to answer for visits that are lost: the therapist, or nobody, which the system stands for.
-pub async fn reconcile(work: &mut Work, lock: &TimeLock, by: Party) -> Result<()> {
+/// the therapist's lock. Nobody has to answer for visits that are lost.
+pub async fn reconcile(work: &mut Work, lock: &TimeLock) -> Result<()> {
+    reconcile_after(work, lock, Party::System).await
+}
+
+/// As [`reconcile`]; `by` is who has to answer for visits that are lost: the therapist, or nobody, which the system stands for.
+pub(super) async fn reconcile_after(work: &mut Work, lock: &TimeLock, by: Party) -> Result<()> {
     let (therapist, now) = (lock.therapist(), work.now());
     let visits = live(work, therapist, now).await?;
     if visits.is_empty() {
@@ -166,7 +171,7 @@ pub async fn reconcile_place(app: &App, country: Option<&str>) -> Result<()> {
 async fn reconcile_now(app: &App, therapist: TherapistId) -> Result<()> {
     let mut work = app.begin(None).await?;
     let lock = work.lock_time(therapist).await?;
-    reconcile(&mut work, &lock, Party::System).await?;
+    reconcile(&mut work, &lock).await?;
     work.commit().await
 }
 
@@ -181,7 +186,7 @@ pub async fn settle(app: &App, id: BookingId) -> Result<()> {
             enqueue(&mut work, &SettleAtRisk { booking: id }, booking.start_at - NOTICE).await?;
         } else {
             let by = store::put_at_risk_by(&mut work, id).await?.unwrap_or(Party::System);
-            reconcile(&mut work, &lock, by).await?;
+            reconcile_after(&mut work, &lock, by).await?;
             match bookings::lock(&mut work, id, now).await? {
                 Some(booking) if booking.at_risk_since.is_none() => {}
                 Some(booking) if booking.start_at > now => call_off(&mut work, &lock, booking, by).await?,

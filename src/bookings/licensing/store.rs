@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::Result;
+use crate::events::Party;
 use crate::ids::{BookingId, TherapistId};
 
 /// What each of these bookings relies on now.
