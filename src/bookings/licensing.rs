@@ -17,6 +17,7 @@ pub use store::therapists_with_visits;
 use super::events::{Taken, Why, event};
 use super::jobs::SettleAtRisk;
 use super::lifecycle::{Action, Party, Status, Step, step};
+use super::reliability::{self, Lapse};
 use super::steps::{Begun, begin_as_system};
 use super::store::{live, rely_on, save};
 use super::{Booking, Cancelled, store as bookings};
@@ -95,8 +96,13 @@ impl Rules {
 
 /// Holds the therapist's future visits against the credentials as they stand now, in the transaction that changed
 /// them: puts at risk, calls off, or restores what follows from it. Running it again changes nothing. The caller holds
-/// the therapist's lock. `actor` is whoever made the change; none where the system did.
+/// the therapist's lock. Nobody has to answer for visits that are lost.
 pub async fn reconcile(work: &mut Work, lock: &TimeLock) -> Result<()> {
+    reconcile_after(work, lock, Party::System).await
+}
+
+/// As [`reconcile`]; `by` is who has to answer for visits that are lost: the therapist, or nobody, which the system stands for.
+pub(super) async fn reconcile_after(work: &mut Work, lock: &TimeLock, by: Party) -> Result<()> {
     let (therapist, now) = (lock.therapist(), work.now());
     let visits = live(work, therapist, now).await?;
     if visits.is_empty() {
@@ -121,10 +127,10 @@ pub async fn reconcile(work: &mut Work, lock: &TimeLock) -> Result<()> {
                 enqueue(work, &SettleAtRisk { booking: visit.id }, visit.start_at - NOTICE).await?;
                 let groups: Vec<&str> =
                     missing(required, &standings, first, last).iter().map(|asked| asked.group.as_str()).collect();
-                work.announce(event("booking.put_at_risk", &visit, json!({ "missing": groups }))).await?;
+                work.announce(event("booking.put_at_risk", &visit, json!({ "missing": groups, "by": by }))).await?;
             }
             Consequence::CallOff => {
-                call_off(work, lock, visit).await?;
+                call_off(work, lock, visit, by).await?;
                 continue;
             }
             Consequence::Alert => alert(work, &visit).await?,
@@ -179,10 +185,11 @@ pub async fn settle(app: &App, id: BookingId) -> Result<()> {
             // The queue's clock is ahead of ours.
             enqueue(&mut work, &SettleAtRisk { booking: id }, booking.start_at - NOTICE).await?;
         } else {
-            reconcile(&mut work, &lock).await?;
+            let by = store::put_at_risk_by(&mut work, id).await?.unwrap_or(Party::System);
+            reconcile_after(&mut work, &lock, by).await?;
             match bookings::lock(&mut work, id, now).await? {
                 Some(booking) if booking.at_risk_since.is_none() => {}
-                Some(booking) if booking.start_at > now => call_off(&mut work, &lock, booking).await?,
+                Some(booking) if booking.start_at > now => call_off(&mut work, &lock, booking, by).await?,
                 Some(booking) => alert(&mut work, &booking).await?,
                 None => {}
             }
@@ -191,13 +198,25 @@ pub async fn settle(app: &App, id: BookingId) -> Result<()> {
     work.commit().await
 }
 
-/// Cancels a visit in the service's own name; the client gets everything back.
-async fn call_off(work: &mut Work, lock: &TimeLock, mut booking: Booking) -> Result<()> {
+/// Cancels a visit in the name of whoever has to answer for it; the client gets everything back. What is late counts against the
+/// therapist as their own cancellation would.
+async fn call_off(work: &mut Work, lock: &TimeLock, mut booking: Booking, by: Party) -> Result<()> {
     let (from, now) = (booking.status, work.now());
-    let Ok(Step::To(status)) = step(&booking, Action::Cancel, Party::System, now) else { return Ok(()) };
-    booking.cancelled = Some(Cancelled { by: Party::System, at: now, fee: 0 });
+    // A therapist declines what was only asked for, and whatever cannot be called off as theirs is as the system's.
+    let theirs = (by == Party::Therapist).then(|| step(&booking, Action::Cancel, by, now));
+    let (party, status) = match theirs {
+        Some(Ok(Step::To(status))) => (by, status),
+        _ => match step(&booking, Action::Cancel, Party::System, now) {
+            Ok(Step::To(status)) => (Party::System, status),
+            _ => return Ok(()),
+        },
+    };
+    if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
+        reliability::record(work, &booking, Lapse::LateCancellation).await?;
+    }
+    booking.cancelled = Some(Cancelled { by: party, at: now, fee: 0 });
     booking.enter(status);
-    let taken = Taken { action: Action::Cancel, party: Party::System, from, reason: Some(Why::Ours(CALLED_OFF)) };
+    let taken = Taken { action: Action::Cancel, party, from, reason: Some(Why::Ours(CALLED_OFF)) };
     save(work, lock, &booking, taken).await
 }
 

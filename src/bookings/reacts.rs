@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 
 use super::jobs::ReconcilePlace;
-use super::licensing::reconcile;
+use super::licensing::reconcile_after;
 use crate::error::Result;
-use crate::events::{Effect, Event, Work};
+use crate::events::{Effect, Event, Party, Work};
 use crate::queue::enqueue;
 
 /// Visits follow what becomes of their therapist's credentials.
@@ -34,7 +34,9 @@ fn hold_visits_against_credentials<'a>(work: &'a mut Work, event: &'a Event) -> 
             return Ok(());
         };
         let lock = work.lock_time(therapist).await?;
-        reconcile(work, &lock).await
+        // Visits that are lost to the therapist's own edit are the therapist's to answer for.
+        let by = if event.party == Some(Party::Therapist) { Party::Therapist } else { Party::System };
+        reconcile_after(work, &lock, by).await
     })
 }
 

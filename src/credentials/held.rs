@@ -3,11 +3,12 @@
 use chrono::NaiveDate;
 use sqlx::PgExecutor;
 
-use super::BoardStatus;
 use super::checks::Facts;
 use super::review::ReviewState;
+use super::{BoardStatus, CredentialType, zones};
 use crate::error::Result;
 use crate::ids::{CredentialId, TherapistId, VerificationId};
+use crate::values::Jurisdiction;
 
 /// A credential with a number, in a state in which it matters what the authority says.
 #[derive(Clone, Debug)]
@@ -39,37 +40,45 @@ pub enum Which<'a> {
     Ids(&'a [CredentialId]),
 }
 
-/// Credentials of a type, in the order of their ids, with what `source` had to do with them.
-pub async fn held<'c>(db: impl PgExecutor<'c>, type_code: &str, source: &str, which: Which<'_>) -> Result<Vec<Held>> {
+/// Credentials of a type, in the order of their ids, with what `source` had to do with them. Numbers are normalised here,
+/// because what is stored may have been so under an older rule.
+pub async fn held<'c>(
+    db: impl PgExecutor<'c>,
+    kind: &CredentialType,
+    source: &str,
+    which: Which<'_>,
+) -> Result<Vec<Held>> {
     let (after, ids, count) = match which {
         Which::After(after, count) => (after, None, count),
         Which::Ids(ids) => (None, Some(ids.iter().map(|id| id.0).collect::<Vec<_>>()), i64::MAX),
     };
+    let zone = zones::of_authority(kind.jurisdiction.as_ref().map(Jurisdiction::as_str));
     let rows = sqlx::query!(
-        r#"SELECT c.id, c.therapist_id, c.normalised_number AS "number!", c.name_on_credential, c.issuing_jurisdiction,
+        r#"SELECT c.id, c.therapist_id, c.number AS "number!", c.name_on_credential, c.issuing_jurisdiction,
                   c.review_state AS "review_state: ReviewState", c.board_status AS "board_status: BoardStatus",
                   c.board_action, c.issued_on, c.expires_on, c.recheck_on, c.verification_id AS "verification_id: VerificationId",
-                  (SELECT coalesce(v.source_date, (v.at AT TIME ZONE 'UTC')::date) FROM credential_verifications v
+                  (SELECT coalesce(v.source_date, (v.at AT TIME ZONE $6)::date) FROM credential_verifications v
                    WHERE v.id = c.verification_id) AS checked_on,
                   EXISTS (SELECT FROM credential_verifications v
                           WHERE v.credential_id = c.id AND v.source = $2 AND v.board_status = 'active') AS "known!"
            FROM credentials c
-           WHERE c.type = $1 AND c.normalised_number IS NOT NULL
+           WHERE c.type = $1 AND c.number IS NOT NULL
              AND c.review_state IN ('submitted', 'in_review', 'info_requested', 'pending_second', 'verified', 'suspended')
              AND ($3::uuid IS NULL OR c.id > $3) AND ($4::uuid[] IS NULL OR c.id = ANY ($4))
            ORDER BY c.id LIMIT $5"#,
-        type_code,
+        kind.code,
         source,
         after.map(|id| id.0),
         ids.as_deref(),
         count,
+        zone.name(),
     )
     .fetch_all(db)
     .await?;
     let held = rows.into_iter().map(|row| Held {
         id: row.id,
         therapist: row.therapist_id,
-        number: row.number,
+        number: kind.normalise(&row.number),
         name: row.name_on_credential,
         jurisdiction: row.issuing_jurisdiction,
         facts: Facts {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::numbers::renumber;
 use super::reminders::{forget_reminders, recheck, remind};
 use super::{documents, supersede_due};
 use crate::App;
@@ -38,7 +39,7 @@ impl Run for Supersede {
     }
 }
 
-/// Looks for what has become due: reminders and re-checks.
+/// Looks for what has become due: reminders and re-checks, and numbers under an older rule.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LookAhead;
 
@@ -49,6 +50,7 @@ impl Job for LookAhead {
 impl Run for LookAhead {
     async fn run(self, app: Arc<App>) -> Result<()> {
         remind(&app).await?;
+        renumber(&app).await?;
         recheck(&app).await
     }
 }

@@ -8,6 +8,7 @@ pub mod documents;
 mod fhir;
 pub mod held;
 pub mod jobs;
+mod numbers;
 pub mod reminders;
 pub mod review;
 pub mod routes;
@@ -15,6 +16,7 @@ pub mod rules;
 mod steps;
 mod store;
 mod views;
+pub mod zones;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -115,6 +117,9 @@ pub struct CredentialType {
     pub expires: bool,
     /// What an insurance must pay for one claim.
     pub minimum_cover: Cover,
+    /// Whether people share a number, as the policy of a group has one for all. Only shown where it is so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub numbers_shared: bool,
     #[serde(skip)]
     #[schema(ignore)]
     pub(crate) number_prefix: String,
@@ -129,13 +134,6 @@ pub struct CredentialType {
 }
 
 impl CredentialType {
-    /// A number as it is compared: upper case, letters and digits only, without the type's prefix.
-    pub fn normalise(&self, number: &str) -> String {
-        let plain: String = number.to_uppercase().chars().filter(char::is_ascii_alphanumeric).collect();
-        let bare = plain.strip_prefix(&self.number_prefix).filter(|rest| !rest.is_empty());
-        bare.unwrap_or(&plain).to_owned()
-    }
-
     /// Whether the number looks as the authority writes it. Patterns rest on samples, so a "no" is for a reviewer
     /// to look at and never refuses by itself.
     pub fn recognises(&self, number: &str) -> bool {
@@ -229,25 +227,44 @@ impl Standing {
     }
 }
 
-/// Each group that is `required` of a visit from `first` to `last`, with the credential that meets it: of those that
-/// cover the whole visit the one that lasts longest.
+/// Each group that is `required` of a visit from `first` to `last`, with the credentials that meet it; none where it is not met.
 fn met<'a>(
     required: &'a Required,
     standings: &'a [Standing],
     first: NaiveDate,
     last: NaiveDate,
-) -> impl Iterator<Item = (&'a Requirement, Option<&'a Standing>)> {
+) -> impl Iterator<Item = (&'a Requirement, Option<Vec<&'a Standing>>)> {
     required.groups.iter().filter(move |group| group.applies(first, last)).map(move |requirement| {
-        let usable = standings.iter().filter(|standing| {
-            requirement.options.contains(&standing.type_code)
-                && standing.covers(first, last)
-                && standing.counts_for(required)
-        });
-        (requirement, usable.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id)))
+        let usable = standings
+            .iter()
+            .filter(|standing| requirement.options.contains(&standing.type_code) && standing.counts_for(required));
+        (requirement, covering(&usable.collect::<Vec<_>>(), first, last))
     })
 }
 
-/// The credentials that a visit from `first` to `last` relies on, one for each group that is `required` then. None where
+/// What covers every day from `first` to `last`: of those that cover all of them the one that lasts longest, or else one after
+/// the other without a day between, as a renewal follows what it renews.
+fn covering<'a>(usable: &[&'a Standing], first: NaiveDate, last: NaiveDate) -> Option<Vec<&'a Standing>> {
+    let longest = |from, until| {
+        let good = usable.iter().filter(|standing| standing.covers(from, until));
+        good.max_by_key(|s| (s.expires_on.unwrap_or(NaiveDate::MAX), s.id)).copied()
+    };
+    if let Some(whole) = longest(first, last) {
+        return Some(vec![whole]);
+    }
+    let (mut parts, mut day) = (Vec::new(), first);
+    while day <= last {
+        let part = longest(day, day)?;
+        parts.push(part);
+        match part.expires_on.and_then(|ends| ends.succ_opt()) {
+            Some(next) => day = next,
+            None => break,
+        }
+    }
+    Some(parts)
+}
+
+/// The credentials that a visit from `first` to `last` relies on, for each group that is `required` then. None where
 /// a group is not met, and none where nothing is required: a place whose rules we do not know is not served. What a county or
 /// a city asks for comes on top of the rules of its region or country, and opens no place that has none.
 pub fn relied_on<'a>(
@@ -258,17 +275,21 @@ pub fn relied_on<'a>(
 ) -> Option<Vec<(&'a Requirement, &'a Standing)>> {
     let asked: Vec<_> = met(required, standings, first, last).collect();
     asked.iter().find(|(requirement, _)| !requirement.is_local())?;
-    asked.into_iter().map(|(requirement, standing)| Some((requirement, standing?))).collect()
+    let mut relied_on = Vec::with_capacity(asked.len());
+    for (requirement, standings) in asked {
+        relied_on.extend(standings?.into_iter().map(|standing| (requirement, standing)));
+    }
+    Some(relied_on)
 }
 
-/// The groups that no credential meets for a visit from `first` to `last`.
+/// The groups that no credentials meet for a visit from `first` to `last`.
 pub fn missing<'a>(
     required: &'a Required,
     standings: &'a [Standing],
     first: NaiveDate,
     last: NaiveDate,
 ) -> Vec<&'a Requirement> {
-    let unmet = met(required, standings, first, last).filter(|(_, standing)| standing.is_none());
+    let unmet = met(required, standings, first, last).filter(|(_, standings)| standings.is_none());
     unmet.map(|(requirement, _)| requirement).collect()
 }
 
@@ -322,16 +343,13 @@ mod tests {
             expires: true,
             minimum_cover: Cover::default(),
             four_eyes: false,
+            numbers_shared: false,
             recheck_days: None,
         }
     }
 
     #[test]
-    fn two_spellings_are_one_number() {
-        for spelling in ["MT123456", "mt 123-456", "123456", "123.456"] {
-            assert_eq!(texas().normalise(spelling), "123456", "{spelling}");
-        }
-        assert_eq!(texas().normalise("MT"), "MT");
+    fn a_number_is_recognised_by_its_pattern() {
         assert!(texas().recognises("mt12345") && !texas().recognises("XX12345"));
     }
 
@@ -344,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn one_credential_must_cover_the_whole_visit() {
+    fn every_day_of_a_visit_must_be_covered() {
         let day = |d| NaiveDate::from_ymd_opt(2026, 12, d).expect("a date");
         let standing = |issued, expires| Standing {
             id: CredentialId::new(chrono::DateTime::UNIX_EPOCH),
@@ -367,7 +385,21 @@ mod tests {
         let halves = [standing(1, 5), standing(6, 9)];
         let required = in_sydney(vec![group("INSURANCE")]);
         assert!(relied_on(&required, &halves, day(5), day(5)).is_some());
-        assert!(relied_on(&required, &halves, day(5), day(6)).is_none());
+        let across = relied_on(&required, &halves, day(5), day(6)).expect("one after the other");
+        assert_eq!(
+            across.iter().map(|(_, standing)| standing.expires_on).collect::<Vec<_>>(),
+            [Some(day(5)), Some(day(9))]
+        );
+        assert_eq!(relied_on(&required, &halves, day(4), day(5)).map(|all| all.len()), Some(1), "one covers it all");
+        for gap in [[standing(1, 5), standing(7, 9)], [standing(1, 4), standing(6, 9)]] {
+            assert!(relied_on(&required, &gap, day(5), day(6)).is_none(), "a day between");
+        }
+        let three = [standing(1, 5), standing(6, 6), standing(7, 9)];
+        assert_eq!(relied_on(&required, &three, day(5), day(7)).map(|all| all.len()), Some(3));
+        let overlapping = [standing(1, 6), standing(5, 9)];
+        assert!(relied_on(&required, &overlapping, day(4), day(8)).is_some());
+        let other_type = [standing(1, 5), Standing { type_code: "OTHER".to_owned(), ..standing(6, 9) }];
+        assert!(relied_on(&required, &other_type, day(5), day(6)).is_none(), "another type meets another group");
         assert!(relied_on(&required, &halves, day(10), day(10)).is_none());
         assert!(
             relied_on(&in_sydney(vec![]), &halves, day(5), day(5)).is_none(),

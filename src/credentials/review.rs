@@ -138,6 +138,11 @@ impl ReviewState {
         TABLE.iter().all(|row| row.0 != self || row.1 == ReviewAction::RollBack)
     }
 
+    /// Whether a credential that stands here claims its number: it was handed in, and not taken back or turned down.
+    pub fn claims(self) -> bool {
+        !matches!(self, Self::Draft | Self::Withdrawn | Self::Rejected | Self::Revoked)
+    }
+
     /// Where `action` leads from here, and what whoever takes it must be.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::jobs::CheckAgainstRoster;
+use super::numbers::PADDED;
 use super::review::{ReviewAction, ReviewState};
 use super::rules::{self, ServiceKind};
 use super::steps::{self, By, Grounds};
@@ -357,8 +358,11 @@ impl CredentialPatch {
 
 /// Change a credential
 ///
-/// Changes a draft, or one for which more was asked. A change to a verified credential sends it back to review, and
-/// it is not usable until that is done.
+/// Changes a draft, or one for which more was asked. Another name, number or type of a verified licence, and any change to
+/// what is proved by documents alone, as an insurance is, send it back to review; it is not usable until that is done, and
+/// visits that are lost by it count as called off by the therapist. Anything else of a verified licence stays verified: an
+/// earlier end and fewer places hold at once, and a later end and more places when the authority or staff have found them,
+/// so that they are told to staff and not yet shown.
 #[utoipa::path(tag = "Credentials", operation_id = "update_credential", security(("bearer" = ["therapist"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("If-Match" = String, Header, description = "The ETag of the credential as it was read.")),
@@ -393,8 +397,15 @@ async fn update_credential(
         if row.credential == before {
             return Reply::ok(&row.credential);
         }
+        let is_kept = row.credential.review_state == ReviewState::Verified
+            && before.type_code == row.credential.type_code
+            && PADDED.contains(&row.kind.category)
+            && before.number == row.credential.number
+            && before.name_on_credential == row.credential.name_on_credential;
         if matches!(row.credential.review_state, ReviewState::Draft | ReviewState::InfoRequested) {
             store::save(&mut work, &row).await?;
+        } else if is_kept {
+            steps::amend(&mut work, &mut row, &before).await?;
         } else {
             refuse_incomplete(&row)?;
             if row.credential.type_code != before.type_code {
@@ -402,6 +413,8 @@ async fn update_credential(
             }
             let by = By::therapist(me.account());
             steps::take(&mut work, &mut row, ReviewAction::Edit, by, Grounds::default()).await?;
+            let key = format!("check_against_roster:{id}");
+            enqueue_once(&mut work, &CheckAgainstRoster { credential: id }, &key, app.clock.now()).await?;
         }
         let stored = own(store::find(&mut work, id).await?, me.therapist())?;
         work.commit().await?;
@@ -491,5 +504,5 @@ async fn list_therapist_credentials(
     if !crate::therapists::is_shown(&mut *app.db.acquire().await?, id, caller, app.clock.now()).await? {
         return Err(Error::NotFound);
     }
-    Reply::ok(&Page::part(store::public(&app.db, id, app.clock.now().date_naive()).await?, &part)?)
+    Reply::ok(&Page::part(store::public(&app.db, id, app.clock.now()).await?, &part)?)
 }

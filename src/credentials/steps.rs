@@ -2,13 +2,14 @@
 //! number, what a renewal replaces, and the visits that rest on the credential. The caller holds the therapist's lock.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::BoardStatus;
 use super::checks::{Change, Facts, Found, Verdict};
 use super::jobs::Supersede;
 use super::review::{ReasonCode, ReviewAction, ReviewState, Reviewer};
 use super::store::{self, Row};
+use super::views::Credential;
 use crate::App;
 use crate::db::Tx;
 use crate::error::{Refusal, Result};
@@ -207,10 +208,80 @@ pub(super) fn adopt(row: &mut Row, check: &Check, now: DateTime<Utc>) {
     row.recheck_on = row.kind.recheck_days.map(|days| (now + TimeDelta::days(days.into())).date_naive());
 }
 
+/// Takes over what the holder of a verified licence changed beside its name, number and type: what narrows it holds at once, and
+/// what widens it is told to staff, because the authority knows better than the holder.
+pub(super) async fn amend(work: &mut Work, row: &mut Row, former: &Credential) -> Result<()> {
+    let told = keep_narrow(&mut row.credential, former);
+    if row.credential != *former {
+        store::save(work, row).await?;
+        let details = json!({ "before": former, "after": row.credential });
+        let updated = Event { party: Some(Party::Therapist), ..event("credential.updated", row, details) };
+        work.announce(updated).await?;
+    }
+    if !told.is_empty() {
+        work.announce(event("credential.told_by_holder", row, json!({ "told": told }))).await?;
+    }
+    Ok(())
+}
+
+/// Puts back what would widen a licence, and gives it.
+fn keep_narrow(credential: &mut Credential, former: &Credential) -> Map<String, Value> {
+    let mut told = Map::new();
+    let is_within = |now: &Option<Vec<String>>, before: &Option<Vec<String>>| match (now, before) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(now), Some(before)) => now.iter().all(|place| before.contains(place)),
+    };
+    let earlier = credential
+        .expires_on
+        .map_or(former.expires_on.is_none(), |ends| former.expires_on.is_none_or(|ended| ends <= ended));
+    let later = credential
+        .issued_on
+        .map_or(former.issued_on.is_none(), |begins| former.issued_on.is_none_or(|began| began <= begins));
+    macro_rules! keep {
+        ($($field:ident if $narrow:expr),+ $(,)?) => {$(
+            if !$narrow {
+                told.insert(stringify!($field).to_owned(), json!(credential.$field));
+                credential.$field = former.$field.clone();
+            }
+        )+};
+    }
+    keep!(
+        expires_on if earlier,
+        issued_on if later,
+        issuing_jurisdiction if credential.issuing_jurisdiction == former.issuing_jurisdiction,
+        cover if credential.cover == former.cover,
+        covers_jurisdictions if is_within(&credential.covers_jurisdictions, &former.covers_jurisdictions),
+        covers_kinds if is_within(&credential.covers_kinds, &former.covers_kinds),
+    );
+    told
+}
+
 /// Tells staff of something about a credential that they should look at.
 pub(super) async fn raise(work: &mut Work, kind: &'static str, row: &Row, reasons: &[ReasonCode]) -> Result<()> {
     let details = json!({ "review_state": row.credential.review_state, "reason_codes": reasons });
     work.announce(event(kind, row, details)).await
+}
+
+/// Asks staff to look at what a list says, unless a person has decided about just this row for this credential: by resolving
+/// the task, or by verifying or reinstating with the row at hand. A row that changes is asked about anew.
+async fn ask(work: &mut Work, kind: &'static str, row: &Row, found: &Found, reasons: &[ReasonCode]) -> Result<()> {
+    let seen = row.seen(found);
+    if store::is_decided(work, row, found, &seen).await? {
+        return Ok(());
+    }
+    let details = json!({ "review_state": row.credential.review_state, "reason_codes": reasons, "row": seen });
+    work.announce(event(kind, row, details)).await
+}
+
+/// What staff are asked about an unclear finding: bad news are not to hide behind a task about a name.
+fn unclear(found: &Found) -> &'static str {
+    let is_known = found.board_status != BoardStatus::Unknown;
+    if is_known && !BoardStatus::PERMITTING.contains(&found.board_status) {
+        "credential.adverse_finding"
+    } else {
+        "credential.finding_unclear"
+    }
 }
 
 /// Lets `verdict` on what was `found` take effect, as far as the credential stands now; its therapist's lock is taken. Only
@@ -252,7 +323,9 @@ pub async fn settle(
             keep_up(work, &row, &before).await?;
         }
         // Whoever was suspended is reinstated by a person.
-        (Verdict::Clean, ReviewState::Suspended) => raise(work, "credential.reinstatement_possible", &row, &[]).await?,
+        (Verdict::Clean, ReviewState::Suspended) => {
+            ask(work, "credential.reinstatement_possible", &row, found, &[]).await?;
+        }
         (Verdict::Clean, _) => {}
         (Verdict::Adverse { reasons }, ReviewState::Verified) => {
             take(work, &mut row, ReviewAction::Suspend, By::SYSTEM, grounds(reasons)).await?;
@@ -262,30 +335,59 @@ pub async fn settle(
             adopt(&mut row, &check, now);
             store::save(work, &row).await?;
         }
-        (Verdict::Adverse { reasons }, _) => raise(work, "credential.adverse_finding", &row, reasons).await?,
+        (Verdict::Adverse { reasons }, _) => ask(work, "credential.adverse_finding", &row, found, reasons).await?,
         // Words that we do not know are no permission, and others than these permit nothing.
         (Verdict::Unclear { reasons }, ReviewState::Verified) if bars(found, reasons) => {
-            (row.credential.board_status, row.verification) = (found.board_status, Some(id));
+            if is_name_settled(work, &row, found, reasons).await? {
+                adopt(&mut row, &check, now);
+            } else {
+                (row.credential.board_status, row.verification) = (found.board_status, Some(id));
+            }
             keep_up(work, &row, &before).await?;
             let kind = if found.board_status == BoardStatus::Unknown {
                 "credential.status_unknown"
             } else {
                 "credential.status_not_permitting"
             };
-            raise(work, kind, &row, reasons).await?;
+            ask(work, kind, &row, found, reasons).await?;
         }
         // A list from before the last check has no news.
         (Verdict::Unclear { reasons }, ReviewState::Verified) if reasons == &[ReasonCode::StaleSource] => {}
-        (Verdict::Unclear { reasons }, _) => raise(work, "credential.finding_unclear", &row, reasons).await?,
+        // What is unclear of a row takes nothing from what is clear of it: a holder with an old board action has a new end.
+        (Verdict::Unclear { reasons }, ReviewState::Verified) if is_own(found, reasons) => {
+            if is_name_settled(work, &row, found, reasons).await? {
+                adopt(&mut row, &check, now);
+                keep_up(work, &row, &before).await?;
+            }
+            ask(work, unclear(found), &row, found, reasons).await?;
+        }
+        (Verdict::Unclear { reasons }, _) => ask(work, unclear(found), &row, found, reasons).await?,
     }
     Ok(Some(Change { before, after: row.facts() }))
 }
 
-/// Whether a status that permits nothing is surely this holder's, and of this time.
+/// Whether a status that permits nothing is this credential's, and of this time. Another name does not make it another's,
+/// because the number was verified: a person decides about the name.
 fn bars(found: &Found, reasons: &[ReasonCode]) -> bool {
-    use ReasonCode::{DuplicateClaim, EstablishmentNumber, NameMismatch, StaleSource, WrongJurisdiction};
-    let doubtful = [DuplicateClaim, EstablishmentNumber, NameMismatch, StaleSource, WrongJurisdiction];
-    !BoardStatus::PERMITTING.contains(&found.board_status) && !reasons.iter().any(|reason| doubtful.contains(reason))
+    is_own(found, reasons) && !BoardStatus::PERMITTING.contains(&found.board_status)
+}
+
+/// Whether the row is surely about this credential, the name aside, and of this time.
+fn is_own(found: &Found, reasons: &[ReasonCode]) -> bool {
+    use ReasonCode::{DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction, WrongType};
+    let doubtful = [DuplicateClaim, EstablishmentNumber, StaleSource, WrongJurisdiction];
+    // A temporary licence is one of our type; another kind of licence has no status of ours.
+    let other_kind = reasons.contains(&WrongType) && found.board_status != BoardStatus::Temporary;
+    !other_kind && !reasons.iter().any(|reason| doubtful.contains(reason))
+}
+
+/// Whether the name in the row is the holder's, as far as the system or a person has found. Without that no good news of it count.
+async fn is_name_settled(tx: &mut Tx, row: &Row, found: &Found, reasons: &[ReasonCode]) -> Result<bool> {
+    let mismatch = ReasonCode::NameMismatch;
+    Ok(!reasons.contains(&mismatch)
+        || !found.concerns().any(|concern| concern == mismatch)
+        || stated(tx, row, ReviewAction::Verify).await?.contains(&mismatch)
+        || store::is_decided(tx, row, found, &row.seen(found)).await?)
 }
 
 /// Saves what a check found of a credential that stays where it is; visits follow where it matters.

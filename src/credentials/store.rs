@@ -1,4 +1,5 @@
 mod checks;
+mod decided;
 mod due;
 mod queue;
 
@@ -8,11 +9,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::{PgExecutor, PgPool};
 
-use super::checks::Facts;
+use super::checks::{Facts, Found};
 use super::review::{ReasonCode, ReviewAction, ReviewState};
 use super::rules::{Category, Cover};
 use super::views::{Credential, Decision, PublicCredential, PublicStatus};
-use super::{BoardStatus, CredentialType, Standing};
+use super::{BoardStatus, CredentialType, Standing, zones};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId};
@@ -22,7 +23,8 @@ pub(super) use checks::{
     claim_number, claimant, find_verification, holds, lift_hold, place_hold, record_check, release_numbers, since,
     verifications, was_barred,
 };
-pub(super) use due::{forget_reminders, is_recheck_due, remind, to_recheck};
+pub(super) use decided::is_decided;
+pub(super) use due::{forget_reminders, is_recheck_due, misnumbered, remind, renumber, to_recheck};
 pub(super) use queue::{Counts, Queue, QueueOrder, counts, queue, reviewed};
 
 /// How long an admin's claim holds.
@@ -34,7 +36,7 @@ macro_rules! types {
         sqlx::query_as!(
             CredentialType,
             r#"SELECT code, authority, category AS "category: Category", jurisdiction AS "jurisdiction: Jurisdiction", number_pattern,
-                      number_prefix, evidence_required, renewal_months, expires, four_eyes, recheck_days,
+                      number_prefix, evidence_required, renewal_months, expires, four_eyes, numbers_shared, recheck_days,
                       minimum_cover AS "minimum_cover: Cover"
                FROM credential_types "# + $tail
             $(, $arg)*
@@ -91,8 +93,14 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// The number as it is compared.
+    /// The number as it is compared: among all credentials of the type, or among the therapist's own where people share numbers.
     pub fn normalised_number(&self) -> Option<String> {
+        let plain = self.plain_number()?;
+        Some(if self.kind.numbers_shared { format!("{plain}@{}", self.therapist) } else { plain })
+    }
+
+    /// The number without what is not part of it.
+    pub fn plain_number(&self) -> Option<String> {
         self.credential.number.as_deref().map(|number| self.kind.normalise(number))
     }
 
@@ -114,6 +122,14 @@ impl Row {
             (type_code, number, name_on_credential, issuing_jurisdiction, issued_on, expires_on, cover, coverage)
         );
         digest(&SHA256, text.as_bytes()).as_ref().to_vec()
+    }
+
+    /// A list's row as it is held against this credential, as one digest.
+    pub fn seen(&self, found: &Found) -> String {
+        let Found { source, name, number, status_text, board_status, expires_on, board_action, .. } = found;
+        let ours = (&self.credential.number, &self.credential.name_on_credential, &self.credential.type_code);
+        let text = format!("{:?}", (source, name, number, status_text, board_status, expires_on, board_action, ours));
+        digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What a check may change.
@@ -401,8 +417,8 @@ pub(super) async fn history(tx: &mut Tx, credential: CredentialId) -> Result<Vec
     Ok(decisions)
 }
 
-/// What the public may know: credentials that were verified, `today` by UTC.
-pub(super) async fn public(db: &PgPool, therapist: TherapistId, today: NaiveDate) -> Result<Vec<PublicCredential>> {
+/// What the public may know: credentials that were verified, as of the day that it is where each was issued.
+pub(super) async fn public(db: &PgPool, therapist: TherapistId, now: DateTime<Utc>) -> Result<Vec<PublicCredential>> {
     let rows = sqlx::query!(
         r#"SELECT t.code, t.authority, c.issuing_jurisdiction, c.issued_on, c.expires_on,
                   EXISTS (SELECT FROM standings s WHERE s.id = c.id) AS "in_force!"
@@ -412,16 +428,21 @@ pub(super) async fn public(db: &PgPool, therapist: TherapistId, today: NaiveDate
     )
     .fetch_all(db)
     .await?;
-    let shown = rows.into_iter().map(|row| PublicCredential {
-        status: match row.expires_on {
-            Some(last) if last < today => PublicStatus::Expired,
-            _ if row.in_force && row.issued_on.is_none_or(|first| first <= today) => PublicStatus::Verified,
-            _ => PublicStatus::NotInForce,
-        },
-        jurisdiction: row.issuing_jurisdiction.parse().ok(),
-        expires_on: row.expires_on,
-        type_code: row.code,
-        authority: row.authority,
+    let shown = rows.into_iter().map(|row| {
+        let today = zones::today(Some(&row.issuing_jurisdiction), now);
+        PublicCredential {
+            status: match row.expires_on {
+                Some(last) if last < today => PublicStatus::Expired,
+                _ if row.in_force && row.issued_on.is_none_or(|first| first <= now.date_naive()) => {
+                    PublicStatus::Verified
+                }
+                _ => PublicStatus::NotInForce,
+            },
+            jurisdiction: row.issuing_jurisdiction.parse().ok(),
+            expires_on: row.expires_on,
+            type_code: row.code,
+            authority: row.authority,
+        }
     });
     Ok(shown.collect())
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::compare::List;
 use super::lifecycle::{ImportState, Step};
-use super::reading::{by_number, event, finding, match_held};
+use super::reading::{by_number, event, finding, kind_of, match_held};
 use super::sources::Source;
 use super::store::{self, findings, rows};
 use super::{Finding, ImportNote, RosterImport, StopReason, Worker, superseded};
@@ -47,7 +47,8 @@ pub async fn begin_apply(work: &mut Work, id: RosterImportId, asked: Override) -
     if let (Some(mapping), Some(former)) = (&mut import.mapping, last.as_ref().and_then(|last| last.mapping.as_ref())) {
         mapping.compare(former);
     }
-    if let Some(place) = asked.rules.iter().position(|rule| !rule.can_be_overridden()) {
+    let source = import.list()?.source;
+    if let Some(place) = asked.rules.iter().position(|rule| !rule.can_be_overridden(import.mapping.as_ref(), source)) {
         return Err(FieldError::new(format!("/override/{place}"), "cannot be overridden.").into());
     }
     if !asked.rules.is_empty() && asked.note.is_none() {
@@ -145,7 +146,8 @@ async fn settle_all(
     clock: &Clock,
 ) -> Result<Vec<Finding>> {
     let source = list.source;
-    let held = held(&mut ***work, source.credential_type, source.code, Which::Ids(credentials)).await?;
+    let kind = kind_of(&mut ***work, list).await?;
+    let held = held(&mut ***work, &kind, source.code, Which::Ids(credentials)).await?;
     let numbers: Vec<String> = held.iter().map(|held| held.number.clone()).collect();
     let rows = by_number(rows::of_numbers(&mut ***work, import, source.credential_type, &numbers).await?);
     let now = clock.now();

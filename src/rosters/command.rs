@@ -6,6 +6,7 @@ use std::path::Path;
 
 use actix_web::web::Bytes;
 use aws_lc_rs::digest::{Context, SHA256};
+use chrono::Datelike;
 use futures_util::stream::iter;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sqlx::PgPool;
@@ -15,7 +16,7 @@ use super::lifecycle::ImportState;
 use super::reading::{Progress, fail, read};
 use super::sources::{SOURCES, Source};
 use super::store::{self, NewImport, findings};
-use super::{RosterImport, SIZE_LIMIT};
+use super::{OLDEST, RosterImport, SIZE_LIMIT};
 use crate::error::{Error, Result};
 use crate::events::Workshop;
 use crate::ids::RosterImportId;
@@ -47,10 +48,13 @@ pub struct Asked<'a> {
 pub async fn import(shop: &Workshop, asked: Asked<'_>) -> Result<(), Failure> {
     let source = Source::find(asked.source)
         .ok_or_else(|| format!("there is no source {}; see `knead roster sources`", asked.source))?;
-    let today = shop.clock.now().date_naive();
+    let today = source.today(shop.clock.now());
     let source_date = asked.source_date.map_or(today, |Day(date)| date);
     if source_date > today {
         return Err("the date of the source lies in the future".into());
+    }
+    if source_date.year() < OLDEST {
+        return Err("the date of the source lies before 2000".into());
     }
     let (size, sha256) = measure(asked.file).map_err(|error| format!("{}: {error}", asked.file.display()))?;
     let file_name = asked.file.file_name().map(|name| name.to_string_lossy().chars().take(200).collect::<String>());
@@ -81,7 +85,7 @@ pub async fn import(shop: &Workshop, asked: Asked<'_>) -> Result<(), Failure> {
     bar.finish_and_clear();
     if let Err(error) = outcome {
         fail(shop, new.id).await?;
-        return Err(error.into());
+        return Err(told(error).into());
     }
     let import = store::find(&shop.db, new.id).await?.ok_or(Error::NotFound)?;
     print!("{}", preview(&shop.db, &import).await?);
@@ -115,10 +119,28 @@ async fn preview(db: &PgPool, import: &RosterImport) -> Result<String> {
     for (outcome, count) in findings::counts(db, import.id).await? {
         text.push_str(&format!("  {count} {}\n", name(&outcome)));
     }
+    for warning in &import.warnings {
+        text.push_str(&format!("  {warning}\n"));
+    }
     for row in import.rejected.iter().take(10) {
         text.push_str(&format!("  line {}: {}\n", row.line, name(&row.reason)));
     }
     Ok(text)
+}
+
+/// What whoever gave the command is told: a cause that is not theirs goes to the log.
+fn told(error: Error) -> String {
+    match error {
+        Error::Internal(cause) => {
+            tracing::error!(cause, "a roster cannot be read");
+            "the list cannot be read; the log says more".to_owned()
+        }
+        Error::Unavailable(cause) => {
+            tracing::error!(cause, "a roster cannot be read now");
+            "the list cannot be read now: try again".to_owned()
+        }
+        error => error.to_string(),
+    }
 }
 
 /// A bar where there is a terminal.
@@ -170,7 +192,7 @@ fn measure(file: &Path) -> Result<(u64, [u8; 32]), Failure> {
         return Err("the file is empty".into());
     }
     if size > SIZE_LIMIT {
-        return Err("the file is larger than 200 MB".into());
+        return Err("the file is larger than 1 GB".into());
     }
     let mut sha256 = [0; 32];
     sha256.copy_from_slice(digest.finish().as_ref());

@@ -9,8 +9,8 @@ use super::sources::Source;
 use crate::credentials::BoardStatus;
 use crate::credentials::checks::{CheckMethod, Found, SAME_NAME, Verdict};
 use crate::credentials::held::Held;
-use crate::credentials::review::ReasonCode;
-use crate::values::names::similarity;
+use crate::credentials::review::{ReasonCode, ReviewState};
+use crate::values::names::{Likeness, likeness};
 
 /// How old a list may be to prove that someone may practise.
 const FRESH: TimeDelta = TimeDelta::days(35);
@@ -22,7 +22,7 @@ const CLOSE: f64 = 0.75;
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum NameMatch {
-    /// At least 0.92: the same.
+    /// At least 0.92, with equal given names or an initial, and equal suffixes: the same.
     Same,
     /// From 0.75: for a person to look at.
     Review,
@@ -31,9 +31,9 @@ pub enum NameMatch {
 }
 
 impl NameMatch {
-    fn of(similarity: f64) -> Self {
-        match similarity {
-            SAME_NAME.. => Self::Same,
+    fn of(likeness: Likeness) -> Self {
+        match likeness.score {
+            SAME_NAME.. if likeness.agree => Self::Same,
             CLOSE.. => Self::Review,
             _ => Self::Mismatch,
         }
@@ -61,16 +61,19 @@ pub struct Match {
 }
 
 /// Compares a credential with the rows of its type and number. None where there is no row, which proves nothing. Of several
-/// rows the one that is most like the name is shown, and of these the worst.
+/// rows the one that bars is shown, else the one that is most like the name, and of these the worst.
 pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) -> Option<Match> {
-    let rows: Vec<(RosterRow, f64)> = collapse(rows)
+    // Numbers are not unique across kinds: a licence of another kind is looked at only where there is none of ours.
+    let ours: Vec<RosterRow> = rows.iter().filter(|row| !row.other_kind).cloned().collect();
+    let rows = if ours.is_empty() { rows } else { &ours };
+    let rows: Vec<(RosterRow, Likeness)> = collapse(rows)
         .into_iter()
         .map(|row| {
-            let score = similarity(&held.name, &row.name);
+            let score = likeness(&held.name, &row.name);
             (row, score)
         })
         .collect();
-    let rank = |(row, score): &&(RosterRow, f64)| {
+    let rank = |(row, score): &&(RosterRow, Likeness)| {
         let alike =
             [NameMatch::Mismatch, NameMatch::Review, NameMatch::Same].iter().position(|m| *m == NameMatch::of(*score));
         (
@@ -80,9 +83,11 @@ pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) ->
             !BoardStatus::PERMITTING.contains(&row.board_status),
         )
     };
-    let (row, score) = rows.iter().max_by(|a, b| rank(a).cmp(&rank(b)).then(a.1.total_cmp(&b.1)))?;
+    let bad = barring(held, &rows, list);
+    let shown = bad.or_else(|| rows.iter().max_by(|a, b| rank(a).cmp(&rank(b)).then(a.1.score.total_cmp(&b.1.score))));
+    let (row, score) = shown?;
     let name = NameMatch::of(*score);
-    let verdict = verdict(held, row, &rows, name, list, today);
+    let verdict = verdict(held, row, rows.len(), bad.is_some(), name, list, today);
     let found = Found {
         method: CheckMethod::Roster,
         source: list.source.code.to_owned(),
@@ -96,14 +101,17 @@ pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) ->
         board_action: row.board_action
             || rows.iter().any(|(other, score)| NameMatch::of(*score) == name && other.board_action),
         #[expect(clippy::cast_possible_truncation, reason = "it is kept as four bytes")]
-        name_similarity: Some(*score as f32),
+        name_similarity: Some(score.score as f32),
     };
     Some(Match { found, verdict, name })
 }
 
-/// What the row says of the status. Those who exclude are not the board and say nothing of it, and a list without a status
+/// What the row says of the status. Another kind of licence says nothing of this one. Those who exclude are not the board and say nothing of it, and a list without a status
 /// takes nothing back that someone found.
 fn status(held: &Held, row: &RosterRow, source: &Source) -> BoardStatus {
+    if row.other_kind {
+        return BoardStatus::Unknown;
+    }
     let known = held.facts.board_status;
     let is_silent = source.status.is_none() && row.board_status == BoardStatus::Active;
     let keeps = source.reinstated.is_some() || (is_silent && BoardStatus::PERMITTING.contains(&known));
@@ -129,7 +137,8 @@ fn collapse(rows: &[RosterRow]) -> Vec<RosterRow> {
 fn verdict(
     held: &Held,
     row: &RosterRow,
-    rows: &[(RosterRow, f64)],
+    rows: usize,
+    is_barred: bool,
     name: NameMatch,
     list: List,
     today: NaiveDate,
@@ -138,11 +147,14 @@ fn verdict(
     if row.establishment {
         return Verdict::Unclear { reasons: vec![R::EstablishmentNumber] };
     }
+    if row.other_kind {
+        return Verdict::Unclear { reasons: vec![R::WrongType] };
+    }
     let mut doubts = Vec::new();
     if name != NameMatch::Same {
         doubts.push(R::NameMismatch);
     }
-    if rows.len() > 1 {
+    if rows > 1 {
         doubts.push(R::DuplicateClaim);
     }
     if !held.jurisdiction.is_empty() && held.jurisdiction != list.source.jurisdiction {
@@ -164,14 +176,9 @@ fn verdict(
     }
     // An old list, or one from before the last check, tells of what may be mended since.
     let is_stale = today - list.date > FRESH || held.checked_on.is_some_and(|checked| list.date < checked);
-    // Under another name it may be news of someone else; several rows must all say it.
-    let is_bad = |(other, score): &(RosterRow, f64)| {
-        NameMatch::of(*score) == NameMatch::Same
-            && !other.establishment
-            && (adverse(other.board_status).is_some() || other.expires_on.is_some_and(|last| last < list.date))
-    };
-    if !news.is_empty() && !is_stale && rows.iter().all(is_bad) {
-        return Verdict::Adverse { reasons: news };
+    if !news.is_empty() && !is_stale && is_barred {
+        let other_name = (name != NameMatch::Same).then_some(R::NameMismatch);
+        return Verdict::Adverse { reasons: news.into_iter().chain(other_name).collect() };
     }
     doubts.extend(news);
     let more = [
@@ -189,6 +196,34 @@ fn verdict(
         }
     }
     if reasons.is_empty() { Verdict::Clean } else { Verdict::Unclear { reasons } }
+}
+
+/// The row of exactly this type, place and number whose bad news are the holder's. Who only claims the number is told apart from
+/// whoever has it by the name: then every row must bear it and be bad. A number that was verified is the holder's, however
+/// the authority writes the name, because people marry and clerks misspell: bad news of it bars, and a person decides about
+/// the name. Bad news under another name count for nothing where a good row bears the holder's; an earlier licence that ended
+/// counts for nothing beside one in force; what the authority took away counts beside it.
+fn barring<'a>(held: &Held, rows: &'a [(RosterRow, Likeness)], list: List) -> Option<&'a (RosterRow, Likeness)> {
+    if list.source.reinstated.is_some()
+        || !(held.jurisdiction.is_empty() || held.jurisdiction == list.source.jurisdiction)
+    {
+        return None;
+    }
+    let same = |score: Likeness| NameMatch::of(score) == NameMatch::Same;
+    let is_bad =
+        |row: &RosterRow| adverse(row.board_status).is_some() || row.expires_on.is_some_and(|last| last < list.date);
+    let is_taken = |row: &RosterRow| adverse(row.board_status) == Some(ReasonCode::DisciplinaryAction);
+    let people = || rows.iter().filter(|(row, _)| !row.establishment && !row.other_kind);
+    let all_say_it = people().count() == rows.len() && rows.iter().all(|(row, score)| same(*score) && is_bad(row));
+    let was_verified = matches!(held.facts.review_state, ReviewState::Verified | ReviewState::Suspended);
+    if !all_say_it && !was_verified {
+        return None;
+    }
+    let own_is_good = people().any(|(row, score)| same(*score) && !is_bad(row));
+    let counts = |row: &RosterRow, score: Likeness| is_bad(row) && (!own_is_good || (same(score) && is_taken(row)));
+    people().filter(|(row, score)| counts(row, *score)).max_by(|(a, one), (b, other)| {
+        (is_taken(a), a.board_action).cmp(&(is_taken(b), b.board_action)).then(one.score.total_cmp(&other.score))
+    })
 }
 
 /// Why a holder of this status must not practise.

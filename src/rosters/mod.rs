@@ -11,6 +11,7 @@ pub mod reading;
 pub mod routes;
 pub mod sources;
 mod store;
+mod unpack;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::TryStreamExt;
@@ -37,8 +38,11 @@ bounded_text! {
     ImportNote prose 1..=2000, example "The board has taken lapsed licences off its list.";
 }
 
-/// The largest list that is taken, in bytes.
-pub const SIZE_LIMIT: u64 = 200 * 1024 * 1024;
+/// The largest list that is taken, in bytes, packed or unpacked: whole registers of a state are a few hundred megabytes.
+pub const SIZE_LIMIT: u64 = 1024 * 1024 * 1024;
+
+/// The first year of the dates that lists bear.
+const OLDEST: i32 = 2000;
 
 /// Deletes lists that are not to be read any more, a day after they came.
 pub async fn forget_files(app: &App, now: DateTime<Utc>) -> Result<()> {
@@ -61,8 +65,10 @@ pub fn file_of(import: RosterImportId) -> Key {
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum StopReason {
-    /// The header lacks a column, or has others than the last import.
+    /// The header lacks a column that is read, or has it twice. Set aside it can be where the list is of use without it.
     HeaderChanged,
+    /// The file cannot be unpacked, or not to its end; `warnings` say why.
+    Unreadable,
     /// The file ends within a line.
     Truncated,
     /// No row is of a kind that we hold.
@@ -76,9 +82,13 @@ pub enum StopReason {
 }
 
 impl StopReason {
-    /// Whether an admin may set it aside.
-    pub fn can_be_overridden(self) -> bool {
-        self == Self::RowsFell
+    /// Whether an admin may set it aside, of a list with this `mapping`.
+    fn can_be_overridden(self, mapping: Option<&Mapping>, source: &Source) -> bool {
+        match self {
+            Self::RowsFell => true,
+            Self::HeaderChanged => mapping.is_some_and(|mapping| mapping.is_usable(source)),
+            _ => false,
+        }
     }
 }
 
@@ -120,6 +130,8 @@ pub struct RosterImport {
     pub differing: i64,
     /// Credentials that were changed when it took effect.
     pub changed: i64,
+    /// What was done to read it, what is odd about it, and why it cannot be read, in words.
+    pub warnings: Vec<String>,
     /// What keeps it from taking effect.
     pub stop_reasons: Vec<StopReason>,
     /// What an admin set aside of that.
@@ -146,12 +158,14 @@ impl RosterImport {
     /// What keeps it from taking effect. `last` is the import of the same source that was applied last.
     pub fn objections(&self, is_cut: bool, last: Option<&Self>) -> Vec<StopReason> {
         let header_changed = self.mapping.as_ref().is_none_or(Mapping::is_changed);
+        let source = Source::find(&self.source);
+        let is_read = self.mapping.as_ref().zip(source).is_some_and(|(mapping, source)| mapping.is_usable(source));
         let fell = |now: i64, before: i64| now * 10 < before * 8;
         let against = last.map_or([None; 3], |last| {
             let is_other = self.sha256 != last.sha256;
             let fewer = fell(self.rows_kept, last.rows_kept) || fell(self.rows_read, last.rows_read);
             [
-                (!header_changed && fewer).then_some(StopReason::RowsFell),
+                (is_read && fewer).then_some(StopReason::RowsFell),
                 (self.source_date < last.source_date).then_some(StopReason::SourceOlder),
                 (self.source_date == last.source_date && is_other).then_some(StopReason::SameDateOtherContent),
             ]
@@ -159,7 +173,7 @@ impl RosterImport {
         let own = [
             header_changed.then_some(StopReason::HeaderChanged),
             is_cut.then_some(StopReason::Truncated),
-            (!header_changed && self.rows_kept == 0).then_some(StopReason::NoRows),
+            (is_read && self.rows_kept == 0).then_some(StopReason::NoRows),
         ];
         own.into_iter().chain(against).flatten().collect()
     }

@@ -4,11 +4,12 @@ use std::io::{self, Read};
 
 use chrono::NaiveDate;
 use csv::ByteRecord;
+use encoding_rs::WINDOWS_1252;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::lines::Lines;
-use super::sources::{Mapping, Source, plain, says_no};
+use super::sources::{Mapping, Source, plain, same_column, says_no};
 use crate::credentials::{BoardStatus, CredentialType};
 
 /// The longest number, name and status that are kept.
@@ -40,6 +41,8 @@ pub struct RosterRow {
     pub board_action: bool,
     /// Whether the number is an establishment's.
     pub establishment: bool,
+    /// Whether the licence is of another kind than ours, and may be taken for it: a student's, an instructor's.
+    pub other_kind: bool,
 }
 
 /// A row that cannot be used, and why.
@@ -64,7 +67,7 @@ pub enum RejectReason {
     NumberTooLong,
     /// There is no name.
     NameMissing,
-    /// A field goes over several lines: a stray quote may have taken other rows with it.
+    /// A field goes over several lines that look like rows: a stray quote may have taken them with it.
     LineBreak,
     /// The name is longer than names are.
     NameTooLong,
@@ -87,6 +90,7 @@ struct Places {
     number: usize,
     rank: Option<usize>,
     kind: Option<usize>,
+    description: Option<usize>,
     skip: Option<(usize, &'static str)>,
     name: Vec<usize>,
     status: Option<usize>,
@@ -107,6 +111,9 @@ pub struct Reader<R: Read> {
     mapping: Mapping,
     places: Option<Places>,
     last_was_short: bool,
+    /// Rows with letters that are not UTF-8, and with line breaks in a field.
+    other_letters: u64,
+    line_breaks: u64,
 }
 
 impl<R: Read> Reader<R> {
@@ -121,13 +128,12 @@ impl<R: Read> Reader<R> {
             .from_reader(Lines::new(bytes, source.delimiter, source.quoted));
         let mut record = ByteRecord::new();
         csv.read_byte_record(&mut record)?;
-        let header: Vec<String> =
-            record.iter().map(|name| unquoted(source, &decoded(source, name)).to_owned()).collect();
+        let header: Vec<String> = record.iter().map(|name| one_line(unquoted(source, &decoded(name)), 200)).collect();
         // A separator after the last name.
         let count = header.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
         let mapping = Mapping::new(source, &header[..count]);
-        let places = mapping.missing.is_empty().then(|| Places::new(source, &header, count)).flatten();
-        Ok(Self { source, kind, csv, record, mapping, places, last_was_short: false })
+        let places = mapping.is_usable(source).then(|| Places::new(source, &header, count)).flatten();
+        Ok(Self { source, kind, csv, record, mapping, places, last_was_short: false, other_letters: 0, line_breaks: 0 })
     }
 
     /// How the columns are used.
@@ -146,6 +152,16 @@ impl<R: Read> Reader<R> {
         lines.is_cut() || (lines.lacks_newline() && self.last_was_short)
     }
 
+    /// What is odd about what was read, in words.
+    pub fn remarks(&self) -> Vec<String> {
+        let told = [
+            (self.other_letters, "rows are not UTF-8, and were read as Windows-1252"),
+            (self.line_breaks, "rows have a line break within a field"),
+        ];
+        let odd = |count: u64| count > 0;
+        told.iter().filter(|(count, _)| odd(*count)).map(|(count, what)| format!("{count} {what}.")).collect()
+    }
+
     /// The next row; none at the end, or where the header does not say what the fields are.
     pub fn next_row(&mut self) -> io::Result<Option<Outcome>> {
         let Some(places) = &self.places else { return Ok(None) };
@@ -156,7 +172,13 @@ impl<R: Read> Reader<R> {
         let surplus = self.record.iter().skip(places.count).any(|field| !field.trim_ascii().is_empty());
         self.last_was_short = self.record.len() < places.count;
         let broken = self.record.iter().any(|field| field.iter().any(|byte| matches!(byte, b'\n' | b'\r')));
-        let row = if broken {
+        if broken {
+            self.line_breaks += 1;
+        }
+        if std::str::from_utf8(self.record.as_slice()).is_err() {
+            self.other_letters += 1;
+        }
+        let row = if broken && places.has_stray_break(&self.record, self.source.delimiter) {
             Err(RejectReason::LineBreak)
         } else if surplus || self.last_was_short {
             Err(RejectReason::WrongFieldCount)
@@ -173,14 +195,15 @@ impl<R: Read> Reader<R> {
 
 impl Places {
     fn new(source: &Source, header: &[String], count: usize) -> Option<Self> {
-        let place = |name: &str| header.iter().position(|column| column.eq_ignore_ascii_case(name));
+        let place = |name: &str| header.iter().position(|column| same_column(column, name));
         let optional = |name: Option<&str>| name.and_then(place);
         Some(Self {
             number: place(source.number)?,
             rank: optional(source.rank),
             kind: optional(source.kind.map(|(name, _)| name)),
+            description: optional(source.description),
             skip: source.skip.and_then(|(name, value)| Some((place(name)?, value))),
-            name: source.name.iter().map(|name| place(name)).collect::<Option<_>>()?,
+            name: source.name.iter().filter_map(|name| place(name)).collect(),
             status: optional(source.status),
             second_status: optional(source.second_status),
             issued: optional(source.issued),
@@ -188,6 +211,30 @@ impl Places {
             action: optional(source.action),
             reinstated: optional(source.reinstated),
             count,
+        })
+    }
+
+    /// Whether a line break is a stray quote's rather than an address's: what follows it looks like the beginning of another
+    /// row. In a column that is read one separator is enough.
+    fn has_stray_break(&self, record: &ByteRecord, delimiter: u8) -> bool {
+        let optional = [
+            self.rank,
+            self.kind,
+            self.description,
+            self.status,
+            self.second_status,
+            self.issued,
+            self.expires,
+            self.action,
+            self.reinstated,
+            self.skip.map(|(place, _)| place),
+            Some(self.number),
+        ];
+        let is_read = |place: usize| optional.contains(&Some(place)) || self.name.contains(&place);
+        record.iter().enumerate().any(|(place, field)| {
+            let Some(at) = field.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else { return false };
+            let separators = field[at..].iter().filter(|byte| **byte == delimiter).count();
+            separators >= if is_read(place) { 1 } else { 3 }
         })
     }
 }
@@ -202,17 +249,8 @@ struct Row<'a> {
 impl Row<'_> {
     /// A field as clean text: one line, without controls or a quote that belongs to nothing.
     fn text(&self, place: usize) -> String {
-        let field = decoded(self.source, self.record.get(place).unwrap_or_default());
-        let mut text = String::with_capacity(field.len());
-        for word in unquoted(self.source, &field).split(|c: char| c.is_whitespace() || c.is_control()) {
-            if !word.is_empty() {
-                if !text.is_empty() {
-                    text.push(' ');
-                }
-                text.push_str(word);
-            }
-        }
-        text
+        let field = decoded(self.record.get(place).unwrap_or_default());
+        one_line(unquoted(self.source, &field), usize::MAX)
     }
 
     fn optional(&self, place: Option<usize>) -> Option<String> {
@@ -226,13 +264,15 @@ impl Row<'_> {
 
     fn read(&self, line: i64) -> Result<Option<RosterRow>, RejectReason> {
         let Self { source, kind, places, .. } = self;
-        let licence = places.kind.map(|place| plain(&self.text(place)));
+        let description = self.optional(places.description).filter(|text| !text.is_empty());
+        let licence = description.or_else(|| self.optional(places.kind)).map(|text| plain(&text));
         let is_ours = licence.as_deref().is_none_or(|licence| source.is_ours(licence));
         let is_business = places.skip.is_some_and(|(place, value)| plain(&self.text(place)).starts_with(value));
         // An exclusion that has ended; a date that cannot be read is none that ends it.
         let is_over =
             places.reinstated.is_some_and(|place| !matches!(source.date(&self.text(place)), Ok(None) | Err(())));
-        if !is_ours || is_business || is_over {
+        let other_kind = !is_ours && licence.as_deref().is_some_and(|licence| source.is_beside(licence));
+        if !(is_ours || other_kind) || is_business || is_over {
             return Ok(None);
         }
         let rank = self.optional(places.rank).unwrap_or_default();
@@ -270,6 +310,7 @@ impl Row<'_> {
             board_action: source.reinstated.is_some()
                 || self.optional(places.action).is_some_and(|text| !says_no(&text)),
             establishment: licence.is_some_and(|licence| source.establishment == Some(licence.as_str())),
+            other_kind,
         }))
     }
 
@@ -293,8 +334,22 @@ fn cut(text: &str, limit: usize) -> String {
     text.chars().take(limit).collect()
 }
 
-fn decoded<'a>(source: &Source, field: &'a [u8]) -> std::borrow::Cow<'a, str> {
-    source.encoding.decode_without_bom_handling(field).0
+/// The letters of a field by what is there: UTF-8 where it is that, and else Windows-1252, which is what exports that say one
+/// thing and do another are in. Letters of the latter are all but never UTF-8 by chance.
+fn decoded(field: &[u8]) -> std::borrow::Cow<'_, str> {
+    std::str::from_utf8(field).map_or_else(|_| WINDOWS_1252.decode_without_bom_handling(field).0, Into::into)
+}
+
+/// Words with one space between them, without controls, up to so many letters.
+fn one_line(text: &str, limit: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(limit));
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if line.chars().count() > limit { cut(&line, limit) } else { line }
 }
 
 /// Where quotes mean nothing, those around a field are left over from somewhere.

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
+use std::sync::atomic::Ordering;
 
 use actix_web::web::{Buf, Bytes};
 use futures_util::{FutureExt, Stream, StreamExt};
 use serde_json::json;
+use sqlx::PgExecutor;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -14,6 +16,7 @@ use super::lifecycle::{ImportState, Step};
 use super::reader::{Outcome as Row, Reader, RejectedRow, RosterRow};
 use super::sources::Mapping;
 use super::store::{self, findings, rows};
+use super::unpack::{self, trouble};
 use super::{Finding, Outcome, RosterImport, StopReason, Worker, file_of};
 use crate::App;
 use crate::clock::Clock;
@@ -48,7 +51,17 @@ pub struct Progress {
 enum Parsed {
     Header(Mapping),
     Batch { rows: Vec<u8>, progress: Progress, rejected: Vec<RejectedRow> },
-    End { is_cut: bool },
+    End(End),
+}
+
+/// How the parser came to its end.
+#[derive(Debug, Default)]
+struct End {
+    is_cut: bool,
+    /// What is to be told, in words.
+    warnings: Vec<String>,
+    /// Whether the file cannot be read to its end.
+    is_unreadable: bool,
 }
 
 /// Reads an import from `bytes` to its preview, or to where a rule stops it. An import whose worker was killed is begun
@@ -65,13 +78,11 @@ pub async fn read(
     let worker = Worker { import: id, mark: Uuid::now_v7() };
     let list = begin(shop, worker).await?;
     rows::forget(&shop.db, id).await?;
-    let source = list.source;
-    let kind = find_type(&shop.db, source.credential_type).await?;
-    let kind = kind.ok_or_else(|| Error::Internal(format!("no type {}", source.credential_type)))?;
+    let kind = kind_of(&shop.db, list).await?;
     let (feed, chunks) = mpsc::channel::<Result<Bytes>>(4);
     let (hand_over, parsed) = mpsc::channel(2);
     let parser = tokio::task::spawn_blocking(move || parse(list, kind, id, Chunks::new(chunks), &hand_over));
-    let is_cut = {
+    let end = {
         let feeding = async move {
             let mut bytes = std::pin::pin!(bytes);
             while let Some(chunk) = bytes.next().await {
@@ -92,9 +103,15 @@ pub async fn read(
     };
     // Why the parser ended is what the rest follows from.
     parser.await.map_err(|error| Error::Internal(error.to_string()))??;
-    let is_cut = is_cut?.ok_or_else(|| Error::Internal("the parser ended early".to_owned()))?;
+    let end = end?.ok_or_else(|| Error::Internal("the parser ended early".to_owned()))?;
     match_held(shop, worker, list).await?;
-    finish(shop, worker, is_cut).await
+    finish(shop, worker, end).await
+}
+
+/// The type of a list's numbers.
+pub(super) async fn kind_of<'c>(db: impl PgExecutor<'c>, list: List) -> Result<CredentialType> {
+    let code = list.source.credential_type;
+    find_type(db, code).await?.ok_or_else(|| Error::Internal(format!("no type {code}")))
 }
 
 async fn begin(shop: &Workshop, worker: Worker) -> Result<List> {
@@ -107,13 +124,13 @@ async fn begin(shop: &Workshop, worker: Worker) -> Result<List> {
     import.list()
 }
 
-/// Stores what the parser hands over; whether the file was cut off, where it came to its end.
+/// Stores what the parser hands over; how it ended, where it came to its end.
 async fn store_parsed(
     shop: &Workshop,
     worker: Worker,
     mut parsed: mpsc::Receiver<Parsed>,
     mut tell: impl FnMut(&Progress),
-) -> Result<Option<bool>> {
+) -> Result<Option<End>> {
     while let Some(part) = parsed.recv().await {
         match part {
             Parsed::Header(mut mapping) => {
@@ -134,7 +151,7 @@ async fn store_parsed(
                 tx.commit().await?;
                 tell(&progress);
             }
-            Parsed::End { is_cut } => return Ok(Some(is_cut)),
+            Parsed::End(end) => return Ok(Some(end)),
         }
     }
     Ok(None)
@@ -147,8 +164,27 @@ fn parse(
     chunks: Chunks,
     to: &mpsc::Sender<Parsed>,
 ) -> Result<()> {
-    // Bytes that cannot be had are what the storage says of it.
-    let mut reader = Reader::new(list.source, kind, chunks).map_err(unreadable)?;
+    let mut warnings = Vec::new();
+    let Err(error) = parse_rows(list, kind, import, chunks, to, &mut warnings) else { return Ok(()) };
+    // Bytes that cannot be had are what the storage says of it; a file that cannot be read is what staff are told of.
+    let Some(why) = trouble(&error) else { return Err(unreadable(error)) };
+    warnings.push(why.to_string());
+    // The other end has gone away with an error of its own, where it does not hear this.
+    drop(to.blocking_send(Parsed::End(End { is_cut: false, warnings, is_unreadable: true })));
+    Ok(())
+}
+
+fn parse_rows(
+    list: List,
+    kind: CredentialType,
+    import: RosterImportId,
+    chunks: Chunks,
+    to: &mpsc::Sender<Parsed>,
+    warnings: &mut Vec<String>,
+) -> io::Result<()> {
+    let opened = unpack::open(chunks)?;
+    *warnings = opened.remarks;
+    let mut reader = Reader::new(list.source, kind, opened.text)?;
     let import = import.to_string();
     // The other end has gone away with an error of its own.
     let send = |part| to.blocking_send(part).is_ok();
@@ -158,8 +194,8 @@ fn parse(
     let (mut progress, mut rejected, mut rows) = (Progress::default(), Vec::new(), Vec::new());
     let mut sent = progress;
     loop {
-        let row = reader.next_row().map_err(unreadable)?;
-        progress.bytes_read = i64::try_from(reader.bytes()).unwrap_or(i64::MAX);
+        let row = reader.next_row()?;
+        progress.bytes_read = i64::try_from(opened.taken.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
         let is_full = progress.rows_kept - sent.rows_kept >= KEPT_AT_A_TIME
             || progress.rows_read - sent.rows_read >= READ_AT_A_TIME;
         if is_full || row.is_none() {
@@ -175,7 +211,7 @@ fn parse(
         match row {
             Row::Kept(row) => {
                 progress.rows_kept += 1;
-                rows::write(&mut rows, &import, &row)?;
+                rows::write(&mut rows, &import, &row).map_err(io::Error::other)?;
             }
             Row::Skipped => {}
             Row::Rejected(row) => {
@@ -186,7 +222,8 @@ fn parse(
             }
         }
     }
-    send(Parsed::End { is_cut: reader.is_cut() });
+    warnings.extend(reader.remarks());
+    send(Parsed::End(End { is_cut: reader.is_cut(), warnings: std::mem::take(warnings), is_unreadable: false }));
     Ok(())
 }
 
@@ -222,14 +259,14 @@ impl Read for Chunks {
 
 /// Compares every credential of the list's type with its rows; those that were compared before are left as they are.
 pub(super) async fn match_held(shop: &Workshop, worker: Worker, list: List) -> Result<()> {
-    let type_code = list.source.credential_type;
+    let kind = kind_of(&shop.db, list).await?;
     let mut after = None;
     loop {
-        let batch = held(&shop.db, type_code, list.source.code, Which::After(after, HELD_AT_A_TIME)).await?;
+        let batch = held(&shop.db, &kind, list.source.code, Which::After(after, HELD_AT_A_TIME)).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         after = Some(last.id);
         let numbers: Vec<String> = batch.iter().map(|held| held.number.clone()).collect();
-        let rows = by_number(rows::of_numbers(&shop.db, worker.import, type_code, &numbers).await?);
+        let rows = by_number(rows::of_numbers(&shop.db, worker.import, &kind.code, &numbers).await?);
         let now = shop.clock.now();
         let found: Vec<Finding> = batch.into_iter().map(|held| finding(held, &rows, list, &shop.clock)).collect();
         let mut tx = shop.begin(None).await?;
@@ -259,15 +296,27 @@ pub(super) fn by_number(rows: Vec<RosterRow>) -> Rows {
 /// What the list says of a credential today.
 pub(super) fn finding(held: Held, rows: &Rows, list: List, clock: &Clock) -> Finding {
     let rows = rows.get(&held.number).map(Vec::as_slice).unwrap_or_default();
-    let found = compare(&held, rows, list, clock.now().date_naive());
+    let found = compare(&held, rows, list, list.source.today(clock.now()));
     Finding::new(held, found, list)
 }
 
-async fn finish(shop: &Workshop, worker: Worker, is_cut: bool) -> Result<ImportState> {
+async fn finish(shop: &Workshop, worker: Worker, end: End) -> Result<ImportState> {
     let mut tx = shop.begin(None).await?;
     let mut import = store::lock_marked(&mut tx, worker).await?;
     let last = store::last_applied(&mut **tx, &import.source).await?;
-    import.stop_reasons = import.objections(is_cut, last.as_ref());
+    import.stop_reasons =
+        if end.is_unreadable { vec![StopReason::Unreadable] } else { import.objections(end.is_cut, last.as_ref()) };
+    import.warnings = end.warnings;
+    if let Some(mapping) = &import.mapping {
+        let columns = |what: &str, names: &[String]| format!("{what}: {}.", names.join(", "));
+        let told = [
+            ("Columns that are read and missing", &mapping.missing),
+            ("Columns that the last list did not have", &mapping.added),
+            ("Columns that the last list had", &mapping.lost),
+        ];
+        let told = told.iter().filter(|(_, names)| !names.is_empty()).map(|(what, names)| columns(what, names));
+        import.warnings.extend(told);
+    }
     let (step, action) = if import.stop_reasons.is_empty() {
         (Step::Preview, "roster_import.previewed")
     } else {

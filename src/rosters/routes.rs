@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use actix_web::web::{Bytes, Data};
 use actix_web::{get, post};
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use futures_util::stream::once;
 use futures_util::{FutureExt, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,8 @@ use super::lifecycle::ImportState;
 use super::reading::event;
 use super::sources::{SOURCES, Source};
 use super::store::{self, NewImport, findings};
-use super::{Finding, ImportNote, Outcome, RosterImport, SIZE_LIMIT, StopReason, file_of};
+use super::unpack::can_be_taken;
+use super::{Finding, ImportNote, OLDEST, Outcome, RosterImport, SIZE_LIMIT, StopReason, file_of};
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::uninterrupted;
@@ -55,6 +56,9 @@ struct RosterSource {
     /// Whose licences it lists.
     #[schema(example = "US-TX")]
     jurisdiction: &'static str,
+    /// Where the authority sits: its dates are days there.
+    #[schema(example = "America/Chicago")]
+    time_zone: &'static str,
     /// The type of credential that it is compared with.
     #[schema(example = "US-TX-LMT")]
     credential_type: &'static str,
@@ -77,6 +81,7 @@ impl From<&'static Source> for RosterSource {
             code: source.code,
             authority: source.authority,
             jurisdiction: source.jurisdiction,
+            time_zone: source.zone.name(),
             credential_type: source.credential_type,
             delimiter: source.delimiter.into(),
             encoding: source.encoding.name(),
@@ -103,17 +108,17 @@ struct RosterForm {
     /// The source's code.
     #[schema(example = "us-tx-tdlr")]
     source: String,
-    /// The date that the list bears; today where it is left out.
+    /// The date that the list bears, a day where its authority sits; today there if it is left out.
     #[schema(value_type = Option<String>, format = Date, example = "2026-11-30")]
     source_date: Option<String>,
-    /// The list as the authority gives it out, as text and not packed. It comes last.
+    /// The list as the authority gives it out: text, or a .gz or .zip of the one list. It comes last.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
 
 /// Upload a roster
 ///
-/// Takes an authority's list of up to 200 MB. A job reads it: watch `rows_read` until `state` is `previewed`, or `stopped` by a rule.
+/// Takes an authority's list of up to 1 GB, as text in any of the usual encodings, or packed as .gz or .zip. A job reads it: watch `rows_read` until `state` is `previewed`, or `stopped` by a rule.
 /// Nothing changes before it is applied. The file that was applied last is recognised, and refused.
 #[utoipa::path(tag = "Rosters", operation_id = "create_roster_import", security(("bearer" = ["admin"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
@@ -121,17 +126,17 @@ struct RosterForm {
     (status = 201, description = "The import, waiting to be read.", body = RosterImport,
      headers(("Location" = String, description = "Where its progress is found."))),
     (status = 409, description = "`roster_already_applied`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The file is larger than 200 MB.", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "The form is wrong: `roster_source_unknown`, a date in the future, a file that is empty or packed; or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
+    (status = 413, description = "The file is larger than 1 GB.", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The form is wrong: `roster_source_unknown`, a date in the future, a file that is empty, or packed in another way; or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/v1/admin/roster-imports")]
 async fn create_roster_import(app: Data<App>, me: As<Admin>, key: IdempotencyKey, upload: Upload) -> Result<Reply> {
     let SentFile { fields, name, chunks } = upload.open(&["source", "source_date"], LIMITS).await?;
     let now = app.clock.now();
     let source = source_of(fields.get("source").map(String::as_str))?;
-    let source_date = date_of(fields.get("source_date").map(String::as_str), now.date_naive())?;
+    let source_date = date_of(fields.get("source_date").map(String::as_str), source.today(now))?;
     let id = RosterImportId::new(now);
-    let stored = app.storage.put_stream(file_of(id), plain_text(chunks), SIZE_LIMIT).await?;
+    let stored = app.storage.put_stream(file_of(id), takeable(chunks), SIZE_LIMIT).await?;
     let file_name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(200).collect::<String>());
     let unit = app.clone();
     let outcome = uninterrupted(async move {
@@ -195,27 +200,26 @@ fn source_of(code: Option<&str>) -> Result<&'static Source> {
     })
 }
 
-/// The date that a list bears: today where it is not told, and never later.
+/// The date that a list bears: today, where its authority sits, if it is not told, and never later.
 pub(super) fn date_of(text: Option<&str>, today: NaiveDate) -> Result<NaiveDate> {
     let wrong = |why: String| Error::from(FieldError::new("/source_date", format!("{why}.")));
     match text.map(str::parse::<Day>) {
         None => Ok(today),
         Some(Err(why)) => Err(wrong(why)),
+        Some(Ok(Day(date))) if date.year() < OLDEST => Err(wrong("lies before 2000".to_owned())),
         Some(Ok(Day(date))) if date > today => Err(wrong("lies in the future".to_owned())),
         Some(Ok(Day(date))) => Ok(date),
     }
 }
 
-/// Refuses a file that is empty, or packed, by its first bytes.
-fn plain_text(mut chunks: impl Stream<Item = Result<Bytes>> + Unpin) -> impl Stream<Item = Result<Bytes>> {
+/// Refuses a file that is empty, or packed in a way that is not unpacked here, by its first bytes.
+fn takeable(mut chunks: impl Stream<Item = Result<Bytes>> + Unpin) -> impl Stream<Item = Result<Bytes>> {
     let wrong = |detail: &str| Error::from(FieldError::new("/file", detail));
     async move {
         let first = chunks.next().await.unwrap_or_else(|| Err(wrong("is empty.")));
-        let first = first.and_then(|first| match &first[..] {
-            [0x1f, 0x8b, ..] | [b'P', b'K', 3, 4, ..] | [0xfd, b'7', b'z', ..] | [b'B', b'Z', b'h', ..] => {
-                Err(wrong("must be plain text, not packed."))
-            }
-            _ => Ok(first),
+        let first = first.and_then(|first| {
+            let detail = "must be text, or packed as .gz or .zip.";
+            if can_be_taken(&first) { Ok(first) } else { Err(wrong(detail)) }
         });
         once(async { first }).chain(chunks)
     }
@@ -337,9 +341,9 @@ async fn list_roster_findings(
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ApplyBody {
-    /// Rules that stopped it; only `rows_fell` can be set aside.
+    /// Rules that stopped it; `rows_fell` can be set aside, and `header_changed` where the list is of use without what is missing.
     #[serde(default, rename = "override")]
-    #[schema(max_items = 6, example = json!(["rows_fell"]))]
+    #[schema(max_items = 7, example = json!(["rows_fell"]))]
     rules: Vec<StopReason>,
     /// Why; needed where a rule is set aside.
     note: Option<ImportNote>,

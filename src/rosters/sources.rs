@@ -1,20 +1,12 @@
 //! The lists that can be read: what their columns are called and what their words mean.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono_tz::{America, Tz};
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::credentials::BoardStatus;
-
-/// How the authority writes the kind of a licence that is of our type.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// Just so.
-    Is(&'static str),
-    /// With these words in it.
-    Holds(&'static str),
-}
 
 /// A list that an authority gives out.
 #[derive(Debug)]
@@ -25,6 +17,8 @@ pub struct Source {
     pub authority: &'static str,
     /// Whose licences it lists.
     pub jurisdiction: &'static str,
+    /// Where the authority sits: its dates are days there.
+    pub zone: Tz,
     /// The type of credential that its numbers are of.
     pub credential_type: &'static str,
     /// What stands between two fields.
@@ -33,14 +27,17 @@ pub struct Source {
     pub quoted: bool,
     /// How its letters are encoded.
     pub encoding: &'static Encoding,
-    /// The columns that must be there. Others are never kept.
+    /// The columns that the authority writes. Those that are read must be there, and others are never kept.
     pub columns: &'static [&'static str],
     /// Where the number stands.
     pub number: &'static str,
     /// What is written before the number.
     pub rank: Option<&'static str>,
-    /// Where the kind of licence stands, and which kinds are ours.
-    pub kind: Option<(&'static str, &'static [Kind])>,
+    /// Where the kind of licence stands, and which kinds are ours: just so, as [`plain`] writes them, because a student's or
+    /// an instructor's permit has the same words in it.
+    pub kind: Option<(&'static str, &'static [&'static str])>,
+    /// Where the kind is told more closely; it goes before the other where it says anything.
+    pub description: Option<&'static str>,
     /// The kind, as it is written, that is an establishment's.
     pub establishment: Option<&'static str>,
     /// A column and its value on rows that are not about a person.
@@ -96,7 +93,110 @@ const COMMON: &[(&str, BoardStatus)] = &[
     ("pending", B::Pending),
     ("superseded", B::Superseded),
     ("null and void", B::NullAndVoid),
+    ("null void", B::NullAndVoid),
+    ("nullandvoid", B::NullAndVoid),
+    ("void", B::NullAndVoid),
+    ("active in good standing", B::Active),
+    ("current", B::Active),
+    ("current active", B::Active),
+    ("active current", B::Active),
+    // Those who serve keep the licence without renewing it.
+    ("military active", B::Active),
+    ("active military", B::Active),
+    ("military inactive", B::Inactive),
+    ("inactive military", B::Inactive),
+    ("military", B::Inactive),
+    ("military exemption", B::Inactive),
+    ("permanent inactive", B::Inactive),
+    ("permanently inactive", B::Inactive),
+    ("perm inactive", B::Inactive),
+    ("voluntary inactive", B::Inactive),
+    ("involuntary inactive", B::Inactive),
+    ("not active", B::Inactive),
+    ("closed", B::Inactive),
+    ("withdrawn", B::Inactive),
+    ("not renewed", B::Expired),
+    ("non renewed", B::Expired),
+    ("nonrenewed", B::Expired),
+    ("failed to renew", B::Expired),
+    ("failure to renew", B::Expired),
+    ("summarily suspended", B::Suspended),
+    ("summary suspended", B::Suspended),
+    ("emergency suspension", B::Suspended),
+    ("emergency suspended", B::Suspended),
+    ("emerg suspension", B::Suspended),
+    ("emerg suspended", B::Suspended),
+    ("emer suspension", B::Suspended),
+    ("indefinite suspension", B::Suspended),
+    ("indefinitely suspended", B::Suspended),
+    ("interim suspension", B::Suspended),
+    ("temporary suspension", B::Suspended),
+    ("temporarily suspended", B::Suspended),
+    ("temp suspended", B::Suspended),
+    ("suspension", B::Suspended),
+    ("revocation", B::Revoked),
+    ("emergency revocation", B::Revoked),
+    ("permanently revoked", B::Revoked),
+    ("permanent revocation", B::Revoked),
+    ("refuse to renew", B::Revoked),
+    ("refused to renew", B::Revoked),
+    ("denied renewal", B::Revoked),
+    ("voluntary relinquishment", B::Surrendered),
+    ("voluntary relinquished", B::Surrendered),
+    ("voluntarily relinquished", B::Surrendered),
+    ("vol relinquishment", B::Surrendered),
+    ("vol relinquished", B::Surrendered),
+    ("relinquishment", B::Surrendered),
+    ("disciplinary relinquishment", B::Surrendered),
+    ("discip relinquishment", B::Surrendered),
+    ("relinq", B::Surrendered),
+    ("vol relinq", B::Surrendered),
+    ("surrender", B::Surrendered),
+    ("vol surrender", B::Surrendered),
+    ("vol surrendered", B::Surrendered),
+    ("voluntarily surrendered", B::Surrendered),
+    ("permanent surrender", B::Surrendered),
+    ("probationary", B::Probation),
+    ("active probation", B::Probation),
+    ("active probationary", B::Probation),
+    ("on probation", B::Probation),
+    ("emergency restriction", B::Limited),
+    ("emerg restriction", B::Limited),
+    ("active restricted", B::Limited),
+    ("active limited", B::Limited),
+    ("active conditional", B::Conditional),
+    ("active conditions", B::Conditional),
+    ("active with stipulations", B::Conditional),
+    ("provisional", B::Temporary),
+    ("active provisional", B::Temporary),
+    ("provisional active", B::Temporary),
+    ("active temporary", B::Temporary),
+    ("temporary active", B::Temporary),
+    ("applicant", B::Pending),
+    ("application pending", B::Pending),
+    ("pending renewal", B::Pending),
+    ("dead", B::Deceased),
+    ("holder deceased", B::Deceased),
+    ("licensee deceased", B::Deceased),
 ];
+
+/// First words that bar whatever follows them: `Suspended Due to ..`. No word permits by itself.
+const BEGINNINGS: &[(&str, BoardStatus)] = &[
+    ("suspended", B::Suspended),
+    ("suspension", B::Suspended),
+    ("revoked", B::Revoked),
+    ("surrendered", B::Surrendered),
+    ("relinquished", B::Surrendered),
+    ("expired", B::Expired),
+    ("lapsed", B::Expired),
+    ("delinquent", B::Delinquent),
+    ("inactive", B::Inactive),
+    ("probation", B::Probation),
+    ("deceased", B::Deceased),
+];
+
+/// Words that turn round what stands before them: a suspension that was lifted is none.
+const TURNS: [&str; 8] = ["stayed", "stay", "lifted", "terminated", "removed", "ended", "vacated", "dismissed"];
 
 const US_DATES: &[&str] = &["%m/%d/%Y", "%Y-%m-%d", "%Y%m%d"];
 
@@ -106,6 +206,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-tx-tdlr",
         authority: "Texas Department of Licensing and Regulation",
         jurisdiction: "US-TX",
+        zone: America::Chicago,
         credential_type: "US-TX-LMT",
         delimiter: b',',
         quoted: true,
@@ -119,7 +220,8 @@ pub const SOURCES: &[Source] = &[
         ],
         number: "LICENSE NUMBER",
         rank: None,
-        kind: Some(("LICENSE TYPE", &[Kind::Holds("massage therapist")])),
+        kind: Some(("LICENSE TYPE", &["massage therapist", "licensed massage therapist"])),
+        description: None,
         establishment: None,
         skip: None,
         name: &["OWNER NAME"],
@@ -137,6 +239,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-wa-doh",
         authority: "Washington State Department of Health",
         jurisdiction: "US-WA",
+        zone: America::Los_Angeles,
         credential_type: "US-WA-LMT",
         delimiter: b',',
         quoted: true,
@@ -155,13 +258,23 @@ pub const SOURCES: &[Source] = &[
         ],
         number: "credentialnumber",
         rank: None,
-        kind: Some(("credentialtype", &[Kind::Holds("massage therapist"), Kind::Holds("massage practitioner")])),
+        kind: Some((
+            "credentialtype",
+            &["massage therapist license", "massage therapist", "massage practitioner license", "massage practitioner"],
+        )),
+        description: None,
         establishment: None,
         skip: None,
         name: &["lastname", "firstname", "middlename"],
         status: Some("status"),
         second_status: None,
-        statuses: &[("active in renewal", B::Active), ("retired active", B::Limited), ("closed", B::Inactive)],
+        statuses: &[
+            ("active in renewal", B::Active),
+            ("retired active", B::Limited),
+            ("active on conditions", B::Conditional),
+            ("active with limitations", B::Limited),
+            ("expired in renewal", B::Expired),
+        ],
         issued: Some("firstissuedate"),
         expires: Some("expirationdate"),
         dates: US_DATES,
@@ -173,6 +286,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-fl-doh",
         authority: "Florida Department of Health",
         jurisdiction: "US-FL",
+        zone: America::New_York,
         credential_type: "US-FL-LMT",
         delimiter: b'|',
         quoted: false,
@@ -197,7 +311,8 @@ pub const SOURCES: &[Source] = &[
         ],
         number: "License-Number",
         rank: Some("Rank-Code"),
-        kind: Some(("Rank-Code", &[Kind::Is("ma"), Kind::Is("mm")])),
+        kind: Some(("Rank-Code", &["ma", "mm"])),
+        description: None,
         establishment: Some("mm"),
         skip: None,
         name: &["Last-Name", "First-Name", "Middle-Name", "Name-Suffix"],
@@ -205,11 +320,10 @@ pub const SOURCES: &[Source] = &[
         second_status: Some("License-Active-Status-Description"),
         statuses: &[
             ("clear", B::Active),
-            ("voluntary relinquished", B::Surrendered),
-            ("voluntary relinquishment", B::Surrendered),
-            ("emergency suspension", B::Suspended),
-            ("emergency restriction", B::Limited),
+            ("clear active", B::Active),
             ("obligations", B::Conditional),
+            ("obligations active", B::Conditional),
+            ("conditional active", B::Conditional),
         ],
         issued: Some("Original-Date"),
         expires: Some("Expire-Date"),
@@ -222,6 +336,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-il-idfpr",
         authority: "Illinois Department of Financial and Professional Regulation",
         jurisdiction: "US-IL",
+        zone: America::Chicago,
         credential_type: "US-IL-LMT",
         delimiter: b',',
         quoted: true,
@@ -243,19 +358,14 @@ pub const SOURCES: &[Source] = &[
         ],
         number: "license_number",
         rank: None,
-        kind: Some(("license_type", &[Kind::Holds("massage therapist"), Kind::Is("227")])),
+        kind: Some(("license_type", &["licensed massage therapist", "massage therapist", "227"])),
+        description: Some("description"),
         establishment: None,
         skip: Some(("business", "y")),
         name: &["last_name", "first_name", "middle", "suffix"],
         status: Some("license_status"),
         second_status: None,
-        statuses: &[
-            ("not renewed", B::Expired),
-            ("perm inactive", B::Inactive),
-            ("cancelled", B::NullAndVoid),
-            ("refuse to renew", B::Revoked),
-            ("indefinite suspension", B::Suspended),
-        ],
+        statuses: &[("cancelled", B::NullAndVoid), ("canceled", B::NullAndVoid), ("never practiced", B::Inactive)],
         issued: Some("original_issue_date"),
         expires: Some("expiration_date"),
         dates: US_DATES,
@@ -267,6 +377,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-co-dora",
         authority: "Colorado Department of Regulatory Agencies",
         jurisdiction: "US-CO",
+        zone: America::Denver,
         credential_type: "US-CO-LMT",
         delimiter: b',',
         quoted: true,
@@ -283,13 +394,14 @@ pub const SOURCES: &[Source] = &[
         number: "licensenumber",
         rank: None,
         // The number is not unique across types.
-        kind: Some(("licensetype", &[Kind::Is("mt"), Kind::Holds("massage therapist")])),
+        kind: Some(("licensetype", &["mt", "massage therapist"])),
+        description: None,
         establishment: None,
         skip: None,
         name: &["lastname", "firstname"],
         status: Some("licensestatusdescription"),
         second_status: None,
-        statuses: &[("cancelled", B::NullAndVoid), ("summarily suspended", B::Suspended)],
+        statuses: &[("cancelled", B::NullAndVoid), ("canceled", B::NullAndVoid)],
         issued: None,
         expires: Some("licenseexpirationdate"),
         dates: US_DATES,
@@ -301,6 +413,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-oig-leie",
         authority: "Office of Inspector General, List of Excluded Individuals and Entities",
         jurisdiction: "US",
+        zone: America::New_York,
         credential_type: "NPI",
         delimiter: b',',
         quoted: true,
@@ -323,6 +436,7 @@ pub const SOURCES: &[Source] = &[
         number: "NPI",
         rank: None,
         kind: None,
+        description: None,
         establishment: None,
         skip: None,
         name: &["LASTNAME", "FIRSTNAME", "MIDNAME"],
@@ -344,6 +458,11 @@ impl Source {
         SOURCES.iter().find(|source| source.code == code)
     }
 
+    /// The day that it is where the authority sits.
+    pub fn today(&self, now: DateTime<Utc>) -> NaiveDate {
+        now.with_timezone(&self.zone).date_naive()
+    }
+
     /// The source that lists credentials of this type.
     pub fn of_type(code: &str) -> Option<&'static Self> {
         SOURCES.iter().find(|source| source.credential_type == code)
@@ -351,12 +470,18 @@ impl Source {
 
     /// Whether a licence of this kind is of our type; `kind` as [`plain`] writes it.
     pub fn is_ours(&self, kind: &str) -> bool {
-        self.kind.is_none_or(|(_, ours)| {
-            ours.iter().any(|ours| match ours {
-                Kind::Is(word) => kind == *word,
-                Kind::Holds(words) => kind.contains(words),
-            })
-        })
+        self.kind.is_none_or(|(_, ours)| ours.contains(&kind))
+    }
+
+    /// Whether a person may hold a licence of this kind, which is not ours, in the belief that it is: a student's permit, an
+    /// instructor's, a temporary one, one for animals.
+    pub fn is_beside(&self, kind: &str) -> bool {
+        let words = || kind.split(' ');
+        let of_a_place =
+            ["establishment", "school", "business", "facility", "program", "provider", "entity", "company"];
+        !self.is_ours(kind)
+            && words().any(|word| word.starts_with("massage"))
+            && !words().any(|word| of_a_place.contains(&word))
     }
 
     /// What the authority says by `status`; `second` is what it says in the other column, where it has one.
@@ -390,13 +515,21 @@ impl Source {
         parsed.filter(|date| (1900..=2100).contains(&date.year())).map(Some).ok_or(())
     }
 
+    /// Whether a list is of no use without this column. Second given names, suffixes and first days are read where they are there.
+    pub(super) fn is_vital(&self, column: &str) -> bool {
+        let role = self.role(column);
+        let is_more = self.name.iter().skip(2).any(|name| same_column(name, column)) || role == Some("issued_on");
+        let is_more = is_more || self.description.is_some_and(|name| same_column(name, column));
+        role.is_some() && !is_more
+    }
+
     /// What a column becomes.
     fn role(&self, column: &str) -> Option<&'static str> {
-        let is = |name: Option<&str>| name.is_some_and(|name| name.eq_ignore_ascii_case(column));
+        let is = |name: Option<&str>| name.is_some_and(|name| same_column(name, column));
         Some(match () {
             () if is(Some(self.number)) => "number",
             () if is(self.rank) => "number_prefix",
-            () if is(self.kind.map(|(name, _)| name)) => "licence_kind",
+            () if is(self.kind.map(|(name, _)| name)) || is(self.description) => "licence_kind",
             () if is(self.skip.map(|(name, _)| name)) => "business",
             () if self.name.iter().any(|name| is(Some(name))) => "name",
             () if is(self.status) || is(self.second_status) => "status",
@@ -409,10 +542,24 @@ impl Source {
     }
 }
 
+/// Whether two headings name one column: `license_type` and `License Type`.
+pub(super) fn same_column(one: &str, other: &str) -> bool {
+    let letters = |text: &str| {
+        text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>()
+    };
+    letters(one) == letters(other)
+}
+
 fn meaning(own: &[(&str, BoardStatus)], text: &str) -> BoardStatus {
     let text = plain(text);
     let found = own.iter().chain(COMMON).find(|(words, _)| *words == text);
-    found.map_or(BoardStatus::Unknown, |(_, status)| *status)
+    let begins = || {
+        let mut words = text.split(' ');
+        let first = words.next().unwrap_or_default();
+        let turned = words.any(|word| TURNS.contains(&word));
+        BEGINNINGS.iter().find(|(word, _)| !turned && *word == first)
+    };
+    found.or_else(begins).map_or(BoardStatus::Unknown, |(_, status)| *status)
 }
 
 /// Words in lower case, one space apart, without punctuation.
@@ -456,7 +603,7 @@ pub struct MappedColumn {
 pub struct Mapping {
     /// The columns in the order of the file. Those that are personal are not named.
     pub columns: Vec<MappedColumn>,
-    /// Columns that should be there and are not, or are there twice.
+    /// Columns that are read and are not there, or are there twice.
     pub missing: Vec<String>,
     /// Columns that are there and were not in the last applied import of this source.
     pub added: Vec<String>,
@@ -467,13 +614,18 @@ pub struct Mapping {
 impl Mapping {
     /// Reads a header for `source`.
     pub fn new(source: &Source, header: &[String]) -> Self {
-        let count = |column: &str| header.iter().filter(|name| name.eq_ignore_ascii_case(column)).count();
+        let count = |column: &str| header.iter().filter(|name| same_column(name, column)).count();
         let kept = header.iter().filter(|name| !is_personal(name));
         Self {
             columns: kept
                 .map(|name| MappedColumn { column: name.clone(), becomes: source.role(name).map(str::to_owned) })
                 .collect(),
-            missing: source.columns.iter().filter(|name| count(name) != 1).map(|name| (*name).to_owned()).collect(),
+            missing: source
+                .columns
+                .iter()
+                .filter(|name| source.role(name).is_some() && count(name) != 1)
+                .map(|name| (*name).to_owned())
+                .collect(),
             ..Self::default()
         }
     }
@@ -481,15 +633,21 @@ impl Mapping {
     /// Compares with the mapping of the last applied import.
     pub fn compare(&mut self, last: &Self) {
         let lacking = |these: &Self, those: &Self| -> Vec<String> {
-            let has = |name: &str| those.columns.iter().any(|column| column.column.eq_ignore_ascii_case(name));
+            let has = |name: &str| those.columns.iter().any(|column| same_column(&column.column, name));
             these.columns.iter().map(|column| column.column.clone()).filter(|name| !has(name)).collect()
         };
         (self.added, self.lost) = (lacking(self, last), lacking(last, self));
     }
 
-    /// Whether the header is not what it should be.
+    /// Whether columns are not there that are read. What else comes and goes is told, and stops nothing: authorities publish
+    /// one list with 17 columns and with 18.
     pub fn is_changed(&self) -> bool {
-        !(self.missing.is_empty() && self.added.is_empty() && self.lost.is_empty())
+        !self.missing.is_empty()
+    }
+
+    /// Whether the list can be used all the same, if an admin says so.
+    pub fn is_usable(&self, source: &Source) -> bool {
+        !self.missing.iter().any(|column| source.is_vital(column))
     }
 }
 
@@ -512,7 +670,8 @@ mod tests {
             assert!(!mapping.is_changed(), "{}", source.code);
             let roles = mapping.columns.iter().filter(|column| column.becomes.is_some()).count();
             let named = [source.rank, source.kind.map(|(name, _)| name), source.skip.map(|(name, _)| name)];
-            let more = [source.status, source.second_status, source.issued, source.expires, source.action];
+            let more =
+                [source.description, source.status, source.second_status, source.issued, source.expires, source.action];
             let mut all: Vec<&str> = named.into_iter().chain(more).flatten().collect();
             all.extend(source.reinstated.into_iter().chain(source.name.iter().copied()).chain([source.number]));
             all.sort_unstable();
@@ -532,12 +691,64 @@ mod tests {
         assert!(mapping.columns.iter().all(|column| column.column != "OWNER TELEPHONE"));
         columns[0] = "LICENCE SUBTYPE".to_owned();
         let mut renamed = Mapping::new(texas, &columns);
-        assert_eq!(renamed.missing, ["LICENSE SUBTYPE"]);
         renamed.compare(&mapping);
+        assert!(!renamed.is_changed(), "it is not read");
         assert_eq!(
             (renamed.added, renamed.lost),
             (vec!["LICENCE SUBTYPE".to_owned()], vec!["LICENSE SUBTYPE".to_owned()])
         );
+        for vital in ["LICENSE NUMBER", "OWNER NAME", "LICENSE EXPIRATION DATE (MMDDCCYY)", "LICENSE TYPE"] {
+            let without: Vec<String> = columns.iter().filter(|name| *name != vital).cloned().collect();
+            let lacking = Mapping::new(texas, &without);
+            assert!(lacking.is_changed() && !lacking.is_usable(texas), "{vital}");
+            let twice = [&columns[..], &[vital.to_owned()]].concat();
+            assert_eq!(Mapping::new(texas, &twice).missing, [vital]);
+        }
+        let washington = source("us-wa-doh");
+        for (column, usable) in
+            [("middlename", true), ("firstissuedate", true), ("actiontaken", false), ("status", false)]
+        {
+            let without: Vec<String> = header(washington).into_iter().filter(|name| name != column).collect();
+            let lacking = Mapping::new(washington, &without);
+            assert_eq!((lacking.is_changed(), lacking.is_usable(washington)), (true, usable), "{column}");
+        }
+    }
+
+    #[test]
+    fn only_the_licence_itself_is_ours() {
+        for (code, kind) in [
+            ("us-tx-tdlr", "Massage Therapist"),
+            ("us-wa-doh", "Massage Therapist License"),
+            ("us-wa-doh", "MASSAGE PRACTITIONER LICENSE"),
+            ("us-fl-doh", "MA"),
+            ("us-il-idfpr", "LICENSED MASSAGE THERAPIST"),
+            ("us-co-dora", "MT"),
+        ] {
+            assert!(source(code).is_ours(&plain(kind)), "{code} {kind}");
+        }
+        for kind in [
+            "Student Massage Therapist Permit",
+            "Massage Therapist Student",
+            "Massage Therapist (Temporary)",
+            "Massage Therapist License - Temporary",
+            "Temporary Massage Therapist",
+            "Massage Therapist Instructor",
+            "Massage Therapy Instructor",
+            "Massage Therapist Apprentice",
+            "Massage Therapist Apprenticeship",
+            "Animal Massage Therapist",
+            "Massage Practitioner - Large Animal",
+            "Small Animal Massage Practitioner Certification",
+            "Reflexology and Massage Therapist Intern",
+        ] {
+            for code in ["us-tx-tdlr", "us-wa-doh", "us-il-idfpr", "us-co-dora"] {
+                let kind = plain(kind);
+                assert!(!source(code).is_ours(&kind) && source(code).is_beside(&kind), "{code} {kind}");
+            }
+        }
+        for kind in ["Massage Establishment", "Massage Therapy School", "Registered Nurse", "Barber"] {
+            assert!(!source("us-tx-tdlr").is_ours(&plain(kind)) && !source("us-tx-tdlr").is_beside(&plain(kind)));
+        }
     }
 
     #[test]
@@ -553,6 +764,52 @@ mod tests {
         assert_eq!(washington.board_status(Some(""), None), BoardStatus::Unknown);
         assert_eq!(source("us-co-dora").board_status(Some("Active - With Conditions"), None), BoardStatus::Conditional);
         assert_eq!(source("us-tx-tdlr").board_status(None, None), BoardStatus::Active);
+    }
+
+    #[test]
+    fn the_words_of_boards_are_known() {
+        use BoardStatus as B;
+        for code in ["us-wa-doh", "us-il-idfpr", "us-co-dora"] {
+            for (words, means) in [
+                ("Military Active", B::Active),
+                ("Active - Military", B::Active),
+                ("Emerg Suspension", B::Suspended),
+                ("EMERGENCY SUSPENSION", B::Suspended),
+                ("Null & Void", B::NullAndVoid),
+                ("NULL AND VOID", B::NullAndVoid),
+                ("Vol Relinquishment", B::Surrendered),
+                ("Vol. Relinquishment", B::Surrendered),
+                ("Voluntary Relinquishment", B::Surrendered),
+                ("Suspended Due to Non-Payment of Child Support", B::Suspended),
+                ("Suspended Due To Tax", B::Suspended),
+                ("SUSPENDED (pending hearing)", B::Suspended),
+                ("Suspended - Indefinite", B::Suspended),
+                ("Revoked - Disciplinary", B::Revoked),
+                ("PERMANENT INACTIVE", B::Inactive),
+                ("Perm. Inactive", B::Inactive),
+                ("Active Provisional", B::Temporary),
+                ("Active/Provisional", B::Temporary),
+                ("Active Probationary", B::Probation),
+                ("Probation with Stipulations", B::Probation),
+                ("Expired - Non-Renewed", B::Expired),
+                ("Not Renewed", B::Expired),
+                ("Inactive by Request", B::Inactive),
+                ("Deceased", B::Deceased),
+                // What is not known for sure permits nothing.
+                ("Suspension Lifted", B::Unknown),
+                ("Revoked, Stayed", B::Unknown),
+                ("Active Until Further Notice", B::Unknown),
+                ("Activated", B::Unknown),
+            ] {
+                assert_eq!(source(code).board_status(Some(words), None), means, "{code} {words}");
+            }
+        }
+        let florida = |first, second| source("us-fl-doh").board_status(Some(first), Some(second));
+        assert_eq!(florida("Military Active", "Active"), B::Active);
+        assert_eq!(florida("Clear", "Military Active"), B::Active);
+        assert_eq!(florida("Emerg Suspension", "Active"), B::Suspended);
+        assert_eq!(florida("Clear", "Suspended Due to Default"), B::Suspended);
+        assert_eq!(florida("Conditional", "Active"), B::Conditional);
     }
 
     #[test]

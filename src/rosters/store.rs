@@ -26,7 +26,7 @@ macro_rules! imports {
             Columns,
             r#"SELECT id, source, state AS "state: ImportState", file_name, encode(sha256, 'hex') AS "sha256!", size,
                       source_date, uploaded_by, mapping AS "mapping: Kept<Mapping>", bytes_read, rows_read, rows_kept,
-                      rows_rejected, rejected AS "rejected: Kept<Vec<RejectedRow>>", matched, differing, changed,
+                      rows_rejected, rejected AS "rejected: Kept<Vec<RejectedRow>>", matched, differing, changed, warnings,
                       stop_reasons AS "stop_reasons: Vec<StopReason>", overridden AS "overridden: Vec<StopReason>", note,
                       created_at, previewed_at, applied_at, rolled_back_at
                FROM roster_imports "# + $tail
@@ -53,6 +53,7 @@ struct Columns {
     matched: i64,
     differing: i64,
     changed: i64,
+    warnings: Vec<String>,
     stop_reasons: Vec<StopReason>,
     overridden: Vec<StopReason>,
     note: Option<String>,
@@ -82,6 +83,7 @@ impl From<Columns> for RosterImport {
             matched: row.matched,
             differing: row.differing,
             changed: row.changed,
+            warnings: row.warnings,
             stop_reasons: row.stop_reasons,
             overridden: row.overridden,
             note: row.note,
@@ -173,7 +175,7 @@ pub async fn step(tx: &mut Tx, import: &mut RosterImport, step: Step, now: DateT
     }
     sqlx::query!(
         "UPDATE roster_imports SET state = $2, stop_reasons = $3, overridden = $4, note = $5, previewed_at = $6, applied_at = $7,
-                rolled_back_at = $8, progress_at = $9
+                rolled_back_at = $8, progress_at = $9, warnings = $10
          WHERE id = $1",
         import.id.0,
         import.state as ImportState,
@@ -184,6 +186,7 @@ pub async fn step(tx: &mut Tx, import: &mut RosterImport, step: Step, now: DateT
         import.applied_at,
         import.rolled_back_at,
         now,
+        &import.warnings,
     )
     .execute(&mut **tx)
     .await

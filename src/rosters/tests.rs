@@ -30,6 +30,7 @@ fn kind(code: &str, prefix: &str) -> CredentialType {
         minimum_cover: Cover::default(),
         number_prefix: prefix.to_owned(),
         four_eyes: false,
+        numbers_shared: false,
         recheck_days: None,
     }
 }
@@ -198,6 +199,74 @@ fn a_stray_quote_takes_no_row_into_another() {
     assert_eq!(rejected.iter().map(|row| row.reason).collect::<Vec<_>>(), [RejectReason::LineBreak]);
 }
 
+#[test]
+fn an_address_may_have_two_lines() {
+    let header = "credentialnumber,lastname,firstname,middlename,address,credentialtype,status,firstissuedate,expirationdate,actiontaken\r\n";
+    let row = |number: u32, address: &str| {
+        format!("MA{number:08},Okafor,Sam,,{address},Massage Therapist License,ACTIVE,01/15/2020,06/30/2028,No\r\n")
+    };
+    let text = [
+        header.to_owned(),
+        row(60_000_001, "\"1 Elm St\r\nApt 4, Seattle\""),
+        row(60_000_002, "\"1 Elm St\n\nSeattle\""),
+        row(60_000_003, "\"say \"\"hi\"\"\nthere\""),
+        row(60_000_004, "2 Elm St"),
+    ];
+    let (kept, rejected, is_cut) = read(source("us-wa-doh"), text.concat().as_bytes());
+    assert_eq!((kept.len(), rejected.len(), is_cut), (4, 0, false), "{rejected:?}");
+    let stray =
+        [header.to_owned(), row(60_000_001, "\"1 Elm St"), row(60_000_002, "2 Elm St\""), row(60_000_003, "3 Elm St")];
+    let (kept, rejected, _) = read(source("us-wa-doh"), stray.concat().as_bytes());
+    assert_eq!((kept.len(), rejected.len()), (1, 1));
+}
+
+#[test]
+fn letters_are_read_by_what_is_there() {
+    let line = |name: &[u8]| {
+        let mut line = b"12345,MT,".to_vec();
+        line.extend_from_slice(name);
+        line.extend_from_slice(b",Pepe,Active,12/31/2027,\n");
+        line
+    };
+    let header =
+        b"licensenumber,licensetype,lastname,firstname,licensestatusdescription,licenseexpirationdate,programaction\n";
+    for (bytes, name) in [
+        (&b"N\xfa\xf1ez"[..], "Núñez, Pepe"),
+        ("Núñez".as_bytes(), "Núñez, Pepe"),
+        (b"O\x92Brien", "O’Brien, Pepe"),
+        ("Nguyễn".as_bytes(), "Nguyễn, Pepe"),
+    ] {
+        let (kept, _, _) = read(source("us-co-dora"), &[&header[..], &line(bytes)].concat());
+        assert_eq!(kept[0].name, name);
+    }
+    // A mark at the beginning, and zeros where none belong.
+    let marked = [b"\xef\xbb\xbf", &header[..], &line(b"Okafor")].concat();
+    assert_eq!(read(source("us-co-dora"), &marked).0.len(), 1);
+    let zeros = [&header[..], &line(b"Oka\0for")].concat();
+    assert_eq!(read(source("us-co-dora"), &zeros).0[0].name, "Oka for, Pepe");
+}
+
+#[test]
+fn illinois_writes_a_header_of_its_own() {
+    let header = "License Type,Description,License Number,License Status,Business,Title,First Name,Middle,Last Name,Prefix,Suffix,Business Name,BusinessDBA,Original Issue Date,Effective Date,Expiration Date,City,State,Zip,County,Ever Disciplined,LastModifiedDate\n";
+    let row = |kind: &str, description: &str, number: &str| {
+        format!(
+            "{kind},{description},{number},ACTIVE,N,,Sam,J,Okafor,,,,,05/01/2019,12/31/2024,12/31/2026,Chicago,IL,60601,Cook,N,11/01/2026\n"
+        )
+    };
+    let text = [
+        header.to_owned(),
+        row("MASSAGE THERAPY", "LICENSED MASSAGE THERAPIST", "227.012345"),
+        row("227", "", "227.012346"),
+        row("LICENSED MASSAGE THERAPIST", "MASSAGE THERAPIST - TEMPORARY", "227.012347"),
+        row("NURSING", "REGISTERED NURSE", "041.012345"),
+    ];
+    let (kept, rejected, _) = read(source("us-il-idfpr"), text.concat().as_bytes());
+    assert!(rejected.is_empty(), "{rejected:?}");
+    let told: Vec<_> = kept.iter().map(|row| (row.number.as_str(), row.other_kind)).collect();
+    assert_eq!(told, [("227012345", false), ("227012346", false), ("227012347", true)]);
+}
+
 /// Gives its bytes a few at a time.
 struct Trickle<'a>(&'a [u8], usize);
 
@@ -274,6 +343,7 @@ fn row() -> RosterRow {
         expires_on: Some(day("2027-06-30")),
         board_action: false,
         establishment: false,
+        other_kind: false,
     }
 }
 
@@ -402,4 +472,97 @@ fn an_old_list_has_no_news_and_a_silent_one_takes_nothing_back() {
     holder.facts.board_status = BoardStatus::Conditional;
     let silent = at(&holder, list("us-tx-tdlr", "2026-11-29"), &RosterRow { status_text: None, ..row() });
     assert_eq!((silent.verdict, silent.found.board_status), (Verdict::Clean, BoardStatus::Conditional));
+}
+
+#[test]
+fn bad_news_of_a_verified_number_bars_whatever_the_name() {
+    use BoardStatus as B;
+    let of = |holder: &str, rows: &[RosterRow]| {
+        let source = source("us-wa-doh");
+        let mut held = held(holder, source);
+        held.facts.review_state = ReviewState::Verified;
+        compare(&held, rows, List { source, date: day("2026-11-28") }, day(TODAY)).unwrap()
+    };
+    let row_of = |status, name: &str| RosterRow { board_status: status, name: name.to_owned(), ..row() };
+    for (holder, listed) in [
+        ("Sam Okafor, RN", "OKAFOR, SAM"),
+        ("Nguyen Thi Huong", "NGUYỄN, HƯƠNG THỊ"),
+        ("Maria Garcia", "GARCIA LOPEZ, MARIA"),
+        ("Ana Gomez", "SMITH, ANA"),
+        ("Sam Okafor", "BAKER, THOMAS"),
+        ("李小龍", "LEE, BRUCE"),
+    ] {
+        for status in [B::Revoked, B::Suspended, B::Surrendered, B::NullAndVoid, B::Expired, B::Inactive, B::Deceased] {
+            let found = of(holder, &[row_of(status, listed)]);
+            assert!(matches!(found.verdict, Verdict::Adverse { .. }), "{holder} {listed} {status:?}");
+        }
+        let ended = RosterRow { expires_on: Some(day("2026-11-20")), ..row_of(B::Active, listed) };
+        assert!(matches!(of(holder, &[ended]).verdict, Verdict::Adverse { .. }), "{holder} {listed}");
+        let good = of(holder, &[row_of(B::Active, listed)]);
+        assert!(!matches!(good.verdict, Verdict::Adverse { .. }), "{holder} {listed}");
+    }
+    // Of several rows the bad one counts, unless a good one bears the holder's name.
+    let two = [row_of(B::Revoked, "BAKER, THOMAS"), row_of(B::Active, "OKAFOR, SAMUEL")];
+    let found = of("Sam Okafor", &two);
+    assert!(matches!(found.verdict, Verdict::Adverse { .. }));
+    assert_eq!(found.found.board_status, B::Revoked, "what bars is what is shown");
+    let two = [row_of(B::Revoked, "BAKER, THOMAS"), row_of(B::Active, "OKAFOR, SAM")];
+    assert!(matches!(of("Sam Okafor", &two).verdict, Verdict::Unclear { .. }));
+    let two = [row_of(B::Revoked, "OKAFOR, SAM"), row_of(B::Active, "OKAFOR, SAM")];
+    assert!(matches!(of("Sam Okafor", &two).verdict, Verdict::Adverse { .. }));
+    let two = [row_of(B::Expired, "OKAFOR, SAM"), row_of(B::Active, "OKAFOR, SAM")];
+    assert!(matches!(of("Sam Okafor", &two).verdict, Verdict::Unclear { .. }), "an earlier licence that ended");
+    // The news of an establishment, or of another place, are not the holder's.
+    let shop = RosterRow { establishment: true, ..row_of(B::Revoked, "OKAFOR, SAM") };
+    assert!(matches!(of("Sam Okafor", &[shop]).verdict, Verdict::Unclear { .. }));
+}
+
+#[test]
+fn another_kind_of_licence_is_told_and_verifies_nobody() {
+    let header = "credentialnumber,lastname,firstname,middlename,credentialtype,status,firstissuedate,lastissuedate,expirationdate,actiontaken\n";
+    for kind in [
+        "Student Massage Therapist Permit",
+        "Massage Therapist Instructor",
+        "Massage Therapist License, Temporary",
+        "Animal Massage Practitioner",
+    ] {
+        let line = format!("MA60000001,Okafor,Sam,,\"{kind}\",ACTIVE,01/15/2020,01/15/2026,06/30/2028,No\n");
+        let (kept, rejected, _) = read(source("us-wa-doh"), format!("{header}{line}").as_bytes());
+        assert!(kept.len() == 1 && rejected.is_empty() && kept[0].other_kind, "{kind}");
+        let found = against("us-wa-doh", "Sam Okafor", &kept).unwrap();
+        assert_eq!(found.verdict, Verdict::Unclear { reasons: vec![ReasonCode::WrongType] }, "{kind}");
+        let both = against("us-wa-doh", "Sam Okafor", &[kept[0].clone(), row()]).unwrap();
+        assert_eq!(both.verdict, Verdict::Clean, "numbers are not unique across kinds");
+    }
+}
+
+#[test]
+fn the_system_takes_no_daniel_for_a_daniela() {
+    for (holder, listed) in [
+        ("Daniel Moreno", "MORENO, DANIELA"),
+        ("Julio Reyes", "REYES, JULIA"),
+        ("Christian Baker", "BAKER, CHRISTINA"),
+        ("Sam Okafor", "OKAFOR JR, SAM"),
+        ("Sam Okafor Sr.", "OKAFOR, SAM, JR"),
+        ("Sam Okafor II", "OKAFOR, SAM III"),
+        ("Jon Okafor", "OKAFOR, JOHN"),
+        ("Francis Moss", "MOSS, FRANCES"),
+        ("Marion Bell", "BELL, MARIAN"),
+    ] {
+        let found = against("us-wa-doh", holder, &[RosterRow { name: listed.to_owned(), ..row() }]).unwrap();
+        assert_eq!(found.name, NameMatch::Review, "{holder} {listed} {:?}", found.found.name_similarity);
+        assert_eq!(found.verdict, Verdict::Unclear { reasons: vec![ReasonCode::NameMismatch] }, "{holder} {listed}");
+    }
+    for (holder, listed) in [
+        ("Dániel Moreno", "MORENO, DANIEL"),
+        ("D. Moreno", "MORENO, DANIEL"),
+        ("Daniel Moreno", "MORENO, D"),
+        ("Sam Okafor Jr", "OKAFOR, SAM, JR."),
+        ("Sam Okafor, III", "OKAFOR III, SAM JAMES"),
+        ("Nguyễn Thị Hương", "NGUYEN, HUONG THI"),
+        ("Dr. Sam Okafor, RN, LMT", "OKAFOR, SAM"),
+    ] {
+        let found = against("us-wa-doh", holder, &[RosterRow { name: listed.to_owned(), ..row() }]).unwrap();
+        assert_eq!(found.verdict, Verdict::Clean, "{holder} {listed} {:?}", found.found.name_similarity);
+    }
 }

@@ -54,6 +54,7 @@ const TABLE: &[Row] = &[
     raise("credential.status_unknown", "status_unknown"),
     raise("credential.status_not_permitting", "status_not_permitting"),
     raise("credential.finding_unclear", "finding_unclear"),
+    raise("credential.told_by_holder", "told_by_holder"),
     raise("credential.recheck_due", "recheck_due"),
     raise("credential.evidence_shared", "evidence_shared"),
     raise("credential.finding_not_applied", "roster_finding_not_applied"),

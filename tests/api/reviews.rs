@@ -836,3 +836,109 @@ async fn evidence_that_goes_while_it_is_handed_in_is_not_there() {
         assert!(both == (204, 422) || both == (409, 200), "{both:?}");
     }
 }
+
+#[tokio::test]
+async fn zeros_before_a_number_hide_no_twin() {
+    let app = App::start().await;
+    let colorado = |number: &str| json!({ "type": "US-CO-LMT", "number": number, "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30" });
+    let mut ids = Vec::new();
+    for number in ["MT.0012345", "12345", "CO 012345"] {
+        let therapist = app.newcomer().await;
+        let id = therapist.post("/v1/therapists/me/credentials", colorado(number)).await.is(201).id();
+        therapist.act(&format!("/v1/therapists/me/credentials/{id}/submit")).await.is(200);
+        ids.push(id);
+    }
+    let flagged = app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await;
+    assert_eq!(flagged, 2, "all but the first");
+
+    // What was stored under the older rule is found too, also where both were verified.
+    app.sql(
+        "UPDATE credentials SET normalised_number = '0099999', number = 'MT.0099999', review_state = 'verified' WHERE number LIKE 'MT%'",
+    )
+    .await
+    .unwrap();
+    app.sql(
+        "UPDATE credentials SET normalised_number = '99999', number = '99999', review_state = 'verified' WHERE number = '12345'",
+    )
+    .await
+    .unwrap();
+    app.sql("DELETE FROM tasks").await.unwrap();
+    knead::queue::Run::run(knead::credentials::jobs::LookAhead, app.service.clone()).await.unwrap();
+    let flagged = app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await;
+    assert_eq!(flagged, 1, "the pair");
+    app.sql(&format!("UPDATE credentials SET review_state = 'withdrawn' WHERE id = '{}'", ids[1])).await.unwrap();
+    app.sql("DELETE FROM tasks").await.unwrap();
+    knead::queue::Run::run(knead::credentials::jobs::LookAhead, app.service.clone()).await.unwrap();
+    let mended =
+        app.count("SELECT count(*) FROM credentials WHERE number = 'MT.0099999' AND normalised_number = '99999'").await;
+    assert_eq!(mended, 1);
+}
+
+#[tokio::test]
+async fn a_policy_of_a_group_insures_everyone_in_it() {
+    let app = App::start().await;
+    let (one, other) = (app.therapist().await, app.therapist().await);
+    app.sql("UPDATE credentials SET review_state = 'submitted', normalised_number = NULL, number = NULL WHERE type = 'INSURANCE'")
+        .await
+        .unwrap();
+    for therapist in [&one, &other] {
+        let id: Uuid = sqlx::query_scalar("SELECT id FROM credentials WHERE type = 'INSURANCE' AND therapist_id = $1")
+            .bind(therapist.id)
+            .fetch_one(&app.service.db)
+            .await
+            .unwrap();
+        let number = format!(
+            "UPDATE credentials SET number = 'GRP-0042', normalised_number = 'GRP0042@' || therapist_id WHERE id = '{id}'"
+        );
+        app.sql(&number).await.unwrap();
+        let admin = app.admin().await;
+        verify(&admin, &format!("/v1/admin/credentials/{id}")).await;
+        let seen = admin.get(&format!("/v1/admin/credentials/{id}")).await.is(200).body;
+        assert_eq!((&seen["review_state"], &seen["duplicates"]), (&json!("verified"), &json!([])));
+    }
+    assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await, 0);
+}
+
+#[tokio::test]
+async fn what_was_barred_is_known_again_without_a_number() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    for (state, former, anew) in [
+        ("revoked", "NULL", "NULL"),
+        ("suspended", "'POL-1'", "NULL"),
+        ("revoked", "NULL", "'POL-1'"),
+        ("revoked", "'POL-1'", "'POL-1'"),
+        ("revoked", "'POL-1'", "'POL-2'"),
+    ] {
+        let therapist = app.therapist().await;
+        let number = |number: &str| {
+            format!("number = {number}, normalised_number = replace({number}, '-', '') || '@' || therapist_id")
+        };
+        let body = json!({
+            "type": "INSURANCE", "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30",
+            "cover": { "amount": 2_000_000_000, "currency": "AUD" },
+        });
+        let id = therapist.post(MINE, body).await.is(201).id();
+        app.sql(&format!(
+            "UPDATE credentials SET review_state = '{state}', {} WHERE type = 'INSURANCE' AND therapist_id = '{}' AND id <> '{id}'",
+            number(former), therapist.id
+        ))
+        .await
+        .unwrap();
+        app.sql(&format!(
+            "UPDATE credentials SET review_state = 'submitted', submitted_at = '2026-11-30', {} WHERE id = '{id}'",
+            number(anew)
+        ))
+        .await
+        .unwrap();
+        let path = format!("/v1/admin/credentials/{id}");
+        admin.act(&format!("{path}/claim")).await.is(200);
+        let answer =
+            admin.post(&format!("{path}/verify"), json!({ "reason_codes": ["verified_primary_source"] })).await;
+        if anew == "'POL-2'" {
+            answer.is(200);
+        } else {
+            answer.refused(422, "override_not_stated");
+        }
+    }
+}

@@ -168,7 +168,7 @@ async fn findings_take_effect_once_and_are_taken_back() {
         findings["data"].as_array().unwrap().iter().map(|f| f["name_match"].as_str().unwrap()).collect();
     bands.sort_unstable();
     assert_eq!(bands, ["mismatch", "review"]);
-    assert_eq!(tasks(&app).await, ["finding_unclear", "finding_unclear"]);
+    assert_eq!(tasks(&app).await, ["adverse_finding", "finding_unclear"], "bad news are a task of another kind");
 
     // The same file again, under any date, is known.
     upload(&admin, "us-wa-doh", "2026-11-28", &file).await.refused(409, "roster_already_applied");
@@ -260,7 +260,27 @@ async fn the_rules_stop_what_cannot_be_trusted() {
     assert_eq!(stopped("2026-11-19", &washington(&[], 101)).await.1, json!(["source_older"]));
     assert_eq!(stopped("2026-11-20", &washington(&[], 101)).await.1, json!(["same_date_other_content"]));
     let gained = whole.replace("actiontaken\n", "actiontaken,mood\n").replace(",No\n", ",No,good\n");
-    assert_eq!(stopped("2026-11-21", gained.as_bytes()).await.1, json!(["header_changed"]));
+    let path = read(&app, &admin, "us-wa-doh", "2026-11-21", gained.as_bytes()).await;
+    let seen = import(&admin, &path).await;
+    assert_eq!(
+        (&seen["state"], &seen["mapping"]["added"]),
+        (&json!("previewed"), &json!(["mood"])),
+        "nothing reads it"
+    );
+    admin.act(&format!("{path}/discard")).await.is(200);
+    let unread = whole.replace("lastissuedate", "reissued");
+    let path = read(&app, &admin, "us-wa-doh", "2026-11-21", unread.as_bytes()).await;
+    assert_eq!(import(&admin, &path).await["state"], "previewed");
+    admin.act(&format!("{path}/discard")).await.is(200);
+    let nameless = whole.replace("middlename", "second_name");
+    let (path, reasons) = stopped("2026-11-21", nameless.as_bytes()).await;
+    assert_eq!(reasons, json!(["header_changed"]));
+    let accepted = json!({ "override": ["header_changed"], "note": "They have renamed it." });
+    let seen = admin.post(&format!("{path}/apply"), accepted).await.is(202).body;
+    assert_eq!(seen["overridden"], json!(["header_changed"]));
+    app.run_jobs().await;
+    admin.act(&format!("{path}/roll-back")).await.is(202);
+    app.run_jobs().await;
     assert_eq!(stopped("2026-11-21", &washington(&[], 79)).await.1, json!(["rows_fell"]));
     let (older, reasons) = stopped("2026-11-18", &washington(&[], 79)).await;
     assert_eq!(reasons, json!(["rows_fell", "source_older"]));
@@ -446,7 +466,7 @@ async fn an_import_that_nobody_reads_can_be_put_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_status_that_permits_nothing_bars_and_a_strangers_row_does_not() {
+async fn a_status_that_permits_nothing_bars_under_any_name() {
     let app = App::start().await;
     let admin = app.admin().await;
     let good = "06/30/2028";
@@ -463,7 +483,194 @@ async fn a_status_that_permits_nothing_bars_and_a_strangers_row_does_not() {
         assert_eq!(state(&admin, holders[0]).await, state_of("verified", means));
         let file = admin.get(&format!("/v1/admin/credentials/{}", holders[0])).await.is(200).body;
         assert_eq!(file["in_force"], false, "{status}");
-        assert_eq!(state(&admin, holders[1]).await, state_of("verified", "active"), "it is someone else's row");
+        let other = admin.get(&format!("/v1/admin/credentials/{}", holders[1])).await.is(200).body;
+        assert_eq!(other["in_force"], false, "the number is what was verified, whatever name stands there now");
+    }
+}
+
+#[tokio::test]
+async fn bad_news_of_a_verified_number_suspends_under_any_name() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let listed = ["Okafor, Sam", "Nguyen, Huong", "Garcia, Maria", "Gomez, Ana"];
+    let now = ["Okafor-Smith, Samantha", "Thi Huong, Nguyen", "Garcia Lopez, Maria", "Baker, Tom"];
+    let mut ids = Vec::new();
+    for (number, name) in (60_000_001..).zip(["Sam Okafor", "Huong Nguyen", "Maria Garcia", "Ana Gomez"]) {
+        let number: u32 = number;
+        ids.push(holder(&app, "US-WA-LMT", &number.to_string(), name).await.1);
+    }
+    let list = |names: [&str; 4], status: &str| {
+        let lines: Vec<String> =
+            (60_000_001..).zip(names).map(|(number, name)| line(number, name, status, "06/30/2028")).collect();
+        washington(&lines, 5)
+    };
+    apply(&app, &admin, "2026-11-28", &list(listed, "ACTIVE")).await;
+    for id in &ids {
+        assert_eq!(state(&admin, *id).await, state_of("verified", "active"));
+    }
+    apply(&app, &admin, "2026-11-29", &list(now, "REVOKED")).await;
+    for id in &ids {
+        assert_eq!(state(&admin, *id).await, state_of("suspended", "revoked"));
+    }
+    assert_eq!(tasks(&app).await.iter().filter(|kind| *kind == "suspended_by_roster").count(), 4);
+}
+
+#[tokio::test]
+async fn what_a_person_decided_is_asked_again_only_when_the_row_changes() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (_, id) = holder(&app, "US-WA-LMT", "60000001", "Samuel Okafor").await;
+    let list = |name: &str, status: &str, more: u32| washington(&[line(60_000_001, name, status, "06/30/2028")], more);
+    let resolve = async || {
+        let open: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM tasks WHERE resolved_at IS NULL")
+            .fetch_all(&app.service.db)
+            .await
+            .unwrap();
+        for task in &open {
+            admin.post(&format!("/v1/admin/tasks/{task}/resolve"), json!({ "note": "It is him." })).await.is(200);
+        }
+        open.len()
+    };
+    let open = async || app.count("SELECT count(*) FROM tasks WHERE resolved_at IS NULL").await;
+    apply(&app, &admin, "2026-11-21", &list("Okafor, Sam", "ACTIVE", 1)).await;
+    assert_eq!(resolve().await, 1);
+    for (day, more) in [("2026-11-22", 2), ("2026-11-23", 3)] {
+        apply(&app, &admin, day, &list("Okafor, Sam", "ACTIVE", more)).await;
+        assert_eq!(open().await, 0, "the same row");
+    }
+    // Also when the task itself was forgotten.
+    app.sql("DELETE FROM tasks").await.unwrap();
+    apply(&app, &admin, "2026-11-24", &list("Okafor, Sam", "ACTIVE", 4)).await;
+    assert_eq!(open().await, 0);
+    apply(&app, &admin, "2026-11-25", &list("Okafor, Sam P", "ACTIVE", 5)).await;
+    assert_eq!(tasks(&app).await, ["finding_unclear"], "another row");
+    apply(&app, &admin, "2026-11-26", &list("Okafor, Sam P", "REVOKED", 6)).await;
+    assert_eq!(tasks(&app).await, ["adverse_finding", "finding_unclear"], "though the other is open");
+    resolve().await;
+    // Whoever verifies with the row at hand has decided about it.
+    apply(&app, &admin, "2026-11-27", &list("Okafor, Sam Q", "ACTIVE", 7)).await;
+    assert_eq!(open().await, 1);
+    resolve().await;
+    app.sql("DELETE FROM tasks").await.unwrap();
+    app.sql("DELETE FROM credential_rows_decided").await.unwrap();
+    let file = format!("/v1/admin/credentials/{id}");
+    let body = json!({ "reason_codes": ["verified_primary_source", "name_mismatch"], "name_found": "Sam Q Okafor" });
+    app.advance(TimeDelta::seconds(1));
+    admin.act(&format!("{file}/claim")).await.is(200);
+    let verified = admin.post(&format!("{file}/verify"), body.clone()).await.is(200).body;
+    assert_eq!(verified["review_state"], "pending_second");
+    app.admin().await.post(&format!("{file}/verify"), body).await.is(200);
+    apply(&app, &admin, "2026-11-28", &list("Okafor, Sam Q", "ACTIVE", 8)).await;
+    assert_eq!(open().await, 0);
+    apply(&app, &admin, "2026-11-29", &list("Okafor, Sam Q", "REVOKED", 9)).await;
+    assert_eq!(
+        (tasks(&app).await, state(&admin, id).await.0),
+        (vec!["suspended_by_roster".to_owned()], "suspended".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn what_is_unclear_of_a_row_takes_nothing_from_what_is_clear() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let mut ids = Vec::new();
+    for (number, name) in [(60_000_001, "Sam Okafor"), (60_000_002, "Linh Nguyen"), (60_000_003, "Rosa Alvarez")] {
+        ids.push(holder(&app, "US-WA-LMT", &number.to_string(), name).await.1);
+    }
+    let list = |first: (&str, &str), second: &str, third: &str, ends: &str| {
+        let lines = [
+            line(60_000_001, "Okafor, Sam", first.0, ends).replace(",No\n", first.1),
+            line(60_000_002, "Nguyen, Linh", second, ends),
+            line(60_000_003, third, "ACTIVE", ends),
+        ];
+        washington(&lines, 5)
+    };
+    let plain = ("ACTIVE", ",No\n");
+    apply(&app, &admin, "2026-11-27", &list(plain, "ACTIVE", "Alvarez, Rosa", "06/30/2027")).await;
+    let file = async |id: Uuid| admin.get(&format!("/v1/admin/credentials/{id}")).await.is(200).body;
+    let news = list(("ACTIVE", ",Yes\n"), "CONDITIONAL", "Smith, Wilma", "06/30/2028");
+    apply(&app, &admin, "2026-11-28", &news).await;
+    let (sam, linh, rosa) = (file(ids[0]).await, file(ids[1]).await, file(ids[2]).await);
+    assert_eq!((&sam["expires_on"], &sam["board_action"]), (&json!("2028-06-30"), &json!(true)), "an old board action");
+    assert_eq!((&linh["expires_on"], &linh["board_status"]), (&json!("2028-06-30"), &json!("conditional")));
+    assert_eq!(rosa["expires_on"], "2027-06-30", "good news of another name are no news");
+    for (id, seen) in ids.iter().zip([&sam, &linh, &rosa]) {
+        assert_eq!((&seen["review_state"], &seen["in_force"]), (&json!("verified"), &json!(true)), "{id}");
+    }
+    apply(&app, &admin, "2026-11-29", &list(plain, "TEMPORARY", "Alvarez, Rosa", "07/31/2028")).await;
+    let linh = file(ids[1]).await;
+    assert_eq!((&linh["expires_on"], &linh["board_status"]), (&json!("2028-07-31"), &json!("temporary")));
+}
+
+#[tokio::test]
+async fn a_list_bears_the_day_that_it_is_where_its_authority_sits() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (_, id) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
+    // Ten in the evening of 2 December in Seattle.
+    app.advance("2026-12-03T06:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap() - app.now());
+    let file = washington(&[line(60_000_001, "Okafor, Sam", "ACTIVE", "12/02/2026")], 3);
+    let parts: [(&str, Option<&str>, &[u8]); 2] = [("source", None, b"us-wa-doh"), ("file", Some("a.csv"), &file)];
+    upload(&admin, "us-wa-doh", "2026-12-03", &file).await.points_to(&["/source_date"]);
+    upload(&admin, "us-wa-doh", "1999-12-31", &file).await.points_to(&["/source_date"]);
+    let answer = send(admin.form(IMPORTS, &parts)).await.is(201);
+    assert_eq!(answer.body["source_date"], "2026-12-02");
+    app.run_jobs().await;
+    admin.act(&format!("{}/apply", answer.header("location"))).await.is(202);
+    app.run_jobs().await;
+    assert_eq!(state(&admin, id).await, state_of("verified", "active"), "its last day is not over there");
+    let public = async || {
+        let therapist: Uuid = sqlx::query_scalar("SELECT therapist_id FROM credentials WHERE id = $1")
+            .bind(id)
+            .fetch_one(&app.service.db)
+            .await
+            .unwrap();
+        let page = admin.get(&format!("/v1/therapists/{therapist}/credentials")).await.is(200).body;
+        page["data"].as_array().unwrap().iter().find(|c| c["type"] == "US-WA-LMT").unwrap()["status"].clone()
+    };
+    assert_eq!(public().await, "verified");
+    app.advance(TimeDelta::hours(2));
+    assert_eq!(public().await, "expired");
+}
+
+#[tokio::test]
+async fn lists_come_packed_and_in_other_letters_and_say_what_is_odd() {
+    use std::io::Write;
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let plain = washington(&[line(60_000_001, "Okafor, Sam", "ACTIVE", "06/30/2028")], 3);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(&plain).unwrap();
+    let packed = packed.finish().unwrap();
+    let text = String::from_utf8(plain.clone()).unwrap();
+    let wide: Vec<u8> = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let latin = [
+        &plain[..],
+        b"MA60000009,Nu\xf1ez,Ana,,Massage Therapist License,ACTIVE,01/15/2020,01/15/2026,06/30/2028,No\n",
+    ]
+    .concat();
+    for (file, rows, said) in [(&packed, 4, ".gz"), (&wide, 4, "UTF-16"), (&latin, 5, "Windows-1252")] {
+        let path = read(&app, &admin, "us-wa-doh", "2026-11-28", file).await;
+        let seen = import(&admin, &path).await;
+        assert_eq!((&seen["state"], &seen["rows_kept"]), (&json!("previewed"), &json!(rows)), "{seen}");
+        assert!(seen["warnings"].to_string().contains(said), "{}", seen["warnings"]);
+        assert_eq!(seen["bytes_read"], seen["size"]);
+    }
+    let header = String::from_utf8(plain).unwrap().replace("actiontaken", "action\0\ntaken");
+    for (file, reason) in [
+        (&packed[..packed.len() / 2], "unreadable"),
+        (&[0x1f, 0x8b, 8, 0][..], "unreadable"),
+        (b"PK\x03\x04 and no more", "unreadable"),
+        (header.as_bytes(), "header_changed"),
+        (b"\0\0\0\0", "header_changed"),
+    ] {
+        let path = read(&app, &admin, "us-wa-doh", "2026-11-28", file).await;
+        let seen = import(&admin, &path).await;
+        assert_eq!((&seen["state"], &seen["stop_reasons"]), (&json!("stopped"), &json!([reason])), "{seen}");
+        assert_ne!(seen["warnings"], json!([]), "{seen}");
+        admin.act(&format!("{path}/apply")).await.refused(409, "roster_stopped");
+        let over = json!({ "override": [reason], "note": "So be it." });
+        admin.post(&format!("{path}/apply"), over).await.points_to(&["/override/0"]);
     }
 }
 
@@ -519,7 +726,7 @@ async fn a_form_that_is_wrong_keeps_nothing() {
         upload(&admin, "us-wa-doh", date, &file).await.points_to(&["/source_date"]);
     }
     upload(&admin, "us-wa-doh", "2026-11-29", b"").await.points_to(&["/file"]);
-    upload(&admin, "us-wa-doh", "2026-11-29", &[0x1f, 0x8b, 8, 0]).await.points_to(&["/file"]);
+    upload(&admin, "us-wa-doh", "2026-11-29", b"BZh91AY&SY").await.points_to(&["/file"]);
     send(admin.form(IMPORTS, &[("file", Some("a.csv"), &file)])).await.points_to(&["/source"]);
     send(admin.form(IMPORTS, &[("source", None, b"us-wa-doh")])).await.points_to(&["/file"]);
     send(admin.form(IMPORTS, &[("colour", None, b"red"), ("file", None, &file)])).await.points_to(&["/colour"]);
@@ -591,4 +798,40 @@ async fn the_command_does_the_same() {
     assert!(!run(&["--source", "us-zz"]).0);
     let (ok, out, _) = output(knead().args(["roster", "sources"]));
     assert!(ok && out.lines().count() == 6 && out.contains("us-tx-tdlr"));
+}
+
+#[tokio::test]
+async fn only_another_name_number_or_type_of_a_licence_goes_back_to_review() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (therapist, id) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
+    let lines = [
+        line(60_000_001, "Okafor, Sam", "ACTIVE", "06/30/2028"),
+        line(60_000_002, "Okafor, Sam", "ACTIVE", "06/30/2029"),
+    ];
+    apply(&app, &admin, "2026-11-28", &washington(&lines, 0)).await;
+    let path = format!("{MINE}/{id}");
+    for (change, shown) in [
+        (json!({ "expires_on": "2030-06-30" }), json!("2028-06-30")),
+        (json!({ "issued_on": "2021-01-01" }), json!("2028-06-30")),
+        (json!({ "issued_on": "2019-01-01" }), json!("2028-06-30")),
+        (json!({ "covers_kinds": ["massage"] }), json!("2028-06-30")),
+        (json!({ "expires_on": "2028-05-31" }), json!("2028-05-31")),
+        (json!({ "expires_on": null }), json!("2028-05-31")),
+    ] {
+        let changed = therapist.change(&path, change.clone()).await.is(200).body;
+        assert_eq!((&changed["review_state"], &changed["expires_on"]), (&json!("verified"), &shown), "{change}");
+    }
+    assert_eq!(tasks(&app).await, ["told_by_holder"]);
+    for change in [json!({ "number": "60000002" }), json!({ "name_on_credential": "Samuel Okafor" })] {
+        let changed = therapist.change(&path, change.clone()).await.is(200).body;
+        assert_eq!(changed["review_state"], "submitted", "{change}");
+        app.run_jobs().await;
+        if change.get("number").is_some() {
+            assert_eq!(state(&admin, id).await, state_of("verified", "active"), "the new number was checked");
+            let file = admin.get(&format!("/v1/admin/credentials/{id}")).await.is(200).body;
+            assert_eq!(file["expires_on"], "2029-06-30");
+        }
+    }
+    assert_eq!(state(&admin, id).await.0, "submitted");
 }

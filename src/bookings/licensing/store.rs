@@ -6,6 +6,7 @@ use crate::bookings::Booking;
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::Result;
+use crate::events::Party;
 use crate::ids::{BookingId, TherapistId};
 use crate::values::name;
 
@@ -38,6 +39,18 @@ pub(super) async fn reliances(tx: &mut Tx, bookings: &[BookingId]) -> Result<Has
 pub(super) async fn set_at_risk(tx: &mut Tx, booking: BookingId, since: Option<DateTime<Utc>>) -> Result<()> {
     sqlx::query!("UPDATE bookings SET at_risk_since = $2 WHERE id = $1", booking.0, since).execute(&mut **tx).await?;
     Ok(())
+}
+
+/// Who has to answer for it that the visit is at risk.
+pub(super) async fn put_at_risk_by(tx: &mut Tx, booking: BookingId) -> Result<Option<Party>> {
+    let by = sqlx::query_scalar!(
+        r#"SELECT details ->> 'by' AS "by: Party" FROM events
+           WHERE subject_type = 'booking' AND subject_id = $1 AND kind = 'booking.put_at_risk' ORDER BY position DESC LIMIT 1"#,
+        booking.to_string()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(by.flatten())
 }
 
 /// The therapists who have live visits that have not ended in `jurisdiction` or any place below it; anywhere, where none

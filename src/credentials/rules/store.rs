@@ -253,14 +253,16 @@ pub(super) async fn is_held(tx: &mut Tx, code: &str) -> Result<bool> {
 pub(super) async fn save_type(tx: &mut Tx, kind: &CredentialType) -> Result<()> {
     sqlx::query!(
         "INSERT INTO credential_types (code, authority, category, jurisdiction, number_pattern, number_prefix,
-                                       evidence_required, expires, renewal_months, four_eyes, recheck_days, minimum_cover)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                                       evidence_required, expires, renewal_months, four_eyes, recheck_days, minimum_cover,
+                                       numbers_shared)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ON CONFLICT (code) DO UPDATE SET
              authority = excluded.authority, category = excluded.category, jurisdiction = excluded.jurisdiction,
              number_pattern = excluded.number_pattern, number_prefix = excluded.number_prefix,
              evidence_required = excluded.evidence_required, expires = excluded.expires,
              renewal_months = excluded.renewal_months, four_eyes = excluded.four_eyes,
-             recheck_days = excluded.recheck_days, minimum_cover = excluded.minimum_cover",
+             recheck_days = excluded.recheck_days, minimum_cover = excluded.minimum_cover,
+             numbers_shared = excluded.numbers_shared",
         kind.code,
         kind.authority,
         kind.category as Category,
@@ -273,6 +275,7 @@ pub(super) async fn save_type(tx: &mut Tx, kind: &CredentialType) -> Result<()> 
         kind.four_eyes,
         kind.recheck_days,
         Json(&kind.minimum_cover) as Json<&Cover>,
+        kind.numbers_shared,
     )
     .execute(&mut **tx)
     .await?;

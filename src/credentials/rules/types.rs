@@ -133,6 +133,8 @@ struct NewType {
     recheck_days: Option<RecheckDays>,
     #[serde(default)]
     minimum_cover: Cover,
+    /// Whether people share a number; so it is with insurances, unless said.
+    numbers_shared: Option<bool>,
 }
 
 /// Add a credential type
@@ -162,6 +164,7 @@ async fn create_credential_type(
         renewal_months: new.renewal_months.map(|RenewalMonths(months)| months),
         expires: new.expires,
         minimum_cover: new.minimum_cover,
+        numbers_shared: new.numbers_shared.unwrap_or(new.category == Category::Insurance),
         number_prefix: new.number_prefix.map(|prefix| prefix.as_str().to_owned()).unwrap_or_default(),
         four_eyes: new.four_eyes,
         recheck_days: new.recheck_days.map(|RecheckDays(days)| days),
@@ -220,6 +223,7 @@ struct TypePatch {
     #[schema(value_type = Option<RecheckDays>)]
     recheck_days: Option<Option<RecheckDays>>,
     minimum_cover: Option<Cover>,
+    numbers_shared: Option<bool>,
 }
 
 impl TypePatch {
@@ -240,6 +244,7 @@ impl TypePatch {
             four_eyes = self.four_eyes,
             recheck_days = self.recheck_days.map(|days| days.map(|RecheckDays(days)| days)),
             minimum_cover = self.minimum_cover,
+            numbers_shared = self.numbers_shared,
         );
         after
     }
@@ -247,7 +252,7 @@ impl TypePatch {
 
 /// Change a credential type
 ///
-/// A number's prefix and the place of the authority tell one number from another, and cannot change once credentials of
+/// A number's prefix, the place of the authority and whether numbers are shared tell one number from another, and cannot change once credentials of
 /// the type exist. A higher minimum cover may leave visits without an insurance; they are looked at anew.
 #[utoipa::path(tag = "Licence checks", operation_id = "update_credential_type", security(("bearer" = ["admin"])),
     params(("code" = TypeCode, Path, description = "The type."),
@@ -271,7 +276,9 @@ async fn update_credential_type(
         let before = find_type(&mut **work, code.as_str()).await?.ok_or(Error::NotFound)?;
         if_match.check(&EditedType::from(&before))?;
         let after = patch.apply(&before);
-        let renumbered = after.number_prefix != before.number_prefix || after.jurisdiction != before.jurisdiction;
+        let renumbered = after.number_prefix != before.number_prefix
+            || after.jurisdiction != before.jurisdiction
+            || after.numbers_shared != before.numbers_shared;
         if renumbered && store::is_held(&mut work, code.as_str()).await? {
             return Err(Refusal::TypeInUse.into());
         }

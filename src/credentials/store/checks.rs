@@ -140,12 +140,14 @@ pub(in super::super) async fn release_numbers(tx: &mut Tx, therapist: TherapistI
     Ok(())
 }
 
-/// Whether the therapist has another credential with the number that is suspended, revoked or on hold.
+/// Whether the therapist has another credential with the number that is suspended, revoked or on hold. Where either bears no number,
+/// one of the type is enough: nothing tells them apart.
 pub(in super::super) async fn was_barred(tx: &mut Tx, row: &Row) -> Result<bool> {
     let barred = sqlx::query_scalar!(
         r#"SELECT EXISTS (
                SELECT FROM credentials c
-               WHERE c.therapist_id = $1 AND c.type = $2 AND c.normalised_number = $3 AND c.id <> $4
+               WHERE c.therapist_id = $1 AND c.type = $2 AND c.id <> $4
+                 AND (c.normalised_number = $3 OR c.normalised_number IS NULL OR $3::text IS NULL)
                  AND (c.review_state IN ('suspended', 'revoked')
                       OR EXISTS (SELECT FROM credential_holds h WHERE h.credential_id = c.id AND h.lifted_at IS NULL))
            ) AS "barred!""#,

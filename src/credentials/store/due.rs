@@ -4,6 +4,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
 
 use super::super::reminders::Reminder;
+use super::super::rules::Category;
+use super::Row;
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{CredentialId, TherapistId};
@@ -78,4 +80,38 @@ pub(in super::super) async fn forget_reminders(db: &PgPool, end: NaiveDate) -> R
         Ok(gone.execute(db).await?.rows_affected())
     })
     .await
+}
+
+/// Credentials whose stored number is not what the rule makes of it now, of types in these categories, oldest first. Those that
+/// staff look at already are left out.
+pub(in super::super) async fn misnumbered(db: &PgPool, padded: &[Category]) -> Result<Vec<CredentialId>> {
+    let padded: Vec<String> = padded.iter().map(crate::values::name).collect();
+    let stale = sqlx::query_scalar!(
+        r#"SELECT c.id AS "id: CredentialId" FROM credentials c JOIN credential_types t ON t.code = c.type
+           WHERE t.category = ANY ($1) AND c.normalised_number ~ '^[A-Z]*0[A-Z0-9]'
+             AND NOT EXISTS (SELECT FROM tasks k WHERE k.kind = 'duplicate_claim' AND k.subject_type = 'credential'
+                             AND k.subject_id = c.id AND k.resolved_at IS NULL)
+           ORDER BY c.id LIMIT 1000"#,
+        &padded
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(stale)
+}
+
+/// Stores the number as the rule makes it now; false where another therapist's, verified, is the same.
+pub(in super::super) async fn renumber(tx: &mut Tx, row: &Row) -> Result<bool> {
+    let stored = sqlx::query!(
+        "UPDATE credentials c SET normalised_number = $2
+         WHERE id = $1 AND NOT (c.review_state IN ('verified', 'suspended') AND EXISTS (
+             SELECT FROM credentials other
+             WHERE other.type = c.type AND other.issuing_jurisdiction = c.issuing_jurisdiction
+               AND other.normalised_number = $2 AND other.therapist_id <> c.therapist_id
+               AND other.review_state IN ('verified', 'suspended')))",
+        row.credential.id.0,
+        row.normalised_number(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(stored.rows_affected() == 1)
 }

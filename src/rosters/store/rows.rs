@@ -42,7 +42,7 @@ pub fn write(buffer: &mut Vec<u8>, import: &str, row: &RosterRow) -> Result<()> 
     }
     text(buffer, &name(&row.board_status));
     date(buffer, row.issued_on).and_then(|()| date(buffer, row.expires_on)).map_err(failed)?;
-    writeln!(buffer, "{}\t{}", row.board_action, row.establishment).map_err(failed)
+    writeln!(buffer, "{}\t{}\t{}", row.board_action, row.establishment, row.other_kind).map_err(failed)
 }
 
 /// Copies rows that were [`write`]n into the table.
@@ -50,7 +50,7 @@ pub async fn copy(tx: &mut Tx, rows: &[u8]) -> Result<()> {
     let mut copy = tx
         .copy_in_raw(
             "COPY roster_rows (import_id, line, type, number, number_written, name, status_text, board_status, issued_on,
-                               expires_on, board_action, establishment) FROM STDIN",
+                               expires_on, board_action, establishment, other_kind) FROM STDIN",
         )
         .await?;
     copy.send(rows).await?;
@@ -94,7 +94,8 @@ pub async fn of_numbers<'c>(
         RosterRow,
         r#"SELECT r.line AS "line!", r.type AS "type_code!", r.number AS "number!", r.number_written AS "number_written!",
                   r.name AS "name!", r.status_text, r.board_status AS "board_status!: BoardStatus", r.issued_on, r.expires_on,
-                  r.board_action AS "board_action!", r.establishment AS "establishment!"
+                  r.board_action AS "board_action!", r.establishment AS "establishment!",
+                  r.other_kind AS "other_kind!"
            FROM (SELECT DISTINCT unnest($3::text[]) AS number) asked
            CROSS JOIN LATERAL (SELECT * FROM roster_rows WHERE import_id = $1 AND type = $2 AND roster_rows.number = asked.number
                                ORDER BY line LIMIT $4) r"#,

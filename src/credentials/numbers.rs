@@ -1,0 +1,147 @@
+//! Numbers as they are compared, and those that were stored before the rule was what it is.
+
+use super::rules::Category;
+use super::{CredentialType, steps, store};
+use crate::App;
+use crate::credentials::review::ReasonCode;
+use crate::error::Result;
+
+/// What people write before a number and is none of it.
+const WORDS: [&str; 17] = [
+    "LICENSE",
+    "LICENCE",
+    "LICENCED",
+    "LICENSED",
+    "LIC",
+    "NUMBER",
+    "NUM",
+    "NO",
+    "NR",
+    "LMT",
+    "CMT",
+    "RMT",
+    "LMBT",
+    "REG",
+    "REGISTRATION",
+    "CERT",
+    "CERTIFICATE",
+];
+
+/// Authorities that number people, and pad the numbers with zeros to a width of their own. Elsewhere a zero may tell one
+/// number from another: insurers and schools number as they like.
+pub(super) const PADDED: [Category; 4] =
+    [Category::Licence, Category::Certification, Category::Registration, Category::Identifier];
+
+impl CredentialType {
+    /// A number as it is compared: upper case, letters and digits only, without the type's prefix, without the words that
+    /// people write before it, and without leading zeros where the authority pads its numbers.
+    pub fn normalise(&self, number: &str) -> String {
+        let upper = number.to_uppercase();
+        let mut words: Vec<&str> =
+            upper.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
+        let place = self.jurisdiction.as_ref().and_then(|place| place.as_str().split('-').nth(1)).unwrap_or_default();
+        // Whatever follows must be a number of its own.
+        while words.len() > 1
+            && (WORDS.contains(&words[0]) || words[0] == place)
+            && words[1..].iter().any(|word| word.contains(|c: char| c.is_ascii_digit()))
+        {
+            words.remove(0);
+        }
+        let plain = words.concat();
+        let bare = plain.strip_prefix(&self.number_prefix).filter(|rest| !rest.is_empty()).unwrap_or(&plain);
+        if PADDED.contains(&self.category) { without_padding(bare) } else { bare.to_owned() }
+    }
+}
+
+/// Without the zeros at the beginning, or after the letters at the beginning: `MM00123` is `MM123`.
+fn without_padding(number: &str) -> String {
+    let digits = number.trim_start_matches(|c: char| c.is_ascii_uppercase());
+    let letters = &number[..number.len() - digits.len()];
+    match digits.trim_start_matches('0') {
+        "" if digits.is_empty() => letters.to_owned(),
+        "" => format!("{letters}0"),
+        rest => format!("{letters}{rest}"),
+    }
+}
+
+/// Brings numbers that were stored under an older rule to the present one, some at a time. Where two people turn out to have
+/// one number verified, both keep what they have, and staff look at it.
+pub(super) async fn renumber(app: &App) -> Result<()> {
+    let stale = store::misnumbered(&app.db, &PADDED).await?;
+    for id in stale {
+        let mut work = app.begin(None).await?;
+        let Some(row) = steps::locked(&mut work, id).await? else { continue };
+        let now = work.now();
+        let is_alone = store::renumber(&mut work, &row).await?;
+        if is_alone {
+            store::release_numbers(&mut work, row.therapist).await?;
+            if row.credential.review_state.claims() {
+                store::claim_number(&mut work, &row, false, now).await?;
+            }
+        }
+        if !is_alone || (row.credential.review_state.claims() && steps::is_claimed_by_another(&mut work, &row).await?) {
+            steps::raise(&mut work, "credential.duplicate_claim", &row, &[ReasonCode::DuplicateClaim]).await?;
+        }
+        work.commit().await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::rules::Cover;
+
+    fn kind(category: Category, place: &str, prefix: &str) -> CredentialType {
+        CredentialType {
+            code: "A-TYPE".to_owned(),
+            authority: "A board".to_owned(),
+            category,
+            jurisdiction: place.parse().ok(),
+            number_pattern: None,
+            evidence_required: false,
+            renewal_months: None,
+            number_prefix: prefix.to_owned(),
+            expires: true,
+            minimum_cover: Cover::default(),
+            four_eyes: false,
+            numbers_shared: false,
+            recheck_days: None,
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_number_are_one() {
+        for (place, prefix, spellings, number) in [
+            (
+                "US-TX",
+                "MT",
+                &["MT123456", "mt 123-456", "123456", "MT.00123456", "0123456", "LMT MT123456"][..],
+                "123456",
+            ),
+            ("US-CO", "MT", &["MT.0012345", "12345", "0012345", "mt12345", "Lic. No. 12345", "CO MT.12345"], "12345"),
+            ("US-CO", "MT", &["MT.0099999", "99999"], "99999"),
+            ("US-WA", "MA", &["MA00012345", "MA 12345", "00012345", "WA-MA00012345"], "12345"),
+            ("US-FL", "MA", &["MA0012345", "MA12345", "12345"], "12345"),
+            ("US-FL", "MA", &["MM0012345", "MM12345", "mm 12345"], "MM12345"),
+            ("US-IL", "", &["227.012345", "227012345", "227-012345"], "227012345"),
+            ("US-NY", "", &["012345", "12345", "License number 012345"], "12345"),
+            ("US-NC", "", &["00042", "42"], "42"),
+        ] {
+            for spelling in spellings {
+                assert_eq!(kind(Category::Licence, place, prefix).normalise(spelling), number, "{place} {spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn something_always_remains_and_an_insurers_zeros_count() {
+        let texas = kind(Category::Licence, "US-TX", "MT");
+        for (number, remains) in [("MT", "MT"), ("000", "0"), ("MT000", "0"), ("LMT", "LMT"), ("NO", "NO"), ("-", "")] {
+            assert_eq!(texas.normalise(number), remains, "{number}");
+        }
+        let policy = kind(Category::Insurance, "", "");
+        assert_ne!(policy.normalise("0012345"), policy.normalise("12345"));
+        assert_eq!(policy.normalise("po 0012-345"), "PO0012345");
+    }
+}
