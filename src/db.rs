@@ -1,4 +1,4 @@
-//! The database: connections, migrations and units of work.
+//! The database: connections and migrations.
 
 mod migrations;
 

@@ -76,7 +76,7 @@ refusals! {
     /// The therapist takes no bookings at present.
     NotAcceptingBookings = UNPROCESSABLE_ENTITY "not_accepting_bookings" "The therapist is not accepting bookings.";
     /// The client has blocked the therapist, or the other way round: who did is not told.
-    Blocked = UNPROCESSABLE_ENTITY "blocked" "This client and this therapist do not meet.";
+    Blocked = UNPROCESSABLE_ENTITY "blocked" "Bookings between these two are blocked.";
     /// The same block again.
     AlreadyBlocked = CONFLICT "already_blocked" "You have blocked this person already.";
     /// A review of a visit that did not take place, or not yet.

@@ -165,7 +165,7 @@ fn imports_go_down_only() {
     for source in sources() {
         let own = floor(&source.module);
         for name in named(&source.text) {
-            // What lib.rs itself defines is the frame.
+            // The crate shows the frame at its root.
             let name = if name == "App" { "app".to_owned() } else { name };
             if own + 1 < FLOORS.len() && name != source.module && floor(&name) >= own {
                 up.insert((source.path.clone(), name));
@@ -181,7 +181,7 @@ fn a_feature_keeps_to_its_own_tables() {
     let owners: BTreeMap<&str, &str> =
         TABLES.iter().flat_map(|(module, tables)| tables.split(' ').map(move |table| (table, *module))).collect();
     let mut foreign: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    // The demo city reads nothing that it may not, and is written through the features.
+    // The demo city is a script of its own that fills an empty database.
     for source in sources().iter().filter(|source| source.module != "demo") {
         for found in named.captures_iter(&source.text) {
             if let Some((table, owner)) = owners.get_key_value(&found[1])

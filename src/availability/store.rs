@@ -1,5 +1,4 @@
-//! The one read that crosses features: a diary is gathered in a single statement, since a round trip costs more than
-//! all that is in it.
+//! The diary is gathered in a single statement across features, because a round trip costs more than all that is in it.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;

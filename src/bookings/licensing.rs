@@ -94,9 +94,8 @@ impl Rules {
     }
 }
 
-/// Holds the therapist's future visits against the credentials as they stand now, in the transaction that changed
-/// them: puts at risk, calls off, or restores what follows from it. Running it again changes nothing. The caller holds
-/// the therapist's lock. Nobody has to answer for visits that are lost.
+/// Holds the therapist's future visits against the credentials as they stand now, in the unit of work that changed them: puts at risk, calls
+/// off, or restores what follows from it. Running it again changes nothing.
 pub async fn reconcile(work: &mut Work, lock: &TimeLock) -> Result<()> {
     reconcile_after(work, lock, Party::System).await
 }

@@ -477,7 +477,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         kept.and_then(|kept| kept.state.as_ref()),
         new.event.kind,
         Json(&new.event.details) as _,
-        &new.rows.notices,
+        new.rows.notices_alone()?,
     )
     .fetch_optional(&mut **tx)
     .await

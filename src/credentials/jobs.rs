@@ -1,4 +1,4 @@
-//! What is done later with credentials, and what their changes ask of others.
+//! What is done later with credentials.
 
 use std::sync::Arc;
 

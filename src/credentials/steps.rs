@@ -1,5 +1,5 @@
-//! Steps of a review with all that follows from them, in one transaction: the decision that is recorded, the claim on the
-//! number, what a renewal replaces, and the visits that rest on the credential. The caller holds the therapist's lock.
+//! Steps of a review: each saves where the credential stands, keeps up the claim on its number and what a renewal replaces, and announces
+//! itself. The visits that rest on the credential follow, because bookings react.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};

@@ -4,13 +4,12 @@ use sqlx::types::Json;
 
 use super::{Consequence, Event, Party, Reason, Work};
 use crate::cipher::Sealed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{NoticeId, uuid_at};
 
 /// The rows that follow of an event, as a statement takes them.
 pub struct Rows {
-    /// What people are told, as `notices` has it.
-    pub notices: Value,
+    notices: Value,
     tasks: Value,
     closed: Value,
 }
@@ -31,6 +30,20 @@ impl Rows {
             }
         }
         Self { notices: notices.into(), tasks: tasks.into(), closed: closed.into() }
+    }
+
+    /// What people are told, as `notices` has it, for a statement that writes no more than that.
+    ///
+    /// # Errors
+    /// 500 where more follows of the event: it would be lost.
+    pub fn notices_alone(&self) -> Result<&Value> {
+        let more =
+            [&self.tasks, &self.closed].into_iter().any(|rows| rows.as_array().is_some_and(|rows| !rows.is_empty()));
+        if more {
+            Err(Error::Internal("a task follows of an event that writes none".to_owned()))
+        } else {
+            Ok(&self.notices)
+        }
     }
 }
 
