@@ -48,8 +48,10 @@ impl Job for LookAhead {
 
 impl Run for LookAhead {
     async fn run(self, app: Arc<App>) -> Result<()> {
-        remind(&app).await?;
-        recheck(&app).await
+        // Each by itself: what ends the one does not end the other.
+        let reminded = remind(&app).await;
+        recheck(&app).await?;
+        reminded
     }
 }
 
