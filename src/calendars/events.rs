@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
-use super::parsing::{End, Length, MAX_ID, Moment, date_of, length, pieces, wall};
+use super::parsing::MAX_ID;
 use super::property::Property;
 use super::recurring::{Budget, OCCURRENCE, Rule};
+use super::times::{End, Length, Moment, date_of, length, pieces, wall};
 use super::zones::{Clock, Ids};
 
 /// More dates of one event are not kept.
@@ -32,6 +33,8 @@ pub struct Event {
     pub way: i64,
     /// Whether it keeps its owner busy: it is neither cancelled nor transparent nor declined.
     pub is_busy: bool,
+    /// Whether it is a day, or days, without a time.
+    pub is_all_day: bool,
     /// Whether it was called off, itself.
     pub is_called_off: bool,
     /// Rules by which it occurs again (RRULE).
@@ -123,6 +126,8 @@ pub struct Said<'a> {
     pub properties: &'a [Property],
     /// The clocks of the calendar.
     pub ids: &'a mut Ids,
+    /// Whether more was said than is kept.
+    pub is_cut: bool,
 }
 
 impl<'a> Said<'a> {
@@ -191,6 +196,7 @@ impl<'a> Said<'a> {
             end,
             way: self.all("X-APPLE-TRAVEL-DURATION").find_map(|way| length(&way.value)).map_or(0, seconds),
             is_busy: !is_called_off && !is_free && !is_declined,
+            is_all_day: start.is_date || self.is("X-MICROSOFT-CDO-ALLDAYEVENT", "TRUE"),
             is_called_off,
             rules: self.all("RRULE").map(|rule| rule.value.trim().to_owned()).collect(),
             extra: Vec::new(),
@@ -226,7 +232,7 @@ impl<'a> Said<'a> {
                 };
                 match read {
                     Some((moment, _)) if moment.wall < long_over => {}
-                    Some(_) if found.len() >= MOST_DATES => is_sound = false,
+                    Some(_) if found.len() >= MOST_DATES => self.is_cut = true,
                     Some((moment, end)) => found.push((moment.beside(start), end)),
                     None => is_sound = false,
                 }

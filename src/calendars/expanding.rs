@@ -11,8 +11,9 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::events::Event;
-use super::parsing::{End, Found, Length, Moment};
+use super::parsing::Found;
 use super::recurring::{Budget, OCCURRENCE, Rule};
+use super::times::{End, Length, Moment};
 use super::zones::Zones;
 
 /// Days of the past that are kept: a visit is a few hours long.

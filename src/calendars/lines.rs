@@ -7,7 +7,7 @@ const LONGEST: usize = 1024 * 1024;
 const LONGEST_NAME: usize = 40;
 
 /// The properties that matter.
-const READ: [&str; 26] = [
+const READ: [&str; 27] = [
     "BEGIN",
     "END",
     "METHOD",
@@ -25,6 +25,7 @@ const READ: [&str; 26] = [
     "STATUS",
     "TRANSP",
     "X-MICROSOFT-CDO-BUSYSTATUS",
+    "X-MICROSOFT-CDO-ALLDAYEVENT",
     "X-APPLE-TRAVEL-DURATION",
     "ATTENDEE",
     "FREEBUSY",

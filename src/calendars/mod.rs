@@ -16,6 +16,7 @@ pub mod routes;
 mod store;
 #[cfg(test)]
 mod tests;
+mod times;
 mod zones;
 
 use std::str::FromStr;

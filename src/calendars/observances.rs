@@ -3,9 +3,9 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::names::{known, tidy};
-use super::parsing::{pieces, wall};
 use super::property::Property;
 use super::recurring::{Budget, Rule};
+use super::times::{pieces, wall};
 use crate::values::Span;
 
 /// More changes of one observance within reach are not read.

@@ -1,6 +1,6 @@
 //! One line of a calendar: a name, parameters and a value (RFC 5545, section 3.1), read as it is meant where it is not written as it should be.
 
-use super::parsing::wall;
+use super::times::wall;
 
 /// A property.
 #[derive(Clone, Debug)]

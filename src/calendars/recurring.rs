@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc, Weekday};
 
-use super::parsing::wall;
+use super::times::wall;
 
 /// What an occurrence costs, in steps: its instant is looked up in a zone, and it is kept.
 pub const OCCURRENCE: usize = 50;

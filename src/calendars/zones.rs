@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 
 use super::names::{known, offset_of, tidy};
 use super::observances::{Changes, Declared};
-use super::parsing::{End, Length, Moment};
 use super::recurring::Budget;
+use super::times::{End, Length, Moment};
 use crate::values::Span;
 
 /// Longer events are taken to last so long, in days: no window is as long.
@@ -67,6 +67,7 @@ pub struct Zones {
 pub struct Ids {
     numbers: HashMap<String, usize>,
     all: Vec<String>,
+    weight: usize,
 }
 
 impl Ids {
@@ -79,6 +80,7 @@ impl Ids {
         if number >= MOST_IDS {
             return Clock::Named(usize::MAX);
         }
+        self.weight += 2 * id.len() + 100;
         self.all.push(id.to_owned());
         self.numbers.insert(id.to_owned(), number);
         Clock::Named(number)
@@ -86,7 +88,7 @@ impl Ids {
 
     /// About how many bytes they take.
     pub fn weight(&self) -> usize {
-        self.all.iter().map(|id| 2 * id.len() + 100).sum()
+        self.weight
     }
 }
 

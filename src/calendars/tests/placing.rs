@@ -384,7 +384,7 @@ fn an_invitation_that_was_declined_keeps_nobody_busy() {
 #[test]
 fn days_without_a_time_may_be_left_out() {
     let text = calendar(
-        "BEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261203\nEND:VEVENT\nBEGIN:VEVENT\nUID:2\nDTSTART:20261203T090000Z\nDURATION:PT1H\nEND:VEVENT",
+        "BEGIN:VEVENT\nUID:0\nDTSTART:20261203T000000\nDTEND:20261204T000000\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE\nEND:VEVENT\nBEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261203\nEND:VEVENT\nBEGIN:VEVENT\nUID:2\nDTSTART:20261203T090000Z\nDURATION:PT1H\nEND:VEVENT",
     );
     let mut reader = Reader::new(Owner { has_busy_days: false, zone: HOME, email: String::new() }, at(NOW));
     reader.feed(text.as_bytes()).unwrap();
