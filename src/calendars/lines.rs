@@ -158,12 +158,12 @@ fn kind(line: &[u8]) -> Kind {
         return if line.len() > LONGEST_NAME { Kind::Text } else { Kind::Open };
     };
     let name = line.get(..end).unwrap_or_default();
-    let is = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
+    let is = |known: &str| known.as_bytes().eq_ignore_ascii_case(name);
     let is_name = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
     let is_of_one_case = !(name.iter().any(u8::is_ascii_lowercase) && name.iter().any(u8::is_ascii_uppercase));
-    if !is_name || !is_of_one_case || TEXTS.iter().any(|known| is(&known)) {
+    if !is_name || !is_of_one_case || TEXTS.iter().any(|known| is(known)) {
         Kind::Text
-    } else if READ.iter().any(|known| is(&known)) {
+    } else if READ.iter().any(|known| is(known)) {
         Kind::Read
     } else {
         Kind::Other

@@ -41,9 +41,8 @@ async fn list_calendars(app: Data<App>, me: As<Therapist>, Query(part): Query<Pa
 struct NewCalendar {
     url: CalendarUrl,
     label: CalendarLabel,
-    /// What days without a time do in it. To choose otherwise, leave the calendar and subscribe anew.
+    /// What days without a time do in it: `block`, unless it is said. To choose otherwise, leave the calendar and subscribe anew.
     #[serde(default)]
-    #[schema(inline, default = "block")]
     all_day: AllDay,
 }
 
@@ -84,7 +83,8 @@ async fn create_calendar(
             return Err(Refusal::CalendarKnown.into());
         }
         let id = CalendarId::new(now);
-        store::insert(&mut work, &app.cipher, me.therapist(), id, &new.url, &new.label, new.all_day, now).await?;
+        let url = store::sealed(&app.cipher, id, &new.url)?;
+        store::insert(&mut work, me.therapist(), id, url, &new.label, new.all_day, now).await?;
         enqueue(&mut work, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
         let calendar = store::find(&mut **work, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/calendars/{id}"), &calendar)?;

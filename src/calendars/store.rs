@@ -105,13 +105,17 @@ pub(super) async fn urls(tx: &mut Tx, cipher: &Cipher, therapist: TherapistId) -
     rows.into_iter().map(|row| stored(cipher, row.id, &row.url)).collect()
 }
 
+/// An address, sealed for the calendar of this id.
+pub(super) fn sealed(cipher: &Cipher, id: CalendarId, url: &CalendarUrl) -> Result<Sealed> {
+    cipher.seal(URL, id, url.as_str())
+}
+
 /// Adds a calendar, due at once.
 pub(super) async fn insert(
     tx: &mut Tx,
-    cipher: &Cipher,
     therapist: TherapistId,
     id: CalendarId,
-    url: &CalendarUrl,
+    url: Sealed,
     label: &CalendarLabel,
     all_day: AllDay,
     now: DateTime<Utc>,
@@ -120,7 +124,7 @@ pub(super) async fn insert(
         "INSERT INTO calendars (id, therapist_id, url_sealed, label, due_at, asked_at, created_at, all_day) VALUES ($1, $2, $3, $4, $5, $5, $5, $6)",
         id.0,
         therapist.0,
-        cipher.seal(URL, id, url.as_str())? as Sealed,
+        url as Sealed,
         label.as_str(),
         now,
         all_day as AllDay,

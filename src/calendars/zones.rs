@@ -119,7 +119,7 @@ impl Zones {
                 .unwrap_or(Meaning::Unknown)
         };
         let named = ids.all.iter().map(|id| meaning(id)).collect();
-        let floating = floating.map_or(Meaning::Place(home), |id| meaning(id));
+        let floating = floating.map_or(Meaning::Place(home), meaning);
         Self { home, floating, named, guess: home }
     }
 
