@@ -248,7 +248,8 @@ impl<'a> Said<'a> {
             for value in pieces(&property.value) {
                 match period(property, value, self.ids) {
                     Some((start, End::At(end))) if start.wall.max(end.wall) < over => {}
-                    Some((start, End::After(length))) if length.days < 100 && start.wall + length.at_most() < over => {}
+                    Some((start, End::After(length)))
+                        if length.days < 100 && length.seconds < 8_640_000 && start.wall + length.at_most() < over => {}
                     Some(period) => found.push(period),
                     None => is_sound = false,
                 }
@@ -259,7 +260,7 @@ impl<'a> Said<'a> {
 }
 
 fn seconds(length: Length) -> i64 {
-    (length.days * 86_400 + length.seconds).clamp(0, LONGEST_WAY)
+    length.days.saturating_mul(86_400).saturating_add(length.seconds).clamp(0, LONGEST_WAY)
 }
 
 fn short(uid: &str) -> String {

@@ -347,6 +347,11 @@ fn the_way_to_an_event_is_busy_too() {
         &event(&format!("{times}X-APPLE-TRAVEL-DURATION;VALUE=DURATION:PT45M\nRRULE:FREQ=DAILY;COUNT=2")),
         &["12-03T08:15 12-03T10:00", "12-04T08:15 12-04T10:00"],
     );
+    // No sum of weeks and hours is too large to be added up.
+    let (weeks, hours) = ("999999999W".repeat(20_000), "999999999H".repeat(20_000));
+    let busy = busy(&event(&format!("{times}X-APPLE-TRAVEL-DURATION:P{weeks}T{hours}")));
+    assert_eq!(busy.spans.len(), 2);
+    busy_at(&calendar(&format!("BEGIN:VFREEBUSY\nFREEBUSY:20261203T090000Z/PT{hours}\nEND:VFREEBUSY")), NOW);
     for odd in ["-PT45M", "soon", "PT0S", ""] {
         is_busy(&event(&format!("{times}X-APPLE-TRAVEL-DURATION;VALUE=DURATION:{odd}")), &["12-03T09:00 12-03T10:00"]);
     }
