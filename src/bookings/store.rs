@@ -22,6 +22,7 @@ use crate::idempotency::{Kept, within_allowance};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::Policy;
 use crate::prices::PriceBreakdown;
+use crate::values::wall_clock::{dates, in_all_zones};
 use crate::values::{Money, Span, Zone, name};
 
 struct Columns {
@@ -140,6 +141,13 @@ pub(super) struct Listed {
 
 pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Result<Vec<Booking>> {
     let statuses: Vec<String> = listed.statuses.iter().map(name).collect();
+    // Dates are those of each visit's zone, by our rules and not by the database's.
+    let bounds = |date: Option<NaiveDate>, end: bool| {
+        let bound = |date| move |zone| if end { dates(zone, date, date).end } else { dates(zone, date, date).start };
+        date.map(|date| in_all_zones(bound(date))).unwrap_or_default()
+    };
+    let ((from_zones, begins), (to_zones, ends)) = (bounds(listed.from, false), bounds(listed.to, true));
+    let zones = if from_zones.is_empty() { to_zones } else { from_zones };
     // Each order is a statement of its own, so that each has its index.
     macro_rules! sorted {
         ($order:literal) => {
@@ -147,8 +155,8 @@ pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Res
                 "WHERE ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR therapist_id = $3)
                    AND (cardinality($4::text[]) = 0
                         OR CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END = ANY ($4))
-                   AND ($5::date IS NULL OR (start_at >= $5::date - 1 AND (start_at AT TIME ZONE time_zone)::date >= $5))
-                   AND ($6::date IS NULL OR (start_at < $6::date + 2 AND (start_at AT TIME ZONE time_zone)::date <= $6))
+                   AND ($5::date IS NULL OR (start_at >= $5::date - 1 AND start_at >= ($10::timestamptz[])[array_position($12::text[], time_zone)]))
+                   AND ($6::date IS NULL OR (start_at < $6::date + 2 AND start_at < ($11::timestamptz[])[array_position($12::text[], time_zone)]))
                    AND ($7::timestamptz IS NULL OR " $order,
                 now,
                 listed.client.map(|id| id.0),
@@ -158,7 +166,10 @@ pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Res
                 listed.to,
                 listed.after.map(|(at, _)| at),
                 listed.after.map(|(_, id)| id.0),
-                listed.count
+                listed.count,
+                &begins,
+                &ends,
+                &zones
             )
             .fetch_all(&mut **tx)
             .await?

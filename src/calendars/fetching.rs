@@ -13,19 +13,22 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Client, StatusCode, redirect};
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::parsing::Reader;
 use super::{CalendarUrl, Fault};
 use crate::ids::TherapistId;
 
-/// How long all of it may take, redirects included.
+/// How long an answer may take, redirects included, and what is small.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What is large may take longer, as long as it comes at so many bytes a second.
+const PACE: u64 = 1024 * 1024;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often an address may lead on to another.
 const MOST_REDIRECTS: usize = 3;
 /// The largest calendar, in bytes.
-const LARGEST: usize = 5 * 1024 * 1024;
+const LARGEST: u64 = 25 * 1024 * 1024;
 
 /// What the server called the version that was read last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +44,8 @@ pub struct Version {
 pub enum Answer {
     /// The same as the last time.
     Unchanged,
-    /// This.
-    Text(Vec<u8>, Version),
+    /// It was read, whole.
+    Read(Version),
 }
 
 /// Gets calendars.
@@ -142,21 +145,26 @@ impl Fetcher {
         }
     }
 
-    /// Gets `url`, where it is another version than `known`.
+    /// Gets `url`, where it is another version than `known`, and gives it to `reader` as it comes.
     ///
     /// # Errors
     /// Why there is nothing to read.
-    pub async fn get(&self, url: &CalendarUrl, known: &Version) -> Result<Answer, Fault> {
-        timeout(PATIENCE, self.follow(url, known)).await.unwrap_or(Err(Fault::TooSlow))
+    pub async fn get(&self, url: &CalendarUrl, known: &Version, reader: &mut Reader) -> Result<Answer, Fault> {
+        let begun = Instant::now();
+        match timeout(PATIENCE, self.follow(url, known)).await.unwrap_or(Err(Fault::TooSlow))? {
+            Some(response) => text(response, begun, reader).await,
+            None => Ok(Answer::Unchanged),
+        }
     }
 
-    async fn follow(&self, url: &CalendarUrl, known: &Version) -> Result<Answer, Fault> {
+    /// The answer that `url` leads to; none where nothing has changed.
+    async fn follow(&self, url: &CalendarUrl, known: &Version) -> Result<Option<reqwest::Response>, Fault> {
         let mut url = url.clone();
         for _ in 0..=MOST_REDIRECTS {
             let response = self.ask(&url, known).await?;
             match response.status() {
-                StatusCode::OK => return text(response).await,
-                StatusCode::NOT_MODIFIED if *known != Version::default() => return Ok(Answer::Unchanged),
+                StatusCode::OK => return Ok(Some(response)),
+                StatusCode::NOT_MODIFIED if *known != Version::default() => return Ok(None),
                 StatusCode::MOVED_PERMANENTLY
                 | StatusCode::FOUND
                 | StatusCode::SEE_OTHER
@@ -214,8 +222,8 @@ fn client(reach: Reach) -> reqwest::Result<Client> {
         .build()
 }
 
-/// Reads an answer, as far as it is not too large.
-async fn text(mut response: reqwest::Response) -> Result<Answer, Fault> {
+/// Reads an answer, as far as it is neither too large nor too slow. Nothing of it is kept here.
+async fn text(mut response: reqwest::Response, begun: Instant, reader: &mut Reader) -> Result<Answer, Fault> {
     if said(response.headers(), header::CONTENT_ENCODING)
         .is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"))
     {
@@ -225,14 +233,17 @@ async fn text(mut response: reqwest::Response) -> Result<Answer, Fault> {
         etag: said(response.headers(), header::ETAG),
         last_modified: said(response.headers(), header::LAST_MODIFIED),
     };
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|_| Fault::Unreachable)? {
-        if body.len() + part.len() > LARGEST {
+    let mut taken = 0;
+    loop {
+        let deadline = begun + PATIENCE + Duration::from_secs(taken / PACE);
+        let part = timeout_at(deadline, response.chunk()).await.map_err(|_| Fault::TooSlow)?;
+        let Some(part) = part.map_err(|_| Fault::Unreachable)? else { return Ok(Answer::Read(version)) };
+        taken += u64::try_from(part.len()).unwrap_or(LARGEST);
+        if taken > LARGEST {
             return Err(Fault::TooLarge);
         }
-        body.extend_from_slice(&part);
+        reader.feed(&part)?;
     }
-    Ok(Answer::Text(body, version))
 }
 
 /// A header, where it is one that can be kept and sent back.
@@ -334,6 +345,7 @@ fn is_public(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendars::parsing::Owner;
 
     #[test]
     fn only_public_addresses_are_reached() {
@@ -484,7 +496,9 @@ mod tests {
         let localhost = |reach| Checked(reach).resolve("localhost".parse().unwrap());
         assert!(localhost(Reach::World).await.err().unwrap().is::<Refused>());
         assert!(localhost(Reach::Loopback).await.is_ok());
-        let answer = Fetcher::new().get(&"https://127.0.0.1/".parse().unwrap(), &Version::default()).await;
+        let owner = Owner { zone: chrono_tz::UTC, email: String::new(), has_busy_days: true };
+        let mut reader = Reader::new(owner, chrono::DateTime::UNIX_EPOCH);
+        let answer = Fetcher::new().get(&"https://127.0.0.1/".parse().unwrap(), &Version::default(), &mut reader).await;
         assert!(matches!(answer, Err(Fault::NotPublic)), "{answer:?}");
     }
 }

@@ -1,16 +1,22 @@
 //! Calendars elsewhere: when a therapist's others are busy, nothing can be booked; and one's own visits, for one's own calendar.
 
+mod events;
 mod expanding;
 mod feed;
 mod fetching;
 pub mod jobs;
+mod lines;
+mod names;
+mod observances;
 mod parsing;
+mod property;
 pub mod reading;
 mod recurring;
 pub mod routes;
 mod store;
 #[cfg(test)]
 mod tests;
+mod times;
 mod zones;
 
 use std::str::FromStr;
@@ -118,7 +124,7 @@ pub enum Fault {
     NotPublic,
     /// Its host is not known, or nothing answers there, or not with a certificate that can be trusted.
     Unreachable,
-    /// It took longer than 10 seconds.
+    /// It took longer than 10 seconds, and a second more for each megabyte.
     TooSlow,
     /// It leads on more than three times.
     TooManyRedirects,
@@ -128,10 +134,22 @@ pub enum Fault {
     NotServed,
     /// The server sends it compressed, unasked.
     Compressed,
-    /// It has more than 5 MB.
+    /// It has more than 25 MB.
     TooLarge,
     /// It is no calendar, or not a whole one.
     NotACalendar,
+}
+
+/// What days without a time do in a calendar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum AllDay {
+    /// They are busy, as other events are.
+    #[default]
+    Block,
+    /// They keep nobody busy: birthdays, or what somebody else is at.
+    Ignore,
 }
 
 /// How reading a calendar goes.
@@ -167,10 +185,12 @@ pub struct Calendar {
     pub fetched_at: Option<DateTime<Utc>>,
     /// How many stretches of busy time are still to come; one of several days counts once for each 24 hours.
     pub busy_intervals: i64,
-    /// How many of its events could not be read, in whole or in part.
+    /// How many of its events could not be read, in whole or in part, or name a time zone that is not known. What can be known of them is busy.
     pub skipped_events: i32,
     /// Whether there was more than is kept: some of its busy time can be booked.
     pub cut: bool,
+    /// What days without a time do in it.
+    pub all_day: AllDay,
     /// When the therapist subscribed to it.
     pub created_at: DateTime<Utc>,
 }

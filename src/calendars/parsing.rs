@@ -1,368 +1,384 @@
 //! Reads the text of a calendar (RFC 5545), as far as it tells when someone is busy. What the events are about is never looked at.
 //!
-//! The components are followed here, line by line and without recursion, and only the lines that matter are handed to the parser: a
-//! title that it cannot read spoils nothing, and no depth of nesting can fill the stack.
+//! It is read as a stream: the components are followed line by line and without recursion, what is over before the window is dropped
+//! where it is met, and no more is kept than bears on the window. So a history of any length costs its reading and nothing else, and
+//! no depth of nesting can fill the stack.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use icalendar::parser::{Property, unfold};
 
 use super::Fault;
-use super::zones::{self, Zones};
+use super::events::{Event, Said, Version};
+use super::expanding::window;
+use super::lines::{Line, Lines};
+use super::observances::{Declared, Observance};
+use super::property::Property;
+use super::recurring::Budget;
+use super::times::{End, Moment};
+use super::zones::{Ids, Zones};
+use crate::values::Span;
 
 /// More components than this within each other are no calendar.
 const DEEPEST: usize = 8;
-/// More events are not read.
+/// More events that bear on the window are not kept.
 const MOST_EVENTS: usize = 20_000;
-/// More dates of one event are not read.
-const MOST_DATES: usize = 5_000;
+/// More bytes of them are not kept, about.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// More lines of one component are not kept, or more bytes of them.
+const MOST_LINES: usize = 10_000;
+const MOST_OF_ONE: usize = 2 * 1024 * 1024;
+/// More events that are over are not noted.
+const MOST_NOTES: usize = 100_000;
+/// More zones, and times of year of them, are not read.
+const MOST_OBSERVANCES: usize = 5_000;
+/// More steps are not taken to find what is over, and as many to learn when clocks change.
+const MOST_STEPS: usize = 4_000_000;
+/// So much later than a text that is half a day old may be over, whatever the zone.
+const MARGIN: TimeDelta = TimeDelta::days(3);
+
+/// Whose calendar it is.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// Their zone: of dates, and of times without a zone.
+    pub zone: Tz,
+    /// Their address: invitations that it declined keep nobody busy.
+    pub email: String,
+    /// Whether days without a time keep them busy.
+    pub has_busy_days: bool,
+}
 
 /// What was found in a calendar.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Found {
     /// The events, free ones too: they may take the place of busy ones.
     pub events: Vec<Event>,
     /// Busy periods without an event (VFREEBUSY).
-    pub periods: Vec<(Moment, Length)>,
-    /// How many events could not be read.
+    pub periods: Vec<(Moment, End)>,
+    /// What the clocks of the calendar mean.
+    pub zones: Zones,
+    /// How many events could not be read at all.
     pub skipped: usize,
     /// Whether there was more than is read.
     pub cut: bool,
 }
 
-/// An event, or what one occurrence of it was changed to.
+/// Reads a calendar, as it comes.
 #[derive(Debug)]
-pub struct Event {
-    /// What all parts of one event share.
-    pub uid: String,
-    /// When it starts.
-    pub start: Moment,
-    /// How long it lasts.
-    pub length: Length,
-    /// Whether it keeps its owner busy: it is neither cancelled nor transparent.
-    pub busy: bool,
-    /// Rules by which it occurs again (RRULE).
-    pub rules: Vec<String>,
-    /// Further occurrences; some have a length of their own.
-    pub extra: Vec<(Moment, Option<Length>)>,
-    /// Occurrences that do not take place.
-    pub except: Vec<Moment>,
-    /// The occurrence that this one takes the place of, and whether of all later ones too.
-    pub instead_of: Option<(Moment, bool)>,
+pub struct Reader {
+    lines: Lines,
+    parser: Parser,
 }
 
-/// A time by the clock of a zone.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moment {
-    /// What the clock shows; midnight where it is a date.
-    pub wall: NaiveDateTime,
-    /// Whose clock.
-    pub zone: Tz,
-    /// Whether the date alone was given.
-    pub is_date: bool,
-}
-
-impl Moment {
-    /// The instant. Of two the first; a time that the clock skips is counted on from before the gap (RFC 5545, section 3.3.5).
-    pub fn instant(self) -> DateTime<Utc> {
-        zones::instant(self.zone, self.wall)
+impl Reader {
+    /// For a calendar of `owner`, read at `now`.
+    pub fn new(owner: Owner, now: DateTime<Utc>) -> Self {
+        let window = window(now);
+        let parser = Parser {
+            owner,
+            window,
+            over: window.start.naive_utc() - MARGIN,
+            ids: Ids::default(),
+            floating: None,
+            declared: Vec::new(),
+            observances: 0,
+            events: Vec::new(),
+            periods: Vec::new(),
+            notes: HashMap::new(),
+            hasher: RandomState::new(),
+            skipped: 0,
+            cut: false,
+            kept: 0,
+            path: Vec::new(),
+            properties: Vec::new(),
+            taken: 0,
+            is_small: false,
+            first_event: 0,
+            is_cancelling: false,
+            is_whole: false,
+            budget: Budget::new(MOST_STEPS, Duration::from_secs(600)),
+        };
+        Self { lines: Lines::default(), parser }
     }
 
-    /// The same clock at another time.
-    pub fn at(self, wall: NaiveDateTime) -> Self {
-        Self { wall, ..self }
-    }
-}
-
-/// How long an event lasts: days of the calendar, which a change of clocks may lengthen, and exact time.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Length {
-    /// Days by the calendar.
-    pub days: i64,
-    /// Seconds besides.
-    pub seconds: i64,
-}
-
-impl Length {
-    /// No event is taken to last longer.
-    const LONGEST: i64 = 3660;
-
-    fn checked(self) -> Option<Self> {
-        let sound = self.days >= 0 && self.seconds >= 0;
-        let short = self.days <= Self::LONGEST && self.seconds <= Self::LONGEST * 86_400;
-        (sound && short).then_some(self)
+    /// Reads the next bytes.
+    ///
+    /// # Errors
+    /// `not_a_calendar` where that can be told already.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let Self { lines, parser } = self;
+        lines.feed(bytes, |line| parser.line(&line))
     }
 
-    /// When what starts at `start` ends.
-    pub fn after(self, start: Moment) -> DateTime<Utc> {
-        start.at(start.wall + TimeDelta::days(self.days)).instant() + TimeDelta::seconds(self.seconds)
-    }
-
-    /// At most so long, whatever the clocks do.
-    pub fn at_most(self) -> TimeDelta {
-        TimeDelta::days(self.days + 1) + TimeDelta::seconds(self.seconds)
+    /// What was found.
+    ///
+    /// # Errors
+    /// `not_a_calendar` where it is none, or is not whole: half a calendar would leave the other half free.
+    pub fn finish(mut self) -> Result<Found, Fault> {
+        let Self { lines, parser } = &mut self;
+        lines.finish(|line| parser.line(&line))?;
+        self.parser.finish()
     }
 }
 
-/// Reads `text`. What has no zone is in `home`'s.
-///
-/// # Errors
-/// `not_a_calendar` where it is none, or is not whole: half a calendar would leave the other half free.
-pub fn read(text: &str, home: Tz) -> Result<Found, Fault> {
-    let text = unfold(text.trim_start_matches('\u{FEFF}'));
-    let lines = || text.lines().map(str::trim_end).filter(|line| is_read(line));
-    let zones = Zones::declared(home, lines());
-    let mut reader =
-        Reader { zones: &zones, found: Found::default(), path: Vec::new(), properties: Vec::new(), whole: false };
-    for line in lines() {
-        reader.line(line)?;
-    }
-    if reader.path.is_empty() && reader.whole { Ok(reader.found) } else { Err(Fault::NotACalendar) }
+/// What a line describes.
+#[derive(Clone, Copy)]
+enum Place {
+    Calendar,
+    Event,
+    Zone,
+    Observance,
+    Elsewhere,
 }
 
-/// The lines that matter, by their name.
-fn is_read(line: &str) -> bool {
-    const READ: [&str; 15] = [
-        "BEGIN",
-        "END",
-        "UID",
-        "DTSTART",
-        "DTEND",
-        "DURATION",
-        "RRULE",
-        "RDATE",
-        "EXDATE",
-        "RECURRENCE-ID",
-        "STATUS",
-        "TRANSP",
-        "FREEBUSY",
-        "TZID",
-        "X-LIC-LOCATION",
-    ];
-    let name = line.split([':', ';']).next().unwrap_or(line);
-    READ.iter().any(|read| read.eq_ignore_ascii_case(name))
-}
-
-struct Reader<'a> {
-    zones: &'a Zones,
-    found: Found,
+#[derive(Debug)]
+struct Parser {
+    owner: Owner,
+    window: Span,
+    /// What ends before, on whatever clock, is over.
+    over: NaiveDateTime,
+    ids: Ids,
+    /// The calendar's own zone (X-WR-TIMEZONE).
+    floating: Option<String>,
+    declared: Vec<Declared>,
+    observances: usize,
+    events: Vec<Event>,
+    periods: Vec<(Moment, End)>,
+    /// The latest version of what is over: a version before it that is not over counts no more.
+    notes: HashMap<u64, Version>,
+    hasher: RandomState,
+    skipped: usize,
+    cut: bool,
+    /// About how many bytes are kept.
+    kept: usize,
     /// The components around the line, from the outside in.
     path: Vec<String>,
     /// What the innermost component of interest has said so far.
-    properties: Vec<Property<'a>>,
+    properties: Vec<Property>,
+    /// How many bytes that was.
+    taken: usize,
+    /// Whether the calendar writes names in small letters.
+    is_small: bool,
+    /// The first event of this calendar, of those that follow each other in one text.
+    first_event: usize,
+    /// Whether this calendar calls its events off (METHOD, RFC 5546).
+    is_cancelling: bool,
     /// Whether a calendar has begun and ended.
-    whole: bool,
+    is_whole: bool,
+    budget: Budget,
 }
 
-impl<'a> Reader<'a> {
-    fn line(&mut self, line: &'a str) -> Result<(), Fault> {
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        if name.eq_ignore_ascii_case("BEGIN") {
-            self.path.push(value.trim().to_ascii_uppercase());
-            if self.path.len() > DEEPEST || self.path.first().is_some_and(|root| root != "VCALENDAR") {
-                return Err(Fault::NotACalendar);
+impl Parser {
+    fn line(&mut self, line: &Line<'_>) -> Result<(), Fault> {
+        self.cut |= line.is_cut;
+        let property = Property::read(&String::from_utf8_lossy(line.bytes));
+        match property.name.as_str() {
+            "BEGIN" => return self.begin(&property, line.after_text),
+            "END" => return self.end(&property, line.after_text),
+            _ => {}
+        }
+        // In a text that was broken into lines, people write in small letters; a calendar in small letters has all its names so.
+        let is_of_people = line.after_text && property.is_small != self.is_small && !property.is_of_times();
+        match self.place() {
+            _ if is_of_people => {}
+            Place::Calendar => match property.name.as_str() {
+                "METHOD" => self.is_cancelling = property.value.trim().eq_ignore_ascii_case("CANCEL"),
+                "X-WR-TIMEZONE" if !property.value.trim().is_empty() && property.value.len() < MAX_ID => {
+                    self.floating.get_or_insert_with(|| property.value.trim().to_owned());
+                }
+                _ => {}
+            },
+            Place::Event => self.keep(property, line.bytes.len()),
+            Place::Zone | Place::Observance if self.observances > MOST_OBSERVANCES || self.kept > MOST_BYTES => {}
+            Place::Zone => {
+                self.kept += line.bytes.len();
+                if let Some(zone) = self.declared.last_mut() {
+                    zone.take(&property);
+                }
             }
-        } else if name.eq_ignore_ascii_case("END") {
-            self.end(&value.trim().to_ascii_uppercase())?;
-        } else if matches!(self.inside(), Some("VEVENT" | "VFREEBUSY")) {
-            // A line that cannot be read is like one that is missing; what matters is asked for below.
-            self.properties.extend(Property::try_from(line).ok());
+            Place::Observance => {
+                self.kept += 2 * line.bytes.len();
+                if let Some(observance) = self.declared.last_mut().and_then(|zone| zone.observances.last_mut()) {
+                    observance.take(&property);
+                }
+            }
+            Place::Elsewhere => {}
         }
         Ok(())
     }
 
-    /// The component that a line describes; an alarm within an event is not the event.
-    fn inside(&self) -> Option<&str> {
-        match self.path.as_slice() {
-            [_, component] => Some(component),
-            _ => None,
+    /// What a line describes; an alarm within an event is not the event.
+    fn place(&self) -> Place {
+        let component = |at: usize| self.path.get(at).map_or("", String::as_str);
+        match (self.path.len(), component(1), component(2)) {
+            (1, ..) => Place::Calendar,
+            (2, "VEVENT" | "VFREEBUSY", _) => Place::Event,
+            (2, "VTIMEZONE", _) => Place::Zone,
+            (3, "VTIMEZONE", "STANDARD" | "DAYLIGHT") => Place::Observance,
+            _ => Place::Elsewhere,
         }
     }
 
-    fn end(&mut self, component: &str) -> Result<(), Fault> {
-        let properties = match self.inside() {
-            Some("VEVENT" | "VFREEBUSY") => std::mem::take(&mut self.properties),
-            _ => Vec::new(),
-        };
-        let described = self.inside() == Some(component);
-        if self.path.pop().as_deref() != Some(component) {
-            return Err(Fault::NotACalendar);
+    fn keep(&mut self, property: Property, bytes: usize) {
+        // Of a thousand guests the owner alone matters.
+        if property.name == "ATTENDEE" && !self.is_owners_no(&property) {
+            return;
         }
-        self.whole |= self.path.is_empty();
-        let said = Said { properties, zones: self.zones };
-        match component {
-            "VEVENT" | "VFREEBUSY" if self.found.events.len() + self.found.periods.len() >= MOST_EVENTS => {
-                self.found.cut = true;
+        if self.properties.len() < MOST_LINES && self.taken + bytes <= MOST_OF_ONE {
+            self.taken += bytes;
+            self.properties.push(property);
+        } else {
+            self.cut = true;
+        }
+    }
+
+    /// Whether the owner declines.
+    fn is_owners_no(&self, property: &Property) -> bool {
+        let address = |text: &str| {
+            let text = text.trim();
+            let is_mail = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:"));
+            let address = if is_mail { text.get(7..).unwrap_or_default() } else { text };
+            !address.is_empty() && address.trim().eq_ignore_ascii_case(&self.owner.email)
+        };
+        property.has("PARTSTAT", "DECLINED")
+            && (address(&property.value) || property.parameter("EMAIL").is_some_and(address))
+    }
+
+    fn begin(&mut self, property: &Property, after_text: bool) -> Result<(), Fault> {
+        let component = property.value.to_ascii_uppercase();
+        // `BEGIN:at noon` and `BEGIN: 9am` are what somebody wrote.
+        let is_name = component.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && component.starts_with(|c: char| c.is_ascii_alphabetic());
+        if !self.path.is_empty() && (!is_name || (after_text && property.is_small != self.is_small)) {
+            return Ok(());
+        }
+        match self.path.last().map(String::as_str) {
+            None => {
+                self.is_small = property.is_small;
+                (self.first_event, self.is_cancelling) = (self.events.len(), false);
             }
-            "VEVENT" if described => match said.event() {
-                Some(event) => self.found.events.push(event),
-                None => self.found.skipped += 1,
-            },
-            "VFREEBUSY" if described => match said.periods("FREEBUSY") {
-                Some(periods) => self.found.periods.extend(periods.into_iter().take(MOST_DATES)),
-                None => self.found.skipped += 1,
-            },
+            Some("VCALENDAR") if component == "VTIMEZONE" => {
+                self.observances += 1;
+                if self.observances <= MOST_OBSERVANCES {
+                    self.declared.push(Declared::default());
+                }
+            }
+            Some("VTIMEZONE") if matches!(component.as_str(), "STANDARD" | "DAYLIGHT") => {
+                self.observances += 1;
+                if let Some(zone) = self.declared.last_mut().filter(|_| self.observances <= MOST_OBSERVANCES) {
+                    zone.observances.push(Observance::default());
+                }
+            }
+            _ => {}
+        }
+        self.path.push(component);
+        let is_calendar = self.path.len() <= DEEPEST && self.path.first().is_some_and(|root| root == "VCALENDAR");
+        if is_calendar { Ok(()) } else { Err(Fault::NotACalendar) }
+    }
+
+    fn end(&mut self, property: &Property, after_text: bool) -> Result<(), Fault> {
+        let component = property.value.to_ascii_uppercase();
+        if !self.path.is_empty() && after_text && property.is_small != self.is_small {
+            return Ok(());
+        }
+        if self.path.last() != Some(&component) {
+            // `END:5 pm` is what somebody wrote; the end of something else is that of a calendar which is not whole.
+            let is_name = component.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') && !component.is_empty();
+            let is_known = self.path.contains(&component) || COMPONENTS.contains(&component.as_str());
+            return if self.path.is_empty() || (is_name && is_known) { Err(Fault::NotACalendar) } else { Ok(()) };
+        }
+        self.path.pop();
+        self.is_whole |= self.path.is_empty();
+        if self.path.is_empty() && self.is_cancelling {
+            for event in self.events.iter_mut().skip(self.first_event) {
+                event.call_off();
+            }
+        }
+        match component.as_str() {
+            "VEVENT" if self.path.len() == 1 => self.event(),
+            "VFREEBUSY" if self.path.len() == 1 => self.periods(),
             _ => {}
         }
         Ok(())
     }
-}
 
-/// The properties of one component.
-struct Said<'a> {
-    properties: Vec<Property<'a>>,
-    zones: &'a Zones,
-}
-
-impl Said<'_> {
-    fn all(&self, name: &str) -> impl Iterator<Item = &Property<'_>> {
-        self.properties.iter().filter(move |property| property.name.as_str().eq_ignore_ascii_case(name))
+    fn said(&mut self) -> Vec<Property> {
+        self.taken = 0;
+        std::mem::take(&mut self.properties)
     }
 
-    fn is(&self, name: &str, value: &str) -> bool {
-        self.all(name).any(|property| property.val.as_str().trim().eq_ignore_ascii_case(value))
-    }
-
-    /// None where the property is there and cannot be read.
-    fn moment(&self, name: &str) -> Option<Option<Moment>> {
-        self.all(name)
-            .next()
-            .map(|property| moment(property, property.val.as_str(), self.zones))
-            .map_or(Some(None), |read| read.map(Some))
-    }
-
-    fn event(&self) -> Option<Event> {
-        let start = self.moment("DTSTART")??;
-        let length = match (self.moment("DTEND")?, self.all("DURATION").next()) {
-            (Some(end), _) if start.is_date && end.is_date => {
-                Length { days: (end.wall - start.wall).num_days(), seconds: 0 }
-            }
-            (Some(end), _) => Length { days: 0, seconds: (end.instant() - start.instant()).num_seconds() },
-            (None, Some(duration)) => length(duration.val.as_str())?,
-            // A date is the whole day; a time without an end takes none.
-            (None, None) => Length { days: start.is_date.into(), seconds: 0 },
+    fn event(&mut self) {
+        let properties = self.said();
+        let mut said = Said { properties: &properties, ids: &mut self.ids, is_cut: false };
+        let event = said.event(self.over);
+        self.cut |= said.is_cut;
+        let Some(mut event) = event else {
+            self.skipped += 1;
+            return;
         };
-        let instead_of = self.moment("RECURRENCE-ID")?;
-        let and_later = || {
-            self.all("RECURRENCE-ID").any(|property| {
-                parameter(property, "RANGE").is_some_and(|range| range.eq_ignore_ascii_case("THISANDFUTURE"))
-            })
-        };
-        Some(Event {
-            uid: self.all("UID").next().map(|uid| uid.val.as_str().trim().to_owned()).unwrap_or_default(),
-            start,
-            length: length.checked()?,
-            busy: !self.is("STATUS", "CANCELLED") && !self.is("TRANSP", "TRANSPARENT"),
-            rules: self.all("RRULE").map(|rule| rule.val.as_str().trim().to_owned()).collect(),
-            extra: self.dates("RDATE").collect(),
-            except: self.dates("EXDATE").map(|(moment, _)| moment).collect(),
-            instead_of: instead_of.map(|moment| (moment, and_later())),
-        })
+        if event.is_all_day && !self.owner.has_busy_days {
+            event.is_busy = false;
+        }
+        if event.is_over(self.over, &mut self.budget) {
+            return self.note(&event);
+        }
+        self.kept += event.weight();
+        if self.events.len() + self.periods.len() < MOST_EVENTS && self.kept + self.ids.weight() <= MOST_BYTES {
+            self.events.push(event);
+        } else {
+            self.cut = true;
+        }
     }
 
-    /// Dates, times and periods, of which a property may list many. One that cannot be read is left out.
-    fn dates(&self, name: &str) -> impl Iterator<Item = (Moment, Option<Length>)> {
-        self.values(self.all(name)).filter_map(|(property, value)| {
-            if value.contains('/') {
-                period(property, value, self.zones).map(|(start, length)| (start, Some(length)))
-            } else {
-                moment(property, value, self.zones).map(|start| (start, None))
+    fn periods(&mut self) {
+        let properties = self.said();
+        let mut said = Said { properties: &properties, ids: &mut self.ids, is_cut: false };
+        let (periods, is_sound) = said.periods(self.over);
+        self.skipped += usize::from(!is_sound);
+        let room = MOST_EVENTS.saturating_sub(self.events.len() + self.periods.len());
+        self.cut |= periods.len() > room;
+        self.periods.extend(periods.into_iter().take(room));
+    }
+
+    /// Which version it is of what, without keeping it.
+    fn key(&self, event: &Event) -> Option<u64> {
+        (!event.uid.is_empty())
+            .then(|| self.hasher.hash_one((&event.uid, event.instead_of.map(|(moment, _)| moment.wall))))
+    }
+
+    fn note(&mut self, event: &Event) {
+        if let Some(key) = self.key(event)
+            && (self.notes.len() < MOST_NOTES || self.notes.contains_key(&key))
+        {
+            let version = self.notes.entry(key).or_insert(event.version);
+            if event.version.is_later_than(*version) {
+                *version = event.version;
             }
-        })
+        }
     }
 
-    /// The busy periods that properties of this name list.
-    fn periods(&self, name: &str) -> Option<Vec<(Moment, Length)>> {
-        let busy = self
-            .all(name)
-            .filter(|property| parameter(property, "FBTYPE").is_none_or(|kind| !kind.eq_ignore_ascii_case("FREE")));
-        self.values(busy).map(|(property, value)| period(property, value, self.zones)).collect()
-    }
-
-    /// The values that properties list.
-    fn values<'s>(
-        &self,
-        properties: impl Iterator<Item = &'s Property<'s>>,
-    ) -> impl Iterator<Item = (&'s Property<'s>, &'s str)> {
-        let listed =
-            properties.flat_map(|property| property.val.as_str().split(',').map(move |value| (property, value)));
-        listed.filter(|(_, value)| !value.trim().is_empty()).take(MOST_DATES)
+    fn finish(mut self) -> Result<Found, Fault> {
+        if !self.path.is_empty() || !self.is_whole {
+            return Err(Fault::NotACalendar);
+        }
+        let mut events = std::mem::take(&mut self.events);
+        events.retain(|event| {
+            let noted = self.key(event).and_then(|key| self.notes.get(&key));
+            noted.is_none_or(|noted| !noted.is_later_than(event.version))
+        });
+        let mut budget = Budget::new(MOST_STEPS, Duration::from_secs(2));
+        let floating = self.floating.as_deref();
+        let zones = Zones::of(self.owner.zone, floating, &self.ids, &self.declared, self.window, &mut budget);
+        Ok(Found { events, periods: self.periods, zones, skipped: self.skipped, cut: self.cut })
     }
 }
 
-/// A parameter of a property.
-pub(super) fn parameter<'a>(property: &'a Property<'_>, name: &str) -> Option<&'a str> {
-    let named = property.params.iter().find(|parameter| parameter.key.as_str().eq_ignore_ascii_case(name));
-    named.and_then(|parameter| parameter.val.as_ref()).map(|value| value.as_str().trim_matches('"'))
-}
+/// No id of a zone is longer, in bytes.
+pub(super) const MAX_ID: usize = 256;
 
-/// A date or a time: in UTC, in the zone that the property names, or in the owner's own.
-fn moment(property: &Property<'_>, value: &str, zones: &Zones) -> Option<Moment> {
-    let value = value.trim();
-    let (wall, is_date) = wall(value)?;
-    let zone = match parameter(property, "TZID") {
-        _ if value.ends_with(['Z', 'z']) => Tz::UTC,
-        Some(id) if !is_date => zones.named(id),
-        _ => zones.home,
-    };
-    Some(Moment { wall, zone, is_date })
-}
-
-/// `20261201` or `20261201T093000`, and whether it is a date. A `Z` at its end is the caller's to heed.
-pub(super) fn wall(value: &str) -> Option<(NaiveDateTime, bool)> {
-    let value = value.strip_suffix(['Z', 'z']).unwrap_or(value);
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let (date, time) = value.split_once(['T', 't']).map_or((value, None), |(date, time)| (date, Some(time)));
-    if date.len() != 8 || !digits(date) || time.is_some_and(|time| time.len() != 6 || !digits(time)) {
-        return None;
-    }
-    let number = |text: &str, from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok();
-    let year = date.get(..4)?.parse().ok()?;
-    let date = NaiveDate::from_ymd_opt(year, number(date, 4, 6)?, number(date, 6, 8)?)?;
-    let time = match time {
-        None => NaiveTime::MIN,
-        // A leap second is the one before it.
-        Some(time) => NaiveTime::from_hms_opt(number(time, 0, 2)?, number(time, 2, 4)?, number(time, 4, 6)?.min(59))?,
-    };
-    // Far from where any arithmetic ends.
-    (1900..=2200).contains(&date.year()).then_some((date.and_time(time), value.len() == 8))
-}
-
-/// `start/end` or `start/duration`.
-fn period(property: &Property<'_>, value: &str, zones: &Zones) -> Option<(Moment, Length)> {
-    let (start, end) = value.split_once('/')?;
-    let start = moment(property, start, zones)?;
-    let length = match length(end.trim()) {
-        Some(length) => length,
-        None => Length { days: 0, seconds: (moment(property, end, zones)?.instant() - start.instant()).num_seconds() },
-    };
-    Some((start, length.checked()?))
-}
-
-/// `P1W`, `P1DT2H`, `PT90M`. One that goes backwards is none.
-fn length(text: &str) -> Option<Length> {
-    let text = text.trim().to_ascii_uppercase();
-    let text = text.strip_prefix('+').unwrap_or(&text).strip_prefix('P')?;
-    let (mut length, mut number, mut in_time) = (Length::default(), String::new(), false);
-    for c in text.chars() {
-        let (days, seconds) = match c {
-            '0'..='9' if number.len() < 9 => {
-                number.push(c);
-                continue;
-            }
-            'T' if number.is_empty() => {
-                in_time = true;
-                continue;
-            }
-            'W' if !in_time => (7, 0),
-            'D' if !in_time => (1, 0),
-            'H' if in_time => (0, 3600),
-            'M' if in_time => (0, 60),
-            'S' if in_time => (0, 1),
-            _ => return None,
-        };
-        let count: i64 = std::mem::take(&mut number).parse().ok()?;
-        length = Length { days: length.days + count * days, seconds: length.seconds + count * seconds };
-    }
-    (number.is_empty() && text.len() > 1).then_some(length)
-}
+/// What may end within a calendar.
+const COMPONENTS: [&str; 9] =
+    ["VCALENDAR", "VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VALARM", "STANDARD", "DAYLIGHT"];

@@ -12,11 +12,11 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::expanding::{Busy, expand};
 use super::fetching::{Answer, Version};
 use super::jobs::ReadCalendar;
+use super::parsing::{Owner, Reader};
 use super::store::{self, Source};
-use super::{Fault, PATIENCE, back_off, feed, parsing};
+use super::{AllDay, Fault, Fetcher, PATIENCE, back_off, feed};
 use crate::App;
 use crate::bookings;
-use crate::calendars::Fetcher;
 use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -100,19 +100,20 @@ async fn read(app: &App, source: &Source) -> Result<Outcome> {
     // The same text means something else in another zone, and a day later it reaches a day further.
     let is_fresh = source.expanded.is_some_and(|(at, zone)| now - at < FRESH && zone == source.zone);
     let known = if is_fresh { source.version.clone() } else { Version::default() };
-    let (text, version) = match app.part::<Fetcher>()?.get(&source.url, &known).await {
+    let owner =
+        Owner { zone: source.zone.0, email: source.email.clone(), has_busy_days: source.all_day == AllDay::Block };
+    let mut reader = Reader::new(owner, now);
+    let version = match app.part::<Fetcher>()?.get(&source.url, &known, &mut reader).await {
         Ok(Answer::Unchanged) => return Ok(Outcome::Unchanged),
-        Ok(Answer::Text(text, version)) => (text, version),
+        Ok(Answer::Read(version)) => version,
         Err(fault) => return Ok(Outcome::Failed(fault)),
     };
     let own = bookings::entries::ids_since(&app.db, source.therapist, now - TimeDelta::days(4)).await?;
     let own: HashSet<String> = own.into_iter().map(feed::uid).collect();
-    let zone = source.zone.0;
     let desk = DESKS.acquire().await.map_err(|error| Error::Internal(error.to_string()))?;
     let busy = spawn_blocking(move || {
         let _desk = desk;
-        let found = parsing::read(&String::from_utf8_lossy(&text), zone)?;
-        Ok(expand(found, &own, now))
+        Ok(expand(reader.finish()?, &own, now))
     });
     Ok(match busy.await {
         Ok(Ok(busy)) => Outcome::Read(busy, version),

@@ -13,14 +13,18 @@ use std::slice::from_ref;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Weekday};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc, Weekday};
 
-use super::parsing::{Moment, wall};
+use super::times::wall;
 
 /// What an occurrence costs, in steps: its instant is looked up in a zone, and it is kept.
 pub const OCCURRENCE: usize = 50;
 
+/// Where a rule counts further, its end is not looked for beforehand.
+const MOST_COUNTED: usize = 20_000;
+
 /// How much work may still be done.
+#[derive(Debug)]
 pub struct Budget {
     steps: usize,
     begun: Instant,
@@ -108,7 +112,13 @@ pub struct Rule {
 impl Rule {
     /// Reads a rule of an event that starts at `start`. None where it is none, where it contradicts itself, or where it says something
     /// that is not known here: what cannot be followed must be told.
-    pub fn parse(text: &str, start: Moment) -> Option<Self> {
+    /// `local` tells what the event's clock shows.
+    pub fn parse(
+        text: &str,
+        start: NaiveDateTime,
+        is_date: bool,
+        local: &impl Fn(DateTime<Utc>) -> NaiveDateTime,
+    ) -> Option<Self> {
         let mut parts: HashMap<String, &str> = HashMap::new();
         for part in text.split(';').filter(|part| !part.trim().is_empty()) {
             let (name, value) = part.split_once('=')?;
@@ -119,14 +129,14 @@ impl Rule {
         let unit = Unit::named(parts.remove("FREQ")?)?;
         let interval = parts.remove("INTERVAL").map_or(Some(1), |interval| interval.parse().ok())?;
         let count = parts.remove("COUNT").map(|count| count.parse().ok());
-        let until = parts.remove("UNTIL").map(|until| last(until, start));
+        let until = parts.remove("UNTIL").map(|until| last(until, is_date, local));
         let days = parts.remove("BYDAY").map_or(Some(HashSet::new()), |days| days.split(',').map(weekday).collect());
         let week_start = parts.remove("WKST").map_or(Some(Weekday::Mon), two_letters)?;
         let mut list = |name: &str, range: RangeInclusive<i64>| {
             parts.remove(name).map_or(Some(Vec::new()), |text| numbers(text, &range))
         };
         let rule = Self {
-            start: start.wall,
+            start,
             unit,
             interval,
             count: unwrapped(count)?,
@@ -220,6 +230,18 @@ impl Rule {
             number = self.number_after(number, begin);
         }
         found
+    }
+
+    /// Whether nothing of it occurs between `from` and `to`. No, where that is not worth finding out.
+    pub fn is_over(&self, from: NaiveDateTime, to: NaiveDateTime, budget: &mut Budget) -> bool {
+        match (self.until, self.count) {
+            (Some(until), _) if until < from => true,
+            (_, Some(count)) if count <= MOST_COUNTED => {
+                let left = self.occurrences(from, to, 1, budget);
+                left.is_empty() && !budget.exceeded
+            }
+            _ => false,
+        }
     }
 
     /// Where the first interval begins, that of the event's start.
@@ -464,17 +486,17 @@ fn weekday(text: &str) -> Option<(i64, Weekday)> {
 }
 
 /// The last time at which a rule lets an event occur, by the event's own clock.
-fn last(until: &str, start: Moment) -> Option<NaiveDateTime> {
-    // Some mean "for ever" by the year 9999.
-    let Some((end, is_date)) = wall(until) else {
+fn last(until: &str, is_date: bool, local: &impl Fn(DateTime<Utc>) -> NaiveDateTime) -> Option<NaiveDateTime> {
+    // Some mean "for ever" by a date that is none.
+    let Some((end, ends_on_date)) = wall(until) else {
         let far = until.get(..4).and_then(|year| year.parse::<i32>().ok()).is_some_and(|year| year > 2200);
-        return far.then(|| NaiveDate::from_ymd_opt(2200, 1, 1).map(|date| date.and_time(NaiveTime::MIN))).flatten();
+        return far.then(|| NaiveDate::from_ymd_opt(9999, 1, 1).map(|date| date.and_time(NaiveTime::MIN))).flatten();
     };
-    Some(match is_date {
-        true if start.is_date => end,
+    Some(match ends_on_date {
+        true if is_date => end,
         true => end + TimeDelta::seconds(86_399),
-        false if start.is_date => end.date().and_time(NaiveTime::MIN),
-        false if until.ends_with(['Z', 'z']) => end.and_utc().with_timezone(&start.zone).naive_local(),
+        false if is_date => end.date().and_time(NaiveTime::MIN),
+        false if until.ends_with(['Z', 'z']) => local(end.and_utc()),
         false => end,
     })
 }

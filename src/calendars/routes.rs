@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::jobs::ReadCalendar;
-use super::{ASK_AGAIN, Calendar, CalendarLabel, CalendarUrl, MOST_CALENDARS, feed, store};
+use super::{ASK_AGAIN, AllDay, Calendar, CalendarLabel, CalendarUrl, MOST_CALENDARS, feed, store};
 use crate::App;
 use crate::auth::Tokens;
 use crate::auth::{As, Parties, RefreshToken, Therapist};
@@ -43,6 +43,9 @@ async fn list_calendars(app: Data<App>, me: As<Therapist>, Query(part): Query<Pa
 struct NewCalendar {
     url: CalendarUrl,
     label: CalendarLabel,
+    /// What days without a time do in it: `block`, unless it is said. To choose otherwise, leave the calendar and subscribe anew.
+    #[serde(default)]
+    all_day: AllDay,
 }
 
 /// Subscribe to a calendar elsewhere
@@ -79,7 +82,8 @@ async fn create_calendar(
             return Err(Refusal::CalendarKnown.into());
         }
         let id = CalendarId::new(now);
-        store::insert(&mut work, &app.cipher, me.therapist(), id, &new.url, &new.label, now).await?;
+        let url = store::sealed(&app.cipher, id, &new.url)?;
+        store::insert(&mut work, me.therapist(), id, url, &new.label, new.all_day, now).await?;
         enqueue(&mut work, &ReadCalendar { calendar: id, therapist: me.therapist() }, now).await?;
         let calendar = store::find(&mut **work, &app.cipher, me.therapist(), id, now).await?.ok_or(Error::NotFound)?;
         let reply = Reply::created(format!("/v1/therapists/me/calendars/{id}"), &calendar)?;

@@ -3,7 +3,7 @@ use sqlx::{PgExecutor, PgPool};
 
 use super::expanding::Busy;
 use super::fetching::Version;
-use super::{Calendar, CalendarLabel, CalendarStatus, CalendarUrl, EVERY, Fault, HOST, IN_ALL, Rate};
+use super::{AllDay, Calendar, CalendarLabel, CalendarStatus, CalendarUrl, EVERY, Fault, HOST, IN_ALL, Rate};
 use crate::auth::RefreshToken;
 use crate::cipher::{Cipher, Sealed};
 use crate::db::Tx;
@@ -26,6 +26,7 @@ struct Columns {
     busy_intervals: i64,
     skipped: i32,
     cut: bool,
+    all_day: AllDay,
     created_at: DateTime<Utc>,
 }
 
@@ -47,6 +48,7 @@ impl Columns {
             busy_intervals: row.busy_intervals,
             skipped_events: row.skipped,
             cut: row.cut,
+            all_day: row.all_day,
             created_at: row.created_at,
         })
     }
@@ -68,6 +70,7 @@ pub(super) async fn list<'c>(
     let rows = sqlx::query_as!(
         Columns,
         r#"SELECT id, label, url_sealed AS "url: Sealed", fault AS "fault: Fault", failing_since, fetched_at, skipped, cut, created_at,
+                  all_day AS "all_day: AllDay",
                   (SELECT count(*) FROM busy_intervals b
                    WHERE b.therapist_id = c.therapist_id AND b.calendar_id = c.id AND b.end_at > $3) AS "busy_intervals!"
            FROM calendars c WHERE therapist_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY id"#,
@@ -102,23 +105,29 @@ pub(super) async fn urls(tx: &mut Tx, cipher: &Cipher, therapist: TherapistId) -
     rows.into_iter().map(|row| stored(cipher, row.id, &row.url)).collect()
 }
 
+/// An address, sealed for the calendar of this id.
+pub(super) fn sealed(cipher: &Cipher, id: CalendarId, url: &CalendarUrl) -> Result<Sealed> {
+    cipher.seal(URL, id, url.as_str())
+}
+
 /// Adds a calendar, due at once.
 pub(super) async fn insert(
     tx: &mut Tx,
-    cipher: &Cipher,
     therapist: TherapistId,
     id: CalendarId,
-    url: &CalendarUrl,
+    url: Sealed,
     label: &CalendarLabel,
+    all_day: AllDay,
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO calendars (id, therapist_id, url_sealed, label, due_at, asked_at, created_at) VALUES ($1, $2, $3, $4, $5, $5, $5)",
+        "INSERT INTO calendars (id, therapist_id, url_sealed, label, due_at, asked_at, created_at, all_day) VALUES ($1, $2, $3, $4, $5, $5, $5, $6)",
         id.0,
         therapist.0,
-        cipher.seal(URL, id, url.as_str())? as Sealed,
+        url as Sealed,
         label.as_str(),
         now,
+        all_day as AllDay,
     )
     .execute(&mut **tx)
     .await?;
@@ -159,6 +168,9 @@ pub(super) struct Source {
     pub url: CalendarUrl,
     /// Its owner's zone.
     pub zone: Zone,
+    /// Its owner's address.
+    pub email: String,
+    pub all_day: AllDay,
     pub version: Version,
     /// When the busy time that is kept was worked out, and in which zone.
     pub expanded: Option<(DateTime<Utc>, Zone)>,
@@ -180,7 +192,7 @@ pub(super) async fn claim(
     let busy: Vec<_> = busy.iter().map(|therapist| therapist.0).collect();
     let rows = sqlx::query!(
         r#"SELECT c.id AS "id: CalendarId", c.therapist_id AS "therapist_id: TherapistId", c.url_sealed AS "url: Sealed",
-                  a.time_zone AS "time_zone: Zone", c.etag, c.last_modified, c.expanded_at, c.expanded_in AS "expanded_in: Zone", c.failures
+                  a.time_zone AS "time_zone: Zone", a.email::text AS "email!", c.all_day AS "all_day: AllDay", c.etag, c.last_modified, c.expanded_at, c.expanded_in AS "expanded_in: Zone", c.failures
            FROM calendars c JOIN accounts a ON a.id = c.therapist_id
            WHERE c.due_at <= $2 AND ($1::uuid IS NULL OR c.id = $1) AND c.therapist_id <> ALL ($3)
              AND ($1::uuid IS NOT NULL OR NOT EXISTS (
@@ -210,6 +222,8 @@ pub(super) async fn claim(
                 therapist: row.therapist_id,
                 url,
                 zone: row.time_zone,
+                email: row.email,
+                all_day: row.all_day,
                 version: Version { etag: row.etag, last_modified: row.last_modified },
                 expanded: row.expanded_at.zip(row.expanded_in),
                 failures: row.failures,

@@ -7,8 +7,11 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::expanding::{Busy, PIECE, expand};
-use super::parsing::read;
+use super::parsing::{Found, Owner, Reader};
 use super::{CalendarUrl, Fault, back_off};
+
+mod naming;
+mod placing;
 
 /// Tuesday, when most of what is below is read.
 const NOW: &str = "2026-12-01T00:00:00Z";
@@ -27,8 +30,25 @@ fn event(lines: &str) -> String {
     calendar(&format!("BEGIN:VEVENT\nUID:1@test\nSUMMARY:Secret\n{}\nEND:VEVENT", lines.trim()))
 }
 
+fn owner() -> Owner {
+    Owner { zone: HOME, email: "me@knead.example".to_owned(), has_busy_days: true }
+}
+
+fn read_at(text: &str, now: &str) -> Result<Found, Fault> {
+    let mut reader = Reader::new(owner(), at(now));
+    // In pieces that end in the middle of lines, and of letters.
+    for part in text.as_bytes().chunks(4_099) {
+        reader.feed(part)?;
+    }
+    reader.finish()
+}
+
+fn read(text: &str) -> Result<Found, Fault> {
+    read_at(text, NOW)
+}
+
 fn busy_at(text: &str, now: &str) -> Busy {
-    expand(read(text, HOME).unwrap(), &HashSet::new(), at(now))
+    expand(read_at(text, now).unwrap(), &HashSet::new(), at(now))
 }
 
 fn busy(text: &str) -> Busy {
@@ -66,8 +86,6 @@ fn a_time_means_what_its_zone_says() {
             "DTSTART;TZID=/mozilla.org/20050126_1/Europe/Berlin:20261203T090000\nDURATION:PT1H",
             "12-03T08:00 12-03T09:00",
         ),
-        // A zone that nobody knows is the owner's own.
-        ("DTSTART;TZID=Customized Time Zone:20261203T090000\nDURATION:PT1H", "12-02T22:00 12-02T23:00"),
         ("DTSTART;TZID=Europe/Berlin:20261203T090000\nDTEND:20261203T090000Z", "12-03T08:00 12-03T09:00"),
         ("DTSTART;VALUE=DATE:20261203\nDTEND;VALUE=DATE:20261204", "12-02T13:00 12-03T13:00"),
         ("DTSTART;VALUE=DATE:20261203", "12-02T13:00 12-03T13:00"),
@@ -249,7 +267,7 @@ fn visits_that_come_back_are_left_out() {
          BEGIN:VEVENT\nUID:another@visits.knead\nDTSTART:20261204T090000Z\nDURATION:PT1H\nEND:VEVENT",
     );
     let own = HashSet::from(["ours@visits.knead".to_owned()]);
-    assert_eq!(shown(&expand(read(&text, HOME).unwrap(), &own, at(NOW))), ["12-04T09:00 12-04T10:00"]);
+    assert_eq!(shown(&expand(read(&text).unwrap(), &own, at(NOW))), ["12-04T09:00 12-04T10:00"]);
 }
 
 #[test]
@@ -259,14 +277,7 @@ fn what_cannot_be_read_is_counted_and_spoils_nothing_else() {
         "DTSTART:yesterday",
         "DURATION:PT1H",
         "DTSTART:20261301T000000Z",
-        "DTSTART:20261203T250000Z",
-        "DTSTART:99991203T090000Z\nDURATION:PT1H",
         "DTSTART:+2026-12-03",
-        "DTSTART:20261203T090000Z\nDTEND:20261203T080000Z",
-        "DTSTART:20261203T090000Z\nDURATION:-PT1H",
-        "DTSTART:20261203T090000Z\nDURATION:P999999999W",
-        "DTSTART:20261203T090000Z\nDURATION:PT99999999999999999999S",
-        "DTSTART:20261203T090000Z\nDURATION:P",
         "DTSTART:20261203T090000Z\nRRULE:FREQ=NEVER",
         "DTSTART:20261203T090000Z\nRRULE:FREQ=WEEKLY;BYMONTHDAY=3",
         "DTSTART:20261203T090000Z\nRRULE:FREQ=DAILY;INTERVAL=99999999",
@@ -301,10 +312,10 @@ fn what_is_no_whole_calendar_is_refused() {
         whole.strip_suffix("END:VCALENDAR\r\n").unwrap(),
         &format!("BEGIN:VCALENDAR\n{}", "BEGIN:X\n".repeat(1_000_000)),
     ] {
-        assert!(matches!(read(text, HOME), Err(Fault::NotACalendar)), "{:.60}", text);
+        assert!(matches!(read(text), Err(Fault::NotACalendar)), "{:.60}", text);
     }
-    assert!(read(&whole, HOME).is_ok());
-    assert!(read("begin:vcalendar\nend:vcalendar\n", HOME).is_ok());
+    assert!(read(&whole).is_ok());
+    assert!(read("begin:vcalendar\nend:vcalendar\n").is_ok());
 }
 
 #[test]
@@ -394,7 +405,7 @@ fn an_id_of_a_megabyte_is_no_zone() {
     let id = "/".repeat(1_000_000);
     let begun = std::time::Instant::now();
     let busy = busy(&event(&format!("DTSTART;TZID={id}:20261203T090000\nDURATION:PT1H")));
-    assert_eq!(busy.spans.len(), 1);
+    assert_eq!((busy.spans.len(), busy.skipped), (2, 1));
     assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
@@ -460,7 +471,7 @@ proptest! {
     #[test]
     fn no_text_is_too_odd(lines in prop::collection::vec("(BEGIN|END|DTSTART|DTEND|RRULE|RDATE|EXDATE|DURATION|RECURRENCE-ID|FREEBUSY|TZID|[A-Z;=]{0,9})[:;][ -~]{0,40}", 0..12)) {
         let inner = format!("BEGIN:VEVENT\nDTSTART:20261203T090000Z\n{}\nEND:VEVENT", lines.join("\n"));
-        if let Ok(found) = read(&calendar(&inner), HOME) {
+        if let Ok(found) = read(&calendar(&inner)) {
             expand(found, &HashSet::new(), at(NOW));
         }
     }

@@ -1,9 +1,21 @@
-//! The zones that calendars name, and the instants that their clocks show.
+//! The clocks that calendars go by, and the instants that these show.
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, MappedLocalTime, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
+
+use super::names::{known, offset_of, tidy};
+use super::observances::{Changes, Declared};
+use super::recurring::Budget;
+use super::times::{End, Length, Moment};
+use crate::values::Span;
+
+/// Longer events are taken to last so long, in days: no window is as long.
+const LONGEST: i64 = 4_000_000;
+
+/// More ids are not known.
+const MOST_IDS: usize = 2_000;
 
 /// The instant at which the clock of `zone` shows `wall`: of two the first; one that the clock skips is counted on from before
 /// the gap.
@@ -19,117 +31,188 @@ pub fn instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
     }
 }
 
-/// No id that is longer, in bytes, is known.
-const LONGEST_ID: usize = 255;
+/// Whose clock a time is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Clock {
+    /// UTC.
+    Utc,
+    /// The owner's: that of dates.
+    Home,
+    /// None is said: the calendar's, or else the owner's.
+    Floating,
+    /// That of the id with this number.
+    Named(usize),
+}
 
-/// What a calendar's zone ids mean.
+/// What an id means.
+#[derive(Debug)]
+enum Meaning {
+    Place(Tz),
+    Changes(Changes),
+    Unknown,
+}
+
+/// What a calendar's clocks mean.
 #[derive(Debug)]
 pub struct Zones {
-    /// The owner's zone: of dates, of times without a zone, and of zones that are not known.
-    pub home: Tz,
-    /// Ids that the calendar declares (VTIMEZONE), with the place that they stand for.
-    declared: HashMap<String, Tz>,
+    home: Tz,
+    floating: Meaning,
+    named: Vec<Meaning>,
+    /// How a clock that is not known is read now.
+    guess: Tz,
+}
+
+/// The ids that a calendar uses, as they come; what they mean may be said later.
+#[derive(Debug, Default)]
+pub struct Ids {
+    numbers: HashMap<String, usize>,
+    all: Vec<String>,
+    weight: usize,
+}
+
+impl Ids {
+    /// The clock of this id.
+    pub fn clock(&mut self, id: &str) -> Clock {
+        if let Some(number) = self.numbers.get(id) {
+            return Clock::Named(*number);
+        }
+        let number = self.all.len();
+        if number >= MOST_IDS {
+            return Clock::Named(usize::MAX);
+        }
+        self.weight += 2 * id.len() + 100;
+        self.all.push(id.to_owned());
+        self.numbers.insert(id.to_owned(), number);
+        Clock::Named(number)
+    }
+
+    /// About how many bytes they take.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
 }
 
 impl Zones {
-    /// From the lines of a calendar. `X-LIC-LOCATION` names the place behind an id that says nothing.
-    pub fn declared<'a>(home: Tz, lines: impl Iterator<Item = &'a str>) -> Self {
-        let (mut declared, mut id) = (HashMap::new(), None);
-        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-            if name.eq_ignore_ascii_case("TZID") {
-                id = Some(value.trim());
-            } else if name.eq_ignore_ascii_case("X-LIC-LOCATION")
-                && let Some((id, zone)) = id.zip(known(value))
-            {
-                declared.insert(id.to_owned(), zone);
+    /// What `ids` mean: a known name, else what the calendar declares, else an offset. `floating` is the calendar's own zone, where it has one.
+    pub fn of(
+        home: Tz,
+        floating: Option<&str>,
+        ids: &Ids,
+        declared: &[Declared],
+        window: Span,
+        budget: &mut Budget,
+    ) -> Self {
+        let mut by_id: HashMap<&str, &Declared> = HashMap::new();
+        for zone in declared {
+            by_id.entry(zone.id.as_str()).or_insert(zone);
+        }
+        let mut meaning = |id: &str| {
+            let declared = by_id.get(tidy(id).as_str());
+            // `EST` may be a name that someone gave to a clock with a summer.
+            let is_short = id.len() <= 4 && declared.is_some_and(|zone| !zone.observances.is_empty());
+            let name = if is_short { None } else { known(id) };
+            name.or_else(|| declared.and_then(|zone| zone.place))
+                .map(Meaning::Place)
+                .or_else(|| declared.and_then(|zone| Changes::of(zone, window, budget)).map(Meaning::Changes))
+                .or_else(|| known(id).map(Meaning::Place))
+                .or_else(|| offset_of(id).map(Changes::never).map(Meaning::Changes))
+                .unwrap_or(Meaning::Unknown)
+        };
+        let named = ids.all.iter().map(|id| meaning(id)).collect();
+        let floating = floating.map_or(Meaning::Place(home), meaning);
+        Self { home, floating, named, guess: home }
+    }
+
+    /// How times on a clock that is not known may be meant: as the owner's, the calendar's, or UTC.
+    pub fn guesses(&self) -> Vec<Tz> {
+        let mut guesses = vec![self.home];
+        let floating = match &self.floating {
+            Meaning::Place(zone) => Some(*zone),
+            _ => None,
+        };
+        for zone in floating.into_iter().chain([Tz::UTC]) {
+            if !guesses.contains(&zone) {
+                guesses.push(zone);
             }
         }
-        Self { home, declared }
+        guesses
     }
 
-    /// The zone of this id.
-    pub fn named(&self, id: &str) -> Tz {
-        known(id).or_else(|| self.declared.get(id).copied()).unwrap_or(self.home)
+    /// Reads clocks that are not known as this one.
+    pub fn guess(&mut self, zone: Tz) {
+        self.guess = zone;
+    }
+
+    /// Whether the clock is not known.
+    pub fn is_unknown(&self, clock: Clock) -> bool {
+        match clock {
+            Clock::Utc | Clock::Home => false,
+            Clock::Floating => matches!(self.floating, Meaning::Unknown),
+            Clock::Named(number) => !matches!(self.named.get(number), Some(Meaning::Place(_) | Meaning::Changes(_))),
+        }
+    }
+
+    fn clock(&self, clock: Clock) -> Result<Tz, &Changes> {
+        let meaning = match clock {
+            Clock::Utc => return Ok(Tz::UTC),
+            Clock::Home => return Ok(self.home),
+            Clock::Floating => Some(&self.floating),
+            Clock::Named(number) => self.named.get(number),
+        };
+        match meaning {
+            Some(Meaning::Place(zone)) => Ok(*zone),
+            Some(Meaning::Changes(changes)) => Err(changes),
+            Some(Meaning::Unknown) | None => Ok(self.guess),
+        }
+    }
+
+    /// The instant of a moment.
+    pub fn instant(&self, moment: Moment) -> DateTime<Utc> {
+        match self.clock(moment.clock) {
+            Ok(zone) => instant(zone, moment.wall),
+            Err(changes) => changes.instant(moment.wall),
+        }
+    }
+
+    /// What a clock shows at an instant.
+    pub fn wall(&self, clock: Clock, instant: DateTime<Utc>) -> NaiveDateTime {
+        match self.clock(clock) {
+            Ok(zone) => instant.with_timezone(&zone).naive_local(),
+            Err(changes) => changes.wall(instant),
+        }
+    }
+
+    /// How long what starts at `start` lasts, and whether that was told soundly. What ends before it starts has the day.
+    pub fn length(&self, start: Moment, end: End) -> (Length, bool) {
+        let length = match end {
+            End::After(length) => length,
+            End::At(end) if start.is_date && end.is_date => Length::days((end.wall - start.wall).num_days()),
+            End::At(end) => {
+                Length { seconds: (self.instant(end) - self.instant(start)).num_seconds(), ..Length::default() }
+            }
+            End::Unclear => return (Length::WHOLE_DAY, false),
+        };
+        if length.days < 0 || length.seconds < 0 {
+            return (Length::WHOLE_DAY, false);
+        }
+        let is_sound = length.days <= LONGEST && length.seconds <= LONGEST * 86_400;
+        let (days, seconds) = (length.days.min(LONGEST), length.seconds.min(LONGEST * 86_400));
+        // A date is busy for a day at the least, and for whole days.
+        let days = if start.is_date { (days + (seconds + 86_399) / 86_400).max(1) } else { days };
+        let seconds = if start.is_date { 0 } else { seconds };
+        (Length { days, seconds, ..length }, is_sound)
+    }
+
+    /// The stretch of time that begins at `start` and lasts `length`.
+    pub fn span(&self, start: Moment, length: Length) -> Span {
+        let begin = self.instant(start);
+        if length.is_whole_day {
+            let midnight = self.wall(Clock::Home, begin).date().and_time(NaiveTime::MIN);
+            let home = |wall| instant(self.home, wall);
+            return Span { start: home(midnight), end: home(midnight + TimeDelta::days(1)) };
+        }
+        let end =
+            self.instant(start.at(start.wall + TimeDelta::days(length.days))) + TimeDelta::seconds(length.seconds);
+        Span { start: begin, end }
     }
 }
-
-/// A zone by its IANA name, also at the end of a longer id such as `/mozilla.org/20050126_1/Europe/Berlin`, or by Windows' name.
-fn known(id: &str) -> Option<Tz> {
-    let id = id.trim().trim_matches('"');
-    // Each of its ends is looked up: a megabyte of slashes would take hours.
-    if id.len() > LONGEST_ID {
-        return None;
-    }
-    let ends = id.match_indices('/').map(|(at, _)| id.get(at + 1..).unwrap_or_default());
-    std::iter::once(id).chain(ends).find_map(|name| name.parse().ok()).or_else(|| windows(id))
-}
-
-fn windows(name: &str) -> Option<Tz> {
-    WINDOWS.iter().find(|(windows, _)| windows.eq_ignore_ascii_case(name)).map(|(_, zone)| *zone)
-}
-
-/// The names that Windows and Exchange use, each for its most populous place.
-const WINDOWS: &[(&str, Tz)] = &[
-    ("UTC", Tz::UTC),
-    ("GMT Standard Time", Tz::Europe__London),
-    ("Greenwich Standard Time", Tz::Atlantic__Reykjavik),
-    ("W. Europe Standard Time", Tz::Europe__Berlin),
-    ("Central Europe Standard Time", Tz::Europe__Budapest),
-    ("Central European Standard Time", Tz::Europe__Warsaw),
-    ("Romance Standard Time", Tz::Europe__Paris),
-    ("E. Europe Standard Time", Tz::Europe__Chisinau),
-    ("GTB Standard Time", Tz::Europe__Bucharest),
-    ("FLE Standard Time", Tz::Europe__Kiev),
-    ("Turkey Standard Time", Tz::Europe__Istanbul),
-    ("Russian Standard Time", Tz::Europe__Moscow),
-    ("Belarus Standard Time", Tz::Europe__Minsk),
-    ("Israel Standard Time", Tz::Asia__Jerusalem),
-    ("Egypt Standard Time", Tz::Africa__Cairo),
-    ("South Africa Standard Time", Tz::Africa__Johannesburg),
-    ("E. Africa Standard Time", Tz::Africa__Nairobi),
-    ("W. Central Africa Standard Time", Tz::Africa__Lagos),
-    ("Morocco Standard Time", Tz::Africa__Casablanca),
-    ("Arab Standard Time", Tz::Asia__Riyadh),
-    ("Arabian Standard Time", Tz::Asia__Dubai),
-    ("Iran Standard Time", Tz::Asia__Tehran),
-    ("Pakistan Standard Time", Tz::Asia__Karachi),
-    ("India Standard Time", Tz::Asia__Kolkata),
-    ("Sri Lanka Standard Time", Tz::Asia__Colombo),
-    ("Nepal Standard Time", Tz::Asia__Kathmandu),
-    ("Bangladesh Standard Time", Tz::Asia__Dhaka),
-    ("SE Asia Standard Time", Tz::Asia__Bangkok),
-    ("China Standard Time", Tz::Asia__Shanghai),
-    ("Singapore Standard Time", Tz::Asia__Singapore),
-    ("Taipei Standard Time", Tz::Asia__Taipei),
-    ("W. Australia Standard Time", Tz::Australia__Perth),
-    ("Aus Central W. Standard Time", Tz::Australia__Eucla),
-    ("Tokyo Standard Time", Tz::Asia__Tokyo),
-    ("Korea Standard Time", Tz::Asia__Seoul),
-    ("Cen. Australia Standard Time", Tz::Australia__Adelaide),
-    ("AUS Central Standard Time", Tz::Australia__Darwin),
-    ("E. Australia Standard Time", Tz::Australia__Brisbane),
-    ("AUS Eastern Standard Time", Tz::Australia__Sydney),
-    ("Tasmania Standard Time", Tz::Australia__Hobart),
-    ("Lord Howe Standard Time", Tz::Australia__Lord_Howe),
-    ("Norfolk Standard Time", Tz::Pacific__Norfolk),
-    ("West Pacific Standard Time", Tz::Pacific__Port_Moresby),
-    ("New Zealand Standard Time", Tz::Pacific__Auckland),
-    ("Fiji Standard Time", Tz::Pacific__Fiji),
-    ("Hawaiian Standard Time", Tz::Pacific__Honolulu),
-    ("Alaskan Standard Time", Tz::America__Anchorage),
-    ("Pacific Standard Time", Tz::America__Los_Angeles),
-    ("Pacific Standard Time (Mexico)", Tz::America__Tijuana),
-    ("US Mountain Standard Time", Tz::America__Phoenix),
-    ("Mountain Standard Time", Tz::America__Denver),
-    ("Central Standard Time", Tz::America__Chicago),
-    ("Central Standard Time (Mexico)", Tz::America__Mexico_City),
-    ("Canada Central Standard Time", Tz::America__Regina),
-    ("Eastern Standard Time", Tz::America__New_York),
-    ("US Eastern Standard Time", Tz::America__Indiana__Indianapolis),
-    ("SA Pacific Standard Time", Tz::America__Bogota),
-    ("Atlantic Standard Time", Tz::America__Halifax),
-    ("Newfoundland Standard Time", Tz::America__St_Johns),
-    ("E. South America Standard Time", Tz::America__Sao_Paulo),
-    ("Argentina Standard Time", Tz::America__Buenos_Aires),
-    ("Pacific SA Standard Time", Tz::America__Santiago),
-];

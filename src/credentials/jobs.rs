@@ -49,9 +49,11 @@ impl Job for LookAhead {
 
 impl Run for LookAhead {
     async fn run(self, app: Arc<App>) -> Result<()> {
-        remind(&app).await?;
-        renumber(&app).await?;
-        recheck(&app).await
+        // Each by itself: what ends the one does not end the others.
+        let reminded = remind(&app).await;
+        let renumbered = renumber(&app).await;
+        recheck(&app).await?;
+        reminded.and(renumbered)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, BookingId, ReviewId, TherapistId};
 use crate::therapists;
 use crate::values::Instant;
+use crate::values::wall_clock::local_date;
 
 /// The operations on reviews.
 pub fn routes(config: &mut ServiceConfig) {
@@ -195,7 +196,10 @@ async fn list_therapist_reviews(
     }
     let found = store::published(&app.db, id, before, query.limit.probe(), app.clock.now()).await?;
     let page = Page::cut(found, query.limit, |review| (review.opens_at, review.id))?;
-    let public = |Published { rating, text, month, .. }| PublicReview { rating, text, month };
+    let public = |Published { rating, text, start_at, time_zone, .. }| {
+        let month = local_date(time_zone.0, start_at).format("%Y-%m").to_string();
+        PublicReview { rating, text, month }
+    };
     Reply::ok(&Page { data: page.data.into_iter().map(public).collect(), next_cursor: page.next_cursor })
 }
 

@@ -6,6 +6,7 @@ use crate::bookings::Side;
 use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, BookingId, ReviewId, TherapistId};
+use crate::values::Zone;
 use crate::{accounts, therapists};
 
 struct Columns {
@@ -101,8 +102,10 @@ pub(super) struct Published {
     pub opens_at: DateTime<Utc>,
     pub rating: i16,
     pub text: Option<String>,
-    /// Of the visit, at its place.
-    pub month: String,
+    /// When the visit began.
+    pub start_at: DateTime<Utc>,
+    /// The zone of its place.
+    pub time_zone: Zone,
 }
 
 /// What clients say of a therapist and anyone may read at `now`, newest first.
@@ -115,7 +118,7 @@ pub(super) async fn published(
 ) -> Result<Vec<Published>> {
     let published = sqlx::query_as!(
         Published,
-        r#"SELECT r.id, r.opens_at, r.rating, r.text, to_char(b.start_at AT TIME ZONE b.time_zone, 'YYYY-MM') AS "month!"
+        r#"SELECT r.id, r.opens_at, r.rating, r.text, b.start_at, b.time_zone AS "time_zone: Zone"
            FROM reviews r JOIN bookings b ON b.id = r.booking_id
            WHERE r.therapist_id = $1 AND r.by = 'client' AND r.hidden_at IS NULL AND r.opens_at <= $2
              AND ($3::timestamptz IS NULL OR (r.opens_at, r.id) < ($3, $4))

@@ -7,7 +7,7 @@ use crate::values::Span;
 use std::ops::Range;
 
 use chrono::{DateTime, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono_tz::{TZ_VARIANTS, Tz};
 
 /// Minutes in a day of wall-clock time.
 pub const DAY_MINUTES: i32 = 24 * 60;
@@ -52,6 +52,12 @@ fn after_gap(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
 /// The date that a clock in `zone` shows at `instant`.
 pub fn local_date(zone: Tz, instant: DateTime<Utc>) -> NaiveDate {
     instant.with_timezone(&zone).date_naive()
+}
+
+/// What is true in each zone, beside the zones' names: for statements that compare local dates. PostgreSQL has rules of its own, which may be
+/// others, and fails at a name that it does not know.
+pub fn in_all_zones<T>(what: impl Fn(Tz) -> T) -> (Vec<String>, Vec<T>) {
+    TZ_VARIANTS.iter().map(|zone| (zone.name().to_owned(), what(*zone))).unzip()
 }
 
 /// The first and the last date that `visit` touches in `zone`: one that ends at midnight ends with the day before.

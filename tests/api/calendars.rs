@@ -291,7 +291,7 @@ async fn every_fault_has_its_name_and_leaves_what_was_read() {
     let calendar = therapist.subscribes(&elsewhere).await;
     app.run_jobs().await;
     let here = format!("302 Found\r\nLocation: {}", elsewhere.url());
-    let large = [DENTIST.as_bytes(), &vec![b' '; 5 * 1024 * 1024]].concat();
+    let large = [DENTIST.as_bytes(), &vec![b' '; 25 * 1024 * 1024]].concat();
     let cases: &[(&str, &[u8], &str)] = &[
         ("404 Not Found", b"", "not_served"),
         ("401 Unauthorized", DENTIST.as_bytes(), "not_served"),
@@ -501,6 +501,83 @@ async fn slow_calendars_keep_neither_a_lapse_nor_each_other_waiting() {
     waiting.lock().unwrap().clear();
     of_one.lock().unwrap().clear();
     working.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_understood_blocks_and_is_told() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let calendar_of = |lines: &str| {
+        let lines = lines.replace('\n', "\r\n");
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\n{lines}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n")
+    };
+    let elsewhere = Elsewhere::serving(DENTIST);
+    let calendar = therapist.subscribes(&elsewhere).await;
+    app.run_jobs().await;
+    // Eleven in Sydney is midnight in UTC.
+    for (lines, skipped) in [
+        ("DTSTART;TZID=Customized Time Zone:20261201T110000\nDURATION:PT1H", 1),
+        ("DTSTART;TZID=Customized Time Zone:20261201T000000\nDURATION:PT1H", 1),
+        ("DTSTART;TZID=\"(UTC+08:00) Perth\":20261201T080000\nDURATION:PT1H", 0),
+        ("DTSTART;TZID=(UTC+08:00) Perth:20261201T080000\nDURATION:PT1H", 0),
+        ("DTSTART;VALUE=DATE:20261201\nDTEND;VALUE=DATE:20261201", 0),
+        ("DTSTART;VALUE=DATE:20261201\nDTEND;VALUE=DATE:20261130", 1),
+        ("DTSTART:20261201T000000Z\nDTEND:20261130T000000Z", 1),
+        ("DTSTART:20261201T000000Z\nDURATION:an hour", 1),
+        ("DTSTART:18500101T000000Z\nDTEND:22500101T000000Z", 0),
+    ] {
+        elsewhere.serves(&calendar_of(lines));
+        let shown = read(&app, &therapist, &calendar).await;
+        assert_eq!((&shown["status"], &shown["skipped_events"]), (&json!("ok"), &json!(skipped)), "{lines}");
+        let free = app.nobody().slots(&therapist, "2026-12-01", "2026-12-01").await;
+        assert!(!free.contains(&TUESDAY_AT_ELEVEN.to_owned()), "{lines}: {free:?}");
+    }
+    // A history of twenty megabytes is read, and what is to come after it.
+    let past = format!(
+        "BEGIN:VEVENT\r\nUID:2\r\nDTSTART:20200101T000000Z\r\nDESCRIPTION:{}\r\nEND:VEVENT\r\n",
+        "long ".repeat(200)
+    );
+    elsewhere.serves(&DENTIST.replacen("BEGIN:VEVENT", &format!("{}BEGIN:VEVENT", past.repeat(20_000)), 1));
+    let shown = read(&app, &therapist, &calendar).await;
+    let found = (&shown["status"], &shown["busy_intervals"], &shown["skipped_events"], &shown["cut"]);
+    assert_eq!(found, (&json!("ok"), &json!(1), &json!(0), &json!(false)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_and_invitations_may_keep_nobody_busy() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let calendar_of = |lines: &str| {
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\n{lines}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n")
+    };
+    let birthday = Elsewhere::serving(&calendar_of("DTSTART;VALUE=DATE:20261201"));
+    let wish = |all_day: &str| json!({ "url": birthday.url(), "label": "Birthdays", "all_day": all_day });
+    for odd in ["", "blocks", "BLOCK"] {
+        therapist.post(CALENDARS, wish(odd)).await.points_to(&["/all_day"]);
+    }
+    let made = therapist.post(CALENDARS, wish("ignore")).await.is(201);
+    assert_eq!(made.body["all_day"], "ignore");
+    app.run_jobs().await;
+    let shown = therapist.get(&format!("{CALENDARS}/{}", made.id())).await.is(200).body;
+    assert_eq!((&shown["status"], &shown["busy_intervals"]), (&json!("ok"), &json!(0)));
+
+    let invited = |partstat: &str| {
+        calendar_of(&format!(
+            "DTSTART:20261201T000000Z\r\nDURATION:PT1H\r\nATTENDEE;PARTSTAT={partstat}:mailto:{}",
+            therapist.email.to_uppercase()
+        ))
+    };
+    app.advance(TimeDelta::minutes(2));
+    let elsewhere = Elsewhere::serving(&invited("DECLINED"));
+    let calendar = therapist.subscribes(&elsewhere).await;
+    app.run_jobs().await;
+    let shown = therapist.get(&calendar).await.is(200).body;
+    assert_eq!(
+        (&shown["status"], &shown["busy_intervals"], &shown["all_day"]),
+        (&json!("ok"), &json!(0), &json!("block"))
+    );
+    elsewhere.serves(&invited("ACCEPTED"));
+    assert_eq!(read(&app, &therapist, &calendar).await["busy_intervals"], 1);
 }
 
 /// The events of a feed.

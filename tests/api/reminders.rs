@@ -1,7 +1,7 @@
 //! What time brings: reminders before a credential ends, and authorities that are to be asked again.
 
 use chrono::TimeDelta;
-use knead::credentials::jobs::Recheck;
+use knead::credentials::jobs::{LookAhead, Recheck};
 use knead::credentials::reminders::{recheck, remind};
 use knead::ids::CredentialId;
 use knead::queue::Run;
@@ -72,6 +72,24 @@ async fn the_day_is_the_therapists_own() {
     app.advance(TimeDelta::minutes(1));
     remind(&app.service).await.unwrap();
     assert_eq!(told(&app, &therapist).await, [60]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zone_that_the_database_does_not_know_stops_nobody() {
+    let app = App::start().await;
+    let (odd, old, therapist) = (app.newcomer().await, app.newcomer().await, app.newcomer().await);
+    for (person, zone) in [(&odd, "Mars/Olympus"), (&old, "US/Michigan")] {
+        app.sql(&format!("UPDATE accounts SET time_zone = '{zone}' WHERE id = '{}'", person.id)).await.unwrap();
+    }
+    for person in [&odd, &old, &therapist] {
+        verified(&app, person, "INSURANCE", "2026-12-05").await;
+    }
+    app.sql("UPDATE credentials SET recheck_on = '2026-11-30'").await.unwrap();
+    let waiting = app.jobs_waiting().await;
+    // None of its local dates is asked of the database, which may be one that fails at them.
+    LookAhead.run(app.service.clone()).await.unwrap();
+    assert!(app.jobs_waiting().await >= waiting + 3, "each authority is asked again");
+    assert_eq!((told(&app, &therapist).await, told(&app, &old).await), (vec![7], vec![7]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,18 +3,16 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta};
-use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::{Budget, Rule};
-use crate::calendars::parsing::Moment;
 
 fn wall(text: &str) -> NaiveDateTime {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").unwrap()
 }
 
 fn rule(text: &str, start: NaiveDateTime) -> Option<Rule> {
-    Rule::parse(text, Moment { wall: start, zone: Tz::UTC, is_date: false })
+    Rule::parse(text, start, false, &|instant| instant.naive_utc())
 }
 
 fn plenty() -> Budget {

@@ -9,17 +9,19 @@ use super::Row;
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{CredentialId, TherapistId};
+use crate::values::wall_clock::{in_all_zones, local_date};
 
 /// Notes the reminders that are due and returns them: of those for one credential the one nearest to its end. Whoever holds
 /// another credential of the type in force that lasts longer, and counts wherever this one does, has renewed it.
 pub(in super::super) async fn remind(tx: &mut Tx, days_before: &[i16], now: DateTime<Utc>) -> Result<Vec<Reminder>> {
+    let (zones, dates) = in_all_zones(|zone| local_date(zone, now));
     let reminders = sqlx::query_as!(
         Reminder,
         r#"WITH due AS (
                SELECT c.id, c.expires_on, d.days_before
                FROM credentials c JOIN accounts a ON a.id = c.therapist_id
-               JOIN unnest($1::smallint[]) AS d (days_before)
-                 ON c.expires_on - ($2::timestamptz AT TIME ZONE a.time_zone)::date BETWEEN 0 AND d.days_before
+               JOIN unnest($3::text[], $4::date[]) AS local (zone, date) ON local.zone = a.time_zone
+               JOIN unnest($1::smallint[]) AS d (days_before) ON c.expires_on - local.date BETWEEN 0 AND d.days_before
                WHERE c.review_state = 'verified' AND c.expires_on BETWEEN $2::timestamptz::date - 1 AND $2::timestamptz::date + 400
                  AND NOT EXISTS (
                      SELECT FROM standings newer
@@ -35,7 +37,9 @@ pub(in super::super) async fn remind(tx: &mut Tx, days_before: &[i16], now: Date
            FROM noted JOIN credentials c ON c.id = noted.credential_id
            GROUP BY c.id, noted.expires_on ORDER BY c.id"#,
         days_before,
-        now
+        now,
+        &zones,
+        &dates,
     )
     .fetch_all(&mut **tx)
     .await?;
