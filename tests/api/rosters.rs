@@ -626,7 +626,7 @@ async fn a_list_bears_the_day_that_it_is_where_its_authority_sits() {
             .fetch_one(&app.service.db)
             .await
             .unwrap();
-        let page = admin.get(&format!("/v1/therapists/{therapist}/credentials")).await.is(200).body;
+        let page = app.admin().await.get(&format!("/v1/therapists/{therapist}/credentials")).await.is(200).body;
         page["data"].as_array().unwrap().iter().find(|c| c["type"] == "US-WA-LMT").unwrap()["status"].clone()
     };
     assert_eq!(public().await, "verified");
