@@ -74,7 +74,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "the diary is one statement: each round trip under the lock makes everybody wait",
     ),
     ("bookings/holds/store.rs", "reservations", "a hold is saved in one statement with its time"),
-    ("bookings/licensing/store.rs", "events", "what staff were told of a visit is not told again"),
+    ("bookings/licensing/store.rs", "events", "whose doing it is that a visit is at risk, and what staff were told of it"),
     ("bookings/proof/store.rs", "credential_verifications", "a proof names the verification that a visit relied on"),
     (
         "bookings/store.rs",
@@ -83,6 +83,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
     ),
     ("calendars/store.rs", "accounts", "a feed is found with its owner's name by one read"),
     ("credentials/rules/store.rs", "services", "a kind of service that requirements name must be in the catalogue"),
+    ("credentials/store/decided.rs", "tasks", "whoever resolves a task has decided about its row"),
     ("credentials/store/due.rs", "accounts tasks", "reminders are due by their owner's date"),
     ("events/store.rs", "notices tasks", "an event is one statement with the rows that follow of it"),
     ("reviews/store.rs", "bookings", "a review is of a completed visit"),

@@ -50,7 +50,7 @@ pub async fn import(shop: &Workshop, asked: Asked<'_>) -> Result<(), Failure> {
         .ok_or_else(|| format!("there is no source {}; see `knead roster sources`", asked.source))?;
     let today = source.today(shop.clock.now());
     let source_date = asked.source_date.map_or(today, |Day(date)| date);
-    if source_date > today {
+    if source_date > today.max(shop.clock.now().date_naive()) {
         return Err("the date of the source lies in the future".into());
     }
     if source_date.year() < OLDEST {

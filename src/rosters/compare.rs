@@ -63,6 +63,9 @@ pub struct Match {
 /// Compares a credential with the rows of its type and number. None where there is no row, which proves nothing. Of several
 /// rows the one that bars is shown, else the one that is most like the name, and of these the worst.
 pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) -> Option<Match> {
+    // Whoever is ahead of the authority may date a list by their own day, which has not come there.
+    let told = list.date;
+    let list = List { date: told.min(today), ..list };
     // Numbers are not unique across kinds: a licence of another kind is looked at only where there is none of ours.
     let ours: Vec<RosterRow> = rows.iter().filter(|row| !row.other_kind).cloned().collect();
     let rows = if ours.is_empty() { rows } else { &ours };
@@ -92,7 +95,7 @@ pub fn compare(held: &Held, rows: &[RosterRow], list: List, today: NaiveDate) ->
         method: CheckMethod::Roster,
         source: list.source.code.to_owned(),
         source_url: None,
-        source_date: Some(list.date),
+        source_date: Some(told),
         name: Some(row.name.clone()),
         number: Some(row.number_written.clone()),
         status_text: row.status_text.clone(),

@@ -134,7 +134,7 @@ async fn create_roster_import(app: Data<App>, me: As<Admin>, key: IdempotencyKey
     let SentFile { fields, name, chunks } = upload.open(&["source", "source_date"], LIMITS).await?;
     let now = app.clock.now();
     let source = source_of(fields.get("source").map(String::as_str))?;
-    let source_date = date_of(fields.get("source_date").map(String::as_str), source.today(now))?;
+    let source_date = date_of(fields.get("source_date").map(String::as_str), source.today(now), now.date_naive())?;
     let id = RosterImportId::new(now);
     let stored = app.storage.put_stream(file_of(id), takeable(chunks), SIZE_LIMIT).await?;
     let file_name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(200).collect::<String>());
@@ -201,13 +201,13 @@ fn source_of(code: Option<&str>) -> Result<&'static Source> {
 }
 
 /// The date that a list bears: today, where its authority sits, if it is not told, and never later.
-pub(super) fn date_of(text: Option<&str>, today: NaiveDate) -> Result<NaiveDate> {
+pub(super) fn date_of(text: Option<&str>, today: NaiveDate, latest: NaiveDate) -> Result<NaiveDate> {
     let wrong = |why: String| Error::from(FieldError::new("/source_date", format!("{why}.")));
     match text.map(str::parse::<Day>) {
         None => Ok(today),
         Some(Err(why)) => Err(wrong(why)),
         Some(Ok(Day(date))) if date.year() < OLDEST => Err(wrong("lies before 2000".to_owned())),
-        Some(Ok(Day(date))) if date > today => Err(wrong("lies in the future".to_owned())),
+        Some(Ok(Day(date))) if date > latest.max(today) => Err(wrong("lies in the future".to_owned())),
         Some(Ok(Day(date))) => Ok(date),
     }
 }

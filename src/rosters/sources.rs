@@ -544,10 +544,7 @@ impl Source {
 
 /// Whether two headings name one column: `license_type` and `License Type`.
 pub(super) fn same_column(one: &str, other: &str) -> bool {
-    let letters = |text: &str| {
-        text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>()
-    };
-    letters(one) == letters(other)
+    one.eq_ignore_ascii_case(other) || (!one.is_empty() && plain(one) == plain(other))
 }
 
 fn meaning(own: &[(&str, BoardStatus)], text: &str) -> BoardStatus {

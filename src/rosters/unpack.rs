@@ -152,8 +152,11 @@ fn utf16(head: &[u8]) -> Option<Decoder> {
     }
 }
 
+/// Bytes of which the first were looked at.
+type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
+
 /// The first bytes, and all of them.
-fn peek<R: Read>(mut bytes: R) -> io::Result<(Vec<u8>, io::Chain<Cursor<Vec<u8>>, R>)> {
+fn peek<R: Read>(mut bytes: R) -> io::Result<(Vec<u8>, Peeked<R>)> {
     let mut head = Vec::new();
     bytes.by_ref().take(1024).read_to_end(&mut head)?;
     Ok((head.clone(), Cursor::new(head).chain(bytes)))

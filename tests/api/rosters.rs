@@ -609,9 +609,10 @@ async fn a_list_bears_the_day_that_it_is_where_its_authority_sits() {
     let (_, id) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
     // Ten in the evening of 2 December in Seattle.
     app.advance("2026-12-03T06:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap() - app.now());
+    let admin = app.admin().await;
     let file = washington(&[line(60_000_001, "Okafor, Sam", "ACTIVE", "12/02/2026")], 3);
     let parts: [(&str, Option<&str>, &[u8]); 2] = [("source", None, b"us-wa-doh"), ("file", Some("a.csv"), &file)];
-    upload(&admin, "us-wa-doh", "2026-12-03", &file).await.points_to(&["/source_date"]);
+    upload(&admin, "us-wa-doh", "2026-12-04", &file).await.points_to(&["/source_date"]);
     upload(&admin, "us-wa-doh", "1999-12-31", &file).await.points_to(&["/source_date"]);
     let answer = send(admin.form(IMPORTS, &parts)).await.is(201);
     assert_eq!(answer.body["source_date"], "2026-12-02");
@@ -625,7 +626,7 @@ async fn a_list_bears_the_day_that_it_is_where_its_authority_sits() {
             .fetch_one(&app.service.db)
             .await
             .unwrap();
-        let page = admin.get(&format!("/v1/therapists/{therapist}/credentials")).await.is(200).body;
+        let page = app.admin().await.get(&format!("/v1/therapists/{therapist}/credentials")).await.is(200).body;
         page["data"].as_array().unwrap().iter().find(|c| c["type"] == "US-WA-LMT").unwrap()["status"].clone()
     };
     assert_eq!(public().await, "verified");
@@ -754,7 +755,7 @@ async fn an_upload_is_repeated_safely_and_history_comes_in_pages() {
     let once = async || send(admin.form(IMPORTS, &parts).header("Idempotency-Key", "k1")).await;
     let (first, again) = (once().await.is(201), once().await.is(201));
     assert_eq!((first.text.as_str(), again.header("idempotent-replay").as_str()), (again.text.as_str(), "true"));
-    assert_eq!(first.body["source_date"], "2026-11-30", "today");
+    assert_eq!(first.body["source_date"], "2026-11-29", "today in Seattle");
     assert_eq!(app.count("SELECT count(*) FROM roster_imports").await, 1);
     assert_eq!(std::fs::read_dir(app.files.path().join("kept/rosters")).unwrap().count(), 1);
     let other = washington(&[], 2);

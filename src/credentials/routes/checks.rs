@@ -15,15 +15,15 @@ use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState};
 use crate::credentials::steps::{self, Check};
 use crate::credentials::store::{self, Row};
 use crate::credentials::views::{Hold, Verification};
-use crate::credentials::{BoardStatus, CredentialNumber, HolderName, Method, ReviewNote, SourceUrl, StatusText, zones};
+use crate::credentials::{BoardStatus, CredentialNumber, HolderName, Method, ReviewNote, SourceUrl, StatusText};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result};
 use crate::events::{Event, Work};
 use crate::http::{Json, Path, Reply, names};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{CredentialHoldId, CredentialId, VerificationId};
+use crate::values::Day;
 use crate::values::names::similarity;
-use crate::values::{Day, Jurisdiction};
 
 /// The operations on checks and holds.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -201,8 +201,7 @@ async fn get_credential_check(
         let check = store::find_verification(&mut work, id, check).await?.ok_or(Error::NotFound)?;
         work.commit().await?;
         if as_fhir {
-            let place = row.credential.issuing_jurisdiction.as_ref().map(Jurisdiction::as_str);
-            let resource = fhir::verification_result(&row, &check, zones::today(place, app.clock.now()));
+            let resource = fhir::verification_result(&row, &check, app.clock.now().date_naive());
             return Ok(Reply::ok(&resource)?.typed(fhir::MEDIA_TYPE));
         }
         Reply::ok(&check)
