@@ -284,3 +284,4 @@ mod tests {
         }
     }
 }
+                agreed_for: None,

@@ -27,6 +27,7 @@ use crate::error::{Problem, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
+use crate::prices::PriceBreakdown;
 use crate::therapists;
 use crate::values::{BookingMode, Instant, Money, Span};
 
@@ -178,8 +179,9 @@ pub(super) async fn carry_out(
     if (taken.action, taken.party) == (Action::Reschedule, Party::Therapist)
         && moved.price.amount > booking.price.amount
     {
-        // Nobody pays more for what they did not ask for.
-        (moved.price, moved.breakdown) = (booking.price, booking.breakdown.clone());
+        // Nobody pays more for what they did not ask for, nor for staying longer there.
+        let agreed_for = Some(booking.breakdown.agreed_for.unwrap_or(booking.start_at));
+        (moved.price, moved.breakdown) = (booking.price, PriceBreakdown { agreed_for, ..booking.breakdown.clone() });
     }
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;

@@ -73,6 +73,9 @@ pub struct PriceBreakdown {
     pub priced_at: DateTime<Utc>,
     /// When the visit was asked for: notice counts from then.
     pub asked_at: DateTime<Utc>,
+    /// The start that the price was agreed for, where the therapist has moved the visit since to one that would cost more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreed_for: Option<DateTime<Utc>>,
 }
 
 /// A surcharge that is due.
@@ -161,6 +164,7 @@ impl Tariff {
     /// The surcharges that are due, each with its amount, which is more than nothing. Of a group the highest alone, and the first of those that are
     /// alike.
     fn due(&self, about: &About, start: DateTime<Utc>) -> impl Iterator<Item = (&Applicable, i64)> {
+            agreed_for: None,
         let facts = Facts::new(about, start, self.minutes);
         let all = self.surcharges.iter().enumerate();
         all.clone().filter_map(move |(i, surcharge)| {
