@@ -286,6 +286,7 @@ pub async fn live_between(
     Ok(theirs.map(|visit| Hit { id: visit.id, start_at: visit.start_at }).collect())
 }
 
+             AND b.status IN ('requested', 'confirmed', 'on_the_way', 'arrived', 'in_progress')
 /// Whether the two ever had a booking, or a request for one.
 pub async fn met(tx: &mut Tx, client: AccountId, therapist: TherapistId) -> Result<bool> {
     let met = sqlx::query_scalar!(
@@ -543,7 +544,15 @@ pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()>
     Ok(())
 }
 
-/// Saves where a booking stands, what becomes of its reserved time, and the event.
+/// Whether a visit that `taken` has led to `booking`, as it is now, goes on counting: its therapist was there, or is said by staff to have been.
+fn was_attended(booking: &Booking, taken: &Taken, now: DateTime<Utc>) -> bool {
+    let at_the_place = matches!(taken.from, Status::Arrived | Status::InProgress);
+    let stopped_late = booking.status == Status::Stopped && now >= booking.start_at;
+    !booking.status.is_live() && (booking.status == Status::Completed || at_the_place || stopped_late)
+}
+
+/// Saves where a booking stands, what becomes of its reserved time, and the event. Where the therapist was at the place, what is left of the
+/// time is free again, and the rest stays: the way to the next visit begins there, and the day's cap counts it.
 pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, taken: Taken) -> Result<()> {
     sqlx::query!(
         "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5, at_risk_since = $6 WHERE id = $1",
@@ -559,7 +568,7 @@ pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, ta
     match booking.status {
         Status::OnTheWay | Status::Arrived | Status::InProgress => {}
         Status::Confirmed => reservations::confirm(work, lock, booking.id).await?,
-        Status::Completed => {
+        _ if was_attended(booking, &taken, work.now()) => {
             let left = (booking.end_at() - work.now()).max(TimeDelta::zero());
             reservations::shorten(work, lock, booking.id, left).await?;
         }

@@ -190,7 +190,6 @@ async fn a_client_who_is_not_there_pays_after_20_minutes() {
     scene.step(&scene.client, "no-show").await.refused(409, "invalid_transition");
     assert_eq!(told(&scene.client).await[0], "no_show_reported");
     assert_eq!(tasks(&scene.admin, true).await, Vec::<String>::new());
-    assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 0);
     assert!(!missed.to_string().contains("Crown"), "the visit is over");
 }
 
@@ -260,7 +259,8 @@ async fn once_the_therapist_is_on_the_way_calling_off_costs_all() {
             let quote = person.get(&format!("{}/cancellation-quote", scene.path)).await.is(200).body;
             assert_eq!(quote["fee"], money(fee));
             ended(&scene.takes(person, "cancel", "cancelled").await, who, fee);
-            assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 0);
+            let kept = i64::from(step == "arrive");
+            assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, kept, "who is there, is there");
         }
     }
 }
@@ -369,6 +369,63 @@ async fn a_visit_that_ends_early_frees_what_is_left_and_still_counts() {
 
 /// Runs the job that tells of overdue visits.
 async fn alert(app: &App) {
+#[tokio::test]
+async fn staff_look_into_a_visit_of_which_less_than_half_took_place() {
+    for step in ["complete", "stop"] {
+        for (minutes, early) in [(0, true), (29, true), (30, false), (60, false)] {
+            let mut scene = Scene::new().await;
+            scene.until("start").await;
+            scene.at(minutes).await;
+            for _ in 0..2 {
+                scene.step(&scene.therapist, step).await.is(200);
+            }
+            let expected: &[&str] = if early { &["visit_ended_early"] } else { &[] };
+            assert_eq!(tasks(&scene.admin, true).await, expected, "{step} after {minutes} minutes");
+        }
+    }
+    // Begun late: it counts from then. Staff know what they do.
+    let mut scene = Scene::new().await;
+    scene.until("arrive").await;
+    scene.at(31).await;
+    scene.takes(&scene.therapist, "start", "in_progress").await;
+    scene.at(60).await;
+    scene.step(&scene.therapist, "complete").await.is(200);
+    assert_eq!(tasks(&scene.admin, true).await, ["visit_ended_early"]);
+    let mut scene = Scene::new().await;
+    scene.until("start").await;
+    scene.admin.post(&format!("{}/stop", scene.path), json!({ "reason": "A call." })).await.is(200);
+    assert_eq!(tasks(&scene.admin, true).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn however_a_visit_ends_its_therapist_was_where_it_was() {
+    for (last, step, minutes) in
+        [("start", "stop", 20), ("arrive", "stop", 20), ("arrive", "no-show", 20), ("arrive", "cancel", 20)]
+    {
+        let mut scene = Scene::new().await;
+        scene.therapist.change("/v1/therapists/me", json!({ "daily_cap": 2, "min_notice_minutes": 0 })).await.is(200);
+        let mut far = surry_hills();
+        (far["latitude"], far["longitude"]) = (json!(-33.8150), json!(151.0020));
+        let far = scene.client.address(far).await;
+        scene.until(last).await;
+        scene.at(minutes).await;
+        scene.step(&scene.therapist, step).await.is(200);
+        // Packed up by half past, and over half an hour away from Parramatta; next door there is time for the set-up.
+        scene.client.books(&scene.therapist, far, "2026-12-01T00:45:00Z").await.refused(409, "slot_unavailable");
+        scene.client.books(&scene.therapist, scene.address, "2026-12-01T00:45:00Z").await.is(201);
+        let third = scene.client.books(&scene.therapist, scene.address, "2026-12-01T03:00:00Z").await;
+        assert_eq!(third.refused(409, "slot_unavailable").status, 409, "{last} {step}: two are a day's visits");
+        // What is over bars no change of hours.
+        let off = json!({ "start_at": "2026-12-01T00:31:00Z", "end_at": "2026-12-01T00:34:00Z" });
+        scene.therapist.post("/v1/therapists/me/time-off", off).await.is(201);
+    }
+    // Who was on the way only frees all of it.
+    let mut scene = Scene::new().await;
+    scene.until("on-the-way").await;
+    scene.step(&scene.therapist, "stop").await.is(200);
+    assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 0);
+}
+
     let mut tx = app.service.db.begin().await.unwrap();
     enqueue(&mut tx, &AlertOverdue, app.now()).await.unwrap();
     tx.commit().await.unwrap();

@@ -101,6 +101,8 @@ pub struct Visit {
     pub forced: bool,
     /// Whether it is the client who reported that the other did not come.
     pub missed_by_client: bool,
+    /// Whether it ended with its therapist at the place.
+    pub attended: bool,
     /// How much earlier than agreed it was over.
     pub spared: TimeDelta,
     /// Whether calling it off costs something however early: its client had it moved when it did.
@@ -194,6 +196,12 @@ impl Visit {
     }
 
     pub fn ends(&mut self, status: Status, now: DateTime<Utc>) {
+        let stopped_late = status == Status::Stopped && self.wish.start <= now;
+        if matches!(self.status, Status::Arrived | Status::InProgress) || stopped_late {
+            // The therapist was there.
+            self.attended = true;
+            self.spared = (self.wish.end() - now).max(TimeDelta::zero());
+        }
         self.goes_on(status, now);
         self.at_risk = false;
     }
@@ -280,7 +288,7 @@ impl Model {
 
     pub fn taken(&self, therapist: usize) -> impl Iterator<Item = Taken<'_>> {
         // What took place counts towards the day's cap.
-        let visits = self.visits.iter().filter(|visit| visit.is_live() || visit.status == Status::Completed);
+        let visits = self.visits.iter().filter(|visit| visit.is_live() || visit.attended);
         let visits =
             visits.map(|visit| Taken { path: Some(&visit.path), spared: visit.spared, ..Taken::of(&visit.wish) });
         let offers = self.visits.iter().flat_map(|visit| {
