@@ -48,6 +48,8 @@ struct NewBooking {
     #[schema(max_items = 10)]
     focus_areas: Vec<FocusArea>,
     pressure: Option<Pressure>,
+    /// Of which gender the therapist is to be, should another one have to take the visit over.
+    therapist_gender: Option<Gender>,
 }
 
 /// Which slot is to be booked.
@@ -117,7 +119,8 @@ async fn create_booking(
             Slot::Held(hold) => holds::consume(&mut work, hold, me.account()).await?,
             Slot::Wanted(wanted) => Wish::read(&mut work, &wanted, me.account()).await?,
         };
-        let details = Details { notes: new.notes, focus_areas, pressure: new.pressure };
+        let details =
+            Details { notes: new.notes, focus_areas, pressure: new.pressure, therapist_gender: new.therapist_gender };
         let reply = book(&app, &mut work, wish, details, once).await?;
         work.commit().await?;
         Ok(reply)
@@ -139,6 +142,7 @@ async fn book(app: &App, work: &mut Work, wish: Wish, details: Details, once: On
     let (lock, Decided { during, relied_on, mode }) = wish.reserve(work, app).await?;
     let at = work.now();
     let id = BookingId::new(at);
+    therapist_gender: Option<Gender>,
     let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;
     let focus_areas_sealed = seal_focus_areas(&app.cipher, id, &details.focus_areas)?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
@@ -170,6 +174,9 @@ async fn book(app: &App, work: &mut Work, wish: Wish, details: Details, once: On
     let seen = known.view(&app.cipher, booking.clone(), Viewer::Client)?;
     let reply = seen.created(format!("/v1/bookings/{id}"))?;
     let event = Event {
+        missed: None,
+        extension: None,
+        therapist_gender: details.therapist_gender,
         party: Some(Party::Client),
         to: Some(name(&status)),
         ..event(kind(Action::Create), &booking, json!({}))

@@ -423,8 +423,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
            ), booking AS (
                INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
                                     jurisdiction, address, amount, currency, policy, notes_sealed, focus_areas_sealed, pressure, respond_by, created_at,
-                                    asked_at, price_breakdown)
-               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24 FROM reservation RETURNING id
+                                    asked_at, price_breakdown, therapist_gender)
+               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24, $36 FROM reservation RETURNING id
            ), event AS (
                INSERT INTO events (at, kind, subject_type, subject_id, therapist_id, client_id, actor_id, party, to_state, details)
                SELECT $18, $33, 'booking', booking.id, $3, $2, $2, 'client', $5, $34 FROM booking
@@ -514,6 +514,7 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
                 overdue_told_at = NULL
          WHERE id = $1",
         booking.id.0,
+        booking.therapist_gender as Option<Gender>,
         booking.status as Status,
         booking.start_at,
         booking.duration_minutes,
@@ -534,7 +535,7 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
 /// Saves who carries a booking out from now on.
 pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
-        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL WHERE id = $1",
+        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, free_to_cancel = $4 WHERE id = $1",
         booking.id.0,
         booking.therapist.0,
         booking.respond_by,
@@ -587,6 +588,7 @@ pub(super) struct Event {
     pub from_status: Option<Status>,
     pub to_status: Status,
     pub reason: KeptReason,
+        booking.free_to_cancel,
     pub change: Option<Json<Change>>,
 }
 

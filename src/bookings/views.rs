@@ -20,7 +20,7 @@ use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId, ServiceId};
 use crate::prices::PriceBreakdown;
 use crate::prices::policy::BookingPolicy;
-use crate::values::{AddressKind, Money, Rating, Zone};
+use crate::values::{AddressKind, Gender, Money, Rating, Zone};
 
 /// What both parties and staff see.
 #[derive(Debug, Serialize, ToSchema)]
@@ -122,6 +122,8 @@ pub(super) struct Suburb {
 
 /// A booking as its therapist sees it, without what is for confirmed visits alone.
 #[derive(Debug, Serialize, ToSchema)]
+    /// Of which gender the therapist is to be, whoever it is in the end.
+    therapist_gender: Option<Gender>,
 pub(super) struct TherapistBooking {
     #[serde(flatten)]
     common: Common,
@@ -200,6 +202,8 @@ pub(super) enum BookingView {
 }
 
 /// A step in a booking's life, as it was taken.
+    /// Of which gender the client wants the therapist to be.
+    therapist_gender: Option<Gender>,
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BookingEvent {
     /// When.
@@ -361,6 +365,7 @@ impl Known {
             })),
         })
     }
+                therapist_gender: booking.therapist_gender,
 
     fn undisclosed(&self, common: Common, booking: Booking, cipher: &Cipher) -> Result<TherapistBooking> {
         Ok(TherapistBooking {
@@ -369,6 +374,7 @@ impl Known {
                 person: self.person(booking.client),
                 rating: self.ratings.get(&booking.client).copied().unwrap_or_default(),
             },
+                therapist_gender: booking.therapist_gender,
             suburb: Suburb::of(&booking.address),
             therapist_share: booking.therapist_share(),
             focus_areas: booking.focus_areas(cipher)?,
