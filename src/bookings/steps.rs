@@ -161,7 +161,9 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 let fee = booking.fee(party, now).amount;
                 booking.cancelled = Some(Cancelled { by: party, at: now, fee });
                 booking.cancel_reason = Some(KeptReason { action, at: now, own: None, sealed: reason.clone() });
-                if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
+                // Who may not carry the visit out does right by saying so.
+                let to_blame = party == Party::Therapist && booking.at_risk_since.is_none();
+                if to_blame && booking.policy.is_late(booking.start_at, now) {
                     reliability::record(&mut work, &booking, Lapse::LateCancellation).await?;
                 }
             }
@@ -172,9 +174,6 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
         store::save(&mut work, &lock, &booking, taken).await?;
         if let Some(incident) = asked.incident {
             incidents::report(app, &mut work, &booking, party, me.account, incident).await?;
-        }
-        if (action, party) == (Action::NoShow, Party::Client) {
-            reliability::record(&mut work, &booking, Lapse::NoShow).await?;
         }
     }
     let reply = view(app, &mut work, booking, party).await?;

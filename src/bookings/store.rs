@@ -8,6 +8,7 @@ use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken};
 use super::lifecycle::{Action, Party, Status};
 use super::list::Sort;
+use super::missed::Report;
 use super::reschedule::Change;
 use super::{Booking, Cancelled, KeptReason, Pressure};
 use crate::accounts::Address;
@@ -46,6 +47,15 @@ struct Columns {
     cancelled_by: Option<Party>,
     cancelled_at: Option<DateTime<Utc>>,
     fee: Option<i64>,
+    missed_reported_at: Option<DateTime<Utc>>,
+    missed_fee: Option<i64>,
+    missed_contested_at: Option<DateTime<Utc>>,
+    missed_decided_by: Option<Party>,
+    missed_upheld: Option<bool>,
+    extension_minutes: Option<i16>,
+    extension_amount: Option<i64>,
+    extension_expires_at: Option<DateTime<Utc>>,
+    therapist_gender: Option<Gender>,
     cancel_reason: Option<Json<KeptReason>>,
     at_risk_since: Option<DateTime<Utc>>,
     free_to_cancel: bool,
@@ -58,6 +68,10 @@ impl TryFrom<Columns> for Booking {
 
     fn try_from(row: Columns) -> Result<Self> {
         let cancelled = row.cancelled_by.zip(row.cancelled_at).zip(row.fee);
+        let decided = row.missed_decided_by.zip(row.missed_upheld);
+        let contested_at = row.missed_contested_at;
+        let extension = row.extension_minutes.zip(row.extension_amount).zip(row.extension_expires_at);
+        let missed = row.missed_reported_at.zip(row.missed_fee);
         let price = Money::stored(row.amount, &row.currency)?;
         Ok(Self {
             id: row.id,
@@ -78,6 +92,9 @@ impl TryFrom<Columns> for Booking {
             asked_at: row.asked_at,
             respond_by: row.respond_by,
             cancelled: cancelled.map(|((by, at), fee)| Cancelled { by, at, fee }),
+            missed: missed.map(|(at, fee)| Report { at, fee, contested_at, decided }),
+            extension: extension.map(|((minutes, amount), expires_at)| Extension { minutes, amount, expires_at }),
+            therapist_gender: row.therapist_gender,
             cancel_reason: row.cancel_reason.map(|Json(reason)| reason),
             at_risk_since: row.at_risk_since.filter(|_| row.status.is_live()),
             free_to_cancel: row.free_to_cancel,
@@ -98,7 +115,11 @@ macro_rules! bookings {
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
                       currency, price_breakdown AS "price_breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>",
                       notes_sealed AS "notes_sealed: Sealed", focus_areas_sealed AS "focus_areas_sealed: Sealed", pressure AS "pressure: Pressure", asked_at, respond_by,
-                      cancelled_by AS "cancelled_by: Party", cancelled_at, fee,
+                      cancelled_by AS "cancelled_by: Party", cancelled_at, fee, missed_reported_at, missed_fee, missed_contested_at,
+                      missed_decided_by AS "missed_decided_by: Party", missed_upheld,
+                      -- What was agreed, or is still open.
+                      CASE WHEN extension_expires_at > $1 OR extension_minutes = duration_minutes THEN extension_minutes END AS extension_minutes,
+                      extension_amount, extension_expires_at, therapist_gender AS "therapist_gender: Gender",
                       CASE WHEN status = 'cancelled' THEN (
                           SELECT jsonb_build_object('action', action, 'at', at, 'own', reason, 'sealed', reason_sealed)
                           FROM booking_events e WHERE e.booking = bookings.id::text AND e.action = 'cancel' LIMIT 1
@@ -556,7 +577,10 @@ fn was_attended(booking: &Booking, taken: &Taken, now: DateTime<Utc>) -> bool {
 /// time is free again, and the rest stays: the way to the next visit begins there, and the day's cap counts it.
 pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, taken: Taken) -> Result<()> {
     sqlx::query!(
-        "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5, at_risk_since = $6 WHERE id = $1",
+        "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5,
+                at_risk_since = CASE WHEN $7 THEN $6 ELSE at_risk_since END, missed_reported_at = $8, missed_fee = $9,
+                missed_contested_at = $10, missed_decided_by = $11, missed_upheld = $12
+         WHERE id = $1",
         booking.id.0,
         booking.status as Status,
         booking.cancelled.map(|cancelled| cancelled.by) as Option<Party>,
@@ -592,6 +616,13 @@ pub(super) struct Event {
     pub change: Option<Json<Change>>,
 }
 
+        // That it was at risk when it ended is kept: nobody is to blame for calling off such a visit.
+        booking.status.is_live(),
+        booking.missed.map(|missed| missed.at),
+        booking.missed.map(|missed| missed.fee),
+        booking.missed.and_then(|missed| missed.contested_at),
+        booking.missed.and_then(|missed| missed.decided).map(|(by, _)| by) as Option<Party>,
+        booking.missed.and_then(|missed| missed.decided).map(|(_, upheld)| upheld),
 /// The steps of a booking's life, oldest first.
 pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -> Result<Vec<Event>> {
     let rows = sqlx::query!(

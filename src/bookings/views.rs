@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 
 use super::lifecycle::{Action, Party, Status};
+use super::missed::NoShowReport;
 use super::reschedule::Change;
 use super::store::Event;
 use super::{Booking, Pressure};
@@ -50,6 +51,10 @@ pub(super) struct Common {
     respond_by: Option<DateTime<Utc>>,
     /// How it ended short, if it was called off, missed or broken off.
     cancellation: Option<Cancellation>,
+    /// What became of the client's report that nobody came, where there is one: until it is settled, `cancellation` is null.
+    no_show_report: Option<NoShowReport>,
+    /// A longer visit that its therapist asks for, where the client has not answered.
+    extension: Option<OpenExtension>,
     /// When it was booked.
     created_at: DateTime<Utc>,
 }
@@ -229,8 +234,8 @@ impl BookingEvent {
     pub fn new(event: Event, booking: BookingId, party: Party, cipher: &Cipher) -> Result<Self> {
         let Event { reason, .. } = event;
         // What is about a person is not for the others.
-        let is_private =
-            event.party == Party::Admin || matches!(reason.action, Action::Reassign | Action::Complete | Action::Stop);
+        let is_private = event.party == Party::Admin
+            || matches!(reason.action, Action::Reassign | Action::Complete | Action::Stop | Action::Contest);
         let told = party == Party::Admin || event.party == party || !is_private;
         Ok(Self {
             at: reason.at,
@@ -424,6 +429,15 @@ impl Door {
             access_notes: address.access_notes(cipher)?,
             kind: address.kind,
             line1: address.line1,
+            no_show_report: booking.missed.map(NoShowReport::from),
+            extension: booking
+                .extension
+                .filter(|open| booking.status.is_live() && open.minutes != booking.duration_minutes)
+                .map(|open| OpenExtension {
+                    duration_minutes: open.minutes,
+                    price: Money { amount: open.amount, ..booking.price },
+                    expires_at: open.expires_at,
+                }),
             line2: address.line2,
             locality: address.locality,
             region: address.region,

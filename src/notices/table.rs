@@ -67,6 +67,9 @@ const TABLE: &[Row] = &[
     row("booking.restored", To::Therapist, "visit_restored"),
     row("booking.overdue", To::Therapist, "visit_overdue"),
     Row { with: &["error"], ..row("calendar.failing", To::Therapist, "calendar_failing") },
+    row("booking.contest", To::Client, "no_show_contested"),
+    row("booking.uphold", To::Both, "no_show_upheld"),
+    row("booking.reject", To::Both, "no_show_rejected"),
     Row {
         with: &["type", "expires_on", "days_before"],
         ..row("credential.expires", To::Therapist, "credential_expires")
