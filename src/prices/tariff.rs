@@ -131,6 +131,12 @@ impl Tariff {
         Self { at, ..self }
     }
 
+    /// Whether every amount is in the currency of the base price, so that there is a sum.
+    pub(super) fn is_of_one_currency(&self) -> bool {
+        let charges = self.surcharges.iter().flat_map(|surcharge| surcharge.terms.charge.amounts());
+        charges.into_iter().all(|money| money.currency == self.base.currency)
+    }
+
     /// Minutes on the table.
     pub fn minutes(&self) -> i16 {
         self.minutes
@@ -158,13 +164,13 @@ impl Tariff {
             distance_km: about.distance_km,
             priced_at: self.at,
             asked_at: about.asked_at,
+            agreed_for: None,
         }
     }
 
     /// The surcharges that are due, each with its amount, which is more than nothing. Of a group the highest alone, and the first of those that are
     /// alike.
     fn due(&self, about: &About, start: DateTime<Utc>) -> impl Iterator<Item = (&Applicable, i64)> {
-            agreed_for: None,
         let facts = Facts::new(about, start, self.minutes);
         let all = self.surcharges.iter().enumerate();
         all.clone().filter_map(move |(i, surcharge)| {
