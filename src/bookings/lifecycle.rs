@@ -80,16 +80,18 @@ pub enum Action {
     Propose,
     /// The other one agrees to the proposed time.
     Agree,
-    /// It lasts longer.
+    /// The therapist asks the client whether it may last longer.
+    AskExtension,
+    /// It lasts longer: the client says yes.
     Extend,
-}
-
     /// The therapist says to have been there after all.
     Contest,
     /// It is settled that the therapist was not there.
     Uphold,
     /// It is settled that the therapist was there.
     Reject,
+}
+
 /// What leads where: from, step, who may take it, to. Steps that are not listed do not exist.
 pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::Requested, Action::Accept, &[Party::Therapist], Status::Confirmed),
@@ -139,13 +141,15 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::Arrived, Action::Stop, &[Party::Therapist, Party::Admin], Status::Stopped),
     (Status::InProgress, Action::Complete, &[Party::Therapist, Party::Admin], Status::Completed),
     (Status::InProgress, Action::Stop, &[Party::Therapist, Party::Admin], Status::Stopped),
-    // The client is there to agree.
-    (Status::Arrived, Action::Extend, &[Party::Therapist], Status::Arrived),
     // A client's word that nobody came settles nothing by itself.
     (Status::NoShow, Action::Contest, &[Party::Therapist], Status::NoShow),
     (Status::NoShow, Action::Uphold, &[Party::Admin, Party::System], Status::NoShow),
     (Status::NoShow, Action::Reject, &[Party::Admin], Status::NoShow),
-    (Status::InProgress, Action::Extend, &[Party::Therapist], Status::InProgress),
+    // The client is there to agree.
+    (Status::Arrived, Action::AskExtension, &[Party::Therapist], Status::Arrived),
+    (Status::InProgress, Action::AskExtension, &[Party::Therapist], Status::InProgress),
+    (Status::Arrived, Action::Extend, &[Party::Client], Status::Arrived),
+    (Status::InProgress, Action::Extend, &[Party::Client], Status::InProgress),
 ];
 
 /// When a step may be taken: from so many minutes after the agreed start on, and until so many after the agreed end. A visit may
@@ -216,14 +220,14 @@ pub fn step(booking: &Booking, action: Action, party: Party, now: DateTime<Utc>)
         Step::Done if action == Action::NoShow && missed::reporter(booking).is_some_and(|by| by != party) => {
             Err(Refusal::InvalidTransition)
         }
-        Step::Done => Ok(Step::Done),
-        Step::To(_) => in_time(action, party, booking.table(), now).map(|()| step),
-    }
-}
         Step::To(_) if matches!(action, Action::Contest | Action::Uphold | Action::Reject) => {
             let report = booking.missed.ok_or(Refusal::InvalidTransition)?;
             report.settles(action, party, now).map(|is_new| if is_new { step } else { Step::Done })
         }
+        Step::Done => Ok(Step::Done),
+        Step::To(_) => in_time(action, party, booking.table(), now).map(|()| step),
+    }
+}
 
 /// Where the table leads, whatever the time is; none where the step does not exist.
 fn lead(status: Status, action: Action, party: Party) -> Option<Step> {
@@ -272,11 +276,11 @@ mod tests {
             assert!(!status.is_live());
             for (_, action, ..) in TABLE {
                 for party in PARTIES {
+                    // What settles a report changes what it costs, and not that it is over.
                     assert!(
-                        !matches!(lead(status, *action, party), Some(Step::To(_))),
+                        !matches!(lead(status, *action, party), Some(Step::To(to)) if to != status),
                         "{status:?} {action:?} {party:?}"
                     );
-                    // What settles a report changes what it costs, and not that it is over.
                 }
             }
         }

@@ -132,6 +132,17 @@ pub struct Booking {
     pub created_at: DateTime<Utc>,
 }
 
+/// A longer time on the table, which its therapist asks for and its client decides on.
+#[derive(Clone, Copy, Debug)]
+pub struct Extension {
+    /// Minutes on the table in all.
+    pub minutes: i16,
+    /// What the visit costs then.
+    pub amount: i64,
+    /// When silence is a no.
+    pub expires_at: DateTime<Utc>,
+}
+
 /// How a visit ended short: called off, missed or broken off.
 #[derive(Clone, Copy, Debug)]
 pub struct Cancelled {
@@ -275,6 +286,7 @@ mod tests {
                 distance_km: None,
                 priced_at: created_at,
                 asked_at: created_at,
+                agreed_for: None,
             },
             policy: serde_json::from_str(policy).expect("a policy"),
             notes_sealed: None,
@@ -283,6 +295,9 @@ mod tests {
             asked_at: None,
             respond_by: None,
             cancelled: None,
+            missed: None,
+            extension: None,
+            therapist_gender: None,
             cancel_reason: None,
             at_risk_since: None,
             free_to_cancel: false,
@@ -291,7 +306,3 @@ mod tests {
         }
     }
 }
-                agreed_for: None,
-            missed: None,
-            extension: None,
-            therapist_gender: None,

@@ -172,6 +172,9 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
         booking.enter(status);
         let taken = Taken { action, party, from, reason: reason.map(Why::Theirs) };
         store::save(&mut work, &lock, &booking, taken).await?;
+        if from == Status::InProgress && party == Party::Therapist {
+            visit::tell_if_early(&mut work, &booking).await?;
+        }
         if let Some(incident) = asked.incident {
             incidents::report(app, &mut work, &booking, party, me.account, incident).await?;
         }

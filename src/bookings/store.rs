@@ -10,7 +10,7 @@ use super::lifecycle::{Action, Party, Status};
 use super::list::Sort;
 use super::missed::Report;
 use super::reschedule::Change;
-use super::{Booking, Cancelled, KeptReason, Pressure};
+use super::{Booking, Cancelled, Extension, KeptReason, Pressure};
 use crate::accounts::Address;
 use crate::availability::reservations::{self, range};
 use crate::availability::schedule::Hit;
@@ -567,6 +567,20 @@ pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()>
 }
 
 /// Whether a visit that `taken` has led to `booking`, as it is now, goes on counting: its therapist was there, or is said by staff to have been.
+/// Saves what is asked of a booking's client, or that nothing is.
+pub(super) async fn save_extension(tx: &mut Tx, booking: &Booking) -> Result<()> {
+    sqlx::query!(
+        "UPDATE bookings SET extension_minutes = $2, extension_amount = $3, extension_expires_at = $4 WHERE id = $1",
+        booking.id.0,
+        booking.extension.map(|extension| extension.minutes),
+        booking.extension.map(|extension| extension.amount),
+        booking.extension.map(|extension| extension.expires_at),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 fn was_attended(booking: &Booking, taken: &Taken, now: DateTime<Utc>) -> bool {
     let at_the_place = matches!(taken.from, Status::Arrived | Status::InProgress);
     let stopped_late = booking.status == Status::Stopped && now >= booking.start_at;
@@ -697,6 +711,17 @@ pub(super) async fn lapsed(
         now,
         after.map(|(deadline, _)| deadline),
         after.map(|(_, id)| id.0),
+/// When the time on the table began: when it was to, where no event says so.
+pub(super) async fn begun_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc>> {
+    let at = sqlx::query_scalar!(
+        r#"SELECT min(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking = $1 AND to_status = 'in_progress'"#,
+        booking.id.to_string()
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(at.unwrap_or(booking.start_at))
+}
+
         count
     )
     .fetch_all(db)

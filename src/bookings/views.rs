@@ -59,6 +59,18 @@ pub(super) struct Common {
     created_at: DateTime<Utc>,
 }
 
+/// A longer visit that its therapist asks for.
+#[derive(Debug, Serialize, ToSchema)]
+struct OpenExtension {
+    /// Minutes on the table in all.
+    #[schema(example = 90)]
+    duration_minutes: i16,
+    /// What the visit costs then.
+    price: Money,
+    /// Until when the client may agree.
+    expires_at: DateTime<Utc>,
+}
+
 /// A service by its id and name.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct ServiceRef {
@@ -110,6 +122,8 @@ pub(super) struct ClientBooking {
     notes: Option<String>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
+    /// Of which gender the therapist is to be, whoever it is in the end.
+    therapist_gender: Option<Gender>,
 }
 
 /// A place without its door.
@@ -127,8 +141,6 @@ pub(super) struct Suburb {
 
 /// A booking as its therapist sees it, without what is for confirmed visits alone.
 #[derive(Debug, Serialize, ToSchema)]
-    /// Of which gender the therapist is to be, whoever it is in the end.
-    therapist_gender: Option<Gender>,
 pub(super) struct TherapistBooking {
     #[serde(flatten)]
     common: Common,
@@ -190,6 +202,8 @@ pub(super) struct AdminBooking {
     therapist_share: Option<Money>,
     /// Since when the therapist may not carry the visit out; null where nothing is known against it.
     at_risk_since: Option<DateTime<Utc>>,
+    /// Of which gender the client wants the therapist to be.
+    therapist_gender: Option<Gender>,
 }
 
 /// A booking, by whoever looks at it.
@@ -207,8 +221,6 @@ pub(super) enum BookingView {
 }
 
 /// A step in a booking's life, as it was taken.
-    /// Of which gender the client wants the therapist to be.
-    therapist_gender: Option<Gender>,
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BookingEvent {
     /// When.
@@ -353,6 +365,7 @@ impl Known {
                 focus_areas: booking.focus_areas(cipher)?,
                 address: AddressView::new(booking.address, cipher)?,
                 pressure: booking.pressure,
+                therapist_gender: booking.therapist_gender,
             })),
             Viewer::Admin => BookingView::Admin(Box::new(AdminBooking {
                 common,
@@ -361,6 +374,7 @@ impl Known {
                 suburb: Suburb::of(&booking.address),
                 therapist_share: booking.therapist_share(),
                 at_risk_since: booking.at_risk_since,
+                therapist_gender: booking.therapist_gender,
             })),
             Viewer::Therapist => BookingView::Therapist(Box::new(self.undisclosed(common, booking, cipher)?)),
             Viewer::Disclosed => BookingView::Disclosed(Box::new(DisclosedBooking {
@@ -370,7 +384,6 @@ impl Known {
             })),
         })
     }
-                therapist_gender: booking.therapist_gender,
 
     fn undisclosed(&self, common: Common, booking: Booking, cipher: &Cipher) -> Result<TherapistBooking> {
         Ok(TherapistBooking {
@@ -379,7 +392,6 @@ impl Known {
                 person: self.person(booking.client),
                 rating: self.ratings.get(&booking.client).copied().unwrap_or_default(),
             },
-                therapist_gender: booking.therapist_gender,
             suburb: Suburb::of(&booking.address),
             therapist_share: booking.therapist_share(),
             focus_areas: booking.focus_areas(cipher)?,
@@ -417,6 +429,15 @@ impl Common {
             cancellation_policy: (&booking.policy).into(),
             respond_by: booking.respond_by,
             cancellation: cancellation.transpose()?,
+            no_show_report: booking.missed.map(NoShowReport::from),
+            extension: booking
+                .extension
+                .filter(|open| booking.status.is_live() && open.minutes != booking.duration_minutes)
+                .map(|open| OpenExtension {
+                    duration_minutes: open.minutes,
+                    price: Money { amount: open.amount, ..booking.price },
+                    expires_at: open.expires_at,
+                }),
             created_at: booking.created_at,
         })
     }
@@ -429,15 +450,6 @@ impl Door {
             access_notes: address.access_notes(cipher)?,
             kind: address.kind,
             line1: address.line1,
-            no_show_report: booking.missed.map(NoShowReport::from),
-            extension: booking
-                .extension
-                .filter(|open| booking.status.is_live() && open.minutes != booking.duration_minutes)
-                .map(|open| OpenExtension {
-                    duration_minutes: open.minutes,
-                    price: Money { amount: open.amount, ..booking.price },
-                    expires_at: open.expires_at,
-                }),
             line2: address.line2,
             locality: address.locality,
             region: address.region,

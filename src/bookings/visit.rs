@@ -3,11 +3,13 @@
 use crate::values::Role;
 use actix_web::post;
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::events::event;
 use super::incidents::NewIncident;
 use super::licensing;
 use super::lifecycle::{Action, Party, Status};
@@ -19,16 +21,16 @@ use crate::auth::{As, Parties, Principal, Therapist, TherapistOrAdmin};
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Problem, Refusal, Result};
 use crate::events::Work;
-use crate::http::{IfMatch, Nothing, OrDefault, Path, Reply};
+use crate::http::{IfMatch, Json, Nothing, OrDefault, Path, Reply};
 use crate::ids::BookingId;
 
 /// The operations on a visit that takes place.
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(set_out_for_booking).service(arrive_at_booking).service(start_booking);
     config.service(complete_booking).service(report_no_show).service(stop_booking);
+    config.service(contest_no_show);
 }
 
-    config.service(contest_no_show);
 /// Whether a step may be taken, and how the visit ends by it, if it ends short.
 pub(super) async fn decide(work: &mut Work, booking: &mut Booking, action: Action, party: Party) -> Result<()> {
     if matches!(action, Action::OnTheWay | Action::Start) && !licensing::is_licensed(work, booking).await? {
@@ -153,7 +155,7 @@ fn refuse_unexplained(me: &Principal, reason: Option<&Reason>) -> Result<()> {
 /// Complete a visit
 ///
 /// The visit has taken place; what is left of its time is free again. An admin can say so in the therapist's stead, with a
-/// reason, once the agreed end has come, also where a step before was forgotten.
+/// reason, once the agreed end has come, also where a step before was forgotten. Staff look into a visit of which less than half took place.
 #[utoipa::path(tag = "Bookings", operation_id = "complete_booking", security(("bearer" = ["therapist", "admin"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
@@ -200,8 +202,6 @@ async fn report_no_show(
         .await
 }
 
-/// Why a visit is broken off.
-#[derive(Default, Deserialize, ToSchema)]
 /// Contest a no-show report
 ///
 /// The therapist was there, and says so within 24 hours of the client's report: nothing is settled until staff decide.
@@ -232,6 +232,8 @@ struct Contest {
     reason: Reason,
 }
 
+/// Why a visit is broken off.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct StopBody {
     /// Needed where staff take the step. The client does not see it.

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, App, Person, at, send};
+use crate::support::{Answer, App, Person, at, send, surry_hills};
 
 const START: &str = "2026-12-01T00:00:00Z";
 const PRICE: i64 = 12900;
@@ -241,7 +241,7 @@ async fn a_therapist_may_leave_without_saying_why() {
     assert!(scene.therapist.get(&format!("{}/events", scene.path)).await.text.contains("safe"));
     let incidents = scene.therapist.get(&format!("{}/incidents", scene.path)).await.is(200).body;
     assert_eq!(incidents["data"].as_array().unwrap().len(), 1, "once");
-    assert_eq!(tasks(&scene.admin, true).await, ["incident_reported"]);
+    assert_eq!(tasks(&scene.admin, true).await, ["visit_ended_early", "incident_reported"]);
     assert_eq!(told(&scene.client).await[0], "visit_stopped");
 }
 
@@ -369,8 +369,6 @@ async fn a_visit_that_ends_early_frees_what_is_left_and_still_counts() {
     scene.client.books(&scene.therapist, scene.address, "2026-12-01T03:00:00Z").await.refused(409, "slot_unavailable");
 }
 
-/// Runs the job that tells of overdue visits.
-async fn alert(app: &App) {
 #[tokio::test]
 async fn staff_look_into_a_visit_of_which_less_than_half_took_place() {
     for step in ["complete", "stop"] {
@@ -407,12 +405,12 @@ async fn however_a_visit_ends_its_therapist_was_where_it_was() {
         let mut scene = Scene::new().await;
         scene.therapist.change("/v1/therapists/me", json!({ "daily_cap": 2, "min_notice_minutes": 0 })).await.is(200);
         let mut far = surry_hills();
-        (far["latitude"], far["longitude"]) = (json!(-33.8150), json!(151.0020));
+        (far["latitude"], far["longitude"]) = (json!(-33.8915), json!(151.2767));
         let far = scene.client.address(far).await;
         scene.until(last).await;
         scene.at(minutes).await;
         scene.step(&scene.therapist, step).await.is(200);
-        // Packed up by half past, and over half an hour away from Parramatta; next door there is time for the set-up.
+        // Packed up by half past, and over 20 minutes away from Bondi; next door there is time for the set-up.
         scene.client.books(&scene.therapist, far, "2026-12-01T00:45:00Z").await.refused(409, "slot_unavailable");
         scene.client.books(&scene.therapist, scene.address, "2026-12-01T00:45:00Z").await.is(201);
         let third = scene.client.books(&scene.therapist, scene.address, "2026-12-01T03:00:00Z").await;
@@ -428,6 +426,8 @@ async fn however_a_visit_ends_its_therapist_was_where_it_was() {
     assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 0);
 }
 
+/// Runs the job that tells of overdue visits.
+async fn alert(app: &App) {
     let mut tx = app.service.db.begin().await.unwrap();
     enqueue(&mut tx, &AlertOverdue, app.now()).await.unwrap();
     tx.commit().await.unwrap();
