@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Asked, Diary};
-use crate::ids::ServiceId;
+use crate::ids::{AccountId, ServiceId};
 use crate::values::Span;
 
 /// When a diary was read, in changes: of its own, and of what holds for all.
@@ -26,17 +26,21 @@ pub struct Stored {
     pub offers: Vec<(ServiceId, i16)>,
     /// When each of the reservations lapses, if it does.
     pub lapses: Vec<Option<DateTime<Utc>>>,
+    /// Whose hold each of them is, if it is one.
+    pub holders: Vec<Option<AccountId>>,
     /// The diary itself.
     pub diary: Diary,
 }
 
 impl Stored {
-    /// For what is asked at `now`, with the reservations that begin within `span`. Those that have lapsed are left out.
+    /// For what is asked at `now`, with the reservations that begin within `span`. Those that have lapsed are left out, and what the client
+    /// who asks holds: it does not stand in their own way.
     pub fn open(self, asked: Asked, span: Span, now: DateTime<Utc>) -> Diary {
         let live = |lapses: Option<DateTime<Utc>>| lapses.is_none_or(|lapses| lapses > now);
-        let reservations = self.diary.reservations.into_iter().zip(self.lapses);
-        let reservations = reservations.filter(|(taken, lapses)| {
-            live(*lapses) && span.start <= taken.during.start && taken.during.start < span.end
+        let others = |holder: Option<AccountId>| holder.is_none() || holder != asked.client;
+        let reservations = self.diary.reservations.into_iter().zip(self.lapses.into_iter().zip(self.holders));
+        let reservations = reservations.filter(|(taken, (lapses, holder))| {
+            live(*lapses) && others(*holder) && span.start <= taken.during.start && taken.during.start < span.end
         });
         Diary {
             reservations: reservations.map(|(taken, _)| taken).collect(),

@@ -21,7 +21,7 @@ use crate::events::{Event, Work};
 use crate::http::{Json, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
-use crate::values::{BookingMode, Instant, name};
+use crate::values::{BookingMode, Gender, Instant, name};
 
 /// The operation that books.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -87,7 +87,8 @@ impl NewBooking {
 
 /// Book a visit
 ///
-/// Books a slot, or requests it where the therapist confirms each visit. The `Idempotency-Key` makes the request safe to
+/// Books a slot, or requests it where the therapist confirms each visit. What the caller holds does not stand in their own way: the
+/// same fields use a hold up, and others let go of a hold that they overlap. The `Idempotency-Key` makes the request safe to
 /// repeat: the same key and body get the same answer, and there is one booking.
 #[utoipa::path(tag = "Bookings", operation_id = "create_booking", security(("bearer" = ["client"])),
     params(("Idempotency-Key" = String, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
@@ -115,6 +116,14 @@ async fn create_booking(
         let once = Once::claim(&mut work, "POST /v1/bookings", key, print).await?;
         // One visit after the other for one client, so that no two are both the last that is allowed.
         work.lock(me.account().0).await?;
+        let slot = match slot {
+            // Whoever names what they hold by its fields has it on the terms on which they hold it.
+            Slot::Wanted(wanted) => {
+                let held = holds::held(&mut work, me.account(), &wanted).await?;
+                held.map_or(Slot::Wanted(wanted), Slot::Held)
+            }
+            held @ Slot::Held(_) => held,
+        };
         let wish = match slot {
             Slot::Held(hold) => holds::consume(&mut work, hold, me.account()).await?,
             Slot::Wanted(wanted) => Wish::read(&mut work, &wanted, me.account()).await?,
@@ -133,6 +142,7 @@ struct Details {
     notes: Option<Notes>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
+    therapist_gender: Option<Gender>,
 }
 
 /// Lock, decide, save. All that can be read before is, since whoever else wants the therapist's time waits for what comes after.
@@ -142,7 +152,6 @@ async fn book(app: &App, work: &mut Work, wish: Wish, details: Details, once: On
     let (lock, Decided { during, relied_on, mode }) = wish.reserve(work, app).await?;
     let at = work.now();
     let id = BookingId::new(at);
-    therapist_gender: Option<Gender>,
     let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;
     let focus_areas_sealed = seal_focus_areas(&app.cipher, id, &details.focus_areas)?;
     let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
@@ -165,6 +174,9 @@ async fn book(app: &App, work: &mut Work, wish: Wish, details: Details, once: On
         asked_at: wish.asked_at,
         respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
         cancelled: None,
+        missed: None,
+        extension: None,
+        therapist_gender: details.therapist_gender,
         cancel_reason: None,
         at_risk_since: None,
         free_to_cancel: false,
@@ -174,9 +186,6 @@ async fn book(app: &App, work: &mut Work, wish: Wish, details: Details, once: On
     let seen = known.view(&app.cipher, booking.clone(), Viewer::Client)?;
     let reply = seen.created(format!("/v1/bookings/{id}"))?;
     let event = Event {
-        missed: None,
-        extension: None,
-        therapist_gender: details.therapist_gender,
         party: Some(Party::Client),
         to: Some(name(&status)),
         ..event(kind(Action::Create), &booking, json!({}))

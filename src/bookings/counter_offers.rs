@@ -21,7 +21,7 @@ use super::steps::{Begun, admit, begin, lock, party, view};
 use super::store as bookings;
 use super::views::BookingView;
 use super::wish::Wish;
-use super::{Booking, respond_by};
+use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{Anyone, As, Parties, Principal};
 use crate::availability::travel::Roads;
@@ -160,6 +160,7 @@ pub(super) async fn propose(
     (wish.start, wish.asked_at) = (start, None);
     let decided = wish.decide(work, app.part::<Roads>()?).await?;
     if expires_at <= now {
+    holds::give_way(work, lock, booking.client, decided.during).await?;
         // The visit begins within the microsecond.
         return Err(Refusal::InvalidTransition.into());
     }

@@ -17,7 +17,7 @@ use super::lifecycle::{Action, Party, Status, Step, step};
 use super::store as bookings;
 use super::views::{AdminBooking, BookingView, Viewer, view_of, views};
 use super::wish::Wish;
-use super::{Booking, KeptReason, Reason, respond_by};
+use super::{Booking, KeptReason, Reason, holds, respond_by};
 use crate::App;
 use crate::accounts;
 use crate::auth::{Admin, As};
@@ -126,7 +126,7 @@ const MOST_CANDIDATES: usize = 20;
 /// How many therapists are asked in one go, and how often.
 const BATCH: (usize, usize) = (50, 6);
 
-#[derive(Deserialize, IntoParams)]
+#[derive(Clone, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct CandidateQuery {
@@ -322,11 +322,12 @@ async fn hand_over(
     let mut wish = Wish::requested(work, &booking).await?;
     wish.therapist = new;
     let decided = wish.decide(work, roads).await?;
+    holds::give_way(work, new_time, booking.client, decided.during).await?;
     booking.therapist = new;
     booking.at_risk_since = None;
-    if booking.status == Status::Requested {
     // The client chose someone else.
     booking.free_to_cancel = true;
+    if booking.status == Status::Requested {
         // Whoever answers now has the time that anyone has.
         booking.respond_by = Some(respond_by(now, booking.start_at));
     }

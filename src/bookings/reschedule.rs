@@ -16,7 +16,7 @@ use super::steps::{Begun, admit, begin, view};
 use super::store as bookings;
 use super::views::BookingView;
 use super::wish::{Decided, Wish};
-use super::{Booking, respond_by};
+use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{As, Parties};
 use crate::availability::reservations::{self, Taking};
@@ -173,7 +173,8 @@ pub(super) async fn carry_out(
     bookings::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
         .await?;
     let Decided { during, relied_on, .. } =
-        Wish::requested(work, &moved).await?.decide(work, app.part::<Roads>()?).await?;
+        Wish::requested(work, &moved).await?.of_its_own(own).decide(work, app.part::<Roads>()?).await?;
+    holds::give_way(work, lock, booking.client, during).await?;
     let asked_at = moved.asked_at.unwrap_or(now);
     reprice(work, booking, &mut moved, asked_at).await?;
     if (taken.action, taken.party) == (Action::Reschedule, Party::Therapist)

@@ -23,7 +23,7 @@ use crate::idempotency::{Kept, within_allowance};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::Policy;
 use crate::prices::PriceBreakdown;
-use crate::values::{Money, Span, Zone, name};
+use crate::values::{Gender, Money, Span, Zone, name};
 
 struct Columns {
     id: BookingId,
@@ -263,7 +263,8 @@ pub(super) async fn at_risk(
 ) -> Result<Vec<Booking>> {
     let rows = bookings!(
         "WHERE at_risk_since IS NOT NULL AND start_at > $1 - interval '4 hours' AND start_at + make_interval(mins => duration_minutes) > $1
-           AND (status <> 'requested' OR respond_by > $1) AND ($2::timestamptz IS NULL OR (start_at, id) > ($2, $3))
+           AND (status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress') OR (status = 'requested' AND respond_by > $1))
+           AND ($2::timestamptz IS NULL OR (start_at, id) > ($2, $3))
          ORDER BY start_at, id LIMIT $4",
         now,
         after.map(|(start, _)| start),
@@ -285,6 +286,7 @@ pub async fn ahead<'c>(
         r#"SELECT b.id, b.start_at, b.duration_minutes FROM reservations r JOIN bookings b ON b.id = r.booking_id
            WHERE r.therapist_id = $1 AND lower(r.during) > $2::timestamptz - interval '12 hours'
              AND b.start_at + make_interval(mins => b.duration_minutes) > $2 AND (r.hold_expires_at IS NULL OR r.hold_expires_at > $2)
+             AND b.status IN ('requested', 'confirmed', 'on_the_way', 'arrived', 'in_progress')
            ORDER BY b.start_at, b.id"#,
         therapist.0,
         now
@@ -307,7 +309,6 @@ pub async fn live_between(
     Ok(theirs.map(|visit| Hit { id: visit.id, start_at: visit.start_at }).collect())
 }
 
-             AND b.status IN ('requested', 'confirmed', 'on_the_way', 'arrived', 'in_progress')
 /// Whether the two ever had a booking, or a request for one.
 pub async fn met(tx: &mut Tx, client: AccountId, therapist: TherapistId) -> Result<bool> {
     let met = sqlx::query_scalar!(
@@ -331,6 +332,16 @@ pub async fn completed_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc
     Ok(at.unwrap_or_else(|| booking.end_at()))
 }
 
+/// What is seen before a therapist's lock is taken.
+pub(super) struct Probe {
+    /// Whether somebody else plainly has the time.
+    pub taken: bool,
+    /// Whether the client holds any time of this therapist.
+    pub held: bool,
+    /// What the client has ahead.
+    pub ahead: Ahead,
+}
+
 /// Whether the time is plainly taken, and what the client has ahead, in one look before the therapist's lock. Of the therapist's time a later
 /// look decides; of the client's this one does, under the client's lock.
 pub(super) async fn probe(
@@ -339,12 +350,15 @@ pub(super) async fn probe(
     therapist: TherapistId,
     table: Span,
     now: DateTime<Utc>,
-) -> Result<(bool, Ahead)> {
+) -> Result<Probe> {
     let found = sqlx::query!(
         r#"SELECT EXISTS (
-               SELECT FROM reservations WHERE therapist_id = $1 AND during && $2
+               SELECT FROM reservations r WHERE therapist_id = $1 AND during && $2
                  AND (hold_expires_at IS NULL OR hold_expires_at > $3)
-           ) AS "taken!", ahead.visits AS "visits!", ahead.requests AS "requests!", ahead.busy AS "busy!", ahead.cancellations AS "cancellations!"
+                 AND NOT EXISTS (SELECT FROM holds h WHERE h.id = r.id AND h.client_id = $4)
+           ) AS "taken!", EXISTS (
+               SELECT FROM holds WHERE client_id = $4 AND therapist_id = $1 AND expires_at > $3 AND ended_at IS NULL
+           ) AS "held!", ahead.visits AS "visits!", ahead.requests AS "requests!", ahead.busy AS "busy!", ahead.cancellations AS "cancellations!"
            FROM (
                SELECT count(*) FILTER (WHERE open AND start_at > $8) AS visits, count(*) FILTER (WHERE open AND status = 'requested') AS requests,
                       coalesce(bool_or(open AND start_at < $6 AND start_at + make_interval(mins => duration_minutes) > $5), false) AS busy,
@@ -370,7 +384,7 @@ pub(super) async fn probe(
     .await?;
     let ahead =
         Ahead { busy: found.busy, visits: found.visits, requests: found.requests, cancellations: found.cancellations };
-    Ok((found.taken, ahead))
+    Ok(Probe { taken: found.taken, held: found.held, ahead })
 }
 
 /// Refuses to put `booking` at another time where its client has another visit then; under the client's lock.
@@ -500,6 +514,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         new.event.kind,
         Json(&new.event.details) as _,
         &new.rows.notices,
+        booking.therapist_gender as Option<Gender>,
     )
     .fetch_optional(&mut **tx)
     .await
@@ -535,7 +550,6 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
                 overdue_told_at = NULL
          WHERE id = $1",
         booking.id.0,
-        booking.therapist_gender as Option<Gender>,
         booking.status as Status,
         booking.start_at,
         booking.duration_minutes,
@@ -553,20 +567,6 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
     Ok(())
 }
 
-/// Saves who carries a booking out from now on.
-pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()> {
-    sqlx::query!(
-        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, free_to_cancel = $4 WHERE id = $1",
-        booking.id.0,
-        booking.therapist.0,
-        booking.respond_by,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Whether a visit that `taken` has led to `booking`, as it is now, goes on counting: its therapist was there, or is said by staff to have been.
 /// Saves what is asked of a booking's client, or that nothing is.
 pub(super) async fn save_extension(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
@@ -581,6 +581,21 @@ pub(super) async fn save_extension(tx: &mut Tx, booking: &Booking) -> Result<()>
     Ok(())
 }
 
+/// Saves who carries a booking out from now on.
+pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()> {
+    sqlx::query!(
+        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, free_to_cancel = $4 WHERE id = $1",
+        booking.id.0,
+        booking.therapist.0,
+        booking.respond_by,
+        booking.free_to_cancel,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whether a visit that `taken` has led to `booking`, as it is now, goes on counting: its therapist was there, or is said by staff to have been.
 fn was_attended(booking: &Booking, taken: &Taken, now: DateTime<Utc>) -> bool {
     let at_the_place = matches!(taken.from, Status::Arrived | Status::InProgress);
     let stopped_late = booking.status == Status::Stopped && now >= booking.start_at;
@@ -601,6 +616,13 @@ pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, ta
         booking.cancelled.map(|cancelled| cancelled.at),
         booking.cancelled.map(|cancelled| cancelled.fee),
         booking.at_risk_since,
+        // That it was at risk when it ended is kept: nobody is to blame for calling off such a visit.
+        booking.status.is_live(),
+        booking.missed.map(|missed| missed.at),
+        booking.missed.map(|missed| missed.fee),
+        booking.missed.and_then(|missed| missed.contested_at),
+        booking.missed.and_then(|missed| missed.decided).map(|(by, _)| by) as Option<Party>,
+        booking.missed.and_then(|missed| missed.decided).map(|(_, upheld)| upheld),
     )
     .execute(&mut ***work)
     .await?;
@@ -626,17 +648,9 @@ pub(super) struct Event {
     pub from_status: Option<Status>,
     pub to_status: Status,
     pub reason: KeptReason,
-        booking.free_to_cancel,
     pub change: Option<Json<Change>>,
 }
 
-        // That it was at risk when it ended is kept: nobody is to blame for calling off such a visit.
-        booking.status.is_live(),
-        booking.missed.map(|missed| missed.at),
-        booking.missed.map(|missed| missed.fee),
-        booking.missed.and_then(|missed| missed.contested_at),
-        booking.missed.and_then(|missed| missed.decided).map(|(by, _)| by) as Option<Party>,
-        booking.missed.and_then(|missed| missed.decided).map(|(_, upheld)| upheld),
 /// The steps of a booking's life, oldest first.
 pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -> Result<Vec<Event>> {
     let rows = sqlx::query!(
@@ -697,6 +711,17 @@ pub async fn has_begun(tx: &mut Tx, id: BookingId) -> Result<bool> {
     Ok(begun)
 }
 
+/// When the time on the table began: when it was to, where no event says so.
+pub(super) async fn begun_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc>> {
+    let at = sqlx::query_scalar!(
+        r#"SELECT min(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking = $1 AND to_status = 'in_progress'"#,
+        booking.id.to_string()
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(at.unwrap_or(booking.start_at))
+}
+
 /// Requests that expired by `now` and do not say so yet, with their deadlines, by these: up to `count` from after `after`.
 pub(super) async fn lapsed(
     db: &PgPool,
@@ -711,17 +736,6 @@ pub(super) async fn lapsed(
         now,
         after.map(|(deadline, _)| deadline),
         after.map(|(_, id)| id.0),
-/// When the time on the table began: when it was to, where no event says so.
-pub(super) async fn begun_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc>> {
-    let at = sqlx::query_scalar!(
-        r#"SELECT min(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking = $1 AND to_status = 'in_progress'"#,
-        booking.id.to_string()
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(at.unwrap_or(booking.start_at))
-}
-
         count
     )
     .fetch_all(db)

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use super::holds::Hold;
+use super::holds::{self, Hold};
+use super::store::Probe;
 use super::{Booking, store};
 use crate::App;
 use crate::accounts::{Address, visit_address};
@@ -140,7 +141,7 @@ impl Wish {
     pub async fn reserve(&self, work: &mut Work, app: &App) -> Result<(TimeLock, Decided)> {
         let table = Span::of_minutes(self.start, self.minutes.into());
         let now = work.now();
-        let (taken, ahead) = store::probe(work, self.client, self.therapist, table, now).await?;
+        let Probe { taken, held, ahead } = store::probe(work, self.client, self.therapist, table, now).await?;
         if taken {
             return Err(Refusal::SlotUnavailable.into());
         }
@@ -158,6 +159,9 @@ impl Wish {
         self.judge(&diary.ok_or(Error::NotFound)?, now)
     }
 
+        if held {
+            holds::give_way(work, &lock, self.client, decided.during).await?;
+        }
     /// What bears on the visit in the diaries of `therapists`.
     pub async fn diaries(
         &self,

@@ -12,6 +12,7 @@ impl Walk {
         let status = if self.model.therapists[wish.therapist].instant { Status::Confirmed } else { Status::Requested };
         assert_eq!(answer.body["status"], status.name());
         let now = self.model.now;
+        self.model.give_way(&wish);
         self.model.visits.push(Visit {
             path: format!("/v1/bookings/{}", answer.id()),
             respond_by: due(now, wish.start),
@@ -31,8 +32,9 @@ impl Walk {
     pub(super) async fn book(&mut self) {
         let wish = self.wish();
         let answer = self.posts(&self.clients[wish.client].0, "/v1/bookings", &self.body(&wish)).await;
-        let now = self.model.now;
-        self.agree("book", &answer, self.model.allows(&wish, now, None), &wish);
+        // What one holds one has on the terms of the hold.
+        let asked = self.model.held(&wish).map_or(self.model.now, |hold| hold.made);
+        self.agree("book", &answer, self.model.allows(&wish, asked, None), &wish);
         if answer.status == 201 {
             self.keep(wish, now, &answer);
         }
@@ -46,6 +48,7 @@ impl Walk {
         self.agree("hold", &answer, held < 3 && self.model.allows(&wish, now, None), &wish);
         if answer.status == 201 {
             self.model.holds.push(Hold { id: answer.id(), wish, made: now });
+            self.model.give_way(&wish);
         }
     }
 
@@ -149,6 +152,7 @@ impl Walk {
             let moved = Visit { wish, asked: now, at_risk: false, forced: !by_client, respond_by, ..visit };
             self.model.visits[i] = moved;
             self.model.visits[i].overtake(now);
+            self.model.give_way(&wish);
         }
     }
 }

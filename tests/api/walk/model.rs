@@ -299,6 +299,32 @@ impl Model {
         visits.chain(offers).chain(holds).filter(move |taken| taken.wish.therapist == therapist)
     }
 
+    /// What the client holds of the therapist's time where it meets what they have now is free.
+    pub fn give_way(&mut self, wish: &Wish) {
+        let wanted = Taken::of(wish);
+        let meets = |hold: &Hold| {
+            let held = Taken::of(&hold.wish);
+            (hold.wish.therapist, hold.wish.client) == (wish.therapist, wish.client)
+                && held.begins() < wanted.ends()
+                && wanted.begins() < held.ends()
+        };
+        self.holds.retain(|hold| !meets(hold));
+    }
+
+    /// The hold that is on this very wish.
+    pub fn held(&self, wish: &Wish) -> Option<&Hold> {
+        let same = |hold: &&Hold| {
+            let of = |wish: &Wish| (wish.therapist, wish.client, wish.place, wish.minutes, wish.start);
+            of(&hold.wish) == of(wish)
+        };
+        self.live_holds().find(same)
+    }
+
+    /// What stands against a wish that is the therapist's own, or was asked before: no notice, and no horizon.
+    pub fn refusal_of_own(&self, wish: &Wish, except: Option<&str>) -> Option<No> {
+        self.refusal(wish, wish.start - TimeDelta::days(1), except)
+    }
+
     /// Whether the wish may come true, when it was first asked for at `asked`; the time of the visit at `except` is free, and
     /// what is proposed for it.
     pub fn allows(&self, wish: &Wish, asked: DateTime<Utc>, except: Option<&str>) -> bool {
@@ -315,6 +341,9 @@ impl Model {
         let off = therapist.off.iter().any(|off| wanted.begins() < off.end && off.start < wanted.ends());
         let others: Vec<Taken<'_>> =
             self.taken(wish.therapist).filter(|taken| except.is_none() || taken.path != except).collect();
+        // One's own hold is free.
+        let others: Vec<Taken<'_>> =
+            others.into_iter().filter(|taken| taken.path.is_some() || taken.wish.client != wish.client).collect();
         let clear = others.iter().all(|other| other.ends() <= wanted.begins() || wanted.ends() <= other.begins());
         let before = others.iter().filter(|other| other.ends() <= wanted.begins()).max_by_key(|other| other.ends());
         let after = others.iter().filter(|other| wanted.ends() <= other.begins()).min_by_key(|other| other.begins());

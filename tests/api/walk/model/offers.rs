@@ -121,6 +121,8 @@ impl Model {
     pub fn propose(&mut self, i: usize, by_client: bool, start: DateTime<Utc>, path: String) -> DateTime<Utc> {
         let (now, visit) = (self.now, &mut self.visits[i]);
         let first = visit.offers.iter().all(|offer| offer.by_client != by_client);
+        let wish = Wish { start, ..self.visits[i].wish.clone() };
+        self.give_way(&wish);
         let mut expires = due(now, start.min(visit.wish.start));
         if visit.status == Status::Requested {
             if !by_client && first {
@@ -155,6 +157,10 @@ impl Model {
     /// The party reacts to an open proposal.
     pub fn react(&mut self, i: usize, j: usize, reaction: Reaction) {
         let visit = &mut self.visits[i];
+        if reaction == Reaction::Accept {
+            let wish = self.visits[i].offers[j].wish.clone();
+            self.give_way(&wish);
+        }
         visit.offers[j].fate = reaction.fate();
         if reaction == Reaction::Accept {
             let Offer { by_client, wish, made, .. } = visit.offers[j].clone();
