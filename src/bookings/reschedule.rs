@@ -75,7 +75,7 @@ pub(super) struct NewStart {
 /// Reschedule a visit
 ///
 /// Moves a visit that has not begun to another start: the same booking, with its own time counted as free. Every rule decides
-/// anew, with notice counted from now; where one refuses, the visit stands as it was. Moving it to where it is changes
+/// anew, with notice counted from now, but that a therapist's own notice, horizon and offers do not bind themselves; where one refuses, the visit stands as it was. Moving it to where it is changes
 /// nothing. The price follows the new time, and never rises by a therapist's own move.
 ///
 /// Neither party moves a visit alone once calling it off would cost a fee, which for therapists holds just after booking too: that
@@ -172,6 +172,7 @@ pub(super) async fn carry_out(
     let now = work.now();
     bookings::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
         .await?;
+    let own = taken.action == Action::Agree || taken.party == Party::Therapist;
     let Decided { during, relied_on, .. } =
         Wish::requested(work, &moved).await?.of_its_own(own).decide(work, app.part::<Roads>()?).await?;
     holds::give_way(work, lock, booking.client, during).await?;

@@ -93,7 +93,8 @@ async fn get_booking_events(
 
 /// Accept a request
 ///
-/// Confirms a requested visit, if it could still be booked now. Notice is counted from when the client asked.
+/// Confirms a requested visit, if its therapist may still carry it out then. What the therapist sets for new visits, such as notice, is not asked
+/// again.
 #[utoipa::path(tag = "Bookings", operation_id = "accept_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>, responses(
