@@ -103,7 +103,7 @@ impl Tokens {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &validation).ok()?.claims;
-        (claims.nbf <= now.timestamp() && now.timestamp() < claims.exp).then_some(claims)
+        (claims.nbf <= now.timestamp() + LEEWAY_SECONDS && now.timestamp() < claims.exp).then_some(claims)
     }
 
     /// The token that `token` is exchanged for. It follows from `token` and from our key, so that whoever shows `token` again, since an
@@ -119,6 +119,9 @@ impl Tokens {
         }] })
     }
 }
+
+/// So far the clocks of two processes may be apart: a token that one has issued is not too early for the other.
+const LEEWAY_SECONDS: i64 = 30;
 
 /// A refresh token: 256 bits that nobody can guess, of which we keep the digest alone. The first of a session is random; each other one is
 /// the [successor](Tokens::successor) of the one before.
@@ -167,7 +170,8 @@ mod tests {
         let (account, session) = (AccountId::new(now), SessionId::new(now));
         let (token, seconds) = tokens.issue(account, session, now).expect("a token");
         assert!(tokens.verify(&token, now).is_some_and(|claims| claims.sub == account && claims.sid == session));
-        assert!(tokens.verify(&token, now - TimeDelta::seconds(1)).is_none());
+        assert!(tokens.verify(&token, now - TimeDelta::seconds(30)).is_some(), "by the clock of another process");
+        assert!(tokens.verify(&token, now - TimeDelta::seconds(31)).is_none());
         assert!(tokens.verify(&token, now + TimeDelta::seconds(seconds)).is_none());
         assert!(super::tests::tokens().verify(&token, now).is_none(), "signed by another key");
     }

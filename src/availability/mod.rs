@@ -202,6 +202,13 @@ impl Rule {
     ];
 }
 
+impl Rule {
+    /// Whether a therapist sets it for what is new and comes from outside. It does not bind them themselves, nor undo what they were asked before.
+    pub fn is_for_others(self) -> bool {
+        matches!(self, Self::NotAccepting | Self::NotOffered | Self::Notice | Self::Horizon)
+    }
+}
+
 impl From<Rule> for Refusal {
     fn from(rule: Rule) -> Self {
         match rule {

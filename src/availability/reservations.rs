@@ -78,7 +78,7 @@ pub async fn reserve(
 /// Moves a booking's time, or makes it longer.
 ///
 /// # Errors
-/// `slot_unavailable` where the time is taken.
+/// `slot_unavailable` where the time is taken, or where the booking has none any more, as in [`confirm`].
 pub async fn move_booking(
     tx: &mut Tx,
     lock: &TimeLock,
@@ -88,7 +88,7 @@ pub async fn move_booking(
 ) -> Result<()> {
     // An UPDATE cannot do nothing where the time is taken: it fails.
     clear_lapsed(tx, lock, taking.during, now).await?;
-    sqlx::query!(
+    let moved = sqlx::query!(
         "UPDATE reservations SET during = $3, start_at = $4, hold_expires_at = $5 WHERE therapist_id = $1 AND booking_id = $2",
         lock.therapist().0,
         booking.0,
@@ -99,7 +99,12 @@ pub async fn move_booking(
     .execute(&mut **tx)
     .await
     .on_constraint("reservations_overlap", Refusal::SlotUnavailable)?;
-    Ok(())
+    still_there(moved.rows_affected())
+}
+
+/// Whether a booking's reservation was where it was looked for.
+fn still_there(rows: u64) -> Result<()> {
+    if rows == 1 { Ok(()) } else { Err(Refusal::SlotUnavailable.into()) }
 }
 
 /// Reserves for a counter-offer what it takes up and its booking does not hold itself: one stretch, or one on either side. Each counts
@@ -147,12 +152,15 @@ pub async fn confirm(tx: &mut Tx, lock: &TimeLock, booking: BookingId) -> Result
     )
     .execute(&mut **tx)
     .await?;
-    if kept.rows_affected() == 1 { Ok(()) } else { Err(Refusal::SlotUnavailable.into()) }
+    still_there(kept.rows_affected())
 }
 
 /// Lets a request keep its time until `deadline`.
+///
+/// # Errors
+/// `slot_unavailable` where it has none any more, as in [`confirm`].
 pub async fn keep_until(tx: &mut Tx, lock: &TimeLock, booking: BookingId, deadline: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
+    let kept = sqlx::query!(
         "UPDATE reservations SET hold_expires_at = $3 WHERE therapist_id = $1 AND booking_id = $2",
         lock.therapist().0,
         booking.0,
@@ -160,7 +168,7 @@ pub async fn keep_until(tx: &mut Tx, lock: &TimeLock, booking: BookingId, deadli
     )
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    still_there(kept.rows_affected())
 }
 
 /// Frees so much of the end of a booking's time, and keeps a minute after its start: the visit counts towards the day's cap, and the therapist

@@ -47,7 +47,7 @@ macro_rules! stored {
                           taken.starts AS "taken_starts?", taken.ends AS "taken_ends?", taken.visits AS "taken_visits?",
                           taken.latitudes AS "taken_latitudes?", taken.longitudes AS "taken_longitudes?",
                           taken.bookings AS "taken_bookings?: Vec<Option<BookingId>>", taken.proposed AS "taken_proposed?",
-                          taken.lapses AS "taken_lapses?: Vec<Option<DateTime<Utc>>>",
+                          taken.lapses AS "taken_lapses?: Vec<Option<DateTime<Utc>>>", taken.holders AS "taken_holders?: Vec<Option<AccountId>>",
                           held.standings AS "standings?: Json<Vec<Standing>>"
                    FROM therapists t
                    JOIN accounts a ON a.id = t.id
@@ -76,9 +76,10 @@ macro_rules! stored {
                    LEFT JOIN LATERAL (
                        SELECT array_agg(lower(during)) AS starts, array_agg(upper(during)) AS ends, array_agg(start_at) AS visits,
                               array_agg(latitude) AS latitudes, array_agg(longitude) AS longitudes, array_agg(booking_id) AS bookings,
-                              array_agg(proposed) AS proposed, array_agg(hold_expires_at) AS lapses
+                              array_agg(proposed) AS proposed, array_agg(hold_expires_at) AS lapses, array_agg(holder) AS holders
                        -- Sorted once, and not for each of the lists. A counter-offer's start may lie in the time that its visit takes up.
                        FROM (SELECT during, latitude, longitude, hold_expires_at, offer_id IS NOT NULL AS proposed,
+                                    CASE WHEN booking_id IS NULL AND offer_id IS NULL THEN (SELECT h.client_id FROM holds h WHERE h.id = r.id) END AS holder,
                                     CASE WHEN offer_id IS NULL THEN start_at ELSE (SELECT o.start_at FROM counter_offers o WHERE o.id = r.offer_id) END AS start_at,
                                     CASE WHEN offer_id IS NULL THEN booking_id ELSE (SELECT o.booking_id FROM counter_offers o WHERE o.id = r.offer_id) END AS booking_id
                              FROM reservations r
@@ -154,6 +155,7 @@ macro_rules! stored {
                     span: Span { start: $from, end: $to },
                     offers: row.services.into_iter().flatten().zip(row.minutes.into_iter().flatten()).collect(),
                     lapses: row.taken_lapses.into_iter().flatten().collect(),
+                    holders: row.taken_holders.into_iter().flatten().collect(),
                     diary,
                 }
             }).collect()

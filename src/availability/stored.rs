@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Diary, Enquiry};
-use crate::ids::ServiceId;
+use crate::ids::{AccountId, ServiceId};
 use crate::values::Span;
 
 /// When a diary was read, in changes: of its own, and of what holds for all.
@@ -26,27 +26,32 @@ pub struct StoredDiary {
     pub offers: Vec<(ServiceId, i16)>,
     /// When each of the reservations lapses, if it does.
     pub lapses: Vec<Option<DateTime<Utc>>>,
+    /// Whose hold each of them is, if it is one.
+    pub holders: Vec<Option<AccountId>>,
     /// The diary itself.
     pub diary: Diary,
 }
 
 impl StoredDiary {
-    /// For what is asked at `now`, with the reservations that begin within `span`. Those that have lapsed are left out.
+    /// For what is asked at `now`, with the reservations that begin within `span`. Those that have lapsed are left out, and what the client
+    /// who asks holds: it does not stand in their own way.
     pub fn open(self, asked: Enquiry, span: Span, now: DateTime<Utc>) -> Diary {
         let offered = asked.visit.is_some_and(|visit| self.offers.contains(&visit));
-        Diary { offered, ..self.with(span, |lapses| lapses.is_none_or(|lapses| lapses > now)) }
+        let live = |lapses: Option<DateTime<Utc>>| lapses.is_none_or(|lapses| lapses > now);
+        let others = |holder: Option<AccountId>| holder.is_none() || holder != asked.client;
+        Diary { offered, ..self.with(span, |lapses, holder| live(lapses) && others(holder)) }
     }
 
     /// With the reservations that begin within `span` and do not lapse; nothing is asked.
     pub fn settled(self, span: Span) -> Diary {
-        self.with(span, |lapses| lapses.is_none())
+        self.with(span, |lapses, _| lapses.is_none())
     }
 
-    /// With the reservations that begin within `span` and count by when they lapse.
-    fn with(self, span: Span, counts: impl Fn(Option<DateTime<Utc>>) -> bool) -> Diary {
-        let reservations = self.diary.reservations.into_iter().zip(self.lapses);
-        let reservations = reservations.filter(|(taken, lapses)| {
-            counts(*lapses) && span.start <= taken.during.start && taken.during.start < span.end
+    /// With the reservations that begin within `span` and count by when they lapse, and by who holds them.
+    fn with(self, span: Span, counts: impl Fn(Option<DateTime<Utc>>, Option<AccountId>) -> bool) -> Diary {
+        let reservations = self.diary.reservations.into_iter().zip(self.lapses.into_iter().zip(self.holders));
+        let reservations = reservations.filter(|(taken, (lapses, holder))| {
+            counts(*lapses, *holder) && span.start <= taken.during.start && taken.during.start < span.end
         });
         Diary { reservations: reservations.map(|(taken, _)| taken).collect(), ..self.diary }
     }

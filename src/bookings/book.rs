@@ -21,7 +21,7 @@ use crate::events::{Event, Work};
 use crate::http::{Json, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
-use crate::values::{BookingMode, Instant, name};
+use crate::values::{BookingMode, Gender, Instant, name};
 
 /// The operation that books.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -48,6 +48,8 @@ struct NewBooking {
     #[schema(max_items = 10)]
     focus_areas: Vec<FocusArea>,
     pressure: Option<Pressure>,
+    /// Of which gender the therapist is to be, should another one have to take the visit over.
+    therapist_gender: Option<Gender>,
 }
 
 /// Which slot is to be booked.
@@ -85,7 +87,8 @@ impl NewBooking {
 
 /// Book a visit
 ///
-/// Books a slot, or requests it where the therapist confirms each visit. The `Idempotency-Key` makes the request safe to
+/// Books a slot, or requests it where the therapist confirms each visit. What the caller holds does not stand in their own way: the
+/// same fields use a hold up, and others let go of a hold that they overlap. The `Idempotency-Key` makes the request safe to
 /// repeat: the same key and body get the same answer, and there is one booking.
 #[utoipa::path(tag = "Bookings", operation_id = "create_booking", security(("bearer" = ["client"])),
     params(("Idempotency-Key" = String, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
@@ -113,11 +116,20 @@ async fn create_booking(
         let once = Once::claim(&mut work, "POST /v1/bookings", key, print).await?;
         // One visit after the other for one client, so that no two are both the last that is allowed.
         work.lock(me.account().0).await?;
+        let slot = match slot {
+            // Whoever names what they hold by its fields has it on the terms on which they hold it.
+            Slot::Wanted(wanted) => {
+                let held = holds::held(&mut work, me.account(), &wanted).await?;
+                held.map_or(Slot::Wanted(wanted), Slot::Held)
+            }
+            held @ Slot::Held(_) => held,
+        };
         let wish = match slot {
             Slot::Held(hold) => holds::consume(&mut work, hold, me.account()).await?,
             Slot::Wanted(wanted) => Wish::read(&mut work, &wanted, me.account()).await?,
         };
-        let details = Details { notes: new.notes, focus_areas, pressure: new.pressure };
+        let details =
+            Details { notes: new.notes, focus_areas, pressure: new.pressure, therapist_gender: new.therapist_gender };
         let reply = book(&app, &mut work, wish, details, once).await?;
         work.commit().await?;
         Ok(reply)
@@ -130,6 +142,7 @@ struct Details {
     notes: Option<Notes>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
+    therapist_gender: Option<Gender>,
 }
 
 /// Lock, decide, save. All that can be read before is, since whoever else wants the therapist's time waits for what comes after.
@@ -161,6 +174,9 @@ async fn book(app: &App, work: &mut Work, wish: Wish, details: Details, once: On
         asked_at: wish.asked_at,
         respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
         cancelled: None,
+        missed: None,
+        extension: None,
+        therapist_gender: details.therapist_gender,
         cancel_reason: None,
         at_risk_since: None,
         free_to_cancel: false,

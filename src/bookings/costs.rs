@@ -11,7 +11,8 @@ use crate::prices::{self, About, PriceBreakdown, PriceQuery};
 use crate::values::{Money, Span};
 
 /// What `booking` costs at another start or for so many minutes, by the versions that it was booked under. Of a new start, notice counts from
-/// `now`. The same start, minutes and versions give the same price.
+/// `now`. The same start, minutes and versions give the same price: where the therapist moved the visit to a dearer start, that is the
+/// price of the start that it was agreed for.
 ///
 /// # Errors
 /// `service_not_offered` where the service was not sold for so long.
@@ -23,6 +24,9 @@ pub async fn requote(
     now: DateTime<Utc>,
 ) -> Result<PriceBreakdown> {
     let before = &booking.breakdown;
+    let agreed_for = before.agreed_for.filter(|_| start == booking.start_at);
+    let asked_at = if start == booking.start_at { before.asked_at } else { now };
+    let start = agreed_for.unwrap_or(start);
     let wanted = PriceQuery {
         service: booking.service,
         minutes,
@@ -34,17 +38,17 @@ pub async fn requote(
     let tariff = prices::tariff(&mut **tx, wanted, before.priced_at).await?.ok_or(Refusal::ServiceNotOffered)?;
     let about = About {
         zone: booking.time_zone.0,
-        asked_at: if start == booking.start_at { before.asked_at } else { now },
+        asked_at,
         kind: Some(booking.address.kind),
         distance_km: before.distance_km,
     };
-    Ok(tariff.breakdown(&about, start))
+    Ok(PriceBreakdown { agreed_for, ..tariff.breakdown(&about, start) })
 }
 
 impl Booking {
     /// What `party` pays to call the visit off at `now`. Only a client pays, and only for a visit that was agreed and
-    /// that its therapist may carry out: all of it once the therapist is on the way. A visit that its therapist has moved costs
-    /// nothing until its start; one that its client had moved late costs at least what it would have cost then.
+    /// that its therapist may carry out: all of it once the therapist is on the way. A visit that its therapist has moved, or that
+    /// was given to another one, costs nothing until its start; one that its client had moved late costs at least what it would have cost then.
     pub fn fee(&self, party: Party, now: DateTime<Utc>) -> Money {
         let vain = self.status == Status::Requested || self.at_risk_since.is_some();
         let forced = self.free_to_cancel && now < self.start_at;

@@ -21,7 +21,7 @@ use super::steps::{Begun, admit, begin, lock, party, view};
 use super::store as bookings;
 use super::views::BookingView;
 use super::wish::Wish;
-use super::{Booking, respond_by};
+use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{Anyone, As, Parties, Principal};
 use crate::availability::travel::Roads;
@@ -88,7 +88,7 @@ pub(super) struct CounterOffer {
 ///
 /// Either party proposes another start for a visit that is requested or confirmed. The time is held until the other party
 /// answers: for a day at most, and never past half of what is left until the earlier of the two starts. The visit stands as
-/// it is until then. The rules are those of a booking, with notice counted from now; a visit has one open counter-offer at a
+/// it is until then. The rules are those of a booking, with notice counted from now; what a therapist sets for new visits does not bind themselves. A visit has one open counter-offer at a
 /// time, and the same one made again is that one. A request does not lapse before its therapist's first counter-offer; any
 /// other one for a request lapses with it.
 #[utoipa::path(tag = "Bookings", operation_id = "create_counter_offer", security(("bearer" = ["client", "therapist"])),
@@ -158,7 +158,9 @@ pub(super) async fn propose(
     bookings::refuse_busy_client(work, booking, table, now).await?;
     let mut wish = Wish::requested(work, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
+    let wish = wish.of_its_own(by == Party::Therapist);
     let decided = wish.decide(work, app.part::<Roads>()?).await?;
+    holds::give_way(work, lock, booking.client, decided.during).await?;
     if expires_at <= now {
         // The visit begins within the microsecond.
         return Err(Refusal::InvalidTransition.into());
@@ -245,7 +247,7 @@ async fn seen(app: &App, me: &Principal, id: BookingId) -> Result<Vec<CounterOff
 
 /// Accept a counter-offer
 ///
-/// Moves the visit to the proposed time, if it could still be booked then; notice is counted from when it was proposed. A
+/// Moves the visit to the proposed time, if its therapist may carry it out then; what the therapist sets for new visits is not asked again. A
 /// visit that was only requested is confirmed by it. What calling off costs goes by the new start; where its client had
 /// asked for it, not less than what it cost when it was proposed. Where it cannot be moved, the visit stands as it was.
 #[utoipa::path(tag = "Bookings", operation_id = "accept_counter_offer", security(("bearer" = ["client", "therapist"])),

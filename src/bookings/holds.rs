@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use store::forget_lapsed;
+pub(super) use store::give_way;
 
 use super::bounds::HOLDS_COUNT;
 use super::wish::{Decided, Wanted, Wish};
@@ -100,7 +101,8 @@ impl HoldView {
 /// Hold a slot
 ///
 /// Keeps a slot for ten minutes: nobody else can have it, and the caller can book it by its `hold_id`. A client holds at most
-/// three slots at a time, and one therapist's time at most 12 times in 24 hours. A hold lapses by itself.
+/// three slots at a time, and one therapist's time at most 12 times in 24 hours. A hold lapses by itself, and gives way to what its client
+/// books or holds instead.
 #[utoipa::path(tag = "Bookings", operation_id = "create_hold", security(("bearer" = ["client"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = Wanted, responses(
@@ -218,6 +220,18 @@ async fn release(work: &mut Work, id: HoldId, client: AccountId, booked: bool) -
     let Some(hold) = store::live(work, client, Some(id), now).await?.pop() else { return Ok(None) };
     store::end(work, &lock, &hold, booked, now).await?;
     Ok(Some(hold))
+}
+
+/// The live hold of a client on what they want, field by field, if there is one.
+pub(super) async fn held(work: &mut Work, client: AccountId, wanted: &Wanted) -> Result<Option<HoldId>> {
+    let now = work.now();
+    let holds = store::live(work, client, None, now).await?;
+    let same = |hold: &Hold| {
+        (hold.therapist, hold.service, hold.duration_minutes)
+            == (wanted.therapist_id, wanted.service_id, wanted.duration_minutes)
+            && (hold.start_at, hold.address.id) == (wanted.start_at.0, wanted.address_id)
+    };
+    Ok(holds.into_iter().find(same).map(|hold| hold.id))
 }
 
 /// Turns a live hold into the wish that it stands for, and takes it away: whatever fails later brings it back.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{counter_offers, holds, lapse, licensing, overdue};
+use super::{counter_offers, holds, lapse, licensing, missed, overdue};
 use crate::App;
 use crate::error::Result;
 use crate::ids::BookingId;
@@ -16,6 +16,7 @@ pub const JOBS: &[Kind] = &[
     Kind::of::<SettleAtRisk>(),
     Kind::of::<AlertOverdue>().every_minutes(5),
     Kind::of::<ReconcilePlace>(),
+    Kind::of::<SettleReport>(),
 ];
 
 /// What is deleted here in the end.
@@ -53,6 +54,23 @@ impl Job for SettleAtRisk {
 impl Run for SettleAtRisk {
     async fn run(self, app: Arc<App>) -> Result<()> {
         licensing::settle(&app, self.booking).await
+    }
+}
+
+/// Upholds a client's report that nobody came, where its therapist has said nothing for a day.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SettleReport {
+    /// The booking that was reported.
+    pub booking: BookingId,
+}
+
+impl Job for SettleReport {
+    const NAME: &'static str = "settle_report";
+}
+
+impl Run for SettleReport {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        missed::settle(&app, self.booking).await
     }
 }
 

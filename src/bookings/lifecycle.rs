@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Booking;
+use super::{Booking, missed};
 use crate::error::Refusal;
 pub use crate::events::Party;
 use crate::values::{Span, name};
@@ -80,8 +80,16 @@ pub enum Action {
     Propose,
     /// The other one agrees to the proposed time.
     Agree,
-    /// It lasts longer.
+    /// The therapist asks the client whether it may last longer.
+    AskExtension,
+    /// It lasts longer: the client says yes.
     Extend,
+    /// The therapist says to have been there after all.
+    Contest,
+    /// It is settled that the therapist was not there.
+    Uphold,
+    /// It is settled that the therapist was there.
+    Reject,
 }
 
 /// What leads where: from, step, who may take it, to. Steps that are not listed do not exist.
@@ -133,9 +141,15 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::Arrived, Action::Stop, &[Party::Therapist, Party::Admin], Status::Stopped),
     (Status::InProgress, Action::Complete, &[Party::Therapist, Party::Admin], Status::Completed),
     (Status::InProgress, Action::Stop, &[Party::Therapist, Party::Admin], Status::Stopped),
+    // A client's word that nobody came settles nothing by itself.
+    (Status::NoShow, Action::Contest, &[Party::Therapist], Status::NoShow),
+    (Status::NoShow, Action::Uphold, &[Party::Admin, Party::System], Status::NoShow),
+    (Status::NoShow, Action::Reject, &[Party::Admin], Status::NoShow),
     // The client is there to agree.
-    (Status::Arrived, Action::Extend, &[Party::Therapist], Status::Arrived),
-    (Status::InProgress, Action::Extend, &[Party::Therapist], Status::InProgress),
+    (Status::Arrived, Action::AskExtension, &[Party::Therapist], Status::Arrived),
+    (Status::InProgress, Action::AskExtension, &[Party::Therapist], Status::InProgress),
+    (Status::Arrived, Action::Extend, &[Party::Client], Status::Arrived),
+    (Status::InProgress, Action::Extend, &[Party::Client], Status::InProgress),
 ];
 
 /// When a step may be taken: from so many minutes after the agreed start on, and until so many after the agreed end. A visit may
@@ -203,8 +217,12 @@ pub fn step(booking: &Booking, action: Action, party: Party, now: DateTime<Utc>)
     let step = lead(booking.status, action, party).ok_or(Refusal::InvalidTransition)?;
     match step {
         // The other side's report is not this one's.
-        Step::Done if action == Action::NoShow && booking.cancelled.is_some_and(|ended| ended.by != party) => {
+        Step::Done if action == Action::NoShow && missed::reporter(booking).is_some_and(|by| by != party) => {
             Err(Refusal::InvalidTransition)
+        }
+        Step::To(_) if matches!(action, Action::Contest | Action::Uphold | Action::Reject) => {
+            let report = booking.missed.ok_or(Refusal::InvalidTransition)?;
+            report.settles(action, party, now).map(|is_new| if is_new { step } else { Step::Done })
         }
         Step::Done => Ok(Step::Done),
         Step::To(_) => in_time(action, party, booking.table(), now).map(|()| step),
@@ -237,7 +255,8 @@ pub fn markdown() -> String {
     });
     format!(
         "| from | step | by | to |\n|---|---|---|---|\n{}\nSome steps have their time. Staff complete a visit for its therapist \
-         from the agreed end on. A visit is called off until its agreed end; it is moved, given to another therapist or met with a \
+         from the agreed end on. A client's report that nobody came is pending: its therapist contests it within a day, and staff uphold or reject \
+         it; silence of a day upholds it. A visit is called off until its agreed end; it is moved, given to another therapist or met with a \
          counter-offer until its agreed start.\n\n| step | not before | before |\n|---|---|---|\n{}",
         rows.collect::<String>(),
         times.collect::<String>()
@@ -257,8 +276,9 @@ mod tests {
             assert!(!status.is_live());
             for (_, action, ..) in TABLE {
                 for party in PARTIES {
+                    // What settles a report changes what it costs, and not that it is over.
                     assert!(
-                        !matches!(lead(status, *action, party), Some(Step::To(_))),
+                        !matches!(lead(status, *action, party), Some(Step::To(to)) if to != status),
                         "{status:?} {action:?} {party:?}"
                     );
                 }

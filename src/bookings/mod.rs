@@ -15,6 +15,7 @@ mod lapse;
 pub mod licensing;
 pub mod lifecycle;
 mod list;
+mod missed;
 mod outside_hours;
 pub mod overdue;
 mod proof;
@@ -43,7 +44,7 @@ use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::{Policy, PriceBreakdown};
-use crate::values::{Money, Role, Span, Zone, bounded_text, name, wall_clock};
+use crate::values::{Gender, Money, Role, Span, Zone, bounded_text, name, wall_clock};
 use lifecycle::{Action, Party, Status};
 
 bounded_text! {
@@ -114,15 +115,32 @@ pub struct Booking {
     pub asked_at: Option<DateTime<Utc>>,
     pub respond_by: Option<DateTime<Utc>>,
     pub cancelled: Option<Cancelled>,
+    /// What became of the client's word that nobody came.
+    pub missed: Option<missed::Report>,
+    /// How long it is to last, where its client is asked, or has agreed.
+    pub extension: Option<Extension>,
+    /// Of which gender the client wants the therapist to be.
+    pub therapist_gender: Option<Gender>,
     /// Why it was called off, in the words of whoever did.
     pub cancel_reason: Option<KeptReason>,
     /// Since when the therapist may not carry it out, as far as the visit is still to take place.
     pub at_risk_since: Option<DateTime<Utc>>,
-    /// Whether its therapist has moved it, so that calling it off costs nothing until its start.
+    /// Whether its therapist has moved it, or staff have given it to another, so that calling it off costs nothing until its start.
     pub free_to_cancel: bool,
     /// What calling it off costs at the least: what it would have cost when its client asked for another time.
     pub least_fee: i64,
     pub created_at: DateTime<Utc>,
+}
+
+/// A longer time on the table, which its therapist asks for and its client decides on.
+#[derive(Clone, Copy, Debug)]
+pub struct Extension {
+    /// Minutes on the table in all.
+    pub minutes: i16,
+    /// What the visit costs then.
+    pub amount: i64,
+    /// When silence is a no.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// How a visit ended short: called off, missed or broken off.
@@ -268,6 +286,7 @@ mod tests {
                 distance_km: None,
                 priced_at: created_at,
                 asked_at: created_at,
+                agreed_for: None,
             },
             policy: serde_json::from_str(policy).expect("a policy"),
             notes_sealed: None,
@@ -276,6 +295,9 @@ mod tests {
             asked_at: None,
             respond_by: None,
             cancelled: None,
+            missed: None,
+            extension: None,
+            therapist_gender: None,
             cancel_reason: None,
             at_risk_since: None,
             free_to_cancel: false,

@@ -17,7 +17,7 @@ use super::lifecycle::{Action, Party, Status, Step, step};
 use super::store as bookings;
 use super::views::{AdminBooking, BookingView, Viewer, view_of, views};
 use super::wish::Wish;
-use super::{Booking, KeptReason, Reason, respond_by};
+use super::{Booking, KeptReason, Reason, holds, respond_by};
 use crate::App;
 use crate::accounts;
 use crate::auth::{Admin, As};
@@ -126,11 +126,11 @@ const MOST_CANDIDATES: usize = 20;
 /// How many therapists are asked in one go, and how often.
 const BATCH: (usize, usize) = (50, 6);
 
-#[derive(Deserialize, IntoParams)]
+#[derive(Clone, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct CandidateQuery {
-    /// Of this gender, where the client has asked for it.
+    /// Of this gender. Where the client has wished for one, nobody of another is a candidate in any case.
     #[param(inline)]
     gender: Option<Gender>,
     /// Who works with this technique.
@@ -186,7 +186,11 @@ async fn list_candidates(
         }
         let wish = Wish::requested(&mut work, &booking).await?;
         work.commit().await?;
-        let mut found = candidates(&app, &wish, &query, now).await?;
+        let gender = booking.therapist_gender.or(query.gender);
+        let mut found = match query.gender {
+            Some(other) if Some(other) != gender => Vec::new(),
+            _ => candidates(&app, &wish, &CandidateQuery { gender, ..query.clone() }, now).await?,
+        };
         found.truncate(MOST_CANDIDATES);
         let ids: Vec<AccountId> = found.iter().map(|(_, id)| (*id).into()).collect();
         let mut names = accounts::names(&app.db, &ids).await?;
@@ -247,7 +251,8 @@ struct ReassignBody {
 
 /// Reassign a visit
 ///
-/// Gives a visit that has not begun to another therapist: same time, same price, same terms. A request still waits for
+/// Gives a visit that has not begun to another therapist, of the gender that its client wishes for: same time, same price, same terms. The
+/// client may call it off free of charge until its start. A request still waits for
 /// an answer, now the other therapist's. The same rules decide as when it was booked, with notice and horizon counted from
 /// when the client first asked. Whoever had it before sees it no more. Reassigning it to the therapist who has it changes nothing.
 #[utoipa::path(tag = "Bookings", operation_id = "reassign_booking", security(("bearer" = ["admin"])),
@@ -290,6 +295,10 @@ async fn reassign_booking(
         if booking.therapist != seen.therapist || !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
         }
+        if booking.therapist_gender.is_some() && therapists::gender(&mut **work, new).await? != booking.therapist_gender
+        {
+            return Err(wrong("is not of the gender that the client wishes for."));
+        }
         let note = body.note.as_ref();
         let note =
             note.map(|note| KeptReason::seal(&app.cipher, id, Action::Reassign, now, note.as_str())).transpose()?;
@@ -313,8 +322,11 @@ async fn hand_over(
     let mut wish = Wish::requested(work, &booking).await?;
     wish.therapist = new;
     let decided = wish.decide(work, roads).await?;
+    holds::give_way(work, new_time, booking.client, decided.during).await?;
     booking.therapist = new;
     booking.at_risk_since = None;
+    // The client chose someone else.
+    booking.free_to_cancel = true;
     if booking.status == Status::Requested {
         // Whoever answers now has the time that anyone has.
         booking.respond_by = Some(respond_by(now, booking.start_at));

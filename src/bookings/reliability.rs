@@ -56,7 +56,7 @@ struct TherapistLapse {
 struct Reliability {
     /// The therapist.
     therapist_id: TherapistId,
-    /// Visits that the therapist called off, late or in time.
+    /// Visits that the therapist called off, late or in time. One that the therapist might not carry out does not count.
     #[schema(example = 3)]
     cancellations: i64,
     /// Those that were called off late.

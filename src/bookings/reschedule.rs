@@ -16,7 +16,7 @@ use super::steps::{Begun, admit, begin, view};
 use super::store as bookings;
 use super::views::BookingView;
 use super::wish::{Decided, Wish};
-use super::{Booking, respond_by};
+use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{As, Parties};
 use crate::availability::reservations::{self, Taking};
@@ -27,6 +27,7 @@ use crate::error::{Problem, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
+use crate::prices::PriceBreakdown;
 use crate::therapists;
 use crate::values::{BookingMode, Instant, Money, Span};
 
@@ -74,7 +75,7 @@ pub(super) struct NewStart {
 /// Reschedule a visit
 ///
 /// Moves a visit that has not begun to another start: the same booking, with its own time counted as free. Every rule decides
-/// anew, with notice counted from now; where one refuses, the visit stands as it was. Moving it to where it is changes
+/// anew, with notice counted from now, but that a therapist's own notice, horizon and offers do not bind themselves; where one refuses, the visit stands as it was. Moving it to where it is changes
 /// nothing. The price follows the new time, and never rises by a therapist's own move.
 ///
 /// Neither party moves a visit alone once calling it off would cost a fee, which for therapists holds just after booking too: that
@@ -171,15 +172,18 @@ pub(super) async fn carry_out(
     let now = work.now();
     bookings::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
         .await?;
+    let own = taken.action == Action::Agree || taken.party == Party::Therapist;
     let Decided { during, relied_on, .. } =
-        Wish::requested(work, &moved).await?.decide(work, app.part::<Roads>()?).await?;
+        Wish::requested(work, &moved).await?.of_its_own(own).decide(work, app.part::<Roads>()?).await?;
+    holds::give_way(work, lock, booking.client, during).await?;
     let asked_at = moved.asked_at.unwrap_or(now);
     reprice(work, booking, &mut moved, asked_at).await?;
     if (taken.action, taken.party) == (Action::Reschedule, Party::Therapist)
         && moved.price.amount > booking.price.amount
     {
-        // Nobody pays more for what they did not ask for.
-        (moved.price, moved.breakdown) = (booking.price, booking.breakdown.clone());
+        // Nobody pays more for what they did not ask for, nor for staying longer there.
+        let agreed_for = Some(booking.breakdown.agreed_for.unwrap_or(booking.start_at));
+        (moved.price, moved.breakdown) = (booking.price, PriceBreakdown { agreed_for, ..booking.breakdown.clone() });
     }
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;

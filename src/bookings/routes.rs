@@ -8,7 +8,7 @@ use super::lifecycle::{Action, Party, Step, step};
 use super::steps::{Asked, party, take, view};
 use super::views::{BookingEvent, BookingView};
 use super::{
-    Reason, book, counter_offers, day, extend, holds, incidents, list, outside_hours, overdue, proof, reassign,
+    Reason, book, counter_offers, day, extend, holds, incidents, list, missed, outside_hours, overdue, proof, reassign,
     reliability, reschedule, store, visit,
 };
 use crate::App;
@@ -27,6 +27,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(get_cancellation_quote).service(cancel_booking);
     list::routes(config);
     visit::routes(config);
+    missed::routes(config);
     incidents::routes(config);
     day::routes(config);
     outside_hours::routes(config);
@@ -92,7 +93,8 @@ async fn get_booking_events(
 
 /// Accept a request
 ///
-/// Confirms a requested visit, if it could still be booked now. Notice is counted from when the client asked.
+/// Confirms a requested visit, if its therapist may still carry it out then. What the therapist sets for new visits, such as notice, is not asked
+/// again.
 #[utoipa::path(tag = "Bookings", operation_id = "accept_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>, responses(

@@ -153,15 +153,17 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             Action::Accept => {
                 // Nor does the time that was proposed instead count for anything.
                 counter_offers::close(&mut work, &lock, id, OfferStatus::Obsolete).await?;
-                let decided =
-                    Wish::requested(&mut work, &booking).await?.decide(&mut work, app.part::<Roads>()?).await?;
+                let wish = Wish::requested(&mut work, &booking).await?.of_its_own(true);
+                let decided = wish.decide(&mut work, app.part::<Roads>()?).await?;
                 store::rely_on(&mut work, id, &decided.relied_on).await?;
             }
             Action::Cancel => {
                 let fee = booking.fee(party, now).amount;
                 booking.cancelled = Some(Cancelled { by: party, at: now, fee });
                 booking.cancel_reason = Some(KeptReason { action, at: now, own: None, sealed: reason.clone() });
-                if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
+                // Who may not carry the visit out does right by saying so.
+                let to_blame = party == Party::Therapist && booking.at_risk_since.is_none();
+                if to_blame && booking.policy.is_late(booking.start_at, now) {
                     reliability::record(&mut work, &booking, Lapse::LateCancellation).await?;
                 }
             }
@@ -170,11 +172,11 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
         booking.enter(status);
         let taken = Taken { action, party, from, reason: reason.map(Why::Theirs) };
         store::save(&mut work, &lock, &booking, taken).await?;
+        if from == Status::InProgress && party == Party::Therapist {
+            visit::tell_if_early(&mut work, &booking).await?;
+        }
         if let Some(incident) = asked.incident {
             incidents::report(app, &mut work, &booking, party, me.account, incident).await?;
-        }
-        if (action, party) == (Action::NoShow, Party::Client) {
-            reliability::record(&mut work, &booking, Lapse::NoShow).await?;
         }
     }
     let reply = view(app, &mut work, booking, party).await?;

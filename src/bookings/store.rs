@@ -8,8 +8,9 @@ use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken};
 use super::lifecycle::{Action, Party, Status};
 use super::list::Sort;
+use super::missed::Report;
 use super::reschedule::Change;
-use super::{Booking, Cancelled, KeptReason, Pressure};
+use super::{Booking, Cancelled, Extension, KeptReason, Pressure};
 use crate::accounts::Address;
 use crate::availability::reservations::{self, range};
 use crate::availability::schedule::Hit;
@@ -23,7 +24,7 @@ use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::Policy;
 use crate::prices::PriceBreakdown;
 use crate::values::wall_clock::{dates, in_all_zones};
-use crate::values::{Money, Span, Zone, name};
+use crate::values::{Gender, Money, Span, Zone, name};
 
 struct Columns {
     id: BookingId,
@@ -47,6 +48,15 @@ struct Columns {
     cancelled_by: Option<Party>,
     cancelled_at: Option<DateTime<Utc>>,
     fee: Option<i64>,
+    missed_reported_at: Option<DateTime<Utc>>,
+    missed_fee: Option<i64>,
+    missed_contested_at: Option<DateTime<Utc>>,
+    missed_decided_by: Option<Party>,
+    missed_upheld: Option<bool>,
+    extension_minutes: Option<i16>,
+    extension_amount: Option<i64>,
+    extension_expires_at: Option<DateTime<Utc>>,
+    therapist_gender: Option<Gender>,
     cancel_reason: Option<Json<KeptReason>>,
     at_risk_since: Option<DateTime<Utc>>,
     free_to_cancel: bool,
@@ -59,6 +69,10 @@ impl TryFrom<Columns> for Booking {
 
     fn try_from(row: Columns) -> Result<Self> {
         let cancelled = row.cancelled_by.zip(row.cancelled_at).zip(row.fee);
+        let decided = row.missed_decided_by.zip(row.missed_upheld);
+        let contested_at = row.missed_contested_at;
+        let extension = row.extension_minutes.zip(row.extension_amount).zip(row.extension_expires_at);
+        let missed = row.missed_reported_at.zip(row.missed_fee);
         let price = Money::stored(row.amount, &row.currency)?;
         Ok(Self {
             id: row.id,
@@ -79,6 +93,9 @@ impl TryFrom<Columns> for Booking {
             asked_at: row.asked_at,
             respond_by: row.respond_by,
             cancelled: cancelled.map(|((by, at), fee)| Cancelled { by, at, fee }),
+            missed: missed.map(|(at, fee)| Report { at, fee, contested_at, decided }),
+            extension: extension.map(|((minutes, amount), expires_at)| Extension { minutes, amount, expires_at }),
+            therapist_gender: row.therapist_gender,
             cancel_reason: row.cancel_reason.map(|Json(reason)| reason),
             at_risk_since: row.at_risk_since.filter(|_| row.status.is_live()),
             free_to_cancel: row.free_to_cancel,
@@ -99,7 +116,11 @@ macro_rules! bookings {
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
                       currency, price_breakdown AS "price_breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>",
                       notes_sealed AS "notes_sealed: Sealed", focus_areas_sealed AS "focus_areas_sealed: Sealed", pressure AS "pressure: Pressure", asked_at, respond_by,
-                      cancelled_by AS "cancelled_by: Party", cancelled_at, fee,
+                      cancelled_by AS "cancelled_by: Party", cancelled_at, fee, missed_reported_at, missed_fee, missed_contested_at,
+                      missed_decided_by AS "missed_decided_by: Party", missed_upheld,
+                      -- What was agreed, or is still open.
+                      CASE WHEN extension_expires_at > $1 OR extension_minutes = duration_minutes THEN extension_minutes END AS extension_minutes,
+                      extension_amount, extension_expires_at, therapist_gender AS "therapist_gender: Gender",
                       CASE WHEN status = 'cancelled' THEN (
                           SELECT jsonb_build_object('action', action, 'at', at, 'own', reason, 'sealed', reason_sealed)
                           FROM booking_events e WHERE e.booking = bookings.id::text AND e.action = 'cancel' LIMIT 1
@@ -253,7 +274,8 @@ pub(super) async fn at_risk(
 ) -> Result<Vec<Booking>> {
     let rows = bookings!(
         "WHERE at_risk_since IS NOT NULL AND start_at > $1 - interval '4 hours' AND start_at + make_interval(mins => duration_minutes) > $1
-           AND (status <> 'requested' OR respond_by > $1) AND ($2::timestamptz IS NULL OR (start_at, id) > ($2, $3))
+           AND (status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress') OR (status = 'requested' AND respond_by > $1))
+           AND ($2::timestamptz IS NULL OR (start_at, id) > ($2, $3))
          ORDER BY start_at, id LIMIT $4",
         now,
         after.map(|(start, _)| start),
@@ -275,6 +297,7 @@ pub async fn ahead<'c>(
         r#"SELECT b.id, b.start_at, b.duration_minutes FROM reservations r JOIN bookings b ON b.id = r.booking_id
            WHERE r.therapist_id = $1 AND lower(r.during) > $2::timestamptz - interval '12 hours'
              AND b.start_at + make_interval(mins => b.duration_minutes) > $2 AND (r.hold_expires_at IS NULL OR r.hold_expires_at > $2)
+             AND b.status IN ('requested', 'confirmed', 'on_the_way', 'arrived', 'in_progress')
            ORDER BY b.start_at, b.id"#,
         therapist.0,
         now
@@ -320,6 +343,16 @@ pub async fn completed_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc
     Ok(at.unwrap_or_else(|| booking.end_at()))
 }
 
+/// What is seen before a therapist's lock is taken.
+pub(super) struct Probe {
+    /// Whether somebody else plainly has the time.
+    pub taken: bool,
+    /// Whether the client holds any time of this therapist.
+    pub held: bool,
+    /// What the client has ahead.
+    pub ahead: Ahead,
+}
+
 /// Whether the time is plainly taken, and what the client has ahead, in one look before the therapist's lock. Of the therapist's time a later
 /// look decides; of the client's this one does, under the client's lock.
 pub(super) async fn probe(
@@ -328,12 +361,15 @@ pub(super) async fn probe(
     therapist: TherapistId,
     table: Span,
     now: DateTime<Utc>,
-) -> Result<(bool, Ahead)> {
+) -> Result<Probe> {
     let found = sqlx::query!(
         r#"SELECT EXISTS (
-               SELECT FROM reservations WHERE therapist_id = $1 AND during && $2
+               SELECT FROM reservations r WHERE therapist_id = $1 AND during && $2
                  AND (hold_expires_at IS NULL OR hold_expires_at > $3)
-           ) AS "taken!", ahead.visits AS "visits!", ahead.requests AS "requests!", ahead.busy AS "busy!", ahead.cancellations AS "cancellations!"
+                 AND NOT EXISTS (SELECT FROM holds h WHERE h.id = r.id AND h.client_id = $4)
+           ) AS "taken!", EXISTS (
+               SELECT FROM holds WHERE client_id = $4 AND therapist_id = $1 AND expires_at > $3 AND ended_at IS NULL
+           ) AS "held!", ahead.visits AS "visits!", ahead.requests AS "requests!", ahead.busy AS "busy!", ahead.cancellations AS "cancellations!"
            FROM (
                SELECT count(*) FILTER (WHERE open AND start_at > $8) AS visits, count(*) FILTER (WHERE open AND status = 'requested') AS requests,
                       coalesce(bool_or(open AND start_at < $6 AND start_at + make_interval(mins => duration_minutes) > $5), false) AS busy,
@@ -359,7 +395,7 @@ pub(super) async fn probe(
     .await?;
     let ahead =
         Ahead { busy: found.busy, visits: found.visits, requests: found.requests, cancellations: found.cancellations };
-    Ok((found.taken, ahead))
+    Ok(Probe { taken: found.taken, held: found.held, ahead })
 }
 
 /// Refuses to put `booking` at another time where its client has another visit then; under the client's lock.
@@ -433,8 +469,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
            ), booking AS (
                INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
                                     jurisdiction, address, amount, currency, policy, notes_sealed, focus_areas_sealed, pressure, respond_by, created_at,
-                                    asked_at, price_breakdown)
-               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24 FROM reservation RETURNING id
+                                    asked_at, price_breakdown, therapist_gender)
+               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24, $36 FROM reservation RETURNING id
            ), event AS (
                INSERT INTO events (at, kind, subject_type, subject_id, therapist_id, client_id, actor_id, party, to_state, details)
                SELECT $18, $33, 'booking', booking.id, $3, $2, $2, 'client', $5, $34 FROM booking
@@ -489,6 +525,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         new.event.kind,
         Json(&new.event.details) as _,
         new.rows.notices_alone()?,
+        booking.therapist_gender as Option<Gender>,
     )
     .fetch_optional(&mut **tx)
     .await
@@ -541,36 +578,69 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
     Ok(())
 }
 
-/// Saves who carries a booking out from now on.
-pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()> {
+/// Saves what is asked of a booking's client, or that nothing is.
+pub(super) async fn save_extension(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
-        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL WHERE id = $1",
+        "UPDATE bookings SET extension_minutes = $2, extension_amount = $3, extension_expires_at = $4 WHERE id = $1",
         booking.id.0,
-        booking.therapist.0,
-        booking.respond_by,
+        booking.extension.map(|extension| extension.minutes),
+        booking.extension.map(|extension| extension.amount),
+        booking.extension.map(|extension| extension.expires_at),
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-/// Saves where a booking stands, what becomes of its reserved time, and the event.
+/// Saves who carries a booking out from now on.
+pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()> {
+    sqlx::query!(
+        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, free_to_cancel = $4 WHERE id = $1",
+        booking.id.0,
+        booking.therapist.0,
+        booking.respond_by,
+        booking.free_to_cancel,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whether a visit that `taken` has led to `booking`, as it is now, goes on counting: its therapist was there, or is said by staff to have been.
+fn was_attended(booking: &Booking, taken: &Taken, now: DateTime<Utc>) -> bool {
+    let at_the_place = matches!(taken.from, Status::Arrived | Status::InProgress);
+    let stopped_late = booking.status == Status::Stopped && now >= booking.start_at;
+    !booking.status.is_live() && (booking.status == Status::Completed || at_the_place || stopped_late)
+}
+
+/// Saves where a booking stands, what becomes of its reserved time, and the event. Where the therapist was at the place, what is left of the
+/// time is free again, and the rest stays: the way to the next visit begins there, and the day's cap counts it.
 pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, taken: Taken) -> Result<()> {
     sqlx::query!(
-        "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5, at_risk_since = $6 WHERE id = $1",
+        "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5,
+                at_risk_since = CASE WHEN $7 THEN $6 ELSE at_risk_since END, missed_reported_at = $8, missed_fee = $9,
+                missed_contested_at = $10, missed_decided_by = $11, missed_upheld = $12
+         WHERE id = $1",
         booking.id.0,
         booking.status as Status,
         booking.cancelled.map(|cancelled| cancelled.by) as Option<Party>,
         booking.cancelled.map(|cancelled| cancelled.at),
         booking.cancelled.map(|cancelled| cancelled.fee),
         booking.at_risk_since,
+        // That it was at risk when it ended is kept: nobody is to blame for calling off such a visit.
+        booking.status.is_live(),
+        booking.missed.map(|missed| missed.at),
+        booking.missed.map(|missed| missed.fee),
+        booking.missed.and_then(|missed| missed.contested_at),
+        booking.missed.and_then(|missed| missed.decided).map(|(by, _)| by) as Option<Party>,
+        booking.missed.and_then(|missed| missed.decided).map(|(_, upheld)| upheld),
     )
     .execute(&mut ***work)
     .await?;
     match booking.status {
         Status::OnTheWay | Status::Arrived | Status::InProgress => {}
         Status::Confirmed => reservations::confirm(work, lock, booking.id).await?,
-        Status::Completed => {
+        _ if was_attended(booking, &taken, work.now()) => {
             let left = (booking.end_at() - work.now()).max(TimeDelta::zero());
             reservations::shorten(work, lock, booking.id, left).await?;
         }
@@ -650,6 +720,17 @@ pub async fn has_begun(tx: &mut Tx, id: BookingId) -> Result<bool> {
     .fetch_one(&mut **tx)
     .await?;
     Ok(begun)
+}
+
+/// When the time on the table began: when it was to, where no event says so.
+pub(super) async fn begun_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc>> {
+    let at = sqlx::query_scalar!(
+        r#"SELECT min(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking = $1 AND to_status = 'in_progress'"#,
+        booking.id.to_string()
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(at.unwrap_or(booking.start_at))
 }
 
 /// Requests that expired by `now` and do not say so yet, with their deadlines, by these: up to `count` from after `after`.

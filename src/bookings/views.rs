@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 
 use super::lifecycle::{Action, Party, Status};
+use super::missed::NoShowReport;
 use super::reschedule::Change;
 use super::store::Event;
 use super::{Booking, Pressure};
@@ -20,7 +21,7 @@ use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId, ServiceId};
 use crate::prices::PriceBreakdown;
 use crate::prices::policy::BookingPolicy;
-use crate::values::{AddressKind, Money, Rating, Zone};
+use crate::values::{AddressKind, Gender, Money, Rating, Zone};
 
 /// What both parties and staff see.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,8 +51,24 @@ pub(super) struct Common {
     respond_by: Option<DateTime<Utc>>,
     /// How it ended short, if it was called off, missed or broken off.
     cancellation: Option<Cancellation>,
+    /// What became of the client's report that nobody came, where there is one: until it is settled, `cancellation` is null.
+    no_show_report: Option<NoShowReport>,
+    /// A longer visit that its therapist asks for, where the client has not answered.
+    extension: Option<OpenExtension>,
     /// When it was booked.
     created_at: DateTime<Utc>,
+}
+
+/// A longer visit that its therapist asks for.
+#[derive(Debug, Serialize, ToSchema)]
+struct OpenExtension {
+    /// Minutes on the table in all.
+    #[schema(example = 90)]
+    duration_minutes: i16,
+    /// What the visit costs then.
+    price: Money,
+    /// Until when the client may agree.
+    expires_at: DateTime<Utc>,
 }
 
 /// A service by its id and name.
@@ -107,6 +124,8 @@ pub(super) struct ClientBooking {
     notes: Option<String>,
     focus_areas: Vec<String>,
     pressure: Option<Pressure>,
+    /// Of which gender the therapist is to be, whoever it is in the end.
+    therapist_gender: Option<Gender>,
 }
 
 /// A place without its door.
@@ -189,6 +208,8 @@ pub(super) struct AdminBooking {
     therapist_share: Option<Money>,
     /// Since when the therapist may not carry the visit out; null where nothing is known against it.
     at_risk_since: Option<DateTime<Utc>>,
+    /// Of which gender the client wants the therapist to be.
+    therapist_gender: Option<Gender>,
 }
 
 /// A booking, by whoever looks at it.
@@ -231,8 +252,8 @@ impl BookingEvent {
     pub fn new(event: Event, booking: BookingId, party: Party, cipher: &Cipher) -> Result<Self> {
         let Event { reason, .. } = event;
         // What is about a person is not for the others.
-        let is_private =
-            event.party == Party::Admin || matches!(reason.action, Action::Reassign | Action::Complete | Action::Stop);
+        let is_private = event.party == Party::Admin
+            || matches!(reason.action, Action::Reassign | Action::Complete | Action::Stop | Action::Contest);
         let told = party == Party::Admin || event.party == party || !is_private;
         Ok(Self {
             at: reason.at,
@@ -355,6 +376,7 @@ impl Known {
                 focus_areas: booking.focus_areas(cipher)?,
                 address: AddressView::new(booking.address, cipher)?,
                 pressure: booking.pressure,
+                therapist_gender: booking.therapist_gender,
             })),
             Viewer::Admin => BookingView::Admin(Box::new(AdminBooking {
                 seen_as: viewer,
@@ -364,6 +386,7 @@ impl Known {
                 suburb: Suburb::of(&booking.address),
                 therapist_share: booking.therapist_share(),
                 at_risk_since: booking.at_risk_since,
+                therapist_gender: booking.therapist_gender,
             })),
             Viewer::Therapist => BookingView::Therapist(Box::new(self.undisclosed(common, booking, viewer, cipher)?)),
             Viewer::Disclosed => BookingView::Disclosed(Box::new(DisclosedBooking {
@@ -425,6 +448,15 @@ impl Common {
             cancellation_policy: (&booking.policy).into(),
             respond_by: booking.respond_by,
             cancellation: cancellation.transpose()?,
+            no_show_report: booking.missed.map(NoShowReport::from),
+            extension: booking
+                .extension
+                .filter(|open| booking.status.is_live() && open.minutes != booking.duration_minutes)
+                .map(|open| OpenExtension {
+                    duration_minutes: open.minutes,
+                    price: Money { amount: open.amount, ..booking.price },
+                    expires_at: open.expires_at,
+                }),
             created_at: booking.created_at,
         })
     }

@@ -3,29 +3,32 @@
 use crate::values::Role;
 use actix_web::post;
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::events::event;
 use super::incidents::NewIncident;
 use super::licensing;
 use super::lifecycle::{Action, Party, Status};
 use super::steps::{Asked, take};
 use super::views::BookingView;
-use super::{Booking, Cancelled, Reason};
+use super::{Booking, Cancelled, Reason, missed, store};
 use crate::App;
 use crate::auth::{As, Parties, Principal, Therapist, TherapistOrAdmin};
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Problem, Refusal, Result};
 use crate::events::Work;
-use crate::http::{IfMatch, Nothing, OrDefault, Path, Reply};
+use crate::http::{IfMatch, Json, Nothing, OrDefault, Path, Reply};
 use crate::ids::BookingId;
 
 /// The operations on a visit that takes place.
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(set_out_for_booking).service(arrive_at_booking).service(start_booking);
     config.service(complete_booking).service(report_no_show).service(stop_booking);
+    config.service(contest_no_show);
 }
 
 /// Whether a step may be taken, and how the visit ends by it, if it ends short.
@@ -33,16 +36,31 @@ pub(super) async fn decide(work: &mut Work, booking: &mut Booking, action: Actio
     if matches!(action, Action::OnTheWay | Action::Start) && !licensing::is_licensed(work, booking).await? {
         return Err(Refusal::CredentialNotValid.into());
     }
-    booking.cancelled = ended_short(booking, action, party, work.now());
+    let now = work.now();
+    match (action, party) {
+        (Action::NoShow, Party::Client) => missed::report(work, booking).await?,
+        (Action::Contest, _) => booking.missed = booking.missed.map(|report| report.contested(now)),
+        _ => booking.cancelled = ended_short(booking, action, party, now),
+    }
     Ok(())
 }
 
-/// What a visit costs that ends short. Whoever missed it bears it: the client pays all, or nothing where the therapist did not
-/// come. A therapist who breaks a visit off bears nothing; the client pays for what had begun. Nobody pays for a therapist
+/// Tells staff of a visit of which less than half took place before its therapist ended it: it is billed as it was agreed, which they may have to
+/// put right.
+pub(super) async fn tell_if_early(work: &mut Work, booking: &Booking) -> Result<()> {
+    let took = work.now() - store::begun_at(work, booking).await?;
+    if took * 2 < TimeDelta::minutes(booking.duration_minutes.into()) {
+        let details = json!({ "status": booking.status, "minutes": took.num_minutes(), "agreed_minutes": booking.duration_minutes });
+        work.announce(event("booking.ended_early", booking, details)).await?;
+    }
+    Ok(())
+}
+
+/// What a visit costs that ends short. A client who missed it pays all; that its therapist did so is for [`missed`] to settle. A therapist who breaks a visit off bears nothing; the client pays for what had begun. Nobody pays for a therapist
 /// who may not practise.
 fn ended_short(booking: &Booking, action: Action, party: Party, now: DateTime<Utc>) -> Option<Cancelled> {
     let is_owed = match action {
-        Action::NoShow => party == Party::Therapist,
+        Action::NoShow => true,
         Action::Stop => booking.status == Status::InProgress,
         _ => return None,
     };
@@ -137,7 +155,7 @@ fn refuse_unexplained(me: &Principal, reason: Option<&Reason>) -> Result<()> {
 /// Complete a visit
 ///
 /// The visit has taken place; what is left of its time is free again. An admin can say so in the therapist's stead, with a
-/// reason, once the agreed end has come, also where a step before was forgotten.
+/// reason, once the agreed end has come, also where a step before was forgotten. Staff look into a visit of which less than half took place.
 #[utoipa::path(tag = "Bookings", operation_id = "complete_booking", security(("bearer" = ["therapist", "admin"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
@@ -163,7 +181,8 @@ async fn complete_booking(
 /// Report a no-show
 ///
 /// From 20 minutes after the agreed start, whoever is there reports that the other is not. A therapist does so at the door: the
-/// client pays what the policy asks then. A client does so while the therapist has not arrived: it costs nothing, and staff look into it.
+/// client pays what the policy asks then. A client does so while the therapist has not arrived: that is pending, and `no_show_report` tells
+/// where it stands. The therapist may contest it for a day, in which silence upholds it: then the visit costs nothing. Staff decide in any case.
 #[utoipa::path(tag = "Bookings", operation_id = "report_no_show", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
@@ -181,6 +200,36 @@ async fn report_no_show(
 ) -> Result<Reply> {
     uninterrupted(async move { take(&app, me.principal, id, Asked::new(Action::NoShow, body.reason, if_match)).await })
         .await
+}
+
+/// Contest a no-show report
+///
+/// The therapist was there, and says so within 24 hours of the client's report: nothing is settled until staff decide.
+#[utoipa::path(tag = "Bookings", operation_id = "contest_no_show", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
+    request_body = Contest, responses(
+    (status = 200, description = "The booking, its report contested.", body = BookingView),
+    (status = 409, description = "`invalid_transition`: there is no report, or it is settled; `too_late`", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/v1/bookings/{id}/no-show/contest")]
+async fn contest_no_show(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+    Json(body, _): Json<Contest>,
+) -> Result<Reply> {
+    let asked = Asked::new(Action::Contest, Some(body.reason), if_match);
+    uninterrupted(async move { take(&app, me.principal, id, asked).await }).await
+}
+
+/// What the therapist has to say to a report.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Contest {
+    /// For staff. The client does not see it.
+    reason: Reason,
 }
 
 /// Why a visit is broken off.

@@ -5,12 +5,13 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use super::holds::Hold;
+use super::holds::{self, Hold};
+use super::store::Probe;
 use super::{Booking, store};
 use crate::App;
 use crate::accounts::{Address, visit_address};
 use crate::availability::travel::Roads;
-use crate::availability::{self, Diary, Engine, Enquiry, Purpose, Visit};
+use crate::availability::{self, Diary, Engine, Enquiry, Purpose, Rule, Visit};
 use crate::bookings::bounds::Bounds;
 use crate::credentials::{Reliance, Required, required_for};
 use crate::db::Tx;
@@ -50,6 +51,8 @@ pub(super) struct Wish {
     pub asked_at: Option<DateTime<Utc>>,
     /// A booking whose own time counts as free, and what is proposed for it.
     except: Option<BookingId>,
+    /// Whether it is the therapist's own doing, or what has been asked and stands: what they set for new visits from outside is not against it.
+    own: bool,
 }
 
 /// What a visit that may take place takes up and relies on.
@@ -100,6 +103,7 @@ impl Wish {
             required,
             asked_at: None,
             except: None,
+            own: false,
         })
     }
 
@@ -116,6 +120,7 @@ impl Wish {
             address: hold.address,
             asked_at: Some(hold.created_at),
             except: None,
+            own: false,
         })
     }
 
@@ -132,7 +137,13 @@ impl Wish {
             address: booking.address.clone(),
             asked_at: Some(booking.asked_at.unwrap_or(booking.created_at)),
             except: Some(booking.id),
+            own: false,
         })
+    }
+
+    /// The same, as the therapist's own doing or what has been asked and stands, or not.
+    pub fn of_its_own(self, own: bool) -> Self {
+        Self { own, ..self }
     }
 
     /// Locks the therapist's time and decides; under the client's lock. A probe before it turns away whoever is plainly too late, or has too
@@ -140,7 +151,7 @@ impl Wish {
     pub async fn reserve(&self, work: &mut Work, app: &App) -> Result<(TimeLock, Decided)> {
         let table = Span::of_minutes(self.start, self.minutes.into());
         let now = work.now();
-        let (taken, ahead) = store::probe(work, self.client, self.therapist, table, now).await?;
+        let Probe { taken, held, ahead } = store::probe(work, self.client, self.therapist, table, now).await?;
         if taken {
             return Err(Refusal::SlotUnavailable.into());
         }
@@ -148,6 +159,9 @@ impl Wish {
         let lock = work.lock_time(self.therapist).await?;
         let decided = self.decide(work, app.part::<Roads>()?).await?;
         app.part::<Bounds>()?.admit(ahead, decided.mode == BookingMode::Request)?;
+        if held {
+            holds::give_way(work, &lock, self.client, decided.during).await?;
+        }
         Ok((lock, decided))
     }
 
@@ -182,7 +196,10 @@ impl Wish {
         let visit = self.visit();
         let span = Span::of_minutes(self.start, 1);
         let engine = Engine::new(diary, &visit, span, self.asked_at.unwrap_or(now));
-        engine.decide(self.start).map_err(Refusal::from)?;
+        let waived = |rule: &Rule| self.own && rule.is_for_others();
+        if let Some(rule) = engine.refusals(self.start).find(|rule| !waived(rule)) {
+            return Err(Refusal::from(rule).into());
+        }
         let during =
             Span::of_minutes(self.start, visit.minutes).widened(diary.rules.setup_minutes, diary.rules.packup_minutes);
         self.decided(&engine, during, diary.mode)

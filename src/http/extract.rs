@@ -176,8 +176,10 @@ impl FromRequest for IfMatch {
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let value = request.headers().get(header::IF_MATCH).and_then(|value| value.to_str().ok());
-        ready(Ok(Self(value.map(str::to_owned))))
+        // Several lines are one list (RFC 9110, section 5.3). Bytes that are no text are part of a tag that nobody was given.
+        let lines = request.headers().get_all(header::IF_MATCH);
+        let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+        ready(Ok(Self((!lines.is_empty()).then(|| lines.join(",")))))
     }
 }
 

@@ -61,9 +61,17 @@ const TABLE: &[Row] = &[
     row("booking.proposal_withdrawn", To::Others, "proposal_withdrawn"),
     row("booking.on_the_way", To::Others, "therapist_on_the_way"),
     row("booking.arrive", To::Others, "therapist_arrived"),
-    row("booking.extend", To::Client, "visit_extended"),
+    Row {
+        with: &["start_at", "time_zone", "duration_minutes", "price"],
+        ..row("booking.ask_extension", To::Client, "extension_asked")
+    },
+    row("booking.extend", To::Others, "visit_extended"),
+    row("booking.extension_declined", To::Others, "extension_declined"),
     row("booking.complete", To::Others, "visit_completed"),
     row("booking.no_show", To::Others, "no_show_reported"),
+    row("booking.contest", To::Client, "no_show_contested"),
+    row("booking.uphold", To::Both, "no_show_upheld"),
+    row("booking.reject", To::Both, "no_show_rejected"),
     row("booking.stop", To::Others, "visit_stopped"),
     row("booking.put_at_risk", To::Therapist, "visit_at_risk"),
     row("booking.restored", To::Therapist, "visit_restored"),

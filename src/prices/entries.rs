@@ -255,6 +255,18 @@ pub enum Charge {
     },
 }
 
+impl Charge {
+    /// The amounts in it.
+    pub(super) fn amounts(self) -> impl Iterator<Item = Money> {
+        let (first, second) = match self {
+            Self::Percent { .. } => (None, None),
+            Self::Fixed { amount } => (Some(amount), None),
+            Self::PerKm { amount, at_most } => (Some(amount), Some(at_most)),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
 impl Entry for Surcharge {
     const KIND: Kind = Kind::Surcharge;
     const ACTIONS: [&'static str; 2] = ["surcharge.create", "surcharge.withdraw"];

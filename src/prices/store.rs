@@ -78,7 +78,7 @@ pub async fn tariff<'c>(db: impl PgExecutor<'c>, wanted: PriceQuery<'_>, at: Dat
         return Ok(None);
     };
     surcharges.sort_by(|a, b| a.code.cmp(&b.code));
-    Ok(Some(Tariff {
+    let tariff = Tariff {
         base,
         minutes: wanted.minutes,
         price_version: price,
@@ -86,7 +86,12 @@ pub async fn tariff<'c>(db: impl PgExecutor<'c>, wanted: PriceQuery<'_>, at: Dat
         holidays,
         policy: policy.ok_or_else(|| Error::Internal("there is no cancellation policy".to_owned()))?,
         at,
-    }))
+    };
+    // Nothing is better than a sum of dollars and yen.
+    if !tariff.is_of_one_currency() {
+        return Err(Error::Internal(format!("amounts of several currencies in {}", wanted.jurisdiction.as_str())));
+    }
+    Ok(Some(tariff))
 }
 
 /// When the next version of anything takes effect after `at`, as far as any is known.
@@ -148,11 +153,13 @@ pub(super) async fn lock(work: &mut Work) -> Result<()> {
     work.lock(TARIFFS).await
 }
 
-/// The currency of a country's prices; none where it never had any.
+/// The currency of a country's amounts, withdrawn ones too, because visits may have been quoted by them; none where it never had any.
 pub(super) async fn currency(tx: &mut Tx, country: &str) -> Result<Option<String>> {
     let found = sqlx::query_scalar!(
-        r#"SELECT entry #>> '{price,currency}' AS "currency!" FROM tariffs
-           WHERE kind = 'price' AND place = $1 AND withdrawn_at IS NULL AND jsonb_typeof(entry -> 'price') <> 'null' LIMIT 1"#,
+        r#"SELECT coalesce(entry #>> '{price,currency}', entry #>> '{terms,charge,amount,currency}') AS "currency!" FROM tariffs
+           WHERE (place = $1 OR starts_with(place, $1 || '-')) AND kind IN ('price', 'surcharge')
+             AND coalesce(entry #>> '{price,currency}', entry #>> '{terms,charge,amount,currency}') IS NOT NULL
+           ORDER BY kind, created_at LIMIT 1"#,
         country
     )
     .fetch_optional(&mut **tx)

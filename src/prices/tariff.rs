@@ -73,6 +73,9 @@ pub struct PriceBreakdown {
     pub priced_at: DateTime<Utc>,
     /// When the visit was asked for: notice counts from then.
     pub asked_at: DateTime<Utc>,
+    /// The start that the price was agreed for, where the therapist has moved the visit since to one that would cost more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreed_for: Option<DateTime<Utc>>,
 }
 
 /// A surcharge that is due.
@@ -128,6 +131,12 @@ impl Tariff {
         Self { at, ..self }
     }
 
+    /// Whether every amount is in the currency of the base price, so that there is a sum.
+    pub(super) fn is_of_one_currency(&self) -> bool {
+        let charges = self.surcharges.iter().flat_map(|surcharge| surcharge.terms.charge.amounts());
+        charges.into_iter().all(|money| money.currency == self.base.currency)
+    }
+
     /// Minutes on the table.
     pub fn minutes(&self) -> i16 {
         self.minutes
@@ -155,6 +164,7 @@ impl Tariff {
             distance_km: about.distance_km,
             priced_at: self.at,
             asked_at: about.asked_at,
+            agreed_for: None,
         }
     }
 

@@ -150,6 +150,25 @@ fn of_a_group_the_highest_counts_and_the_others_add_up() {
 }
 
 #[test]
+fn there_is_no_sum_of_several_currencies() {
+    let monday = json!({ "kind": "weekend", "days": ["monday"] });
+    let yen = json!({ "amount": 2_000, "currency": "JPY" });
+    let dollars = json!({ "amount": 2_000, "currency": "AUD" });
+    let fixed = json!({ "kind": "fixed", "amount": yen });
+    let each = json!({ "kind": "per_km", "amount": dollars, "at_most": yen });
+    let beyond = json!({ "kind": "distance", "beyond_km": 1 });
+    let base = Money { amount: 12_900, currency: Currency::AUD };
+    for (when, charge, of_one) in [
+        (monday.clone(), fixed, false),
+        (beyond, each, false),
+        (monday.clone(), json!({ "kind": "fixed", "amount": dollars }), true),
+        (monday, percent(1_000), true),
+    ] {
+        assert_eq!(tariff(base, 60, vec![terms(when, charge, None)]).is_of_one_currency(), of_one);
+    }
+}
+
+#[test]
 fn each_line_is_rounded_half_up_in_whole_units_of_any_currency() {
     // Yen have no decimals, dinars three: a percentage knows neither.
     for (currency, base, basis_points, line) in [

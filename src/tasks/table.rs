@@ -39,6 +39,9 @@ const VISIT: Option<(&str, &str)> = Some(("booking", "booking_id"));
 
 const TABLE: &[Row] = &[
     Row { by: Some(Party::Client), ..raise("booking.no_show", "therapist_no_show") },
+    close("booking.uphold", Some(Party::Admin), "therapist_no_show"),
+    close("booking.reject", None, "therapist_no_show"),
+    raise("booking.ended_early", "visit_ended_early"),
     raise("booking.overdue", "visit_overdue"),
     // A client's word alone does not settle what staff were to look into.
     close("booking.complete", None, "visit_overdue"),

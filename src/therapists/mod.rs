@@ -6,7 +6,7 @@ mod store;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use store::{PROFILE, area, booking_mode, exists, is_shown, profile, public, rate};
+pub use store::{PROFILE, area, booking_mode, exists, gender, is_shown, profile, public, rate};
 
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::{BookingMode, Gender, Point, Rating, TravelMode, Zone, bounded_number, bounded_text};

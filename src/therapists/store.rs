@@ -40,6 +40,14 @@ macro_rules! profiles {
     };
 }
 
+/// The therapist's gender, where they tell it.
+pub async fn gender<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) -> Result<Option<Gender>> {
+    let gender = sqlx::query_scalar!(r#"SELECT gender AS "gender: Gender" FROM therapists WHERE id = $1"#, id.0)
+        .fetch_optional(db)
+        .await?;
+    Ok(gender.flatten())
+}
+
 /// What the therapist says of themselves and their work.
 pub async fn profile(db: &PgPool, id: TherapistId) -> Result<Profile> {
     Ok(profiles!("WHERE t.id = $1", id.0).fetch_one(db).await?)

@@ -294,6 +294,9 @@ async fn session_notes_are_for_their_author_and_the_client() {
     }
     scene.are("in_progress").await;
     scene.client.get(&path).await.refused(404, "not_found");
+    for known in ["\"some\"", "*"] {
+        notes(&scene, &scene.therapist, Some(known), "Early").await.refused(412, "precondition_failed");
+    }
     let first = notes(&scene, &scene.therapist, None, "Trapezius tight").await.is(200);
     assert_eq!((&first.body["version"], &first.body["text"]), (&json!(1), &json!("Trapezius tight")));
     let tag = first.header("etag");

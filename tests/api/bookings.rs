@@ -173,6 +173,30 @@ async fn an_answered_request_does_not_lapse() {
 }
 
 #[tokio::test]
+async fn a_request_whose_time_another_process_has_cleared_is_not_confirmed() {
+    for step in ["accept", "reschedule", "counter-offer"] {
+        let app = App::start().await;
+        let (therapist, client, path) = requested(&app).await;
+        // By a clock that is half a day ahead the request has lapsed.
+        app.sql("DELETE FROM reservations").await.unwrap();
+        let answer = match step {
+            "accept" => therapist.act(&format!("{path}/accept")).await,
+            "reschedule" => {
+                client.post(&format!("{path}/reschedule"), json!({ "start_at": "2026-12-03T00:00:00Z" })).await
+            }
+            _ => {
+                let other = json!({ "start_at": "2026-12-03T00:00:00Z" });
+                let offer = therapist.post(&format!("{path}/counter-offers"), other).await.is(201).header("location");
+                client.act(&format!("{offer}/accept")).await
+            }
+        };
+        answer.refused(409, "slot_unavailable");
+        assert_eq!(status(&client, &path).await, "requested", "{step}");
+        assert_eq!(app.count("SELECT count(*) FROM reservations WHERE booking_id IS NOT NULL").await, 0);
+    }
+}
+
+#[tokio::test]
 async fn acceptance_asks_every_rule_again() {
     let app = App::start().await;
     let (therapist, _, path) = requested(&app).await;

@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, App, Person};
+use crate::support::{Answer, App, DEEP_TISSUE, Person};
 
 const TUESDAY: &str = "2026-12-01T00:00:00Z";
 
@@ -172,4 +172,51 @@ async fn a_request_keeps_the_notice_of_its_hold() {
     app.advance(TimeDelta::minutes(5));
     let path = book_held(&client, "a", &hold).await.is(201).header("location");
     assert_eq!(therapist.act(&format!("{path}/accept")).await.is(200).body["status"], "confirmed");
+}
+
+#[tokio::test]
+async fn ones_own_hold_is_free_for_oneself() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let ((client, address), (rival, elsewhere)) = (app.client_at_home().await, app.client_at_home().await);
+    let listed = async |who: &Person, address: uuid::Uuid| {
+        let path = format!(
+            "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&from=2026-12-01&to=2026-12-01&address_id={address}&therapist_id={}",
+            therapist.id
+        );
+        who.get(&path).await.is(200).text
+    };
+    let all = listed(&client, address).await;
+    client.post("/v1/holds", client.wish(&therapist, address, TUESDAY)).await.is(201);
+    assert_eq!(listed(&client, address).await, all, "the slot stays in the own list");
+    assert!(!listed(&rival, elsewhere).await.contains(TUESDAY));
+    rival.books(&therapist, elsewhere, TUESDAY).await.refused(409, "slot_unavailable");
+
+    // The same fields use it up, on its terms: nine minutes later the notice would be too short.
+    therapist.change("/v1/therapists/me", json!({ "min_notice_minutes": 22 * 60 + 55 })).await.is(200);
+    app.advance(TimeDelta::minutes(9));
+    client.books(&therapist, address, TUESDAY).await.is(201);
+    assert_eq!(client.get("/v1/holds").await.is(200).body["data"], json!([]));
+    assert_eq!(app.count("SELECT count(*) FROM holds").await, 0);
+    therapist.change("/v1/therapists/me", json!({ "min_notice_minutes": 120 })).await.is(200);
+
+    // Another time that the hold overlaps: it gives way, to a hold and to a booking.
+    for start in ["2026-12-02T00:00:00Z", "2026-12-02T00:30:00Z"] {
+        client.post("/v1/holds", client.wish(&therapist, address, start)).await.is(201);
+        assert_eq!(client.get("/v1/holds").await.is(200).body["data"].as_array().unwrap().len(), 1);
+    }
+    client.books(&therapist, address, "2026-12-02T01:00:00Z").await.is(201);
+    assert_eq!(client.get("/v1/holds").await.is(200).body["data"], json!([]));
+    // And to a visit that is moved there, or is to be.
+    let path = client.books(&therapist, address, "2026-12-03T00:00:00Z").await.is(201).header("location");
+    for (step, start) in [("reschedule", "2026-12-04T00:00:00Z"), ("counter-offers", "2026-12-04T04:00:00Z")] {
+        client.post("/v1/holds", client.wish(&therapist, address, start)).await.is(201);
+        let moved = client.post(&format!("{path}/{step}"), json!({ "start_at": start })).await;
+        assert!(moved.status.is_success(), "{}", moved.text);
+        assert_eq!(client.get("/v1/holds").await.is(200).body["data"], json!([]), "{step}");
+    }
+    // What is held elsewhere stays.
+    client.post("/v1/holds", client.wish(&therapist, address, "2026-12-07T00:00:00Z")).await.is(201);
+    client.books(&therapist, address, "2026-12-07T02:00:00Z").await.is(201);
+    assert_eq!(client.get("/v1/holds").await.is(200).body["data"].as_array().unwrap().len(), 1);
 }

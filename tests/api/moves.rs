@@ -347,3 +347,62 @@ async fn a_move_across_a_change_of_clocks_is_a_move() {
     moves(&client, &path, "2027-04-04T13:45:00Z").await.is(200);
     moves(&client, &path, "2027-04-04T14:00:00Z").await.is(200);
 }
+
+/// What a therapist may set for new visits, so that nothing at all could be booked.
+const SHUT: [&str; 4] = [
+    r#"{ "accepting_bookings": false }"#,
+    r#"{ "min_notice_minutes": 10080 }"#,
+    r#"{ "max_advance_days": 1 }"#,
+    "no offers",
+];
+
+async fn shut(scene: &Scene, how: &str) {
+    match serde_json::from_str::<Value>(how) {
+        Ok(change) => drop(scene.therapist.change("/v1/therapists/me", change).await.is(200)),
+        Err(_) => drop(scene.therapist.replace("/v1/therapists/me/services", json!({ "services": [] })).await.is(200)),
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_for_new_visits_does_not_bind_its_own_therapist() {
+    for how in SHUT {
+        let scene = &scene().await;
+        shut(scene, how).await;
+        let Scene { therapist, client, path, address, .. } = scene;
+        let refused = client.books(therapist, *address, "2026-12-03T03:00:00Z").await;
+        assert_eq!(refused.status, 422, "{how}");
+        let moved = moves(client, path, THURSDAY).await;
+        assert_eq!(moved.status, 422, "{how}: of a client it is asked");
+        moves(therapist, path, THURSDAY).await.is(200);
+        let offers = format!("{path}/counter-offers");
+        let offer = therapist.post(&offers, json!({ "start_at": "2026-12-03T03:00:00Z" })).await.is(201);
+        client.act(&format!("{}/accept", offer.header("location"))).await.is(200);
+        // What always holds.
+        for (start, status, code) in [
+            ("2026-12-03T00:01:00Z", 409, "slot_unavailable"),
+            ("2026-12-03T12:00:00Z", 409, "slot_unavailable"),
+            ("2026-11-30T00:00:00Z", 422, "notice_too_short"),
+        ] {
+            moves(therapist, path, start).await.refused(status, code);
+        }
+        scene.app.sql("UPDATE credentials SET board_status = 'suspended' WHERE type = 'INSURANCE'").await.unwrap();
+        moves(therapist, path, "2026-12-03T01:00:00Z").await.refused(422, "credential_not_valid");
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_before_is_accepted_whatever_is_set_since() {
+    for how in SHUT {
+        let scene = &scene_with("request").await;
+        let Scene { therapist, path, .. } = scene;
+        shut(scene, how).await;
+        therapist.act(&format!("{path}/accept")).await.is(200);
+
+        let scene = &scene_with("request").await;
+        let Scene { therapist, client, path, .. } = scene;
+        let offer = client.post(&format!("{path}/counter-offers"), json!({ "start_at": THURSDAY })).await.is(201);
+        shut(scene, how).await;
+        therapist.act(&format!("{}/accept", offer.header("location"))).await.is(200);
+        assert_eq!(scene.booking().await["status"], "confirmed");
+    }
+}

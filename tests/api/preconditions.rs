@@ -168,3 +168,20 @@ async fn a_step_that_asks_for_nothing_is_told_nothing() {
         therapist.act(&format!("{path}/{step}")).await.is(200);
     }
 }
+
+#[tokio::test]
+async fn every_line_and_every_byte_of_a_precondition_counts() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let path = client.books(&therapist, address, START).await.is(201).header("location");
+    let tag = client.get(&path).await.header("etag");
+    let odd = reqwest::header::HeaderValue::from_bytes(b"\"caf\xe9\"").unwrap();
+    let cancel = || client.request(Method::POST, &format!("{path}/cancel"));
+    send(cancel().header("If-Match", odd.clone())).await.refused(412, "precondition_failed");
+    send(cancel().header("If-Match", "\"a\"").header("If-Match", "\"b\"")).await.refused(412, "precondition_failed");
+    send(cancel().header("If-Match", odd.clone()).header("If-Match", tag)).await.is(200);
+    // Where it is needed, it is there, and wrong.
+    let profile = therapist.request(Method::PATCH, "/v1/therapists/me").header("If-Match", odd);
+    send(profile.json(&json!({ "bio": "Hello." }))).await.refused(412, "precondition_failed");
+}

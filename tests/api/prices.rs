@@ -321,6 +321,36 @@ async fn a_therapists_late_cancellations_are_counted() {
     assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'therapist.late_cancellation'").await, 2);
 }
 
+#[tokio::test]
+async fn nobody_is_blamed_for_calling_off_what_they_may_not_carry_out() {
+    let app = App::start().await;
+    let (therapist, admin) = (app.therapist().await, app.admin().await);
+    let (client, address) = app.client_at_home().await;
+    let mut paths = Vec::new();
+    for start in ["2026-11-30T22:00:00Z", "2026-12-01T04:00:00Z", "2026-12-01T00:00:00Z"] {
+        paths.push(client.books(&therapist, address, start).await.is(201).header("location"));
+    }
+    app.sql("UPDATE bookings SET at_risk_since = '2026-11-30T00:00:00Z' WHERE start_at <> '2026-12-01T00:00:00Z'")
+        .await
+        .unwrap();
+    therapist.post(&format!("{}/cancel", paths[0]), json!({})).await.is(200);
+    // Nor is a client who does.
+    let cancelled = client.post(&format!("{}/cancel", paths[1]), json!({})).await.is(200).body;
+    assert_eq!(cancelled["cancellation"]["fee"]["amount"], 0);
+    let reliability = format!("/v1/admin/therapists/{}/reliability", therapist.id);
+    let seen = admin.get(&reliability).await.is(200).body;
+    assert_eq!((&seen["cancellations"], &seen["late_cancellations"]), (&json!(0), &json!(0)));
+    therapist.post(&format!("{}/cancel", paths[2]), json!({})).await.is(200);
+    let seen = admin.get(&reliability).await.is(200).body;
+    assert_eq!((&seen["cancellations"], &seen["late_cancellations"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        admin.get("/v1/admin/bookings/at-risk").await.is(200).body["data"],
+        json!([]),
+        "what has ended is at risk no more"
+    );
+    assert_eq!(admin.get(&paths[0]).await.is(200).body["at_risk_since"], Value::Null);
+}
+
 /// A client's booking as the service itself holds it.
 fn booking(body: &Value, client: Uuid) -> Booking {
     let read = |name: &str| body[name].clone();
@@ -345,6 +375,9 @@ fn booking(body: &Value, client: Uuid) -> Booking {
         asked_at: None,
         respond_by: None,
         cancelled: None,
+        missed: None,
+        extension: None,
+        therapist_gender: None,
         cancel_reason: None,
         at_risk_since: None,
         free_to_cancel: false,

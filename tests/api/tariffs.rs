@@ -222,3 +222,27 @@ async fn a_region_has_its_own_surcharges_and_holidays() {
     let listed = again(&app, &admin).await.get("/v1/admin/surcharges?place=AU-NSW").await.is(200).body;
     assert_eq!(listed["data"], json!([surcharge.body]));
 }
+
+#[tokio::test]
+async fn a_country_keeps_its_currency_whatever_is_withdrawn() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let french = |currency: &str, version: i64| {
+        let amount = json!({ "amount": 2_000, "currency": currency });
+        with(price(&app, 2_000, 1), json!({ "country": "FR", "price": amount, "version": version }))
+    };
+    let first = admin.post("/v1/admin/prices", french("EUR", 1)).await.is(201).header("location");
+    let terms = json!({
+        "label": "Hotel", "when": { "kind": "hotel" }, "charge": { "kind": "fixed", "amount": { "amount": 500, "currency": "EUR" } }, "group": null
+    });
+    let surcharge = json!({
+        "jurisdiction": "FR-IDF", "code": "hotel", "terms": terms, "version": 1, "effective_from": "2026-12-01T01:00:00Z"
+    });
+    let surcharge = admin.post("/v1/admin/surcharges", surcharge).await.is(201).header("location");
+    for location in [&first, &surcharge] {
+        admin.post("/v1/admin/prices", french("JPY", 2)).await.points_to(&["/price/currency"]);
+        admin.delete(location).await.is(204);
+    }
+    admin.post("/v1/admin/prices", french("JPY", 2)).await.points_to(&["/price/currency"]);
+    admin.post("/v1/admin/prices", french("EUR", 2)).await.is(201);
+}

@@ -1,5 +1,7 @@
 //! The steps of a visit, from setting out to its end.
 
+mod missed;
+
 use chrono::TimeDelta;
 use knead::bookings::jobs::AlertOverdue;
 use knead::queue::enqueue;
@@ -7,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, App, Person, at, send};
+use crate::support::{Answer, App, Person, at, send, surry_hills};
 
 const START: &str = "2026-12-01T00:00:00Z";
 const PRICE: i64 = 12900;
@@ -190,7 +192,6 @@ async fn a_client_who_is_not_there_pays_after_20_minutes() {
     scene.step(&scene.client, "no-show").await.refused(409, "invalid_transition");
     assert_eq!(told(&scene.client).await[0], "no_show_reported");
     assert_eq!(tasks(&scene.admin, true).await, Vec::<String>::new());
-    assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 0);
     assert!(!missed.to_string().contains("Crown"), "the visit is over");
 }
 
@@ -205,7 +206,7 @@ async fn a_therapist_who_does_not_come_costs_nothing() {
     scene.at(20).await;
     let missed =
         scene.client.post(&format!("{}/no-show", scene.path), json!({ "reason": "Nobody came." })).await.is(200).body;
-    ended(&missed, "client", 0);
+    assert_eq!(missed["cancellation"], Value::Null, "not settled");
     scene.step(&scene.therapist, "arrive").await.refused(409, "invalid_transition");
     scene.step(&scene.therapist, "no-show").await.refused(409, "invalid_transition");
     assert_eq!(told(&scene.therapist).await, ["no_show_reported", "visit_booked"]);
@@ -240,7 +241,7 @@ async fn a_therapist_may_leave_without_saying_why() {
     assert!(scene.therapist.get(&format!("{}/events", scene.path)).await.text.contains("safe"));
     let incidents = scene.therapist.get(&format!("{}/incidents", scene.path)).await.is(200).body;
     assert_eq!(incidents["data"].as_array().unwrap().len(), 1, "once");
-    assert_eq!(tasks(&scene.admin, true).await, ["incident_reported"]);
+    assert_eq!(tasks(&scene.admin, true).await, ["visit_ended_early", "incident_reported"]);
     assert_eq!(told(&scene.client).await[0], "visit_stopped");
 }
 
@@ -260,7 +261,8 @@ async fn once_the_therapist_is_on_the_way_calling_off_costs_all() {
             let quote = person.get(&format!("{}/cancellation-quote", scene.path)).await.is(200).body;
             assert_eq!(quote["fee"], money(fee));
             ended(&scene.takes(person, "cancel", "cancelled").await, who, fee);
-            assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 0);
+            let kept = i64::from(step == "arrive");
+            assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, kept, "who is there, is there");
         }
     }
 }
@@ -365,6 +367,63 @@ async fn a_visit_that_ends_early_frees_what_is_left_and_still_counts() {
     scene.client.books(&scene.therapist, scene.address, "2026-12-01T00:30:00Z").await.refused(409, "slot_unavailable");
     scene.client.books(&scene.therapist, scene.address, noon).await.is(201);
     scene.client.books(&scene.therapist, scene.address, "2026-12-01T03:00:00Z").await.refused(409, "slot_unavailable");
+}
+
+#[tokio::test]
+async fn staff_look_into_a_visit_of_which_less_than_half_took_place() {
+    for step in ["complete", "stop"] {
+        for (minutes, early) in [(0, true), (29, true), (30, false), (60, false)] {
+            let mut scene = Scene::new().await;
+            scene.until("start").await;
+            scene.at(minutes).await;
+            for _ in 0..2 {
+                scene.step(&scene.therapist, step).await.is(200);
+            }
+            let expected: &[&str] = if early { &["visit_ended_early"] } else { &[] };
+            assert_eq!(tasks(&scene.admin, true).await, expected, "{step} after {minutes} minutes");
+        }
+    }
+    // Begun late: it counts from then. Staff know what they do.
+    let mut scene = Scene::new().await;
+    scene.until("arrive").await;
+    scene.at(31).await;
+    scene.takes(&scene.therapist, "start", "in_progress").await;
+    scene.at(60).await;
+    scene.step(&scene.therapist, "complete").await.is(200);
+    assert_eq!(tasks(&scene.admin, true).await, ["visit_ended_early"]);
+    let mut scene = Scene::new().await;
+    scene.until("start").await;
+    scene.admin.post(&format!("{}/stop", scene.path), json!({ "reason": "A call." })).await.is(200);
+    assert_eq!(tasks(&scene.admin, true).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn however_a_visit_ends_its_therapist_was_where_it_was() {
+    for (last, step, minutes) in
+        [("start", "stop", 20), ("arrive", "stop", 20), ("arrive", "no-show", 20), ("arrive", "cancel", 20)]
+    {
+        let mut scene = Scene::new().await;
+        scene.therapist.change("/v1/therapists/me", json!({ "daily_cap": 2, "min_notice_minutes": 0 })).await.is(200);
+        let mut far = surry_hills();
+        (far["latitude"], far["longitude"]) = (json!(-33.8915), json!(151.2767));
+        let far = scene.client.address(far).await;
+        scene.until(last).await;
+        scene.at(minutes).await;
+        scene.step(&scene.therapist, step).await.is(200);
+        // Packed up by half past, and over 20 minutes away from Bondi; next door there is time for the set-up.
+        scene.client.books(&scene.therapist, far, "2026-12-01T00:45:00Z").await.refused(409, "slot_unavailable");
+        scene.client.books(&scene.therapist, scene.address, "2026-12-01T00:45:00Z").await.is(201);
+        let third = scene.client.books(&scene.therapist, scene.address, "2026-12-01T03:00:00Z").await;
+        assert_eq!(third.refused(409, "slot_unavailable").status, 409, "{last} {step}: two are a day's visits");
+        // What is over bars no change of hours.
+        let off = json!({ "start_at": "2026-12-01T00:31:00Z", "end_at": "2026-12-01T00:34:00Z" });
+        scene.therapist.post("/v1/therapists/me/time-off", off).await.is(201);
+    }
+    // Who was on the way only frees all of it.
+    let mut scene = Scene::new().await;
+    scene.until("on-the-way").await;
+    scene.step(&scene.therapist, "stop").await.is(200);
+    assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 0);
 }
 
 /// Runs the job that tells of overdue visits.

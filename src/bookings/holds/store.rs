@@ -9,7 +9,7 @@ use crate::availability::reservations::{self, range};
 use crate::bookings::bounds::HOLDS_COUNT;
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
-use crate::events::TimeLock;
+use crate::events::{TimeLock, Work};
 use crate::ids::{AccountId, HoldId, TherapistId};
 use crate::prices::Terms;
 
@@ -104,6 +104,26 @@ pub(super) async fn end(tx: &mut Tx, lock: &TimeLock, hold: &Hold, booked: bool,
     } else {
         sqlx::query!("UPDATE holds SET ended_at = $2 WHERE id = $1", hold.id.0, now).execute(&mut **tx).await?;
     }
+    Ok(())
+}
+
+/// Frees what a client holds of a therapist's time where it stands in the way of what they want there: within `during`.
+pub async fn give_way(work: &mut Work, lock: &TimeLock, client: AccountId, during: Span) -> Result<()> {
+    let now = work.now();
+    sqlx::query!(
+        "WITH own AS (
+             UPDATE holds h SET ended_at = $4 FROM reservations r
+             WHERE r.therapist_id = $1 AND r.id = h.id AND r.during && $3 AND h.client_id = $2 AND h.ended_at IS NULL
+             RETURNING h.id
+         )
+         DELETE FROM reservations r USING own WHERE r.therapist_id = $1 AND r.id = own.id",
+        lock.therapist().0,
+        client.0,
+        range(during),
+        now
+    )
+    .execute(&mut ***work)
+    .await?;
     Ok(())
 }
 

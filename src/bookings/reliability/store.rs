@@ -39,7 +39,7 @@ pub(super) struct Counts {
 pub(super) async fn counts(tx: &mut Tx, therapist: TherapistId) -> Result<Counts> {
     let counts = sqlx::query_as!(
         Counts,
-        r#"SELECT (SELECT count(*) FROM bookings WHERE therapist_id = $1 AND status = 'cancelled' AND cancelled_by = 'therapist') AS "cancellations!",
+        r#"SELECT (SELECT count(*) FROM bookings WHERE therapist_id = $1 AND status = 'cancelled' AND cancelled_by = 'therapist' AND at_risk_since IS NULL) AS "cancellations!",
                   count(*) FILTER (WHERE kind = 'late_cancellation') AS "late_cancellations!",
                   count(*) FILTER (WHERE kind = 'no_show') AS "no_shows!"
            FROM therapist_lapses WHERE therapist_id = $1"#,

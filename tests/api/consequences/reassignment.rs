@@ -6,6 +6,63 @@ use uuid::Uuid;
 
 use super::*;
 
+#[tokio::test]
+async fn a_client_is_not_bound_to_a_stranger() {
+    let scene = scene().await;
+    scene.reassigns(scene.new.id).await.is(200);
+    let quote = format!("{}/cancellation-quote", scene.path);
+    scene.app.advance(TimeDelta::hours(73));
+    let client = anew(&scene.app, &scene.client).await;
+    assert_eq!(client.get(&quote).await.is(200).body["fee"]["amount"], 0, "an hour before the start");
+    scene.app.sql("UPDATE bookings SET status = 'on_the_way'").await.unwrap();
+    assert_eq!(client.get(&quote).await.is(200).body["fee"]["amount"], 0, "on the way, too");
+    scene.app.advance(TimeDelta::hours(1));
+    let client = anew(&scene.app, &scene.client).await;
+    assert_eq!(client.get(&quote).await.is(200).body["fee"]["amount"], 12_900, "at the start");
+}
+
+#[tokio::test]
+async fn a_wish_for_a_gender_is_kept_and_kept_to() {
+    let scene = scene().await;
+    let Scene { app, old, new, client, address, admin, .. } = &scene;
+    let mut wish = client.wish(old, *address, "2026-12-03T05:00:00Z");
+    wish["therapist_gender"] = json!("other");
+    client.books_with_key("odd", &wish).await.points_to(&["/therapist_gender"]);
+    wish["therapist_gender"] = json!("female");
+    change(app, old, REINSTATE).await;
+    let booked = client.books_with_key("her", &wish).await.is(201);
+    assert_eq!(booked.body["therapist_gender"], "female");
+    let path = &booked.header("location");
+    assert_eq!(admin.get(path).await.is(200).body["therapist_gender"], "female");
+    let candidates = |query: &'static str| async move {
+        admin.get(&format!("{}{query}", under_admin(path, "candidates"))).await.is(200).body["data"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    let reassign =
+        |to: Uuid| async move { admin.post(&under_admin(path, "reassign"), json!({ "therapist_id": to })).await };
+    for (gender, fits) in
+        [(Value::Null, false), (json!("male"), false), (json!("non_binary"), false), (json!("female"), true)]
+    {
+        new.change("/v1/therapists/me", json!({ "gender": gender })).await.is(200);
+        assert_eq!(candidates("").await, usize::from(fits), "{gender}");
+        assert_eq!(candidates("?gender=female").await, usize::from(fits));
+        assert_eq!(candidates("?gender=male").await, 0);
+        let reassigned = reassign(new.id).await;
+        if fits {
+            reassigned.is(200)
+        } else {
+            reassigned.points_to(&["/therapist_id"])
+        };
+    }
+    assert_eq!(client.get(path).await.is(200).body["therapist_gender"], "female", "for the next one, too");
+    // No wish, no bounds.
+    new.change("/v1/therapists/me", json!({ "gender": "male" })).await.is(200);
+    assert_eq!(client.get(&scene.path).await.is(200).body["therapist_gender"], Value::Null);
+    scene.reassigns(new.id).await.is(200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_therapist_takes_a_visit_over_at_its_time() {
     let scene = scene().await;

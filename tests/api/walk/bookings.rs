@@ -12,6 +12,7 @@ impl Walk {
         let status = if self.model.therapists[wish.therapist].instant { Status::Confirmed } else { Status::Requested };
         assert_eq!(answer.body["status"], status.name());
         let now = self.model.now;
+        self.model.give_way(&wish);
         self.model.visits.push(Visit {
             path: format!("/v1/bookings/{}", answer.id()),
             respond_by: due(now, wish.start),
@@ -22,6 +23,7 @@ impl Walk {
             made: now,
             forced: false,
             missed_by_client: false,
+            attended: false,
             spared: TimeDelta::zero(),
             owes: false,
             offers: Vec::new(),
@@ -31,10 +33,11 @@ impl Walk {
     pub(super) async fn book(&mut self) {
         let wish = self.wish();
         let answer = self.posts(&self.clients[wish.client].0, "/v1/bookings", &self.body(&wish)).await;
-        let now = self.model.now;
-        self.agree("book", &answer, self.model.allows(&wish, now, None), &wish);
+        // What one holds one has on the terms of the hold.
+        let asked = self.model.held(&wish).map_or(self.model.now, |hold| hold.made);
+        self.agree("book", &answer, self.model.allows(&wish, asked, None), &wish);
         if answer.status == 201 {
-            self.keep(wish, now, &answer);
+            self.keep(wish, asked, &answer);
         }
     }
 
@@ -45,6 +48,7 @@ impl Walk {
         let now = self.model.now;
         self.agree("hold", &answer, held < 3 && self.model.allows(&wish, now, None), &wish);
         if answer.status == 201 {
+            self.model.give_way(&wish);
             self.model.holds.push(Hold { id: answer.id(), wish, made: now });
         }
     }
@@ -114,7 +118,7 @@ impl Walk {
         let (step, status) = if accept { ("accept", Status::Confirmed) } else { ("decline", Status::Declined) };
         let answer = self.therapists[visit.wish.therapist].act(&format!("{}/{step}", visit.path)).await;
         let can = visit.status == Status::Requested
-            && (!accept || self.model.allows(&visit.wish, visit.asked, Some(&visit.path)));
+            && (!accept || self.model.refusal_of_own(&visit.wish, Some(&visit.path)).is_none());
         self.agree(step, &answer, can || visit.status == status, &visit);
         if can && accept {
             self.model.visits[i].goes_on(status, self.model.now);
@@ -139,12 +143,16 @@ impl Walk {
         let path = format!("{}/reschedule", visit.path);
         let answer = self.person(&visit, by_client).post(&path, json!({ "start_at": stamp(wish.start) })).await;
         let now = self.model.now;
-        let allowed = visit.moves(by_client, now) && self.model.allows(&wish, now, Some(&visit.path));
+        let path = Some(visit.path.as_str());
+        let refusal =
+            if by_client { self.model.refusal(&wish, now, path) } else { self.model.refusal_of_own(&wish, path) };
+        let allowed = visit.moves(by_client, now) && refusal.is_none();
         if wish.start == visit.wish.start {
             return;
         }
         self.agree("move", &answer, allowed, &(&visit, &wish));
         if allowed {
+            self.model.give_way(&wish);
             let respond_by = due(now, wish.start);
             let moved = Visit { wish, asked: now, at_risk: false, forced: !by_client, respond_by, ..visit };
             self.model.visits[i] = moved;

@@ -101,6 +101,8 @@ pub struct Visit {
     pub forced: bool,
     /// Whether it is the client who reported that the other did not come.
     pub missed_by_client: bool,
+    /// Whether it ended with its therapist at the place.
+    pub attended: bool,
     /// How much earlier than agreed it was over.
     pub spared: TimeDelta,
     /// Whether calling it off costs something however early: its client had it moved when it did.
@@ -194,6 +196,12 @@ impl Visit {
     }
 
     pub fn ends(&mut self, status: Status, now: DateTime<Utc>) {
+        let stopped_late = status == Status::Stopped && self.wish.start <= now;
+        if matches!(self.status, Status::Arrived | Status::InProgress) || stopped_late {
+            // The therapist was there.
+            self.attended = true;
+            self.spared = (self.wish.end() - now).max(TimeDelta::zero());
+        }
         self.goes_on(status, now);
         self.at_risk = false;
     }
@@ -280,7 +288,7 @@ impl Model {
 
     pub fn taken(&self, therapist: usize) -> impl Iterator<Item = Taken<'_>> {
         // What took place counts towards the day's cap.
-        let visits = self.visits.iter().filter(|visit| visit.is_live() || visit.status == Status::Completed);
+        let visits = self.visits.iter().filter(|visit| visit.is_live() || visit.attended);
         let visits =
             visits.map(|visit| Taken { path: Some(&visit.path), spared: visit.spared, ..Taken::of(&visit.wish) });
         let offers = self.visits.iter().flat_map(|visit| {
@@ -289,6 +297,32 @@ impl Model {
         });
         let holds = self.live_holds().map(|hold| Taken::of(&hold.wish));
         visits.chain(offers).chain(holds).filter(move |taken| taken.wish.therapist == therapist)
+    }
+
+    /// What the client holds of the therapist's time where it meets what they have now is free.
+    pub fn give_way(&mut self, wish: &Wish) {
+        let wanted = Taken::of(wish);
+        let meets = |hold: &Hold| {
+            let held = Taken::of(&hold.wish);
+            (hold.wish.therapist, hold.wish.client) == (wish.therapist, wish.client)
+                && held.begins() < wanted.ends()
+                && wanted.begins() < held.ends()
+        };
+        self.holds.retain(|hold| !meets(hold));
+    }
+
+    /// The hold that is on this very wish.
+    pub fn held(&self, wish: &Wish) -> Option<&Hold> {
+        let same = |hold: &&Hold| {
+            let of = |wish: &Wish| (wish.therapist, wish.client, wish.place, wish.minutes, wish.start);
+            of(&hold.wish) == of(wish)
+        };
+        self.live_holds().find(same)
+    }
+
+    /// What stands against a wish that is the therapist's own, or was asked before: no notice, and no horizon.
+    pub fn refusal_of_own(&self, wish: &Wish, except: Option<&str>) -> Option<No> {
+        self.refusal(wish, wish.start - TimeDelta::days(1), except)
     }
 
     /// Whether the wish may come true, when it was first asked for at `asked`; the time of the visit at `except` is free, and
@@ -307,6 +341,9 @@ impl Model {
         let off = therapist.off.iter().any(|off| wanted.begins() < off.end && off.start < wanted.ends());
         let others: Vec<Taken<'_>> =
             self.taken(wish.therapist).filter(|taken| except.is_none() || taken.path != except).collect();
+        // One's own hold is free.
+        let others: Vec<Taken<'_>> =
+            others.into_iter().filter(|taken| taken.path.is_some() || taken.wish.client != wish.client).collect();
         let clear = others.iter().all(|other| other.ends() <= wanted.begins() || wanted.ends() <= other.begins());
         let before = others.iter().filter(|other| other.ends() <= wanted.begins()).max_by_key(|other| other.ends());
         let after = others.iter().filter(|other| wanted.ends() <= other.begins()).min_by_key(|other| other.begins());

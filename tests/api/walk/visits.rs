@@ -49,10 +49,7 @@ impl Walk {
             let visit = &mut self.model.visits[i];
             match step {
                 Step::OnTheWay | Step::Arrive | Step::Start => visit.goes_on(step.end(), now),
-                Step::Complete => {
-                    visit.spared = (visit.wish.end() - now).max(TimeDelta::zero());
-                    visit.ends(step.end(), now);
-                }
+                Step::Complete => visit.ends(step.end(), now),
                 Step::NoShow | Step::Stop => {
                     visit.missed_by_client = by_client;
                     visit.ends(step.end(), now);
@@ -68,9 +65,15 @@ impl Walk {
         let answer = self.person(&visit, false).post(&format!("{}/extend", visit.path), body).await;
         let expected = self.model.extends(&visit, minutes);
         self.agree_on("extend", &answer, expected, &(&visit, minutes));
-        if expected.is_ok() {
-            assert_eq!(answer.body["duration_minutes"], minutes);
-            self.model.visits[i].wish.minutes = minutes;
+        if expected.is_ok() && minutes != visit.wish.minutes {
+            assert_eq!((answer.status.as_u16(), &answer.body["duration_minutes"]), (202, &json!(visit.wish.minutes)));
+            let yes = self.dice.roll(3) > 0;
+            let path = format!("{}/extension/{}", visit.path, if yes { "accept" } else { "decline" });
+            let now = self.person(&visit, true).act(&path).await.is(200).body;
+            assert_eq!(now["duration_minutes"], if yes { minutes } else { visit.wish.minutes });
+            if yes {
+                self.model.visits[i].wish.minutes = minutes;
+            }
         }
     }
 }

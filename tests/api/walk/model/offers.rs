@@ -114,11 +114,15 @@ impl Model {
             return if same { Ok(Some(open)) } else { Err((409, "counter_offer_open")) };
         }
         let wish = Wish { start, ..visit.wish.clone() };
-        self.refusal(&wish, self.now, Some(&visit.path)).map_or(Ok(None), Err)
+        let path = Some(visit.path.as_str());
+        let refusal = if by_client { self.refusal(&wish, self.now, path) } else { self.refusal_of_own(&wish, path) };
+        refusal.map_or(Ok(None), Err)
     }
 
     /// What was proposed is open from now on. A request waits for the answer to its therapist's first proposal, and for no other.
     pub fn propose(&mut self, i: usize, by_client: bool, start: DateTime<Utc>, path: String) -> DateTime<Utc> {
+        let wish = Wish { start, ..self.visits[i].wish.clone() };
+        self.give_way(&wish);
         let (now, visit) = (self.now, &mut self.visits[i]);
         let first = visit.offers.iter().all(|offer| offer.by_client != by_client);
         let mut expires = due(now, start.min(visit.wish.start));
@@ -128,7 +132,6 @@ impl Model {
             }
             expires = expires.min(visit.respond_by);
         }
-        let wish = Wish { start, ..visit.wish.clone() };
         visit.offers.push(Offer { path, by_client, wish, made: now, expires, fate: Fate::Open });
         expires
     }
@@ -148,12 +151,16 @@ impl Model {
         if !offer.is_open(self.now) {
             return Err((409, "counter_offer_expired"));
         }
-        let refusal = || self.refusal(&offer.wish, offer.made, Some(&visit.path));
+        let refusal = || self.refusal_of_own(&offer.wish, Some(&visit.path));
         if reaction == Reaction::Accept { refusal().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
     /// The party reacts to an open proposal.
     pub fn react(&mut self, i: usize, j: usize, reaction: Reaction) {
+        if reaction == Reaction::Accept {
+            let wish = self.visits[i].offers[j].wish.clone();
+            self.give_way(&wish);
+        }
         let visit = &mut self.visits[i];
         visit.offers[j].fate = reaction.fate();
         if reaction == Reaction::Accept {
