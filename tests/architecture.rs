@@ -74,7 +74,11 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "the diary is one statement: each round trip under the lock makes everybody wait",
     ),
     ("bookings/holds/store.rs", "reservations", "a hold is saved in one statement with its time"),
-    ("bookings/licensing/store.rs", "events", "whose doing it is that a visit is at risk, and what staff were told of it"),
+    (
+        "bookings/licensing/store.rs",
+        "events",
+        "whose doing it is that a visit is at risk, and what staff were told of it",
+    ),
     ("bookings/proof/store.rs", "credential_verifications", "a proof names the verification that a visit relied on"),
     (
         "bookings/store.rs",
