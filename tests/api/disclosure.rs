@@ -27,7 +27,7 @@ const STATUSES: [&str; 11] = [
 const SHOWN: [&str; 5] = ["confirmed", "on_the_way", "arrived", "in_progress", "completed"];
 
 /// Fields of a booking that everyone sees who sees it at all: nothing of where and of health.
-const COMMON: [&str; 14] = [
+const COMMON: [&str; 16] = [
     "id",
     "status",
     "seen_as",
@@ -41,6 +41,8 @@ const COMMON: [&str; 14] = [
     "cancellation_policy",
     "respond_by",
     "cancellation",
+    "no_show_report",
+    "extension",
     "created_at",
 ];
 
@@ -105,7 +107,7 @@ impl Scene {
         let before = app.count(disclosures).await;
 
         let seen = client.get(path).await.is(200);
-        let own = ["therapist", "address", "notes", "focus_areas", "pressure"];
+        let own = ["therapist", "address", "notes", "focus_areas", "pressure", "therapist_gender"];
         assert_eq!(fields(&seen.body), with(&own), "client, {what}");
         assert_eq!(
             (&seen.body["address"]["access_notes"], &seen.body["notes"]),
@@ -119,7 +121,7 @@ impl Scene {
         let listed = client.get("/v1/bookings").await.is(200);
         assert_eq!(fields(&listed.body["data"][0]), with(&own), "client's list, {what}");
 
-        let staff = ["client", "therapist", "suburb", "therapist_share", "at_risk_since"];
+        let staff = ["client", "therapist", "suburb", "therapist_share", "at_risk_since", "therapist_gender"];
         for (name, answer) in
             [("one", admin.get(path).await.is(200)), ("list", admin.get("/v1/bookings").await.is(200))]
         {

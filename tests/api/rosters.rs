@@ -605,7 +605,6 @@ async fn what_is_unclear_of_a_row_takes_nothing_from_what_is_clear() {
 #[tokio::test]
 async fn a_list_bears_the_day_that_it_is_where_its_authority_sits() {
     let app = App::start().await;
-    let _admin = app.admin().await;
     let (_, id) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
     // Ten in the evening of 2 December in Seattle.
     app.advance("2026-12-03T06:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap() - app.now());
