@@ -88,10 +88,13 @@ pub async fn refuse_unknown_offers(tx: &mut Tx, offers: &[(ServiceId, Vec<i16>)]
     if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
 }
 
+/// The country whose prices are meant where none is named.
+const COUNTRY: &str = "AU";
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct PricesIn {
+struct ServicesIn {
     /// Whose prices are wanted (ISO 3166-1 alpha-2); AU unless said.
     #[param(inline)]
     country: Option<Country>,
@@ -103,21 +106,24 @@ struct PricesIn {
     cursor: Option<Cursor>,
 }
 
-impl PricesIn {
-    fn country(&self) -> &str {
-        self.country.as_ref().map_or("AU", Country::as_str)
-    }
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ServiceIn {
+    /// Whose prices are wanted (ISO 3166-1 alpha-2); AU unless said.
+    #[param(inline)]
+    country: Option<Country>,
 }
 
 /// List services
 ///
 /// Everything that can be booked, with the prices of one country.
-#[utoipa::path(tag = "Catalogue", operation_id = "list_services", params(PricesIn),
+#[utoipa::path(tag = "Catalogue", operation_id = "list_services", params(ServicesIn),
     responses((status = 200, description = "The services.", body = Page<Service>)))]
 #[get("/v1/services")]
-async fn list_services(app: Data<App>, _caller: Caller, Query(query): Query<PricesIn>) -> Result<Reply> {
+async fn list_services(app: Data<App>, _caller: Caller, Query(query): Query<ServicesIn>) -> Result<Reply> {
     Ok(Reply::ok(&Page::part(
-        priced(&app, query.country(), None).await?,
+        priced(&app, query.country.as_ref().map_or(COUNTRY, Country::as_str), None).await?,
         &Part { limit: query.limit, cursor: query.cursor.clone() },
     )?)?
     .public())
@@ -127,16 +133,16 @@ async fn list_services(app: Data<App>, _caller: Caller, Query(query): Query<Pric
 ///
 /// One service, with the prices of one country.
 #[utoipa::path(tag = "Catalogue", operation_id = "get_service",
-    params(("id" = ServiceId, Path, description = "The service."), PricesIn),
+    params(("id" = ServiceId, Path, description = "The service."), ServiceIn),
     responses((status = 200, description = "The service.", body = Service)))]
 #[get("/v1/services/{id}")]
 async fn get_service(
     app: Data<App>,
     _caller: Caller,
     Path(id): Path<ServiceId>,
-    Query(query): Query<PricesIn>,
+    Query(query): Query<ServiceIn>,
 ) -> Result<Reply> {
-    let found = priced(&app, query.country(), Some(id)).await?.pop();
+    let found = priced(&app, query.country.as_ref().map_or(COUNTRY, Country::as_str), Some(id)).await?.pop();
     let service = found.ok_or(Error::NotFound)?;
     Ok(Reply::ok(&service)?.public())
 }
