@@ -9,6 +9,7 @@ use super::{BoardStatus, CredentialType, zones};
 use crate::error::Result;
 use crate::ids::{CredentialId, TherapistId, VerificationId};
 use crate::values::Jurisdiction;
+use crate::values::wall_clock::local_date;
 
 /// A credential with a number, in a state in which it matters what the authority says.
 #[derive(Clone, Debug)]
@@ -57,11 +58,10 @@ pub async fn held<'c>(
         r#"SELECT c.id, c.therapist_id, c.number AS "number!", c.name_on_credential, c.issuing_jurisdiction,
                   c.review_state AS "review_state: ReviewState", c.board_status AS "board_status: BoardStatus",
                   c.board_action, c.issued_on, c.expires_on, c.recheck_on, c.verification_id AS "verification_id: VerificationId",
-                  (SELECT coalesce(v.source_date, (v.at AT TIME ZONE $6)::date) FROM credential_verifications v
-                   WHERE v.id = c.verification_id) AS checked_on,
+                  rests_on.source_date AS "source_date?", rests_on.at AS "looked_up_at?",
                   EXISTS (SELECT FROM credential_verifications v
                           WHERE v.credential_id = c.id AND v.source = $2 AND v.board_status = 'active') AS "known!"
-           FROM credentials c
+           FROM credentials c LEFT JOIN credential_verifications rests_on ON rests_on.id = c.verification_id
            WHERE c.type = $1 AND c.number IS NOT NULL
              AND c.review_state IN ('submitted', 'in_review', 'info_requested', 'pending_second', 'verified', 'suspended')
              AND ($3::uuid IS NULL OR c.id > $3) AND ($4::uuid[] IS NULL OR c.id = ANY ($4))
@@ -71,7 +71,6 @@ pub async fn held<'c>(
         after.map(|id| id.0),
         ids.as_deref(),
         count,
-        zone.name(),
     )
     .fetch_all(db)
     .await?;
@@ -90,7 +89,7 @@ pub async fn held<'c>(
             recheck_on: row.recheck_on,
             verification: row.verification_id,
         },
-        checked_on: row.checked_on,
+        checked_on: row.source_date.or_else(|| row.looked_up_at.map(|at| local_date(zone, at))),
         known_to_source: row.known,
     });
     Ok(held.collect())
