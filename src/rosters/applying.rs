@@ -182,8 +182,12 @@ pub async fn check(app: &App, credential: CredentialId) -> Result<()> {
     let Some(source) = Source::of_type(&type_code) else { return Ok(()) };
     let mut work = app.begin(None).await?;
     work.lock_time(therapist).await?;
-    if let Some(import) = store::last_applied(&mut **work, source.code).await? {
-        settle_all(&mut work, import.id, import.list()?, &[credential], &app.clock).await?;
+    while let Some(import) = store::last_applied(&mut **work, source.code).await? {
+        // Whoever takes the import back waits for this, because what rests on it must be among what is undone.
+        if store::hold_applied(&mut work, import.id).await? {
+            settle_all(&mut work, import.id, import.list()?, &[credential], &app.clock).await?;
+            break;
+        }
     }
     work.commit().await?;
     Ok(())

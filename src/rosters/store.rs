@@ -143,6 +143,14 @@ pub async fn last_applied<'c>(db: impl sqlx::PgExecutor<'c>, source: &str) -> Re
     Ok(found.map(RosterImport::from))
 }
 
+/// Keeps an import from being taken back until the transaction ends; false where it is not in effect any more.
+pub async fn hold_applied(tx: &mut Tx, id: RosterImportId) -> Result<bool> {
+    let held = sqlx::query_scalar!("SELECT id FROM roster_imports WHERE id = $1 AND state = 'applied' FOR SHARE", id.0)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(held.is_some())
+}
+
 /// Newest first, before the import `before`.
 pub async fn list(
     db: &PgPool,

@@ -281,13 +281,15 @@ pub(super) async fn by_name(
 }
 
 /// As [`reaching`], but by the instant from which they may be free within `span`, and after `now`: whoever has no good hint first.
-/// Each once, by the first of their days.
+/// Each once, by the first of their days. A new page that begins beyond those without a good hint looks at them again,
+/// because hints end between pages: whoever was ahead with one would be behind without it.
 pub async fn soonest(
     db: &mut PgConnection,
     wanted: Reach<'_>,
     span: Span,
     now: DateTime<Utc>,
     after: Option<(DateTime<Utc>, TherapistId)>,
+    is_new_page: bool,
 ) -> Result<Batch<DateTime<Utc>>> {
     let cells = grid::squares(wanted.point);
     let days: Vec<NaiveDate> = cells.iter().map(|cell| grid::day(*cell, span.start)).collect();
@@ -299,8 +301,10 @@ pub async fn soonest(
     let (starts, ids): (Vec<DateTime<Utc>>, Vec<TherapistId>) = begins.unzip();
     // Before any hint that bears on the span.
     let perhaps_free = span.start - TimeDelta::days(3);
-    let (free_from, id) = after.unwrap_or((DateTime::UNIX_EPOCH, TherapistId(Uuid::nil())));
-    Ok(next_of!(
+    let (free_from, id) = after
+        .filter(|(start, _)| !is_new_page || *start <= perhaps_free)
+        .unwrap_or((DateTime::UNIX_EPOCH, TherapistId(Uuid::nil())));
+    let mut batch = next_of!(
         @ db,
         Criteria::from(wanted),
         // What a parameter is, is hidden from the planner, which would plan anew for every one.
@@ -339,5 +343,8 @@ pub async fn soonest(
         free_from,
         id.0,
         &ids as &[TherapistId]
-    ))
+    );
+    // So many without a hint that the others were not reached: the order goes on from where it was, or a search would not end.
+    batch.rest = batch.rest.map(|rest| after.map_or(rest, |after| rest.max(after)));
+    Ok(batch)
 }

@@ -124,8 +124,8 @@ impl Search<'_> {
         let mut found: Vec<Match> = Vec::new();
         let (mut looked_at, mut full) = (0, false);
         let key = |found: &Match| (found.starts[0].at, found.id);
-        for _ in 0..MOST_STEPS {
-            let batch = candidates::soonest(db.get().await?, self.reach, self.span, self.now, after).await?;
+        for step in 0..MOST_STEPS {
+            let batch = candidates::soonest(db.get().await?, self.reach, self.span, self.now, after, step == 0).await?;
             after = batch.rest;
             looked_at += batch.found.len();
             let fresh: Vec<_> = batch.found.into_iter().filter(|(_, id)| !shown.contains(&mark(*id))).collect();

@@ -711,6 +711,40 @@ async fn one_credential_is_held_against_the_list_in_effect() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_taken_back_leaves_nothing_of_a_check_beside_it() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let lines = [line(60_000_001, "Okafor, Sam", "ACTIVE", "06/30/2028")];
+    let path = apply(&app, &admin, "2026-11-29", &washington(&lines, 0)).await;
+    let (_, late) = holder(&app, "US-WA-LMT", "60000001", "Sam Okafor").await;
+    // The check has read which list is in effect, and waits for the credential.
+    let mut other = app.service.db.begin().await.unwrap();
+    let held = sqlx::query("SELECT FROM credentials WHERE id = $1 FOR UPDATE").bind(late).execute(&mut *other);
+    assert_eq!(held.await.unwrap().rows_affected(), 1);
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let release = async {
+        while app.count(waiting).await == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let taken_back = async {
+            admin.act(&format!("{path}/roll-back")).await.is(202);
+            app.run_jobs().await;
+        };
+        let released = async {
+            // Long enough for the list to be taken back, if nothing kept it.
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            other.rollback().await.unwrap();
+        };
+        tokio::join!(taken_back, released);
+    };
+    let (checked, ()) = tokio::join!(check(&app.service, CredentialId(late)), release);
+    checked.unwrap();
+    assert_eq!(import(&admin, &path).await["state"], "rolled_back");
+    assert_ne!(state(&admin, late).await.0, "verified");
+}
+
+#[tokio::test]
 async fn a_form_that_is_wrong_keeps_nothing() {
     let app = App::start().await;
     let admin = app.admin().await;

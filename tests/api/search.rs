@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use chrono::TimeDelta;
 use knead::availability::hints;
 use serde_json::{Value, json};
@@ -382,6 +384,24 @@ async fn a_crowd_is_listed_to_its_end_and_each_once() {
             assert_eq!((count, seen.len()), (430, 430), "{sort}, hinted: {hinted}");
         }
     }
+}
+
+#[tokio::test]
+async fn whose_hints_end_between_pages_is_listed_still() {
+    let app = App::start().await;
+    a_crowd(&app, 430).await;
+    refresh(&app).await;
+    let mut shown = 0;
+    let seen = every_page(&app, &format!("{TUESDAY}&limit=47"), async |page| {
+        shown += page["data"].as_array().unwrap().len();
+        // Beyond the first candidates that pages look at together, and before the last of all are looked at.
+        if (300..383).contains(&shown) {
+            let last = "UPDATE hint_states SET good_until = 'epoch' WHERE therapist_id::text LIKE '%0001ae'";
+            app.sql(last).await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!((seen.len(), seen.iter().collect::<HashSet<_>>().len()), (430, 430));
 }
 
 #[tokio::test]
