@@ -1,6 +1,6 @@
 //! Bringing the schema up to date beside a running service.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -14,8 +14,11 @@ const TABLE: &str = "_sqlx_migrations";
 /// How long the database is waited for.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(30);
 
+/// The advisory lock of whoever migrates a database.
+const TURN: i64 = 0x006d_6967_7261_7465;
+
 /// Another process that migrates is waited for so long.
-const TURN: &str = "SET lock_timeout = '30s'";
+const TURN_WITHIN: Duration = Duration::from_secs(60);
 
 /// A migration waits for a table so long, because whoever writes to it meanwhile queues behind the migration.
 const SHORT: &str = "SET lock_timeout = '300ms'";
@@ -39,16 +42,31 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 pub async fn apply(options: PgConnectOptions, migrator: &Migrator) -> Result<(), Failure> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECTS_WITHIN).connect_with(options).await?;
     let mut connection = pool.acquire().await?;
-    let outcome = take_turn(&mut connection, migrator).await;
+    let outcome = async {
+        take_turn(&mut connection).await?;
+        bring_up_to_date(&mut connection, migrator).await
+    }
+    .await;
     // The lock of whoever migrates ends with the connection.
     drop(connection.detach());
     pool.close().await;
     outcome
 }
 
-async fn take_turn(db: &mut PgConnection, migrator: &Migrator) -> Result<(), Failure> {
-    db.execute(TURN).await?;
-    db.lock().await?;
+/// Asks for the lock again and again and never waits in a statement, because an index that is built concurrently waits for every
+/// statement that is open: the two would wait for each other.
+async fn take_turn(db: &mut PgConnection) -> Result<(), Failure> {
+    let since = Instant::now();
+    while !sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "taken!""#, TURN).fetch_one(&mut *db).await? {
+        if since.elapsed() > TURN_WITHIN {
+            return Err("another process migrates this database, and has not come to its end in a minute.".into());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+async fn bring_up_to_date(db: &mut PgConnection, migrator: &Migrator) -> Result<(), Failure> {
     db.ensure_migrations_table(TABLE).await?;
     let applied = db.list_applied_migrations(TABLE).await?;
     for before in &applied {

@@ -48,10 +48,9 @@ impl Kept {
         let calendar = json!({ "url": "https://calendar.example/secret-4711.ics", "label": "Family" });
         therapist.post("/v1/therapists/me/calendars", calendar).await.is(201);
         let notes = format!("{visit}/session-notes");
-        for text in ["Trapezius", "Lumbago"] {
-            let put = therapist.request(Method::PUT, &notes).header("If-Match", "*").json(&json!({ "text": text }));
-            send(put).await.is(200);
-        }
+        let put = |text| therapist.request(Method::PUT, &notes).json(&json!({ "text": text }));
+        send(put("Trapezius")).await.is(200);
+        send(put("Lumbago").header("If-Match", "*")).await.is(200);
         let reads = vec![
             ("client", format!("/v1/me/addresses/{address}")),
             ("client", hold.header("location")),
