@@ -203,6 +203,7 @@ async fn a_no_show_and_an_arrival_at_once_have_one_winner() {
             );
         }
         agrees(&app).await;
+        begin_anew(&app).await;
     }
     println!("arrive won {}, no-show won {}", won[0], won[1]);
 }

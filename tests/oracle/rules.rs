@@ -226,8 +226,8 @@ impl<'a> Oracle<'a> {
         TravelMinutes { from_previous, to_next }
     }
 
-    /// Whether for every group there is one credential that is good on every date that the clock at the place shows
-    /// during the visit. Where nothing is required nobody knows what is: nobody may.
+    /// Whether for every group there is a credential that is good on each date that the clock at the place shows during
+    /// the visit: one may follow another. Where nothing is required nobody knows what is: nobody may.
     fn may_practise(&self, table: &Range<i64>) -> bool {
         let dates: Vec<i64> = table.clone().map(|minute| self.place.shows(minute).div_euclid(DAY)).collect();
         let day = |date: NaiveDate| midnight(date) / DAY;
@@ -242,8 +242,9 @@ impl<'a> Oracle<'a> {
                 && held.kinds.as_ref().is_none_or(|kinds| kinds.contains(&required.kind))
         };
         let met = |group: &Requirement| {
-            let kind = |held: &&Standing| group.options.contains(&held.type_code) && counts(held);
-            self.case.diary.standings.iter().filter(kind).any(|held| dates.iter().all(|date| good(held, *date)))
+            let kind = |held: &Standing| group.options.contains(&held.type_code) && counts(held);
+            let standings = &self.case.diary.standings;
+            dates.iter().all(|date| standings.iter().any(|held| kind(held) && good(held, *date)))
         };
         let asked = |group: &&Requirement| {
             let on = |date: &i64| {
