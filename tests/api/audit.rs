@@ -1,6 +1,7 @@
 //! The audit: complete, append-only, and telling where it was tampered with.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -179,15 +180,21 @@ async fn fifty_writers_and_four_sequencers_at_once_make_one_whole_chain() {
         }
         connection.close().await
     };
+    let done = AtomicBool::new(false);
+    let writers = async {
+        let written = try_join_all((0..50).map(writer)).await;
+        done.store(true, Ordering::Relaxed);
+        written
+    };
     let sequencer = async |_| {
         let mut chained = 0;
-        for _ in 0..200 {
+        while !done.load(Ordering::Relaxed) {
             chained += u32::from(chain(&app.service.db, keys, now).await.unwrap());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         chained
     };
-    let (written, chained) = tokio::join!(try_join_all((0..50).map(writer)), join_all((0..4).map(sequencer)));
+    let (written, chained) = tokio::join!(writers, join_all((0..4).map(sequencer)));
     written.unwrap();
     assert!(chained.iter().sum::<u32>() > 1, "they went on while others wrote");
     app.chain_audit().await;
