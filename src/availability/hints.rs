@@ -12,6 +12,7 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::{PgExecutor, PgPool};
 
 use super::{Diary, Enquiry, diaries, settled_diaries};
+use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::TherapistId;
 use crate::values::wall_clock::Face;
@@ -90,29 +91,43 @@ fn day_before(date: NaiveDate) -> DateTime<Utc> {
 }
 
 /// Makes hints for everyone who lacks them, whose bookings left them behind, or whose last day draws near; how many that were. Whoever
-/// is being booked, or seen to by another run, at this moment is left to that run or to the next.
+/// is being booked, or seen to by another run, at this moment is left to that run or to the next. So is a diary of which none can
+/// be made, and the log names it.
 pub async fn refresh(db: &PgPool, now: DateTime<Utc>) -> Result<usize> {
     let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
     let span = Span { start: today - Days::new(1), end: today + Days::new(DAYS + 1) };
-    let mut refreshed = 0;
+    let (mut refreshed, mut at_a_time, mut failed) = (0, BATCH, Vec::new());
     loop {
         let mut tx = db.begin().await?;
-        let due = store::due(&mut tx, today + Days::new(DAYS), BATCH).await?;
-        if due.is_empty() {
+        let due = store::due(&mut tx, today + Days::new(DAYS), at_a_time, &failed).await?;
+        let Some((first, ..)) = due.first() else {
             tx.commit().await?;
             return Ok(refreshed);
+        };
+        match make(&mut tx, &due, span).await {
+            Ok(()) => {
+                tx.commit().await?;
+                refreshed += due.len();
+            }
+            // From here on one by one, because one that fails must not keep the others from their hints.
+            Err(_) if at_a_time > 1 => at_a_time = 1,
+            Err(error) => {
+                tracing::error!(therapist = %first, %error, "no hints can be made of a diary");
+                failed.push(*first);
+            }
         }
-        let ids: Vec<TherapistId> = due.iter().map(|(id, ..)| *id).collect();
-        let diaries = settled_diaries(&mut *tx, &ids, span).await?;
-        let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
-        let made = due.iter().flat_map(|(id, cell, shortest)| match (diaries.get(id), cell, shortest) {
-            (Some(diary), Some(cell), Some(shortest)) => hints(diary, *shortest, *cell, span),
-            _ => Vec::new(),
-        });
-        store::replace(&mut tx, &ids, &made.collect::<Vec<_>>(), span.end).await?;
-        tx.commit().await?;
-        refreshed += due.len();
     }
+}
+
+async fn make(tx: &mut Tx, due: &[store::Due], span: Span) -> Result<()> {
+    let ids: Vec<TherapistId> = due.iter().map(|(id, ..)| *id).collect();
+    let diaries = settled_diaries(&mut **tx, &ids, span).await?;
+    let diaries: HashMap<TherapistId, Diary> = diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
+    let made = due.iter().flat_map(|(id, cell, shortest)| match (diaries.get(id), cell, shortest) {
+        (Some(diary), Some(cell), Some(shortest)) => hints(diary, *shortest, *cell, span),
+        _ => Vec::new(),
+    });
+    store::replace(tx, &ids, &made.collect::<Vec<_>>(), span.end).await
 }
 
 /// Makes every hint anew; until then everyone counts as perhaps free. How many therapists' hints it made: those that a running

@@ -230,6 +230,20 @@ async fn hints_are_made_of_all_whom_nobody_else_sees_to() {
 }
 
 #[tokio::test]
+async fn a_diary_that_cannot_be_read_keeps_nobody_else_from_their_hints() {
+    let app = App::start().await;
+    a_crowd(&app, 60).await;
+    app.sql("UPDATE accounts SET time_zone = 'Mars/Base' WHERE id::text LIKE '%000001'").await.unwrap();
+    app.sql("UPDATE hint_states SET good_until = 'epoch'::timestamptz - interval '1 day' WHERE therapist_id::text LIKE '%000001'")
+        .await
+        .unwrap();
+    assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 59);
+    assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 0, "it is left, and nobody is made twice");
+    app.sql("UPDATE accounts SET time_zone = 'Australia/Sydney' WHERE id::text LIKE '%000001'").await.unwrap();
+    assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn who_can_come_next_is_told_where_nobody_can_in_the_range() {
     let app = App::start().await;
     let (client, address) = app.client_at_home().await;

@@ -6,20 +6,27 @@ use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::TherapistId;
 
-/// Therapists whose hints are to be made anew, with their square and the minutes of their shortest offer, locked until the
+/// A therapist whose hints are to be made anew, their square, and the minutes of their shortest offer.
+pub(super) type Due = (TherapistId, Option<i32>, Option<i16>);
+
+/// Therapists whose hints are to be made anew, but for those who are `passed_over`, locked until the
 /// transaction ends: whoever frees time meanwhile waits, and is not overwritten. Those locked already are left for later, and others
 /// taken in their place: fewer than `count` are all that can be had at present.
 pub(super) async fn due(
     tx: &mut Tx,
     good_until: DateTime<Utc>,
     count: i64,
-) -> Result<Vec<(TherapistId, Option<i32>, Option<i16>)>> {
+    passed_over: &[TherapistId],
+) -> Result<Vec<Due>> {
     let locked = sqlx::query_scalar!(
-        r#"WITH ending AS (SELECT therapist_id FROM hint_states WHERE good_until < $1 ORDER BY good_until LIMIT $2 FOR UPDATE SKIP LOCKED),
-                behind AS (SELECT therapist_id FROM hint_states WHERE behind LIMIT $2 - (SELECT count(*) FROM ending) FOR UPDATE SKIP LOCKED)
+        r#"WITH ending AS (SELECT therapist_id FROM hint_states WHERE good_until < $1 AND therapist_id <> ALL ($3)
+                            ORDER BY good_until LIMIT $2 FOR UPDATE SKIP LOCKED),
+                behind AS (SELECT therapist_id FROM hint_states WHERE behind AND therapist_id <> ALL ($3)
+                           LIMIT $2 - (SELECT count(*) FROM ending) FOR UPDATE SKIP LOCKED)
            SELECT therapist_id AS "therapist_id!: TherapistId" FROM ending UNION SELECT therapist_id FROM behind"#,
         good_until,
-        count
+        count,
+        passed_over as &[TherapistId]
     )
     .fetch_all(&mut **tx)
     .await?;
