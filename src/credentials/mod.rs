@@ -117,8 +117,7 @@ pub struct CredentialType {
     pub expires: bool,
     /// What an insurance must pay for one claim.
     pub minimum_cover: Cover,
-    /// Whether people share a number, as the policy of a group has one for all. Only shown where it is so.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    /// Whether people share a number, as the policy of a group has one for all.
     pub numbers_shared: bool,
     #[serde(skip)]
     #[schema(ignore)]

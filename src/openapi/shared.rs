@@ -38,6 +38,7 @@ const SOMETIMES: &[(&str, &str)] = &[
     ("NoticeDetails", "start_at"),
     ("NoticeDetails", "time_zone"),
     ("NoticeDetails", "type"),
+    ("PriceBreakdown", "agreed_for"),
     ("Problem", "errors"),
     ("Slot", "price"),
     ("Slot", "travel_minutes"),

@@ -331,7 +331,7 @@ async fn types_are_edited_and_the_edits_kept() {
     let made = admin.post(TYPES, nevada()).await.is(201);
     let path = made.header("location");
     assert_eq!(path, format!("{TYPES}/US-NV-LMT"));
-    let rest = json!({ "four_eyes": false, "recheck_days": null, "minimum_cover": {} });
+    let rest = json!({ "four_eyes": false, "numbers_shared": false, "recheck_days": null, "minimum_cover": {} });
     let mut whole = with(nevada(), json!({}));
     for (name, value) in rest.as_object().unwrap() {
         whole[name] = value.clone();
