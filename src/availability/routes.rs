@@ -73,11 +73,7 @@ async fn put_override(
         let windows = body.windows()?;
         let mut work = app.begin(Some(me.account())).await?;
         work.lock_time(me.therapist()).await?;
-        match store::find_override(&mut **work, me.therapist(), date).await? {
-            Some(current) => if_match.check(&current)?,
-            None if if_match.is_sent() => return Err(Error::PreconditionFailed),
-            None => {}
-        }
+        if_match.check_if_any(store::find_override(&mut **work, me.therapist(), date).await?.as_ref())?;
         store::put_overrides(&mut work, me.therapist(), &[(date, windows.clone())]).await?;
         work.commit().await?;
         Reply::ok(&Override::new(date, &windows))

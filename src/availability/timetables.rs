@@ -149,13 +149,11 @@ async fn put_dated_schedule(
             let detail = format!("is not your own, which is {zone}; change that with the hours in force first.");
             return Err(FieldError::new("/time_zone", detail).into());
         }
-        match store::find_schedule(&mut **work, me.therapist(), date).await? {
-            Some(current) => if_match.check(&current)?,
-            None if if_match.is_sent() => return Err(Error::PreconditionFailed),
-            None if store::count_schedules_from(&mut work, me.therapist(), today).await? >= MOST_TIMETABLES => {
-                return Err(Refusal::TooManyTimetables.into());
-            }
-            None => {}
+        let current = store::find_schedule(&mut **work, me.therapist(), date).await?;
+        if_match.check_if_any(current.as_ref())?;
+        if current.is_none() && store::count_schedules_from(&mut work, me.therapist(), today).await? >= MOST_TIMETABLES
+        {
+            return Err(Refusal::TooManyTimetables.into());
         }
         store::put_schedule(&mut work, me.therapist(), date, &windows).await?;
         work.commit().await?;

@@ -195,7 +195,16 @@ impl IfMatch {
         self.find(|candidate| candidate == tag)
     }
 
-    /// The same where a change depends on `state` alone of what is shown, as [`Reply::in_state`](super::Reply::in_state) said.
+    /// The same where there may be nothing yet: then whoever says to know a state is mistaken, and nobody need say anything.
+    pub fn check_if_any(&self, current: Option<&impl Serialize>) -> Result<()> {
+        match current {
+            Some(current) => self.check(current),
+            None if self.is_sent() => Err(Error::PreconditionFailed),
+            None => Ok(()),
+        }
+    }
+
+    /// The same as [`check`](Self::check) where a change depends on `state` alone of what is shown, as [`Reply::in_state`](super::Reply::in_state) said.
     pub fn check_state(&self, state: &impl Serialize) -> Result<()> {
         let state = digest_of(&body_of(state)?);
         self.find(|candidate| state_of(candidate) == Some(&state))

@@ -105,11 +105,8 @@ async fn put_session_notes(
         let booking = booking.filter(|booking| booking.therapist == me.therapist()).ok_or(Error::NotFound)?;
         let now = app.clock.now();
         let current = store::latest(&mut work, id).await?;
-        match &current {
-            Some(current) => if_match.check(&SessionNotes::new(&booking, current, &app.cipher)?)?,
-            None if if_match.is_sent() => return Err(Error::PreconditionFailed),
-            None => {}
-        }
+        let shown = current.as_ref().map(|current| SessionNotes::new(&booking, current, &app.cipher)).transpose()?;
+        if_match.check_if_any(shown.as_ref())?;
         let begun = bookings::has_begun(&mut work, id).await?;
         if !is_open(&booking, begun, now) {
             return Err(Refusal::SessionNotesClosed.into());
