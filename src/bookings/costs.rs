@@ -62,9 +62,10 @@ impl Booking {
         self.policy.fee(Agreed { price, booked_at, start_at, least_fee }, now)
     }
 
-    /// What the client pays who is not there, or for whose sake the therapist came in vain.
+    /// What the client pays who is not there, or for whose sake the therapist came in vain. Nobody pays for a therapist who may not
+    /// practise, wherever they were.
     pub fn no_show_fee(&self) -> Money {
-        self.policy.no_show_fee(self.price)
+        if self.at_risk_since.is_some() { self.price.percent(0) } else { self.policy.no_show_fee(self.price) }
     }
 }
 

@@ -127,9 +127,7 @@ pub(super) fn reporter(booking: &Booking) -> Option<Party> {
 
 /// The client's word that nobody came, which a job settles unless a person does.
 pub(super) async fn report(work: &mut Work, booking: &mut Booking) -> Result<()> {
-    // Nobody pays for a therapist who may not practise, wherever they were.
-    let fee = if booking.at_risk_since.is_some() { 0 } else { booking.no_show_fee().amount };
-    let report = Report { at: work.now(), fee, contested_at: None, decided: None };
+    let report = Report { at: work.now(), fee: booking.no_show_fee().amount, contested_at: None, decided: None };
     booking.missed = Some(report);
     enqueue(work, &SettleReport { booking: booking.id }, report.answer_by()).await
 }

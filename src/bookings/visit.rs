@@ -56,15 +56,14 @@ pub(super) async fn tell_if_early(work: &mut Work, booking: &Booking) -> Result<
     Ok(())
 }
 
-/// What a visit costs that ends short. A client who missed it pays all; that its therapist did so is for [`missed`] to settle. A therapist who breaks a visit off bears nothing; the client pays for what had begun. Nobody pays for a therapist
-/// who may not practise.
+/// What a visit costs that ends short. A client who missed it pays all; that its therapist did so is for [`missed`] to settle. A therapist who
+/// breaks a visit off bears nothing; the client pays for what had begun.
 fn ended_short(booking: &Booking, action: Action, party: Party, now: DateTime<Utc>) -> Option<Cancelled> {
     let is_owed = match action {
         Action::NoShow => true,
         Action::Stop => booking.status == Status::InProgress,
         _ => return None,
     };
-    let is_owed = is_owed && booking.at_risk_since.is_none();
     let fee = if is_owed { booking.no_show_fee().amount } else { 0 };
     Some(Cancelled { by: party, at: now, fee })
 }
