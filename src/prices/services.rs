@@ -91,6 +91,10 @@ pub async fn refuse_unknown_offers(tx: &mut Tx, offers: &[(ServiceId, Vec<i16>)]
 /// The country whose prices are meant where none is named.
 const COUNTRY: &str = "AU";
 
+fn code(country: Option<&Country>) -> &str {
+    country.map_or(COUNTRY, Country::as_str)
+}
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -123,7 +127,7 @@ struct ServiceIn {
 #[get("/v1/services")]
 async fn list_services(app: Data<App>, _caller: Caller, Query(query): Query<ServicesIn>) -> Result<Reply> {
     Ok(Reply::ok(&Page::part(
-        priced(&app, query.country.as_ref().map_or(COUNTRY, Country::as_str), None).await?,
+        priced(&app, code(query.country.as_ref()), None).await?,
         &Part { limit: query.limit, cursor: query.cursor.clone() },
     )?)?
     .public())
@@ -142,7 +146,7 @@ async fn get_service(
     Path(id): Path<ServiceId>,
     Query(query): Query<ServiceIn>,
 ) -> Result<Reply> {
-    let found = priced(&app, query.country.as_ref().map_or(COUNTRY, Country::as_str), Some(id)).await?.pop();
+    let found = priced(&app, code(query.country.as_ref()), Some(id)).await?.pop();
     let service = found.ok_or(Error::NotFound)?;
     Ok(Reply::ok(&service)?.public())
 }
