@@ -1,18 +1,19 @@
 //! How fast visits are booked over HTTP, beside pgbench with the very statements that one booking sends, taken from the server's
-//! own log: bookings a second at 1 and 32 clients, in rounds that take turns; what 64 clients do to one slot; how many statements
-//! and round trips a booking takes; and the memory of the service. Run it with `cargo bench --bench bookings`. Rates are of this
-//! machine; what compares is the ratio. `KNEAD_BENCH_SECONDS` (3) is the length of a round, `KNEAD_BENCH_ROUNDS` (3) their number.
+//! own log, and beside the program of another commit, if `KNEAD_BENCH_BEFORE` is a path to one: bookings a second at 1 and 32 clients, in rounds
+//! that take turns; how many statements and round trips a booking takes, and how long PostgreSQL works for each; what 64 clients do to one slot;
+//! and the memory of the service. Run it with `cargo bench --bench bookings`. Rates are of this machine; what compares is the ratio.
+//! `KNEAD_BENCH_SECONDS` (3) is the length of a round, `KNEAD_BENCH_ROUNDS` (3) their number.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on fails")]
 
 mod common;
 
 use std::collections::BTreeMap;
-use std::fs::{Permissions, read_to_string, set_permissions, write};
+use std::fs::{Permissions, create_dir, read_to_string, set_permissions, write};
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,76 +44,161 @@ async fn main() {
     // As root, PostgreSQL runs as another user.
     set_permissions(&folder, Permissions::from_mode(0o755)).expect("a folder that can be reached");
     let root = folder.path().join("postgres");
-    let options = Options { root: root.clone(), durable: true, progress: |line| eprintln!("{line}") };
-    let server =
-        tokio::task::spawn_blocking(move || Server::start(&options)).await.expect("a thread").expect("a server");
-    let url = server.url("postgres");
-    knead::migrate(&url).await.expect("the migrations run");
-    let pool = PgPool::connect(&url).await.expect("a connection");
-    fill(&pool).await;
+    let server = start(&root).await;
+    let postgres = PgPool::connect(&server.url("postgres")).await.expect("a connection");
+    let timed =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements')");
+    let timed: bool = timed.fetch_one(&postgres).await.expect("an answer");
+    if timed {
+        execute(&postgres, "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'").await;
+        execute(&postgres, "ALTER SYSTEM SET pg_stat_statements.track_planning = on").await;
+    }
+    postgres.close().await;
+    // What is loaded, is loaded at the start.
+    tokio::task::spawn_blocking(move || server.stop()).await.expect("a thread").expect("an orderly end");
+    let server = start(&root).await;
+    let postgres = PgPool::connect(&server.url("postgres")).await.expect("a connection");
     let (seconds, rounds) = (setting("KNEAD_BENCH_SECONDS", 3), setting("KNEAD_BENCH_ROUNDS", 3));
 
-    let service = Service::start(&url, folder.path()).await;
+    let log = root.join("postgresql.log");
+    let mut contenders = vec![("this program", env!("CARGO_BIN_EXE_knead").to_owned())];
+    contenders.extend(std::env::var("KNEAD_BENCH_BEFORE").ok().map(|program| ("the one before", program)));
+    let mut fields = Vec::new();
+    for (i, (name, program)) in contenders.into_iter().enumerate() {
+        let database = format!("bookings_{i}");
+        execute(&postgres, &format!("CREATE DATABASE {database}")).await;
+        let place = Place { program, url: server.url(&database), folder: folder.path().join(&database) };
+        fields.push((name, Arc::new(prepare(name, place, &log, timed).await)));
+    }
+
+    let mut rates: BTreeMap<(usize, &str), Vec<f64>> = BTreeMap::new();
+    let mut waits: BTreeMap<(usize, &str), Vec<Attempt>> = BTreeMap::new();
+    for round in 0..rounds {
+        for count in [1, 32] {
+            for (name, field) in &fields {
+                let (rate, attempts) = load(field, count, Duration::from_secs(seconds), |field, _| field.next()).await;
+                assert!(attempts.iter().all(|(status, _)| *status == 201), "{:?}", counts(&attempts));
+                rates.entry((count, name)).or_default().push(rate);
+                waits.entry((count, name)).or_default().extend(attempts);
+            }
+            let (_, field) = &fields[0];
+            let path = folder.path().join("booking.sql");
+            write(&path, &field.script.text).expect("the script");
+            let theirs = field.script.pgbench(&server, "bookings_0", &path, count, seconds, round);
+            rates.entry((count, "pgbench")).or_default().extend(theirs);
+        }
+    }
+    for count in [1, 32] {
+        for (name, _) in &fields {
+            let attempts = waits.get_mut(&(count, *name)).expect("attempts");
+            attempts.sort_unstable_by_key(|(_, waited)| *waited);
+            let rate = median(&mut rates, (count, name)).expect("a rate");
+            let (p50, p99) = (percentile(attempts, 50), percentile(attempts, 99));
+            println!("{count} clients, {name}: {rate:.0} bookings/s over HTTP, p50 {p50:.1?}, p99 {p99:.1?}");
+        }
+        let ours = median(&mut rates, (count, "this program")).expect("a rate");
+        match median(&mut rates, (count, "pgbench")) {
+            Some(theirs) => {
+                println!("{count} clients, pgbench with the same statements: {theirs:.0}/s; ratio {:.2}", ours / theirs)
+            }
+            None => println!("there is no pgbench here to compare with"),
+        }
+        if let Some(before) = median(&mut rates, (count, "the one before")) {
+            println!("{count} clients: {:.2} times the program before", ours / before);
+        }
+    }
+    let (_, field) = &fields[0];
+    contend(field, seconds).await;
+    for (name, field) in &fields {
+        println!("peak memory of {name} (VmHWM): {} MB", field.service.peak_memory());
+    }
+    drop(fields);
+    postgres.close().await;
+    tokio::task::spawn_blocking(move || server.stop()).await.expect("a thread").expect("an orderly end");
+}
+
+async fn start(root: &Path) -> Server {
+    let options = Options { root: root.to_owned(), durable: true, progress: |line| eprintln!("{line}") };
+    tokio::task::spawn_blocking(move || Server::start(&options)).await.expect("a thread").expect("a server")
+}
+
+/// Which program runs, and on what.
+#[derive(Clone)]
+struct Place {
+    program: String,
+    url: String,
+    folder: PathBuf,
+}
+
+/// A service with therapists and clients; says what one booking sends, and what that costs PostgreSQL.
+async fn prepare(name: &str, place: Place, log: &Path, timed: bool) -> Field {
+    create_dir(&place.folder).expect("a folder");
+    let migrated = Command::new(&place.program).args(["migrate"]).env("DATABASE_URL", &place.url).status();
+    assert!(migrated.expect("the program runs").success(), "the migrations run");
+    let pool = PgPool::connect(&place.url).await.expect("a connection");
+    fill(&pool).await;
+    let service = Service::start(&place).await;
     let clients = register(&service).await;
     let first = (Clock::System.now().date_naive() + Days::new(2)).and_time(NaiveTime::MIN).and_utc();
-    let mut field = Field { service, clients, first, next: AtomicUsize::new(0) };
+    let mut field = Field { service, clients, first, next: AtomicUsize::new(0), script: Script::default() };
 
     // Sessions that begin from now on write down what they are sent.
-    execute(&pool, "ALTER DATABASE postgres SET log_statement = 'all'").await;
-    field.service = Service::start(&url, folder.path()).await;
+    let database = place.url.rsplit('/').next().and_then(|name| name.split('?').next()).expect("a name").to_owned();
+    execute(&pool, &format!("ALTER DATABASE {database} SET log_statement = 'all'")).await;
+    field.service = Service::start(&place).await;
     // The first one prepares the statements.
     field.book().await;
-    let log = root.join("postgresql.log");
-    let before = settled(&log).await.len();
+    let before = settled(log).await.len();
     let (wish, booking) = field.book().await;
-    let sent = statements(&settled(&log).await[before..]);
-    let lock = sent.iter().position(|sent| sent.text.contains("pg_advisory_xact_lock")).expect("the therapist's lock");
+    let sent = statements(&settled(log).await[before..]);
+    // The therapist's is the last lock.
+    let lock = sent.iter().rposition(|sent| sent.text.contains("advisory_xact_lock")).expect("the therapist's lock");
     println!(
-        "one booking: {} statements, each a round trip; {} between the therapist's lock and COMMIT",
+        "{name}: one booking is {} statements, each a round trip; {} between the therapist's lock and COMMIT",
         sent.len(),
         sent.len() - lock - 2
     );
-    execute(&pool, "ALTER DATABASE postgres RESET log_statement").await;
-    field.service = Service::start(&url, folder.path()).await;
+    field.script = Script::new(&sent, &booking, &wish);
+    execute(&pool, &format!("ALTER DATABASE {database} RESET log_statement")).await;
+    field.service = Service::start(&place).await;
     let field = Arc::new(field);
-
-    let script = Script::new(&sent, &booking, &wish);
-    let path = folder.path().join("booking.sql");
-    write(&path, &script.text).expect("the script");
-    let (mut ours, mut theirs): (BTreeMap<usize, Vec<f64>>, BTreeMap<usize, Vec<f64>>) = Default::default();
-    let mut waits: BTreeMap<usize, Vec<Attempt>> = BTreeMap::new();
-    for round in 0..rounds {
-        for count in [1, 32] {
-            let (rate, attempts) = load(&field, count, Duration::from_secs(seconds), |field, _| field.next()).await;
-            assert!(attempts.iter().all(|(status, _)| *status == 201), "{:?}", counts(&attempts));
-            ours.entry(count).or_default().push(rate);
-            waits.entry(count).or_default().extend(attempts);
-            theirs.entry(count).or_default().extend(script.pgbench(&server, &path, count, seconds, round));
-        }
+    if timed {
+        execute(&pool, "CREATE EXTENSION pg_stat_statements").await;
+        // Plans are made and caches filled.
+        load(&field, 1, Duration::from_secs(2), |field, _| field.next()).await;
+        execute(&pool, "SELECT pg_stat_statements_reset()").await;
+        let (_, attempts) = load(&field, 1, Duration::from_secs(3), |field, _| field.next()).await;
+        cost(name, &pool, attempts.len()).await;
     }
-    for (count, attempts) in &mut waits {
-        attempts.sort_unstable_by_key(|(_, waited)| *waited);
-        let rate = median(&mut ours, *count).expect("a rate");
-        let (p50, p99) = (percentile(attempts, 50), percentile(attempts, 99));
-        print!("{count} clients: {rate:.0} bookings/s over HTTP, p50 {p50:.1?}, p99 {p99:.1?}");
-        match median(&mut theirs, *count) {
-            Some(theirs) => println!("; pgbench {theirs:.0}/s with the same statements: ratio {:.2}", rate / theirs),
-            None => println!("; there is no pgbench here to compare with"),
-        }
-    }
-    contend(&field, seconds).await;
-    println!("peak memory of the service (VmHWM): {} MB", field.service.peak_memory());
-    drop(field);
     pool.close().await;
-    tokio::task::spawn_blocking(move || server.stop()).await.expect("a thread").expect("an orderly end");
+    Arc::into_inner(field).expect("nobody else has it")
+}
+
+/// What so many bookings cost PostgreSQL, statement by statement.
+async fn cost(name: &str, db: &PgPool, bookings: usize) {
+    let rows: Vec<(String, f64, f64)> = sqlx::query_as(
+        "SELECT regexp_replace(left(query, 600), '\\s+', ' ', 'g'), calls::float8, total_exec_time + total_plan_time
+         FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+         WHERE d.datname = current_database() AND query !~ 'pg_stat_statements' ORDER BY 3 DESC",
+    )
+    .fetch_all(db)
+    .await
+    .expect("what was asked");
+    let each = |time: f64| time / bookings as f64;
+    let total: f64 = rows.iter().map(|(_, _, time)| each(*time)).sum();
+    println!("{name}: a booking costs PostgreSQL {total:.2} ms, its COMMIT and the wait for the disk included");
+    for (query, calls, time) in rows.iter().filter(|(_, _, time)| each(*time) >= 0.005) {
+        let text: String = query.chars().take(90).collect();
+        println!("  {:.3} ms, {:.1} times: {text}", each(*time), calls / bookings as f64);
+    }
 }
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-fn median(rates: &mut BTreeMap<usize, Vec<f64>>, count: usize) -> Option<f64> {
-    let rates = rates.get_mut(&count)?;
+fn median<K: Ord>(rates: &mut BTreeMap<K, Vec<f64>>, which: K) -> Option<f64> {
+    let rates = rates.get_mut(&which)?;
     rates.sort_unstable_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied()
 }
@@ -154,6 +240,8 @@ struct Field {
     clients: Vec<Person>,
     first: DateTime<Utc>,
     next: AtomicUsize,
+    /// What one booking sends.
+    script: Script,
 }
 
 impl Field {
@@ -195,23 +283,23 @@ impl Drop for Service {
 }
 
 impl Service {
-    async fn start(database: &str, folder: &Path) -> Self {
-        let program = env!("CARGO_BIN_EXE_knead");
-        let environment = folder.join("knead.env");
+    async fn start(place: &Place) -> Self {
+        let environment = place.folder.join("knead.env");
         if !environment.exists() {
-            let printed = Command::new(program).args(["config", "init"]).output().expect("fresh secrets");
+            let printed = Command::new(&place.program).args(["config", "init"]).output().expect("fresh secrets");
             write(&environment, printed.stdout).expect("they are kept");
         }
         let settings = read_to_string(&environment).expect("the settings");
         let settings = settings.lines().filter_map(|line| line.split_once('='));
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
-        let process = Command::new(program)
-            .args(["serve", "--no-worker", "--no-migrate"])
+        // With the worker, because the audit's chain is a part of what a booking costs.
+        let process = Command::new(&place.program)
+            .args(["serve", "--no-migrate"])
             .envs(settings)
-            .env("DATABASE_URL", database)
+            .env("DATABASE_URL", &place.url)
             .env("KNEAD_ADDR", free.to_string())
             .env("KNEAD_RATE_LIMIT", "off")
-            .env("KNEAD_STORAGE", folder.join("files"))
+            .env("KNEAD_STORAGE", place.folder.join("files"))
             .env("RUST_LOG", "error")
             .stderr(Stdio::inherit())
             .spawn()
@@ -352,6 +440,7 @@ async fn contend(field: &Arc<Field>, seconds: u64) {
 }
 
 /// What pgbench runs: the statements of one booking, for slots of its own.
+#[derive(Default)]
 struct Script {
     text: String,
     constants: Vec<String>,
@@ -413,7 +502,15 @@ impl Script {
     }
 
     /// Transactions a second; none where there is no pgbench.
-    fn pgbench(&self, server: &Server, path: &Path, clients: usize, seconds: u64, round: u64) -> Option<f64> {
+    fn pgbench(
+        &self,
+        server: &Server,
+        database: &str,
+        path: &Path,
+        clients: usize,
+        seconds: u64,
+        round: u64,
+    ) -> Option<f64> {
         let mut command = Command::new(server.bin("pgbench"));
         command.args(["-n", "-M", "prepared", "-U", "postgres", "-D", "n=0", "-D", &format!("round={round}")]);
         command.arg("-h").arg(server.socket_dir()).args([
@@ -426,7 +523,7 @@ impl Script {
         for (i, value) in self.constants.iter().enumerate() {
             command.arg("-D").arg(format!("c{i}={value}"));
         }
-        let output = match command.arg("postgres").output() {
+        let output = match command.arg(database).output() {
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             output => output.expect("pgbench runs"),
         };

@@ -22,7 +22,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use store::{
-    Enquiry, busy, diaries, hours as hours_of, lengths, revisions, rulebook, settled_diaries, stored, zone,
+    Enquiry, busy, diaries, diary, hours as hours_of, lengths, revisions, rulebook, settled_diaries, stored, zone,
 };
 pub use stored::{Revision, StoredDiary};
 pub use time_off::NOTE as TIME_OFF_NOTE;

@@ -189,6 +189,23 @@ pub async fn diaries<'c>(
     Ok(stored.into_iter().map(|stored| stored.open(asked, span, now)).collect())
 }
 
+/// The diary of a therapist for starts within `span`, and the revision at which it was read; none where there is no such therapist.
+pub async fn diary<'c>(
+    db: impl PgExecutor<'c>,
+    therapist: TherapistId,
+    asked: Enquiry,
+    span: Span,
+    now: DateTime<Utc>,
+) -> Result<Option<(Diary, Revision)>> {
+    let span = Span { start: span.start - MARGIN, end: span.end + MARGIN };
+    let stored = stored(db, &[therapist], asked.client, span).await?.pop();
+    let opened = stored.map(|stored| {
+        let revision = stored.revision;
+        (stored.open(asked, span, now), revision)
+    });
+    Ok(opened)
+}
+
 /// The diaries of `therapists` for starts within `span`, in no order, with what is agreed alone: the time of all that may still lapse counts as
 /// free.
 pub async fn settled_diaries<'c>(

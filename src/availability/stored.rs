@@ -56,6 +56,11 @@ impl StoredDiary {
         Diary { reservations: reservations.map(|(taken, _)| taken).collect(), ..self.diary }
     }
 
+    /// When the next reservation lapses that has not at `now`, if one will.
+    pub fn next_lapse(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.lapses.iter().flatten().filter(|lapse| **lapse > now).min().copied()
+    }
+
     /// As it was read, if that is still how it is, and enough for `span`.
     pub fn is_good(&self, revision: Revision, span: Span) -> bool {
         self.revision == revision && self.span.contains(span)

@@ -9,6 +9,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::events::{event, kind};
 use super::lifecycle::{Action, Party, Status};
+use super::opening::open;
 use super::store::{self, New};
 use super::views::{ClientBooking, Known, Viewer};
 use super::wish::{Decided, Wanted, Wish};
@@ -113,28 +114,41 @@ async fn create_booking(
     let focus_areas = focus_areas(&new.focus_areas)?;
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
-        let once = Once::claim(&mut work, "POST /v1/bookings", key, print).await?;
-        // One visit after the other for one client, so that no two are both the last that is allowed.
-        work.lock(me.account().0).await?;
-        let slot = match slot {
-            // Whoever names what they hold by its fields has it on the terms on which they hold it.
-            Slot::Wanted(wanted) => {
-                let held = holds::held(&mut work, me.account(), &wanted).await?;
-                held.map_or(Slot::Wanted(wanted), Slot::Held)
-            }
-            held @ Slot::Held(_) => held,
-        };
-        let wish = match slot {
-            Slot::Held(hold) => holds::consume(&mut work, hold, me.account()).await?,
-            Slot::Wanted(wanted) => Wish::read(&mut work, &wanted, me.account()).await?,
-        };
+        let once = Once::of(&work, "POST /v1/bookings", key, print)?;
         let details =
             Details { notes: new.notes, focus_areas, pressure: new.pressure, therapist_gender: new.therapist_gender };
-        let reply = book(&app, &mut work, wish, details, once).await?;
+        let reply = match slot {
+            Slot::Held(hold) => {
+                let once = once.claimed(&mut work).await?;
+                // One visit after the other for one client, so that no two are both the last that is allowed.
+                work.lock(me.account().0).await?;
+                book_held(&app, &mut work, hold, details, once).await?
+            }
+            Slot::Wanted(wanted) => {
+                let (once, found) = open(&mut work, once, me.account(), &wanted).await?;
+                match found.hold {
+                    // Whoever names what they hold by its fields has it on the terms on which they hold it.
+                    Some(hold) => book_held(&app, &mut work, hold, details, once).await?,
+                    None => {
+                        let known = found.known(&wanted);
+                        let wish = Wish::new(&mut work, &app, &wanted, me.account(), found).await?;
+                        book(&app, &mut work, wish, &known, details, once).await?
+                    }
+                }
+            }
+        };
         work.commit().await?;
         Ok(reply)
     })
     .await
+}
+
+/// Books what a client holds; under the client's lock.
+async fn book_held(app: &App, work: &mut Work, hold: HoldId, details: Details, once: Once) -> Result<Reply> {
+    let client = work.by().ok_or(Error::Unauthorized)?;
+    let wish = holds::consume(work, hold, client).await?;
+    let known = Known::read(work, &[wish.client, wish.therapist.into()], &[wish.service], Viewer::Client).await?;
+    book(app, work, wish, &known, details, once).await
 }
 
 /// What the client wants the therapist to know.
@@ -146,10 +160,15 @@ struct Details {
 }
 
 /// Lock, decide, save. All that can be read before is, since whoever else wants the therapist's time waits for what comes after.
-async fn book(app: &App, work: &mut Work, wish: Wish, details: Details, once: Once) -> Result<Reply> {
-    let people = [wish.client, wish.therapist.into()];
-    let known = Known::read(work, &people, &[wish.service], Viewer::Client).await?;
-    let (lock, Decided { during, relied_on, mode }) = wish.reserve(work, app).await?;
+async fn book(
+    app: &App,
+    work: &mut Work,
+    mut wish: Wish,
+    known: &Known,
+    details: Details,
+    once: Once,
+) -> Result<Reply> {
+    let (lock, Decided { during, relied_on, mode }) = wish.reserve(work, app, &once).await?;
     let at = work.now();
     let id = BookingId::new(at);
     let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;

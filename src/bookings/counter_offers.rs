@@ -158,7 +158,7 @@ pub(super) async fn propose(
     bookings::refuse_busy_client(work, booking, table, now).await?;
     let mut wish = Wish::requested(work, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
-    let wish = wish.of_its_own(by == Party::Therapist);
+    let mut wish = wish.of_its_own(by == Party::Therapist);
     let decided = wish.decide(work, app.part::<Roads>()?).await?;
     holds::give_way(work, lock, booking.client, decided.during).await?;
     if expires_at <= now {

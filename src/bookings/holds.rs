@@ -13,6 +13,7 @@ pub use store::forget_lapsed;
 pub(super) use store::give_way;
 
 use super::bounds::HOLDS_COUNT;
+use super::opening::open;
 use super::wish::{Decided, Wanted, Wish};
 use crate::App;
 use crate::accounts::{Address, AddressView};
@@ -122,10 +123,10 @@ async fn create_hold(
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
-        let once = Once::claim(&mut work, "POST /v1/holds", key, print).await?;
-        let wish = Wish::read(&mut work, &wanted, me.account()).await?;
-        // Two requests must not both be the third.
-        work.lock(me.account().0).await?;
+        let once = Once::of(&work, "POST /v1/holds", key, print)?;
+        // Under the client's lock, because two requests must not both be the third.
+        let (once, found) = open(&mut work, once, me.account(), &wanted).await?;
+        let mut wish = Wish::new(&mut work, &app, &wanted, me.account(), found).await?;
         let now = work.now();
         let many = store::live(&mut work, me.account(), None, now).await?.len() >= MOST;
         if many
@@ -134,7 +135,7 @@ async fn create_hold(
         {
             return Err(Refusal::TooManyHolds.into());
         }
-        let (lock, Decided { during, .. }) = wish.reserve(&mut work, &app).await?;
+        let (lock, Decided { during, .. }) = wish.reserve(&mut work, &app, &once).await?;
         let at = work.now();
         let hold = Hold {
             id: HoldId::new(at),
@@ -220,18 +221,6 @@ async fn release(work: &mut Work, id: HoldId, client: AccountId, booked: bool) -
     let Some(hold) = store::live(work, client, Some(id), now).await?.pop() else { return Ok(None) };
     store::end(work, &lock, &hold, booked, now).await?;
     Ok(Some(hold))
-}
-
-/// The live hold of a client on what they want, field by field, if there is one.
-pub(super) async fn held(work: &mut Work, client: AccountId, wanted: &Wanted) -> Result<Option<HoldId>> {
-    let now = work.now();
-    let holds = store::live(work, client, None, now).await?;
-    let same = |hold: &Hold| {
-        (hold.therapist, hold.service, hold.duration_minutes)
-            == (wanted.therapist_id, wanted.service_id, wanted.duration_minutes)
-            && (hold.start_at, hold.address.id) == (wanted.start_at.0, wanted.address_id)
-    };
-    Ok(holds.into_iter().find(same).map(|hold| hold.id))
 }
 
 /// Turns a live hold into the wish that it stands for, and takes it away: whatever fails later brings it back.

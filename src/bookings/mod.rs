@@ -16,6 +16,7 @@ pub mod licensing;
 pub mod lifecycle;
 mod list;
 mod missed;
+mod opening;
 mod outside_hours;
 pub mod overdue;
 mod proof;

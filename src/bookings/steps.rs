@@ -153,7 +153,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             Action::Accept => {
                 // Nor does the time that was proposed instead count for anything.
                 counter_offers::close(&mut work, &lock, id, OfferStatus::Obsolete).await?;
-                let wish = Wish::requested(&mut work, &booking).await?.of_its_own(true);
+                let mut wish = Wish::requested(&mut work, &booking).await?.of_its_own(true);
                 let decided = wish.decide(&mut work, app.part::<Roads>()?).await?;
                 store::rely_on(&mut work, id, &decided.relied_on).await?;
             }

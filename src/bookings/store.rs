@@ -3,7 +3,6 @@ use serde_json::json;
 use sqlx::PgPool;
 use sqlx::types::Json;
 
-use super::bounds::{Ahead, CANCELLATIONS_COUNT, STILL_OPEN};
 use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken};
 use super::lifecycle::{Action, Party, Status};
@@ -341,61 +340,6 @@ pub async fn completed_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc
     .fetch_one(&mut **tx)
     .await?;
     Ok(at.unwrap_or_else(|| booking.end_at()))
-}
-
-/// What is seen before a therapist's lock is taken.
-pub(super) struct Probe {
-    /// Whether somebody else plainly has the time.
-    pub taken: bool,
-    /// Whether the client holds any time of this therapist.
-    pub held: bool,
-    /// What the client has ahead.
-    pub ahead: Ahead,
-}
-
-/// Whether the time is plainly taken, and what the client has ahead, in one look before the therapist's lock. Of the therapist's time a later
-/// look decides; of the client's this one does, under the client's lock.
-pub(super) async fn probe(
-    tx: &mut Tx,
-    client: AccountId,
-    therapist: TherapistId,
-    table: Span,
-    now: DateTime<Utc>,
-) -> Result<Probe> {
-    let found = sqlx::query!(
-        r#"SELECT EXISTS (
-               SELECT FROM reservations r WHERE therapist_id = $1 AND during && $2
-                 AND (hold_expires_at IS NULL OR hold_expires_at > $3)
-                 AND NOT EXISTS (SELECT FROM holds h WHERE h.id = r.id AND h.client_id = $4)
-           ) AS "taken!", EXISTS (
-               SELECT FROM holds WHERE client_id = $4 AND therapist_id = $1 AND expires_at > $3 AND ended_at IS NULL
-           ) AS "held!", ahead.visits AS "visits!", ahead.requests AS "requests!", ahead.busy AS "busy!", ahead.cancellations AS "cancellations!"
-           FROM (
-               SELECT count(*) FILTER (WHERE open AND start_at > $8) AS visits, count(*) FILTER (WHERE open AND status = 'requested') AS requests,
-                      coalesce(bool_or(open AND start_at < $6 AND start_at + make_interval(mins => duration_minutes) > $5), false) AS busy,
-                      count(*) FILTER (WHERE cancelled_by = 'client' AND fee = 0 AND cancelled_at > $7 AND at_risk_since IS NULL
-                                         AND NOT free_to_cancel) AS cancellations
-               FROM (
-                   SELECT status, start_at, duration_minutes, cancelled_by, cancelled_at, fee, at_risk_since, free_to_cancel,
-                          status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress')
-                              OR (status = 'requested' AND respond_by > $3) AS open
-                   FROM bookings WHERE client_id = $4 AND start_at > least($7, $5::timestamptz - interval '4 hours')
-               ) AS visits
-           ) AS ahead"#,
-        therapist.0,
-        range(table),
-        now,
-        client.0,
-        table.start,
-        table.end,
-        now - CANCELLATIONS_COUNT,
-        now - STILL_OPEN
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    let ahead =
-        Ahead { busy: found.busy, visits: found.visits, requests: found.requests, cancellations: found.cancellations };
-    Ok(Probe { taken: found.taken, held: found.held, ahead })
 }
 
 /// Refuses to put `booking` at another time where its client has another visit then; under the client's lock.

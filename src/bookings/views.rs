@@ -18,7 +18,7 @@ use crate::cipher::Cipher;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::http::{IfMatch, Reply};
-use crate::ids::{AccountId, BookingId, ServiceId};
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::PriceBreakdown;
 use crate::prices::policy::BookingPolicy;
 use crate::values::{AddressKind, Gender, Money, Rating, Zone};
@@ -357,6 +357,12 @@ impl Known {
                 Viewer::Client | Viewer::Admin => HashMap::new(),
             },
         })
+    }
+
+    /// What the client of a visit with `therapist` is shown, where it has been read already.
+    pub fn of(therapist: (TherapistId, String), service: (ServiceId, String)) -> Self {
+        let (id, name) = therapist;
+        Self { names: [(id.into(), name)].into(), services: [service].into(), ratings: HashMap::new() }
     }
 
     fn person(&self, id: AccountId) -> PersonRef {

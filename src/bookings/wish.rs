@@ -5,11 +5,11 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
+use super::Booking;
 use super::holds::{self, Hold};
-use super::store::Probe;
-use super::{Booking, store};
+use super::opening::{Found, Seen, enter};
 use crate::App;
-use crate::accounts::{Address, visit_address};
+use crate::accounts::Address;
 use crate::availability::travel::Roads;
 use crate::availability::{self, Diary, Engine, Enquiry, Purpose, Rule, Visit};
 use crate::bookings::bounds::Bounds;
@@ -17,10 +17,11 @@ use crate::credentials::{Reliance, Required, required_for};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::events::{TimeLock, Work};
+use crate::idempotency::Once;
 use crate::ids::{AccountId, AddressId, BookingId, ServiceId, TherapistId};
-use crate::prices::{self, About, Terms};
-use crate::therapists;
-use crate::values::{BookingMode, Instant, Span};
+use crate::prices::{self, Terms};
+use crate::search::SearchCache;
+use crate::values::{BookingMode, Instant, Place, Span};
 
 /// A slot, as a client names it.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -47,6 +48,8 @@ pub(super) struct Wish {
     /// What it is booked under.
     pub terms: Terms,
     required: Required,
+    /// The revision of what holds for all that this rests on, where it comes from what the process keeps.
+    rulebook: Option<i64>,
     /// When the client first asked, if not now: notice and horizon are counted from then.
     pub asked_at: Option<DateTime<Utc>>,
     /// A booking whose own time counts as free, and what is proposed for it.
@@ -66,41 +69,31 @@ pub(super) struct Decided {
 }
 
 impl Wish {
-    /// What `client` wants, on the terms of today.
-    pub async fn read(work: &mut Work, wanted: &Wanted, client: AccountId) -> Result<Self> {
+    /// What `client` wants and was `found` for it, on the terms of today.
+    pub async fn new(work: &mut Work, app: &App, wanted: &Wanted, client: AccountId, found: Found) -> Result<Self> {
         let now = work.now();
         let unknown = |field: &str, detail: &str| Error::from(FieldError::new(format!("/{field}"), detail));
-        let address = visit_address(&mut ***work, client, wanted.address_id).await?;
-        let address = address.ok_or_else(|| unknown("address_id", "is not one of your addresses."))?;
-        let required = required(work, wanted.service_id, &address).await?;
-        let required = required.ok_or_else(|| unknown("service_id", "is not in the catalogue."))?;
-        let area = therapists::area(&mut ***work, wanted.therapist_id).await?;
-        let area = area.ok_or_else(|| unknown("therapist_id", "is not a therapist."))?;
+        let address = found.address.ok_or_else(|| unknown("address_id", "is not one of your addresses."))?;
+        found.service.ok_or_else(|| unknown("service_id", "is not in the catalogue."))?;
+        let (_, area) = found.therapist.ok_or_else(|| unknown("therapist_id", "is not a therapist."))?;
         let Instant(start) = wanted.start_at;
-        let priced = prices::PriceQuery {
-            service: wanted.service_id,
-            minutes: wanted.duration_minutes,
-            jurisdiction: &address.jurisdiction,
-            point: address.point(),
-            zone: address.time_zone.0,
-            span: Span::of_minutes(start, wanted.duration_minutes.into()),
-        };
-        let tariff = prices::tariff(&mut ***work, priced, now).await?.ok_or(Refusal::ServiceNotOffered)?;
-        let about = About {
-            zone: address.time_zone.0,
-            asked_at: now,
-            kind: Some(address.kind),
-            distance_km: area.map(|area| prices::kilometres(area, address.point())),
-        };
+        let (point, visit) = (address.point(), (wanted.service_id, wanted.duration_minutes));
+        let place = Place { point, zone: address.time_zone.0, jurisdiction: address.jurisdiction.clone() };
+        let span = Span::of_minutes(start, wanted.duration_minutes.into());
+        let setting = app.part::<SearchCache>()?;
+        let setting = setting.setting_by(work, found.rulebook, place, Some(address.kind), visit, span, now).await?;
+        let setting = setting.ok_or(Refusal::ServiceNotOffered)?;
+        let about = setting.about(area.map(|area| prices::kilometres(area, point)), now);
         Ok(Self {
             client,
             therapist: wanted.therapist_id,
             service: wanted.service_id,
             minutes: wanted.duration_minutes,
             start,
-            terms: Terms { breakdown: tariff.breakdown(&about, start), policy: tariff.policy },
+            terms: Terms { breakdown: setting.tariff.breakdown(&about, start), policy: setting.tariff.policy },
             address,
-            required,
+            required: setting.required,
+            rulebook: Some(found.rulebook),
             asked_at: None,
             except: None,
             own: false,
@@ -118,6 +111,7 @@ impl Wish {
             start: hold.start_at,
             terms: hold.terms,
             address: hold.address,
+            rulebook: None,
             asked_at: Some(hold.created_at),
             except: None,
             own: false,
@@ -135,6 +129,7 @@ impl Wish {
             start: booking.start_at,
             terms: Terms { breakdown: booking.breakdown.clone(), policy: booking.policy.clone() },
             address: booking.address.clone(),
+            rulebook: None,
             asked_at: Some(booking.asked_at.unwrap_or(booking.created_at)),
             except: Some(booking.id),
             own: false,
@@ -146,30 +141,45 @@ impl Wish {
         Self { own, ..self }
     }
 
-    /// Locks the therapist's time and decides; under the client's lock. A probe before it turns away whoever is plainly too late, or has too
+    /// Locks the therapist's time and decides; under the client's lock. A look before it turns away whoever is plainly too late, or has too
     /// much ahead.
-    pub async fn reserve(&self, work: &mut Work, app: &App) -> Result<(TimeLock, Decided)> {
+    pub async fn reserve(&mut self, work: &mut Work, app: &App, once: &Once) -> Result<(TimeLock, Decided)> {
         let table = Span::of_minutes(self.start, self.minutes.into());
-        let now = work.now();
-        let Probe { taken, held, ahead } = store::probe(work, self.client, self.therapist, table, now).await?;
+        let Seen { lock, taken, answered, holds, ahead } =
+            enter(work, once, self.client, self.therapist, table).await?;
+        if answered {
+            // The next attempt gets the answer.
+            return Err(Refusal::IdempotencyKeyInFlight.into());
+        }
+        let bounds = app.part::<Bounds>()?;
         if taken {
             return Err(Refusal::SlotUnavailable.into());
         }
-        app.part::<Bounds>()?.admit(ahead, false)?;
-        let lock = work.lock_time(self.therapist).await?;
+        bounds.admit(ahead, false)?;
+        let lock = lock.ok_or(Refusal::SlotUnavailable)?;
         let decided = self.decide(work, app.part::<Roads>()?).await?;
-        app.part::<Bounds>()?.admit(ahead, decided.mode == BookingMode::Request)?;
-        if held {
+        bounds.admit(ahead, decided.mode == BookingMode::Request)?;
+        if holds {
             holds::give_way(work, &lock, self.client, decided.during).await?;
         }
         Ok((lock, decided))
     }
 
     /// Asks the engine, under the therapist's lock.
-    pub async fn decide(&self, work: &mut Work, roads: &Roads) -> Result<Decided> {
-        let now = work.now();
-        let diary = self.diaries(work, roads, &[self.therapist], now).await?.pop();
-        self.judge(&diary.ok_or(Error::NotFound)?, now)
+    pub async fn decide(&mut self, work: &mut Work, roads: &Roads) -> Result<Decided> {
+        let (now, span) = (work.now(), Span::of_minutes(self.start, 1));
+        let read = availability::diary(&mut ***work, self.therapist, self.enquiry(), span, now).await?;
+        let (diary, revision) = read.ok_or(Error::NotFound)?;
+        if self.rulebook.is_some_and(|rulebook| rulebook != revision.rulebook) {
+            self.required = required(work, self.service, &self.address).await?.ok_or(Error::NotFound)?;
+        }
+        let mut diaries = [diary];
+        roads.fill(&mut ***work, &mut diaries, self.address.point(), span, now).await?;
+        self.judge(&diaries[0], now)
+    }
+
+    fn enquiry(&self) -> Enquiry {
+        Enquiry { visit: Some((self.service, self.minutes)), client: Some(self.client) }
     }
 
     /// What bears on the visit in the diaries of `therapists`.
@@ -180,9 +190,8 @@ impl Wish {
         therapists: &[TherapistId],
         now: DateTime<Utc>,
     ) -> Result<Vec<Diary>> {
-        let asked = Enquiry { visit: Some((self.service, self.minutes)), client: Some(self.client) };
         let span = Span::of_minutes(self.start, 1);
-        let mut diaries = availability::diaries(&mut *db, therapists, asked, span, now).await?;
+        let mut diaries = availability::diaries(&mut *db, therapists, self.enquiry(), span, now).await?;
         roads.fill(db, &mut diaries, self.address.point(), span, now).await?;
         Ok(diaries)
     }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use store::Rows;
-pub use work::{TimeLock, Work, Workshop};
+pub use work::{TimeLock, Work, Workshop, lock_number};
 
 use crate::cipher::Sealed;
 use crate::error::Result;

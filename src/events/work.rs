@@ -63,12 +63,23 @@ impl Work {
         if self.held.contains(&id) {
             return Ok(());
         }
-        // The random half of a UUIDv7 names the lock.
-        let key = id.as_u64_pair().1.cast_signed();
-        sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) AS "locked: ()""#, key).execute(&mut *self.tx).await?;
+        sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) AS "locked: ()""#, lock_number(id))
+            .execute(&mut *self.tx)
+            .await?;
+        self.took(id);
+        Ok(())
+    }
+
+    /// Notes that a statement of a feature has taken the lock of [`lock_number`] itself, which saves a round trip.
+    pub fn took(&mut self, id: Uuid) {
         self.held.push(id);
         self.now = self.clock.now();
-        Ok(())
+    }
+
+    /// The same of a therapist's time.
+    pub fn took_time(&mut self, therapist: TherapistId) -> TimeLock {
+        self.took(therapist.0);
+        TimeLock(therapist)
     }
 
     /// Locks a therapist's time until this ends: whoever changes what can be booked goes one after the other.
@@ -88,6 +99,11 @@ impl Work {
     }
 }
 
+/// The number of PostgreSQL's advisory lock on what `id` names: the random half of a UUIDv7.
+pub const fn lock_number(id: Uuid) -> i64 {
+    id.as_u64_pair().1.cast_signed()
+}
+
 impl Deref for Work {
     type Target = Tx;
 
@@ -102,7 +118,7 @@ impl DerefMut for Work {
     }
 }
 
-/// That a therapist's time is locked, which only [`Work::lock_time`] gives. Whoever writes reserved time asks for it.
+/// That a therapist's time is locked, which only [`Work::lock_time`] and [`Work::took_time`] give. Whoever writes reserved time asks for it.
 #[derive(Debug)]
 pub struct TimeLock(TherapistId);
 

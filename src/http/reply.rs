@@ -38,6 +38,11 @@ impl Reply {
         Ok(Self::new(StatusCode::OK, None, body_of(view)?))
     }
 
+    /// 200 with JSON that is written already, as [`Reply::ok`] gives it.
+    pub fn written(body: String) -> Self {
+        Self::new(StatusCode::OK, None, body)
+    }
+
     /// 200 with a text of another type than JSON.
     pub fn text(body: String, media_type: &'static str) -> Self {
         Self::new(StatusCode::OK, None, body).typed(media_type)

@@ -105,44 +105,80 @@ impl Once {
     /// Claims `key` for whoever acts, on `route`, until the unit of work ends.
     ///
     /// # Errors
-    /// [`Error::Answered`] with the answer that was given before. `idempotency_key_reused` for another body,
-    /// `idempotency_key_in_flight` while the first request runs.
+    /// As [`Once::claimed`].
     pub async fn claim(
         work: &mut Work,
         route: &'static str,
         key: IdempotencyKey,
         fingerprint: Fingerprint,
     ) -> Result<Self> {
-        let account = work.by().ok_or(Error::Unauthorized)?;
-        let once = Self { account, route, key: key.0, fingerprint };
-        let Some((key, cipher)) = &once.key else { return Ok(once) };
-        let claimed = sqlx::query_scalar!(
-            r#"SELECT pg_try_advisory_xact_lock($1) AS "claimed!""#,
-            lock(&name_of(account, route, key))
-        )
-        .fetch_one(&mut ***work)
-        .await?;
+        Self::of(work, route, key, fingerprint)?.claimed(work).await
+    }
+
+    /// The right that `key` gives to whoever acts, not claimed yet: for an operation that claims it in a statement of its own.
+    pub fn of(work: &Work, route: &'static str, key: IdempotencyKey, fingerprint: Fingerprint) -> Result<Self> {
+        Ok(Self { account: work.by().ok_or(Error::Unauthorized)?, route, key: key.0, fingerprint })
+    }
+
+    /// The same, claimed until the unit of work ends.
+    ///
+    /// # Errors
+    /// [`Error::Answered`] with the answer that was given before. `idempotency_key_reused` for another body,
+    /// `idempotency_key_in_flight` while the first request runs.
+    pub async fn claimed(self, work: &mut Work) -> Result<Self> {
+        let Some(lock) = self.lock() else { return Ok(self) };
+        let claimed = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "claimed!""#, lock)
+            .fetch_one(&mut ***work)
+            .await?;
         // A statement of its own, so that it sees what was committed before the claim.
-        let kept = sqlx::query!(
+        let answer = self.answer(work).await?;
+        self.settle(claimed, answer)
+    }
+
+    /// The number of the advisory lock that claims the key; none without a key.
+    pub fn lock(&self) -> Option<i64> {
+        self.key().map(|key| lock(&name_of(self.account, self.route, key)))
+    }
+
+    /// For which route.
+    pub fn route(&self) -> &'static str {
+        self.route
+    }
+
+    /// The key, where there is one.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_ref().map(|(key, _)| key.as_str())
+    }
+
+    /// The answer that was given before, if there is one.
+    async fn answer(&self, work: &mut Work) -> Result<Option<GivenAnswer>> {
+        let given = sqlx::query_as!(
+            GivenAnswer,
             r#"SELECT fingerprint_sealed AS "fingerprint: Sealed", status, location, body_sealed AS "body: Sealed", state
                FROM idempotency_keys WHERE account_id = $1 AND route = $2 AND key = $3"#,
-            account.0,
-            route,
-            key,
-        )
-        .fetch_optional(&mut ***work)
-        .await?;
-        let Some(kept) = kept else {
-            return if claimed { Ok(once) } else { Err(Refusal::IdempotencyKeyInFlight.into()) };
+            self.account.0,
+            self.route,
+            self.key(),
+        );
+        Ok(given.fetch_optional(&mut ***work).await?)
+    }
+
+    /// The right to go on, where the key is claimed and has no answer.
+    ///
+    /// # Errors
+    /// As [`Once::claimed`].
+    pub fn settle(self, claimed: bool, given: Option<GivenAnswer>) -> Result<Self> {
+        let (Some(given), Some((key, cipher))) = (given, &self.key) else {
+            return if claimed { Ok(self) } else { Err(Refusal::IdempotencyKeyInFlight.into()) };
         };
-        let Fingerprint(print) = once.fingerprint;
-        let name = name_of(account, route, key);
-        if cipher.open(FINGERPRINT, &name, &kept.fingerprint)? != STANDARD_NO_PAD.encode(print) {
+        let Fingerprint(print) = self.fingerprint;
+        let name = name_of(self.account, self.route, key);
+        if cipher.open(FINGERPRINT, &name, &given.fingerprint)? != STANDARD_NO_PAD.encode(print) {
             return Err(Refusal::IdempotencyKeyReused.into());
         }
-        let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-        let body = cipher.open(BODY, name, &kept.body)?;
-        let reply = Reply::replay(status.unwrap_or(StatusCode::OK), kept.location, unpacked(body)?, kept.state);
+        let status = u16::try_from(given.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let body = cipher.open(BODY, name, &given.body)?;
+        let reply = Reply::replay(status.unwrap_or(StatusCode::OK), given.location, unpacked(body)?, given.state);
         Err(Error::Answered(Box::new(reply)))
     }
 
@@ -187,6 +223,20 @@ impl Once {
             key,
         }))
     }
+}
+
+/// An answer that was given before, as it is kept.
+pub struct GivenAnswer {
+    /// Tells the same request from another.
+    pub fingerprint: Sealed,
+    /// Its status.
+    pub status: i16,
+    /// Its `Location`.
+    pub location: Option<String>,
+    /// Its body.
+    pub body: Sealed,
+    /// What its ETag says of the state of what it shows, where it says so.
+    pub state: Option<String>,
 }
 
 /// An answer as it is kept under its key.

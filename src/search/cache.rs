@@ -5,14 +5,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, DurationRound, NaiveDate, NaiveTime, TimeDelta, Utc};
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use super::Setting;
-use crate::availability::{self, Diary, Enquiry, MARGIN, StoredDiary};
+use crate::availability::{self, Diary, Enquiry, MARGIN, Revision, StoredDiary};
 use crate::error::Result;
-use crate::ids::{ServiceId, TherapistId};
+use crate::ids::{AccountId, ServiceId, TherapistId};
 use crate::prices;
 use crate::values::{AddressKind, Place, Span};
 
@@ -41,16 +42,113 @@ struct KeptSetting {
     setting: Setting,
 }
 
+/// Bytes of answers that are kept at the most.
+const MOST_ANSWERED: u64 = 64 << 20;
+
+/// Answers that are expected in so much room.
+const ANSWERS: usize = 8_192;
+
+/// What an answer about one therapist hangs on, besides the diary and the time.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Question {
+    pub therapist: TherapistId,
+    at: At,
+    kind: Option<AddressKind>,
+    dates: (NaiveDate, NaiveDate),
+}
+
+impl Question {
+    /// A service for so many minutes at a place, on dates by the clock there.
+    pub fn new(
+        therapist: TherapistId,
+        place: &Place,
+        kind: Option<AddressKind>,
+        visit: (ServiceId, i16),
+        dates: (NaiveDate, NaiveDate),
+    ) -> Self {
+        Self { therapist, at: at(place, visit), kind, dates }
+    }
+}
+
+/// An answer as it was written, and for how long it is the right one.
+struct KeptAnswer {
+    revision: Revision,
+    /// Until the end of this minute: notice and horizon are whole minutes, and so are starts.
+    minute: DateTime<Utc>,
+    /// When a reservation lapses or a price takes effect.
+    before: Option<DateTime<Utc>>,
+    /// Who holds time in the diary: what they hold is free for them alone.
+    holders: Vec<AccountId>,
+    body: String,
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Question, Arc<KeptAnswer>> for Bytes {
+    fn weight(&self, _: &Question, kept: &Arc<KeptAnswer>) -> u64 {
+        (kept.body.len() + size_of::<KeptAnswer>() + size_of::<Question>()) as u64
+    }
+}
+
+/// What an answer rests on, and until when.
+pub(super) struct Basis {
+    /// At which the diary was read.
+    revision: Revision,
+    /// When a reservation of it lapses.
+    next_lapse: Option<DateTime<Utc>>,
+    /// Who holds time in it.
+    holders: Vec<AccountId>,
+}
+
+impl Basis {
+    /// Whether the answer is the same for whoever is at odds with nobody, holders aside.
+    pub fn is_common(&self, client: Option<AccountId>) -> bool {
+        client.is_none_or(|client| !self.holders.contains(&client))
+    }
+}
+
+/// A diary for what is asked.
+pub(super) struct Read {
+    pub diary: Diary,
+    pub basis: Basis,
+}
+
+impl Read {
+    fn new(stored: StoredDiary, asked: Enquiry, span: Span, now: DateTime<Utc>) -> Self {
+        let (revision, next_lapse) = (stored.revision, stored.next_lapse(now));
+        let holders = stored.holders.iter().flatten().copied().collect();
+        Self { diary: stored.open(asked, span, now), basis: Basis { revision, next_lapse, holders } }
+    }
+}
+
 /// What this process knows.
 pub struct SearchCache {
     diaries: Cache<TherapistId, Arc<StoredDiary>>,
     settings: Cache<At, Arc<KeptSetting>>,
+    answers: Cache<Question, Arc<KeptAnswer>, Bytes>,
 }
 
 impl Default for SearchCache {
     fn default() -> Self {
-        Self { diaries: Cache::new(MOST_KEPT), settings: Cache::new(MOST_SETTINGS) }
+        Self {
+            diaries: Cache::new(MOST_KEPT),
+            settings: Cache::new(MOST_SETTINGS),
+            answers: Cache::with_weighter(ANSWERS, MOST_ANSWERED, Bytes),
+        }
     }
+}
+
+/// What is asked at a place.
+fn at(place: &Place, (service, minutes): (ServiceId, i16)) -> At {
+    let bits = [place.point.latitude.to_bits(), place.point.longitude.to_bits()];
+    (place.jurisdiction.as_str().to_owned(), bits, service, minutes)
+}
+
+/// The end of the minute in which `now` lies; itself where it is one.
+fn end_of_minute(now: DateTime<Utc>) -> DateTime<Utc> {
+    let begun = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
+    if begun == now { now } else { begun + TimeDelta::minutes(1) }
 }
 
 /// The stretch that is read for `span`, so that what is asked for next lies in it; none where it is far away and not kept.
@@ -68,27 +166,44 @@ impl SearchCache {
         db: &mut PgConnection,
         place: Place,
         kind: Option<AddressKind>,
-        (service, minutes): (ServiceId, i16),
+        visit: (ServiceId, i16),
         span: Span,
         now: DateTime<Utc>,
     ) -> Result<Setting> {
+        let rulebook = availability::rulebook(&mut *db).await?;
+        self.setting_by(db, rulebook, place, kind, visit, span, now).await?.ok_or_else(|| prices::unsold().into())
+    }
+
+    /// The same for a caller who has just read the revision of what holds for all, `rulebook`; none where the service is not sold there for so
+    /// long.
+    #[expect(clippy::too_many_arguments, reason = "each names a part of the question")]
+    pub async fn setting_by(
+        &self,
+        db: &mut PgConnection,
+        rulebook: i64,
+        place: Place,
+        kind: Option<AddressKind>,
+        (service, minutes): (ServiceId, i16),
+        span: Span,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Setting>> {
         let Some(wide) = wide(span, now) else {
             return Setting::at(db, place, kind, service, minutes, span, now).await;
         };
-        let bits = [place.point.latitude.to_bits(), place.point.longitude.to_bits()];
-        let at = (place.jurisdiction.as_str().to_owned(), bits, service, minutes);
-        let rulebook = availability::rulebook(&mut *db).await?;
+        let at = at(&place, (service, minutes));
         if let Some(kept) = self.settings.get(&at)
             && kept.rulebook == rulebook
             && kept.until.is_none_or(|until| now < until)
             && kept.span.contains(span)
         {
             let setting = kept.setting.clone();
-            return Ok(Setting { place, kind, tariff: setting.tariff.as_of(now), ..setting });
+            return Ok(Some(Setting { place, kind, tariff: setting.tariff.as_of(now), ..setting }));
         }
         let until = prices::next_change(&mut *db, now).await?;
         let setting = Setting::at(db, place, kind, service, minutes, wide, now).await?;
-        self.settings.insert(at, Arc::new(KeptSetting { rulebook, until, span: wide, setting: setting.clone() }));
+        if let Some(setting) = setting.clone() {
+            self.settings.insert(at, Arc::new(KeptSetting { rulebook, until, span: wide, setting }));
+        }
         Ok(setting)
     }
 
@@ -100,30 +215,65 @@ impl SearchCache {
         asked: Enquiry,
         span: Span,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Diary>> {
-        let Some(wide) = wide(span, now) else {
-            return availability::diaries(db, therapists, asked, span, now).await;
-        };
+    ) -> Result<Vec<Read>> {
         let needed = Span { start: span.start - MARGIN, end: span.end + MARGIN };
+        let Some(wide) = wide(span, now) else {
+            let stored = availability::stored(db, therapists, asked.client, needed).await?;
+            return Ok(stored.into_iter().map(|stored| Read::new(stored, asked, needed, now)).collect());
+        };
         let known = therapists.iter().filter_map(|id| Some((*id, self.diaries.get(id)?)));
         let mut known: HashMap<TherapistId, Arc<StoredDiary>> = known.collect();
         let mut found = Vec::with_capacity(therapists.len());
         if !known.is_empty() {
             for (id, revision, blocked) in availability::revisions(&mut *db, therapists, asked.client).await? {
                 let good = known.remove(&id).filter(|stored| stored.is_good(revision, needed));
-                let diary = good.map(|stored| StoredDiary::clone(&stored).open(asked, needed, now));
-                found.extend(diary.map(|diary| Diary { blocked, ..diary }));
+                let read = good.map(|stored| Read::new(StoredDiary::clone(&stored), asked, needed, now));
+                found.extend(read.map(|read| Read { diary: Diary { blocked, ..read.diary }, ..read }));
             }
         }
         let unknown: Vec<TherapistId> =
-            therapists.iter().copied().filter(|id| !found.iter().any(|diary| diary.therapist == *id)).collect();
+            therapists.iter().copied().filter(|id| !found.iter().any(|read| read.diary.therapist == *id)).collect();
         if !unknown.is_empty() {
             let wide = Span { start: wide.start - MARGIN, end: wide.end + MARGIN };
             for stored in availability::stored(db, &unknown, asked.client, wide).await? {
                 self.diaries.insert(stored.diary.therapist, Arc::new(stored.clone()));
-                found.push(stored.open(asked, needed, now));
+                found.push(Read::new(stored, asked, needed, now));
             }
         }
         Ok(found)
+    }
+
+    /// The answer to `question` that was given before, if nothing has changed for `client` since.
+    pub(super) async fn answer(
+        &self,
+        db: &PgPool,
+        question: &Question,
+        client: Option<AccountId>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<String>> {
+        let Some(kept) = self.answers.get(question) else { return Ok(None) };
+        let fresh = now <= kept.minute && kept.before.is_none_or(|before| now < before);
+        if !fresh || client.is_some_and(|client| kept.holders.contains(&client)) {
+            return Ok(None);
+        }
+        let known = availability::revisions(db, &[question.therapist], client).await?;
+        let same = known.iter().any(|(_, revision, blocked)| *revision == kept.revision && !blocked);
+        Ok(same.then(|| kept.body.clone()))
+    }
+
+    /// Keeps what was answered at `now` on this `basis`, for all who do not hold any of that time.
+    pub(super) fn keep(&self, question: Question, basis: Basis, body: &str, now: DateTime<Utc>) {
+        let Some(setting) = self.settings.get(&question.at) else { return };
+        if setting.rulebook != basis.revision.rulebook {
+            return;
+        }
+        let kept = KeptAnswer {
+            revision: basis.revision,
+            minute: end_of_minute(now),
+            before: basis.next_lapse.into_iter().chain(setting.until).min(),
+            holders: basis.holders,
+            body: body.to_owned(),
+        };
+        self.answers.insert(question, Arc::new(kept));
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Setting;
+use super::cache::{Basis, Read};
 use super::candidates::{self, Batch, LOOKED_AT, Reach, at_a_time};
 use crate::App;
 use crate::availability::travel::Roads;
@@ -41,6 +42,8 @@ pub(super) struct Match {
     /// From their public area, those begun.
     pub kilometres: i32,
     pub starts: Vec<Start>,
+    /// What they rest on.
+    pub basis: Basis,
 }
 
 /// An order that does not hang on who is booked meanwhile.
@@ -81,14 +84,15 @@ impl Search<'_> {
     async fn starts(&self, db: &mut Lent<'_>, ids: &[TherapistId]) -> Result<Vec<Match>> {
         let asked = Enquiry { visit: Some((self.reach.service, self.reach.minutes)), client: self.client };
         let visit = self.setting.visit();
-        let mut diaries =
-            self.app.part::<SearchCache>()?.diaries(db.get().await?, ids, asked, self.span, self.now).await?;
+        let read = self.app.part::<SearchCache>()?.diaries(db.get().await?, ids, asked, self.span, self.now).await?;
+        let (mut diaries, bases): (Vec<Diary>, Vec<Basis>) =
+            read.into_iter().map(|Read { diary, basis }| (diary, basis)).unzip();
         self.app.part::<Roads>()?.fill(db.get().await?, &mut diaries, visit.place, self.span, self.now).await?;
         db.give_back();
-        let mut diaries: HashMap<TherapistId, Diary> =
-            diaries.into_iter().map(|diary| (diary.therapist, diary)).collect();
+        let read = diaries.into_iter().zip(bases).map(|(diary, basis)| (diary.therapist, (diary, basis)));
+        let mut read: HashMap<TherapistId, (Diary, Basis)> = read.collect();
         let found = ids.iter().filter_map(|id| {
-            let diary = diaries.remove(id)?;
+            let (diary, basis) = read.remove(id)?;
             let starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
             let kilometres = prices::kilometres(diary.rules.base?, visit.place);
             (!starts.is_empty()).then_some(Match {
@@ -97,6 +101,7 @@ impl Search<'_> {
                 rating: diary.rating,
                 kilometres,
                 starts,
+                basis,
             })
         });
         Ok(found.collect())

@@ -90,10 +90,10 @@ impl Setting {
     ) -> Result<Self> {
         let (place, kind) = given.find(&mut *db, caller).await?;
         let span = within(place.zone);
-        Self::at(db, place, kind, service, minutes, span, now).await
+        Self::at(db, place, kind, service, minutes, span, now).await?.ok_or_else(|| prices::unsold().into())
     }
 
-    /// Reads what holds at a place.
+    /// Reads what holds at a place; none where the service is not sold there for so long.
     pub(super) async fn at(
         db: &mut PgConnection,
         place: Place,
@@ -102,7 +102,7 @@ impl Setting {
         minutes: i16,
         span: Span,
         now: DateTime<Utc>,
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
         let required = required_for(&mut *db, &place.jurisdiction, place.point, service).await?;
         let required = required.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
         let wanted = prices::PriceQuery {
@@ -113,8 +113,8 @@ impl Setting {
             zone: place.zone,
             span,
         };
-        let tariff = prices::tariff(db, wanted, now).await?.ok_or_else(prices::unsold)?;
-        Ok(Self { place, kind, service, minutes, tariff, required })
+        let tariff = prices::tariff(db, wanted, now).await?;
+        Ok(tariff.map(|tariff| Self { place, kind, service, minutes, tariff, required }))
     }
 
     /// What the price hangs on besides the start, asked for at `now` of a therapist so many kilometres away.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::cache::Question;
 use super::candidates::Reach;
 use super::explain::RefusedStart;
 use super::matching::{Lasting, Search};
@@ -16,8 +17,8 @@ use super::{GivenPlace, explain};
 use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::availability::Start;
-use crate::availability::travel::TravelMinutes;
-use crate::db::Lent;
+use crate::availability::travel::{Roads, TravelMinutes};
+use crate::db::{Lent, in_time};
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Origin, Query, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
@@ -25,7 +26,9 @@ use crate::prices::{About, Tariff};
 use crate::search::SearchCache;
 use crate::search::Searches;
 use crate::values::wall_clock::dates;
-use crate::values::{Country, Day, Gender, Language, Latitude, Longitude, Money, Rating, Slug, Zone, dates_between};
+use crate::values::{
+    AddressKind, Country, Day, Gender, Language, Latitude, Longitude, Money, Place, Rating, Slug, Zone, dates_between,
+};
 
 /// How many starts a page holds, so that an answer stays at about 300 kB.
 const MOST_STARTS: usize = 7_500;
@@ -205,25 +208,57 @@ async fn list_slots(
     Query(query): Query<SlotQuery>,
 ) -> Result<Reply> {
     let app = app.into_inner();
-    let search = search(app.clone(), caller, query);
-    app.part::<Searches>()?.run(caller, origin, search).await.and_then(|page| Reply::ok(&page))
-}
-
-/// The page that the caller asks for.
-async fn search(app: Arc<App>, caller: Option<Principal>, query: SlotQuery) -> Result<SlotPage> {
     let now = app.clock.now();
-    let (Day(from), Day(to)) = (query.from, query.to);
-    dates_between(from, to)?;
-    let explained = query.explain.then(|| explain::asked_of(caller, query.therapist_id)).transpose()?;
+    dates_between(query.from.0, query.to.0)?;
     let given = GivenPlace {
         address_id: query.address_id,
         latitude: query.latitude,
         longitude: query.longitude,
-        country: query.country,
-        region: query.region,
+        country: query.country.clone(),
+        region: query.region.clone(),
     };
+    let (place, kind) = given.find(&app.db, caller).await?;
+    let question = query.common(caller, &place, kind);
+    if let Some(question) = &question {
+        let client = caller.and_then(Principal::client);
+        let kept = app.part::<SearchCache>()?.answer(&app.db, question, client, now);
+        if let Some(body) = in_time(kept).await? {
+            return Ok(Reply::written(body));
+        }
+    }
+    let asked = Asked { caller, query, place, kind, question, now };
+    app.part::<Searches>()?.run(caller, origin, search(app.clone(), asked)).await
+}
+
+impl SlotQuery {
+    /// What is asked, where it is one therapist's starts, as everyone sees them: such answers are kept.
+    fn common(&self, caller: Option<Principal>, place: &Place, kind: Option<AddressKind>) -> Option<Question> {
+        let narrowed =
+            self.gender.is_some() || self.technique.is_some() || self.condition.is_some() || self.language.is_some();
+        let plain = !narrowed && !self.explain && self.cursor.is_none();
+        let therapist = self.therapist_id.filter(|id| plain && !explain::is_insider(caller, *id))?;
+        let visit = (self.service_id, self.duration_minutes);
+        Some(Question::new(therapist, place, kind, visit, (self.from.0, self.to.0)))
+    }
+}
+
+/// What is asked, and by whom.
+struct Asked {
+    caller: Option<Principal>,
+    query: SlotQuery,
+    place: Place,
+    kind: Option<AddressKind>,
+    /// Where the answer may be kept.
+    question: Option<Question>,
+    now: DateTime<Utc>,
+}
+
+/// The page that the caller asks for.
+async fn search(app: Arc<App>, asked: Asked) -> Result<Reply> {
+    let Asked { caller, query, place, kind, question, now } = asked;
+    let (Day(from), Day(to)) = (query.from, query.to);
+    let explained = query.explain.then(|| explain::asked_of(caller, query.therapist_id)).transpose()?;
     let mut db = Lent::by(&app.db);
-    let (place, kind) = given.find(db.get().await?, caller).await?;
     let (span, visit) = (dates(place.zone, from, to), (query.service_id, query.duration_minutes));
     let setting = app.part::<SearchCache>()?.setting(db.get().await?, place, kind, visit, span, now).await?;
     let reach = Reach {
@@ -251,7 +286,9 @@ async fn search(app: Arc<App>, caller: Option<Principal>, query: SlotQuery) -> R
     };
     let none = first && found.data.is_empty() && found.next_cursor.is_none();
     let next = if none { search.next(&mut db).await? } else { None };
+    let mut basis = None;
     let data = found.data.into_iter().map(|found| {
+        basis = Some(found.basis);
         let about = setting.about(Some(found.kilometres), now);
         let insider = explain::is_insider(caller, found.id);
         TherapistSlots {
@@ -271,11 +308,20 @@ async fn search(app: Arc<App>, caller: Option<Principal>, query: SlotQuery) -> R
         Some(therapist) => Some(explain::refused(&app, &mut db, therapist, &setting, span, now).await?),
         None => None,
     };
-    Ok(SlotPage {
+    let page = SlotPage {
         data: data.collect(),
         time_zone: setting.place.zone.into(),
         next_cursor: found.next_cursor,
         next_available,
         refused,
-    })
+    };
+    let reply = Reply::ok(&page)?;
+    // How long the roads take may change at any time.
+    if let (Some(question), Some(basis)) = (question, basis)
+        && basis.is_common(client)
+        && !app.part::<Roads>()?.are_asked()
+    {
+        app.part::<SearchCache>()?.keep(question, basis, &reply.body, now);
+    }
+    Ok(reply)
 }

@@ -1,5 +1,7 @@
 //! The rules as admins edit them, and what comes of an edit.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -646,4 +648,28 @@ async fn a_region_of_two_names_has_the_rules_of_both() {
     app.run_jobs().await;
     let at_risk = admin.get("/v1/admin/bookings/at-risk").await.is(200).body;
     assert_eq!(at_risk["data"].as_array().unwrap().len(), 1, "what was booked before hears of it too");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_changes_while_a_booking_waits_holds_for_it() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    client.books(&therapist, address, "2026-12-01T00:00:00Z").await.is(201);
+    // The process knows by now what the place requires.
+    let mut other = app.service.db.begin().await.unwrap();
+    let lock = therapist.id.as_u64_pair().1.cast_signed();
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock).execute(&mut *other).await.unwrap();
+    let waiting = {
+        let (client, therapist) = (client.clone(), therapist.clone());
+        tokio::spawn(async move { client.books(&therapist, address, "2026-12-02T00:00:00Z").await })
+    };
+    let queued = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                  WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted";
+    while app.count(queued).await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    app.sql("UPDATE credential_requirements SET options = '{NPI}' WHERE jurisdiction = 'AU'").await.unwrap();
+    other.rollback().await.unwrap();
+    waiting.await.unwrap().refused(422, "credential_not_valid");
 }

@@ -85,6 +85,11 @@ impl Roads {
         self.fill_ways(db, diaries, now, |diary| ways(diary, place, span)).await
     }
 
+    /// Whether a routing service is asked, so that what is known of roads may change at any time.
+    pub fn are_asked(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Fills in what is known of the roads from each visit to the next.
     pub async fn fill_between<'c>(
         &self,
