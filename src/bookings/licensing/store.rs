@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
+use sqlx::types::Json;
 
 use crate::bookings::Booking;
 use crate::credentials::Reliance;
@@ -13,26 +14,14 @@ use crate::values::name;
 /// What each of these bookings relies on now.
 pub(super) async fn reliances(tx: &mut Tx, bookings: &[BookingId]) -> Result<HashMap<BookingId, BTreeSet<Reliance>>> {
     let rows = sqlx::query!(
-        r#"SELECT booking_id, "group", required_by, options, credential_id, type AS type_code, verification_id, expires_on
-           FROM booking_credentials c
-           WHERE booking_id = ANY ($1) AND revision = (SELECT max(revision) FROM booking_credentials m WHERE m.booking_id = c.booking_id)"#,
+        r#"SELECT booking AS "booking!: BookingId", credentials AS "credentials: Json<BTreeSet<Reliance>>"
+           FROM unnest($1::uuid[]) AS booking
+           CROSS JOIN LATERAL (SELECT credentials FROM reliances WHERE booking_id = booking ORDER BY revision DESC LIMIT 1) AS newest"#,
         bookings as &[BookingId]
     )
     .fetch_all(&mut **tx)
     .await?;
-    let mut reliances: HashMap<_, BTreeSet<_>> = HashMap::new();
-    for row in rows {
-        reliances.entry(row.booking_id).or_default().insert(Reliance {
-            group: row.group,
-            required_by: row.required_by,
-            options: row.options,
-            credential: row.credential_id,
-            type_code: row.type_code,
-            verification: row.verification_id,
-            expires_on: row.expires_on,
-        });
-    }
-    Ok(reliances)
+    Ok(rows.into_iter().map(|row| (row.booking, row.credentials.0)).collect())
 }
 
 /// Puts a visit at risk, or takes it out.
@@ -45,7 +34,8 @@ pub(super) async fn set_at_risk(tx: &mut Tx, booking: BookingId, since: Option<D
 pub(super) async fn put_at_risk_by(tx: &mut Tx, booking: BookingId) -> Result<Option<Party>> {
     let by = sqlx::query_scalar!(
         r#"SELECT details ->> 'by' AS "by: Party" FROM events
-           WHERE subject_type = 'booking' AND subject_id = $1 AND kind = 'booking.put_at_risk' ORDER BY position DESC LIMIT 1"#,
+           WHERE subject_type = 'booking' AND subject_id = $1 AND id >= history_of($1) AND kind = 'booking.put_at_risk'
+           ORDER BY position DESC LIMIT 1"#,
         booking.to_string()
     )
     .fetch_optional(&mut **tx)
@@ -77,7 +67,7 @@ pub async fn therapists_with_visits(
 /// Whether it was told that the visit takes place without a licence, where it stands now.
 pub(super) async fn was_alerted(tx: &mut Tx, booking: &Booking, kind: &str) -> Result<bool> {
     let told = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM events WHERE subject_type = 'booking' AND subject_id = $1 AND kind = $2
+        r#"SELECT EXISTS (SELECT FROM events WHERE subject_type = 'booking' AND subject_id = $1 AND id >= history_of($1) AND kind = $2
                           AND details ->> 'status' = $3) AS "told!""#,
         booking.id.to_string(),
         kind,

@@ -51,7 +51,7 @@ async fn a_client_accepts_another_time_for_a_request() {
         app.count("SELECT count(*) FROM reservations WHERE hold_expires_at IS NULL AND offer_id IS NULL").await,
         1
     );
-    assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision = 2").await, 5);
+    assert_eq!(app.count("SELECT count(*) FROM reliances WHERE revision = 2").await, 1);
     assert_eq!(told(therapist).await, ["visit_moved", "visit_requested"]);
     assert_eq!(answers(client, &at, "accept").await.is(200).text, accepted.text, "again");
     assert_eq!(status(client, &at).await, "accepted");
@@ -440,6 +440,6 @@ async fn a_therapist_who_accepts_another_time_for_a_request_has_confirmed_it() {
     let accepted = answers(therapist, &at, "accept").await.is(200).body;
     assert_eq!((&accepted["status"], &accepted["start_at"]), (&json!("confirmed"), &json!(THURSDAY)));
     assert_eq!(accepted["address"]["line1"], "12 Crown Street");
-    assert_eq!(app.count("SELECT count(*) FROM address_disclosures").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'booking.address_disclosed'").await, 1);
     assert_eq!(told(client).await, ["visit_moved"]);
 }
