@@ -148,10 +148,20 @@ CREATE TABLE reliances (
     relied_at    timestamptz NOT NULL,
     -- Who was to carry the visit out.
     therapist_id uuid        NOT NULL,
-    -- For each group that was asked for: group, required_by (the place that asked), options (the types that would have met it), credential, type_code,
-    -- authority, verification and expires_on. It holds what it needs in itself, because credentials are edited, and requirements and types change. A
-    -- visit past midnight may rely on two versions of a rule, and two places of a chain may ask for groups of one name: each is an item.
-    credentials  jsonb       NOT NULL CONSTRAINT reliances_credentials_list CHECK (jsonb_typeof(credentials) = 'array'),
+    -- An item for each group that was asked for, in all of these lists: the group, the place that asked for it, the types that would have met it (with
+    -- blanks between), and the credential that does. They hold what they need in themselves, because credentials are edited, and requirements and types
+    -- change. A visit past midnight may rely on two versions of a rule, and two places of a chain may ask for groups of one name: each is an item.
+    groups           text[]  NOT NULL,
+    required_by      text[]  NOT NULL,
+    options          text[]  NOT NULL,
+    credential_ids   uuid[]  NOT NULL,
+    types            text[]  NOT NULL,
+    authorities      text[]  NOT NULL,
+    verification_ids uuid[]  NOT NULL,
+    expires_on       date[]  NOT NULL,
+    CONSTRAINT reliances_whole CHECK (cardinality(groups) > 0 AND cardinality(groups) = ALL (ARRAY[
+        cardinality(required_by), cardinality(options), cardinality(credential_ids), cardinality(types), cardinality(authorities),
+        cardinality(verification_ids), cardinality(expires_on)])),
     CONSTRAINT reliances_pkey PRIMARY KEY (booking_id, revision)
 ) PARTITION BY RANGE (booking_id);
 CREATE TABLE reliances_other PARTITION OF reliances DEFAULT;
@@ -163,7 +173,7 @@ CREATE TRIGGER reliances_other_keep BEFORE TRUNCATE ON reliances_other FOR EACH 
 CREATE FUNCTION refuse_unknown_credentials() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
-        SELECT FROM jsonb_to_recordset(NEW.credentials) AS relied (credential uuid, verification uuid)
+        SELECT FROM unnest(NEW.credential_ids, NEW.verification_ids) AS relied (credential, verification)
         WHERE (SELECT true FROM credentials WHERE id = relied.credential) IS NULL
            OR (relied.verification IS NOT NULL
                AND (SELECT credential_id FROM credential_verifications WHERE id = relied.verification) IS DISTINCT FROM relied.credential)
@@ -175,15 +185,23 @@ END $$;
 CREATE TRIGGER reliances_known AFTER INSERT ON reliances FOR EACH ROW EXECUTE FUNCTION refuse_unknown_credentials();
 SELECT make_months('reliances', now()::date, 3);
 
+-- The same, a row for each item. Whoever reads those of one booking names it, so that one month is read.
+CREATE VIEW booking_credentials AS
+    SELECT booking_id, revision, relied_at, therapist_id, item."group", item.required_by, string_to_array(item.options, ' ') AS options,
+           item.credential_id, item.type, item.authority, item.verification_id, item.expires_on
+    FROM reliances
+    CROSS JOIN LATERAL unnest(groups, reliances.required_by, reliances.options, credential_ids, types, authorities, verification_ids, reliances.expires_on)
+        AS item ("group", required_by, options, credential_id, type, authority, verification_id, expires_on);
+
 -- The soonest visit of a therapist that rests on a credential of a type.
 CREATE FUNCTION next_visit_of(therapist uuid, credential_type text, now timestamptz) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT min(b.start_at)
     FROM bookings b
-    CROSS JOIN LATERAL (SELECT credentials FROM reliances WHERE booking_id = b.id ORDER BY revision DESC LIMIT 1) newest
-    CROSS JOIN LATERAL jsonb_to_recordset(newest.credentials) AS relied (credential uuid)
-    JOIN credentials c ON c.id = relied.credential
+    JOIN booking_credentials r ON r.booking_id = b.id
+    JOIN credentials c ON c.id = r.credential_id
     WHERE b.therapist_id = therapist AND c.therapist_id = therapist AND c.type = credential_type AND b.start_at > now
       AND b.status IN ('requested', 'confirmed')
+      AND r.revision = (SELECT max(revision) FROM reliances newest WHERE newest.booking_id = b.id)
 $$;
 
 -- Where a therapist let a client down: a visit called off when the client would have paid for it, or not come to.

@@ -1,5 +1,5 @@
--- What happened, by whom, to what: added to and never changed; history, by month. Each step of each feature writes one row, in the transaction that it takes
--- effect in; whoever reacts goes by this row alone. It is the audit, too: it is chained after the commit. Whoever adds a row waits for nobody,
+-- What happened, by whom, to what: added to and never changed; history, by month. Each step of each feature writes one row, in the transaction that
+-- it takes effect in; whoever reacts goes by this row alone. It is the audit, too: it is chained after the commit. Whoever adds a row waits for nobody,
 -- because a sequencer binds what has been committed, in batches and in an order of its own, into one chain, and signs the chain's head under a key
 -- that the database does not hold.
 CREATE TABLE events (

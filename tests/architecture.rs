@@ -40,7 +40,10 @@ const TABLES: &[(&str, &str)] = &[
     ("auth", "sessions refresh_tokens"),
     ("availability", "overrides time_off timetables reservations road_times hints hint_states rulebook"),
     ("blocks", "blocks"),
-    ("bookings", "bookings booking_events reliances holds incidents counter_offers therapist_lapses"),
+    (
+        "bookings",
+        "bookings booking_events reliances booking_credentials holds incidents counter_offers therapist_lapses",
+    ),
     ("calendars", "calendars calendar_fetches busy_intervals calendar_feeds"),
     ("catalogue", "techniques conditions services service_techniques"),
     (

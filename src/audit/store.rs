@@ -48,7 +48,7 @@ pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<AuditEve
                        ELSE jsonb_build_object('party', party, 'from', from_state, 'to', to_state) || details::jsonb END AS "details!",
                   encode(hash, 'hex') AS "hash?"
            FROM events LEFT JOIN audit_links USING (position)
-           WHERE id >= coalesce(greatest(history_of($2), least_id($6)), '00000000-0000-0000-0000-000000000000')
+           WHERE id >= greatest(history_of($2), least_id($6))
              AND id <= coalesce(least_id($7::timestamptz + interval '1 millisecond'), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
              AND ($1::text IS NULL OR subject_type = $1) AND ($2::text IS NULL OR subject_id = $2)
              AND ($3::uuid IS NULL OR actor_id = $3) AND ($4::uuid IS NULL OR therapist_id = $4)

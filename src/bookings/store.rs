@@ -478,11 +478,14 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                INSERT INTO events (id, at, kind, subject_type, subject_id, number, therapist_id, client_id, actor_id, party, to_state, details)
                SELECT $37, $18, $33, 'booking', booking.id, 1, $3, $2, $2, 'client', $5, $34 FROM booking
            ), reliance AS (
-               INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, credentials)
-               SELECT booking.id, 1, $18, $3, (SELECT coalesce(jsonb_agg(relied || jsonb_build_object('authority', (
-                          SELECT authority FROM credential_types WHERE code = relied ->> 'type_code'))), '[]')
-                       FROM jsonb_array_elements($25) AS relied)
-               FROM booking
+               INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, groups, required_by, options, credential_ids, types,
+                                      authorities, verification_ids, expires_on)
+               SELECT booking.id, 1, $18, $3, array_agg("group"), array_agg(required_by), array_agg(array_to_string(options, ' ')), array_agg(credential),
+                      array_agg(type_code), array_agg((SELECT authority FROM credential_types WHERE code = type_code)), array_agg(verification),
+                      array_agg(expires_on)
+               FROM booking, jsonb_to_recordset($25) AS relied ("group" text, required_by text, options text[], credential uuid,
+                                                                type_code text, verification uuid, expires_on date)
+               GROUP BY booking.id
            ), answer AS (
                INSERT INTO idempotency_keys (account_id, route, key, fingerprint_sealed, status, location, body_sealed, created_at, state)
                SELECT $2, $26, $27, $28, $29, $30, $31, $18, $32 FROM booking WHERE $27::text IS NOT NULL
@@ -540,12 +543,15 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
 /// What it relied on before stays written.
 pub(super) async fn rely_on(work: &mut Work, booking: BookingId, relied_on: &[Reliance]) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, credentials)
-         VALUES ($1, 1 + coalesce((SELECT max(revision) FROM reliances WHERE booking_id = $1), 0), $3,
-                 (SELECT therapist_id FROM bookings WHERE id = $1),
-                 (SELECT coalesce(jsonb_agg(relied || jsonb_build_object('authority', (
-                      SELECT authority FROM credential_types WHERE code = relied ->> 'type_code'))), '[]')
-                  FROM jsonb_array_elements($2) AS relied))",
+        r#"INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, groups, required_by, options, credential_ids, types,
+                                  authorities, verification_ids, expires_on)
+           SELECT $1, 1 + coalesce((SELECT max(revision) FROM reliances WHERE booking_id = $1), 0), $3,
+                  (SELECT therapist_id FROM bookings WHERE id = $1),
+                  array_agg("group"), array_agg(required_by), array_agg(array_to_string(options, ' ')), array_agg(credential), array_agg(type_code),
+                  array_agg((SELECT authority FROM credential_types WHERE code = type_code)), array_agg(verification), array_agg(expires_on)
+           FROM jsonb_to_recordset($2) AS relied ("group" text, required_by text, options text[], credential uuid,
+                                                  type_code text, verification uuid, expires_on date)
+           HAVING count(*) > 0"#,
         booking.0,
         Json(relied_on) as _,
         work.now(),

@@ -293,7 +293,7 @@ pub fn missing<'a>(
 }
 
 /// What a visit relies on to meet one group: everything that an inspector will ask for, as it is known now.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Reliance {
     /// The group.
     pub group: String,

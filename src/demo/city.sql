@@ -714,10 +714,10 @@ SELECT pg_temp.uuid7(steps.at, action || booking_id), steps.at, 'booking.' || ac
        json_build_object('start_at', start_at, 'time_zone', time_zone), reason
 FROM steps JOIN bookings ON bookings.id = booking_id ORDER BY steps.at, from_status NULLS FIRST;
 
-INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, credentials)
-SELECT bookings.id, 1, bookings.created_at, bookings.therapist_id,
-       jsonb_agg(jsonb_build_object('group', "group", 'required_by', asked.jurisdiction, 'options', options, 'credential', credentials.id,
-                                    'type_code', type, 'authority', authority, 'verification', verification_id, 'expires_on', expires_on))
+INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, groups, required_by, options, credential_ids, types, authorities, verification_ids, expires_on)
+SELECT bookings.id, 1, bookings.created_at, bookings.therapist_id, array_agg("group"), array_agg(asked.jurisdiction),
+       array_agg(array_to_string(options, ' ')), array_agg(credentials.id), array_agg(type), array_agg(authority), array_agg(verification_id),
+       array_agg(expires_on)
 FROM bookings
 JOIN credential_requirements AS asked ON asked.jurisdiction = left(bookings.jurisdiction, 2) AND asked.service_kind = 'massage'
 JOIN credentials ON credentials.therapist_id = bookings.therapist_id AND type = ANY (options)

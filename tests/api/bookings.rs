@@ -34,11 +34,7 @@ async fn an_instant_booking_is_confirmed() {
     assert_eq!(booking.body["price"], json!({ "amount": 12900, "currency": "AUD" }));
     assert_eq!(booking.body["address"]["access_notes"], "Ring 4.");
     assert_eq!(client.get(&booking.header("location")).await.is(200).body, booking.body);
-    assert_eq!(
-        app.count("SELECT jsonb_array_length(credentials)::bigint FROM reliances").await,
-        5,
-        "what it relied on is kept"
-    );
+    assert_eq!(app.count("SELECT count(*) FROM booking_credentials").await, 5, "what it relied on is kept");
     let events = client.get(&format!("{}/events", booking.header("location"))).await.is(200).body;
     assert_eq!(
         events["data"],
@@ -465,27 +461,28 @@ async fn a_longer_visit_costs_and_takes_more() {
 async fn nothing_rests_on_a_credential_that_is_not_there() {
     let app = App::start().await;
     let _ = requested(&app).await;
-    let relies = |change: &str| {
+    let relies = |credential: &str, verification: &str| {
         format!(
-            "INSERT INTO reliances SELECT booking_id, 2, relied_at, therapist_id, jsonb_set(credentials, '{{4}}', credentials -> 4 || {change})
+            "INSERT INTO reliances SELECT booking_id, revision + 1, relied_at, therapist_id, '{{x}}', '{{AU}}', '{{INSURANCE}}', ARRAY[{credential}],
+                                          '{{INSURANCE}}', '{{x}}', ARRAY[{verification}]::uuid[], '{{NULL}}'
              FROM reliances WHERE revision = 1"
         )
     };
-    let unknown = "jsonb_build_object('credential', gen_random_uuid())";
-    // A verification of another credential is none of this one.
     let verified = "INSERT INTO credential_verifications (id, credential_id, method, source, board_status, at)
                     SELECT gen_random_uuid(), id, 'document', 'x', 'active', created_at FROM credentials WHERE type = 'INSURANCE'";
     app.sql(verified).await.unwrap();
-    let another = "jsonb_build_object('verification', (SELECT id FROM credential_verifications), 'credential',
-                                      (SELECT id FROM credentials WHERE type = 'FIRST-AID'))";
-    let unchecked = "jsonb_build_object('verification', gen_random_uuid())";
-    for change in [unknown, another, unchecked] {
-        let error = app.sql(&relies(change)).await.expect_err(change).to_string();
-        assert!(error.contains("is not there"), "{change}: {error}");
+    let insurance = "(SELECT id FROM credentials WHERE type = 'INSURANCE')";
+    let verification = "(SELECT id FROM credential_verifications)";
+    for (credential, verification) in [
+        ("gen_random_uuid()", "NULL"),
+        (insurance, "gen_random_uuid()"),
+        // A verification of another credential is none of this one.
+        ("(SELECT id FROM credentials WHERE type = 'FIRST-AID')", verification),
+    ] {
+        let error = app.sql(&relies(credential, verification)).await.expect_err(credential).to_string();
+        assert!(error.contains("is not there"), "{credential}, {verification}: {error}");
     }
-    let known = "jsonb_build_object('verification', (SELECT id FROM credential_verifications), 'credential',
-                                    (SELECT id FROM credentials WHERE type = 'INSURANCE'))";
-    app.sql(&relies(known)).await.unwrap();
+    app.sql(&relies(insurance, verification)).await.unwrap();
     app.sql("DELETE FROM credentials").await.expect_err("what visits rely on stays");
     app.sql("DELETE FROM credential_verifications").await.expect_err("and what proofs name does");
     app.sql("DELETE FROM bookings").await.expect_err("and so do visits");
@@ -495,8 +492,7 @@ async fn nothing_rests_on_a_credential_that_is_not_there() {
 async fn an_acceptance_remembers_what_it_rested_on() {
     let app = App::start().await;
     let (therapist, _, path) = requested(&app).await;
-    let insurance = "SELECT count(*) FROM reliances r, jsonb_to_recordset(r.credentials) AS relied (credential uuid)
-                     JOIN credentials c ON c.id = relied.credential
+    let insurance = "SELECT count(*) FROM booking_credentials b JOIN credentials c ON c.id = b.credential_id
                      WHERE c.type = 'INSURANCE' AND c.review_state = 'verified' AND revision = (SELECT max(revision) FROM reliances)";
     assert_eq!(app.count(insurance).await, 1);
     // The policy that the request rested on is taken back, and another one verified.

@@ -111,7 +111,7 @@ async fn a_moved_visit_is_the_same_booking_at_another_time() {
             "reason": null, "change": { "from": terms(WEDNESDAY), "to": terms("2026-12-02T00:30:00Z") },
         })]
     );
-    assert_eq!(app.count("SELECT count(*) FROM reliances WHERE revision = 2").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision = 2").await, 5);
     assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'booking.reschedule'").await, 1);
 
     moves(client, path, THURSDAY).await.is(200);

@@ -1,27 +1,40 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use sqlx::types::Json;
 
 use crate::bookings::Booking;
 use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::events::Party;
-use crate::ids::{BookingId, TherapistId};
+use crate::ids::{BookingId, CredentialId, TherapistId, VerificationId};
 use crate::values::name;
 
 /// What each of these bookings relies on now.
 pub(super) async fn reliances(tx: &mut Tx, bookings: &[BookingId]) -> Result<HashMap<BookingId, BTreeSet<Reliance>>> {
     let rows = sqlx::query!(
-        r#"SELECT booking AS "booking!: BookingId", credentials AS "credentials: Json<BTreeSet<Reliance>>"
-           FROM unnest($1::uuid[]) AS booking
-           CROSS JOIN LATERAL (SELECT credentials FROM reliances WHERE booking_id = booking ORDER BY revision DESC LIMIT 1) AS newest"#,
+        r#"SELECT booking_id AS "booking_id!: BookingId", "group" AS "group!", required_by AS "required_by!", options AS "options!",
+                  credential_id AS "credential_id!: CredentialId", type AS "type_code!", verification_id AS "verification_id: VerificationId",
+                  expires_on
+           FROM unnest($1::uuid[]) AS asked JOIN booking_credentials ON booking_id = asked
+           WHERE revision = (SELECT max(revision) FROM reliances WHERE booking_id = asked)"#,
         bookings as &[BookingId]
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.booking, row.credentials.0)).collect())
+    let mut reliances: HashMap<_, BTreeSet<_>> = HashMap::new();
+    for row in rows {
+        reliances.entry(row.booking_id).or_default().insert(Reliance {
+            group: row.group,
+            required_by: row.required_by,
+            options: row.options,
+            credential: row.credential_id,
+            type_code: row.type_code,
+            verification: row.verification_id,
+            expires_on: row.expires_on,
+        });
+    }
+    Ok(reliances)
 }
 
 /// Puts a visit at risk, or takes it out.

@@ -36,18 +36,15 @@ struct Row {
 pub(super) async fn revisions(tx: &mut Tx, booking: BookingId) -> Result<Vec<Revision>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT b.revision, b.relied_at, b.therapist_id AS "therapist_id: TherapistId", relied.group AS "group!",
-                  relied.required_by AS "required_by!", relied.options AS "options!", relied.credential AS "credential_id!: CredentialId",
-                  relied.type_code AS "type_code!", relied.authority AS "authority!", relied.expires_on AS known_end,
-                  relied.verification AS "verification_id: VerificationId",
+        r#"SELECT b.revision AS "revision!", b.relied_at AS "relied_at!", b.therapist_id AS "therapist_id!: TherapistId", b."group" AS "group!",
+                  b.required_by AS "required_by!", b.options AS "options!", b.credential_id AS "credential_id!: CredentialId",
+                  b.type AS "type_code!", b.authority AS "authority!", b.expires_on AS known_end,
+                  b.verification_id AS "verification_id: VerificationId",
                   v.method AS "method?: CheckMethod", v.source AS "source?", v.source_url, v.source_date, v.name_found, v.number_found,
                   v.status_text, v.board_status AS "board_status?: BoardStatus", v.expires_on, v.at AS "at?",
                   v.actor_id AS "actor_id: AccountId"
-           FROM reliances b
-           CROSS JOIN LATERAL jsonb_to_recordset(b.credentials) AS relied ("group" text, required_by text, options text[], credential uuid,
-                                                                         type_code text, authority text, verification uuid, expires_on date)
-           LEFT JOIN credential_verifications v ON v.id = relied.verification
-           WHERE b.booking_id = $1 ORDER BY b.revision, relied.required_by, relied.group"#,
+           FROM booking_credentials b LEFT JOIN credential_verifications v ON v.id = b.verification_id
+           WHERE b.booking_id = $1 ORDER BY b.revision, b.required_by, b."group""#,
         booking.0
     )
     .fetch_all(&mut **tx)

@@ -108,8 +108,7 @@ async fn another_therapist_takes_a_visit_over_at_its_time() {
         let query = format!("/v1/admin/audit?therapist_id={}&action={action}", therapist.id);
         assert_eq!(admin.get(&query).await.is(200).body["data"][0]["actor_id"], json!(admin.id));
     }
-    let carried = "SELECT count(*) FROM reliances b, jsonb_to_recordset(b.credentials) AS relied (credential uuid)
-                   JOIN credentials c ON c.id = relied.credential
+    let carried = "SELECT count(*) FROM booking_credentials b JOIN credentials c ON c.id = b.credential_id
                    WHERE b.revision = 2 AND b.therapist_id = c.therapist_id AND c.therapist_id = (SELECT therapist_id FROM bookings)";
     assert_eq!(app.count(carried).await, 5, "it relies on the new therapist's credentials");
 
@@ -260,8 +259,7 @@ async fn two_admins_who_reassign_at_once_leave_one_therapist() {
             .await
             .unwrap();
         assert_eq!(json!(reserved), json!([holder]));
-        let relied =
-            "SELECT jsonb_array_length(credentials)::bigint FROM reliances WHERE revision = (SELECT max(revision) FROM reliances)
+        let relied = "SELECT count(*) FROM booking_credentials WHERE revision = (SELECT max(revision) FROM reliances)
                       AND therapist_id = (SELECT therapist_id FROM bookings)";
         assert_eq!(app.count(relied).await, 5);
         scene.reassigns(old.id).await.is(200);

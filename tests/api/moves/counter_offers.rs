@@ -51,7 +51,7 @@ async fn a_client_accepts_another_time_for_a_request() {
         app.count("SELECT count(*) FROM reservations WHERE hold_expires_at IS NULL AND offer_id IS NULL").await,
         1
     );
-    assert_eq!(app.count("SELECT count(*) FROM reliances WHERE revision = 2").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision = 2").await, 5);
     assert_eq!(told(therapist).await, ["visit_moved", "visit_requested"]);
     assert_eq!(answers(client, &at, "accept").await.is(200).text, accepted.text, "again");
     assert_eq!(status(client, &at).await, "accepted");

@@ -37,7 +37,7 @@ async fn a_visit_is_extended_to_a_longer_one_at_its_price() {
     assert_eq!(reserved(app).await, [span("01 23:50", "02 01:40")]);
     assert_eq!(told(client).await, ["extension_asked"]);
     assert_eq!(told(therapist).await, ["visit_extended", "visit_booked"]);
-    assert_eq!(app.count("SELECT count(*) FROM reliances WHERE revision = 2").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision = 2").await, 5);
     extends(therapist, client, path, 90).await.is(200);
     let events = scene.events().await;
     assert_eq!(events.len(), 3, "to ask again changes nothing");
