@@ -7,19 +7,41 @@ BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 
--- The least UUIDv7 of the month of `day`, by UTC.
-CREATE FUNCTION month_id(day date) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (lpad(to_hex((extract(epoch FROM date_trunc('month', day::timestamp)) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+-- What others name for good may change and never goes.
+CREATE FUNCTION refuse_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % stay', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+
+-- The least UUIDv7 of an instant, which counts in milliseconds.
+CREATE FUNCTION least_id(instant timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (lpad(to_hex(floor(extract(epoch FROM instant) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
 $$;
 
--- Makes the partitions of a table of history for the month of `day` and so many after it. Such a table is partitioned by ranges of its `id`, a UUIDv7,
--- and has a default partition for what is of no month that was made. A month that is there stays, and a month that the default has rows of is left
--- to it. A partition is attached, because that keeps nobody from writing to the others.
-CREATE FUNCTION make_months(history regclass, day date, ahead integer) RETURNS void LANGUAGE plpgsql AS $$
+-- The least UUIDv7 of the month of `day`, by UTC.
+CREATE FUNCTION month_id(day date) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT least_id(date_trunc('month', day::timestamp) AT TIME ZONE 'UTC')
+$$;
+
+-- The least id of anything that can have happened to a thing, as a lower bound for lists of its history. A thing whose id is a UUIDv7 has no history
+-- from before it was made; a day is taken off, because the clocks of two processes differ. Of any other thing, nothing is known.
+CREATE FUNCTION history_of(thing text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN thing ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-'
+                THEN (lpad(to_hex(('x0000' || left(thing, 8) || substr(thing, 10, 4))::bit(64)::bigint - 86400000), 12, '0') || repeat('0', 20))::uuid
+                ELSE '00000000-0000-0000-0000-000000000000' END
+$$;
+
+-- Makes the partitions of a table of history for the month of `day` and so many after it. Such a table is partitioned by ranges of a UUIDv7, and has a
+-- default partition for what is of no month that was made. A month that is there stays, and a month that the default has rows of is left to it. A
+-- partition is attached, because that keeps nobody from writing to the others. It needs for a moment what the table refers to, and whoever writes there
+-- queues behind it: so it gives up soon, and is tried again. Whoever may not empty the table may not empty a month of it.
+CREATE FUNCTION make_months(history regclass, day date, ahead integer) RETURNS void LANGUAGE plpgsql SET lock_timeout = '300ms' AS $$
 DECLARE
     month date;
     next date;
     name text;
+    key text := (SELECT quote_ident(attname) FROM pg_partitioned_table JOIN pg_attribute ON attrelid = partrelid AND attnum = partattrs[0]
+                 WHERE partrelid = history);
     stray boolean;
 BEGIN
     -- One at a time makes them.
@@ -29,10 +51,14 @@ BEGIN
         next := month + interval '1 month';
         name := (SELECT relname FROM pg_class WHERE oid = history) || to_char(month, '_YYYY_MM');
         CONTINUE WHEN to_regclass(quote_ident(name)) IS NOT NULL;
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id >= %L AND id < %L)', history, month_id(month), month_id(next)) INTO stray;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %s >= %L AND %2$s < %L)', history, key, month_id(month), month_id(next)) INTO stray;
         CONTINUE WHEN stray;
         EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name, history);
         EXECUTE format('ALTER TABLE %s ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', history, name, month_id(month), month_id(next));
+        -- A trigger by row comes with the partition; one by statement does not.
+        IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = history AND tgfoid = 'refuse_change'::regproc AND tgtype & 32 > 0) THEN
+            EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', name || '_keep', name);
+        END IF;
     END LOOP;
 END $$;
 

@@ -41,7 +41,9 @@ CREATE TABLE credential_types (
     -- Days after which the authority is asked again; null: never.
     recheck_days      smallint CONSTRAINT credential_types_recheck_range CHECK (recheck_days BETWEEN 1 AND 3650),
     -- The least cover of an insurance: {"AUD": 500000000}, minor units for each currency.
-    minimum_cover     jsonb    NOT NULL DEFAULT '{}' CONSTRAINT credential_types_minimum_cover_object CHECK (jsonb_typeof(minimum_cover) = 'object')
+    minimum_cover     jsonb    NOT NULL DEFAULT '{}' CONSTRAINT credential_types_minimum_cover_object CHECK (jsonb_typeof(minimum_cover) = 'object'),
+    -- A policy of a group has one number for all who are insured by it. Numbers of such types are compared within a therapist's own credentials.
+    numbers_shared    boolean  NOT NULL DEFAULT false
 );
 
 -- For services of `kind` in `jurisdiction` or any place below it, one of `options` must be usable. Every group of the chain counts.
@@ -62,10 +64,11 @@ CREATE TABLE credential_requirements (
 
 CREATE TABLE credentials (
     id                   uuid        NOT NULL CONSTRAINT credentials_pkey PRIMARY KEY,
-    therapist_id         uuid        NOT NULL CONSTRAINT credentials_therapist_exists REFERENCES therapists ON DELETE CASCADE,
+    therapist_id         uuid        NOT NULL CONSTRAINT credentials_therapist_exists REFERENCES therapists,
     type                 text        NOT NULL CONSTRAINT credentials_type_exists REFERENCES credential_types,
     number               text        CONSTRAINT credentials_number_length CHECK (char_length(number) BETWEEN 1 AND 40),
-    -- Upper case, alphanumerics only, without the type's prefix: two spellings of one number are one number.
+    -- Upper case, alphanumerics only, without the type's prefix: two spellings of one number are one number. One of a type whose numbers are shared
+    -- ends with its holder's id, so that what tells owners of numbers apart leaves it alone.
     normalised_number    text,
     name_on_credential   text        NOT NULL CONSTRAINT credentials_name_length CHECK (char_length(name_on_credential) BETWEEN 1 AND 120),
     issuing_jurisdiction text        NOT NULL DEFAULT '' CONSTRAINT credentials_jurisdiction_form CHECK (issuing_jurisdiction ~ '^([A-Z]{2}(-[A-Z0-9]{1,3})?)?$'),
@@ -117,6 +120,8 @@ CREATE INDEX credentials_by_superseder ON credentials (superseded_by) WHERE supe
 CREATE INDEX credentials_to_recheck ON credentials (recheck_on) WHERE review_state = 'verified';
 CREATE INDEX credentials_to_expire ON credentials (expires_on) WHERE review_state = 'verified';
 CREATE INDEX credentials_verified ON credentials (therapist_id) WHERE review_state = 'verified';
+-- Visits rely on credentials, and proofs name them.
+CREATE TRIGGER credentials_stay BEFORE DELETE ON credentials FOR EACH ROW EXECUTE FUNCTION refuse_deletion();
 
 -- What an authority or a document said of a credential when someone looked: kept for as long as anyone may ask.
 CREATE TABLE credential_verifications (
@@ -223,6 +228,14 @@ CREATE TRIGGER credential_documents_keep_rows BEFORE DELETE ON credential_docume
     FOR EACH ROW WHEN (NOT OLD.erased) EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER credential_documents_keep BEFORE TRUNCATE ON credential_documents
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Rows of lists that a person has decided about, for the credential that they were held against: a digest of both. Tasks go some time after they were
+-- resolved, and what was decided stays decided until the row changes.
+CREATE TABLE credential_rows_decided (
+    credential_id uuid NOT NULL CONSTRAINT credential_rows_decided_credential_exists REFERENCES credentials ON DELETE CASCADE,
+    seen          text NOT NULL CONSTRAINT credential_rows_decided_seen_sha256 CHECK (seen ~ '^[0-9a-f]{64}$'),
+    CONSTRAINT credential_rows_decided_pkey PRIMARY KEY (credential_id, seen)
+);
 
 -- Credentials that let their holders practise, dates aside: verified, not on hold, in force by the authority's word, and an insurance that pays enough.
 CREATE VIEW standings AS

@@ -27,6 +27,8 @@ CREATE TABLE roster_imports (
     stop_reasons  text[]      NOT NULL DEFAULT '{}',
     -- Which of them an admin set aside, and why.
     overridden    text[]      NOT NULL DEFAULT '{}',
+    -- What was done to read the list, and what is odd about it, in words.
+    warnings      text[]      NOT NULL DEFAULT '{}',
     note          text        CONSTRAINT roster_imports_note_length CHECK (char_length(note) BETWEEN 1 AND 2000),
     created_at    timestamptz NOT NULL,
     progress_at   timestamptz NOT NULL,
@@ -53,7 +55,9 @@ CREATE TABLE roster_rows (
     issued_on      date,
     expires_on     date,
     board_action   boolean NOT NULL,
-    establishment  boolean NOT NULL
+    establishment  boolean NOT NULL,
+    -- Of another kind than ours that may be taken for it: a student's permit, an instructor's licence.
+    other_kind     boolean NOT NULL DEFAULT false
 );
 CREATE INDEX roster_rows_by_number ON roster_rows (import_id, type, number);
 

@@ -25,6 +25,8 @@ CREATE TABLE calendars (
     -- Events that could not be read, and whether there were more than are kept.
     skipped       integer     NOT NULL DEFAULT 0 CONSTRAINT calendars_skipped_range CHECK (skipped >= 0),
     cut           boolean     NOT NULL DEFAULT false,
+    -- What days without a time do: they are busy, or they keep nobody busy.
+    all_day       text        NOT NULL DEFAULT 'block' CONSTRAINT calendars_all_day_known CHECK (all_day IN ('block', 'ignore')),
     created_at    timestamptz NOT NULL,
     CONSTRAINT calendars_of_therapist UNIQUE (therapist_id, id),
     CONSTRAINT calendars_failing_whole CHECK ((fault IS NULL) = (failing_since IS NULL))

@@ -21,6 +21,8 @@ CREATE TABLE bookings (
     notes_sealed     text,
     focus_areas_sealed text,
     pressure         text        CONSTRAINT bookings_pressure_known CHECK (pressure IN ('light', 'medium', 'firm', 'deep')),
+    -- Of which gender the client wants the therapist to be, whoever it is in the end.
+    therapist_gender text,
     -- When the client first asked, where that was before: notice is counted from then. A hold comes before its booking.
     asked_at         timestamptz,
     respond_by       timestamptz,
@@ -28,6 +30,17 @@ CREATE TABLE bookings (
     cancelled_by     text        CONSTRAINT bookings_cancelled_by_known CHECK (cancelled_by IN ('client', 'therapist', 'admin', 'system')),
     cancelled_at     timestamptz,
     fee              bigint      CONSTRAINT bookings_fee_range CHECK (fee BETWEEN 0 AND amount),
+    -- The client's word that the therapist did not come: pending until staff decide, or the therapist has let a day go by in silence.
+    missed_reported_at timestamptz,
+    -- What the client owes where it turns out otherwise.
+    missed_fee       bigint,
+    missed_contested_at timestamptz,
+    missed_decided_by text,
+    missed_upheld    boolean,
+    -- How long the visit is to last, as the therapist at the door asks its client; what it costs then, and until when the client may say yes.
+    extension_minutes smallint,
+    extension_amount bigint,
+    extension_expires_at timestamptz,
     -- The therapist moved it, and the client has not agreed: calling it off is free until its start.
     free_to_cancel   boolean     NOT NULL DEFAULT false,
     -- What calling it off costs at the least: what it would have cost when the client asked for a later time.
@@ -127,31 +140,58 @@ CREATE TABLE holds (
 CREATE INDEX holds_by_client ON holds (client_id, id);
 CREATE INDEX holds_by_expiry ON holds (expires_at);
 
--- What a visit relies on, and the verification behind it as it was then: added to and never changed. The rows of the highest revision hold now.
--- It holds what it needs in itself, because credentials are edited, and requirements and types change. A visit past midnight may rely on two versions
--- of a rule, and two places of a chain may ask for groups of one name: each is a row.
-CREATE TABLE booking_credentials (
-    booking_id      uuid        NOT NULL CONSTRAINT booking_credentials_booking_exists REFERENCES bookings,
-    "group"         text        NOT NULL,
-    credential_id   uuid        NOT NULL CONSTRAINT booking_credentials_credential_exists REFERENCES credentials,
-    expires_on      date,
-    revision        integer     NOT NULL CONSTRAINT booking_credentials_revision_positive CHECK (revision > 0),
-    relied_at       timestamptz NOT NULL,
-    verification_id uuid        CONSTRAINT booking_credentials_verification_exists REFERENCES credential_verifications,
+-- What a visit relies on, and the verifications behind it as they were then: a row for each time that this became something else, added to and never
+-- changed; history, by month of the booking. The row of the highest revision holds now.
+CREATE TABLE reliances (
+    booking_id   uuid        NOT NULL CONSTRAINT reliances_booking_exists REFERENCES bookings,
+    revision     integer     NOT NULL CONSTRAINT reliances_revision_positive CHECK (revision > 0),
+    relied_at    timestamptz NOT NULL,
     -- Who was to carry the visit out.
-    therapist_id    uuid        NOT NULL CONSTRAINT booking_credentials_therapist_exists REFERENCES therapists,
-    type            text        NOT NULL,
-    authority       text        NOT NULL,
-    -- The place that asked for the group, and the types that would have met it.
-    required_by     text        NOT NULL,
-    options         text[]      NOT NULL
-);
-CREATE INDEX booking_credentials_by_booking ON booking_credentials (booking_id, revision, "group");
-CREATE INDEX booking_credentials_by_credential ON booking_credentials (credential_id);
-CREATE TRIGGER booking_credentials_append_only BEFORE UPDATE OR DELETE ON booking_credentials
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER booking_credentials_keep BEFORE TRUNCATE ON booking_credentials
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+    therapist_id uuid        NOT NULL,
+    -- An item for each group that was asked for, in all of these lists: the group, the place that asked for it, the types that would have met it (with
+    -- blanks between), and the credential that does. They hold what they need in themselves, because credentials are edited, and requirements and types
+    -- change. A visit past midnight may rely on two versions of a rule, and two places of a chain may ask for groups of one name: each is an item.
+    groups           text[]  NOT NULL,
+    required_by      text[]  NOT NULL,
+    options          text[]  NOT NULL,
+    credential_ids   uuid[]  NOT NULL,
+    types            text[]  NOT NULL,
+    authorities      text[]  NOT NULL,
+    verification_ids uuid[]  NOT NULL,
+    expires_on       date[]  NOT NULL,
+    CONSTRAINT reliances_whole CHECK (cardinality(groups) > 0 AND cardinality(groups) = ALL (ARRAY[
+        cardinality(required_by), cardinality(options), cardinality(credential_ids), cardinality(types), cardinality(authorities),
+        cardinality(verification_ids), cardinality(expires_on)])),
+    CONSTRAINT reliances_pkey PRIMARY KEY (booking_id, revision)
+) PARTITION BY RANGE (booking_id);
+CREATE TABLE reliances_other PARTITION OF reliances DEFAULT;
+CREATE TRIGGER reliances_append_only BEFORE UPDATE OR DELETE ON reliances FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER reliances_keep BEFORE TRUNCATE ON reliances FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER reliances_other_keep BEFORE TRUNCATE ON reliances_other FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- One look for all that foreign keys would look for one by one. Nothing that is found can go: no credential is deleted, and no verification is.
+CREATE FUNCTION refuse_unknown_credentials() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM unnest(NEW.credential_ids, NEW.verification_ids) AS relied (credential, verification)
+        WHERE (SELECT true FROM credentials WHERE id = relied.credential) IS NULL
+           OR (relied.verification IS NOT NULL
+               AND (SELECT credential_id FROM credential_verifications WHERE id = relied.verification) IS DISTINCT FROM relied.credential)
+    ) THEN
+        RAISE EXCEPTION 'a visit would rely on a credential or a verification that is not there' USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER reliances_known AFTER INSERT ON reliances FOR EACH ROW EXECUTE FUNCTION refuse_unknown_credentials();
+SELECT make_months('reliances', now()::date, 3);
+
+-- The same, a row for each item. Whoever reads those of one booking names it, so that one month is read.
+CREATE VIEW booking_credentials AS
+    SELECT booking_id, revision, relied_at, therapist_id, item."group", item.required_by, string_to_array(item.options, ' ') AS options,
+           item.credential_id, item.type, item.authority, item.verification_id, item.expires_on
+    FROM reliances
+    CROSS JOIN LATERAL unnest(groups, reliances.required_by, reliances.options, credential_ids, types, authorities, verification_ids, reliances.expires_on)
+        AS item ("group", required_by, options, credential_id, type, authority, verification_id, expires_on);
 
 -- The soonest visit of a therapist that rests on a credential of a type.
 CREATE FUNCTION next_visit_of(therapist uuid, credential_type text, now timestamptz) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -161,21 +201,8 @@ CREATE FUNCTION next_visit_of(therapist uuid, credential_type text, now timestam
     JOIN credentials c ON c.id = r.credential_id
     WHERE b.therapist_id = therapist AND c.therapist_id = therapist AND c.type = credential_type AND b.start_at > now
       AND b.status IN ('requested', 'confirmed')
-      AND r.revision = (SELECT max(revision) FROM booking_credentials newest WHERE newest.booking_id = b.id)
+      AND r.revision = (SELECT max(revision) FROM reliances newest WHERE newest.booking_id = b.id)
 $$;
-
--- Every time a therapist was shown a client's address.
-CREATE TABLE address_disclosures (
-    position     bigint      NOT NULL GENERATED ALWAYS AS IDENTITY CONSTRAINT address_disclosures_pkey PRIMARY KEY,
-    booking_id   uuid        NOT NULL CONSTRAINT address_disclosures_booking_exists REFERENCES bookings,
-    therapist_id uuid        NOT NULL CONSTRAINT address_disclosures_therapist_exists REFERENCES therapists,
-    at           timestamptz NOT NULL
-);
-CREATE INDEX address_disclosures_by_booking ON address_disclosures (booking_id, position);
-CREATE TRIGGER address_disclosures_append_only BEFORE UPDATE OR DELETE ON address_disclosures
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER address_disclosures_keep BEFORE TRUNCATE ON address_disclosures
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Where a therapist let a client down: a visit called off when the client would have paid for it, or not come to.
 CREATE TABLE therapist_lapses (

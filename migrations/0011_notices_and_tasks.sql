@@ -34,3 +34,4 @@ CREATE UNIQUE INDEX tasks_open ON tasks (kind, subject_type, subject_id) WHERE r
 CREATE INDEX tasks_by_age ON tasks (raised_at, id);
 CREATE INDEX tasks_open_by_age ON tasks (raised_at, id) WHERE resolved_at IS NULL;
 CREATE INDEX tasks_resolved ON tasks (resolved_at) WHERE resolved_at IS NOT NULL;
+CREATE INDEX tasks_by_subject ON tasks (subject_id) WHERE resolved_at IS NOT NULL;

@@ -86,5 +86,6 @@ UPDATE credential_types SET jurisdiction = CASE
     WHEN code = 'NPI' THEN 'US'
     ELSE substring(code FROM '^(US-[A-Z]{2}|CA-[A-Z]{2})-')
 END;
+UPDATE credential_types SET numbers_shared = true WHERE category = 'insurance';
 -- Licences and registrations can be taken away between renewals.
 UPDATE credential_types SET recheck_days = 30 WHERE category IN ('licence', 'certification', 'registration');

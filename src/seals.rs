@@ -65,11 +65,11 @@ impl SealedTable {
         format!("ARRAY[{}]::text[]", seals.join(", "))
     }
 
-    /// The statement that finds and locks the rows from `$1` until `$2` that hold another seal than those that begin with `$3`: where each
-    /// lies, what its seals are bound to, and the seals.
-    fn finds(&self) -> String {
+    /// The statement that finds and locks the rows of the part `name` from `$1` until `$2` that hold another seal than those that begin with
+    /// `$3`: where each lies, what its seals are bound to, and the seals.
+    fn finds(&self, name: &str) -> String {
         let rows: Vec<String> = self.columns.iter().map(|column| format!("({})::text", column.row)).collect();
-        let (name, rows, seals) = (self.name, rows.join(", "), self.seals());
+        let (rows, seals) = (rows.join(", "), self.seals());
         format!(
             "SELECT ctid::text, ARRAY[{rows}], {seals} FROM {name} WHERE ctid >= $1::tid AND ctid < $2::tid
                AND EXISTS (SELECT FROM unnest({seals}) AS seal WHERE NOT starts_with(seal, $3))
@@ -77,8 +77,8 @@ impl SealedTable {
         )
     }
 
-    /// The statement that replaces the seals of the row that lies at `$1` by `$2`, a list. Where there was none, none is put.
-    fn replaces(&self) -> String {
+    /// The statement that replaces the seals of the row that lies at `$1` of the part `name` by `$2`, a list. Where there was none, none is put.
+    fn replaces(&self, name: &str) -> String {
         let mut keys: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         let mut sets = Vec::new();
         for (seal, column) in
@@ -93,20 +93,21 @@ impl SealedTable {
             let keys = keys.join(", ");
             sets.push(format!("{column} = {column} || jsonb_strip_nulls(jsonb_build_object({keys}))"));
         }
-        format!("UPDATE {} SET {} WHERE ctid = $1::tid", self.name, sets.join(", "))
+        format!("UPDATE {name} SET {} WHERE ctid = $1::tid", sets.join(", "))
     }
 
-    /// Seals anew what lies in a stretch of blocks: no index knows of keys, and so the whole table is read, once. How many rows that were.
-    async fn reseal(&self, db: &PgPool, cipher: &Cipher, first: &str, from: i64) -> Result<u64> {
+    /// Seals anew what lies in a stretch of a part's blocks: no index knows of keys, and so the whole table is read, once. How many rows that
+    /// were.
+    async fn reseal(&self, db: &PgPool, cipher: &Cipher, first: &str, part: &str, from: i64) -> Result<u64> {
         let place = |block: i64| format!("({block},0)");
         let mut tx = db.begin().await?;
-        let found: Vec<(String, Vec<String>, Vec<Option<Sealed>>)> = sqlx::query_as(AssertSqlSafe(self.finds()))
+        let found: Vec<(String, Vec<String>, Vec<Option<Sealed>>)> = sqlx::query_as(AssertSqlSafe(self.finds(part)))
             .bind(place(from))
             .bind(place(from + BLOCKS))
             .bind(first)
             .fetch_all(&mut *tx)
             .await?;
-        let statement = self.replaces();
+        let statement = self.replaces(part);
         for (at, rows, seals) in &found {
             let mut anew = Vec::new();
             for ((column, row), seal) in self.columns.iter().zip(rows).zip(seals) {
@@ -139,11 +140,13 @@ pub async fn reseal(db: &PgPool, cipher: &Cipher, tables: &[SealedTable]) -> Res
         tables.iter().map(|table| Resealed { table: table.name, sealed: 0, left: 0 }).collect();
     for _ in 0..ROUNDS {
         for (table, resealed) in tables.iter().zip(&mut outcome) {
-            let blocks = blocks(db, table.name).await?;
-            let mut from = 0;
-            while from < blocks {
-                resealed.sealed += table.reseal(db, cipher, &first, from).await?;
-                from += BLOCKS;
+            for part in parts(db, table.name).await? {
+                let blocks = blocks(db, &part).await?;
+                let mut from = 0;
+                while from < blocks {
+                    resealed.sealed += table.reseal(db, cipher, &first, &part, from).await?;
+                    from += BLOCKS;
+                }
             }
         }
         let left = left(db, &first, tables).await?;
@@ -155,6 +158,18 @@ pub async fn reseal(db: &PgPool, cipher: &Cipher, tables: &[SealedTable]) -> Res
         }
     }
     Ok(outcome)
+}
+
+/// The parts that a table's rows lie in: its months, or the table itself.
+async fn parts(db: &PgPool, table: &str) -> Result<Vec<String>> {
+    let parts = sqlx::query_scalar!(
+        r#"SELECT coalesce(array_agg(relid::regclass::text), ARRAY[$1]) AS "parts!"
+           FROM pg_partition_tree($1::text::regclass) WHERE isleaf"#,
+        table
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(parts)
 }
 
 /// How many blocks a table has now. What is added or moved behind them meanwhile is for the next round.
@@ -196,11 +211,13 @@ mod tests {
         ];
         let table = SealedTable { name: "visits", columns: Box::leak(columns.to_vec().into_boxed_slice()) };
         assert_eq!(
-            table.replaces(),
+            table.replaces("visits"),
             "UPDATE visits SET notes_sealed = ($2::text[])[1], home = home || jsonb_strip_nulls(jsonb_build_object(\
              'door_sealed', ($2::text[])[2], 'pets_sealed', ($2::text[])[3])) WHERE ctid = $1::tid"
         );
         assert_eq!(table.seals(), "ARRAY[notes_sealed, home ->> 'door_sealed', home ->> 'pets_sealed']::text[]");
-        assert!(table.finds().starts_with("SELECT ctid::text, ARRAY[(id)::text, (id)::text, (id)::text], ARRAY["));
+        assert!(
+            table.finds("visits").starts_with("SELECT ctid::text, ARRAY[(id)::text, (id)::text, (id)::text], ARRAY[")
+        );
     }
 }

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 pub use heads::{Head, Keys};
 pub use store::{newest_head, positions, thin_heads};
@@ -36,6 +37,7 @@ pub struct Positions {
 /// An entry as it is stored.
 #[derive(Clone, Debug)]
 struct AuditEntry {
+    id: Uuid,
     position: i64,
     therapist: Option<TherapistId>,
     client: Option<AccountId>,
@@ -45,6 +47,7 @@ struct AuditEntry {
     kind: String,
     subject_type: String,
     subject_id: String,
+    number: i32,
     from: Option<String>,
     to: Option<String>,
     /// The JSON as it was written: the hash is of this text.
@@ -60,6 +63,7 @@ impl AuditEntry {
         }
         let fields = [
             link.to_string(),
+            self.id.to_string(),
             self.position.to_string(),
             text(self.therapist.as_ref()),
             text(self.client.as_ref()),
@@ -69,6 +73,7 @@ impl AuditEntry {
             self.kind.clone(),
             self.subject_type.clone(),
             self.subject_id.clone(),
+            self.number.to_string(),
             text(self.from.as_ref()),
             text(self.to.as_ref()),
             self.details.clone(),

@@ -84,16 +84,16 @@ pub async fn chain(db: &PgPool, keys: &Keys, now: DateTime<Utc>) -> Result<bool>
         ));
     }
     let entries = store::take(&mut tx, BATCH).await?;
-    let (mut links, mut positions, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut links, mut chained, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
     for entry in &entries {
         size += 1;
         hash = entry.hash(size, &hash);
         links.push(size);
-        positions.push(entry.position);
+        chained.push((entry.position, entry.id));
         hashes.push(hash.clone());
     }
     if !entries.is_empty() {
-        store::append(&mut tx, &links, &positions, &hashes).await?;
+        store::append(&mut tx, &links, chained, &hashes).await?;
         store::save_head(&mut tx, &keys.sign(size, now, hash)?).await?;
     }
     tx.commit().await?;

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
 
 use super::verify::{Link, Unchained};
 use super::{AuditEntry, AuditEvent, Head, Positions};
@@ -11,7 +12,7 @@ use crate::ids::{AccountId, TherapistId};
 pub async fn positions(tx: &mut Tx, subject_type: &str, subject_id: &str, except: &str) -> Result<Option<Positions>> {
     let found = sqlx::query!(
         r#"SELECT min(position) AS first, max(position) AS last, count(*) AS "entries!"
-           FROM events WHERE subject_type = $1 AND subject_id = $2 AND kind <> $3"#,
+           FROM events WHERE subject_type = $1 AND subject_id = $2 AND id >= history_of($2) AND kind <> $3"#,
         subject_type,
         subject_id,
         except
@@ -47,7 +48,9 @@ pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<AuditEve
                        ELSE jsonb_build_object('party', party, 'from', from_state, 'to', to_state) || details::jsonb END AS "details!",
                   encode(hash, 'hex') AS "hash?"
            FROM events LEFT JOIN audit_links USING (position)
-           WHERE ($1::text IS NULL OR subject_type = $1) AND ($2::text IS NULL OR subject_id = $2)
+           WHERE id >= greatest(history_of($2), least_id($6))
+             AND id <= coalesce(least_id($7::timestamptz + interval '1 millisecond'), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+             AND ($1::text IS NULL OR subject_type = $1) AND ($2::text IS NULL OR subject_id = $2)
              AND ($3::uuid IS NULL OR actor_id = $3) AND ($4::uuid IS NULL OR therapist_id = $4)
              AND ($5::text IS NULL OR kind = $5)
              AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at < $7)
@@ -112,24 +115,27 @@ pub(super) async fn take(tx: &mut Tx, count: i64) -> Result<Vec<AuditEntry>> {
         AuditEntry,
         r#"WITH taken AS (
                DELETE FROM audit_pending WHERE position IN (SELECT position FROM audit_pending ORDER BY position LIMIT $1)
-               RETURNING position
+               RETURNING position, event_id
            )
-           SELECT position, therapist_id AS "therapist: TherapistId", client_id AS "client: AccountId", at AS time,
-                  actor_id AS "actor: AccountId", party, kind, subject_type, subject_id, from_state AS "from", to_state AS "to",
-                  details::text AS "details!"
-           FROM taken JOIN events USING (position)
-           WHERE NOT EXISTS (SELECT FROM audit_links l WHERE l.position = taken.position) ORDER BY position"#,
+           SELECT id, events.position, therapist_id AS "therapist: TherapistId", client_id AS "client: AccountId", at AS time,
+                  actor_id AS "actor: AccountId", party, kind, subject_type, subject_id, number,
+                  from_state AS "from", to_state AS "to", details::text AS "details!"
+           FROM taken JOIN events ON id = event_id
+           WHERE NOT EXISTS (SELECT FROM audit_links l WHERE l.position = taken.position) ORDER BY events.position"#,
         count
     );
     Ok(entries.fetch_all(&mut **tx).await?)
 }
 
-/// Adds links to the chain.
-pub(super) async fn append(tx: &mut Tx, links: &[i64], positions: &[i64], hashes: &[Vec<u8>]) -> Result<()> {
+/// Adds links to the chain, for entries at these positions and with these ids.
+pub(super) async fn append(tx: &mut Tx, links: &[i64], chained: Vec<(i64, Uuid)>, hashes: &[Vec<u8>]) -> Result<()> {
+    let (positions, ids): (Vec<_>, Vec<_>) = chained.into_iter().unzip();
     sqlx::query!(
-        "INSERT INTO audit_links (link, position, hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])",
+        "INSERT INTO audit_links (link, position, event_id, hash)
+         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::bytea[])",
         links,
-        positions,
+        &positions,
+        &ids,
         hashes
     )
     .execute(&mut **tx)
@@ -193,10 +199,10 @@ pub(super) async fn hash_at(tx: &mut Tx, link: i64) -> Result<Option<(i64, Vec<u
 /// Up to `count` links after `from`, with their entries.
 pub(super) async fn links(tx: &mut Tx, from: i64, count: i64) -> Result<Vec<Link>> {
     let rows = sqlx::query!(
-        r#"SELECT l.link, l.position, l.hash, e.therapist_id AS "therapist?: TherapistId", e.client_id AS "client?: AccountId",
+        r#"SELECT l.link, l.position, l.hash, e.id AS "id?", e.position AS "entry_position?", e.number AS "number?", e.therapist_id AS "therapist?: TherapistId", e.client_id AS "client?: AccountId",
                   e.at AS "time?", e.actor_id AS "actor?: AccountId", e.party AS "party?", e.kind AS "kind?", e.subject_type AS "subject_type?",
                   e.subject_id AS "subject_id?", e.from_state AS "from?", e.to_state AS "to?", e.details::text AS details
-           FROM audit_links l LEFT JOIN events e USING (position)
+           FROM audit_links l LEFT JOIN events e ON e.id = l.event_id
            WHERE l.link > $1 ORDER BY l.link LIMIT $2"#,
         from,
         count
@@ -206,7 +212,8 @@ pub(super) async fn links(tx: &mut Tx, from: i64, count: i64) -> Result<Vec<Link
     let links = rows.into_iter().map(|row| {
         let entry = || {
             Some(AuditEntry {
-                position: row.position,
+                id: row.id?,
+                position: row.entry_position?,
                 therapist: row.therapist,
                 client: row.client,
                 time: row.time?,
@@ -215,6 +222,7 @@ pub(super) async fn links(tx: &mut Tx, from: i64, count: i64) -> Result<Vec<Link
                 kind: row.kind?,
                 subject_type: row.subject_type?,
                 subject_id: row.subject_id?,
+                number: row.number?,
                 from: row.from,
                 to: row.to,
                 details: row.details?,
@@ -237,23 +245,27 @@ pub(super) async fn heads(tx: &mut Tx, from: i64, to: i64, count: i64) -> Result
     Ok(heads.fetch_all(&mut **tx).await?)
 }
 
-/// Looks at up to `count` entries after the position `from`: where that ends, if there were any, and those of them that are not
-/// in the chain.
-pub(super) async fn unchained(tx: &mut Tx, from: i64, count: i64) -> Result<(Option<i64>, Vec<Unchained>)> {
+/// Looks at up to `count` entries after the id `from`, or from the first one on: where that ends, if there were any, and those of them that
+/// are not in the chain. It goes by the ids, which lead through one month after the other.
+pub(super) async fn unchained(tx: &mut Tx, from: Option<Uuid>, count: i64) -> Result<(Option<Uuid>, Vec<Unchained>)> {
     let last = sqlx::query_scalar!(
-        "SELECT max(position) FROM (SELECT position FROM events WHERE position > $1 ORDER BY position LIMIT $2) seen",
-        from,
-        count
+        "SELECT id FROM (SELECT id FROM events WHERE id >= $1 AND (id > $1 OR $3) ORDER BY id LIMIT $2) seen
+         ORDER BY id DESC LIMIT 1",
+        from.unwrap_or_default(),
+        count,
+        from.is_none()
     )
-    .fetch_one(&mut **tx)
+    .fetch_optional(&mut **tx)
     .await?;
     let unchained = sqlx::query_as!(
         Unchained,
         "SELECT position, at AS time FROM events e
-         WHERE position > $1 AND position <= $2 AND NOT EXISTS (SELECT FROM audit_links l WHERE l.position = e.position)
-         ORDER BY position",
-        from,
-        last
+         WHERE id >= $1 AND (id > $1 OR $3) AND id <= $2
+           AND NOT EXISTS (SELECT FROM audit_links l WHERE l.position = e.position AND l.event_id = e.id)
+         ORDER BY id",
+        from.unwrap_or_default(),
+        last,
+        from.is_none()
     )
     .fetch_all(&mut **tx)
     .await?;

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::heads::{Head, Keys};
 use super::{AuditEntry, store};
@@ -77,7 +78,9 @@ impl Walk<'_> {
         let damage = match &link.entry {
             _ if link.link != before + 1 => Some(Damage::BrokenBefore),
             None => Some(Damage::Missing),
-            Some(entry) if entry.hash(link.link, hash) != link.hash => Some(Damage::Altered),
+            Some(entry) if entry.position != link.position || entry.hash(link.link, hash) != link.hash => {
+                Some(Damage::Altered)
+            }
             _ if link.link > signed => Some(Damage::BeyondEnd),
             _ => None,
         };
@@ -105,8 +108,8 @@ impl Walk<'_> {
 pub enum Place {
     /// After this link.
     Chain(i64),
-    /// After the entry at this position.
-    Entries(i64),
+    /// After the entry with this id; at the first one, where there is none.
+    Entries(Option<Uuid>),
 }
 
 /// What a walk over a part of the audit found.
@@ -145,7 +148,7 @@ pub async fn verify(db: &PgPool, keys: &Keys, from: Place, most: usize, now: Dat
                     walk.hold(head, ends.get(&head.size).map(|end| (end.position, end.hash.as_slice())));
                 }
                 looked_at += links.len() + heads.len();
-                Some(links.last().map_or(Place::Entries(i64::MIN), |last| Place::Chain(last.link)))
+                Some(links.last().map_or(Place::Entries(None), |last| Place::Chain(last.link)))
             }
             Place::Entries(from) => {
                 let (last, unchained) = store::unchained(&mut tx, from, 10 * BATCH).await?;
@@ -156,7 +159,7 @@ pub async fn verify(db: &PgPool, keys: &Keys, from: Place, most: usize, now: Dat
                     damage: Damage::Unchained,
                 }));
                 looked_at += usize::try_from(BATCH).unwrap_or(most);
-                last.map(Place::Entries)
+                last.map(|last| Place::Entries(Some(last)))
             }
         };
     }
@@ -183,6 +186,7 @@ mod tests {
         let mut hash = vec![0; 32];
         let link = |link: i64| {
             let entry = AuditEntry {
+                id: Uuid::from_u128(link.unsigned_abs().into()),
                 position: link * 10,
                 therapist: None,
                 client: None,
@@ -192,6 +196,7 @@ mod tests {
                 kind: "credential.verify".to_owned(),
                 subject_type: "credential".to_owned(),
                 subject_id: link.to_string(),
+                number: 1,
                 from: None,
                 to: None,
                 details: "{}".to_owned(),

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::queue::{Job, Kind, Run, Sweep};
 
 /// The kinds of jobs that are carried out here.
-pub const JOBS: &[Kind] = &[Kind::of::<RefreshHints>().every_minutes(1), Kind::of::<FetchRoadTimes>()];
+pub const JOBS: &[Kind] = &[Kind::of::<RefreshHints>().every_minutes(1), Kind::of::<FetchRoadTimes>().elsewhere()];
 
 /// What is deleted here in the end.
 pub const SWEEPS: &[Sweep] = &[

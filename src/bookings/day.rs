@@ -124,7 +124,7 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
         let known = Known::read(&mut work, &people, &services, Viewer::Disclosed).await?;
         let shown: Vec<&Booking> =
             found.iter().filter(|visit| viewer(visit, Party::Therapist, now) == Viewer::Disclosed).collect();
-        store::record_disclosures(&mut work, &shown, now).await?;
+        store::record_disclosures(&mut work, &shown).await?;
         let mut visits = Vec::with_capacity(found.len());
         let from_previous = std::iter::once(None).chain(ways.into_iter().map(Some));
         for (booking, from_previous) in found.into_iter().zip(from_previous) {

@@ -50,7 +50,7 @@ pub async fn entries(db: &PgPool, account: AccountId, since: DateTime<Utc>, now:
            CROSS JOIN LATERAL (SELECT b.status = 'requested' AND b.respond_by <= $3 AS lapsed) state
            CROSS JOIN LATERAL (
                SELECT count(*) AS count, max(e.at) AS last FROM booking_events e
-               WHERE e.booking = b.id::text AND e.action NOT IN ('on_the_way', 'arrive', 'start', 'complete', 'ask_extension')
+               WHERE e.booking = b.id::text AND e.id >= history_of(b.id::text) AND e.action NOT IN ('on_the_way', 'arrive', 'start', 'complete', 'ask_extension')
            ) events
            WHERE (b.client_id = $1 OR b.therapist_id = $1) AND b.start_at >= $2
            ORDER BY b.start_at, b.id LIMIT $4"#,

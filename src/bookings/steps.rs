@@ -116,8 +116,7 @@ pub(super) async fn admit(
 pub(super) async fn view(app: &App, work: &mut Work, booking: Booking, party: Party) -> Result<Reply> {
     let viewer = viewer(&booking, party, work.now());
     if viewer == Viewer::Disclosed {
-        let now = work.now();
-        store::record_disclosures(work, &[&booking], now).await?;
+        store::record_disclosures(work, &[&booking]).await?;
     }
     view_of(&app.cipher, work, booking, viewer).await?.reply()
 }

@@ -19,7 +19,7 @@ use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::idempotency::{Kept, within_allowance};
-use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId, uuid_at};
 use crate::prices::Policy;
 use crate::prices::PriceBreakdown;
 use crate::values::wall_clock::{dates, in_all_zones};
@@ -122,7 +122,8 @@ macro_rules! bookings {
                       extension_amount, extension_expires_at, therapist_gender AS "therapist_gender: Gender",
                       CASE WHEN status = 'cancelled' THEN (
                           SELECT jsonb_build_object('action', action, 'at', at, 'own', reason, 'sealed', reason_sealed)
-                          FROM booking_events e WHERE e.booking = bookings.id::text AND e.action = 'cancel' LIMIT 1
+                          FROM booking_events e
+                          WHERE e.booking = bookings.id::text AND e.id >= history_of(bookings.id::text) AND e.action = 'cancel' LIMIT 1
                       ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, created_at
                FROM bookings "# $(+ $tail)+,
             $now,
@@ -334,7 +335,8 @@ pub async fn met(tx: &mut Tx, client: AccountId, therapist: TherapistId) -> Resu
 /// When a visit that is completed was: the end of its time where no event says so.
 pub async fn completed_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc>> {
     let at = sqlx::query_scalar!(
-        r#"SELECT max(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking = $1 AND to_status = 'completed'"#,
+        r#"SELECT max(at) AS "at: DateTime<Utc>" FROM booking_events
+           WHERE booking = $1 AND id >= history_of($1) AND to_status = 'completed'"#,
         booking.id.to_string()
     )
     .fetch_one(&mut **tx)
@@ -367,7 +369,8 @@ pub(super) async fn refuse_busy_client(tx: &mut Tx, booking: &Booking, table: Sp
 /// How often the parties of a booking have moved it on their own.
 pub(super) async fn count_moves(tx: &mut Tx, id: BookingId) -> Result<i64> {
     let moves = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "moves!" FROM booking_events WHERE booking = $1 AND action = 'reschedule' AND party <> 'admin'"#,
+        r#"SELECT count(*) AS "moves!" FROM booking_events
+           WHERE booking = $1 AND id >= history_of($1) AND action = 'reschedule' AND party <> 'admin'"#,
         id.to_string()
     )
     .fetch_one(&mut **tx)
@@ -416,15 +419,17 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
                                     asked_at, price_breakdown, therapist_gender)
                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24, $36 FROM reservation RETURNING id
            ), event AS (
-               INSERT INTO events (at, kind, subject_type, subject_id, therapist_id, client_id, actor_id, party, to_state, details)
-               SELECT $18, $33, 'booking', booking.id, $3, $2, $2, 'client', $5, $34 FROM booking
+               INSERT INTO events (id, at, kind, subject_type, subject_id, number, therapist_id, client_id, actor_id, party, to_state, details)
+               SELECT $37, $18, $33, 'booking', booking.id, 1, $3, $2, $2, 'client', $5, $34 FROM booking
            ), reliance AS (
-               INSERT INTO booking_credentials (booking_id, revision, relied_at, therapist_id, "group", required_by, options, credential_id,
-                                                type, authority, verification_id, expires_on)
-               SELECT booking.id, 1, $18, $3, "group", required_by, options, credential, type_code,
-                      (SELECT authority FROM credential_types WHERE code = type_code), verification, expires_on
+               INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, groups, required_by, options, credential_ids, types,
+                                      authorities, verification_ids, expires_on)
+               SELECT booking.id, 1, $18, $3, array_agg("group"), array_agg(required_by), array_agg(array_to_string(options, ' ')), array_agg(credential),
+                      array_agg(type_code), array_agg((SELECT authority FROM credential_types WHERE code = type_code)), array_agg(verification),
+                      array_agg(expires_on)
                FROM booking, jsonb_to_recordset($25) AS relied ("group" text, required_by text, options text[], credential uuid,
                                                                 type_code text, verification uuid, expires_on date)
+               GROUP BY booking.id
            ), answer AS (
                INSERT INTO idempotency_keys (account_id, route, key, fingerprint_sealed, status, location, body_sealed, created_at, state)
                SELECT $2, $26, $27, $28, $29, $30, $31, $18, $32 FROM booking WHERE $27::text IS NOT NULL
@@ -470,6 +475,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         Json(&new.event.details) as _,
         new.rows.notices_alone()?,
         booking.therapist_gender as Option<Gender>,
+        uuid_at(booking.created_at),
     )
     .fetch_optional(&mut **tx)
     .await
@@ -481,13 +487,15 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
 /// What it relied on before stays written.
 pub(super) async fn rely_on(work: &mut Work, booking: BookingId, relied_on: &[Reliance]) -> Result<()> {
     sqlx::query!(
-        r#"INSERT INTO booking_credentials (booking_id, revision, relied_at, therapist_id, "group", required_by, options, credential_id,
-                                            type, authority, verification_id, expires_on)
-           SELECT $1, (SELECT coalesce(max(revision), 0) + 1 FROM booking_credentials WHERE booking_id = $1), $3,
-                  (SELECT therapist_id FROM bookings WHERE id = $1), "group", required_by, options, credential,
-                  type_code, (SELECT authority FROM credential_types WHERE code = type_code), verification, expires_on
+        r#"INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, groups, required_by, options, credential_ids, types,
+                                  authorities, verification_ids, expires_on)
+           SELECT $1, 1 + coalesce((SELECT max(revision) FROM reliances WHERE booking_id = $1), 0), $3,
+                  (SELECT therapist_id FROM bookings WHERE id = $1),
+                  array_agg("group"), array_agg(required_by), array_agg(array_to_string(options, ' ')), array_agg(credential), array_agg(type_code),
+                  array_agg((SELECT authority FROM credential_types WHERE code = type_code)), array_agg(verification), array_agg(expires_on)
            FROM jsonb_to_recordset($2) AS relied ("group" text, required_by text, options text[], credential uuid,
-                                                  type_code text, verification uuid, expires_on date)"#,
+                                                  type_code text, verification uuid, expires_on date)
+           HAVING count(*) > 0"#,
         booking.0,
         Json(relied_on) as _,
         work.now(),
@@ -612,7 +620,7 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -
         r#"SELECT position AS "position!", at AS "at!", party AS "party!: Party", action AS "action!: Action",
                   from_status AS "from_status: Status", to_status AS "to_status!: Status", reason,
                   reason_sealed AS "reason_sealed: Sealed", change AS "change: Json<Change>"
-           FROM booking_events WHERE booking = $1 AND position > $2 ORDER BY position LIMIT $3"#,
+           FROM booking_events WHERE booking = $1 AND id >= history_of($1) AND position > $2 ORDER BY position LIMIT $3"#,
         id.to_string(),
         after,
         count
@@ -630,35 +638,37 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -
     Ok(events.collect())
 }
 
-/// Writes down that their therapist was shown the addresses of these bookings, once an hour for each: an app that asks again and again
+/// That a therapist was shown a client's address.
+const ADDRESS_DISCLOSED: &str = "booking.address_disclosed";
+
+/// Announces that their therapist was shown the addresses of these bookings, once an hour for each: an app that asks again and again
 /// tells nothing new.
-pub(super) async fn record_disclosures(tx: &mut Tx, shown: &[&Booking], now: DateTime<Utc>) -> Result<()> {
-    let (bookings, therapists): (Vec<_>, Vec<_>) =
-        shown.iter().map(|booking| (booking.id.0, booking.therapist.0)).unzip();
-    sqlx::query!(
-        "WITH told AS (
-             INSERT INTO address_disclosures (booking_id, therapist_id, at)
-             SELECT booking_id, therapist_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS shown (booking_id, therapist_id)
-             WHERE NOT EXISTS (SELECT FROM address_disclosures d
-                               WHERE d.booking_id = shown.booking_id AND d.therapist_id = shown.therapist_id AND d.at > $4)
-             RETURNING booking_id, therapist_id
-         )
-         INSERT INTO events (at, kind, subject_type, subject_id, therapist_id, actor_id, details)
-         SELECT $3, 'booking.address_disclosed', 'booking', booking_id, therapist_id, therapist_id, '{}' FROM told",
-        &bookings,
-        &therapists,
-        now,
-        now - TimeDelta::hours(1)
+pub(super) async fn record_disclosures(work: &mut Work, shown: &[&Booking]) -> Result<()> {
+    let subjects: Vec<String> = shown.iter().map(|booking| booking.id.to_string()).collect();
+    let lately = sqlx::query!(
+        r#"SELECT subject_id, therapist_id AS "therapist_id: TherapistId" FROM events
+           WHERE subject_type = 'booking' AND subject_id = ANY ($1) AND kind = $2 AND at > $3 AND id >= least_id($3)"#,
+        &subjects,
+        ADDRESS_DISCLOSED,
+        work.now() - TimeDelta::hours(1)
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut ***work)
     .await?;
+    for (booking, subject) in shown.iter().zip(subjects) {
+        let is_known =
+            lately.iter().any(|known| known.subject_id == subject && known.therapist_id == Some(booking.therapist));
+        if !is_known {
+            work.announce(events::event(ADDRESS_DISCLOSED, booking, json!({}))).await?;
+        }
+    }
     Ok(())
 }
 
 /// Whether the time on the table has ever begun.
 pub async fn has_begun(tx: &mut Tx, id: BookingId) -> Result<bool> {
     let begun = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM booking_events WHERE booking = $1 AND to_status = 'in_progress') AS "begun!""#,
+        r#"SELECT EXISTS (SELECT FROM booking_events
+                          WHERE booking = $1 AND id >= history_of($1) AND to_status = 'in_progress') AS "begun!""#,
         id.to_string()
     )
     .fetch_one(&mut **tx)
@@ -669,7 +679,8 @@ pub async fn has_begun(tx: &mut Tx, id: BookingId) -> Result<bool> {
 /// When the time on the table began: when it was to, where no event says so.
 pub(super) async fn begun_at(tx: &mut Tx, booking: &Booking) -> Result<DateTime<Utc>> {
     let at = sqlx::query_scalar!(
-        r#"SELECT min(at) AS "at: DateTime<Utc>" FROM booking_events WHERE booking = $1 AND to_status = 'in_progress'"#,
+        r#"SELECT min(at) AS "at: DateTime<Utc>" FROM booking_events
+           WHERE booking = $1 AND id >= history_of($1) AND to_status = 'in_progress'"#,
         booking.id.to_string()
     )
     .fetch_one(&mut **tx)

@@ -409,7 +409,7 @@ pub(super) async fn history(tx: &mut Tx, credential: CredentialId) -> Result<Vec
                   from_state AS "from_state!: ReviewState", to_state AS "to_state!: ReviewState",
                   reason_codes AS "reason_codes!: Vec<ReasonCode>", note, method, source_url,
                   verification_id AS "verification_id: VerificationId", at AS "at!"
-           FROM credential_decisions WHERE credential = $1 ORDER BY position"#,
+           FROM credential_decisions WHERE credential = $1 AND id >= history_of($1) ORDER BY position"#,
         credential.to_string()
     )
     .fetch_all(&mut **tx)

@@ -464,8 +464,9 @@ INSERT INTO number_claims (type, jurisdiction, normalised_number, therapist_id, 
 SELECT type, issuing_jurisdiction, normalised_number, therapist_id, submitted_at
 FROM credentials WHERE review_state NOT IN ('draft', 'rejected') ORDER BY submitted_at ON CONFLICT DO NOTHING;
 
-INSERT INTO events (kind, subject_type, subject_id, therapist_id, actor_id, party, from_state, to_state, details, reason, at)
-SELECT 'credential.' || action, 'credential', dossiers.id, therapist_id, actor_id, CASE action WHEN 'submit' THEN 'therapist' ELSE 'admin' END,
+INSERT INTO events (id, kind, subject_type, subject_id, number, therapist_id, actor_id, party, from_state, to_state, details, reason, at)
+SELECT pg_temp.uuid7(step.at, action || dossiers.id), 'credential.' || action, 'credential', dossiers.id,
+       row_number() OVER (PARTITION BY dossiers.id ORDER BY step.at), therapist_id, actor_id, CASE action WHEN 'submit' THEN 'therapist' ELSE 'admin' END,
        from_state, to_state,
        json_build_object('reason_codes', reason_codes, 'method', method,
                          'source_url', CASE method WHEN 'primary_source' THEN 'https://association.example/members/' || number END,
@@ -707,17 +708,21 @@ JOIN addresses ON addresses.id = address_id
 JOIN prices ON prices.service_id = courses.service_id AND prices.duration_minutes = courses.duration_minutes AND prices.country = addresses.country
 CROSS JOIN LATERAL (SELECT to_status AS status FROM steps WHERE booking_id = courses.id ORDER BY at DESC LIMIT 1) AS reached;
 
-INSERT INTO events (at, kind, subject_type, subject_id, therapist_id, client_id, actor_id, party, from_state, to_state, details, reason_sealed)
-SELECT steps.at, 'booking.' || action, 'booking', booking_id, therapist_id, client_id, actor_id, party, from_status, to_status,
+INSERT INTO events (id, at, kind, subject_type, subject_id, number, therapist_id, client_id, actor_id, party, from_state, to_state, details, reason_sealed)
+SELECT pg_temp.uuid7(steps.at, action || booking_id), steps.at, 'booking.' || action, 'booking', booking_id,
+       row_number() OVER (PARTITION BY booking_id ORDER BY steps.at, from_status NULLS FIRST), therapist_id, client_id, actor_id, party, from_status, to_status,
        json_build_object('start_at', start_at, 'time_zone', time_zone), reason
 FROM steps JOIN bookings ON bookings.id = booking_id ORDER BY steps.at, from_status NULLS FIRST;
 
-INSERT INTO booking_credentials (booking_id, revision, relied_at, therapist_id, "group", required_by, options, credential_id, type, authority, verification_id, expires_on)
-SELECT bookings.id, 1, bookings.created_at, bookings.therapist_id, "group", asked.jurisdiction, options, credentials.id, type, authority, verification_id, expires_on
+INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, groups, required_by, options, credential_ids, types, authorities, verification_ids, expires_on)
+SELECT bookings.id, 1, bookings.created_at, bookings.therapist_id, array_agg("group"), array_agg(asked.jurisdiction),
+       array_agg(array_to_string(options, ' ')), array_agg(credentials.id), array_agg(type), array_agg(authority), array_agg(verification_id),
+       array_agg(expires_on)
 FROM bookings
 JOIN credential_requirements AS asked ON asked.jurisdiction = left(bookings.jurisdiction, 2) AND asked.service_kind = 'massage'
 JOIN credentials ON credentials.therapist_id = bookings.therapist_id AND type = ANY (options)
-JOIN credential_types ON code = type;
+JOIN credential_types ON code = type
+GROUP BY bookings.id;
 
 INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at, booking_id)
 SELECT bookings.id, bookings.therapist_id, during, bookings.start_at, addresses.latitude, addresses.longitude,

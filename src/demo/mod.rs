@@ -88,7 +88,7 @@ async fn seal_bookings(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
 
 async fn seal_reasons(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
     let rows = sqlx::query!(
-        r#"SELECT position, subject_id::uuid AS "booking!: BookingId", split_part(kind, '.', 2) AS "action!: Action", at,
+        r#"SELECT id, subject_id::uuid AS "booking!: BookingId", split_part(kind, '.', 2) AS "action!: Action", at,
                   reason_sealed AS "reason!"
            FROM events WHERE reason_sealed IS NOT NULL"#
     )
@@ -96,8 +96,8 @@ async fn seal_reasons(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
     .await?;
     for row in rows {
         sqlx::query!(
-            "UPDATE events SET reason_sealed = $2 WHERE position = $1",
-            row.position,
+            "UPDATE events SET reason_sealed = $2 WHERE id = $1",
+            row.id,
             KeptReason::seal(cipher, row.booking, row.action, row.at, &row.reason)? as Sealed,
         )
         .execute(&mut *db)

@@ -56,9 +56,13 @@ pub(super) async fn write(work: &mut Work, event: &Event, rows: &Rows) -> Result
     };
     sqlx::query!(
         "WITH event AS (
-             INSERT INTO events (at, kind, subject_type, subject_id, therapist_id, client_id, actor_id, party, from_state, to_state,
-                                 details, reason, reason_sealed)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             INSERT INTO events (id, at, kind, subject_type, subject_id, number, therapist_id, client_id, actor_id, party, from_state,
+                                 to_state, details, reason, reason_sealed)
+             VALUES ($17, $1, $2, $3, $4,
+                     -- One look at the subject's last event, in the months since the subject was made.
+                     1 + coalesce((SELECT number FROM events WHERE subject_type = $3 AND subject_id = $4 AND id >= history_of($4)
+                                   ORDER BY position DESC LIMIT 1), 0),
+                     $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ), told AS (
              INSERT INTO notices (id, account_id, kind, subject_type, subject_id, details, created_at)
              SELECT id, account_id, kind, subject_type, subject_id, details, $1
@@ -88,6 +92,7 @@ pub(super) async fn write(work: &mut Work, event: &Event, rows: &Rows) -> Result
         &rows.notices,
         &rows.tasks,
         &rows.closed,
+        uuid_at(work.now()),
     )
     .execute(&mut ***work)
     .await?;

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::sealing::tables_with;
-use crate::support::{Answer, App, Person, send};
+use crate::support::{Answer, App, Person, id_at, send};
 
 const TUESDAY: &str = "2026-12-01T00:00:00Z";
 
@@ -30,12 +30,13 @@ async fn booked() -> Scene {
 impl Scene {
     /// Moves every visit to `status`, now.
     async fn are(&self, status: &str) {
+        let now = self.app.now();
         self.app
             .sql(&format!(
                 "UPDATE bookings SET status = '{status}';
-                 INSERT INTO events (subject_type, subject_id, kind, at, party, to_state, details)
-                 SELECT 'booking', id, 'booking.complete', '{}', 'system', '{status}', '{{}}' FROM bookings",
-                self.app.now()
+                 INSERT INTO events (id, subject_type, subject_id, number, kind, at, party, to_state, details)
+                 SELECT {}, 'booking', id, 2, 'booking.complete', '{now}', 'system', '{status}', '{{}}' FROM bookings",
+                id_at(&format!("'{now}'"))
             ))
             .await
             .unwrap();

@@ -13,7 +13,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::commands::{Running, knead, output};
-use crate::support::{App, Person, url_of};
+use crate::support::{App, Person, id_at, url_of};
 
 /// Runs `statement` as someone who owns the database and has turned its guards off.
 async fn tamper(app: &App, statement: &str) {
@@ -38,10 +38,12 @@ async fn verified(admin: &Person) -> Value {
 
 /// A statement that adds `count` entries.
 fn adding(count: u32) -> String {
+    let at = "2026-12-07T01:00:00.123456Z";
     format!(
-        "INSERT INTO events (therapist_id, at, kind, subject_type, subject_id, details)
-         SELECT '{}', '2026-12-07T01:00:00.123456Z', 'test.entry', 'test', n, '{{\"n\": 1,  \"ü\":[]}}'
+        "INSERT INTO events (id, therapist_id, at, kind, subject_type, subject_id, number, details)
+         SELECT {}, '{}', '{at}', 'test.entry', 'test', n, 1, '{{\"n\": 1,  \"ü\":[]}}'
          FROM generate_series(1, {count}) n",
+        id_at(&format!("'{at}'")),
         Uuid::nil()
     )
 }
@@ -290,11 +292,11 @@ async fn tampering_is_named_by_its_place() {
     let altered = "UPDATE events SET subject_id = 'someone' WHERE position = 10";
     let made_anew = "UPDATE audit_links SET hash = sha256(
         (SELECT hash FROM audit_links WHERE link = 9)
-        || convert_to((SELECT concat_ws(E'\\n', 10, position, therapist_id, '', (extract(epoch FROM at) * 1000000)::bigint, coalesce(actor_id::text, ''),
-                                        '', kind, subject_type, subject_id, '', '', details) FROM events WHERE position = 10), 'UTF8'))
+        || convert_to((SELECT concat_ws(E'\\n', 10, id, position, therapist_id, '', (extract(epoch FROM at) * 1000000)::bigint, coalesce(actor_id::text, ''),
+                                        '', kind, subject_type, subject_id, number, '', '', details) FROM events WHERE position = 10), 'UTF8'))
         WHERE link = 10";
-    let insert = "INSERT INTO events (therapist_id, at, kind, subject_type, subject_id, details)
-                  VALUES (gen_random_uuid(), '2026-11-30T00:58:00Z', 'test.entry', 'test', 'x', '{}')";
+    let insert = "INSERT INTO events (id, therapist_id, at, kind, subject_type, subject_id, number, details)
+                  VALUES (gen_random_uuid(), gen_random_uuid(), '2026-11-30T00:58:00Z', 'test.entry', 'test', 'x', 1, '{}')";
     let damages: [(String, Value, Value, &str); 15] = [
         ("UPDATE events SET subject_id = 'someone' WHERE position = 7".into(), json!(7), json!(7), "altered"),
         (

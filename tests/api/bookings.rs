@@ -283,14 +283,18 @@ async fn the_door_is_shown_to_the_therapist_while_the_visit_is_on() {
     for secret in ["Crown", "Ring 4", "33.88", &client.email] {
         assert!(!before.text.contains(secret), "{secret}");
     }
-    assert_eq!(app.count("SELECT count(*) FROM address_disclosures").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'booking.address_disclosed'").await, 0);
     therapist.act(&format!("{path}/accept")).await.is(200);
     let shown = therapist.get(&path).await.is(200).body;
     assert_eq!(
         (&shown["address"]["line1"], &shown["address"]["access_notes"]),
         (&json!("12 Crown Street"), &json!("Ring 4."))
     );
-    assert_eq!(app.count("SELECT count(*) FROM address_disclosures").await, 1, "the look is written down");
+    assert_eq!(
+        app.count("SELECT count(*) FROM events WHERE kind = 'booking.address_disclosed'").await,
+        1,
+        "the look is written down"
+    );
     assert!(!therapist.get("/v1/bookings").await.is(200).text.contains("Crown"), "a list shows no doors");
     let admin = app.admin().await;
     assert!(!admin.get(&path).await.is(200).text.contains("Crown"));
@@ -388,6 +392,13 @@ async fn history_cannot_be_rewritten() {
         "UPDATE events SET reason_sealed = 'x'",
         "DELETE FROM events",
         "TRUNCATE events",
+        "TRUNCATE events_other",
+        "TRUNCATE events_2026_12",
+        "UPDATE events SET id = gen_random_uuid()",
+        "UPDATE reliances SET revision = 2",
+        "DELETE FROM reliances",
+        "TRUNCATE reliances",
+        "TRUNCATE reliances_2026_12",
     ] {
         refuses(statement).await;
     }
@@ -447,11 +458,42 @@ async fn a_longer_visit_costs_and_takes_more() {
 }
 
 #[tokio::test]
+async fn nothing_rests_on_a_credential_that_is_not_there() {
+    let app = App::start().await;
+    let _ = requested(&app).await;
+    let relies = |credential: &str, verification: &str| {
+        format!(
+            "INSERT INTO reliances SELECT booking_id, revision + 1, relied_at, therapist_id, '{{x}}', '{{AU}}', '{{INSURANCE}}', ARRAY[{credential}],
+                                          '{{INSURANCE}}', '{{x}}', ARRAY[{verification}]::uuid[], '{{NULL}}'
+             FROM reliances WHERE revision = 1"
+        )
+    };
+    let verified = "INSERT INTO credential_verifications (id, credential_id, method, source, board_status, at)
+                    SELECT gen_random_uuid(), id, 'document', 'x', 'active', created_at FROM credentials WHERE type = 'INSURANCE'";
+    app.sql(verified).await.unwrap();
+    let insurance = "(SELECT id FROM credentials WHERE type = 'INSURANCE')";
+    let verification = "(SELECT id FROM credential_verifications)";
+    for (credential, verification) in [
+        ("gen_random_uuid()", "NULL"),
+        (insurance, "gen_random_uuid()"),
+        // A verification of another credential is none of this one.
+        ("(SELECT id FROM credentials WHERE type = 'FIRST-AID')", verification),
+    ] {
+        let error = app.sql(&relies(credential, verification)).await.expect_err(credential).to_string();
+        assert!(error.contains("is not there"), "{credential}, {verification}: {error}");
+    }
+    app.sql(&relies(insurance, verification)).await.unwrap();
+    app.sql("DELETE FROM credentials").await.expect_err("what visits rely on stays");
+    app.sql("DELETE FROM credential_verifications").await.expect_err("and what proofs name does");
+    app.sql("DELETE FROM bookings").await.expect_err("and so do visits");
+}
+
+#[tokio::test]
 async fn an_acceptance_remembers_what_it_rested_on() {
     let app = App::start().await;
     let (therapist, _, path) = requested(&app).await;
     let insurance = "SELECT count(*) FROM booking_credentials b JOIN credentials c ON c.id = b.credential_id
-                     WHERE c.type = 'INSURANCE' AND c.review_state = 'verified' AND revision = (SELECT max(revision) FROM booking_credentials)";
+                     WHERE c.type = 'INSURANCE' AND c.review_state = 'verified' AND revision = (SELECT max(revision) FROM reliances)";
     assert_eq!(app.count(insurance).await, 1);
     // The policy that the request rested on is taken back, and another one verified.
     app.sql("UPDATE credentials SET review_state = 'revoked' WHERE type = 'INSURANCE'").await.unwrap();
@@ -459,11 +501,7 @@ async fn an_acceptance_remembers_what_it_rested_on() {
     app.license(&therapist, "2028-12-31").await;
     therapist.act(&format!("{path}/accept")).await.is(200);
     assert_eq!(app.count(insurance).await, 1);
-    assert_eq!(
-        app.count("SELECT count(*) FROM booking_credentials").await,
-        10,
-        "what it rested on before stays written"
-    );
+    assert_eq!(app.count("SELECT count(*) FROM reliances").await, 2, "what it rested on before stays written");
 }
 
 #[tokio::test]

@@ -265,7 +265,7 @@ async fn a_look_at_the_door_is_written_down_once_an_hour() {
     let therapist = app.therapist().await;
     let (client, address) = app.client_at_home().await;
     let path = format!("/v1/bookings/{}", client.books(&therapist, address, TUESDAY).await.is(201).id());
-    let looks = || app.count("SELECT count(*) FROM address_disclosures");
+    let looks = || app.count("SELECT count(*) FROM events WHERE kind = 'booking.address_disclosed'");
     for _ in 0..5 {
         therapist.get(&path).await.is(200);
         crate::support::send(therapist.request(reqwest::Method::HEAD, &path)).await.is(200);

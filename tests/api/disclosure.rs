@@ -103,7 +103,7 @@ impl Scene {
     /// Looks at everything in one state; `shown` is whether the therapist may see the door.
     async fn check(&self, what: &str, shown: bool) {
         let Self { app, client, therapist, admin, strangers, path } = self;
-        let disclosures = "SELECT count(*) FROM address_disclosures";
+        let disclosures = "SELECT count(*) FROM events WHERE kind = 'booking.address_disclosed'";
         let before = app.count(disclosures).await;
 
         let seen = client.get(path).await.is(200);
@@ -150,7 +150,10 @@ impl Scene {
         }
         let written = app.count(disclosures).await - before;
         let latest: Option<DateTime<Utc>> =
-            sqlx::query_scalar("SELECT max(at) FROM address_disclosures").fetch_one(&app.service.db).await.unwrap();
+            sqlx::query_scalar("SELECT max(at) FROM events WHERE kind = 'booking.address_disclosed'")
+                .fetch_one(&app.service.db)
+                .await
+                .unwrap();
         let lately = latest.is_some_and(|at| at > app.now() - TimeDelta::hours(1));
         assert!(
             if shown { lately && written <= 1 } else { written == 0 },

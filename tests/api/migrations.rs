@@ -148,6 +148,15 @@ async fn what_locks_a_table_for_long_is_found_out() {
         (9005, "ALTER TABLE crowd VALIDATE CONSTRAINT crowd_word;", true),
         (9006, "ALTER TABLE crowd ADD CONSTRAINT crowd_word_locked CHECK (slowly(word) <> '');", false),
         (9007, "UPDATE crowd SET note = slowly(word);", false),
+        (9008, "ALTER TABLE crowd ADD COLUMN seen boolean NOT NULL DEFAULT false;", true),
+        // A default that is worked out for each row rewrites the table.
+        (9009, "ALTER TABLE crowd ADD COLUMN copy text DEFAULT slowly(clock_timestamp()::text);", false),
+        (9010, "ALTER TABLE crowd ADD CONSTRAINT crowd_seen CHECK (seen IS NOT NULL) NOT VALID;", true),
+        (9011, "CREATE INDEX events_by_kind ON ONLY events (kind);", true),
+        (9012, "-- no-transaction\nCREATE INDEX CONCURRENTLY events_other_by_kind ON events_other (kind);", true),
+        (9013, "ALTER INDEX events_by_kind ATTACH PARTITION events_other_by_kind;", true),
+        (9014, "CREATE TABLE words (id uuid PRIMARY KEY, crowd_id integer REFERENCES crowd);", true),
+        (9015, "ALTER TABLE crowd DROP COLUMN note;", true),
     ] {
         let one = migration(version, sql);
         let waited = longest_wait(&name, &before, &one).await;

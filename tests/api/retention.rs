@@ -1,13 +1,15 @@
 //! Everything that grows ends, and docs/retention.md says when.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::json;
+use sqlx::PgConnection;
 use tokio::task::JoinSet;
 
-use crate::support::{App, send, surry_hills};
+use crate::support::{App, id_at, send, surry_hills};
 
 #[tokio::test]
 async fn every_table_says_how_its_rows_end() {
@@ -33,6 +35,8 @@ async fn every_table_says_how_its_rows_end() {
 async fn history_has_its_months_made_ahead() {
     let app = App::start().await;
     let months = || app.count("SELECT count(*) FROM pg_inherits WHERE inhparent = 'notices'::regclass");
+    let all = || app.count("SELECT count(*) FROM pg_inherits JOIN pg_partitioned_table ON inhparent = partrelid");
+    assert_eq!(all().await, 3 * months().await, "notices, events and reliances have the same");
     let before = months().await;
     app.advance(TimeDelta::days(400));
     sweep(&app).await;
@@ -42,7 +46,8 @@ async fn history_has_its_months_made_ahead() {
     let notice = |at: &str| {
         format!(
             "INSERT INTO notices (id, account_id, kind, subject_type, subject_id, created_at)
-             SELECT (left(month_id('{at}')::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, id, 'a', 'b', id, '{at}' FROM accounts LIMIT 1"
+             SELECT {}, id, 'a', 'b', id, '{at}' FROM accounts LIMIT 1",
+            id_at(&format!("'{at}'"))
         )
     };
     app.client().await;
@@ -58,6 +63,44 @@ async fn history_has_its_months_made_ahead() {
     // What the default has is left to it.
     app.sql("SELECT make_months('notices', '2040-01-15', 2)").await.unwrap();
     assert_eq!(months().await, before + 6);
+}
+
+#[tokio::test]
+async fn whoever_writes_is_not_kept_waiting_for_new_months() {
+    let app = App::start().await;
+    let mut writer = app.service.db.begin().await.unwrap();
+    sqlx::query("LOCK TABLE bookings IN ROW EXCLUSIVE MODE").execute(&mut *writer).await.unwrap();
+    let begun = Instant::now();
+    let error = app.sql("SELECT make_months('reliances', '2030-01-01', 0)").await.unwrap_err();
+    assert!(error.to_string().contains("lock timeout") && begun.elapsed() < Duration::from_secs(1), "{error}");
+    writer.commit().await.unwrap();
+    app.sql("SELECT make_months('reliances', '2030-01-01', 0)").await.unwrap();
+}
+
+#[tokio::test]
+async fn one_month_is_read_for_one_row() {
+    let app = App::start().await;
+    app.sql("SELECT make_months('events', '2026-01-01', 11)").await.unwrap();
+    let mut db = app.service.db.acquire().await.unwrap();
+    let setup = "SET plan_cache_mode = force_generic_plan;
+                 PREPARE one (uuid) AS SELECT FROM events WHERE id = $1;
+                 PREPARE last (text) AS SELECT number FROM events
+                     WHERE subject_type = 'booking' AND subject_id = $1 AND id >= history_of($1) ORDER BY position DESC LIMIT 1";
+    sqlx::raw_sql(setup).execute(&mut *db).await.unwrap();
+    let explained = async |db: &mut PgConnection, execute: String| -> String {
+        let plan: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("EXPLAIN EXECUTE {execute}"))).fetch_all(db).await.unwrap();
+        plan.join("\n")
+    };
+    let one = explained(&mut db, "one (least_id('2026-05-15'))".into()).await;
+    assert!(one.contains("on events_2026_05") && one.matches(" on events_").count() == 1, "{one}");
+    let last = explained(&mut db, format!("last ({}::text)", id_at("'2026-11-15'"))).await;
+    assert!(
+        last.contains("on events_2026_11") && !last.contains("on events_2026_0"),
+        "what came before its subject is not read: {last}"
+    );
+    let of_a_code = explained(&mut db, "last ('AU-NSW')".into()).await;
+    assert!(of_a_code.contains("on events_2026_01"), "no one knows when it was made: {of_a_code}");
 }
 
 async fn sweep(app: &App) {

@@ -103,6 +103,11 @@ pub fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("an instant")
 }
 
+/// An SQL expression for a fresh UUIDv7 of the instant that another one names.
+pub fn id_at(instant: &str) -> String {
+    format!("(left(least_id({instant})::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid")
+}
+
 /// A running service.
 pub struct App {
     pub url: String,
@@ -291,6 +296,17 @@ impl App {
 
     pub async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.service.db).await.expect(query)
+    }
+
+    /// Fails unless what happened to each thing is counted from 1 without a gap, and each event's id is of the instant that it happened at.
+    pub async fn events_are_in_order(&self) {
+        let uncounted = "SELECT count(*) FROM (
+                             SELECT number, row_number() OVER (PARTITION BY subject_type, subject_id ORDER BY position) AS nth FROM events
+                         ) e WHERE number <> nth";
+        assert_eq!(self.count(uncounted).await, 0, "an event that is counted wrongly");
+        let astray =
+            "SELECT count(*) FROM events WHERE id < least_id(at) OR id >= least_id(at + interval '1 millisecond')";
+        assert_eq!(self.count(astray).await, 0, "an event whose id is of another time");
     }
 
     pub async fn sql(&self, statement: &str) -> Result<(), sqlx::Error> {

@@ -50,6 +50,7 @@ async fn agrees(app: &App) {
     ] {
         assert_eq!(app.count(query).await, 0, "{what}");
     }
+    app.events_are_in_order().await;
 }
 
 /// Which of the two won; the other one was refused.

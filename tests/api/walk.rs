@@ -238,6 +238,7 @@ impl Walk {
             assert_eq!((start, &seen.body["duration_minutes"]), (visit.wish.start, &json!(visit.wish.minutes)));
             self.compare_offers(visit).await;
         }
+        self.app.events_are_in_order().await;
         self.tally
     }
 }

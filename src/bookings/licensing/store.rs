@@ -7,15 +7,17 @@ use crate::credentials::Reliance;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::events::Party;
-use crate::ids::{BookingId, TherapistId};
+use crate::ids::{BookingId, CredentialId, TherapistId, VerificationId};
 use crate::values::name;
 
 /// What each of these bookings relies on now.
 pub(super) async fn reliances(tx: &mut Tx, bookings: &[BookingId]) -> Result<HashMap<BookingId, BTreeSet<Reliance>>> {
     let rows = sqlx::query!(
-        r#"SELECT booking_id, "group", required_by, options, credential_id, type AS type_code, verification_id, expires_on
-           FROM booking_credentials c
-           WHERE booking_id = ANY ($1) AND revision = (SELECT max(revision) FROM booking_credentials m WHERE m.booking_id = c.booking_id)"#,
+        r#"SELECT booking_id AS "booking_id!: BookingId", "group" AS "group!", required_by AS "required_by!", options AS "options!",
+                  credential_id AS "credential_id!: CredentialId", type AS "type_code!", verification_id AS "verification_id: VerificationId",
+                  expires_on
+           FROM unnest($1::uuid[]) AS asked JOIN booking_credentials ON booking_id = asked
+           WHERE revision = (SELECT max(revision) FROM reliances WHERE booking_id = asked)"#,
         bookings as &[BookingId]
     )
     .fetch_all(&mut **tx)
@@ -45,7 +47,8 @@ pub(super) async fn set_at_risk(tx: &mut Tx, booking: BookingId, since: Option<D
 pub(super) async fn put_at_risk_by(tx: &mut Tx, booking: BookingId) -> Result<Option<Party>> {
     let by = sqlx::query_scalar!(
         r#"SELECT details ->> 'by' AS "by: Party" FROM events
-           WHERE subject_type = 'booking' AND subject_id = $1 AND kind = 'booking.put_at_risk' ORDER BY position DESC LIMIT 1"#,
+           WHERE subject_type = 'booking' AND subject_id = $1 AND id >= history_of($1) AND kind = 'booking.put_at_risk'
+           ORDER BY position DESC LIMIT 1"#,
         booking.to_string()
     )
     .fetch_optional(&mut **tx)
@@ -77,7 +80,7 @@ pub async fn therapists_with_visits(
 /// Whether it was told that the visit takes place without a licence, where it stands now.
 pub(super) async fn was_alerted(tx: &mut Tx, booking: &Booking, kind: &str) -> Result<bool> {
     let told = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM events WHERE subject_type = 'booking' AND subject_id = $1 AND kind = $2
+        r#"SELECT EXISTS (SELECT FROM events WHERE subject_type = 'booking' AND subject_id = $1 AND id >= history_of($1) AND kind = $2
                           AND details ->> 'status' = $3) AS "told!""#,
         booking.id.to_string(),
         kind,

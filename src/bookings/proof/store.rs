@@ -36,8 +36,10 @@ struct Row {
 pub(super) async fn revisions(tx: &mut Tx, booking: BookingId) -> Result<Vec<Revision>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT b.revision, b.relied_at, b.therapist_id, b."group", b.required_by, b.options, b.credential_id, b.type AS type_code,
-                  b.authority, b.expires_on AS known_end, b.verification_id,
+        r#"SELECT b.revision AS "revision!", b.relied_at AS "relied_at!", b.therapist_id AS "therapist_id!: TherapistId", b."group" AS "group!",
+                  b.required_by AS "required_by!", b.options AS "options!", b.credential_id AS "credential_id!: CredentialId",
+                  b.type AS "type_code!", b.authority AS "authority!", b.expires_on AS known_end,
+                  b.verification_id AS "verification_id: VerificationId",
                   v.method AS "method?: CheckMethod", v.source AS "source?", v.source_url, v.source_date, v.name_found, v.number_found,
                   v.status_text, v.board_status AS "board_status?: BoardStatus", v.expires_on, v.at AS "at?",
                   v.actor_id AS "actor_id: AccountId"

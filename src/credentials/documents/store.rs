@@ -172,7 +172,7 @@ pub(super) async fn remove(
     let erased = sqlx::query_scalar!(
         "UPDATE credential_documents SET removed_at = $3, erased = NOT EXISTS (
              SELECT FROM credential_decisions s
-             WHERE s.credential = $1::text AND s.action = 'submit' AND s.at >= credential_documents.uploaded_at)
+             WHERE s.credential = $1::uuid::text AND s.id >= history_of($1::uuid::text) AND s.action = 'submit' AND s.at >= credential_documents.uploaded_at)
          WHERE id = $2 AND credential_id = $1 AND removed_at IS NULL RETURNING erased",
         credential.0,
         id.0,

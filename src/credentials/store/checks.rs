@@ -132,7 +132,8 @@ pub(in super::super) async fn release_numbers(tx: &mut Tx, therapist: TherapistI
              WHERE c.therapist_id = n.therapist_id AND c.type = n.type AND c.issuing_jurisdiction = n.jurisdiction
                AND c.normalised_number = n.normalised_number AND c.review_state NOT IN ('draft', 'withdrawn', 'rejected')
                AND (c.review_state <> 'revoked' OR EXISTS (
-                   SELECT FROM credential_decisions d WHERE d.credential = c.id::text AND d.to_state = 'verified')))",
+                   SELECT FROM credential_decisions d
+                   WHERE d.credential = c.id::text AND d.id >= history_of(c.id::text) AND d.to_state = 'verified')))",
         therapist.0
     )
     .execute(&mut **tx)

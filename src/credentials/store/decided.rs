@@ -16,7 +16,7 @@ pub(in super::super) async fn is_decided(tx: &mut Tx, row: &Row, found: &Found, 
                SELECT FROM tasks t
                WHERE t.subject_type = 'credential' AND t.subject_id = $1 AND t.resolved_at IS NOT NULL AND t.details ->> 'row' = $2
                UNION ALL
-               SELECT FROM credential_verifications v JOIN credential_decisions d ON d.credential = v.credential_id::text
+               SELECT FROM credential_verifications v JOIN credential_decisions d ON d.credential = v.credential_id::text AND d.id >= history_of($1::uuid::text)
                WHERE v.credential_id = $1 AND v.at >= coalesce($3, '-infinity'::timestamptz)
                  AND v.source = $4 AND v.name_found IS NOT DISTINCT FROM $5 AND v.number_found IS NOT DISTINCT FROM $6
                  AND v.status_text IS NOT DISTINCT FROM $7 AND v.board_status = $8 AND v.expires_on IS NOT DISTINCT FROM $9

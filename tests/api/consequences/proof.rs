@@ -100,7 +100,11 @@ async fn the_proof_does_not_claim_what_was_not_recorded() {
     change(app, new, REVOKE).await;
     let called_off = proof(soon).await;
     assert_eq!((&called_off["licensed"], &called_off["reason"]), (&json!(false), &json!("called_off")));
-    app.sql("ALTER TABLE booking_credentials DISABLE TRIGGER USER; DELETE FROM booking_credentials; UPDATE bookings SET at_risk_since = NULL").await.unwrap();
+    app.sql(
+        "ALTER TABLE reliances DISABLE TRIGGER USER; DELETE FROM reliances; UPDATE bookings SET at_risk_since = NULL",
+    )
+    .await
+    .unwrap();
     let nothing = proof(other).await;
     assert_eq!((&nothing["licensed"], &nothing["reason"]), (&Value::Null, &json!("nothing_recorded")));
 }

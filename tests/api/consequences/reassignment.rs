@@ -259,8 +259,7 @@ async fn two_admins_who_reassign_at_once_leave_one_therapist() {
             .await
             .unwrap();
         assert_eq!(json!(reserved), json!([holder]));
-        let relied =
-            "SELECT count(*) FROM booking_credentials WHERE revision = (SELECT max(revision) FROM booking_credentials)
+        let relied = "SELECT count(*) FROM booking_credentials WHERE revision = (SELECT max(revision) FROM reliances)
                       AND therapist_id = (SELECT therapist_id FROM bookings)";
         assert_eq!(app.count(relied).await, 5);
         scene.reassigns(old.id).await.is(200);

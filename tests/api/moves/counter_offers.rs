@@ -440,6 +440,6 @@ async fn a_therapist_who_accepts_another_time_for_a_request_has_confirmed_it() {
     let accepted = answers(therapist, &at, "accept").await.is(200).body;
     assert_eq!((&accepted["status"], &accepted["start_at"]), (&json!("confirmed"), &json!(THURSDAY)));
     assert_eq!(accepted["address"]["line1"], "12 Crown Street");
-    assert_eq!(app.count("SELECT count(*) FROM address_disclosures").await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'booking.address_disclosed'").await, 1);
     assert_eq!(told(client).await, ["visit_moved"]);
 }
