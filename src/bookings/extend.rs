@@ -20,7 +20,7 @@ use crate::App;
 use crate::auth::{As, Client, Therapist};
 use crate::availability::travel::Roads;
 use crate::db::uninterrupted;
-use crate::error::{FieldError, Problem, Refusal, Result};
+use crate::error::{FieldError, Refusal, Result, refused};
 use crate::events::Work;
 use crate::http::{IfMatch, Json, Nothing, OrDefault, Path, Reply};
 use crate::ids::BookingId;
@@ -57,10 +57,8 @@ const ANSWERED_WITHIN: TimeDelta = TimeDelta::minutes(10);
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
     request_body = AskedExtension, responses(
     (status = 200, description = "The booking, which lasts so long already.", body = BookingView),
-    (status = 202, description = "The booking as it stands, with the `extension` that its client is asked for.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `client_busy`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `service_not_offered`, `credential_not_valid`", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 202, description = "The booking as it stands, with the `extension` that its client is asked for.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, ClientBusy, ServiceNotOffered, CredentialNotValid]))))]
 #[post("/v1/bookings/{id}/extend")]
 async fn extend_booking(
     app: Data<App>,
@@ -125,11 +123,8 @@ async fn lengthened(app: &App, work: &mut Work, booking: &Booking, minutes: i16)
 #[utoipa::path(tag = "Bookings", operation_id = "accept_extension", security(("bearer" = ["client"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
-    request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking, longer.", body = BookingView),
-    (status = 409, description = "`invalid_transition`: the visit does not take place now, or nothing is asked any more; `slot_unavailable`, `client_busy`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "`service_not_offered`, `credential_not_valid`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Option<Nothing>, responses((status = 200, description = "The booking, longer.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, ClientBusy, ServiceNotOffered, CredentialNotValid]))))]
 #[post("/v1/bookings/{id}/extension/accept")]
 async fn accept_extension(
     app: Data<App>,
@@ -162,10 +157,9 @@ async fn accept_extension(
 ///
 /// The visit stays as long as it is. Again changes nothing.
 #[utoipa::path(tag = "Bookings", operation_id = "decline_extension", security(("bearer" = ["client"])),
-    params(("id" = BookingId, Path, description = "The booking.")), request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking as it is.", body = BookingView),
-    (status = 409, description = "`invalid_transition`: the visit does not take place now.", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = BookingId, Path, description = "The booking.")), request_body = Option<Nothing>,
+    responses((status = 200, description = "The booking as it is.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/bookings/{id}/extension/decline")]
 async fn decline_extension(
     app: Data<App>,

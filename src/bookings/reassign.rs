@@ -21,13 +21,13 @@ use super::{Booking, KeptReason, Reason, holds, respond_by};
 use crate::App;
 use crate::accounts;
 use crate::auth::{Admin, As};
-use crate::availability::Diary;
 use crate::availability::reservations::{self, Taking};
 use crate::availability::travel::Roads;
+use crate::availability::{Diary, Rule};
 use crate::cipher::Sealed;
 use crate::credentials::{self, missing};
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{TimeLock, Work};
 use crate::http::{Cursor, Json, Limit, Page, Part, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
@@ -166,10 +166,9 @@ fn is_movable(booking: &Booking, now: DateTime<Utc>) -> bool {
 /// Therapists who can take the visit over at its time, nearest first: the 20 nearest of the 300 nearest who offer it
 /// there. The same rules decide as when it was booked, with notice and horizon counted from when the client first asked.
 #[utoipa::path(tag = "Bookings", operation_id = "list_candidates", security(("bearer" = ["admin"])),
-    params(("id" = BookingId, Path, description = "The booking."), CandidateQuery), responses(
-    (status = 200, description = "The candidates.", body = Page<Candidate>),
-    (status = 409, description = "`invalid_transition`: the visit cannot be reassigned.", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = BookingId, Path, description = "The booking."), CandidateQuery),
+    responses((status = 200, description = "The candidates.", body = Page<Candidate>)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[get("/v1/admin/bookings/{id}/candidates")]
 async fn list_candidates(
     app: Data<App>,
@@ -256,13 +255,9 @@ struct ReassignBody {
 /// an answer, now the other therapist's. The same rules decide as when it was booked, with notice and horizon counted from
 /// when the client first asked. Whoever had it before sees it no more. Reassigning it to the therapist who has it changes nothing.
 #[utoipa::path(tag = "Bookings", operation_id = "reassign_booking", security(("bearer" = ["admin"])),
-    params(("id" = BookingId, Path, description = "The booking.")), request_body = ReassignBody, responses(
-    (status = 200, description = "The booking, with its new therapist.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, also where it was reassigned in the same moment; `slot_unavailable`",
-     body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = BookingId, Path, description = "The booking.")), request_body = ReassignBody,
+    responses((status = 200, description = "The booking, with its new therapist.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, ..Rule::REFUSALS]))))]
 #[post("/v1/admin/bookings/{id}/reassign")]
 async fn reassign_booking(
     app: Data<App>,

@@ -19,11 +19,12 @@ use super::wish::{Decided, Wish};
 use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{As, Parties};
+use crate::availability::Rule;
 use crate::availability::reservations::{self, Taking};
 use crate::availability::travel::Roads;
 use crate::bookings::bounds::Bounds;
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Problem, Refusal, Result};
+use crate::error::{Refusal, Result, refused};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
@@ -88,11 +89,10 @@ pub(super) struct NewStart {
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
     request_body = NewStart, responses(
     (status = 200, description = "The booking, moved.", body = BookingView),
-    (status = 202, description = "The visit stands; the time is proposed to the therapist.", body = CounterOffer),
-    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `client_busy`, `counter_offer_open`, `too_many_moves`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `too_late_to_move`, `credential_not_valid`, `outside_service_area`, \
-     `notice_too_short`, `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 202, description = "The visit stands; the time is proposed to the therapist.", body = CounterOffer)),
+    extensions(("x-refusals" = json!(refused![
+        InvalidTransition, ClientBusy, CounterOfferOpen, TooManyMoves, TooLateToMove, ..Rule::REFUSALS
+    ]))))]
 #[post("/v1/bookings/{id}/reschedule")]
 async fn reschedule_booking(
     app: Data<App>,

@@ -3,11 +3,12 @@
 mod example;
 mod shared;
 
+use actix_web::http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::error::Refusal;
+use crate::error::{Refusal, refused};
 use crate::{notices, tasks};
 use example::example;
 
@@ -136,6 +137,22 @@ fn tags() -> Value {
     ])
 }
 
+/// What the operation names with `refused!`, and what follows from its taking an `Idempotency-Key`.
+fn take_refusals(operation: &mut Value) -> Vec<Refusal> {
+    let named = operation.as_object_mut().and_then(|operation| operation.remove("x-refusals")).unwrap_or_default();
+    let is_named =
+        |refusal: &Refusal| named.as_array().is_some_and(|codes| codes.iter().any(|code| code == refusal.code()));
+    let mut refusals: Vec<Refusal> = Refusal::ALL.iter().copied().filter(is_named).collect();
+    let key = operation["parameters"].as_array().and_then(|all| all.iter().find(|p| p["name"] == "Idempotency-Key"));
+    if let Some(key) = key {
+        refusals.extend(refused![IdempotencyKeyInFlight, IdempotencyKeyReused]);
+        if key["required"] == true {
+            refusals.push(Refusal::IdempotencyKeyMissing);
+        }
+    }
+    refusals
+}
+
 /// Adds the answers that follow from what an operation takes, the headers of every answer, and examples.
 fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
     let has_parameter = |place: &str, name: Option<&str>| {
@@ -170,6 +187,7 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
         (true, "TooManyRequests"),
         (true, "Unavailable"),
     ];
+    let refusals = take_refusals(operation);
     if !must_sign_in && !signed_in {
         operation["security"] = json!([]);
     }
@@ -193,6 +211,7 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
         // An operation's own words go before what holds for all.
         responses.entry(status).or_insert(shared);
     }
+    shared::refuse(responses, &refusals, components);
     responses.sort_keys();
     if let Some(body) = operation.get_mut("requestBody") {
         add_examples(body, components);
@@ -206,20 +225,23 @@ fn complete_response(status: &str, response: &mut Value, components: &Value) {
         response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
     }
     add_examples(response, components);
-    // Problem details have the answer's own status.
-    if let Some(example) = response.pointer_mut("/content/application~1problem+json/example") {
-        *example = problem_example(status);
+    if response["content"].get("application/problem+json").is_some() {
+        if response.get("x-codes").is_none() {
+            response["x-codes"] = json!([shared::general_code(status)]);
+        }
+        response["content"]["application/problem+json"]["example"] = problem_example(status, &response["x-codes"][0]);
     }
 }
 
-fn problem_example(status: &str) -> Value {
-    let status: u16 = status.parse().unwrap_or(500);
-    let title =
-        actix_web::http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("Error");
-    let code = title.to_lowercase().replace(' ', "_");
+fn problem_example(status: &str, code: &Value) -> Value {
+    let code = code.as_str().unwrap_or_default();
+    let known = StatusCode::from_bytes(status.as_bytes()).ok();
+    let refusal = Refusal::ALL.iter().find(|refusal| refusal.code() == code);
     json!({
-        "type": format!("urn:knead:problem:{code}"), "title": title, "status": status, "code": code,
-        "detail": "What went wrong, in a sentence.", "request_id": "0198c0de-0000-7000-8000-000000000000",
+        "type": format!("urn:knead:problem:{code}"), "title": known.and_then(|status| status.canonical_reason()),
+        "status": known.map(|status| status.as_u16()), "code": code,
+        "detail": refusal.map_or("What went wrong, in a sentence.", |refusal| refusal.sentence()),
+        "request_id": "0198c0de-0000-7000-8000-000000000000",
     })
 }
 

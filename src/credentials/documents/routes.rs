@@ -18,7 +18,7 @@ use crate::auth::{Admin, As, Therapist};
 use crate::credentials::documents::Inspector;
 use crate::credentials::store as credentials;
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Problem, Refusal, Result, refused};
 use crate::events::Event;
 use crate::http::{Fingerprint, Page, Part, Path, Query, Reply, Upload, UploadLimits};
 use crate::idempotency::{IdempotencyKey, Once};
@@ -62,11 +62,12 @@ struct EvidenceFile(#[expect(dead_code, reason = "it describes the answer, which
     request_body(content = DocumentForm, content_type = "multipart/form-data"), responses(
     (status = 201, description = "The document.", body = Document,
      headers(("Location" = String, description = "Where the file is found."))),
-    (status = 409, description = "`invalid_transition`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json"),
-    (status = 429, description = "`too_many_uploads`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "The form is wrong, or `document_empty`, `document_type_unsupported`, `document_heic`, `document_several_pictures`, `document_unreadable`, `document_encrypted`, `document_active`, `document_has_files`, `document_unsafe`, `document_too_large`, `document_too_long`, `too_many_documents`, `too_much_evidence`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json")),
+    extensions(("x-refusals" = json!(refused![
+        InvalidTransition, TooManyUploads, DocumentEmpty, DocumentTypeUnsupported, DocumentHeic, DocumentSeveralPictures,
+        DocumentUnreadable, DocumentEncrypted, DocumentActive, DocumentHasFiles, DocumentUnsafe, DocumentTooLarge,
+        DocumentTooLong, TooManyDocuments, TooMuchEvidence
+    ]))))]
 #[post("/v1/therapists/me/credentials/{id}/documents")]
 async fn upload_document(
     app: Data<App>,
@@ -275,10 +276,8 @@ async fn serve(
 /// file is deleted.
 #[utoipa::path(tag = "Credentials", operation_id = "remove_document", security(("bearer" = ["therapist"])),
     params(("id" = CredentialId, Path, description = "The credential."),
-           ("document_id" = DocumentId, Path, description = "The document.")), responses(
-    (status = 204, description = "It is removed."),
-    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+           ("document_id" = DocumentId, Path, description = "The document.")), responses((status = 204, description = "It is removed.")),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[delete("/v1/therapists/me/credentials/{id}/documents/{document_id}")]
 async fn remove_document(
     app: Data<App>,
