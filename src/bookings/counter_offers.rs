@@ -18,7 +18,6 @@ use super::events::{Taken, event};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
 use super::steps::{Begun, admit, begin, lock, party, view};
-use super::store as bookings;
 use super::views::BookingView;
 use super::wish::Wish;
 use super::{Booking, holds, respond_by};
@@ -112,7 +111,7 @@ async fn create_counter_offer(
         let route = "POST /v1/bookings/{id}/counter-offers";
         let once = Once::claim(&mut work, route, key, print.about(id)).await?;
         let now = work.now();
-        let seen = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let seen = super::store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&seen, &me.principal).ok_or(Error::NotFound)?;
         // Where an admin has just given it to another therapist, nothing was decided: whoever asks again is told.
         let (booking, lock) = lock(&mut work, &seen).await?.ok_or(Refusal::InvalidTransition)?;
@@ -152,7 +151,7 @@ pub(super) async fn propose(
         return Err(Refusal::TooManyCounterOffers.into());
     }
     let table = Span::of_minutes(start, booking.duration_minutes.into());
-    bookings::refuse_busy_client(work, booking, table, now).await?;
+    super::store::refuse_busy_client(work, booking, table, now).await?;
     let mut wish = Wish::requested(work, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
     let wish = wish.of_its_own(by == Party::Therapist);
@@ -235,7 +234,7 @@ async fn get_counter_offer(
 async fn seen(app: &App, me: &Principal, id: BookingId) -> Result<Vec<CounterOffer>> {
     let now = app.clock.now();
     let mut work = app.begin(Some(me.account)).await?;
-    let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+    let booking = super::store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
     party(&booking, me).ok_or(Error::NotFound)?;
     let offers = store::list(&mut work, id, now).await?;
     work.commit().await?;

@@ -12,7 +12,7 @@ use super::events::{self, Event, Taken};
 use super::lifecycle::{Action, Step, step};
 use super::reschedule::{change, reprice, save};
 use super::steps::{Begun, admit, begin, view, viewer};
-use super::store as bookings;
+use super::store;
 use super::views::{BookingView, view_of};
 use super::wish::{Decided, Wish};
 use super::{Booking, Extension};
@@ -85,7 +85,7 @@ async fn extend_booking(
                     amount: longer.price.amount,
                     expires_at: now + ANSWERED_WITHIN,
                 });
-                bookings::save_extension(&mut work, &booking).await?;
+                store::save_extension(&mut work, &booking).await?;
                 let taken = Taken { action: Action::AskExtension, party, from: booking.status, reason: None };
                 let details = json!({ "duration_minutes": longer.duration_minutes, "price": longer.price });
                 work.announce(events::step(&booking, taken, details)).await?;
@@ -111,7 +111,7 @@ async fn lengthened(app: &App, work: &mut Work, booking: &Booking, minutes: i16)
         return Err(FieldError::new("/duration_minutes", "must end the visit later, and not in the past.").into());
     }
     let table = Span::of_minutes(longer.start_at, longer.duration_minutes.into());
-    bookings::refuse_busy_client(work, booking, table, now).await?;
+    store::refuse_busy_client(work, booking, table, now).await?;
     reprice(work, booking, &mut longer, now).await?;
     let decided = Wish::requested(work, &longer).await?.prolong(work, app.part::<Roads>()?).await?;
     Ok((longer, decided))
@@ -141,7 +141,7 @@ async fn accept_extension(
         if admit(&app, &mut work, &known, Ok(step), &booking, party).await?.is_some() {
             let (longer, Decided { during, relied_on, .. }) = lengthened(&app, &mut work, &booking, asked).await?;
             save(&mut work, &lock, &longer, during).await?;
-            bookings::rely_on(&mut work, id, &relied_on).await?;
+            store::rely_on(&mut work, id, &relied_on).await?;
             let taken = Taken { action: Action::Extend, party, from: booking.status, reason: None };
             work.announce(events::step(&longer, taken, change(&booking, &longer))).await?;
             booking = longer;
@@ -172,7 +172,7 @@ async fn decline_extension(
         step(&booking, Action::Extend, party, work.now())?;
         if booking.extension.is_some_and(|open| open.minutes != booking.duration_minutes) {
             booking.extension = None;
-            bookings::save_extension(&mut work, &booking).await?;
+            store::save_extension(&mut work, &booking).await?;
             let declined = events::event("booking.extension_declined", &booking, json!({}));
             work.announce(Event { party: Some(party), ..declined }).await?;
         }

@@ -15,7 +15,6 @@ pub(super) use store::{NOTE, REPORT};
 use super::Booking;
 use super::lifecycle::Party;
 use super::steps::party;
-use super::store as bookings;
 use crate::App;
 use crate::auth::{Admin, Anyone, As, Parties};
 use crate::db::uninterrupted;
@@ -198,7 +197,7 @@ async fn report_incident(
         // One report after the other for one reporter, so that no two are both the last.
         work.lock(me.account().0).await?;
         let now = work.now();
-        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let booking = super::store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let kind = new.kind;
         if store::count(&mut work, id, me.account()).await? >= MOST_OF_ONE {
@@ -232,7 +231,7 @@ async fn list_booking_incidents(
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
-        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let booking = super::store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let reporter = (party != Party::Admin).then_some(me.account());
         let incidents = store::of_booking(&app, &mut work, id, reporter).await?;

@@ -14,7 +14,7 @@ use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken, Why};
 use super::licensing::{NOTICE, Rules};
 use super::lifecycle::{Action, Party, Status, Step, step};
-use super::store as bookings;
+use super::store;
 use super::views::{AdminBooking, BookingView, Viewer, view_of, views};
 use super::wish::Wish;
 use super::{Booking, KeptReason, Reason, holds, respond_by};
@@ -92,7 +92,7 @@ async fn list_bookings_at_risk(app: Data<App>, me: As<Admin>, Query(query): Quer
     uninterrupted(async move {
         let after = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id));
         let mut work = app.begin(Some(me.account())).await?;
-        let found = bookings::at_risk(&mut work, after, query.limit.probe(), app.clock.now()).await?;
+        let found = store::at_risk(&mut work, after, query.limit.probe(), app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
         let mut rules = Rules::default();
         let mut facts = Vec::new();
@@ -179,7 +179,7 @@ async fn list_candidates(
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
-        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let booking = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         if !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
         }
@@ -270,7 +270,7 @@ async fn reassign_booking(
         let new = body.therapist_id;
         let mut work = app.begin(Some(me.account())).await?;
         let now = work.now();
-        let seen = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let seen = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         if seen.therapist == new {
             // The step was taken: whoever lost the answer may ask again.
             let reply = view_of(&app.cipher, &mut work, seen, Viewer::Admin).await?.reply()?;
@@ -285,7 +285,7 @@ async fn reassign_booking(
         let second = work.lock_time(seen.therapist.max(new)).await?;
         let (old_time, new_time) = if first.therapist() == new { (second, first) } else { (first, second) };
         let now = work.now();
-        let booking = bookings::lock(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let booking = store::lock(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         // Where another admin was first, this one decided on what is no longer so.
         if booking.therapist != seen.therapist || !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
@@ -328,14 +328,14 @@ async fn hand_over(
     }
     counter_offers::close(work, old_time, booking.id, OfferStatus::Obsolete).await?;
     reservations::release(work, old_time, booking.id.0).await?;
-    bookings::save_therapist(work, &booking).await?;
+    store::save_therapist(work, &booking).await?;
     let lapses_at = booking.respond_by.filter(|_| booking.status == Status::Requested);
     let taking =
         Taking { during: decided.during, start_at: booking.start_at, place: booking.address.point(), lapses_at };
     if !reservations::reserve(work, new_time, booking.id, taking, now).await? {
         return Err(Refusal::SlotUnavailable.into());
     }
-    bookings::rely_on(work, booking.id, &decided.relied_on).await?;
+    store::rely_on(work, booking.id, &decided.relied_on).await?;
     let taken =
         Taken { action: Action::Reassign, party: Party::Admin, from: booking.status, reason: note.map(Why::Theirs) };
     work.announce(events::step(&booking, taken, json!({ "former_therapist": old }))).await?;

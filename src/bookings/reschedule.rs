@@ -13,7 +13,7 @@ use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
 use super::events::{self, Taken};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::steps::{Begun, admit, begin, view};
-use super::store as bookings;
+use super::store;
 use super::views::BookingView;
 use super::wish::{Decided, Wish};
 use super::{Booking, holds, respond_by};
@@ -119,7 +119,7 @@ async fn reschedule_booking(
             if late {
                 return Err(Refusal::TooLateToMove.into());
             }
-            if bookings::count_moves(&mut work, id).await? >= app.part::<Bounds>()?.max_moves {
+            if store::count_moves(&mut work, id).await? >= app.part::<Bounds>()?.max_moves {
                 return Err(Refusal::TooManyMoves.into());
             }
             let mode = therapists::booking_mode(&mut **work, booking.therapist).await?;
@@ -170,7 +170,7 @@ pub(super) async fn carry_out(
     taken: Taken,
 ) -> Result<Booking> {
     let now = work.now();
-    bookings::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
+    store::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
         .await?;
     let own = taken.action == Action::Agree || taken.party == Party::Therapist;
     let Decided { during, relied_on, .. } =
@@ -188,7 +188,7 @@ pub(super) async fn carry_out(
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;
     save(work, lock, &moved, during).await?;
-    bookings::rely_on(work, moved.id, &relied_on).await?;
+    store::rely_on(work, moved.id, &relied_on).await?;
     work.announce(events::step(&moved, taken, change(booking, &moved))).await?;
     Ok(moved)
 }
@@ -199,7 +199,7 @@ pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, du
     let lapses_at = booking.respond_by.filter(|_| booking.status == Status::Requested);
     let taking = Taking { during, start_at: booking.start_at, place: booking.address.point(), lapses_at };
     reservations::move_booking(work, lock, booking.id, taking, now).await?;
-    bookings::save_terms(work, booking).await
+    store::save_terms(work, booking).await
 }
 
 /// What a step changed of what was agreed, for its event.

@@ -27,18 +27,13 @@ const REVOKE: &str = "UPDATE credentials SET review_state = 'revoked' WHERE type
 const SUSPEND: &str = "UPDATE credentials SET review_state = 'suspended' WHERE type = 'INSURANCE'";
 const REINSTATE: &str = "UPDATE credentials SET review_state = 'verified' WHERE type = 'INSURANCE'";
 
-/// The same person, with a token that holds at the present time.
-async fn anew(app: &App, person: &Person) -> Person {
-    app.nobody().log_in(&person.email).await
-}
-
 async fn booked(client: &Person, therapist: &Person, address: Uuid, start: &str) -> String {
     client.books(therapist, address, start).await.is(201).header("location")
 }
 
 /// What staff see of a booking.
 async fn seen(app: &App, admin: &Person, path: &str) -> Value {
-    anew(app, admin).await.get(path).await.is(200).body
+    admin.get(path).await.is(200).body
 }
 
 fn under_admin(path: &str, operation: &str) -> String {
@@ -47,7 +42,7 @@ fn under_admin(path: &str, operation: &str) -> String {
 
 /// Kinds of what a person was told, newest first.
 async fn told(app: &App, person: &Person) -> Vec<String> {
-    let page = anew(app, person).await.get("/v1/me/notices").await.is(200).body;
+    let page = person.get("/v1/me/notices").await.is(200).body;
     let kinds = page["data"].as_array().unwrap().iter().map(|notice| notice["kind"].as_str().unwrap().to_owned());
     kinds.collect()
 }
@@ -56,15 +51,15 @@ async fn told(app: &App, person: &Person) -> Vec<String> {
 async fn traces(app: &App) -> Vec<i64> {
     let mut counts = Vec::new();
     for table in [
-        "SELECT count(*) FROM booking_events",
-        "SELECT count(*) FROM booking_credentials",
-        "SELECT count(*) FROM events",
-        "SELECT count(*) FROM notices",
-        "SELECT count(*) FROM tasks",
-        "SELECT count(*) FROM reservations",
-        "SELECT count(*) FROM graphile_worker._private_jobs",
+        "booking_events",
+        "booking_credentials",
+        "events",
+        "notices",
+        "tasks",
+        "reservations",
+        "graphile_worker._private_jobs",
     ] {
-        counts.push(app.count(table).await);
+        counts.push(app.rows(table).await);
     }
     counts
 }
@@ -123,15 +118,15 @@ async fn a_revocation_acts_on_each_visit_by_the_time_that_is_left() {
 
     let running = seen(&app, &admin, &running).await;
     assert_eq!((&running["status"], &running["at_risk_since"]), (&json!("in_progress"), &Value::Null));
-    let alerts = "SELECT count(*) FROM tasks WHERE kind = 'visit_in_progress_unlicensed' AND subject_type = 'booking'";
-    assert_eq!((app.count(alerts).await, app.count("SELECT count(*) FROM tasks").await), (1, 1));
+    let alerts = "tasks WHERE kind = 'visit_in_progress_unlicensed' AND subject_type = 'booking'";
+    assert_eq!((app.rows(alerts).await, app.rows("tasks").await), (1, 1));
 
-    let called_off = anew(&app, &client).await.get(&soon).await.is(200).body;
+    let called_off = client.get(&soon).await.is(200).body;
     assert_eq!(called_off["status"], "cancelled");
     assert_eq!(called_off["cancellation"]["by"], "system");
     assert_eq!(called_off["cancellation"]["fee"]["amount"], 0);
     assert_eq!(called_off["cancellation"]["refund"], called_off["price"], "all of it");
-    let events = anew(&app, &client).await.get(&format!("{soon}/events")).await.is(200).body;
+    let events = client.get(&format!("{soon}/events")).await.is(200).body;
     let last = events["data"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&last["party"], &last["action"]), (&json!("system"), &json!("cancel")));
     assert_eq!(last["reason"], "The therapist may not practise there on that day.");
@@ -140,18 +135,18 @@ async fn a_revocation_acts_on_each_visit_by_the_time_that_is_left() {
         let visit = seen(&app, &admin, path).await;
         assert_eq!((&visit["status"], &visit["at_risk_since"]), (&json!("confirmed"), &json!("2026-11-30T03:00:00Z")));
         for party in [&client, &therapist] {
-            let view = anew(&app, party).await.get(path).await.is(200);
+            let view = party.get(path).await.is(200);
             assert!(!view.text.contains("at_risk"), "that is for staff: {}", view.text);
         }
     }
-    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 3, "the time of what was called off is free");
+    assert_eq!(app.rows("reservations").await, 3, "the time of what was called off is free");
     assert_eq!(told(&app, &client).await, ["visit_called_off"]);
     let mut kinds = told(&app, &therapist).await;
     kinds.sort();
     kinds.retain(|kind| kind != "visit_booked");
     assert_eq!(kinds, ["visit_at_risk", "visit_at_risk", "visit_called_off"]);
 
-    let list = anew(&app, &admin).await.get("/v1/admin/bookings/at-risk?limit=1").await.is(200).body;
+    let list = admin.get("/v1/admin/bookings/at-risk?limit=1").await.is(200).body;
     let item = &list["data"][0];
     assert!(in_three_days.ends_with(item["booking"]["id"].as_str().unwrap()), "soonest first");
     assert_eq!(item["missing"], json!([{ "jurisdiction": "AU", "group": "insurance", "options": ["INSURANCE"] }]));
@@ -160,7 +155,7 @@ async fn a_revocation_acts_on_each_visit_by_the_time_that_is_left() {
         (&json!("2026-12-02T03:00:00Z"), &json!("2026-11-30T03:00:00Z"))
     );
     let next = format!("/v1/admin/bookings/at-risk?limit=1&cursor={}", list["next_cursor"].as_str().unwrap());
-    let rest = anew(&app, &admin).await.get(&next).await.is(200).body;
+    let rest = admin.get(&next).await.is(200).body;
     assert!(in_thirty_days.ends_with(rest["data"][0]["booking"]["id"].as_str().unwrap()));
     assert_eq!(rest["next_cursor"], Value::Null);
 }
@@ -198,8 +193,8 @@ async fn on_the_way_and_at_the_door_there_is_still_a_way_back() {
     for path in [door, way] {
         assert_eq!(seen(&app, &admin, &path).await["status"], "cancelled");
     }
-    assert_eq!(app.count("SELECT count(*) FROM tasks").await, 0);
-    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 1, "who was at the door is there");
+    assert_eq!(app.rows("tasks").await, 0);
+    assert_eq!(app.rows("reservations").await, 1, "who was at the door is there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -254,8 +249,8 @@ async fn a_job_that_comes_a_year_late_cancels_nothing() {
     app.run_jobs().await;
     settle(&app, &path).await;
     assert_eq!(seen(&app, &admin, &path).await["status"], "confirmed");
-    assert_eq!(app.count("SELECT count(*) FROM tasks").await, 1, "staff are told, once");
-    let list = anew(&app, &admin).await.get("/v1/admin/bookings/at-risk").await.is(200).body;
+    assert_eq!(app.rows("tasks").await, 1, "staff are told, once");
+    let list = admin.get("/v1/admin/bookings/at-risk").await.is(200).body;
     assert_eq!(list["data"], json!([]), "it is over");
 }
 
@@ -269,7 +264,6 @@ async fn a_client_pays_nothing_to_call_off_what_is_at_risk() {
     change(&app, &therapist, SUSPEND).await;
     // The job is late.
     app.advance(TimeDelta::hours(71));
-    let client = anew(&app, &client).await;
     for (path, fee) in [(sound, 6450), (path, 0)] {
         let quote = client.get(&format!("{path}/cancellation-quote")).await.is(200).body;
         assert_eq!(quote["fee"]["amount"], fee);
@@ -303,11 +297,11 @@ async fn reinstatement_restores_what_is_at_risk_and_nothing_else() {
     let other = "INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
                  SELECT gen_random_uuid(), therapist_id, type, 'Test', '2029-12-31', 'verified', 'active', created_at FROM credentials WHERE type = 'INSURANCE'";
     change(&app, &therapist, other).await;
-    let reliances = "SELECT count(*) FROM booking_credentials WHERE revision = 2";
-    assert_eq!(app.count(reliances).await, 5);
+    let reliances = "booking_credentials WHERE revision = 2";
+    assert_eq!(app.rows(reliances).await, 5);
     change(&app, &therapist, REINSTATE).await;
-    assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision > 2").await, 0);
-    let audit = anew(&app, &admin).await.get("/v1/admin/audit?subject_type=booking&limit=100").await.is(200).body;
+    assert_eq!(app.rows("booking_credentials WHERE revision > 2").await, 0);
+    let audit = admin.get("/v1/admin/audit?subject_type=booking&limit=100").await.is(200).body;
     let actions: Vec<&str> = audit["data"].as_array().unwrap().iter().map(|e| e["action"].as_str().unwrap()).collect();
     assert_eq!(actions[..4], ["booking.relied_anew", "booking.restored", "booking.put_at_risk", "booking.cancel"]);
 }
@@ -332,12 +326,12 @@ async fn a_request_is_put_at_risk_and_cannot_be_accepted() {
     let lapsing = booked(&client, &therapist, address, "2026-12-04T03:00:00Z").await;
     change(&app, &therapist, SUSPEND).await;
     app.advance(TimeDelta::hours(25));
-    let before = app.count("SELECT count(*) FROM booking_events").await;
+    let before = app.rows("booking_events").await;
     change(&app, &therapist, SUSPEND).await;
-    assert_eq!(app.count("SELECT count(*) FROM booking_events").await, before);
+    assert_eq!(app.rows("booking_events").await, before);
     let lapsed = seen(&app, &admin, &lapsing).await;
     assert_eq!((&lapsed["status"], &lapsed["at_risk_since"]), (&json!("expired"), &Value::Null));
-    let list = anew(&app, &admin).await.get("/v1/admin/bookings/at-risk").await.is(200).body;
+    let list = admin.get("/v1/admin/bookings/at-risk").await.is(200).body;
     assert_eq!(list["data"].as_array().unwrap().len(), 1, "the confirmed one");
 }
 

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::App;
 use crate::auth::{Admin, As, Therapist};
+use crate::credentials;
 use crate::credentials::documents::Inspector;
-use crate::credentials::store as credentials;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, Problem, Refusal, Result, refused};
 use crate::events::Event;
@@ -185,7 +185,7 @@ async fn add(
 
 /// Locks the caller's own credential, if documents may come and go there.
 async fn lock_open(tx: &mut Tx, me: TherapistId, credential: CredentialId) -> Result<()> {
-    refuse_closed(credentials::own(credentials::lock(tx, credential).await?, me)?.credential.review_state)
+    refuse_closed(credentials::store::own(credentials::store::lock(tx, credential).await?, me)?.credential.review_state)
 }
 
 /// What was done to a document.
@@ -194,7 +194,7 @@ fn event(kind: &'static str, therapist: TherapistId, document: DocumentId, detai
 }
 
 async fn refuse_anothers(app: &App, credential: CredentialId, me: TherapistId) -> Result<()> {
-    let holder = credentials::holder(&app.db, credential).await?;
+    let holder = credentials::store::holder(&app.db, credential).await?;
     if holder == Some(me) { Ok(()) } else { Err(Error::NotFound) }
 }
 
@@ -316,7 +316,7 @@ async fn list_documents(
     Query(part): Query<Part>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        credentials::holder(&app.db, id).await?.ok_or(Error::NotFound)?;
+        credentials::store::holder(&app.db, id).await?.ok_or(Error::NotFound)?;
         let mut work = app.begin(Some(me.account())).await?;
         let documents = store::of(&mut work, &[id]).await?;
         work.commit().await?;
