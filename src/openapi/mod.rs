@@ -26,8 +26,8 @@ who may not practise at that place on that day.\n\n\
 **Admins** work through `GET /v1/admin/credentials` and `GET /v1/admin/tasks`.\n\n\
 ## What holds everywhere\n\n\
 Instants are RFC 3339 in UTC, with the IANA `time_zone` of the place beside them; a date means a date in that zone. \
-Money is in minor units of its currency. Errors are problem details (RFC 9457) with a stable `code`; the table of all \
-refusals stands at the end, with the operations for those who run the service. Lists come in \
+Money is in minor units of its currency. Errors are problem details (RFC 9457) with a stable `code`; each response lists its \
+codes in `x-codes`, and the table of all refusals stands at the end, with the operations for those who run the service. Lists come in \
 pages: pass `next_cursor` as `cursor`. Changes with `PUT` and `PATCH` need the resource's `ETag` in `If-Match`. \
 Kinds and codes grow: take one that you do not know as any other.";
 
@@ -75,12 +75,14 @@ fn complete(mut document: Value) -> Value {
     let components = document["components"]["schemas"].clone();
     open_parts(&mut document, &components);
     document["components"]["headers"] = shared::headers();
-    document["components"]["responses"] = shared::responses(&components);
+    let mut responses = shared::responses(&components);
     if let Some(paths) = document["paths"].as_object_mut() {
         for (method, operation) in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::iter_mut) {
-            complete_operation(method, operation, &components);
+            complete_operation(method, operation, &mut responses, &components);
         }
     }
+    responses.sort_keys();
+    document["components"]["responses"] = Value::Object(responses);
     document
 }
 
@@ -154,7 +156,7 @@ fn take_refusals(operation: &mut Value) -> Vec<Refusal> {
 }
 
 /// Adds the answers that follow from what an operation takes, the headers of every answer, and examples.
-fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
+fn complete_operation(method: &str, operation: &mut Value, shared: &mut Map<String, Value>, components: &Value) {
     let has_parameter = |place: &str, name: Option<&str>| {
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         parameters.iter().any(|p| p["in"] == place && name.is_none_or(|name| p["name"] == name))
@@ -207,11 +209,11 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
     }
     let common = common.into_iter().chain([(has_tag, "NotModified")]);
     for (_, name) in common.filter(|(applies, _)| *applies) {
-        let (status, shared) = shared::response(name);
+        let (status, general) = shared::response(name);
         // An operation's own words go before what holds for all.
-        responses.entry(status).or_insert(shared);
+        responses.entry(status).or_insert(general);
     }
-    shared::refuse(responses, &refusals, components);
+    shared::refuse(responses, &refusals, shared, components);
     responses.sort_keys();
     if let Some(body) = operation.get_mut("requestBody") {
         add_examples(body, components);

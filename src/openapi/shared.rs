@@ -56,13 +56,18 @@ const SOMETIMES: &[(&str, &str)] = &[
 /// The shared answer of this name for an operation: its status, and where it stands.
 pub(super) fn response(name: &str) -> (&'static str, Value) {
     let status = RESPONSES.iter().find(|(known, ..)| *known == name).map_or("default", |(_, status, ..)| status);
-    (status, json!({ "$ref": format!("{PLACE}{name}") }))
+    (status, reference(name))
 }
 
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("{PLACE}{name}") })
+}
+
+/// Where shared answers stand.
 const PLACE: &str = "#/components/responses/";
 
-/// Every shared answer.
-pub(super) fn responses(components: &Value) -> Value {
+/// Every answer that follows from what an operation takes.
+pub(super) fn responses(components: &Value) -> Map<String, Value> {
     let each = RESPONSES.iter().map(|(name, status, code, description)| {
         let mut response = json!({ "description": description });
         if *status != "304" {
@@ -71,7 +76,7 @@ pub(super) fn responses(components: &Value) -> Value {
         complete_response(status, &mut response, components);
         ((*name).to_owned(), response)
     });
-    Value::Object(each.collect())
+    each.collect()
 }
 
 /// An answer with problem details of one of `codes`.
@@ -83,38 +88,55 @@ fn problem(description: &str, codes: &[&str]) -> Value {
     })
 }
 
-/// Adds `refusals` to what an operation answers with their status.
-pub(super) fn refuse(responses: &mut Map<String, Value>, refusals: &[Refusal], components: &Value) {
+/// Adds `refusals` to what an operation answers with their status. An answer of few codes is shared by name.
+pub(super) fn refuse(
+    responses: &mut Map<String, Value>,
+    refusals: &[Refusal],
+    shared: &mut Map<String, Value>,
+    components: &Value,
+) {
     let statuses: BTreeSet<StatusCode> = refusals.iter().map(|refusal| refusal.status()).collect();
     for status in statuses {
         let these: Vec<Refusal> = refusals.iter().copied().filter(|refusal| refusal.status() == status).collect();
         let status = status.as_str();
-        let general = responses.get(status).and_then(|response| general(status, response));
-        let (mut codes, mut description) = match general {
-            Some((code, description)) => (vec![code], format!("{description}\n\n")),
-            None => Default::default(),
-        };
-        codes.extend(these.iter().map(|refusal| refusal.code()));
-        let lines: Vec<String> =
+        let before = responses.get(status);
+        let general = before.and_then(|response| general(status, response));
+        let mut names: Vec<String> = these.iter().map(|refusal| format!("{refusal:?}")).collect();
+        let mut codes: Vec<&str> = these.iter().map(|refusal| refusal.code()).collect();
+        let mut words: Vec<String> =
             these.iter().map(|refusal| format!("- `{}`: {}", refusal.code(), refusal.sentence())).collect();
-        description += &lines.join("\n");
-        let mut response = problem(&description, &codes);
+        if let Some((name, code, description)) = general {
+            names.insert(0, name.to_owned());
+            codes.insert(0, code);
+            words.insert(0, format!("{description}\n"));
+        }
+        let is_worded = before.is_some_and(|response| response.get("$ref").is_none());
+        let mut response = problem(&words.join("\n"), &codes);
         complete_response(status, &mut response, components);
-        responses.insert(status.to_owned(), response);
+        if !is_worded && codes.len() <= FEW {
+            let name = names.join("Or");
+            responses.insert(status.to_owned(), reference(&name));
+            shared.insert(name, response);
+        } else {
+            responses.insert(status.to_owned(), response);
+        }
     }
 }
+
+/// The most codes of an answer that has a name.
+const FEW: usize = 2;
 
 /// The code that goes with a status where no rule of the domain refuses.
 pub(super) fn general_code(status: &str) -> &'static str {
     RESPONSES.iter().find(|(_, same, ..)| *same == status).map_or("internal", |(.., code, _)| code)
 }
 
-/// The code and the words of an answer that has no refusals yet: a shared one, or one that the operation describes itself.
-fn general<'a>(status: &str, response: &'a Value) -> Option<(&'static str, &'a str)> {
+/// The name, the code and the words of an answer that has no refusals yet: a shared one, or one that the operation describes itself.
+fn general<'a>(status: &str, response: &'a Value) -> Option<(&'static str, &'static str, &'a str)> {
     let name = response["$ref"].as_str().and_then(|path| path.strip_prefix(PLACE));
-    let (.., code, words) =
+    let (name, _, code, words) =
         RESPONSES.iter().find(|(known, same, ..)| name.map_or(*same == status, |name| name == *known))?;
-    Some((code, response["description"].as_str().unwrap_or(words)))
+    Some((name, code, response["description"].as_str().unwrap_or(words)))
 }
 
 /// Every shared header.

@@ -231,7 +231,7 @@ async fn calling_off_costs_what_the_policy_says() {
         let (client, address) = app.client_at_home().await;
         let booked_at = app.now();
         let start = booked_at + TimeDelta::hours(58);
-        therapist_is_there(&app, &therapist).await;
+        therapist_is_there(&therapist).await;
         let booking = client.books(&therapist, address, &start.to_rfc3339()).await.is(201);
         let path = booking.header("location");
         app.advance(TimeDelta::minutes(hours * 60 + minutes));
@@ -252,8 +252,8 @@ async fn calling_off_costs_what_the_policy_says() {
     }
 }
 
-/// Keeps a therapist's hours open around the clock, and the session fresh.
-async fn therapist_is_there(app: &App, therapist: &Person) {
+/// Keeps a therapist's hours open around the clock.
+async fn therapist_is_there(therapist: &Person) {
     therapist.works(&crate::support::WEEK.map(|day| (day, "00:00", "00:00"))).await;
 }
 

@@ -8,11 +8,8 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
-use knead::credentials::checks::{CheckMethod, Found, Verdict};
-use knead::credentials::review::{ReasonCode, ReviewAction, ReviewState, Reviewer, TABLE};
-use knead::credentials::{BoardStatus, settle, unsettle};
+use knead::credentials::review::{ReviewAction, ReviewState, Reviewer, TABLE};
 use knead::events::Party;
-use knead::ids::{CredentialId, TherapistId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -191,7 +191,7 @@ struct Moment {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_state_shows_each_viewer_what_is_theirs_to_see_and_no_longer() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     // The visit ends on Tuesday at one; now is Monday at one.
     let day = TimeDelta::hours(24);
     let moments = [

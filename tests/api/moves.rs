@@ -219,7 +219,7 @@ async fn a_stale_etag_moves_nothing() {
 
 #[tokio::test]
 async fn neither_party_moves_a_visit_alone_once_calling_it_off_costs_a_fee() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     // To the minute: 24 hours before the start it is free, and a moment later it is not.
     scene.app.advance(TimeDelta::hours(23));
     moves(&scene.client, &scene.path, "2026-12-02T00:15:00Z").await.is(200);
@@ -234,7 +234,7 @@ async fn neither_party_moves_a_visit_alone_once_calling_it_off_costs_a_fee() {
 
 #[tokio::test]
 async fn a_move_gives_no_new_free_hour() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     scene.app.advance(TimeDelta::minutes(61));
     // From 46 hours ahead to 22.
     moves(&scene.client, &scene.path, "2026-12-01T00:15:00Z").await.is(200);
@@ -244,7 +244,7 @@ async fn a_move_gives_no_new_free_hour() {
 
 #[tokio::test]
 async fn a_client_whose_therapist_moved_the_visit_may_call_it_off_free_until_its_start() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     scene.app.advance(TimeDelta::minutes(61));
     moves(&scene.therapist, &scene.path, "2026-12-01T01:00:00Z").await.is(200);
     assert_eq!(told(&scene.client).await, ["visit_moved"]);
@@ -264,7 +264,7 @@ async fn a_client_whose_therapist_moved_the_visit_may_call_it_off_free_until_its
 
 #[tokio::test]
 async fn a_moved_request_waits_for_an_answer_and_no_longer_than_before() {
-    let mut scene = scene_with("request").await;
+    let scene = scene_with("request").await;
     let Scene { app, therapist, client, path, .. } = &scene;
     assert_eq!(scene.booking().await["respond_by"], "2026-12-01T00:30:00Z");
     moves(therapist, path, THURSDAY).await.refused(409, "invalid_transition");
@@ -282,7 +282,7 @@ async fn a_moved_request_waits_for_an_answer_and_no_longer_than_before() {
 
 #[tokio::test]
 async fn a_moved_request_is_asked_for_from_the_move_on() {
-    let mut scene = scene_with("request").await;
+    let scene = scene_with("request").await;
     scene.app.advance(TimeDelta::hours(20));
     // Beyond the 60 days from the first request, and within those from now.
     moves(&scene.client, &scene.path, "2027-01-29T22:00:00Z").await.refused(422, "beyond_horizon");

@@ -141,7 +141,6 @@ async fn a_step_that_asks_for_nothing_is_told_nothing() {
     therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
     let (client, address) = app.client_at_home().await;
     let path = client.books(&therapist, address, START).await.is(201).header("location");
-    let mut therapist = therapist;
     for (step, minutes, status) in [
         ("accept", -60 * 22, "confirmed"),
         ("on-the-way", -40, "on_the_way"),

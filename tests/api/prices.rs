@@ -11,7 +11,7 @@ use knead::values::Zone;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, App, DEEP_TISSUE, Person, WEEK, at, surry_hills};
+use crate::support::{Answer, App, DEEP_TISSUE, WEEK, at, surry_hills};
 
 const TUESDAY: &str = "2026-12-01T00:00:00Z";
 /// Half past nine in the evening of a Saturday in Sydney.

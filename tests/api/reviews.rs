@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::sealing::tables_with;
 use crate::support::{Answer, App, Person, send};
 
 const TUESDAY: &str = "2026-12-01T00:00:00Z";
@@ -99,7 +98,7 @@ async fn neither_side_reads_the_other_before_both_have_written() {
 
 #[tokio::test]
 async fn a_single_review_opens_when_the_time_is_over() {
-    let mut scene = booked().await;
+    let scene = booked().await;
     scene.are("completed").await;
     scene.review(&scene.client, 2, "Late.").await.is(201);
     scene.app.advance(TimeDelta::days(30) - TimeDelta::seconds(1));
@@ -112,7 +111,7 @@ async fn a_single_review_opens_when_the_time_is_over() {
 
 #[tokio::test]
 async fn without_an_event_the_end_of_the_visit_counts() {
-    let mut scene = booked().await;
+    let scene = booked().await;
     scene.app.sql("UPDATE bookings SET status = 'completed'").await.unwrap();
     // It ends at one o'clock UTC on Tuesday; now is one o'clock on Monday.
     scene.app.advance(TimeDelta::days(31) - TimeDelta::seconds(1));

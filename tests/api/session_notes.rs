@@ -2,8 +2,7 @@
 
 use chrono::TimeDelta;
 use reqwest::Method;
-use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use serde_json::json;
 
 use crate::reviews::{Scene, booked};
 use crate::sealing::tables_with;
@@ -20,7 +19,7 @@ async fn notes(scene: &Scene, who: &Person, tag: Option<&str>, text: &str) -> An
 
 #[tokio::test]
 async fn session_notes_are_for_their_author_and_the_client() {
-    let mut scene = booked().await;
+    let scene = booked().await;
     let path = format!("{}/session-notes", scene.path);
     for status in ["confirmed", "on_the_way", "arrived", "no_show", "declined"] {
         scene.are(status).await;
@@ -72,7 +71,7 @@ async fn session_notes_are_for_their_author_and_the_client() {
 #[tokio::test]
 async fn a_visit_that_was_stopped_before_it_began_has_no_session_notes() {
     for (begins, status) in [(false, 409), (true, 200)] {
-        let mut scene = booked().await;
+        let scene = booked().await;
         scene.app.advance(TimeDelta::hours(23));
         let step =
             async |scene: &Scene, step: &str| scene.therapist.act(&format!("{}/{step}", scene.path)).await.is(200);

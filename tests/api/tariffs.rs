@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::prices::{again, aud, line, lines, price, there, with};
+use crate::prices::{aud, line, lines, price, there, with};
 use crate::support::{Answer, App, DEEP_TISSUE};
 
 #[tokio::test]

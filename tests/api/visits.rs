@@ -49,7 +49,7 @@ impl Scene {
     }
 
     /// Takes the visit on to `step`, at the time that is allowed for each.
-    async fn until(&mut self, step: &str) {
+    async fn until(&self, step: &str) {
         for (name, minutes, status) in
             [("on-the-way", -40, "on_the_way"), ("arrive", -15, "arrived"), ("start", 0, "in_progress")]
         {
@@ -90,7 +90,7 @@ fn ended(body: &Value, by: &str, fee: i64) {
 
 #[tokio::test]
 async fn a_visit_takes_its_course() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.at(-181);
     scene.step(&scene.therapist, "on-the-way").await.refused(409, "too_early");
     for step in ["arrive", "start", "complete", "no-show", "stop"] {
@@ -127,7 +127,7 @@ async fn a_visit_takes_its_course() {
 
 #[tokio::test]
 async fn each_step_is_for_those_who_take_it() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.at(-60);
     let stranger = scene.app.therapist().await;
     let other = scene.app.client().await;
@@ -155,7 +155,7 @@ async fn each_step_is_for_those_who_take_it() {
 
 #[tokio::test]
 async fn what_was_not_begun_in_its_time_is_for_staff() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.at(59);
     scene.takes(&scene.therapist, "on-the-way", "on_the_way").await;
     scene.at(60);
@@ -170,7 +170,7 @@ async fn what_was_not_begun_in_its_time_is_for_staff() {
     assert!(!events.contains("Both say"), "what staff wrote is for staff");
     assert!(scene.admin.get(&format!("{}/events", scene.path)).await.is(200).text.contains("Both say"));
 
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.at(59);
     let reason = json!({ "reason": "So they say." });
     scene.admin.post(&format!("{}/complete", scene.path), reason.clone()).await.refused(409, "too_early");
@@ -179,7 +179,7 @@ async fn what_was_not_begun_in_its_time_is_for_staff() {
 
 #[tokio::test]
 async fn a_client_who_is_not_there_pays_after_20_minutes() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("arrive").await;
     scene.at(19);
     scene.step(&scene.therapist, "no-show").await.refused(409, "too_early");
@@ -196,7 +196,7 @@ async fn a_client_who_is_not_there_pays_after_20_minutes() {
 
 #[tokio::test]
 async fn a_therapist_who_does_not_come_costs_nothing() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.at(0);
     scene.takes(&scene.therapist, "on-the-way", "on_the_way").await;
     scene.at(19);
@@ -214,16 +214,16 @@ async fn a_therapist_who_does_not_come_costs_nothing() {
 
 #[tokio::test]
 async fn a_therapist_may_leave_without_saying_why() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("on-the-way").await;
     ended(&scene.takes(&scene.therapist, "stop", "stopped").await, "therapist", 0);
     assert_eq!(scene.app.rows("reservations").await, 0);
 
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("arrive").await;
     ended(&scene.takes(&scene.therapist, "stop", "stopped").await, "therapist", 0);
 
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("start").await;
     let stop = format!("{}/stop", scene.path);
     let incident = json!({ "kind": "conduct", "text": "He would not stop." });
@@ -250,7 +250,7 @@ async fn a_therapist_may_leave_without_saying_why() {
 async fn once_the_therapist_is_on_the_way_calling_off_costs_all() {
     for (who, fee) in [("client", PRICE), ("therapist", 0), ("admin", 0)] {
         for step in ["on-the-way", "arrive"] {
-            let mut scene = Scene::new().await;
+            let scene = Scene::new().await;
             // Booked a moment ago, which would be free.
             scene.app.sql("UPDATE bookings SET created_at = '2026-11-30T23:40:00Z'").await.unwrap();
             scene.until(step).await;
@@ -273,7 +273,7 @@ async fn who_may_not_practise_neither_sets_out_nor_starts() {
     // The job that puts visits at risk, or calls them off, is late.
     let revoke = "UPDATE credentials SET review_state = 'revoked' WHERE type = 'INSURANCE'";
     let reinstate = "UPDATE credentials SET review_state = 'verified' WHERE type = 'INSURANCE'";
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.at(-60);
     scene.app.sql(revoke).await.unwrap();
     scene.step(&scene.therapist, "on-the-way").await.refused(422, "credential_not_valid");
@@ -290,13 +290,13 @@ async fn who_may_not_practise_neither_sets_out_nor_starts() {
 #[tokio::test]
 async fn nobody_pays_for_a_therapist_who_may_not_practise() {
     let at_risk = "UPDATE bookings SET at_risk_since = '2026-11-30T00:00:00Z'";
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("arrive").await;
     scene.app.sql(at_risk).await.unwrap();
     scene.at(20);
     ended(&scene.takes(&scene.therapist, "no-show", "no_show").await, "therapist", 0);
 
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("start").await;
     scene.app.sql(at_risk).await.unwrap();
     ended(&scene.takes(&scene.therapist, "stop", "stopped").await, "therapist", 0);
@@ -337,7 +337,7 @@ async fn each_side_is_told_what_the_other_does() {
 
 #[tokio::test]
 async fn a_step_heeds_what_the_caller_has_read() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.at(-60);
     let with_tag = |step: &str, tag: &str| {
         let request = scene.therapist.request(Method::POST, &format!("{}/{step}", scene.path));
@@ -356,7 +356,7 @@ async fn a_step_heeds_what_the_caller_has_read() {
 
 #[tokio::test]
 async fn a_visit_that_ends_early_frees_what_is_left_and_still_counts() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.therapist.change("/v1/therapists/me", json!({ "daily_cap": 2, "min_notice_minutes": 0 })).await.is(200);
     let noon = "2026-12-01T00:45:00Z";
     scene.until("start").await;
@@ -373,7 +373,7 @@ async fn a_visit_that_ends_early_frees_what_is_left_and_still_counts() {
 async fn staff_look_into_a_visit_of_which_less_than_half_took_place() {
     for step in ["complete", "stop"] {
         for (minutes, early) in [(0, true), (29, true), (30, false), (60, false)] {
-            let mut scene = Scene::new().await;
+            let scene = Scene::new().await;
             scene.until("start").await;
             scene.at(minutes);
             for _ in 0..2 {
@@ -384,14 +384,14 @@ async fn staff_look_into_a_visit_of_which_less_than_half_took_place() {
         }
     }
     // Begun late: it counts from then. Staff know what they do.
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("arrive").await;
     scene.at(31);
     scene.takes(&scene.therapist, "start", "in_progress").await;
     scene.at(60);
     scene.step(&scene.therapist, "complete").await.is(200);
     assert_eq!(tasks(&scene.admin, true).await, ["visit_ended_early"]);
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("start").await;
     scene.admin.post(&format!("{}/stop", scene.path), json!({ "reason": "A call." })).await.is(200);
     assert_eq!(tasks(&scene.admin, true).await, Vec::<String>::new());
@@ -412,7 +412,7 @@ async fn however_a_visit_ends_its_therapist_was_where_it_was() {
         End { last: "arrive", step: "no-show", minutes: 20 },
         End { last: "arrive", step: "cancel", minutes: 20 },
     ] {
-        let mut scene = Scene::new().await;
+        let scene = Scene::new().await;
         scene.therapist.change("/v1/therapists/me", json!({ "daily_cap": 2, "min_notice_minutes": 0 })).await.is(200);
         let mut far = surry_hills();
         (far["latitude"], far["longitude"]) = (json!(-33.8915), json!(151.2767));
@@ -430,7 +430,7 @@ async fn however_a_visit_ends_its_therapist_was_where_it_was() {
         scene.therapist.post("/v1/therapists/me/time-off", off).await.is(201);
     }
     // Who was on the way only frees all of it.
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("on-the-way").await;
     scene.step(&scene.therapist, "stop").await.is(200);
     assert_eq!(scene.app.rows("reservations").await, 0);
@@ -446,7 +446,7 @@ async fn alert(app: &App) {
 
 #[tokio::test]
 async fn an_overdue_visit_raises_an_alert_until_it_is_completed() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     let second =
         scene.client.books(&scene.therapist, scene.address, "2026-12-01T04:00:00Z").await.is(201).header("location");
     scene.until("start").await;

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{anew, booked, in_america, seen, therapist_in_america};
+use super::{booked, in_america, seen, therapist_in_america};
 use crate::rosters::{apply, line, read, upload, washington};
 use crate::support::App;
 
@@ -43,7 +43,7 @@ async fn a_list_that_revokes_acts_on_visits_once_and_its_roll_back_restores_what
     let visits = async || {
         let mut found = Vec::new();
         for path in [&soon, &in_three_days, &in_thirty_days] {
-            let visit = seen(&app, &admin, path).await;
+            let visit = seen(&admin, path).await;
             found.push((visit["status"].as_str().unwrap().to_owned(), !visit["at_risk_since"].is_null()));
         }
         found
@@ -91,6 +91,6 @@ async fn a_list_that_revokes_acts_on_visits_once_and_its_roll_back_restores_what
     );
     app.advance(TimeDelta::days(29) + TimeDelta::hours(3));
     app.run_jobs().await;
-    let last = seen(&app, &admin, &in_thirty_days).await;
+    let last = seen(&admin, &in_thirty_days).await;
     assert_eq!((&last["status"], &last["at_risk_since"]), (&json!("cancelled"), &Value::Null));
 }

@@ -12,12 +12,11 @@ async fn a_client_is_not_bound_to_a_stranger() {
     scene.reassigns(scene.new.id).await.is(200);
     let quote = format!("{}/cancellation-quote", scene.path);
     scene.app.advance(TimeDelta::hours(73));
-    let client = scene.client;
+    let client = &scene.client;
     assert_eq!(client.get(&quote).await.is(200).body["fee"]["amount"], 0, "an hour before the start");
     scene.app.sql("UPDATE bookings SET status = 'on_the_way'").await.unwrap();
     assert_eq!(client.get(&quote).await.is(200).body["fee"]["amount"], 0, "on the way, too");
     scene.app.advance(TimeDelta::hours(1));
-    let client = scene.client;
     assert_eq!(client.get(&quote).await.is(200).body["fee"]["amount"], 12_900, "at the start");
 }
 
@@ -101,9 +100,9 @@ async fn another_therapist_takes_a_visit_over_at_its_time() {
         let last = events["data"].as_array().unwrap().last().unwrap().clone();
         assert_eq!((&last["action"], &last["party"], &last["reason"]), (&json!("reassign"), &json!("admin"), &reason));
     }
-    assert_eq!(told(app, client).await, ["visit_reassigned"]);
-    assert_eq!(told(app, old).await, ["visit_given_away", "visit_at_risk", "visit_booked"]);
-    assert_eq!(told(app, new).await, ["visit_taken_over"]);
+    assert_eq!(told(client).await, ["visit_reassigned"]);
+    assert_eq!(told(old).await, ["visit_given_away", "visit_at_risk", "visit_booked"]);
+    assert_eq!(told(new).await, ["visit_taken_over"]);
     for (therapist, action) in [(old, "booking.given_away"), (new, "booking.reassign")] {
         let query = format!("/v1/admin/audit?therapist_id={}&action={action}", therapist.id);
         assert_eq!(admin.get(&query).await.is(200).body["data"][0]["actor_id"], json!(admin.id));
@@ -115,7 +114,7 @@ async fn another_therapist_takes_a_visit_over_at_its_time() {
     change(app, old, REVOKE).await;
     app.advance(TimeDelta::hours(60));
     app.run_jobs().await;
-    assert_eq!(seen(app, admin, path).await["status"], "confirmed", "it is the old therapist's no more");
+    assert_eq!(seen(admin, path).await["status"], "confirmed", "it is the old therapist's no more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -327,7 +326,7 @@ async fn a_suspension_and_a_booking_at_once_know_of_each_other() {
         let (_, booked) = tokio::join!(change(app, new, SUSPEND), client.books(new, address, START));
         if booked.status == 201 {
             let path = booked.header("location");
-            assert!(seen(app, admin, &path).await["at_risk_since"].is_string(), "booked first, and then at risk");
+            assert!(seen(admin, &path).await["at_risk_since"].is_string(), "booked first, and then at risk");
             client.act(&format!("{path}/cancel")).await.is(200);
         } else {
             booked.refused(422, "credential_not_valid");
@@ -343,7 +342,7 @@ async fn a_reassignment_and_the_candidates_suspension_at_once_know_of_each_other
     change(app, old, REINSTATE).await;
     for _ in 0..10 {
         let (reassigned, _) = tokio::join!(scene.reassigns(new.id), change(app, new, SUSPEND));
-        let at_risk = seen(app, admin, path).await["at_risk_since"].is_string();
+        let at_risk = seen(admin, path).await["at_risk_since"].is_string();
         match reassigned.status.as_u16() {
             200 => {
                 assert!(at_risk, "taken over first, and then at risk");

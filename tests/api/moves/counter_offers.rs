@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{Scene, THURSDAY, WEDNESDAY, anew, moves, reserved, scene, scene_with, span, told};
+use super::{Scene, THURSDAY, WEDNESDAY, moves, reserved, scene, scene_with, span, told};
 use crate::support::{Answer, Person, WEEK, at, send};
 
 async fn proposes(who: &Person, path: &str, start: &str) -> Answer {
@@ -71,7 +71,7 @@ async fn a_client_accepts_another_time_for_a_request() {
 
 #[tokio::test]
 async fn a_proposal_holds_its_time_and_lapses_by_itself() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let at = proposed(&scene.client, &scene.path, THURSDAY).await;
     assert_eq!(told(&scene.therapist).await, ["time_proposed", "visit_booked"]);
     // 47 hours before the earlier start: half of that.
@@ -216,7 +216,7 @@ async fn a_proposal_is_held_to_the_rules_and_leaves_nothing_where_they_refuse() 
 
 #[tokio::test]
 async fn acceptance_asks_every_rule_again_and_the_visit_stands_where_one_refuses() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let at = proposed(&scene.therapist, &scene.path, "2026-12-01T04:00:00Z").await;
     let Scene { app, therapist, client, .. } = &scene;
     let before = scene.booking().await;
@@ -336,7 +336,7 @@ async fn a_therapist_may_accept_the_request_after_all() {
 
 #[tokio::test]
 async fn a_request_lives_as_long_as_its_therapists_proposal() {
-    let mut scene = scene_with("request").await;
+    let scene = scene_with("request").await;
     scene.app.advance(TimeDelta::minutes(23 * 60 + 20));
     // Ten minutes before the request would lapse.
     let offer = proposes(&scene.therapist, &scene.path, THURSDAY).await.is(201);
@@ -356,7 +356,7 @@ async fn a_request_lives_as_long_as_its_therapists_proposal() {
 
 #[tokio::test]
 async fn any_other_proposal_for_a_request_lapses_with_it() {
-    let mut scene = scene_with("request").await;
+    let scene = scene_with("request").await;
     let lapses = scene.booking().await["respond_by"].clone();
     let first = proposed(&scene.therapist, &scene.path, "2026-12-04T00:00:00Z").await;
     answers(&scene.client, &first, "decline").await.is(200);
@@ -384,7 +384,7 @@ async fn any_other_proposal_for_a_request_lapses_with_it() {
 
 #[tokio::test]
 async fn a_client_who_asks_late_owes_what_calling_off_cost_then() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     scene.app.advance(TimeDelta::hours(30));
     assert_eq!(scene.fee().await, 6450);
     let at = proposed(&scene.client, &scene.path, "2026-12-20T00:00:00Z").await;
@@ -403,7 +403,7 @@ async fn a_client_who_asks_late_owes_what_calling_off_cost_then() {
 
 #[tokio::test]
 async fn no_fee_follows_from_what_the_therapist_proposed() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     scene.app.advance(TimeDelta::hours(30));
     let at = proposed(&scene.therapist, &scene.path, "2026-12-20T00:00:00Z").await;
     answers(&scene.client, &at, "accept").await.is(200);

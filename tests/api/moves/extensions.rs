@@ -16,7 +16,7 @@ async fn extends(who: &Person, client: &Person, path: &str, minutes: impl Into<V
 
 /// The visit, 20 minutes after it began.
 async fn under_way() -> Scene {
-    let mut scene = scene().await;
+    let scene = scene().await;
     scene.app.advance(at("2026-12-02T00:20:00Z") - scene.app.now());
     scene.app.sql("UPDATE bookings SET status = 'in_progress'").await.unwrap();
     scene
@@ -61,7 +61,7 @@ async fn a_visit_is_extended_to_a_longer_one_at_its_price() {
 
 #[tokio::test]
 async fn the_client_decides_on_an_extension_within_minutes() {
-    let mut scene = under_way().await;
+    let scene = under_way().await;
     let Scene { app, therapist, client, path, .. } = &scene;
     let (accept, decline) = (format!("{path}/extension/accept"), format!("{path}/extension/decline"));
     client.act(&accept).await.refused(409, "invalid_transition");
@@ -118,7 +118,7 @@ async fn the_client_decides_on_an_extension_within_minutes() {
 
 #[tokio::test]
 async fn what_is_no_extension_is_refused() {
-    let mut scene = under_way().await;
+    let scene = under_way().await;
     let Scene { app, therapist, client, path, .. } = &scene;
     let before = scene.booking().await;
     extends(client, client, path, 90).await.refused(403, "forbidden");
@@ -150,7 +150,7 @@ async fn what_is_no_extension_is_refused() {
 
 #[tokio::test]
 async fn a_visit_grows_only_so_far_that_the_next_can_be_reached() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let other = scene.app.client().await;
     let mut bondi = surry_hills();
     (bondi["latitude"], bondi["longitude"]) = (json!(-33.8915), json!(151.2767));
@@ -195,7 +195,7 @@ const SATURDAY: &str = "2026-12-05T00:00:00Z";
 
 /// What an hour and a half costs of a visit that `who` has moved to each of `starts`.
 async fn costs_longer(by_therapist: bool, starts: &[&str]) -> (i64, i64) {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let Scene { app, therapist, client, path, .. } = &scene;
     therapist.works(&WEEK.map(|day| (day, "09:00", "17:00"))).await;
     for start in starts {
@@ -223,7 +223,7 @@ async fn an_extension_charges_nothing_that_the_therapists_own_move_had_waived() 
 
 #[tokio::test]
 async fn hours_do_not_count_and_licences_do() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let Scene { app, therapist, client, path, .. } = &scene;
     // Until closing time.
     moves(client, path, "2026-12-02T05:00:00Z").await.is(200);

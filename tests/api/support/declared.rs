@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use knead::doors::routes;
 use knead::openapi::document;
 use reqwest::Method;
-use serde_json::Value;
 
 use super::Answer;
 
