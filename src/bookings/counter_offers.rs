@@ -97,7 +97,9 @@ pub(super) struct CounterOffer {
     request_body = NewStart, responses((status = 201, description = "The counter-offer.", body = CounterOffer,
      headers(("Location" = String, description = "Where the counter-offer is found."),
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before.")))),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, CounterOfferOpen, TooManyCounterOffers, ..Rule::REFUSALS]))))]
+    extensions(("x-refusals" = json!(refused![
+        InvalidTransition, CounterOfferOpen, TooManyCounterOffers, ClientBusy, ..Rule::REFUSALS
+    ]))))]
 #[post("/v1/bookings/{id}/counter-offers")]
 async fn create_counter_offer(
     app: Data<App>,
@@ -251,7 +253,9 @@ async fn seen(app: &App, me: &Principal, id: BookingId) -> Result<Vec<CounterOff
            ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer."),
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The booking, moved.", body = BookingView)),
-    extensions(("x-refusals" = json!(refused![CounterOfferExpired, InvalidTransition, SlotUnavailable, ClientBusy, CredentialNotValid]))))]
+    extensions(("x-refusals" = json!(refused![
+        CounterOfferExpired, InvalidTransition, SlotUnavailable, ClientBusy, CredentialNotValid, OutsideServiceArea, Blocked
+    ]))))]
 #[post("/v1/bookings/{id}/counter-offers/{offer_id}/accept")]
 async fn accept_counter_offer(
     app: Data<App>,

@@ -99,7 +99,7 @@ async fn get_booking_events(
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The booking, confirmed.", body = BookingView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, CredentialNotValid]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, CredentialNotValid, OutsideServiceArea, Blocked]))))]
 #[post("/v1/bookings/{id}/accept")]
 async fn accept_booking(
     app: Data<App>,

@@ -177,7 +177,7 @@ async fn complete_booking(
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
     request_body = Option<StepBody>,
     responses((status = 200, description = "The booking, missed; `cancellation` says by whose report, and what it costs.", body = BookingView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, TooLate]))))]
 #[post("/v1/bookings/{id}/no-show")]
 async fn report_no_show(
     app: Data<App>,

@@ -364,7 +364,7 @@ impl CredentialPatch {
     params(("id" = CredentialId, Path, description = "The credential."),
            ("If-Match" = String, Header, description = "The ETag of the credential as it was read.")),
     request_body = CredentialPatch, responses((status = 200, description = "The credential as it is now.", body = Credential)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, EvidenceMissing]))))]
 #[patch("/v1/therapists/me/credentials/{id}")]
 async fn update_credential(
     app: Data<App>,

@@ -123,8 +123,12 @@ async fn logging_out_takes_the_latest_refresh_token() {
 async fn tokens_end_by_the_clock() {
     let app = App::start().await;
     let client = app.client().await;
-    app.advance(TimeDelta::minutes(15));
-    client.get("/v1/me").await.refused(401, "unauthorized");
+    let token = client.token.clone().unwrap();
+    let me = || send(app.nobody().request(reqwest::Method::GET, "/v1/me").bearer_auth(&token));
+    app.advance(TimeDelta::seconds(15 * 60 - 1));
+    me().await.is(200);
+    app.advance(TimeDelta::seconds(1));
+    me().await.refused(401, "unauthorized");
     app.advance(TimeDelta::days(30));
     let body = json!({ "refresh_token": client.refresh_token });
     app.nobody().post("/v1/auth/refresh", body).await.refused(401, "refresh_token_invalid");

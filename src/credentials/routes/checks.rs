@@ -127,7 +127,7 @@ impl CheckBody {
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = CheckBody, responses((status = 201, description = "What was recorded.", body = Verification,
      headers(("Location" = String, description = "Where the check is found.")))),
-    extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition]))))]
+    extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition, EvidenceMissing]))))]
 #[post("/v1/admin/credentials/{id}/checks")]
 async fn create_credential_check(
     app: Data<App>,

@@ -145,7 +145,7 @@ async fn claim_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Credenti
 #[utoipa::path(tag = "Licence checks", operation_id = "release_credential", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")),
     responses((status = 200, description = "The credential, back in the queue.", body = ReviewedCredential)),
-    extensions(("x-refusals" = json!(refused![ClaimNotHeld, InvalidTransition]))))]
+    extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/release")]
 async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
     review(app, me, id, Wanted::Step(ReviewAction::Release, Grounds::default())).await
@@ -265,7 +265,7 @@ async fn suspend_credential(
 #[utoipa::path(tag = "Licence checks", operation_id = "reinstate_credential", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody,
     responses((status = 200, description = "The credential, in force again.", body = ReviewedCredential)),
-    extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition, ReinstatementBarred]))))]
+    extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition, ReinstatementBarred, EvidenceMissing]))))]
 #[post("/v1/admin/credentials/{id}/reinstate")]
 async fn reinstate_credential(
     app: Data<App>,
