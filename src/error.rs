@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// The answer to an operation: a value, or a reason why not.
@@ -37,6 +37,15 @@ macro_rules! refusals {
         }
     };
 }
+
+/// What an operation refuses, for its description: refusals of its own, then lists that several operations share.
+macro_rules! refused {
+    ($($name:ident),* $(,)? $(..$shared:expr),*) => {
+        [[$($crate::error::Refusal::$name),*].as_slice() $(, $shared)*].concat()
+    };
+}
+
+pub(crate) use refused;
 
 refusals! {
     /// Registration with an address that has an account.
@@ -191,6 +200,13 @@ refusals! {
     RosterNotLatest = CONFLICT "roster_not_latest" "A later import of this source has been applied; roll that one back first.";
     /// Another import of the source is taking effect or being taken back.
     RosterBusy = CONFLICT "roster_busy" "Another import of this source is being applied or rolled back; wait until it is done.";
+}
+
+/// Told by its code.
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
 }
 
 /// A field that is wrong, and how.

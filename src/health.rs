@@ -39,8 +39,7 @@ async fn get_liveness() -> Result<Reply> {
 /// Answers 200 while the database can be used.
 #[utoipa::path(tag = "Operations", operation_id = "get_readiness", responses(
     (status = 200, description = "The service can work.", body = Health),
-    (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json")))]
 #[get("/readyz")]
 async fn get_readiness(app: Data<App>) -> Result<Reply> {
     sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&app.db).await?;

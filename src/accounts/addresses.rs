@@ -15,7 +15,7 @@ use crate::App;
 use crate::auth::{As, Client};
 use crate::cipher::{Cipher, Sealed};
 use crate::db::uninterrupted;
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result, refused};
 use crate::http::{IfMatch, Json, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::AddressId;
@@ -330,11 +330,9 @@ async fn list_addresses(app: Data<App>, me: As<Client>, Query(part): Query<Part>
 /// The time zone is found from the coordinates, the jurisdiction from country and region.
 #[utoipa::path(tag = "Addresses", operation_id = "create_address", security(("bearer" = ["client"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = NewAddress, responses(
-    (status = 201, description = "The address.", body = AddressView,
-     headers(("Location" = String, description = "Where the address is found."))),
-    (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = NewAddress, responses((status = 201, description = "The address.", body = AddressView,
+     headers(("Location" = String, description = "Where the address is found.")))),
+    extensions(("x-refusals" = json!(refused![TooManyAddresses]))))]
 #[post("/v1/me/addresses")]
 async fn create_address(
     app: Data<App>,

@@ -10,7 +10,7 @@ use crate::auth::Passwords;
 use crate::auth::Tokens;
 use crate::auth::{self, Anyone, As, Password, REFRESH_GRACE, RefreshToken};
 use crate::db::{in_time, uninterrupted};
-use crate::error::{Problem, Refusal, Result};
+use crate::error::{Refusal, Result, refused};
 use crate::events::Work;
 use crate::http::RateLimits;
 use crate::http::{IfMatch, Json, Origin, Reply};
@@ -77,11 +77,9 @@ async fn signed_in(
 /// Register
 ///
 /// Makes a client's or a therapist's account and signs it in.
-#[utoipa::path(tag = "Accounts", operation_id = "register", request_body = Registration, responses(
-    (status = 201, description = "The account was made.", body = SignedIn,
-     headers(("Location" = String, description = "Where the account is found."))),
-    (status = 409, description = "`email_taken`", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(tag = "Accounts", operation_id = "register", request_body = Registration, responses((status = 201, description = "The account was made.", body = SignedIn,
+     headers(("Location" = String, description = "Where the account is found.")))),
+    extensions(("x-refusals" = json!(refused![EmailTaken]))))]
 #[post("/v1/auth/register")]
 async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registration>) -> Result<Reply> {
     let password_hash = app.part::<Passwords>()?.hash(new.password).await?;
@@ -115,10 +113,8 @@ struct Login {
 /// Log in
 ///
 /// A wrong password and an unknown address get the same answer, after the same time.
-#[utoipa::path(tag = "Accounts", operation_id = "login", request_body = Login, responses(
-    (status = 200, description = "Signed in.", body = SignedIn),
-    (status = 401, description = "`wrong_email_or_password`", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(tag = "Accounts", operation_id = "login", request_body = Login, responses((status = 200, description = "Signed in.", body = SignedIn)),
+    extensions(("x-refusals" = json!(refused![WrongPassword]))))]
 #[post("/v1/auth/login")]
 async fn login(app: Data<App>, origin: Origin, Json(login, _): Json<Login>) -> Result<Reply> {
     let guess = app.part::<RateLimits>()?.guess(origin, &login.email)?;
@@ -153,10 +149,8 @@ struct Refresh {
 /// Exchanges a refresh token for a new pair of tokens. A token is good once; for ten seconds after its first use, and while the
 /// new refresh token is unused, it may be shown again, since the answer can get lost: the same refresh token is the answer. Shown later it has
 /// been copied: its session ends, with every token of it.
-#[utoipa::path(tag = "Accounts", operation_id = "refresh", request_body = Refresh, responses(
-    (status = 200, description = "A new pair of tokens.", body = SignedIn),
-    (status = 401, description = "`refresh_token_invalid`", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(tag = "Accounts", operation_id = "refresh", request_body = Refresh, responses((status = 200, description = "A new pair of tokens.", body = SignedIn)),
+    extensions(("x-refusals" = json!(refused![RefreshTokenInvalid]))))]
 #[post("/v1/auth/refresh")]
 async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -> Result<Reply> {
     uninterrupted(async move {

@@ -200,6 +200,18 @@ impl Rule {
         Self::Travel,
         Self::DailyCap,
     ];
+
+    /// What they refuse with.
+    pub const REFUSALS: &[Refusal] = &[
+        Refusal::NotAcceptingBookings,
+        Refusal::Blocked,
+        Refusal::ServiceNotOffered,
+        Refusal::OutsideServiceArea,
+        Refusal::CredentialNotValid,
+        Refusal::NoticeTooShort,
+        Refusal::BeyondHorizon,
+        Refusal::SlotUnavailable,
+    ];
 }
 
 impl Rule {

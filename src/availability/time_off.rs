@@ -17,7 +17,7 @@ use super::schedule::{TimeOff, TimeOffNote, TimeOffView};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::http::{IfMatch, Json, Page, Paging, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{TherapistId, TimeOffId};
@@ -90,12 +90,9 @@ fn refuse_backwards(start: DateTime<Utc>, end: DateTime<Utc>) -> Result<()> {
 /// overlap other time off.
 #[utoipa::path(tag = "Availability", operation_id = "create_time_off", security(("bearer" = ["therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = NewTimeOff, responses(
-    (status = 201, description = "The time off, and the bookings that it hits.", body = TimeOffView,
-     headers(("Location" = String, description = "Where the time off is found."))),
-    (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `too_much_time_off`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = NewTimeOff, responses((status = 201, description = "The time off, and the bookings that it hits.", body = TimeOffView,
+     headers(("Location" = String, description = "Where the time off is found.")))),
+    extensions(("x-refusals" = json!(refused![TooMuchTimeOff]))))]
 #[post("/v1/therapists/me/time-off")]
 async fn create_time_off(
     app: Data<App>,
@@ -167,10 +164,8 @@ impl TimeOffPatch {
     params(("id" = TimeOffId, Path, description = "The time off."),
            ("If-Match" = String, Header, description = "The ETag of the time off as it was read.")),
     request_body = TimeOffPatch,
-    responses(
-    (status = 200, description = "The time off as it is now.", body = TimeOffView),
-    (status = 422, description = "A field is wrong, or `too_much_time_off`", body = Problem, content_type = "application/problem+json"),
-))]
+    responses((status = 200, description = "The time off as it is now.", body = TimeOffView)),
+    extensions(("x-refusals" = json!(refused![TooMuchTimeOff]))))]
 #[patch("/v1/therapists/me/time-off/{id}")]
 async fn update_time_off(
     app: Data<App>,

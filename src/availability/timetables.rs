@@ -14,7 +14,7 @@ use super::store;
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Problem, Refusal, Result, refused};
 use crate::http::{IfMatch, Json, Page, Paging, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::TherapistId;
@@ -107,8 +107,8 @@ async fn list_schedules(app: Data<App>, me: As<Therapist>, Query(query): Query<P
 #[utoipa::path(tag = "Availability", operation_id = "get_dated_schedule", security(("bearer" = ["therapist"])),
     params(("effective_from" = Day, Path, description = "The first date that it holds for, in the therapist's zone.")),
     responses(
-        (status = 200, description = "The timetable.", body = DatedSchedule),
-        (status = 422, description = "This is no date.", body = Problem, content_type = "application/problem+json")))]
+    (status = 200, description = "The timetable.", body = DatedSchedule),
+    (status = 422, description = "This is no date.", body = Problem, content_type = "application/problem+json")))]
 #[get("/v1/therapists/me/schedules/{effective_from}")]
 async fn get_dated_schedule(app: Data<App>, me: As<Therapist>, Path(path): Path<String>) -> Result<Reply> {
     let date = date("effective_from", &path)?;
@@ -125,9 +125,10 @@ async fn get_dated_schedule(app: Data<App>, me: As<Therapist>, Path(path): Path<
     params(("effective_from" = Day, Path, description = "The first date that it holds for, in the therapist's zone."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the timetable as it was read, where there is one.")),
     request_body = Schedule, responses(
-        (status = 200, description = "The timetable as it is now.", body = DatedSchedule),
-        (status = 422, description = "`too_many_timetables`, or a field is wrong: a date in the past, another time zone.",
-         body = Problem, content_type = "application/problem+json")))]
+    (status = 200, description = "The timetable as it is now.", body = DatedSchedule),
+    (status = 422, description = "A field is wrong, such as a date in the past or another time zone; `errors` points to it.",
+         body = Problem, content_type = "application/problem+json")),
+    extensions(("x-refusals" = json!(refused![TooManyTimetables]))))]
 #[put("/v1/therapists/me/schedules/{effective_from}")]
 async fn put_dated_schedule(
     app: Data<App>,
@@ -168,8 +169,8 @@ async fn put_dated_schedule(
 #[utoipa::path(tag = "Availability", operation_id = "delete_dated_schedule", security(("bearer" = ["therapist"])),
     params(("effective_from" = Day, Path, description = "The first date that it holds for, in the therapist's zone.")),
     responses(
-        (status = 204, description = "The timetable is gone."),
-        (status = 422, description = "It is in force, or lies in the past.", body = Problem,
+    (status = 204, description = "The timetable is gone."),
+    (status = 422, description = "It is in force, or lies in the past.", body = Problem,
          content_type = "application/problem+json")))]
 #[delete("/v1/therapists/me/schedules/{effective_from}")]
 async fn delete_dated_schedule(app: Data<App>, me: As<Therapist>, Path(path): Path<String>) -> Result<Reply> {
@@ -196,11 +197,9 @@ async fn delete_dated_schedule(app: Data<App>, me: As<Therapist>, Path(path): Pa
 /// `GET /v1/therapists/me/bookings-outside-hours`.
 #[utoipa::path(tag = "Availability", operation_id = "copy_week", security(("bearer" = ["therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = WeekCopy, responses(
-    (status = 201, description = "The dates that were written, and those that stay as they are.", body = WeekCopied,
-     headers(("Location" = String, description = "Where the differing dates are found."))),
-    (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = WeekCopy,
+    responses((status = 201, description = "The dates that were written, and those that stay as they are.", body = WeekCopied,
+     headers(("Location" = String, description = "Where the differing dates are found.")))))]
 #[post("/v1/therapists/me/schedule/copies")]
 async fn copy_week(
     app: Data<App>,

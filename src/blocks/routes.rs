@@ -13,7 +13,7 @@ use crate::availability::schedule::Hit;
 use crate::bookings::{self, Side};
 use crate::cipher::Cipher;
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::http::{Cursor, Json, Limit, Page, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::AccountId;
@@ -102,11 +102,9 @@ async fn list_blocks(app: Data<App>, me: As<Parties>, Query(query): Query<BlockQ
 /// their slots. The other side is not told, but whatever they try with the caller is refused as `blocked`. What is booked already stays booked, and is listed in the answer.
 #[utoipa::path(tag = "Blocks", operation_id = "create_block", security(("bearer" = ["client", "therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = NewBlock, responses(
-    (status = 201, description = "The block.", body = BlockMade,
-     headers(("Location" = String, description = "Where the block can be taken away."))),
-    (status = 409, description = "`already_blocked`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = NewBlock, responses((status = 201, description = "The block.", body = BlockMade,
+     headers(("Location" = String, description = "Where the block can be taken away.")))),
+    extensions(("x-refusals" = json!(refused![AlreadyBlocked]))))]
 #[post("/v1/me/blocks")]
 async fn create_block(
     app: Data<App>,

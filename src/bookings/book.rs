@@ -16,8 +16,10 @@ use super::wish::{Decided, Wanted, Wish};
 use super::{Booking, FocusArea, NOTES, Notes, Pressure, holds, respond_by, seal_focus_areas};
 use crate::App;
 use crate::auth::{As, Client};
+use crate::availability::Rule;
+use crate::bookings::bounds::Bounds;
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, Work};
 use crate::http::{Json, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
@@ -93,15 +95,10 @@ impl NewBooking {
 /// repeat: the same key and body get the same answer, and there is one booking.
 #[utoipa::path(tag = "Bookings", operation_id = "create_booking", security(("bearer" = ["client"])),
     params(("Idempotency-Key" = String, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
-    request_body = NewBooking, responses(
-    (status = 201, description = "The booking.", body = ClientBooking,
+    request_body = NewBooking, responses((status = 201, description = "The booking.", body = ClientBooking,
      headers(("Location" = String, description = "Where the booking is found."),
-             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
-    (status = 409, description = "`slot_unavailable`, `hold_expired`, `client_busy`, `too_many_open_visits`, `too_many_open_requests`, \
-     `too_many_cancellations`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
-))]
+             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before.")))),
+    extensions(("x-refusals" = json!(refused![HoldExpired, ..Bounds::REFUSALS, ..Rule::REFUSALS]))))]
 #[post("/v1/bookings")]
 async fn create_booking(
     app: Data<App>,

@@ -60,10 +60,14 @@ pub struct Ahead {
 }
 
 impl Bounds {
+    /// What the bounds on what a client has ahead refuse with.
+    pub const REFUSALS: &[Refusal] =
+        &[Refusal::ClientBusy, Refusal::TooManyOpenVisits, Refusal::TooManyOpenRequests, Refusal::TooManyCancellations];
+
     /// Whether a client who has so much ahead may take one visit more; as a request, where it `waits` for the therapist.
     ///
     /// # Errors
-    /// `client_busy`, `too_many_open_visits`, `too_many_open_requests`, `too_many_cancellations`.
+    /// The first bound that is reached, as one of [`Self::REFUSALS`].
     pub fn admit(self, ahead: Ahead, waits: bool) -> Result<(), Refusal> {
         if ahead.busy {
             Err(Refusal::ClientBusy)

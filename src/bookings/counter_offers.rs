@@ -18,15 +18,15 @@ use super::events::{Taken, event};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reschedule::{NewStart, carry_out};
 use super::steps::{Begun, admit, begin, lock, party, view};
-use super::store as bookings;
 use super::views::BookingView;
 use super::wish::Wish;
 use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{Anyone, As, Parties, Principal};
+use crate::availability::Rule;
 use crate::availability::travel::Roads;
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, TimeLock, Work};
 use crate::http::{IfMatch, Json, Nothing, OrDefault, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
@@ -94,14 +94,12 @@ pub(super) struct CounterOffer {
 #[utoipa::path(tag = "Bookings", operation_id = "create_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
-    request_body = NewStart, responses(
-    (status = 201, description = "The counter-offer.", body = CounterOffer,
+    request_body = NewStart, responses((status = 201, description = "The counter-offer.", body = CounterOffer,
      headers(("Location" = String, description = "Where the counter-offer is found."),
-             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
-    (status = 409, description = "`invalid_transition`, also where the visit was reassigned in the same moment; `slot_unavailable`, `counter_offer_open`, `too_many_counter_offers`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
-))]
+             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before.")))),
+    extensions(("x-refusals" = json!(refused![
+        InvalidTransition, CounterOfferOpen, TooManyCounterOffers, ClientBusy, ..Rule::REFUSALS
+    ]))))]
 #[post("/v1/bookings/{id}/counter-offers")]
 async fn create_counter_offer(
     app: Data<App>,
@@ -115,7 +113,7 @@ async fn create_counter_offer(
         let route = "POST /v1/bookings/{id}/counter-offers";
         let once = Once::claim(&mut work, route, key, print.about(id)).await?;
         let now = work.now();
-        let seen = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let seen = super::store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&seen, &me.principal).ok_or(Error::NotFound)?;
         // Where an admin has just given it to another therapist, nothing was decided: whoever asks again is told.
         let (booking, lock) = lock(&mut work, &seen).await?.ok_or(Refusal::InvalidTransition)?;
@@ -155,7 +153,7 @@ pub(super) async fn propose(
         return Err(Refusal::TooManyCounterOffers.into());
     }
     let table = Span::of_minutes(start, booking.duration_minutes.into());
-    bookings::refuse_busy_client(work, booking, table, now).await?;
+    super::store::refuse_busy_client(work, booking, table, now).await?;
     let mut wish = Wish::requested(work, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
     let mut wish = wish.of_its_own(by == Party::Therapist);
@@ -238,7 +236,7 @@ async fn get_counter_offer(
 async fn seen(app: &App, me: &Principal, id: BookingId) -> Result<Vec<CounterOffer>> {
     let now = app.clock.now();
     let mut work = app.begin(Some(me.account)).await?;
-    let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+    let booking = super::store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
     party(&booking, me).ok_or(Error::NotFound)?;
     let offers = store::list(&mut work, id, now).await?;
     work.commit().await?;
@@ -253,11 +251,11 @@ async fn seen(app: &App, me: &Principal, id: BookingId) -> Result<Vec<CounterOff
 #[utoipa::path(tag = "Bookings", operation_id = "accept_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer."),
-           ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")), request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking, moved.", body = BookingView),
-    (status = 409, description = "`counter_offer_expired`, `invalid_transition`, `slot_unavailable`, `client_busy`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "What no longer holds, such as `credential_not_valid`.", body = Problem, content_type = "application/problem+json"),
-))]
+           ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")), request_body = Option<Nothing>,
+    responses((status = 200, description = "The booking, moved.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![
+        CounterOfferExpired, InvalidTransition, SlotUnavailable, ClientBusy, CredentialNotValid, OutsideServiceArea, Blocked
+    ]))))]
 #[post("/v1/bookings/{id}/counter-offers/{offer_id}/accept")]
 async fn accept_counter_offer(
     app: Data<App>,
@@ -305,10 +303,9 @@ async fn accept_counter_offer(
 /// Turns down what the other party proposed: the visit stands as it is, and the proposed time is free again.
 #[utoipa::path(tag = "Bookings", operation_id = "decline_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer.")), request_body = Option<Nothing>, responses(
-    (status = 200, description = "The counter-offer, declined.", body = CounterOffer),
-    (status = 409, description = "`counter_offer_expired`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+           ("offer_id" = CounterOfferId, Path, description = "The other party's counter-offer.")), request_body = Option<Nothing>,
+    responses((status = 200, description = "The counter-offer, declined.", body = CounterOffer)),
+    extensions(("x-refusals" = json!(refused![CounterOfferExpired, InvalidTransition]))))]
 #[post("/v1/bookings/{id}/counter-offers/{offer_id}/decline")]
 async fn decline_counter_offer(
     app: Data<App>,
@@ -324,10 +321,9 @@ async fn decline_counter_offer(
 /// Takes back what the caller proposed: the visit stands as it is, and the proposed time is free again.
 #[utoipa::path(tag = "Bookings", operation_id = "withdraw_counter_offer", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("offer_id" = CounterOfferId, Path, description = "The caller's counter-offer.")), request_body = Option<Nothing>, responses(
-    (status = 200, description = "The counter-offer, withdrawn.", body = CounterOffer),
-    (status = 409, description = "`counter_offer_expired`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+           ("offer_id" = CounterOfferId, Path, description = "The caller's counter-offer.")), request_body = Option<Nothing>,
+    responses((status = 200, description = "The counter-offer, withdrawn.", body = CounterOffer)),
+    extensions(("x-refusals" = json!(refused![CounterOfferExpired, InvalidTransition]))))]
 #[post("/v1/bookings/{id}/counter-offers/{offer_id}/withdraw")]
 async fn withdraw_counter_offer(
     app: Data<App>,

@@ -12,7 +12,7 @@ use super::events::{self, Event, Taken};
 use super::lifecycle::{Action, Step, step};
 use super::reschedule::{change, reprice, save};
 use super::steps::{Begun, admit, begin, view, viewer};
-use super::store as bookings;
+use super::store;
 use super::views::{BookingView, view_of};
 use super::wish::{Decided, Wish};
 use super::{Booking, Extension};
@@ -20,7 +20,7 @@ use crate::App;
 use crate::auth::{As, Client, Therapist};
 use crate::availability::travel::Roads;
 use crate::db::uninterrupted;
-use crate::error::{FieldError, Problem, Refusal, Result};
+use crate::error::{FieldError, Refusal, Result, refused};
 use crate::events::Work;
 use crate::http::{IfMatch, Json, Nothing, OrDefault, Path, Reply};
 use crate::ids::BookingId;
@@ -57,10 +57,8 @@ const ANSWERED_WITHIN: TimeDelta = TimeDelta::minutes(10);
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
     request_body = AskedExtension, responses(
     (status = 200, description = "The booking, which lasts so long already.", body = BookingView),
-    (status = 202, description = "The booking as it stands, with the `extension` that its client is asked for.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `client_busy`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `service_not_offered`, `credential_not_valid`", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 202, description = "The booking as it stands, with the `extension` that its client is asked for.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, ClientBusy, ServiceNotOffered, CredentialNotValid]))))]
 #[post("/v1/bookings/{id}/extend")]
 async fn extend_booking(
     app: Data<App>,
@@ -87,7 +85,7 @@ async fn extend_booking(
                     amount: longer.price.amount,
                     expires_at: now + ANSWERED_WITHIN,
                 });
-                bookings::save_extension(&mut work, &booking).await?;
+                store::save_extension(&mut work, &booking).await?;
                 let taken = Taken { action: Action::AskExtension, party, from: booking.status, reason: None };
                 let details = json!({ "duration_minutes": longer.duration_minutes, "price": longer.price });
                 work.announce(events::step(&booking, taken, details)).await?;
@@ -113,7 +111,7 @@ async fn lengthened(app: &App, work: &mut Work, booking: &Booking, minutes: i16)
         return Err(FieldError::new("/duration_minutes", "must end the visit later, and not in the past.").into());
     }
     let table = Span::of_minutes(longer.start_at, longer.duration_minutes.into());
-    bookings::refuse_busy_client(work, booking, table, now).await?;
+    store::refuse_busy_client(work, booking, table, now).await?;
     reprice(work, booking, &mut longer, now).await?;
     let decided = Wish::requested(work, &longer).await?.prolong(work, app.part::<Roads>()?).await?;
     Ok((longer, decided))
@@ -125,11 +123,8 @@ async fn lengthened(app: &App, work: &mut Work, booking: &Booking, minutes: i16)
 #[utoipa::path(tag = "Bookings", operation_id = "accept_extension", security(("bearer" = ["client"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
-    request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking, longer.", body = BookingView),
-    (status = 409, description = "`invalid_transition`: the visit does not take place now, or nothing is asked any more; `slot_unavailable`, `client_busy`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "`service_not_offered`, `credential_not_valid`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Option<Nothing>, responses((status = 200, description = "The booking, longer.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, ClientBusy, ServiceNotOffered, CredentialNotValid]))))]
 #[post("/v1/bookings/{id}/extension/accept")]
 async fn accept_extension(
     app: Data<App>,
@@ -146,7 +141,7 @@ async fn accept_extension(
         if admit(&app, &mut work, &known, Ok(step), &booking, party).await?.is_some() {
             let (longer, Decided { during, relied_on, .. }) = lengthened(&app, &mut work, &booking, asked).await?;
             save(&mut work, &lock, &longer, during).await?;
-            bookings::rely_on(&mut work, id, &relied_on).await?;
+            store::rely_on(&mut work, id, &relied_on).await?;
             let taken = Taken { action: Action::Extend, party, from: booking.status, reason: None };
             work.announce(events::step(&longer, taken, change(&booking, &longer))).await?;
             booking = longer;
@@ -162,10 +157,9 @@ async fn accept_extension(
 ///
 /// The visit stays as long as it is. Again changes nothing.
 #[utoipa::path(tag = "Bookings", operation_id = "decline_extension", security(("bearer" = ["client"])),
-    params(("id" = BookingId, Path, description = "The booking.")), request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking as it is.", body = BookingView),
-    (status = 409, description = "`invalid_transition`: the visit does not take place now.", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = BookingId, Path, description = "The booking.")), request_body = Option<Nothing>,
+    responses((status = 200, description = "The booking as it is.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/bookings/{id}/extension/decline")]
 async fn decline_extension(
     app: Data<App>,
@@ -178,7 +172,7 @@ async fn decline_extension(
         step(&booking, Action::Extend, party, work.now())?;
         if booking.extension.is_some_and(|open| open.minutes != booking.duration_minutes) {
             booking.extension = None;
-            bookings::save_extension(&mut work, &booking).await?;
+            store::save_extension(&mut work, &booking).await?;
             let declined = events::event("booking.extension_declined", &booking, json!({}));
             work.announce(Event { party: Some(party), ..declined }).await?;
         }

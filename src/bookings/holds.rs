@@ -18,10 +18,11 @@ use super::wish::{Decided, Wanted, Wish};
 use crate::App;
 use crate::accounts::{Address, AddressView};
 use crate::auth::{As, Client};
+use crate::availability::Rule;
 use crate::bookings::bounds::Bounds;
 use crate::cipher::Cipher;
 use crate::db::uninterrupted;
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result, refused};
 use crate::events::Work;
 use crate::http::{Json, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
@@ -106,14 +107,9 @@ impl HoldView {
 /// books or holds instead.
 #[utoipa::path(tag = "Bookings", operation_id = "create_hold", security(("bearer" = ["client"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = Wanted, responses(
-    (status = 201, description = "The hold.", body = HoldView,
-     headers(("Location" = String, description = "Where the hold is found."))),
-    (status = 409, description = "`slot_unavailable`, `too_many_holds`, `client_busy`, `too_many_open_visits`, `too_many_open_requests`, \
-     `too_many_cancellations`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Wanted, responses((status = 201, description = "The hold.", body = HoldView,
+     headers(("Location" = String, description = "Where the hold is found.")))),
+    extensions(("x-refusals" = json!(refused![TooManyHolds, ..Bounds::REFUSALS, ..Rule::REFUSALS]))))]
 #[post("/v1/holds")]
 async fn create_hold(
     app: Data<App>,

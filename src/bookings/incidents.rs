@@ -15,11 +15,10 @@ pub(super) use store::{NOTE, REPORT};
 use super::Booking;
 use super::lifecycle::Party;
 use super::steps::party;
-use super::store as bookings;
 use crate::App;
 use crate::auth::{Admin, Anyone, As, Parties};
 use crate::db::uninterrupted;
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result, refused};
 use crate::events::{Event, Work};
 use crate::http::{Cursor, Json, Limit, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
@@ -179,13 +178,10 @@ pub(super) async fn report(
 #[utoipa::path(tag = "Incidents", operation_id = "report_incident", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat; kept for 48 hours.")),
-    request_body = NewIncident, responses(
-    (status = 201, description = "It was reported.", body = IncidentReceipt,
+    request_body = NewIncident, responses((status = 201, description = "It was reported.", body = IncidentReceipt,
      headers(("Location" = String, description = "Where the caller's incidents are found."),
-             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before."))),
-    (status = 409, description = "`too_many_incidents`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
-))]
+             ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before.")))),
+    extensions(("x-refusals" = json!(refused![TooManyIncidents]))))]
 #[post("/v1/bookings/{id}/incidents")]
 async fn report_incident(
     app: Data<App>,
@@ -201,7 +197,7 @@ async fn report_incident(
         // One report after the other for one reporter, so that no two are both the last.
         work.lock(me.account().0).await?;
         let now = work.now();
-        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let booking = super::store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let kind = new.kind;
         if store::count(&mut work, id, me.account()).await? >= MOST_OF_ONE {
@@ -235,7 +231,7 @@ async fn list_booking_incidents(
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
-        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let booking = super::store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
         let reporter = (party != Party::Admin).then_some(me.account());
         let incidents = store::of_booking(&app, &mut work, id, reporter).await?;

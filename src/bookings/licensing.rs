@@ -20,7 +20,7 @@ use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reliability::{self, Lapse};
 use super::steps::{Begun, begin_as_system};
 use super::store::{live, rely_on, save};
-use super::{Booking, Cancelled, store as bookings};
+use super::{Booking, Cancelled};
 use crate::App;
 use crate::catalogue;
 use crate::credentials::{self, Reliance, Required, missing, relied_on, requirements};
@@ -186,7 +186,7 @@ pub async fn settle(app: &App, id: BookingId) -> Result<()> {
         } else {
             let by = store::put_at_risk_by(&mut work, id).await?.unwrap_or(Party::System);
             reconcile_after(&mut work, &lock, by).await?;
-            match bookings::lock(&mut work, id, now).await? {
+            match super::store::lock(&mut work, id, now).await? {
                 Some(booking) if booking.at_risk_since.is_none() => {}
                 Some(booking) if booking.start_at > now => call_off(&mut work, &lock, booking, by).await?,
                 Some(booking) => alert(&mut work, &booking).await?,

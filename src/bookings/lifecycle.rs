@@ -329,19 +329,26 @@ mod tests {
         }
     }
 
+    struct Times {
+        action: Action,
+        party: Party,
+        from: i64,
+        until: Option<i64>,
+    }
+
     #[test]
     fn steps_have_their_time_to_the_microsecond() {
         let start: DateTime<Utc> = "2026-12-01T00:00:00Z".parse().expect("an instant");
         let visit = Span::of_minutes(start, 60);
         let moment = TimeDelta::microseconds(1);
-        for (action, party, from, until) in [
-            (Action::OnTheWay, Party::Therapist, -180, Some(60)),
-            (Action::Arrive, Party::Therapist, -60, Some(60)),
-            (Action::Start, Party::Therapist, -15, Some(60)),
-            (Action::Complete, Party::Therapist, 0, None),
-            (Action::Complete, Party::Admin, 60, None),
-            (Action::NoShow, Party::Client, 20, Some(60 + 1440)),
-            (Action::NoShow, Party::Therapist, 20, Some(60 + 1440)),
+        for Times { action, party, from, until } in [
+            Times { action: Action::OnTheWay, party: Party::Therapist, from: -180, until: Some(60) },
+            Times { action: Action::Arrive, party: Party::Therapist, from: -60, until: Some(60) },
+            Times { action: Action::Start, party: Party::Therapist, from: -15, until: Some(60) },
+            Times { action: Action::Complete, party: Party::Therapist, from: 0, until: None },
+            Times { action: Action::Complete, party: Party::Admin, from: 60, until: None },
+            Times { action: Action::NoShow, party: Party::Client, from: 20, until: Some(60 + 1440) },
+            Times { action: Action::NoShow, party: Party::Therapist, from: 20, until: Some(60 + 1440) },
         ] {
             let first = start + TimeDelta::minutes(from);
             assert_eq!(in_time(action, party, visit, first - moment), Err(Refusal::TooEarly), "{action:?}");

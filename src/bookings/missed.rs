@@ -19,7 +19,7 @@ use crate::App;
 use crate::auth::{Admin, As};
 use crate::cipher::Sealed;
 use crate::db::uninterrupted;
-use crate::error::{Problem, Refusal, Result};
+use crate::error::{Refusal, Result, refused};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
@@ -188,10 +188,9 @@ struct NoShowDecision {
 #[utoipa::path(tag = "Bookings", operation_id = "decide_no_show", security(("bearer" = ["admin"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    request_body = NoShowDecision, responses(
-    (status = 200, description = "The booking, its report settled; `cancellation` says what it costs.", body = BookingView),
-    (status = 409, description = "`invalid_transition`: there is no report of its client, or staff have decided otherwise.", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = NoShowDecision,
+    responses((status = 200, description = "The booking, its report settled; `cancellation` says what it costs.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/admin/bookings/{id}/no-show-decision")]
 async fn decide_no_show(
     app: Data<App>,

@@ -14,7 +14,6 @@ use super::Booking;
 use super::events::event;
 use super::lifecycle::Status;
 use super::steps::{Begun, begin_as_system};
-use super::store as bookings;
 use super::views::{AdminBooking, BookingView, Viewer, views};
 use crate::App;
 use crate::auth::{Admin, As};
@@ -101,7 +100,7 @@ async fn list_bookings_overdue(app: Data<App>, me: As<Admin>, Query(query): Quer
         let now = app.clock.now();
         let after = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id));
         let mut work = app.begin(Some(me.account())).await?;
-        let found = bookings::overdue(&mut work, now - PATIENCE, after, query.limit.probe(), now).await?;
+        let found = super::store::overdue(&mut work, now - PATIENCE, after, query.limit.probe(), now).await?;
         let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
         let since: Vec<_> = page.data.iter().map(|booking| overdue_since(booking, now)).collect();
         let shown = views(&app.cipher, &mut work, page.data, Viewer::Admin).await?;

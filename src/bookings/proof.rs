@@ -14,7 +14,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::Booking;
 use super::events::event;
 use super::lifecycle::{Party, Status};
-use super::store as bookings;
 use crate::App;
 use crate::audit::{self, Positions};
 use crate::auth::{Admin, As};
@@ -229,7 +228,7 @@ async fn get_licence_proof(app: Data<App>, me: As<Admin>, Path(id): Path<Booking
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
-        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let booking = super::store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let revisions = store::revisions(&mut work, id).await?;
         let audit = audit::positions(&mut work, "booking", &id.to_string(), READ).await?;
         work.announce(event(READ, &booking, json!({}))).await?;

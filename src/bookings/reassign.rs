@@ -14,20 +14,20 @@ use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken, Why};
 use super::licensing::{NOTICE, Rules};
 use super::lifecycle::{Action, Party, Status, Step, step};
-use super::store as bookings;
+use super::store;
 use super::views::{AdminBooking, BookingView, Viewer, view_of, views};
 use super::wish::Wish;
 use super::{Booking, KeptReason, Reason, holds, respond_by};
 use crate::App;
 use crate::accounts;
 use crate::auth::{Admin, As};
-use crate::availability::Diary;
 use crate::availability::reservations::{self, Taking};
 use crate::availability::travel::Roads;
+use crate::availability::{Diary, Rule};
 use crate::cipher::Sealed;
 use crate::credentials::{self, missing};
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{TimeLock, Work};
 use crate::http::{Cursor, Json, Limit, Page, Part, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, TherapistId};
@@ -92,7 +92,7 @@ async fn list_bookings_at_risk(app: Data<App>, me: As<Admin>, Query(query): Quer
     uninterrupted(async move {
         let after = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id));
         let mut work = app.begin(Some(me.account())).await?;
-        let found = bookings::at_risk(&mut work, after, query.limit.probe(), app.clock.now()).await?;
+        let found = store::at_risk(&mut work, after, query.limit.probe(), app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
         let mut rules = Rules::default();
         let mut facts = Vec::new();
@@ -166,10 +166,9 @@ fn is_movable(booking: &Booking, now: DateTime<Utc>) -> bool {
 /// Therapists who can take the visit over at its time, nearest first: the 20 nearest of the 300 nearest who offer it
 /// there. The same rules decide as when it was booked, with notice and horizon counted from when the client first asked.
 #[utoipa::path(tag = "Bookings", operation_id = "list_candidates", security(("bearer" = ["admin"])),
-    params(("id" = BookingId, Path, description = "The booking."), CandidateQuery), responses(
-    (status = 200, description = "The candidates.", body = Page<Candidate>),
-    (status = 409, description = "`invalid_transition`: the visit cannot be reassigned.", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = BookingId, Path, description = "The booking."), CandidateQuery),
+    responses((status = 200, description = "The candidates.", body = Page<Candidate>)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[get("/v1/admin/bookings/{id}/candidates")]
 async fn list_candidates(
     app: Data<App>,
@@ -180,7 +179,7 @@ async fn list_candidates(
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
-        let booking = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let booking = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         if !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
         }
@@ -256,13 +255,9 @@ struct ReassignBody {
 /// an answer, now the other therapist's. The same rules decide as when it was booked, with notice and horizon counted from
 /// when the client first asked. Whoever had it before sees it no more. Reassigning it to the therapist who has it changes nothing.
 #[utoipa::path(tag = "Bookings", operation_id = "reassign_booking", security(("bearer" = ["admin"])),
-    params(("id" = BookingId, Path, description = "The booking.")), request_body = ReassignBody, responses(
-    (status = 200, description = "The booking, with its new therapist.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, also where it was reassigned in the same moment; `slot_unavailable`",
-     body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `credential_not_valid`, `outside_service_area`, `notice_too_short`, \
-     `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = BookingId, Path, description = "The booking.")), request_body = ReassignBody,
+    responses((status = 200, description = "The booking, with its new therapist.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, ..Rule::REFUSALS]))))]
 #[post("/v1/admin/bookings/{id}/reassign")]
 async fn reassign_booking(
     app: Data<App>,
@@ -275,7 +270,7 @@ async fn reassign_booking(
         let new = body.therapist_id;
         let mut work = app.begin(Some(me.account())).await?;
         let now = work.now();
-        let seen = bookings::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let seen = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         if seen.therapist == new {
             // The step was taken: whoever lost the answer may ask again.
             let reply = view_of(&app.cipher, &mut work, seen, Viewer::Admin).await?.reply()?;
@@ -290,7 +285,7 @@ async fn reassign_booking(
         let second = work.lock_time(seen.therapist.max(new)).await?;
         let (old_time, new_time) = if first.therapist() == new { (second, first) } else { (first, second) };
         let now = work.now();
-        let booking = bookings::lock(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let booking = store::lock(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         // Where another admin was first, this one decided on what is no longer so.
         if booking.therapist != seen.therapist || !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
@@ -333,14 +328,14 @@ async fn hand_over(
     }
     counter_offers::close(work, old_time, booking.id, OfferStatus::Obsolete).await?;
     reservations::release(work, old_time, booking.id.0).await?;
-    bookings::save_therapist(work, &booking).await?;
+    store::save_therapist(work, &booking).await?;
     let lapses_at = booking.respond_by.filter(|_| booking.status == Status::Requested);
     let taking =
         Taking { during: decided.during, start_at: booking.start_at, place: booking.address.point(), lapses_at };
     if !reservations::reserve(work, new_time, booking.id, taking, now).await? {
         return Err(Refusal::SlotUnavailable.into());
     }
-    bookings::rely_on(work, booking.id, &decided.relied_on).await?;
+    store::rely_on(work, booking.id, &decided.relied_on).await?;
     let taken =
         Taken { action: Action::Reassign, party: Party::Admin, from: booking.status, reason: note.map(Why::Theirs) };
     work.announce(events::step(&booking, taken, json!({ "former_therapist": old }))).await?;

@@ -13,17 +13,18 @@ use super::counter_offers::{self, CounterOffer, OfferStatus, propose};
 use super::events::{self, Taken};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::steps::{Begun, admit, begin, view};
-use super::store as bookings;
+use super::store;
 use super::views::BookingView;
 use super::wish::{Decided, Wish};
 use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{As, Parties};
+use crate::availability::Rule;
 use crate::availability::reservations::{self, Taking};
 use crate::availability::travel::Roads;
 use crate::bookings::bounds::Bounds;
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Problem, Refusal, Result};
+use crate::error::{Refusal, Result, refused};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
@@ -88,11 +89,10 @@ pub(super) struct NewStart {
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
     request_body = NewStart, responses(
     (status = 200, description = "The booking, moved.", body = BookingView),
-    (status = 202, description = "The visit stands; the time is proposed to the therapist.", body = CounterOffer),
-    (status = 409, description = "`invalid_transition`, `slot_unavailable`, `client_busy`, `counter_offer_open`, `too_many_moves`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `too_late_to_move`, `credential_not_valid`, `outside_service_area`, \
-     `notice_too_short`, `beyond_horizon`, `service_not_offered`, `not_accepting_bookings`, `blocked`", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 202, description = "The visit stands; the time is proposed to the therapist.", body = CounterOffer)),
+    extensions(("x-refusals" = json!(refused![
+        InvalidTransition, ClientBusy, CounterOfferOpen, TooManyMoves, TooLateToMove, ..Rule::REFUSALS
+    ]))))]
 #[post("/v1/bookings/{id}/reschedule")]
 async fn reschedule_booking(
     app: Data<App>,
@@ -119,7 +119,7 @@ async fn reschedule_booking(
             if late {
                 return Err(Refusal::TooLateToMove.into());
             }
-            if bookings::count_moves(&mut work, id).await? >= app.part::<Bounds>()?.max_moves {
+            if store::count_moves(&mut work, id).await? >= app.part::<Bounds>()?.max_moves {
                 return Err(Refusal::TooManyMoves.into());
             }
             let mode = therapists::booking_mode(&mut **work, booking.therapist).await?;
@@ -170,7 +170,7 @@ pub(super) async fn carry_out(
     taken: Taken,
 ) -> Result<Booking> {
     let now = work.now();
-    bookings::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
+    store::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
         .await?;
     let own = taken.action == Action::Agree || taken.party == Party::Therapist;
     let Decided { during, relied_on, .. } =
@@ -188,7 +188,7 @@ pub(super) async fn carry_out(
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;
     save(work, lock, &moved, during).await?;
-    bookings::rely_on(work, moved.id, &relied_on).await?;
+    store::rely_on(work, moved.id, &relied_on).await?;
     work.announce(events::step(&moved, taken, change(booking, &moved))).await?;
     Ok(moved)
 }
@@ -199,7 +199,7 @@ pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, du
     let lapses_at = booking.respond_by.filter(|_| booking.status == Status::Requested);
     let taking = Taking { during, start_at: booking.start_at, place: booking.address.point(), lapses_at };
     reservations::move_booking(work, lock, booking.id, taking, now).await?;
-    bookings::save_terms(work, booking).await
+    store::save_terms(work, booking).await
 }
 
 /// What a step changed of what was agreed, for its event.

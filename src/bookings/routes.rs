@@ -14,7 +14,7 @@ use super::{
 use crate::App;
 use crate::auth::{Anyone, As, Therapist};
 use crate::db::uninterrupted;
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result, refused};
 use crate::http::{IfMatch, Nothing, OrDefault, Page, Paging, Path, Query, Reply};
 use crate::ids::BookingId;
 use crate::values::Money;
@@ -97,11 +97,9 @@ async fn get_booking_events(
 /// again.
 #[utoipa::path(tag = "Bookings", operation_id = "accept_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking, confirmed.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, `slot_unavailable`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "What no longer holds, such as `credential_not_valid`.", body = Problem, content_type = "application/problem+json"),
-))]
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>,
+    responses((status = 200, description = "The booking, confirmed.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, CredentialNotValid, OutsideServiceArea, Blocked]))))]
 #[post("/v1/bookings/{id}/accept")]
 async fn accept_booking(
     app: Data<App>,
@@ -118,10 +116,9 @@ async fn accept_booking(
 /// Turns a requested visit down; its time is free again.
 #[utoipa::path(tag = "Bookings", operation_id = "decline_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking, declined.", body = BookingView),
-    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>,
+    responses((status = 200, description = "The booking, declined.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/bookings/{id}/decline")]
 async fn decline_booking(
     app: Data<App>,
@@ -150,10 +147,9 @@ struct CancellationQuote {
 /// What it would cost the caller to call the visit off now.
 #[utoipa::path(tag = "Bookings", operation_id = "get_cancellation_quote",
     security(("bearer" = ["client", "therapist", "admin"])),
-    params(("id" = BookingId, Path, description = "The booking.")), responses(
-    (status = 200, description = "Fee and refund.", body = CancellationQuote),
-    (status = 409, description = "`invalid_transition`: the visit cannot be called off.", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = BookingId, Path, description = "The booking.")),
+    responses((status = 200, description = "Fee and refund.", body = CancellationQuote)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[get("/v1/bookings/{id}/cancellation-quote")]
 async fn get_cancellation_quote(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
     uninterrupted(async move {
@@ -185,10 +181,9 @@ struct CancelBody {
 /// no fee.
 #[utoipa::path(tag = "Bookings", operation_id = "cancel_booking", security(("bearer" = ["client", "therapist", "admin"])),
     params(("id" = BookingId, Path, description = "The booking."),
-           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<CancelBody>, responses(
-    (status = 200, description = "The booking, cancelled.", body = BookingView),
-    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<CancelBody>,
+    responses((status = 200, description = "The booking, cancelled.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/bookings/{id}/cancel")]
 async fn cancel_booking(
     app: Data<App>,

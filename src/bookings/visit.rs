@@ -19,7 +19,7 @@ use super::{Booking, Cancelled, Reason, missed, store};
 use crate::App;
 use crate::auth::{As, Parties, Principal, Therapist, TherapistOrAdmin};
 use crate::db::uninterrupted;
-use crate::error::{FieldError, Problem, Refusal, Result};
+use crate::error::{FieldError, Refusal, Result, refused};
 use crate::events::Work;
 use crate::http::{IfMatch, Json, Nothing, OrDefault, Path, Reply};
 use crate::ids::BookingId;
@@ -75,11 +75,8 @@ fn ended_short(booking: &Booking, action: Action, party: Party, now: DateTime<Ut
 #[utoipa::path(tag = "Bookings", operation_id = "set_out_for_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking, on its way.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "`credential_not_valid`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Option<Nothing>, responses((status = 200, description = "The booking, on its way.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, TooLate, CredentialNotValid]))))]
 #[post("/v1/bookings/{id}/on-the-way")]
 async fn set_out_for_booking(
     app: Data<App>,
@@ -97,10 +94,8 @@ async fn set_out_for_booking(
 #[utoipa::path(tag = "Bookings", operation_id = "arrive_at_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking, with its therapist at the door.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Option<Nothing>, responses((status = 200, description = "The booking, with its therapist at the door.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, TooLate]))))]
 #[post("/v1/bookings/{id}/arrive")]
 async fn arrive_at_booking(
     app: Data<App>,
@@ -119,11 +114,8 @@ async fn arrive_at_booking(
 #[utoipa::path(tag = "Bookings", operation_id = "start_booking", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    request_body = Option<Nothing>, responses(
-    (status = 200, description = "The booking, in progress.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, `too_early`, `too_late`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "`credential_not_valid`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Option<Nothing>, responses((status = 200, description = "The booking, in progress.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, TooLate, CredentialNotValid]))))]
 #[post("/v1/bookings/{id}/start")]
 async fn start_booking(
     app: Data<App>,
@@ -158,10 +150,8 @@ fn refuse_unexplained(me: &Principal, reason: Option<&Reason>) -> Result<()> {
 #[utoipa::path(tag = "Bookings", operation_id = "complete_booking", security(("bearer" = ["therapist", "admin"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    request_body = Option<StepBody>, responses(
-    (status = 200, description = "The booking, completed.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, `too_early`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Option<StepBody>, responses((status = 200, description = "The booking, completed.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly]))))]
 #[post("/v1/bookings/{id}/complete")]
 async fn complete_booking(
     app: Data<App>,
@@ -185,10 +175,9 @@ async fn complete_booking(
 #[utoipa::path(tag = "Bookings", operation_id = "report_no_show", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    request_body = Option<StepBody>, responses(
-    (status = 200, description = "The booking, missed; `cancellation` says by whose report, and what it costs.", body = BookingView),
-    (status = 409, description = "`invalid_transition`, `too_early`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Option<StepBody>,
+    responses((status = 200, description = "The booking, missed; `cancellation` says by whose report, and what it costs.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, TooLate]))))]
 #[post("/v1/bookings/{id}/no-show")]
 async fn report_no_show(
     app: Data<App>,
@@ -207,10 +196,8 @@ async fn report_no_show(
 #[utoipa::path(tag = "Bookings", operation_id = "contest_no_show", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    request_body = Contest, responses(
-    (status = 200, description = "The booking, its report contested.", body = BookingView),
-    (status = 409, description = "`invalid_transition`: there is no report, or it is settled; `too_late`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Contest, responses((status = 200, description = "The booking, its report contested.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooLate]))))]
 #[post("/v1/bookings/{id}/no-show/contest")]
 async fn contest_no_show(
     app: Data<App>,
@@ -249,10 +236,9 @@ struct StopBody {
 #[utoipa::path(tag = "Bookings", operation_id = "stop_booking", security(("bearer" = ["therapist", "admin"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
-    request_body = Option<StopBody>, responses(
-    (status = 200, description = "The booking, stopped; `cancellation` says what it costs.", body = BookingView),
-    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = Option<StopBody>,
+    responses((status = 200, description = "The booking, stopped; `cancellation` says what it costs.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/bookings/{id}/stop")]
 async fn stop_booking(
     app: Data<App>,

@@ -13,7 +13,7 @@ use crate::auth::{As, Parties, RefreshToken, Therapist};
 use crate::bookings;
 use crate::calendars::Fetcher;
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Problem, Refusal, Result, refused};
 use crate::http::{Json, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::CalendarId;
@@ -56,11 +56,9 @@ struct NewCalendar {
 /// one from 1024 on. From one host, a therapist's calendars are fetched once a minute at most: until then, a new one is `pending`.
 #[utoipa::path(tag = "Calendars", operation_id = "create_calendar", security(("bearer" = ["therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = NewCalendar, responses(
-    (status = 201, description = "The calendar, which is read in a moment.", body = Calendar,
-     headers(("Location" = String, description = "Where it is found."))),
-    (status = 409, description = "`calendar_known`, `too_many_calendars`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = NewCalendar, responses((status = 201, description = "The calendar, which is read in a moment.", body = Calendar,
+     headers(("Location" = String, description = "Where it is found.")))),
+    extensions(("x-refusals" = json!(refused![CalendarKnown, TooManyCalendars]))))]
 #[post("/v1/therapists/me/calendars")]
 async fn create_calendar(
     app: Data<App>,
@@ -172,8 +170,7 @@ struct CalendarFeedMade {
 /// Whether the caller's visits can be read as a calendar, and since when. The address is shown only when it is made.
 #[utoipa::path(tag = "Calendars", operation_id = "get_calendar_feed_settings", security(("bearer" = ["client", "therapist"])), responses(
     (status = 200, description = "There is one.", body = CalendarFeed),
-    (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json")))]
 #[get("/v1/me/calendar-feed")]
 async fn get_calendar_feed_settings(app: Data<App>, me: As<Parties>) -> Result<Reply> {
     let created_at = store::feed_since(&app.db, me.account()).await?.ok_or(Error::NotFound)?;
@@ -207,8 +204,7 @@ async fn create_calendar_feed(app: Data<App>, me: As<Parties>) -> Result<Reply> 
 /// Its address stops working.
 #[utoipa::path(tag = "Calendars", operation_id = "delete_calendar_feed", security(("bearer" = ["client", "therapist"])), responses(
     (status = 204, description = "The feed is gone."),
-    (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 404, description = "There is none.", body = Problem, content_type = "application/problem+json")))]
 #[delete("/v1/me/calendar-feed")]
 async fn delete_calendar_feed(app: Data<App>, me: As<Parties>) -> Result<Reply> {
     uninterrupted(async move {

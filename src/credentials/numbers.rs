@@ -110,23 +110,50 @@ mod tests {
         }
     }
 
+    struct Spelt {
+        place: &'static str,
+        prefix: &'static str,
+        spellings: &'static [&'static str],
+        number: &'static str,
+    }
+
     #[test]
     fn spellings_of_one_number_are_one() {
-        for (place, prefix, spellings, number) in [
-            (
-                "US-TX",
-                "MT",
-                &["MT123456", "mt 123-456", "123456", "MT.00123456", "0123456", "LMT MT123456"][..],
-                "123456",
-            ),
-            ("US-CO", "MT", &["MT.0012345", "12345", "0012345", "mt12345", "Lic. No. 12345", "CO MT.12345"], "12345"),
-            ("US-CO", "MT", &["MT.0099999", "99999"], "99999"),
-            ("US-WA", "MA", &["MA00012345", "MA 12345", "00012345", "WA-MA00012345"], "12345"),
-            ("US-FL", "MA", &["MA0012345", "MA12345", "12345"], "12345"),
-            ("US-FL", "MA", &["MM0012345", "MM12345", "mm 12345"], "MM12345"),
-            ("US-IL", "", &["227.012345", "227012345", "227-012345"], "227012345"),
-            ("US-NY", "", &["012345", "12345", "License number 012345"], "12345"),
-            ("US-NC", "", &["00042", "42"], "42"),
+        for Spelt { place, prefix, spellings, number } in [
+            Spelt {
+                place: "US-TX",
+                prefix: "MT",
+                spellings: &["MT123456", "mt 123-456", "123456", "MT.00123456", "0123456", "LMT MT123456"][..],
+                number: "123456",
+            },
+            Spelt {
+                place: "US-CO",
+                prefix: "MT",
+                spellings: &["MT.0012345", "12345", "0012345", "mt12345", "Lic. No. 12345", "CO MT.12345"],
+                number: "12345",
+            },
+            Spelt { place: "US-CO", prefix: "MT", spellings: &["MT.0099999", "99999"], number: "99999" },
+            Spelt {
+                place: "US-WA",
+                prefix: "MA",
+                spellings: &["MA00012345", "MA 12345", "00012345", "WA-MA00012345"],
+                number: "12345",
+            },
+            Spelt { place: "US-FL", prefix: "MA", spellings: &["MA0012345", "MA12345", "12345"], number: "12345" },
+            Spelt { place: "US-FL", prefix: "MA", spellings: &["MM0012345", "MM12345", "mm 12345"], number: "MM12345" },
+            Spelt {
+                place: "US-IL",
+                prefix: "",
+                spellings: &["227.012345", "227012345", "227-012345"],
+                number: "227012345",
+            },
+            Spelt {
+                place: "US-NY",
+                prefix: "",
+                spellings: &["012345", "12345", "License number 012345"],
+                number: "12345",
+            },
+            Spelt { place: "US-NC", prefix: "", spellings: &["00042", "42"], number: "42" },
         ] {
             for spelling in spellings {
                 assert_eq!(kind(Category::Licence, place, prefix).normalise(spelling), number, "{place} {spelling}");

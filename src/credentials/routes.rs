@@ -20,7 +20,7 @@ use crate::App;
 use crate::auth::{As, Caller, Therapist};
 use crate::catalogue;
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{CredentialId, ServiceId, TherapistId};
@@ -200,12 +200,9 @@ fn kinds(kinds: Vec<ServiceKind>) -> Vec<String> {
 /// Enters a credential as a draft. Nothing is reviewed before it is submitted.
 #[utoipa::path(tag = "Credentials", operation_id = "create_credential", security(("bearer" = ["therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = NewCredential, responses(
-    (status = 201, description = "The draft.", body = Credential,
-     headers(("Location" = String, description = "Where the credential is found."))),
-    (status = 409, description = "`idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `too_many_credentials`, `too_many_open_credentials`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = NewCredential, responses((status = 201, description = "The draft.", body = Credential,
+     headers(("Location" = String, description = "Where the credential is found.")))),
+    extensions(("x-refusals" = json!(refused![TooManyCredentials, TooManyOpenCredentials]))))]
 #[post("/v1/therapists/me/credentials")]
 async fn create_credential(
     app: Data<App>,
@@ -366,10 +363,8 @@ impl CredentialPatch {
 #[utoipa::path(tag = "Credentials", operation_id = "update_credential", security(("bearer" = ["therapist"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("If-Match" = String, Header, description = "The ETag of the credential as it was read.")),
-    request_body = CredentialPatch, responses(
-    (status = 200, description = "The credential as it is now.", body = Credential),
-    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = CredentialPatch, responses((status = 200, description = "The credential as it is now.", body = Credential)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, EvidenceMissing]))))]
 #[patch("/v1/therapists/me/credentials/{id}")]
 async fn update_credential(
     app: Data<App>,
@@ -465,11 +460,9 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
 /// Hands a draft in for review, or again after more was asked for. The number, the end of validity and a document must be
 /// there where the type has them.
 #[utoipa::path(tag = "Credentials", operation_id = "submit_credential", security(("bearer" = ["therapist"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), responses(
-    (status = 200, description = "The credential, submitted.", body = Credential),
-    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "Something is missing, or `evidence_missing`.", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The credential, submitted.", body = Credential)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, EvidenceMissing]))))]
 #[post("/v1/therapists/me/credentials/{id}/submit")]
 async fn submit_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
     own_step(app, me, id, ReviewAction::Submit).await
@@ -479,10 +472,9 @@ async fn submit_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<Cre
 ///
 /// Takes a credential back before it is decided on.
 #[utoipa::path(tag = "Credentials", operation_id = "withdraw_credential", security(("bearer" = ["therapist"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), responses(
-    (status = 200, description = "The credential, withdrawn.", body = Credential),
-    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The credential, withdrawn.", body = Credential)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/therapists/me/credentials/{id}/withdraw")]
 async fn withdraw_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
     own_step(app, me, id, ReviewAction::Withdraw).await

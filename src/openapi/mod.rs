@@ -3,11 +3,12 @@
 mod example;
 mod shared;
 
+use actix_web::http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::error::Refusal;
+use crate::error::{Refusal, refused};
 use crate::{notices, tasks};
 use example::example;
 
@@ -25,8 +26,8 @@ who may not practise at that place on that day.\n\n\
 **Admins** work through `GET /v1/admin/credentials` and `GET /v1/admin/tasks`.\n\n\
 ## What holds everywhere\n\n\
 Instants are RFC 3339 in UTC, with the IANA `time_zone` of the place beside them; a date means a date in that zone. \
-Money is in minor units of its currency. Errors are problem details (RFC 9457) with a stable `code`; the table of all \
-refusals stands at the end, with the operations for those who run the service. Lists come in \
+Money is in minor units of its currency. Errors are problem details (RFC 9457) with a stable `code`; each response lists its \
+codes in `x-codes`, and the table of all refusals stands at the end, with the operations for those who run the service. Lists come in \
 pages: pass `next_cursor` as `cursor`. Changes with `PUT` and `PATCH` need the resource's `ETag` in `If-Match`. \
 Kinds and codes grow: take one that you do not know as any other.";
 
@@ -74,12 +75,14 @@ fn complete(mut document: Value) -> Value {
     let components = document["components"]["schemas"].clone();
     open_parts(&mut document, &components);
     document["components"]["headers"] = shared::headers();
-    document["components"]["responses"] = shared::responses(&components);
+    let mut responses = shared::responses(&components);
     if let Some(paths) = document["paths"].as_object_mut() {
         for (method, operation) in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::iter_mut) {
-            complete_operation(method, operation, &components);
+            complete_operation(method, operation, &mut responses, &components);
         }
     }
+    responses.sort_keys();
+    document["components"]["responses"] = Value::Object(responses);
     document
 }
 
@@ -136,8 +139,24 @@ fn tags() -> Value {
     ])
 }
 
+/// What the operation names with `refused!`, and what follows from its taking an `Idempotency-Key`.
+fn take_refusals(operation: &mut Value) -> Vec<Refusal> {
+    let named = operation.as_object_mut().and_then(|operation| operation.remove("x-refusals")).unwrap_or_default();
+    let is_named =
+        |refusal: &Refusal| named.as_array().is_some_and(|codes| codes.iter().any(|code| code == refusal.code()));
+    let mut refusals: Vec<Refusal> = Refusal::ALL.iter().copied().filter(is_named).collect();
+    let key = operation["parameters"].as_array().and_then(|all| all.iter().find(|p| p["name"] == "Idempotency-Key"));
+    if let Some(key) = key {
+        refusals.extend(refused![IdempotencyKeyInFlight, IdempotencyKeyReused]);
+        if key["required"] == true {
+            refusals.push(Refusal::IdempotencyKeyMissing);
+        }
+    }
+    refusals
+}
+
 /// Adds the answers that follow from what an operation takes, the headers of every answer, and examples.
-fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
+fn complete_operation(method: &str, operation: &mut Value, shared: &mut Map<String, Value>, components: &Value) {
     let has_parameter = |place: &str, name: Option<&str>| {
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         parameters.iter().any(|p| p["in"] == place && name.is_none_or(|name| p["name"] == name))
@@ -170,6 +189,7 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
         (true, "TooManyRequests"),
         (true, "Unavailable"),
     ];
+    let refusals = take_refusals(operation);
     if !must_sign_in && !signed_in {
         operation["security"] = json!([]);
     }
@@ -189,10 +209,11 @@ fn complete_operation(method: &str, operation: &mut Value, components: &Value) {
     }
     let common = common.into_iter().chain([(has_tag, "NotModified")]);
     for (_, name) in common.filter(|(applies, _)| *applies) {
-        let (status, shared) = shared::response(name);
+        let (status, general) = shared::response(name);
         // An operation's own words go before what holds for all.
-        responses.entry(status).or_insert(shared);
+        responses.entry(status).or_insert(general);
     }
+    shared::refuse(responses, &refusals, shared, components);
     responses.sort_keys();
     if let Some(body) = operation.get_mut("requestBody") {
         add_examples(body, components);
@@ -206,20 +227,23 @@ fn complete_response(status: &str, response: &mut Value, components: &Value) {
         response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
     }
     add_examples(response, components);
-    // Problem details have the answer's own status.
-    if let Some(example) = response.pointer_mut("/content/application~1problem+json/example") {
-        *example = problem_example(status);
+    if response["content"].get("application/problem+json").is_some() {
+        if response.get("x-codes").is_none() {
+            response["x-codes"] = json!([shared::general_code(status)]);
+        }
+        response["content"]["application/problem+json"]["example"] = problem_example(status, &response["x-codes"][0]);
     }
 }
 
-fn problem_example(status: &str) -> Value {
-    let status: u16 = status.parse().unwrap_or(500);
-    let title =
-        actix_web::http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("Error");
-    let code = title.to_lowercase().replace(' ', "_");
+fn problem_example(status: &str, code: &Value) -> Value {
+    let code = code.as_str().unwrap_or_default();
+    let known = StatusCode::from_bytes(status.as_bytes()).ok();
+    let refusal = Refusal::ALL.iter().find(|refusal| refusal.code() == code);
     json!({
-        "type": format!("urn:knead:problem:{code}"), "title": title, "status": status, "code": code,
-        "detail": "What went wrong, in a sentence.", "request_id": "0198c0de-0000-7000-8000-000000000000",
+        "type": format!("urn:knead:problem:{code}"), "title": known.and_then(|status| status.canonical_reason()),
+        "status": known.map(|status| status.as_u16()), "code": code,
+        "detail": refusal.map_or("What went wrong, in a sentence.", |refusal| refusal.sentence()),
+        "request_id": "0198c0de-0000-7000-8000-000000000000",
     })
 }
 

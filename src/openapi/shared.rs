@@ -2,30 +2,31 @@
 
 use std::collections::BTreeSet;
 
+use actix_web::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::complete_response;
 use crate::error::{Error, Refusal};
 
-/// Answers that follow from what an operation takes: name, status, description.
-const RESPONSES: [(&str, &str, &str); 17] = [
-    ("NotModified", "304", "It is what `If-None-Match` names."),
-    ("BodyUnreadable", "400", "The body is not JSON, or a required header is missing."),
-    ("FormUnreadable", "400", "The form cannot be read."),
-    ("Unauthorized", "401", "No valid access token."),
-    ("Forbidden", "403", "The wrong role."),
-    ("NotFound", "404", "No such resource, or not the caller's to know of."),
-    ("JsonNotAcceptable", "406", "The Accept header does not admit JSON."),
-    ("NotAcceptable", "406", "The Accept header does not admit what is answered."),
-    ("Timeout", "408", "The body took too long to arrive."),
-    ("PreconditionFailed", "412", "The resource changed since it was read."),
-    ("BodyTooLarge", "413", "The body is larger than 64 kB."),
-    ("NotJson", "415", "The body is not application/json."),
-    ("NotAForm", "415", "The body is not multipart/form-data."),
-    ("Invalid", "422", "A field is wrong; `errors` points to it."),
-    ("PreconditionRequired", "428", "If-Match is missing."),
-    ("TooManyRequests", "429", "Too many requests."),
-    ("Unavailable", "503", "The service cannot answer at present."),
+/// Answers that follow from what an operation takes: name, status, code, description.
+const RESPONSES: [(&str, &str, &str, &str); 17] = [
+    ("NotModified", "304", "", "It is what `If-None-Match` names."),
+    ("BodyUnreadable", "400", "malformed", "The body is not JSON, or a required header is missing."),
+    ("FormUnreadable", "400", "malformed", "The form cannot be read."),
+    ("Unauthorized", "401", "unauthorized", "No valid access token."),
+    ("Forbidden", "403", "forbidden", "The wrong role."),
+    ("NotFound", "404", "not_found", "No such resource, or not the caller's to know of."),
+    ("JsonNotAcceptable", "406", "not_acceptable", "The Accept header does not admit JSON."),
+    ("NotAcceptable", "406", "not_acceptable", "The Accept header does not admit what is answered."),
+    ("Timeout", "408", "request_timeout", "The body took too long to arrive."),
+    ("PreconditionFailed", "412", "precondition_failed", "The resource changed since it was read."),
+    ("BodyTooLarge", "413", "payload_too_large", "The body is larger than 64 kB."),
+    ("NotJson", "415", "unsupported_media_type", "The body is not application/json."),
+    ("NotAForm", "415", "unsupported_media_type", "The body is not multipart/form-data."),
+    ("Invalid", "422", "invalid", "A field is wrong; `errors` points to it."),
+    ("PreconditionRequired", "428", "precondition_required", "If-Match is missing."),
+    ("TooManyRequests", "429", "too_many_requests", "Too many requests."),
+    ("Unavailable", "503", "unavailable", "The service cannot answer at present."),
 ];
 
 /// Fields of answers that are left out where there is nothing to say: schema and field. All others are always there, and may be null.
@@ -54,22 +55,88 @@ const SOMETIMES: &[(&str, &str)] = &[
 
 /// The shared answer of this name for an operation: its status, and where it stands.
 pub(super) fn response(name: &str) -> (&'static str, Value) {
-    let status = RESPONSES.iter().find(|(known, ..)| *known == name).map_or("default", |(_, status, _)| status);
-    (status, json!({ "$ref": format!("#/components/responses/{name}") }))
+    let status = RESPONSES.iter().find(|(known, ..)| *known == name).map_or("default", |(_, status, ..)| status);
+    (status, reference(name))
 }
 
-/// Every shared answer.
-pub(super) fn responses(components: &Value) -> Value {
-    let each = RESPONSES.iter().map(|(name, status, description)| {
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("{PLACE}{name}") })
+}
+
+/// Where shared answers stand.
+const PLACE: &str = "#/components/responses/";
+
+/// Every answer that follows from what an operation takes.
+pub(super) fn responses(components: &Value) -> Map<String, Value> {
+    let each = RESPONSES.iter().map(|(name, status, code, description)| {
         let mut response = json!({ "description": description });
         if *status != "304" {
-            let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
-            response["content"] = json!({ "application/problem+json": problem });
+            response = problem(description, &[code]);
         }
         complete_response(status, &mut response, components);
         ((*name).to_owned(), response)
     });
-    Value::Object(each.collect())
+    each.collect()
+}
+
+/// An answer with problem details of one of `codes`.
+fn problem(description: &str, codes: &[&str]) -> Value {
+    json!({
+        "description": description,
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        "x-codes": codes,
+    })
+}
+
+/// Adds `refusals` to what an operation answers with their status. An answer of few codes is shared by name.
+pub(super) fn refuse(
+    responses: &mut Map<String, Value>,
+    refusals: &[Refusal],
+    shared: &mut Map<String, Value>,
+    components: &Value,
+) {
+    let statuses: BTreeSet<StatusCode> = refusals.iter().map(|refusal| refusal.status()).collect();
+    for status in statuses {
+        let these: Vec<Refusal> = refusals.iter().copied().filter(|refusal| refusal.status() == status).collect();
+        let status = status.as_str();
+        let before = responses.get(status);
+        let general = before.and_then(|response| general(status, response));
+        let mut names: Vec<String> = these.iter().map(|refusal| format!("{refusal:?}")).collect();
+        let mut codes: Vec<&str> = these.iter().map(|refusal| refusal.code()).collect();
+        let mut words: Vec<String> =
+            these.iter().map(|refusal| format!("- `{}`: {}", refusal.code(), refusal.sentence())).collect();
+        if let Some((name, code, description)) = general {
+            names.insert(0, name.to_owned());
+            codes.insert(0, code);
+            words.insert(0, format!("{description}\n"));
+        }
+        let is_worded = before.is_some_and(|response| response.get("$ref").is_none());
+        let mut response = problem(&words.join("\n"), &codes);
+        complete_response(status, &mut response, components);
+        if !is_worded && codes.len() <= FEW {
+            let name = names.join("Or");
+            responses.insert(status.to_owned(), reference(&name));
+            shared.insert(name, response);
+        } else {
+            responses.insert(status.to_owned(), response);
+        }
+    }
+}
+
+/// The most codes of an answer that has a name.
+const FEW: usize = 2;
+
+/// The code that goes with a status where no rule of the domain refuses.
+pub(super) fn general_code(status: &str) -> &'static str {
+    RESPONSES.iter().find(|(_, same, ..)| *same == status).map_or("internal", |(.., code, _)| code)
+}
+
+/// The name, the code and the words of an answer that has no refusals yet: a shared one, or one that the operation describes itself.
+fn general<'a>(status: &str, response: &'a Value) -> Option<(&'static str, &'static str, &'a str)> {
+    let name = response["$ref"].as_str().and_then(|path| path.strip_prefix(PLACE));
+    let (name, _, code, words) =
+        RESPONSES.iter().find(|(known, same, ..)| name.map_or(*same == status, |name| name == *known))?;
+    Some((name, code, response["description"].as_str().unwrap_or(words)))
 }
 
 /// Every shared header.

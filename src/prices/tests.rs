@@ -51,19 +51,25 @@ fn extra(when: serde_json::Value, zone: Tz, start: &str, minutes: i16) -> i64 {
     tariff.total(&about(zone), at(start)).amount - 10_000
 }
 
+struct VisitAt {
+    start: &'static str,
+    minutes: i16,
+    due: bool,
+}
+
 #[test]
 fn a_late_evening_is_one_on_the_clock_of_the_place() {
     let late = || json!({ "kind": "late_evening", "from": "21:00", "until": "06:00" });
     let sydney = chrono_tz::Australia::Sydney;
     // Eleven hours ahead of UTC.
-    for (start, minutes, due) in [
-        ("2026-12-01T09:00:00Z", 60, false), // 20:00 to 21:00
-        ("2026-12-01T09:15:00Z", 60, true),  // until 21:15
-        ("2026-12-01T10:00:00Z", 60, true),  // from 21:00
-        ("2026-12-01T13:30:00Z", 60, true),  // over midnight
-        ("2026-12-01T18:59:00Z", 60, true),  // from 05:59
-        ("2026-12-01T19:00:00Z", 60, false), // from 06:00
-        ("2026-12-01T10:00:00Z", 240, true),
+    for VisitAt { start, minutes, due } in [
+        VisitAt { start: "2026-12-01T09:00:00Z", minutes: 60, due: false }, // 20:00 to 21:00
+        VisitAt { start: "2026-12-01T09:15:00Z", minutes: 60, due: true },  // until 21:15
+        VisitAt { start: "2026-12-01T10:00:00Z", minutes: 60, due: true },  // from 21:00
+        VisitAt { start: "2026-12-01T13:30:00Z", minutes: 60, due: true },  // over midnight
+        VisitAt { start: "2026-12-01T18:59:00Z", minutes: 60, due: true },  // from 05:59
+        VisitAt { start: "2026-12-01T19:00:00Z", minutes: 60, due: false }, // from 06:00
+        VisitAt { start: "2026-12-01T10:00:00Z", minutes: 240, due: true },
     ] {
         assert_eq!(extra(late(), sydney, start, minutes) > 0, due, "{start}");
     }
@@ -83,11 +89,11 @@ fn any_of_a_visit_on_a_day_counts() {
     let holiday = || json!({ "kind": "public_holiday" });
     let weekend = || json!({ "kind": "weekend", "days": ["saturday", "sunday"] });
     let sydney = chrono_tz::Australia::Sydney;
-    for (start, minutes, due) in [
-        ("2026-12-24T12:00:00Z", 60, false), // until midnight
-        ("2026-12-24T12:15:00Z", 60, true),  // into the holiday
-        ("2026-12-25T12:30:00Z", 60, true),  // out of it
-        ("2026-12-25T13:00:00Z", 60, false), // from midnight
+    for VisitAt { start, minutes, due } in [
+        VisitAt { start: "2026-12-24T12:00:00Z", minutes: 60, due: false }, // until midnight
+        VisitAt { start: "2026-12-24T12:15:00Z", minutes: 60, due: true },  // into the holiday
+        VisitAt { start: "2026-12-25T12:30:00Z", minutes: 60, due: true },  // out of it
+        VisitAt { start: "2026-12-25T13:00:00Z", minutes: 60, due: false }, // from midnight
     ] {
         assert_eq!(extra(holiday(), sydney, start, minutes) > 0, due, "{start}");
     }
@@ -168,21 +174,34 @@ fn there_is_no_sum_of_several_currencies() {
     }
 }
 
+struct Rounded {
+    currency: Currency,
+    base: i64,
+    basis_points: i64,
+    line: i64,
+}
+
 #[test]
 fn each_line_is_rounded_half_up_in_whole_units_of_any_currency() {
     // Yen have no decimals, dinars three: a percentage knows neither.
-    for (currency, base, basis_points, line) in [
-        (Currency::JPY, 9_805, 1_000, 981),
-        (Currency::JPY, 9_804, 1_000, 980),
-        (Currency::KWD, 12_345, 1_000, 1_235),
-        (Currency::AUD, 1, 5_000, 1),
-        (Currency::AUD, 1, 4_999, 0),
+    for Rounded { currency, base, basis_points, line } in [
+        Rounded { currency: Currency::JPY, base: 9_805, basis_points: 1_000, line: 981 },
+        Rounded { currency: Currency::JPY, base: 9_804, basis_points: 1_000, line: 980 },
+        Rounded { currency: Currency::KWD, base: 12_345, basis_points: 1_000, line: 1_235 },
+        Rounded { currency: Currency::AUD, base: 1, basis_points: 5_000, line: 1 },
+        Rounded { currency: Currency::AUD, base: 1, basis_points: 4_999, line: 0 },
     ] {
         let monday = json!({ "kind": "weekend", "days": ["monday"] });
         let tariff = tariff(Money { amount: base, currency }, 60, vec![terms(monday, percent(basis_points), None)]);
         let total = tariff.total(&about(chrono_tz::UTC), at("2026-12-07T12:00:00Z"));
         assert_eq!(total, Money { amount: base + line, currency }, "{base} {basis_points}");
     }
+}
+
+struct WrongTerms {
+    when: serde_json::Value,
+    charge: serde_json::Value,
+    pointer: &'static str,
 }
 
 #[test]
@@ -195,34 +214,54 @@ fn what_admins_get_wrong_is_pointed_to() {
     let terms =
         |when: serde_json::Value, charge: serde_json::Value| json!({ "label": "Test", "when": when, "charge": charge });
     let money = |amount: i64| json!({ "amount": amount, "currency": "AUD" });
-    for (when, charge, pointer) in [
-        (json!({ "kind": "hotel" }), percent(10_001), "/terms/charge/basis_points"),
-        (json!({ "kind": "hotel" }), json!({ "kind": "fixed", "amount": money(-1) }), "/terms/charge/amount/amount"),
-        (
-            json!({ "kind": "hotel" }),
-            json!({ "kind": "fixed", "amount": money(100_000_001) }),
-            "/terms/charge/amount/amount",
-        ),
-        (
-            json!({ "kind": "hotel" }),
-            json!({ "kind": "per_km", "amount": money(1), "at_most": money(1) }),
-            "/terms/charge/kind",
-        ),
-        (json!({ "kind": "distance", "beyond_km": 5 }), percent(1), "/terms/charge/kind"),
-        (
-            json!({ "kind": "distance", "beyond_km": -1 }),
-            json!({ "kind": "per_km", "amount": money(1), "at_most": money(1) }),
-            "/terms/when/beyond_km",
-        ),
-        (
-            json!({ "kind": "distance", "beyond_km": 1 }),
-            json!({ "kind": "per_km", "amount": money(1), "at_most": money(-1) }),
-            "/terms/charge/at_most/amount",
-        ),
-        (json!({ "kind": "late_evening", "from": "21:00", "until": "00:59" }), percent(1), "/terms/when/until"),
-        (json!({ "kind": "late_evening", "from": "21:00", "until": "21:00" }), percent(1), "/terms/when/until"),
-        (json!({ "kind": "weekend", "days": [] }), percent(1), "/terms/when/days"),
-        (json!({ "kind": "short_notice", "within_minutes": 0 }), percent(1), "/terms/when/within_minutes"),
+    for WrongTerms { when, charge, pointer } in [
+        WrongTerms { when: json!({ "kind": "hotel" }), charge: percent(10_001), pointer: "/terms/charge/basis_points" },
+        WrongTerms {
+            when: json!({ "kind": "hotel" }),
+            charge: json!({ "kind": "fixed", "amount": money(-1) }),
+            pointer: "/terms/charge/amount/amount",
+        },
+        WrongTerms {
+            when: json!({ "kind": "hotel" }),
+            charge: json!({ "kind": "fixed", "amount": money(100_000_001) }),
+            pointer: "/terms/charge/amount/amount",
+        },
+        WrongTerms {
+            when: json!({ "kind": "hotel" }),
+            charge: json!({ "kind": "per_km", "amount": money(1), "at_most": money(1) }),
+            pointer: "/terms/charge/kind",
+        },
+        WrongTerms {
+            when: json!({ "kind": "distance", "beyond_km": 5 }),
+            charge: percent(1),
+            pointer: "/terms/charge/kind",
+        },
+        WrongTerms {
+            when: json!({ "kind": "distance", "beyond_km": -1 }),
+            charge: json!({ "kind": "per_km", "amount": money(1), "at_most": money(1) }),
+            pointer: "/terms/when/beyond_km",
+        },
+        WrongTerms {
+            when: json!({ "kind": "distance", "beyond_km": 1 }),
+            charge: json!({ "kind": "per_km", "amount": money(1), "at_most": money(-1) }),
+            pointer: "/terms/charge/at_most/amount",
+        },
+        WrongTerms {
+            when: json!({ "kind": "late_evening", "from": "21:00", "until": "00:59" }),
+            charge: percent(1),
+            pointer: "/terms/when/until",
+        },
+        WrongTerms {
+            when: json!({ "kind": "late_evening", "from": "21:00", "until": "21:00" }),
+            charge: percent(1),
+            pointer: "/terms/when/until",
+        },
+        WrongTerms { when: json!({ "kind": "weekend", "days": [] }), charge: percent(1), pointer: "/terms/when/days" },
+        WrongTerms {
+            when: json!({ "kind": "short_notice", "within_minutes": 0 }),
+            charge: percent(1),
+            pointer: "/terms/when/within_minutes",
+        },
     ] {
         let found = faults(&surcharge(terms(when, charge)), now);
         assert_eq!(found.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), [pointer]);

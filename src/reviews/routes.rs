@@ -12,7 +12,7 @@ use crate::App;
 use crate::auth::{Admin, As, Caller, Parties};
 use crate::bookings::{self, Side};
 use crate::db::uninterrupted;
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result, refused};
 use crate::events::Event;
 use crate::http::{Cursor, Json, Limit, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
@@ -74,12 +74,9 @@ impl From<Review> for ReviewView {
 #[utoipa::path(tag = "After the visit", operation_id = "create_review", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = NewReview, responses(
-    (status = 201, description = "The review.", body = ReviewView,
-     headers(("Location" = String, description = "Where the visit's reviews are found."))),
-    (status = 409, description = "`visit_not_completed`, `review_period_over`, `already_reviewed`, `idempotency_key_in_flight`",
-     body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = NewReview, responses((status = 201, description = "The review.", body = ReviewView,
+     headers(("Location" = String, description = "Where the visit's reviews are found.")))),
+    extensions(("x-refusals" = json!(refused![VisitNotCompleted, ReviewPeriodOver, AlreadyReviewed]))))]
 #[post("/v1/bookings/{id}/reviews")]
 async fn create_review(
     app: Data<App>,

@@ -20,7 +20,7 @@ use super::{Finding, ImportNote, OLDEST, Outcome, RosterImport, SIZE_LIMIT, Stop
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Problem, Refusal, Result, refused};
 use crate::events::Work;
 use crate::http::{
     Cursor, Fingerprint, Limit, OrDefault, Page, Part, Path, Query, Reply, SentFile, Upload, UploadLimits,
@@ -125,10 +125,9 @@ struct RosterForm {
     request_body(content = RosterForm, content_type = "multipart/form-data"), responses(
     (status = 201, description = "The import, waiting to be read.", body = RosterImport,
      headers(("Location" = String, description = "Where its progress is found."))),
-    (status = 409, description = "`roster_already_applied`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
     (status = 413, description = "The file is larger than 1 GB.", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "The form is wrong: `roster_source_unknown`, a date in the future, a file that is empty, or packed in another way; or `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 422, description = "The form is wrong: `roster_source_unknown`, a date in the future, a file that is empty or packed in another way.", body = Problem, content_type = "application/problem+json")),
+    extensions(("x-refusals" = json!(refused![RosterAlreadyApplied]))))]
 #[post("/v1/admin/roster-imports")]
 async fn create_roster_import(app: Data<App>, me: As<Admin>, key: IdempotencyKey, upload: Upload) -> Result<Reply> {
     let SentFile { fields, name, chunks } = upload.open(&["source", "source_date"], LIMITS).await?;
@@ -354,10 +353,9 @@ struct ApplyBody {
 /// Lets it take effect by a job, therapist by therapist: what is clean and was submitted is verified, whoever may not practise any more
 /// is suspended, and the rest is for a person to look at. An import that was interrupted goes on where it was.
 #[utoipa::path(tag = "Rosters", operation_id = "apply_roster_import", security(("bearer" = ["admin"])),
-    params(("id" = RosterImportId, Path, description = "The import.")), request_body = Option<ApplyBody>, responses(
-    (status = 202, description = "The import, taking effect.", body = RosterImport),
-    (status = 409, description = "`roster_not_previewed`, `roster_stopped`, `roster_already_applied`, `roster_busy`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = RosterImportId, Path, description = "The import.")), request_body = Option<ApplyBody>,
+    responses((status = 202, description = "The import, taking effect.", body = RosterImport)),
+    extensions(("x-refusals" = json!(refused![RosterNotPreviewed, RosterStopped, RosterAlreadyApplied, RosterBusy]))))]
 #[post("/v1/admin/roster-imports/{id}/apply")]
 async fn apply_roster_import(
     app: Data<App>,
@@ -381,10 +379,9 @@ async fn apply_roster_import(
 ///
 /// Takes back by a job what it changed, newest first, where that still stands. What was cancelled meanwhile stays cancelled.
 #[utoipa::path(tag = "Rosters", operation_id = "roll_back_roster_import", security(("bearer" = ["admin"])),
-    params(("id" = RosterImportId, Path, description = "The import.")), responses(
-    (status = 202, description = "The import, being taken back.", body = RosterImport),
-    (status = 409, description = "`invalid_transition`, `roster_not_latest`, `roster_busy`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = RosterImportId, Path, description = "The import.")),
+    responses((status = 202, description = "The import, being taken back.", body = RosterImport)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, RosterNotLatest, RosterBusy]))))]
 #[post("/v1/admin/roster-imports/{id}/roll-back")]
 async fn roll_back_roster_import(app: Data<App>, me: As<Admin>, Path(id): Path<RosterImportId>) -> Result<Reply> {
     uninterrupted(async move {
@@ -402,10 +399,9 @@ async fn roll_back_roster_import(app: Data<App>, me: As<Admin>, Path(id): Path<R
 ///
 /// Puts an import aside that was read and not applied.
 #[utoipa::path(tag = "Rosters", operation_id = "discard_roster_import", security(("bearer" = ["admin"])),
-    params(("id" = RosterImportId, Path, description = "The import.")), responses(
-    (status = 200, description = "The import, put aside.", body = RosterImport),
-    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = RosterImportId, Path, description = "The import.")),
+    responses((status = 200, description = "The import, put aside.", body = RosterImport)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/admin/roster-imports/{id}/discard")]
 async fn discard_roster_import(app: Data<App>, me: As<Admin>, Path(id): Path<RosterImportId>) -> Result<Reply> {
     uninterrupted(async move {

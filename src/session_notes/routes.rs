@@ -12,7 +12,7 @@ use crate::auth::{As, Parties, Therapist};
 use crate::bookings::{self, Booking};
 use crate::cipher::Cipher;
 use crate::db::uninterrupted;
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result, refused};
 use crate::events::Event;
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
@@ -87,10 +87,8 @@ struct SessionNotesBody {
 #[utoipa::path(tag = "After the visit", operation_id = "put_session_notes", security(("bearer" = ["therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the notes as they were read, where there are some already.")),
-    request_body = SessionNotesBody, responses(
-    (status = 200, description = "The notes as they are now.", body = SessionNotes),
-    (status = 409, description = "`session_notes_closed`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = SessionNotesBody, responses((status = 200, description = "The notes as they are now.", body = SessionNotes)),
+    extensions(("x-refusals" = json!(refused![SessionNotesClosed]))))]
 #[put("/v1/bookings/{id}/session-notes")]
 async fn put_session_notes(
     app: Data<App>,

@@ -56,10 +56,10 @@ async fn entries(app: &App, count: u32) {
 
 /// Fails unless each entry has one link, and the links are numbered without a gap.
 async fn assert_whole(app: &App, entries: i64) {
-    assert_eq!(app.count("SELECT count(*) FROM events").await, entries);
-    assert_eq!(app.count("SELECT count(*) FROM audit_links JOIN events USING (position)").await, entries);
+    assert_eq!(app.rows("events").await, entries);
+    assert_eq!(app.rows("audit_links JOIN events USING (position)").await, entries);
     assert_eq!(app.count("SELECT coalesce(max(link) - min(link) + 1, 0) FROM audit_links").await, entries);
-    assert_eq!(app.count("SELECT count(*) FROM audit_pending").await, 0);
+    assert_eq!(app.rows("audit_pending").await, 0);
 }
 
 /// Runs `knead audit ...` with the keys that `keys` names.
@@ -213,7 +213,7 @@ async fn one_sequencer_works_at_a_time() {
     sqlx::query("SELECT pg_advisory_xact_lock(x'6b6e65616400'::bigint)").execute(&mut *other).await.unwrap();
     let go = || chain(&app.service.db, app.audit_keys(), app.now());
     assert!(!go().await.unwrap(), "another one is at it");
-    assert_eq!(app.count("SELECT count(*) FROM audit_links").await, 0);
+    assert_eq!(app.rows("audit_links").await, 0);
     other.rollback().await.unwrap();
     app.chain_audit().await;
     assert_whole(&app, 3).await;
@@ -255,13 +255,13 @@ async fn a_sequencer_that_is_killed_loses_nothing_and_repeats_nothing() {
     let mut written: i64 = 0;
     for _ in 0..3 {
         let running = worker();
-        let before = app.count("SELECT count(*) FROM audit_links").await;
+        let before = app.rows("audit_links").await;
         // Killed in the midst: as soon as something more is chained, while more is being written.
         for round in 0.. {
             app.sql(&adding(500)).await.unwrap();
             written += 500;
             tokio::time::sleep(Duration::from_millis(40)).await;
-            if app.count("SELECT count(*) FROM audit_links").await > before {
+            if app.rows("audit_links").await > before {
                 break;
             }
             assert!(round < 500, "a worker chains");
@@ -273,7 +273,7 @@ async fn a_sequencer_that_is_killed_loses_nothing_and_repeats_nothing() {
     }
     let _running = worker();
     for round in 0.. {
-        if app.count("SELECT count(*) FROM audit_pending").await == 0 {
+        if app.rows("audit_pending").await == 0 {
             break;
         }
         assert!(round < 500, "the next one takes over");
@@ -282,6 +282,13 @@ async fn a_sequencer_that_is_killed_loses_nothing_and_repeats_nothing() {
     assert_whole(&app, written).await;
     let found = verified(&admin).await;
     assert_eq!(found["first_broken"], Value::Null);
+}
+
+struct Damage {
+    statement: String,
+    link: Value,
+    position: Value,
+    damage: &'static str,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -297,58 +304,93 @@ async fn tampering_is_named_by_its_place() {
         WHERE link = 10";
     let insert = "INSERT INTO events (id, therapist_id, at, kind, subject_type, subject_id, number, details)
                   VALUES (gen_random_uuid(), gen_random_uuid(), '2026-11-30T00:58:00Z', 'test.entry', 'test', 'x', 1, '{}')";
-    let damages: [(String, Value, Value, &str); 15] = [
-        ("UPDATE events SET subject_id = 'someone' WHERE position = 7".into(), json!(7), json!(7), "altered"),
-        (
-            "UPDATE events SET at = at + interval '1 microsecond' WHERE position = 7".into(),
-            json!(7),
-            json!(7),
-            "altered",
-        ),
-        (
-            "UPDATE events SET details = '{\"n\": 2,  \"ü\":[]}' WHERE position = 7".into(),
-            json!(7),
-            json!(7),
-            "altered",
-        ),
-        ("UPDATE events SET actor_id = gen_random_uuid() WHERE position = 7".into(), json!(7), json!(7), "altered"),
-        ("DELETE FROM events WHERE position = 7".into(), json!(7), json!(7), "missing"),
-        (
-            "DELETE FROM events WHERE position = 7; DELETE FROM audit_links WHERE link = 7".into(),
-            json!(8),
-            json!(8),
-            "broken_before",
-        ),
-        (
-            "DELETE FROM events WHERE position >= 9; DELETE FROM audit_links WHERE link >= 9".into(),
-            json!(9),
-            Value::Null,
-            "end_missing",
-        ),
-        (cut.into(), json!(10), Value::Null, "end_missing"),
-        (
-            format!(
+    let damages = [
+        Damage {
+            statement: "UPDATE events SET subject_id = 'someone' WHERE position = 7".into(),
+            link: json!(7),
+            position: json!(7),
+            damage: "altered",
+        },
+        Damage {
+            statement: "UPDATE events SET at = at + interval '1 microsecond' WHERE position = 7".into(),
+            link: json!(7),
+            position: json!(7),
+            damage: "altered",
+        },
+        Damage {
+            statement: "UPDATE events SET details = '{\"n\": 2,  \"ü\":[]}' WHERE position = 7".into(),
+            link: json!(7),
+            position: json!(7),
+            damage: "altered",
+        },
+        Damage {
+            statement: "UPDATE events SET actor_id = gen_random_uuid() WHERE position = 7".into(),
+            link: json!(7),
+            position: json!(7),
+            damage: "altered",
+        },
+        Damage {
+            statement: "DELETE FROM events WHERE position = 7".into(),
+            link: json!(7),
+            position: json!(7),
+            damage: "missing",
+        },
+        Damage {
+            statement: "DELETE FROM events WHERE position = 7; DELETE FROM audit_links WHERE link = 7".into(),
+            link: json!(8),
+            position: json!(8),
+            damage: "broken_before",
+        },
+        Damage {
+            statement: "DELETE FROM events WHERE position >= 9; DELETE FROM audit_links WHERE link >= 9".into(),
+            link: json!(9),
+            position: Value::Null,
+            damage: "end_missing",
+        },
+        Damage { statement: cut.into(), link: json!(10), position: Value::Null, damage: "end_missing" },
+        Damage {
+            statement: format!(
                 "{cut}; UPDATE audit_heads SET size = 11 WHERE size = 10; DELETE FROM audit_heads WHERE size = 9; UPDATE audit_heads SET size = 9 WHERE size = 11"
             ),
-            json!(9),
-            json!(9),
-            "forged",
-        ),
-        (format!("{cut}; DELETE FROM audit_heads WHERE size = 10; {forge}"), json!(10), Value::Null, "forged"),
-        (format!("{altered}; {made_anew}"), json!(10), json!(10), "rewritten"),
-        (
-            format!(
+            link: json!(9),
+            position: json!(9),
+            damage: "forged",
+        },
+        Damage {
+            statement: format!("{cut}; DELETE FROM audit_heads WHERE size = 10; {forge}"),
+            link: json!(10),
+            position: Value::Null,
+            damage: "forged",
+        },
+        Damage {
+            statement: format!("{altered}; {made_anew}"),
+            link: json!(10),
+            position: json!(10),
+            damage: "rewritten",
+        },
+        Damage {
+            statement: format!(
                 "{altered}; {made_anew}; UPDATE audit_heads SET hash = (SELECT hash FROM audit_links WHERE link = 10) WHERE size = 10"
             ),
-            json!(10),
-            json!(10),
-            "forged",
-        ),
-        ("DELETE FROM audit_heads WHERE size = 10".into(), json!(10), json!(10), "beyond_end"),
-        ("UPDATE audit_heads SET signature = 'AAAA' WHERE size = 4".into(), json!(4), json!(4), "forged"),
-        (insert.into(), Value::Null, json!(11), "unchained"),
+            link: json!(10),
+            position: json!(10),
+            damage: "forged",
+        },
+        Damage {
+            statement: "DELETE FROM audit_heads WHERE size = 10".into(),
+            link: json!(10),
+            position: json!(10),
+            damage: "beyond_end",
+        },
+        Damage {
+            statement: "UPDATE audit_heads SET signature = 'AAAA' WHERE size = 4".into(),
+            link: json!(4),
+            position: json!(4),
+            damage: "forged",
+        },
+        Damage { statement: insert.into(), link: Value::Null, position: json!(11), damage: "unchained" },
     ];
-    for (statement, link, position, damage) in damages {
+    for Damage { statement, link, position, damage } in damages {
         let app = App::start().await;
         let admin = unrecorded_admin(&app).await;
         for _ in 0..10 {
@@ -383,11 +425,11 @@ async fn nothing_is_signed_on_top_of_an_end_that_was_cut() {
             entries(&app, 1).await;
         }
         tamper(&app, statement).await;
-        let links = app.count("SELECT count(*) FROM audit_links").await;
+        let links = app.rows("audit_links").await;
         app.sql(&adding(1)).await.unwrap();
         chain(&app.service.db, app.audit_keys(), app.now()).await.expect_err(statement);
-        assert_eq!(app.count("SELECT count(*) FROM audit_links").await, links, "{statement}");
-        assert_eq!(app.count("SELECT count(*) FROM audit_pending").await, 1, "it waits");
+        assert_eq!(app.rows("audit_links").await, links, "{statement}");
+        assert_eq!(app.rows("audit_pending").await, 1, "it waits");
     }
 }
 
@@ -398,7 +440,7 @@ async fn an_audit_that_nobody_chains_shows_after_a_minute() {
     let (client, address) = app.client_at_home().await;
     let therapist = app.therapist().await;
     client.books(&therapist, address, "2026-12-09T00:00:00Z").await.is(201);
-    let waiting = app.count("SELECT count(*) FROM audit_pending").await;
+    let waiting = app.rows("audit_pending").await;
     assert!(waiting > 0);
     app.advance(TimeDelta::seconds(60));
     assert_eq!(verified(&admin).await["intact"], true);

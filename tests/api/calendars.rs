@@ -81,8 +81,6 @@ impl Person {
 /// Has the calendar read again, a while later.
 async fn read(app: &App, person: &Person, calendar: &str) -> Value {
     app.advance(TimeDelta::minutes(2));
-    // Access tokens last a quarter of an hour.
-    let person = person.log_in(&person.email).await;
     person.act(&format!("{calendar}/refresh")).await.is(202);
     app.run_jobs().await;
     person.get(calendar).await.is(200).body
@@ -113,9 +111,7 @@ async fn nothing_is_booked_while_a_calendar_elsewhere_is_busy() {
         assert!(!answer.text.contains("private-5f2a"), "the address is a secret: {}", answer.text);
     }
     // What is busy is kept, and nothing of what it is about.
-    let kept = app
-        .count("SELECT count(*) FROM calendars c WHERE c::text ILIKE '%dentist%' OR c::text ILIKE '%secret street%'")
-        .await;
+    let kept = app.rows("calendars c WHERE c::text ILIKE '%dentist%' OR c::text ILIKE '%secret street%'").await;
     assert_eq!(kept, 0);
     assert_eq!(tables_with(&app, "private-5f2a").await, Vec::<String>::new());
 
@@ -134,7 +130,7 @@ async fn nothing_is_booked_while_a_calendar_elsewhere_is_busy() {
     assert!(!client.slots(&therapist, "2026-12-01", "2026-12-01").await.contains(&TUESDAY_AT_ONE.to_owned()));
     therapist.delete(&calendar).await.is(204);
     assert!(client.slots(&therapist, "2026-12-01", "2026-12-01").await.contains(&TUESDAY_AT_ONE.to_owned()));
-    assert_eq!(app.count("SELECT count(*) FROM busy_intervals").await, 0);
+    assert_eq!(app.rows("busy_intervals").await, 0);
     therapist.get(&calendar).await.refused(404, "not_found");
     therapist.delete(&calendar).await.refused(404, "not_found");
     therapist.act(&format!("{calendar}/refresh")).await.refused(404, "not_found");
@@ -162,22 +158,22 @@ async fn only_what_is_still_to_come_ends_the_hints_when_it_is_dropped() {
     let elsewhere = Elsewhere::serving(&calendar_of(&all));
     let calendar = therapist.subscribes(&elsewhere).await;
     app.run_jobs().await;
-    assert_eq!(app.count("SELECT count(*) FROM busy_intervals").await, 4);
+    assert_eq!(app.rows("busy_intervals").await, 4);
     for (kept, good) in [(&all[2..], true), (&all[3..], false), (&[][..], false)] {
         hints::refresh(&app.service.db, app.now()).await.unwrap();
         elsewhere.serves(&calendar_of(kept));
         read(&app, &therapist, &calendar).await;
         let left = i64::try_from(kept.len()).unwrap();
-        assert_eq!(app.count("SELECT count(*) FROM busy_intervals").await, left);
-        let good_hints = app.count("SELECT count(*) FROM hint_states WHERE good_until > 'epoch'").await;
+        assert_eq!(app.rows("busy_intervals").await, left);
+        let good_hints = app.rows("hint_states WHERE good_until > 'epoch'").await;
         assert_eq!(good_hints, i64::from(good), "{left} are left");
     }
     // Whoever leaves a calendar may be free at any of its times.
     elsewhere.serves(&calendar_of(&all));
     read(&app, &therapist, &calendar).await;
     hints::refresh(&app.service.db, app.now()).await.unwrap();
-    therapist.log_in(&therapist.email).await.delete(&calendar).await.is(204);
-    assert_eq!(app.count("SELECT count(*) FROM hint_states WHERE good_until = 'epoch'").await, 1);
+    therapist.delete(&calendar).await.is(204);
+    assert_eq!(app.rows("hint_states WHERE good_until = 'epoch'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,7 +207,7 @@ async fn addresses_that_lead_inside_are_refused() {
     }
     therapist.post(CALENDARS, json!({ "url": url })).await.points_to(&["/label"]);
     therapist.post(CALENDARS, json!({ "url": url, "label": "A", "color": "red" })).await.points_to(&["/color"]);
-    assert_eq!(app.count("SELECT count(*) FROM calendars").await, 0);
+    assert_eq!(app.rows("calendars").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -269,7 +265,6 @@ async fn a_calendar_is_read_again_only_where_it_changed_or_a_day_has_passed() {
     read_due(&app.service).await.unwrap();
     assert_eq!(asked(), 3);
 
-    let therapist = therapist.log_in(&therapist.email).await;
     // In another zone, and after a day, the same text means something else.
     therapist
         .replace("/v1/therapists/me/schedule", json!({ "time_zone": "Australia/Perth", "weekly": [] }))
@@ -319,7 +314,6 @@ async fn every_fault_has_its_name_and_leaves_what_was_read() {
     }
     elsewhere.serves(DENTIST);
     assert_eq!(read(&app, &therapist, &calendar).await["status"], "ok");
-    let therapist = therapist.log_in(&therapist.email).await;
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nowhere =
         therapist.post(CALENDARS, json!({ "url": format!("https://{closed}/"), "label": "None" })).await.is(201).id();
@@ -338,7 +332,7 @@ async fn a_calendar_that_fails_for_two_days_is_told_of_once_and_still_blocks() {
     app.run_jobs().await;
     elsewhere.answers("500 Internal Server Error", b"");
     let told = || async {
-        let notices = therapist.log_in(&therapist.email).await.get("/v1/me/notices").await.is(200).body;
+        let notices = therapist.get("/v1/me/notices").await.is(200).body;
         notices["data"].as_array().unwrap().iter().filter(|notice| notice["kind"] == "calendar_failing").count()
     };
     read(&app, &therapist, &calendar).await;
@@ -358,7 +352,6 @@ async fn a_calendar_that_fails_for_two_days_is_told_of_once_and_still_blocks() {
     app.advance(TimeDelta::hours(8));
     read_due(&app.service).await.unwrap();
     assert_eq!(told().await, 1);
-    let therapist = therapist.log_in(&therapist.email).await;
     assert_eq!(therapist.get(&calendar).await.is(200).body["busy_intervals"], 1);
     let free = app.nobody().slots(&therapist, "2026-12-10", "2026-12-10").await;
     assert!(
@@ -417,7 +410,7 @@ async fn a_host_is_asked_once_a_minute_also_where_its_calendar_is_deleted_and_ad
     app.sql("DELETE FROM calendars").await.unwrap();
     app.advance(TimeDelta::hours(1));
     read_due(&app.service).await.unwrap();
-    assert_eq!(app.count("SELECT count(*) FROM calendar_fetches").await, 0);
+    assert_eq!(app.rows("calendar_fetches").await, 0);
 }
 
 /// Servers that take every connection and answer none, at addresses of their own; and how many wait there.
@@ -478,23 +471,21 @@ async fn slow_calendars_keep_neither_a_lapse_nor_each_other_waiting() {
     let begun = Instant::now();
     until("all are asked", Duration::from_secs(8), async || waiting.lock().unwrap().len() == 6).await;
     until("the request lapses", Duration::from_secs(8), async || {
-        app.count("SELECT count(*) FROM bookings WHERE status = 'expired'").await == 1
+        app.rows("bookings WHERE status = 'expired'").await == 1
     })
     .await;
     // A quick one finds a place too.
     let elsewhere = Elsewhere::serving(DENTIST);
-    let quick = therapist.log_in(&therapist.email).await;
-    let calendar = quick.subscribes(&elsewhere).await;
+    let calendar = therapist.subscribes(&elsewhere).await;
     // The queue goes by the machine's clock.
     app.sql("UPDATE graphile_worker._private_jobs SET run_at = now() WHERE run_at > now()").await.unwrap();
     until("the quick one is read", Duration::from_secs(8), async || {
-        quick.get(&calendar).await.is(200).body["status"] == "ok"
+        therapist.get(&calendar).await.is(200).body["status"] == "ok"
     })
     .await;
     // Within the ten seconds that the slow ones are given.
     assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
     assert_eq!((waiting.lock().unwrap().len(), of_one.lock().unwrap().len()), (6, 1));
-    let client = client.log_in(&client.email).await;
     assert_eq!(client.get(&format!("/v1/bookings/{requested}")).await.is(200).body["status"], "expired");
     // Who hangs up lets the workers end.
     drop(stop);
@@ -695,7 +686,7 @@ async fn a_feeds_address_is_a_secret_that_can_be_changed_and_revoked() {
     let shown = client.get(FEED).await.is(200);
     let token = old.rsplit('/').next().unwrap().trim_end_matches(".ics").to_owned();
     assert!(!shown.text.contains(&token) && token.len() == 43);
-    assert_eq!(app.count("SELECT count(*) FROM calendar_feeds WHERE octet_length(digest) = 32").await, 1);
+    assert_eq!(app.rows("calendar_feeds WHERE octet_length(digest) = 32").await, 1);
 
     let (new, _) = feed(&app, &client).await;
     app.nobody().get(&old).await.refused(404, "not_found");

@@ -27,18 +27,13 @@ const REVOKE: &str = "UPDATE credentials SET review_state = 'revoked' WHERE type
 const SUSPEND: &str = "UPDATE credentials SET review_state = 'suspended' WHERE type = 'INSURANCE'";
 const REINSTATE: &str = "UPDATE credentials SET review_state = 'verified' WHERE type = 'INSURANCE'";
 
-/// The same person, with a token that holds at the present time.
-async fn anew(app: &App, person: &Person) -> Person {
-    app.nobody().log_in(&person.email).await
-}
-
 async fn booked(client: &Person, therapist: &Person, address: Uuid, start: &str) -> String {
     client.books(therapist, address, start).await.is(201).header("location")
 }
 
 /// What staff see of a booking.
-async fn seen(app: &App, admin: &Person, path: &str) -> Value {
-    anew(app, admin).await.get(path).await.is(200).body
+async fn seen(admin: &Person, path: &str) -> Value {
+    admin.get(path).await.is(200).body
 }
 
 fn under_admin(path: &str, operation: &str) -> String {
@@ -46,8 +41,8 @@ fn under_admin(path: &str, operation: &str) -> String {
 }
 
 /// Kinds of what a person was told, newest first.
-async fn told(app: &App, person: &Person) -> Vec<String> {
-    let page = anew(app, person).await.get("/v1/me/notices").await.is(200).body;
+async fn told(person: &Person) -> Vec<String> {
+    let page = person.get("/v1/me/notices").await.is(200).body;
     let kinds = page["data"].as_array().unwrap().iter().map(|notice| notice["kind"].as_str().unwrap().to_owned());
     kinds.collect()
 }
@@ -56,15 +51,15 @@ async fn told(app: &App, person: &Person) -> Vec<String> {
 async fn traces(app: &App) -> Vec<i64> {
     let mut counts = Vec::new();
     for table in [
-        "SELECT count(*) FROM booking_events",
-        "SELECT count(*) FROM reliances",
-        "SELECT count(*) FROM events",
-        "SELECT count(*) FROM notices",
-        "SELECT count(*) FROM tasks",
-        "SELECT count(*) FROM reservations",
-        "SELECT count(*) FROM graphile_worker._private_jobs",
+        "booking_events",
+        "reliances",
+        "events",
+        "notices",
+        "tasks",
+        "reservations",
+        "graphile_worker._private_jobs",
     ] {
-        counts.push(app.count(table).await);
+        counts.push(app.rows(table).await);
     }
     counts
 }
@@ -121,37 +116,37 @@ async fn a_revocation_acts_on_each_visit_by_the_time_that_is_left() {
     change(&app, &therapist, REVOKE).await;
     assert_eq!(traces(&app).await, once, "running it again changes nothing");
 
-    let running = seen(&app, &admin, &running).await;
+    let running = seen(&admin, &running).await;
     assert_eq!((&running["status"], &running["at_risk_since"]), (&json!("in_progress"), &Value::Null));
-    let alerts = "SELECT count(*) FROM tasks WHERE kind = 'visit_in_progress_unlicensed' AND subject_type = 'booking'";
-    assert_eq!((app.count(alerts).await, app.count("SELECT count(*) FROM tasks").await), (1, 1));
+    let alerts = "tasks WHERE kind = 'visit_in_progress_unlicensed' AND subject_type = 'booking'";
+    assert_eq!((app.rows(alerts).await, app.rows("tasks").await), (1, 1));
 
-    let called_off = anew(&app, &client).await.get(&soon).await.is(200).body;
+    let called_off = client.get(&soon).await.is(200).body;
     assert_eq!(called_off["status"], "cancelled");
     assert_eq!(called_off["cancellation"]["by"], "system");
     assert_eq!(called_off["cancellation"]["fee"]["amount"], 0);
     assert_eq!(called_off["cancellation"]["refund"], called_off["price"], "all of it");
-    let events = anew(&app, &client).await.get(&format!("{soon}/events")).await.is(200).body;
+    let events = client.get(&format!("{soon}/events")).await.is(200).body;
     let last = events["data"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&last["party"], &last["action"]), (&json!("system"), &json!("cancel")));
     assert_eq!(last["reason"], "The therapist may not practise there on that day.");
 
     for path in [&in_three_days, &in_thirty_days] {
-        let visit = seen(&app, &admin, path).await;
+        let visit = seen(&admin, path).await;
         assert_eq!((&visit["status"], &visit["at_risk_since"]), (&json!("confirmed"), &json!("2026-11-30T03:00:00Z")));
         for party in [&client, &therapist] {
-            let view = anew(&app, party).await.get(path).await.is(200);
+            let view = party.get(path).await.is(200);
             assert!(!view.text.contains("at_risk"), "that is for staff: {}", view.text);
         }
     }
-    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 3, "the time of what was called off is free");
-    assert_eq!(told(&app, &client).await, ["visit_called_off"]);
-    let mut kinds = told(&app, &therapist).await;
+    assert_eq!(app.rows("reservations").await, 3, "the time of what was called off is free");
+    assert_eq!(told(&client).await, ["visit_called_off"]);
+    let mut kinds = told(&therapist).await;
     kinds.sort();
     kinds.retain(|kind| kind != "visit_booked");
     assert_eq!(kinds, ["visit_at_risk", "visit_at_risk", "visit_called_off"]);
 
-    let list = anew(&app, &admin).await.get("/v1/admin/bookings/at-risk?limit=1").await.is(200).body;
+    let list = admin.get("/v1/admin/bookings/at-risk?limit=1").await.is(200).body;
     let item = &list["data"][0];
     assert!(in_three_days.ends_with(item["booking"]["id"].as_str().unwrap()), "soonest first");
     assert_eq!(item["missing"], json!([{ "jurisdiction": "AU", "group": "insurance", "options": ["INSURANCE"] }]));
@@ -160,7 +155,7 @@ async fn a_revocation_acts_on_each_visit_by_the_time_that_is_left() {
         (&json!("2026-12-02T03:00:00Z"), &json!("2026-11-30T03:00:00Z"))
     );
     let next = format!("/v1/admin/bookings/at-risk?limit=1&cursor={}", list["next_cursor"].as_str().unwrap());
-    let rest = anew(&app, &admin).await.get(&next).await.is(200).body;
+    let rest = admin.get(&next).await.is(200).body;
     assert!(in_thirty_days.ends_with(rest["data"][0]["booking"]["id"].as_str().unwrap()));
     assert_eq!(rest["next_cursor"], Value::Null);
 }
@@ -175,12 +170,12 @@ async fn the_line_is_drawn_24_hours_before_the_start() {
         app.advance(TimeDelta::hours(2) + TimeDelta::seconds(seconds));
         change(&app, &therapist, SUSPEND).await;
         change(&app, &therapist, SUSPEND).await;
-        let visit = seen(&app, &admin, &path).await;
+        let visit = seen(&admin, &path).await;
         assert_eq!(visit["status"], status, "{seconds} s later");
         assert_eq!(visit["at_risk_since"].is_null(), status == "cancelled");
         // The job is due at once where the line is hit exactly.
         app.run_jobs().await;
-        assert_eq!(seen(&app, &admin, &path).await["status"], "cancelled");
+        assert_eq!(seen(&admin, &path).await["status"], "cancelled");
     }
 }
 
@@ -196,10 +191,10 @@ async fn on_the_way_and_at_the_door_there_is_still_a_way_back() {
     app.advance(TimeDelta::minutes(119));
     change(&app, &therapist, SUSPEND).await;
     for path in [door, way] {
-        assert_eq!(seen(&app, &admin, &path).await["status"], "cancelled");
+        assert_eq!(seen(&admin, &path).await["status"], "cancelled");
     }
-    assert_eq!(app.count("SELECT count(*) FROM tasks").await, 0);
-    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 1, "who was at the door is there");
+    assert_eq!(app.rows("tasks").await, 0);
+    assert_eq!(app.rows("reservations").await, 1, "who was at the door is there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -214,11 +209,11 @@ async fn what_is_still_at_risk_is_called_off_24_hours_before() {
     assert_eq!(app.jobs_waiting().await, 1);
     app.advance(TimeDelta::hours(49) + TimeDelta::minutes(59));
     settle(&app, &path).await;
-    assert_eq!(seen(&app, &admin, &path).await["status"], "confirmed", "too early");
+    assert_eq!(seen(&admin, &path).await["status"], "confirmed", "too early");
     assert_eq!(app.jobs_waiting().await, 2, "and asked for again");
     app.advance(TimeDelta::minutes(1));
     app.run_jobs().await;
-    let visit = seen(&app, &admin, &path).await;
+    let visit = seen(&admin, &path).await;
     assert_eq!((&visit["status"], &visit["cancellation"]["by"]), (&json!("cancelled"), &json!("system")));
     assert_eq!(visit["cancellation"]["fee"]["amount"], 0);
     assert_eq!(visit["at_risk_since"], Value::Null);
@@ -226,7 +221,7 @@ async fn what_is_still_at_risk_is_called_off_24_hours_before() {
     settle(&app, &path).await;
     settle(&app, &restored).await;
     assert_eq!(traces(&app).await, once, "running it again changes nothing");
-    assert_eq!(told(&app, &client).await, ["visit_called_off"]);
+    assert_eq!(told(&client).await, ["visit_called_off"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -239,7 +234,7 @@ async fn the_job_finds_a_licence_that_nobody_told_it_of() {
     app.license(&therapist, "2028-12-31").await;
     app.advance(TimeDelta::hours(60));
     app.run_jobs().await;
-    let visit = seen(&app, &admin, &path).await;
+    let visit = seen(&admin, &path).await;
     assert_eq!((&visit["status"], &visit["at_risk_since"]), (&json!("confirmed"), &Value::Null));
 }
 
@@ -253,9 +248,9 @@ async fn a_job_that_comes_a_year_late_cancels_nothing() {
     app.advance(TimeDelta::days(365));
     app.run_jobs().await;
     settle(&app, &path).await;
-    assert_eq!(seen(&app, &admin, &path).await["status"], "confirmed");
-    assert_eq!(app.count("SELECT count(*) FROM tasks").await, 1, "staff are told, once");
-    let list = anew(&app, &admin).await.get("/v1/admin/bookings/at-risk").await.is(200).body;
+    assert_eq!(seen(&admin, &path).await["status"], "confirmed");
+    assert_eq!(app.rows("tasks").await, 1, "staff are told, once");
+    let list = admin.get("/v1/admin/bookings/at-risk").await.is(200).body;
     assert_eq!(list["data"], json!([]), "it is over");
 }
 
@@ -269,7 +264,6 @@ async fn a_client_pays_nothing_to_call_off_what_is_at_risk() {
     change(&app, &therapist, SUSPEND).await;
     // The job is late.
     app.advance(TimeDelta::hours(71));
-    let client = anew(&app, &client).await;
     for (path, fee) in [(sound, 6450), (path, 0)] {
         let quote = client.get(&format!("{path}/cancellation-quote")).await.is(200).body;
         assert_eq!(quote["fee"]["amount"], fee);
@@ -286,10 +280,10 @@ async fn reinstatement_restores_what_is_at_risk_and_nothing_else() {
     let later = booked(&client, &therapist, address, "2026-12-03T03:00:00Z").await;
     change(&app, &therapist, SUSPEND).await;
     change(&app, &therapist, REINSTATE).await;
-    assert_eq!(seen(&app, &admin, &soon).await["status"], "cancelled");
-    let visit = seen(&app, &admin, &later).await;
+    assert_eq!(seen(&admin, &soon).await["status"], "cancelled");
+    let visit = seen(&admin, &later).await;
     assert_eq!((&visit["status"], &visit["at_risk_since"]), (&json!("confirmed"), &Value::Null));
-    assert_eq!(told(&app, &therapist).await[0], "visit_restored");
+    assert_eq!(told(&therapist).await[0], "visit_restored");
     assert_eq!(
         app.count("SELECT max(revision) FROM (SELECT revision::bigint FROM reliances) r").await,
         1,
@@ -297,16 +291,16 @@ async fn reinstatement_restores_what_is_at_risk_and_nothing_else() {
     );
     app.advance(TimeDelta::hours(60));
     app.run_jobs().await;
-    assert_eq!(seen(&app, &admin, &later).await["status"], "confirmed", "the job finds it safe");
+    assert_eq!(seen(&admin, &later).await["status"], "confirmed", "the job finds it safe");
 
     // Another policy carries it: that is written down, once.
     let other = "INSERT INTO credentials (id, therapist_id, type, name_on_credential, expires_on, review_state, board_status, created_at)
                  SELECT gen_random_uuid(), therapist_id, type, 'Test', '2029-12-31', 'verified', 'active', created_at FROM credentials WHERE type = 'INSURANCE'";
     change(&app, &therapist, other).await;
-    assert_eq!(app.count("SELECT count(*) FROM reliances WHERE revision = 2").await, 1);
+    assert_eq!(app.rows("reliances WHERE revision = 2").await, 1);
     change(&app, &therapist, REINSTATE).await;
-    assert_eq!(app.count("SELECT count(*) FROM reliances WHERE revision > 2").await, 0);
-    let audit = anew(&app, &admin).await.get("/v1/admin/audit?subject_type=booking&limit=100").await.is(200).body;
+    assert_eq!(app.rows("reliances WHERE revision > 2").await, 0);
+    let audit = admin.get("/v1/admin/audit?subject_type=booking&limit=100").await.is(200).body;
     let actions: Vec<&str> = audit["data"].as_array().unwrap().iter().map(|e| e["action"].as_str().unwrap()).collect();
     assert_eq!(actions[..4], ["booking.relied_anew", "booking.restored", "booking.put_at_risk", "booking.cancel"]);
 }
@@ -320,8 +314,8 @@ async fn a_request_is_put_at_risk_and_cannot_be_accepted() {
     let soon = booked(&client, &therapist, address, "2026-11-30T05:00:00Z").await;
     let later = booked(&client, &therapist, address, "2026-12-03T03:00:00Z").await;
     change(&app, &therapist, SUSPEND).await;
-    assert_eq!(seen(&app, &admin, &soon).await["status"], "cancelled");
-    let request = seen(&app, &admin, &later).await;
+    assert_eq!(seen(&admin, &soon).await["status"], "cancelled");
+    let request = seen(&admin, &later).await;
     assert_eq!((&request["status"], request["at_risk_since"].is_null()), (&json!("requested"), false));
     therapist.act(&format!("{later}/accept")).await.refused(422, "credential_not_valid");
     change(&app, &therapist, REINSTATE).await;
@@ -331,12 +325,12 @@ async fn a_request_is_put_at_risk_and_cannot_be_accepted() {
     let lapsing = booked(&client, &therapist, address, "2026-12-04T03:00:00Z").await;
     change(&app, &therapist, SUSPEND).await;
     app.advance(TimeDelta::hours(25));
-    let before = app.count("SELECT count(*) FROM booking_events").await;
+    let before = app.rows("booking_events").await;
     change(&app, &therapist, SUSPEND).await;
-    assert_eq!(app.count("SELECT count(*) FROM booking_events").await, before);
-    let lapsed = seen(&app, &admin, &lapsing).await;
+    assert_eq!(app.rows("booking_events").await, before);
+    let lapsed = seen(&admin, &lapsing).await;
     assert_eq!((&lapsed["status"], &lapsed["at_risk_since"]), (&json!("expired"), &Value::Null));
-    let list = anew(&app, &admin).await.get("/v1/admin/bookings/at-risk").await.is(200).body;
+    let list = admin.get("/v1/admin/bookings/at-risk").await.is(200).body;
     assert_eq!(list["data"].as_array().unwrap().len(), 1, "the confirmed one");
 }
 
@@ -395,7 +389,7 @@ async fn validity_ends_with_the_day_in_hawaii() {
     ] {
         let shorten = format!("UPDATE credentials SET expires_on = '{last_day}' WHERE type = 'US-HI-LMT'");
         change(&app, &therapist, &shorten).await;
-        let at_risk = [seen(&app, &admin, &whole).await, seen(&app, &admin, &across).await];
+        let at_risk = [seen(&admin, &whole).await, seen(&admin, &across).await];
         let at_risk = at_risk.map(|visit| !visit["at_risk_since"].is_null());
         assert_eq!(at_risk, [whole_at_risk, across_at_risk], "valid until the end of {last_day}");
     }
@@ -412,8 +406,8 @@ async fn a_licence_counts_on_its_own_side_of_the_state_line() {
     let indiana = booked(&client, &therapist, hammond, "2026-12-04T00:00:00Z").await;
     let illinois = booked(&client, &therapist, lansing, "2026-12-05T00:00:00Z").await;
     change(&app, &therapist, "UPDATE credentials SET board_status = 'suspended' WHERE type = 'US-IL-LMT'").await;
-    assert_eq!(seen(&app, &admin, &indiana).await["at_risk_since"], Value::Null);
-    assert!(seen(&app, &admin, &illinois).await["at_risk_since"].is_string());
+    assert_eq!(seen(&admin, &indiana).await["at_risk_since"], Value::Null);
+    assert!(seen(&admin, &illinois).await["at_risk_since"].is_string());
     let list = admin.get("/v1/admin/bookings/at-risk").await.is(200).body;
     assert_eq!(
         list["data"][0]["missing"],
@@ -430,10 +424,10 @@ async fn a_licence_counts_on_its_own_side_of_the_state_line() {
     let licence = rules["data"].as_array().unwrap().iter().find(|rule| rule["group"] == "licence").unwrap();
     let rule = format!("/v1/admin/credential-requirements/{}", licence["id"].as_str().unwrap());
     admin.delete(&rule).await.is(204);
-    assert!(seen(&app, &admin, &illinois).await["at_risk_since"].is_string(), "the job does it");
+    assert!(seen(&admin, &illinois).await["at_risk_since"].is_string(), "the job does it");
     app.run_jobs().await;
     app.run_jobs().await;
-    assert_eq!(seen(&app, &admin, &illinois).await["at_risk_since"], Value::Null);
+    assert_eq!(seen(&admin, &illinois).await["at_risk_since"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

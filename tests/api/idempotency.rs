@@ -23,7 +23,7 @@ async fn the_same_request_gets_the_same_answer_byte_for_byte() {
     let (stranger, address) = app.client_at_home().await;
     let wish = stranger.wish(&therapist, address, "2026-12-01T03:00:00Z");
     stranger.books_with_key("key-1", &wish).await.is(201);
-    assert_eq!(app.count("SELECT count(*) FROM bookings").await, 2);
+    assert_eq!(app.rows("bookings").await, 2);
 }
 
 #[tokio::test]
@@ -66,8 +66,8 @@ async fn fifty_requests_with_one_key_have_one_effect() {
     }
     let answers = tasks.join_all().await;
     assert!(answers.iter().all(|answer| *answer == answers[0]));
-    assert_eq!(app.count("SELECT count(*) FROM bookings").await, 1);
-    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 1);
+    assert_eq!(app.rows("bookings").await, 1);
+    assert_eq!(app.rows("reservations").await, 1);
 }
 
 #[tokio::test]
@@ -97,10 +97,10 @@ async fn answers_are_kept_for_two_days() {
         .is(201);
     app.advance(TimeDelta::hours(48));
     knead::idempotency::forget_old_keys(&app.service.db, app.now()).await.unwrap();
-    assert_eq!(app.count("SELECT count(*) FROM idempotency_keys").await, 1);
+    assert_eq!(app.rows("idempotency_keys").await, 1);
     app.advance(TimeDelta::seconds(1));
     knead::idempotency::forget_old_keys(&app.service.db, app.now()).await.unwrap();
-    assert_eq!(app.count("SELECT count(*) FROM idempotency_keys").await, 0);
+    assert_eq!(app.rows("idempotency_keys").await, 0);
 }
 
 #[tokio::test]
@@ -112,6 +112,6 @@ async fn the_hourly_sweep_runs_as_it_is_scheduled() {
     app.advance(TimeDelta::days(32));
     app.run_jobs().await;
     app.run_jobs().await;
-    assert_eq!((app.jobs_waiting().await, app.count("SELECT count(*) FROM refresh_tokens").await), (0, 0));
-    assert_eq!(app.count("SELECT count(*) FROM accounts").await, 1, "{}", client.id);
+    assert_eq!((app.jobs_waiting().await, app.rows("refresh_tokens").await), (0, 0));
+    assert_eq!(app.rows("accounts").await, 1, "{}", client.id);
 }

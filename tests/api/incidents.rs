@@ -46,19 +46,19 @@ async fn an_incident_is_between_its_reporter_and_staff() {
     client.get(ALL).await.refused(403, "forbidden");
 
     let id = reported.id();
-    let read = "SELECT count(*) FROM events WHERE kind = 'incident.read'";
+    let read = "events WHERE kind = 'incident.read'";
     let list = admin.get(ALL).await.is(200);
     assert!(!list.text.contains("shoulder"));
-    assert_eq!(app.count(read).await, 0);
+    assert_eq!(app.rows(read).await, 0);
     let one = admin.get(&format!("{ALL}/{id}")).await.is(200).body;
     assert_eq!(
         (&one["text"], &one["party"], &one["reporter_id"], &one["therapist_id"]),
         (&json!("My shoulder hurts since."), &json!("client"), &json!(client.id), &json!(therapist.id))
     );
     assert_eq!(ids(&admin.get(&incidents).await.is(200).body), [id.to_string()]);
-    assert_eq!(app.count(read).await, 2, "each look is written down");
-    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'incident.report'").await, 1);
-    assert_eq!(app.count("SELECT count(*) FROM events WHERE details::text LIKE '%shoulder%'").await, 0);
+    assert_eq!(app.rows(read).await, 2, "each look is written down");
+    assert_eq!(app.rows("events WHERE kind = 'incident.report'").await, 1);
+    assert_eq!(app.rows("events WHERE details::text LIKE '%shoulder%'").await, 0);
 }
 
 #[tokio::test]
@@ -145,5 +145,5 @@ async fn a_report_that_is_sent_again_is_one_report() {
     let second = post(&incidents, body).await.is(201);
     assert_eq!((second.header("idempotent-replay").as_str(), &second.text), ("true", &first.text));
     post(&incidents, json!({ "kind": "other" })).await.refused(422, "idempotency_key_reused");
-    assert_eq!(app.count("SELECT count(*) FROM incidents").await, 1);
+    assert_eq!(app.rows("incidents").await, 1);
 }

@@ -2,7 +2,6 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accounts;
-mod after_visit;
 mod audit;
 mod blocks;
 mod bookings;
@@ -13,6 +12,7 @@ mod catalogue;
 mod commands;
 mod compression;
 mod consequences;
+mod credential_review;
 mod credentials;
 mod days;
 mod disclosure;
@@ -43,6 +43,7 @@ mod rules;
 mod schedule;
 mod sealing;
 mod search;
+mod session_notes;
 mod slots;
 mod sockets;
 mod storage;

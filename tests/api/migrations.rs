@@ -134,29 +134,48 @@ const CROWD: &str = "
     INSERT INTO crowd SELECT n, 'word ' || n FROM generate_series(1, 600) n;
     CREATE FUNCTION slowly(word text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM pg_sleep(0.002); RETURN word; END $$;";
 
+/// A migration, and whether it leaves writers alone.
+struct Trial {
+    version: i64,
+    sql: &'static str,
+    is_good: bool,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_locks_a_table_for_long_is_found_out() {
     let (url, name) = database().await;
     execute(&url, CROWD).await;
     let mut before = migrations();
-    for (version, sql, is_good) in [
-        (9001, "-- no-transaction\nCREATE INDEX CONCURRENTLY crowd_by_word ON crowd (slowly(word));", true),
+    for Trial { version, sql, is_good } in [
+        Trial {
+            version: 9001,
+            sql: "-- no-transaction\nCREATE INDEX CONCURRENTLY crowd_by_word ON crowd (slowly(word));",
+            is_good: true,
+        },
         // It waits for a writer, lets those behind it go ahead, and comes back.
-        (9002, "ALTER TABLE crowd ADD COLUMN note text;", true),
-        (9003, "CREATE INDEX crowd_by_word_locked ON crowd (slowly(word));", false),
-        (9004, "ALTER TABLE crowd ADD CONSTRAINT crowd_word CHECK (slowly(word) <> '') NOT VALID;", true),
-        (9005, "ALTER TABLE crowd VALIDATE CONSTRAINT crowd_word;", true),
-        (9006, "ALTER TABLE crowd ADD CONSTRAINT crowd_word_locked CHECK (slowly(word) <> '');", false),
-        (9007, "UPDATE crowd SET note = slowly(word);", false),
-        (9008, "ALTER TABLE crowd ADD COLUMN seen boolean NOT NULL DEFAULT false;", true),
+        Trial { version: 9002, sql: "ALTER TABLE crowd ADD COLUMN note text;", is_good: true },
+        Trial { version: 9003, sql: "CREATE INDEX crowd_by_word_locked ON crowd (slowly(word));", is_good: false },
+        Trial {
+            version: 9004,
+            sql: "ALTER TABLE crowd ADD CONSTRAINT crowd_word CHECK (slowly(word) <> '') NOT VALID;",
+            is_good: true,
+        },
+        Trial { version: 9005, sql: "ALTER TABLE crowd VALIDATE CONSTRAINT crowd_word;", is_good: true },
+        Trial {
+            version: 9006,
+            sql: "ALTER TABLE crowd ADD CONSTRAINT crowd_word_locked CHECK (slowly(word) <> '');",
+            is_good: false,
+        },
+        Trial { version: 9007, sql: "UPDATE crowd SET note = slowly(word);", is_good: false },
+        Trial { version: 9008, sql: "ALTER TABLE crowd ADD COLUMN seen boolean NOT NULL DEFAULT false;", is_good: true },
         // A default that is worked out for each row rewrites the table.
-        (9009, "ALTER TABLE crowd ADD COLUMN copy text DEFAULT slowly(clock_timestamp()::text);", false),
-        (9010, "ALTER TABLE crowd ADD CONSTRAINT crowd_seen CHECK (seen IS NOT NULL) NOT VALID;", true),
-        (9011, "CREATE INDEX events_by_kind ON ONLY events (kind);", true),
-        (9012, "-- no-transaction\nCREATE INDEX CONCURRENTLY events_other_by_kind ON events_other (kind);", true),
-        (9013, "ALTER INDEX events_by_kind ATTACH PARTITION events_other_by_kind;", true),
-        (9014, "CREATE TABLE words (id uuid PRIMARY KEY, crowd_id integer REFERENCES crowd);", true),
-        (9015, "ALTER TABLE crowd DROP COLUMN note;", true),
+        Trial { version: 9009, sql: "ALTER TABLE crowd ADD COLUMN copy text DEFAULT slowly(clock_timestamp()::text);", is_good: false },
+        Trial { version: 9010, sql: "ALTER TABLE crowd ADD CONSTRAINT crowd_seen CHECK (seen IS NOT NULL) NOT VALID;", is_good: true },
+        Trial { version: 9011, sql: "CREATE INDEX events_by_kind ON ONLY events (kind);", is_good: true },
+        Trial { version: 9012, sql: "-- no-transaction\nCREATE INDEX CONCURRENTLY events_other_by_kind ON events_other (kind);", is_good: true },
+        Trial { version: 9013, sql: "ALTER INDEX events_by_kind ATTACH PARTITION events_other_by_kind;", is_good: true },
+        Trial { version: 9014, sql: "CREATE TABLE words (id uuid PRIMARY KEY, crowd_id integer REFERENCES crowd);", is_good: true },
+        Trial { version: 9015, sql: "ALTER TABLE crowd DROP COLUMN note;", is_good: true },
     ] {
         let one = migration(version, sql);
         let waited = longest_wait(&name, &before, &one).await;

@@ -36,13 +36,6 @@ async fn scene_with(mode: &str) -> Scene {
 }
 
 impl Scene {
-    /// Moves the clock, and renews everyone's tokens.
-    async fn wait(&mut self, by: TimeDelta) {
-        self.app.advance(by);
-        self.therapist = anew(&self.app, &self.therapist).await;
-        self.client = anew(&self.app, &self.client).await;
-    }
-
     async fn booking(&self) -> Value {
         self.client.get(&self.path).await.is(200).body
     }
@@ -55,10 +48,6 @@ impl Scene {
     async fn fee(&self) -> Value {
         self.client.get(&format!("{}/cancellation-quote", self.path)).await.is(200).body["fee"]["amount"].clone()
     }
-}
-
-async fn anew(app: &App, person: &Person) -> Person {
-    app.nobody().log_in(&person.email).await
 }
 
 async fn moves(who: &Person, path: &str, start: &str) -> Answer {
@@ -111,8 +100,8 @@ async fn a_moved_visit_is_the_same_booking_at_another_time() {
             "reason": null, "change": { "from": terms(WEDNESDAY), "to": terms("2026-12-02T00:30:00Z") },
         })]
     );
-    assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision = 2").await, 5);
-    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'booking.reschedule'").await, 1);
+    assert_eq!(app.rows("booking_credentials WHERE revision = 2").await, 5);
+    assert_eq!(app.rows("events WHERE kind = 'booking.reschedule'").await, 1);
 
     moves(client, path, THURSDAY).await.is(200);
     // Whoever is visited next must be reached from where it is now, and not from where it was.
@@ -125,6 +114,12 @@ async fn a_moved_visit_is_the_same_booking_at_another_time() {
     client.post(&format!("{next}/cancel"), json!({})).await.is(200);
     client.books(therapist, *address, WEDNESDAY).await.is(201);
     assert_eq!(reserved(app).await, [span("01 23:50", "02 01:10"), span("02 23:50", "03 01:10")]);
+}
+
+struct RefusedMove {
+    start: &'static str,
+    status: u16,
+    code: &'static str,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,19 +135,19 @@ async fn whatever_refuses_the_new_time_the_old_one_stands() {
     therapist.post("/v1/therapists/me/time-off", off).await.is(201);
     app.sql("UPDATE credentials SET expires_on = '2026-12-08' WHERE type = 'INSURANCE'").await.unwrap();
     let before = client.get(path).await.is(200).text;
-    for (start, status, code) in [
-        ("2026-11-30T02:45:00Z", 422, "notice_too_short"),
-        ("2020-01-01T00:00:00Z", 422, "notice_too_short"),
-        ("2027-03-01T00:00:00Z", 422, "beyond_horizon"),
-        ("2026-12-02T00:01:00Z", 409, "slot_unavailable"),
-        ("2026-12-02T05:15:00Z", 409, "slot_unavailable"),
-        ("2026-12-03T02:45:00Z", 409, "slot_unavailable"),
-        ("2026-12-03T03:00:00Z", 409, "slot_unavailable"),
+    for RefusedMove { start, status, code } in [
+        RefusedMove { start: "2026-11-30T02:45:00Z", status: 422, code: "notice_too_short" },
+        RefusedMove { start: "2020-01-01T00:00:00Z", status: 422, code: "notice_too_short" },
+        RefusedMove { start: "2027-03-01T00:00:00Z", status: 422, code: "beyond_horizon" },
+        RefusedMove { start: "2026-12-02T00:01:00Z", status: 409, code: "slot_unavailable" },
+        RefusedMove { start: "2026-12-02T05:15:00Z", status: 409, code: "slot_unavailable" },
+        RefusedMove { start: "2026-12-03T02:45:00Z", status: 409, code: "slot_unavailable" },
+        RefusedMove { start: "2026-12-03T03:00:00Z", status: 409, code: "slot_unavailable" },
         // Free, but Bondi cannot be reached in time.
-        ("2026-12-04T01:30:00Z", 409, "slot_unavailable"),
-        ("2026-12-04T04:30:00Z", 409, "slot_unavailable"),
-        ("2026-12-05T00:00:00Z", 409, "slot_unavailable"),
-        ("2026-12-09T00:00:00Z", 422, "credential_not_valid"),
+        RefusedMove { start: "2026-12-04T01:30:00Z", status: 409, code: "slot_unavailable" },
+        RefusedMove { start: "2026-12-04T04:30:00Z", status: 409, code: "slot_unavailable" },
+        RefusedMove { start: "2026-12-05T00:00:00Z", status: 409, code: "slot_unavailable" },
+        RefusedMove { start: "2026-12-09T00:00:00Z", status: 422, code: "credential_not_valid" },
     ] {
         let refused = moves(client, path, start).await;
         assert_eq!((refused.status.as_u16(), refused.body["code"].as_str()), (status, Some(code)), "{start}");
@@ -184,8 +179,8 @@ async fn whatever_refuses_the_new_time_the_old_one_stands() {
     moves(&other, path, THURSDAY).await.refused(404, "not_found");
     moves(&app.therapist().await, path, THURSDAY).await.refused(404, "not_found");
     assert_eq!(client.get(path).await.is(200).text, before);
-    assert_eq!(app.count("SELECT count(*) FROM booking_events WHERE action = 'reschedule'").await, 2);
-    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 3);
+    assert_eq!(app.rows("booking_events WHERE action = 'reschedule'").await, 2);
+    assert_eq!(app.rows("reservations").await, 3);
 }
 
 #[tokio::test]
@@ -200,7 +195,6 @@ async fn what_has_begun_or_ended_is_not_moved() {
     }
     app.sql("UPDATE bookings SET status = 'confirmed', at_risk_since = now()").await.unwrap();
     app.advance(TimeDelta::hours(47));
-    let client = anew(app, client).await;
     moves(&client, path, THURSDAY).await.refused(409, "invalid_transition");
     client.post(&format!("{path}/cancel"), json!({})).await.is(200);
     moves(&client, path, THURSDAY).await.refused(409, "invalid_transition");
@@ -225,11 +219,11 @@ async fn a_stale_etag_moves_nothing() {
 
 #[tokio::test]
 async fn neither_party_moves_a_visit_alone_once_calling_it_off_costs_a_fee() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     // To the minute: 24 hours before the start it is free, and a moment later it is not.
-    scene.wait(TimeDelta::hours(23)).await;
+    scene.app.advance(TimeDelta::hours(23));
     moves(&scene.client, &scene.path, "2026-12-02T00:15:00Z").await.is(200);
-    scene.wait(TimeDelta::minutes(16)).await;
+    scene.app.advance(TimeDelta::minutes(16));
     assert_eq!(scene.fee().await, 6450);
     let before = scene.booking().await;
     for who in [&scene.client, &scene.therapist] {
@@ -240,8 +234,8 @@ async fn neither_party_moves_a_visit_alone_once_calling_it_off_costs_a_fee() {
 
 #[tokio::test]
 async fn a_move_gives_no_new_free_hour() {
-    let mut scene = scene().await;
-    scene.wait(TimeDelta::minutes(61)).await;
+    let scene = scene().await;
+    scene.app.advance(TimeDelta::minutes(61));
     // From 46 hours ahead to 22.
     moves(&scene.client, &scene.path, "2026-12-01T00:15:00Z").await.is(200);
     assert_eq!(scene.fee().await, 6450);
@@ -250,34 +244,34 @@ async fn a_move_gives_no_new_free_hour() {
 
 #[tokio::test]
 async fn a_client_whose_therapist_moved_the_visit_may_call_it_off_free_until_its_start() {
-    let mut scene = scene().await;
-    scene.wait(TimeDelta::minutes(61)).await;
+    let scene = scene().await;
+    scene.app.advance(TimeDelta::minutes(61));
     moves(&scene.therapist, &scene.path, "2026-12-01T01:00:00Z").await.is(200);
     assert_eq!(told(&scene.client).await, ["visit_moved"]);
     assert_eq!(scene.events().await[1]["party"], "therapist");
-    scene.wait(TimeDelta::hours(22)).await;
+    scene.app.advance(TimeDelta::hours(22));
     assert_eq!(scene.fee().await, 0, "an hour before");
     // Whoever chooses a time of their own has agreed to it.
     moves(&scene.client, &scene.path, "2026-12-01T05:00:00Z").await.is(200);
     assert_eq!(scene.fee().await, 6450);
 
     scene.app.sql("UPDATE bookings SET free_to_cancel = true").await.unwrap();
-    scene.wait(TimeDelta::minutes(5 * 60 - 2)).await;
+    scene.app.advance(TimeDelta::minutes(5 * 60 - 2));
     assert_eq!(scene.fee().await, 0, "a minute before");
-    scene.wait(TimeDelta::minutes(1)).await;
+    scene.app.advance(TimeDelta::minutes(1));
     assert_eq!(scene.fee().await, 12900, "at the start");
 }
 
 #[tokio::test]
 async fn a_moved_request_waits_for_an_answer_and_no_longer_than_before() {
-    let mut scene = scene_with("request").await;
+    let scene = scene_with("request").await;
     let Scene { app, therapist, client, path, .. } = &scene;
     assert_eq!(scene.booking().await["respond_by"], "2026-12-01T00:30:00Z");
     moves(therapist, path, THURSDAY).await.refused(409, "invalid_transition");
     let moved = moves(client, path, "2026-12-01T00:00:00Z").await.is(200).body;
     assert_eq!((&moved["status"], &moved["respond_by"]), (&json!("requested"), &json!("2026-11-30T12:30:00Z")));
-    assert_eq!(app.count("SELECT count(*) FROM reservations WHERE hold_expires_at = '2026-11-30T12:30:00Z'").await, 1);
-    scene.wait(TimeDelta::minutes(11 * 60 + 29)).await;
+    assert_eq!(app.rows("reservations WHERE hold_expires_at = '2026-11-30T12:30:00Z'").await, 1);
+    scene.app.advance(TimeDelta::minutes(11 * 60 + 29));
     scene.app.run_jobs().await;
     let Scene { client, path, .. } = &scene;
     let moved = moves(client, path, THURSDAY).await.is(200).body;
@@ -288,12 +282,12 @@ async fn a_moved_request_waits_for_an_answer_and_no_longer_than_before() {
 
 #[tokio::test]
 async fn a_moved_request_is_asked_for_from_the_move_on() {
-    let mut scene = scene_with("request").await;
-    scene.wait(TimeDelta::hours(20)).await;
+    let scene = scene_with("request").await;
+    scene.app.advance(TimeDelta::hours(20));
     // Beyond the 60 days from the first request, and within those from now.
     moves(&scene.client, &scene.path, "2027-01-29T22:00:00Z").await.refused(422, "beyond_horizon");
     moves(&scene.client, &scene.path, "2027-01-29T21:00:00Z").await.refused(409, "slot_unavailable");
-    scene.wait(TimeDelta::hours(3)).await;
+    scene.app.advance(TimeDelta::hours(3));
     moves(&scene.client, &scene.path, "2027-01-29T22:00:00Z").await.is(200);
     scene.therapist.act(&format!("{}/accept", scene.path)).await.is(200);
 }
@@ -325,7 +319,7 @@ async fn a_visit_at_risk_is_saved_by_a_day_on_which_its_therapist_is_licensed() 
     app.sql("UPDATE credentials SET expires_on = '2026-12-01' WHERE type = 'INSURANCE'").await.unwrap();
     moves(client, path, THURSDAY).await.refused(422, "credential_not_valid");
     moves(client, path, "2026-12-01T00:00:00Z").await.is(200);
-    assert_eq!(app.count("SELECT count(*) FROM bookings WHERE at_risk_since IS NULL").await, 1);
+    assert_eq!(app.rows("bookings WHERE at_risk_since IS NULL").await, 1);
 }
 
 #[tokio::test]
@@ -378,10 +372,10 @@ async fn what_is_set_for_new_visits_does_not_bind_its_own_therapist() {
         let offer = therapist.post(&offers, json!({ "start_at": "2026-12-03T03:00:00Z" })).await.is(201);
         client.act(&format!("{}/accept", offer.header("location"))).await.is(200);
         // What always holds.
-        for (start, status, code) in [
-            ("2026-12-03T00:01:00Z", 409, "slot_unavailable"),
-            ("2026-12-03T12:00:00Z", 409, "slot_unavailable"),
-            ("2026-11-30T00:00:00Z", 422, "notice_too_short"),
+        for RefusedMove { start, status, code } in [
+            RefusedMove { start: "2026-12-03T00:01:00Z", status: 409, code: "slot_unavailable" },
+            RefusedMove { start: "2026-12-03T12:00:00Z", status: 409, code: "slot_unavailable" },
+            RefusedMove { start: "2026-11-30T00:00:00Z", status: 422, code: "notice_too_short" },
         ] {
             moves(therapist, path, start).await.refused(status, code);
         }

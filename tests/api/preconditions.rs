@@ -109,27 +109,26 @@ async fn every_step_asks_for_the_same_things_in_the_same_order() {
     for Case { step, body, by_client, from, to, minutes, rule, .. } in &cases() {
         app.advance(at(START) + TimeDelta::minutes(*minutes) - app.now());
         let who = if *by_client { &client } else { &therapist };
-        let (who, path) = (app.nobody().log_in(&who.email).await, format!("{path}/{step}"));
+        let (who, path) = (who, format!("{path}/{step}"));
         is(from).await;
-        stale(&who, &path, body).await.refused(412, "precondition_failed");
+        stale(who, &path, body).await.refused(412, "precondition_failed");
         if let Some(rule) = rule {
             who.post(&path, if body.is_null() { json!({}) } else { body.clone() }).await.refused(422, rule);
         }
         if let Some(to) = to {
             is(to).await;
-            stale(&who, &path, body).await.is(200);
+            stale(who, &path, body).await.is(200);
         }
     }
     // What has what it asks for already was done before.
     is("confirmed").await;
     app.sql("UPDATE bookings SET start_at = start_at + interval '7 days'").await.unwrap();
-    let client = client.log_in(&client.email).await;
     let again = json!({ "start_at": "2026-12-08T00:00:00Z" });
     stale(&client, &format!("{path}/reschedule"), &again).await.is(200);
     is("in_progress").await;
     let again = json!({ "duration_minutes": 60, "client_agreed": true });
-    stale(&therapist.log_in(&therapist.email).await, &format!("{path}/extend"), &again).await.is(200);
-    assert_eq!(app.count("SELECT count(*) FROM booking_events").await, 1, "nothing was done");
+    stale(&therapist, &format!("{path}/extend"), &again).await.is(200);
+    assert_eq!(app.rows("booking_events").await, 1, "nothing was done");
     is("confirmed").await;
     client.act(&format!("{path}/cancel")).await.is(200);
     stale(&client, &format!("{path}/cancel"), &Value::Null).await.is(200);
@@ -142,7 +141,6 @@ async fn a_step_that_asks_for_nothing_is_told_nothing() {
     therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
     let (client, address) = app.client_at_home().await;
     let path = client.books(&therapist, address, START).await.is(201).header("location");
-    let mut therapist = therapist;
     for (step, minutes, status) in [
         ("accept", -60 * 22, "confirmed"),
         ("on-the-way", -40, "on_the_way"),
@@ -150,7 +148,6 @@ async fn a_step_that_asks_for_nothing_is_told_nothing() {
         ("start", 0, "in_progress"),
     ] {
         app.advance(at(START) + TimeDelta::minutes(minutes) - app.now());
-        therapist = therapist.log_in(&therapist.email).await;
         let sent = async |kind: &str, body: &'static str| {
             let request = therapist.request(Method::POST, &format!("{path}/{step}"));
             send(request.header("content-type", kind).body(body)).await
@@ -160,7 +157,7 @@ async fn a_step_that_asks_for_nothing_is_told_nothing() {
         sent("application/json", "7").await.points_to(&[""]);
         sent("application/json", "{").await.refused(400, "malformed");
         sent("text/plain", "now").await.refused(415, "unsupported_media_type");
-        assert_ne!(client.log_in(&client.email).await.get(&path).await.body["status"], status);
+        assert_ne!(client.get(&path).await.body["status"], status);
         // Nothing said, in any way: the first of them takes the step, the others repeat it.
         for (kind, nothing) in [("application/json", ""), ("application/json", " {} "), ("text/plain", "")] {
             assert_eq!(sent(kind, nothing).await.is(200).body["status"], status, "{step}");

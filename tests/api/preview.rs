@@ -114,7 +114,6 @@ async fn a_counter_offer_is_shown_as_one_with_its_booking() {
     );
     // From half of the time to the visit on it has lapsed, whether anyone has noticed or not.
     app.advance(chrono::TimeDelta::minutes(11 * 60 + 30));
-    let therapist = therapist.refreshed().await;
     assert_eq!(
         preview(&therapist, "2026-12-01", "2026-12-01").await[5..],
         [interval("free", "01:10:00Z", "06:00:00Z", false)]

@@ -11,7 +11,7 @@ use knead::values::Zone;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, App, DEEP_TISSUE, Person, WEEK, at, surry_hills};
+use crate::support::{Answer, App, DEEP_TISSUE, WEEK, at, surry_hills};
 
 const TUESDAY: &str = "2026-12-01T00:00:00Z";
 /// Half past nine in the evening of a Saturday in Sydney.
@@ -52,10 +52,6 @@ pub fn price(app: &App, amount: i64, version: i32) -> Value {
     })
 }
 
-pub async fn again(app: &App, person: &Person) -> Person {
-    app.nobody().log_in(&person.email).await
-}
-
 #[tokio::test]
 async fn a_quote_says_how_the_price_comes_about() {
     let app = App::start().await;
@@ -92,7 +88,7 @@ async fn a_quote_says_how_the_price_comes_about() {
     let km = far["distance_km"].as_i64().unwrap();
     assert!((20..25).contains(&km), "{km}");
     assert_eq!(lines(&far), [line("distance", (km - 15) * 150)]);
-    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 0);
+    assert_eq!(app.rows("reservations").await, 0);
 }
 
 #[tokio::test]
@@ -180,7 +176,6 @@ async fn later_versions_never_change_what_is_held_or_booked() {
     assert_eq!(app.nobody().post("/v1/quotes", there("2026-12-03T03:00:00Z")).await.is(200).body["total"], aud(12_900));
 
     app.advance(TimeDelta::days(1) - TimeDelta::seconds(1));
-    let client = again(&app, &client).await;
     let hold = client.post("/v1/holds", client.wish(&therapist, address, "2026-12-03T03:00:00Z")).await.is(201);
     let other = client.post("/v1/holds", client.wish(&therapist, address, "2026-12-04T03:00:00Z")).await.is(201);
     assert_eq!(hold.body["price"], aud(12_900));
@@ -212,7 +207,7 @@ async fn later_versions_never_change_what_is_held_or_booked() {
         let quote = client.get(&format!("{}/cancellation-quote", booking.header("location"))).await.is(200).body;
         assert_eq!(quote["fee"], aud(fee));
     }
-    assert_eq!(again(&app, &admin).await.get(&added.header("location")).await.is(200).body, added.body);
+    assert_eq!(admin.get(&added.header("location")).await.is(200).body, added.body);
 }
 
 #[tokio::test]
@@ -252,8 +247,6 @@ async fn the_therapists_share_of_a_fee_is_not_the_clients_to_see() {
     let (client, address) = app.client_at_home().await;
     let path = client.books(&therapist, address, "2026-12-01T02:00:00Z").await.is(201).header("location");
     app.advance(TimeDelta::hours(2));
-    let (client, therapist, admin) =
-        (again(&app, &client).await, again(&app, &therapist).await, again(&app, &admin).await);
     let quote = format!("{path}/cancellation-quote");
     assert_eq!(client.get(&quote).await.is(200).body, json!({ "fee": aud(6_450), "refund": aud(6_450) }));
     for nobody_pays in [&therapist, &admin] {
@@ -292,8 +285,6 @@ async fn a_therapists_late_cancellations_are_counted() {
         booked.push(booking);
     }
     app.advance(TimeDelta::hours(24));
-    let (client, therapist, admin) =
-        (again(&app, &client).await, again(&app, &therapist).await, again(&app, &admin).await);
     for booking in &booked {
         for _ in 0..2 {
             therapist
@@ -318,7 +309,7 @@ async fn a_therapists_late_cancellations_are_counted() {
     }
     admin.get(&format!("/v1/admin/therapists/{}/reliability", client.id)).await.refused(404, "not_found");
     app.sql("DELETE FROM therapist_lapses").await.expect_err("append-only");
-    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'therapist.late_cancellation'").await, 2);
+    assert_eq!(app.rows("events WHERE kind = 'therapist.late_cancellation'").await, 2);
 }
 
 #[tokio::test]

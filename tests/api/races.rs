@@ -49,9 +49,9 @@ async fn of_64_clients_one_gets_the_slot() {
             answer.refused(409, "slot_unavailable");
         }
     }
-    assert_eq!(app.count("SELECT count(*) FROM bookings").await, 5);
-    assert_eq!(app.count("SELECT count(*) FROM booking_events").await, 5);
-    assert_eq!(app.count("SELECT count(*) FROM idempotency_keys").await, 5);
+    assert_eq!(app.rows("bookings").await, 5);
+    assert_eq!(app.rows("booking_events").await, 5);
+    assert_eq!(app.rows("idempotency_keys").await, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -73,7 +73,7 @@ async fn partly_overlapping_starts_never_overlap_and_never_stall() {
         assert!((1..=3).contains(&counts[&201]), "{counts:?}");
     }
     let overlaps = app
-        .count("SELECT count(*) FROM bookings a JOIN bookings b ON a.id < b.id AND tstzrange(a.start_at, a.start_at + interval '80 minutes') && tstzrange(b.start_at, b.start_at + interval '80 minutes')")
+        .rows("bookings a JOIN bookings b ON a.id < b.id AND tstzrange(a.start_at, a.start_at + interval '80 minutes') && tstzrange(b.start_at, b.start_at + interval '80 minutes')")
         .await;
     assert_eq!(overlaps, 0);
 }
@@ -105,7 +105,7 @@ async fn accepting_and_cancelling_at_once_leave_one_truth() {
         assert_eq!(cancelled.is(200).body["status"], "cancelled");
         assert!(matches!(accepted.status.as_u16(), 200 | 409), "{}", accepted.text);
         assert_eq!(client.get(&path).await.body["status"], "cancelled");
-        assert_eq!(app.count("SELECT count(*) FROM reservations").await, 0);
+        assert_eq!(app.rows("reservations").await, 0);
     }
 }
 
@@ -145,6 +145,6 @@ async fn parallel_refreshes_keep_the_session_and_leave_one_token() {
     }
     let tokens = tasks.join_all().await;
     assert!(tokens.iter().all(|token| *token == tokens[0]));
-    assert_eq!(app.count("SELECT count(*) FROM refresh_tokens WHERE used_at IS NULL").await, 1);
+    assert_eq!(app.rows("refresh_tokens WHERE used_at IS NULL").await, 1);
     client.get("/v1/me").await.is(200);
 }

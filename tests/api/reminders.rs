@@ -29,8 +29,7 @@ async fn verified(app: &App, therapist: &Person, code: &str, expires_on: &str) -
 }
 
 /// What the therapist was told of credentials that end, oldest first.
-async fn told(app: &App, therapist: &Person) -> Vec<i64> {
-    let therapist = app.nobody().log_in(&therapist.email).await;
+async fn told(therapist: &Person) -> Vec<i64> {
     let page = therapist.get("/v1/me/notices?limit=100").await.is(200).body;
     let notices = page["data"].as_array().unwrap().iter().filter(|notice| notice["kind"] == "credential_expires");
     let mut days: Vec<i64> = notices.map(|notice| notice["details"]["days_before"].as_i64().unwrap()).collect();
@@ -55,7 +54,7 @@ async fn holders_are_reminded_once_at_60_30_7_and_0_days() {
             remind(&app.service).await.unwrap();
         }
         if [60, 59, 30, 29, 7, 6, 0, -1].contains(&left) {
-            assert_eq!(told(&app, &therapist).await, expected, "{left} days before");
+            assert_eq!(told(&therapist).await, expected, "{left} days before");
         }
         app.advance(TimeDelta::days(1));
     }
@@ -68,10 +67,10 @@ async fn the_day_is_the_therapists_own() {
     let therapist = app.newcomer().await;
     verified(&app, &therapist, "INSURANCE", "2027-01-30").await;
     remind(&app.service).await.unwrap();
-    assert_eq!(told(&app, &therapist).await, [] as [i64; 0], "61 days before, by a minute");
+    assert_eq!(told(&therapist).await, [] as [i64; 0], "61 days before, by a minute");
     app.advance(TimeDelta::minutes(1));
     remind(&app.service).await.unwrap();
-    assert_eq!(told(&app, &therapist).await, [60]);
+    assert_eq!(told(&therapist).await, [60]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,7 +88,7 @@ async fn a_zone_that_the_database_does_not_know_stops_nobody() {
     // None of its local dates is asked of the database, which may be one that fails at them.
     LookAhead.run(app.service.clone()).await.unwrap();
     assert!(app.jobs_waiting().await >= waiting + 3, "each authority is asked again");
-    assert_eq!((told(&app, &therapist).await, told(&app, &old).await), (vec![7], vec![7]));
+    assert_eq!((told(&therapist).await, told(&old).await), (vec![7], vec![7]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,24 +99,24 @@ async fn whoever_was_not_reminded_in_time_is_reminded_of_the_nearest_end_alone()
     let (one, other) = tokio::join!(remind(&app.service), remind(&app.service));
     one.unwrap();
     other.unwrap();
-    assert_eq!(told(&app, &therapist).await, [7]);
-    assert_eq!(app.count("SELECT count(*) FROM credential_reminders").await, 3, "60 and 30 are past");
+    assert_eq!(told(&therapist).await, [7]);
+    assert_eq!(app.rows("credential_reminders").await, 3, "60 and 30 are past");
 
     // A new end is reminded of anew; an end that a renewal outlasts is not.
     app.sql(&format!("UPDATE credentials SET expires_on = '2026-12-20' WHERE id = '{id}'")).await.unwrap();
     remind(&app.service).await.unwrap();
-    assert_eq!(told(&app, &therapist).await, [7, 30]);
+    assert_eq!(told(&therapist).await, [7, 30]);
     let other = app.newcomer().await;
     verified(&app, &other, "INSURANCE", "2026-12-05").await;
     verified(&app, &other, "INSURANCE", "2027-12-05").await;
     remind(&app.service).await.unwrap();
-    assert_eq!(told(&app, &other).await, [] as [i64; 0]);
+    assert_eq!(told(&other).await, [] as [i64; 0]);
     // What is not in force ends without a word.
     let third = app.newcomer().await;
     let id = verified(&app, &third, "INSURANCE", "2026-12-05").await;
     app.sql(&format!("UPDATE credentials SET review_state = 'suspended' WHERE id = '{id}'")).await.unwrap();
     remind(&app.service).await.unwrap();
-    assert_eq!(told(&app, &third).await, [] as [i64; 0]);
+    assert_eq!(told(&third).await, [] as [i64; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,15 +128,14 @@ async fn an_authority_that_is_to_be_asked_again_becomes_a_task_once() {
     let due = async || {
         recheck(&app.service).await.unwrap();
         app.run_jobs().await;
-        app.count("SELECT count(*) FROM tasks WHERE kind = 'recheck_due'").await
+        app.rows("tasks WHERE kind = 'recheck_due'").await
     };
     assert_eq!(due().await, 0, "tomorrow");
     app.advance(TimeDelta::days(1));
     assert_eq!(due().await, 1);
     assert_eq!(due().await, 1);
     Recheck { credential: CredentialId(id) }.run(app.service.clone()).await.unwrap();
-    assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'recheck_due'").await, 1);
-    let admin = app.nobody().log_in(&admin.email).await;
+    assert_eq!(app.rows("tasks WHERE kind = 'recheck_due'").await, 1);
     assert_eq!(admin.get("/v1/admin/credentials/counts").await.is(200).body["recheck_due"], 1);
     let listed = admin.get("/v1/admin/tasks?kind=recheck_due").await.is(200).body;
     assert_eq!(listed["data"][0]["subject_id"], json!(id));

@@ -1,944 +1,269 @@
-//! The whole review of a credential: who may take which step, what takes two, and what nobody may do.
-
-use std::collections::BTreeSet;
+//! What the parties say of a visit in reviews.
 
 use chrono::TimeDelta;
-use futures_util::future::join_all;
-use knead::credentials::checks::{CheckMethod, Found, Verdict};
-use knead::credentials::review::{ReasonCode, ReviewAction, ReviewState, Reviewer, TABLE};
-use knead::credentials::{BoardStatus, settle, unsettle};
-use knead::events::Party;
-use knead::ids::{CredentialId, TherapistId};
+use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::{Answer, App, Person, send};
+use crate::support::{Answer, App, Person, id_at, send};
 
-const MINE: &str = "/v1/therapists/me/credentials";
-const STATES: [&str; 11] = [
-    "draft",
-    "submitted",
-    "in_review",
-    "info_requested",
-    "pending_second",
-    "verified",
-    "rejected",
-    "suspended",
-    "revoked",
-    "withdrawn",
-    "superseded",
-];
+const TUESDAY: &str = "2026-12-01T00:00:00Z";
 
-fn texas(number: &str) -> Value {
-    json!({ "type": "US-TX-LMT", "number": number, "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30" })
+pub struct Scene {
+    pub app: App,
+    pub therapist: Person,
+    pub client: Person,
+    pub path: String,
 }
 
-fn verified(codes: &[&str]) -> Value {
-    let codes = [&["verified_primary_source"], codes].concat();
-    json!({ "reason_codes": codes, "method": "primary_source" })
-}
-
-fn against(code: &str) -> Value {
-    json!({ "reason_codes": [code], "note": "As the board told us." })
-}
-
-async fn submitted(therapist: &Person, body: Value) -> String {
-    let id = therapist.post(MINE, body).await.is(201).id();
-    therapist.act(&format!("{MINE}/{id}/submit")).await.is(200);
-    format!("/v1/admin/credentials/{id}")
-}
-
-async fn step(admin: &Person, path: &str, step: &str, body: Value) -> Answer {
-    admin.post(&format!("{path}/{step}"), body).await
-}
-
-async fn verify(admin: &Person, path: &str) {
-    step(admin, path, "claim", json!({})).await.is(200);
-    step(admin, path, "verify", verified(&[])).await.is(200);
-}
-
-async fn state(admin: &Person, path: &str) -> String {
-    admin.get(path).await.is(200).body["review_state"].as_str().unwrap().to_owned()
-}
-
-/// Puts the credential into any state, past the service.
-async fn put(app: &App, id: Uuid, state: &str, admin: &Person) {
-    let claim = match state {
-        "in_review" => format!("claimed_by = '{}', claimed_until = '2099-01-01'", admin.id),
-        _ => "claimed_by = NULL, claimed_until = NULL".to_owned(),
-    };
-    let approval = match state {
-        "pending_second" => format!("approved_by = '{}', approved_content = sha256('x')", admin.id),
-        _ => "approved_by = NULL, approved_content = NULL".to_owned(),
-    };
-    app.sql(&format!("UPDATE credentials SET review_state = '{state}', {claim}, {approval} WHERE id = '{id}'"))
-        .await
-        .unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_step_from_every_state_does_what_the_table_says() {
+/// A visit that is booked for tomorrow.
+pub async fn booked() -> Scene {
     let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let id = therapist.post(MINE, texas("MT123456")).await.is(201).id();
-    let (mine, path) = (format!("{MINE}/{id}"), format!("/v1/admin/credentials/{id}"));
-    let steps: [(&str, ReviewAction, Option<Value>); 8] = [
-        ("claim", ReviewAction::Claim, None),
-        ("release", ReviewAction::Release, None),
-        ("verify", ReviewAction::Verify, Some(verified(&[]))),
-        ("reject", ReviewAction::Reject, Some(against("expired"))),
-        ("request-info", ReviewAction::RequestInfo, Some(against("illegible"))),
-        ("suspend", ReviewAction::Suspend, Some(against("inactive"))),
-        ("reinstate", ReviewAction::Reinstate, Some(verified(&[]))),
-        ("revoke", ReviewAction::Revoke, Some(against("suspected_forgery"))),
-    ];
-    let read = |name: &str| -> ReviewState { serde_json::from_value(json!(name)).unwrap() };
-    let mut taken = 0;
-    for from in STATES {
-        for (name, action, body) in &steps {
-            put(&app, id, from, &admin).await;
-            let answer = step(&admin, &path, name, body.clone().unwrap_or(json!({}))).await;
-            match read(from).after(*action, Party::Admin) {
-                // The first of two approvals was the same admin's.
-                Ok(_) if (from, *name) == ("pending_second", "verify") => {
-                    answer.refused(409, "second_admin_needed");
-                }
-                Ok((to, _)) => {
-                    assert_eq!(answer.is(200).body["review_state"], json!(to), "{from} {name}");
-                    taken += 1;
-                }
-                Err(_) => {
-                    answer.refused(409, "invalid_transition");
-                    assert_eq!(state(&admin, &path).await, from, "{name} changes nothing");
-                }
-            }
-        }
-        for (name, action) in [("submit", ReviewAction::Submit), ("withdraw", ReviewAction::Withdraw)] {
-            put(&app, id, from, &admin).await;
-            let answer = therapist.act(&format!("{mine}/{name}")).await;
-            match read(from).after(action, Party::Therapist) {
-                Ok((to, _)) => {
-                    assert_eq!(answer.is(200).body["review_state"], json!(to), "{from} {name}");
-                    taken += 1;
-                }
-                Err(_) => drop(answer.refused(409, "invalid_transition")),
-            }
-        }
-        put(&app, id, from, &admin).await;
-        let name = format!("Sam {from}").replace('_', " ");
-        let answer = therapist.change(&mine, json!({ "name_on_credential": name })).await;
-        match from {
-            "draft" | "info_requested" => assert_eq!(answer.is(200).body["review_state"], from),
-            "verified" => assert_eq!(answer.is(200).body["review_state"], "submitted"),
-            _ => drop(answer.refused(409, "invalid_transition")),
-        }
-    }
-    let tried = |row: &&(ReviewState, ReviewAction, Reviewer, ReviewState)| {
-        matches!(row.2, Reviewer::Therapist | Reviewer::Admin | Reviewer::ClaimHolder)
-            && !matches!(row.1, ReviewAction::Edit | ReviewAction::Approve)
-    };
-    assert_eq!(taken, TABLE.iter().filter(tried).count());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_four_eyes_are_asked_for_two_admins_verify() {
-    let app = App::start().await;
-    app.sql("UPDATE credential_types SET four_eyes = true WHERE code = 'US-TX-LMT'").await.unwrap();
-    let (therapist, one, other) = (app.newcomer().await, app.admin().await, app.admin().await);
-    let path = submitted(&therapist, texas("MT123456")).await;
-    step(&one, &path, "claim", json!({})).await.is(200);
-    let waiting = step(&one, &path, "verify", verified(&[])).await.is(200).body;
-    assert_eq!((&waiting["review_state"], &waiting["approved_by"]), (&json!("pending_second"), &json!(one.id)));
-    assert_eq!((&waiting["in_force"], &waiting["board_status"]), (&json!(false), &json!("unknown")));
-
-    // The same admin again, also from another session; nobody claims it, rejects it or edits it meanwhile.
-    step(&one, &path, "verify", verified(&[])).await.refused(409, "second_admin_needed");
-    let again = app.nobody().log_in(&one.email).await;
-    step(&again, &path, "verify", verified(&[])).await.refused(409, "second_admin_needed");
-    for name in ["claim", "reject", "request-info", "suspend"] {
-        step(&other, &path, name, against("expired")).await.refused(409, "invalid_transition");
-    }
-    let mine = path.replace("/v1/admin/credentials", MINE);
-    therapist.change(&mine, json!({ "number": "MT999999" })).await.refused(409, "invalid_transition");
-
-    // Were it edited all the same, the second approval would not be one of what the first saw.
-    for edit in [
-        "number = 'MT999999', normalised_number = '999999'",
-        "name_on_credential = 'Someone Else'",
-        "expires_on = '2030-01-01'",
-    ] {
-        let reset = "number = 'MT123456', normalised_number = '123456', name_on_credential = 'Sam Okafor', expires_on = '2027-06-30'";
-        app.sql(&format!("UPDATE credentials SET {edit}")).await.unwrap();
-        step(&other, &path, "verify", verified(&[])).await.refused(409, "content_changed");
-        app.sql(&format!("UPDATE credentials SET {reset}")).await.unwrap();
-    }
-    let done = step(&other, &path, "verify", verified(&[])).await.is(200).body;
-    assert_eq!((&done["review_state"], &done["in_force"]), (&json!("verified"), &json!(true)));
-    let file = one.get(&path).await.is(200).body;
-    let steps: Vec<&str> =
-        file["decisions"].as_array().unwrap().iter().map(|d| d["action"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["submit", "claim", "approve", "verify"]);
-    let rests_on: BTreeSet<&str> =
-        file["decisions"].as_array().unwrap().iter().filter_map(|d| d["verification_id"].as_str()).collect();
-    let checks: BTreeSet<&str> = file["checks"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
-    assert_eq!((rests_on.len(), &rests_on), (2, &checks), "each approval rests on a check of its own");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_second_approvals_at_once_one_verifies() {
-    let app = App::start().await;
-    app.sql("UPDATE credential_types SET four_eyes = true WHERE code = 'US-TX-LMT'").await.unwrap();
-    let (therapist, one) = (app.newcomer().await, app.admin().await);
-    let others = [app.admin().await, app.admin().await, app.admin().await];
-    let path = submitted(&therapist, texas("MT123456")).await;
-    step(&one, &path, "claim", json!({})).await.is(200);
-    step(&one, &path, "verify", verified(&[])).await.is(200);
-    let answers = join_all(others.iter().map(|admin| step(admin, &path, "verify", verified(&[])))).await;
-    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
-    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
-    assert_eq!(app.count("SELECT count(*) FROM credential_decisions WHERE to_state = 'verified'").await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_overridden_is_named_and_takes_a_second_admin() {
-    let app = App::start().await;
-    let (therapist, one, other) = (app.newcomer().await, app.admin().await, app.admin().await);
-    let found: [(&str, Value, &str); 2] = [
-        ("name_mismatch", json!({ "name_found": "Wilhelmina Featherstone" }), "MT100001"),
-        ("disciplinary_action", json!({ "board_action": true, "board_status": "conditional" }), "MT100002"),
-    ];
-    for (code, what, number) in found {
-        let path = submitted(&therapist, texas(number)).await;
-        step(&one, &path, "claim", json!({})).await.is(200);
-        let body = |codes: &[&str]| {
-            let mut body = verified(codes);
-            body.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
-            body
-        };
-        step(&one, &path, "verify", body(&[])).await.refused(422, "override_not_stated");
-        assert_eq!(
-            app.count("SELECT count(*) FROM credential_decisions WHERE action IN ('approve', 'verify')").await % 2,
-            0
-        );
-        let waiting = step(&one, &path, "verify", body(&[code])).await.is(200).body;
-        assert_eq!(waiting["review_state"], "pending_second", "{code}");
-        // The second admin does not get round it by leaving it out: the first one's check says it.
-        step(&other, &path, "verify", verified(&[])).await.refused(422, "override_not_stated");
-        assert_eq!(step(&other, &path, "verify", verified(&[code])).await.is(200).body["review_state"], "verified");
-    }
-    // Whoever does not agree puts it back, and someone decides anew.
-    let path = submitted(&therapist, texas("MT100003")).await;
-    step(&one, &path, "claim", json!({})).await.is(200);
-    step(&one, &path, "verify", verified(&["name_mismatch"])).await.is(200);
-    assert_eq!(step(&other, &path, "release", json!({})).await.is(200).body["review_state"], "submitted");
-    step(&other, &path, "claim", json!({})).await.is(200);
-    step(&other, &path, "reject", against("name_mismatch")).await.is(200);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_handed_in_twice_at_once_has_one_owner() {
-    for round in 0..10 {
-        let app = App::start().await;
-        let (one, other) = (app.newcomer().await, app.newcomer().await);
-        let (a, b) = tokio::join!(submitted(&one, texas("MT123456")), submitted(&other, texas("mt 123-456")));
-        assert_eq!(app.count("SELECT count(*) FROM number_claims").await, 1, "round {round}");
-        assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await, 1);
-        let (first, second) = (app.admin().await, app.admin().await);
-        let owner = first.get(&a).await.is(200).body["number_claimed_by"].clone();
-        let (mine, theirs) = if owner == json!(one.id) { (a, b) } else { (b, a) };
-        let listed = first.get("/v1/admin/credentials?duplicate=true").await.is(200).body;
-        assert_eq!(listed["data"].as_array().unwrap().len(), 1);
-        assert!(theirs.ends_with(listed["data"][0]["id"].as_str().unwrap()));
-
-        // The second claimant may turn out to be right: then two say so, and the number is theirs.
-        step(&first, &theirs, "claim", json!({})).await.is(200);
-        step(&first, &theirs, "verify", verified(&[])).await.refused(409, "duplicate_claim");
-        step(&first, &theirs, "verify", verified(&["duplicate_claim"])).await.is(200);
-        assert_eq!(
-            step(&second, &theirs, "verify", verified(&["duplicate_claim"])).await.is(200).body["review_state"],
-            "verified"
-        );
-        step(&first, &mine, "claim", json!({})).await.is(200);
-        step(&first, &mine, "verify", verified(&[])).await.refused(409, "duplicate_claim");
-        // While it is verified for one therapist nothing verifies it for another.
-        step(&first, &mine, "verify", verified(&["duplicate_claim"])).await.is(200);
-        step(&second, &mine, "verify", verified(&["duplicate_claim"])).await.refused(409, "duplicate_claim");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_that_is_given_up_is_free_again() {
-    let app = App::start().await;
-    let (one, other, admin) = (app.newcomer().await, app.newcomer().await, app.admin().await);
-    let first = submitted(&one, texas("MT123456")).await;
-    let second = submitted(&other, texas("MT123456")).await;
-    one.act(&format!("{}/withdraw", first.replace("/v1/admin/credentials", MINE))).await.is(200);
-    assert_eq!(app.count("SELECT count(*) FROM number_claims").await, 0);
-    verify(&admin, &second).await;
-    assert_eq!(admin.get(&second).await.is(200).body["number_claimed_by"], json!(other.id));
-    // What was verified keeps its number, also when it is revoked.
-    step(&admin, &second, "revoke", against("suspected_forgery")).await.is(200);
-    let third = submitted(&one, texas("MT123456")).await;
-    assert_eq!(admin.get(&third).await.is(200).body["number_claimed_by"], json!(other.id));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn suspending_reinstating_and_revoking_decide_what_can_be_booked() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.therapist().await, app.admin().await);
+    let therapist = app.therapist().await;
     let (client, address) = app.client_at_home().await;
-    let listed = therapist.get(MINE).await.is(200).body;
-    let insurance = listed["data"].as_array().unwrap().iter().find(|c| c["type"] == "INSURANCE").unwrap()["id"].clone();
-    let path = format!("/v1/admin/credentials/{}", insurance.as_str().unwrap());
-    let bookable = async || !client.slots(&therapist, "2026-12-01", "2026-12-01").await.is_empty();
-    assert!(bookable().await);
-
-    let suspended = step(&admin, &path, "suspend", against("inactive")).await.is(200).body;
-    assert_eq!((&suspended["review_state"], &suspended["in_force"]), (&json!("suspended"), &json!(false)));
-    assert!(!bookable().await);
-    client.books(&therapist, address, "2026-12-01T00:00:00Z").await.refused(422, "credential_not_valid");
-    let public = admin.get(&format!("/v1/therapists/{}/credentials", therapist.id)).await.is(200).body;
-    let shown = public["data"].as_array().unwrap().iter().find(|c| c["type"] == "INSURANCE").unwrap();
-    assert_eq!(shown["status"], "not_in_force");
-
-    // Back only on a fresh verification that nothing stands against.
-    step(&admin, &path, "reinstate", against("inactive")).await.points_to(&["/reason_codes"]);
-    let mut barred = verified(&[]);
-    barred["board_status"] = json!("suspended");
-    step(&admin, &path, "reinstate", barred).await.points_to(&["/board_status"]);
-    let mut disciplined = verified(&["disciplinary_action"]);
-    disciplined["board_action"] = json!(true);
-    step(&admin, &path, "reinstate", disciplined).await.refused(422, "reinstatement_barred");
-    assert_eq!(app.count("SELECT count(*) FROM credential_verifications").await, 0, "a refusal records nothing");
-    step(&admin, &path, "reinstate", verified(&[])).await.is(200);
-    assert_eq!(app.count("SELECT count(*) FROM credential_verifications").await, 1);
-    assert!(bookable().await);
-
-    step(&admin, &path, "revoke", against("suspected_forgery")).await.is(200);
-    assert!(!bookable().await);
-    step(&admin, &path, "reinstate", verified(&[])).await.refused(409, "invalid_transition");
+    let path = client.books(&therapist, address, TUESDAY).await.is(201).header("location");
+    Scene { app, therapist, client, path }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_bars_use_until_it_is_lifted() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.therapist().await, app.admin().await);
-    let client = app.client().await;
-    let id = therapist.get(MINE).await.is(200).body["data"][0]["id"].as_str().unwrap().to_owned();
-    let path = format!("/v1/admin/credentials/{id}");
-    let bookable = async || !client.slots(&therapist, "2026-12-01", "2026-12-01").await.is_empty();
-    admin
-        .post(&format!("{path}/holds"), json!({ "reason_code": "verified_primary_source" }))
-        .await
-        .points_to(&["/reason_code"]);
-    admin.post(&format!("{path}/holds"), json!({ "reason_code": "because" })).await.points_to(&["/reason_code"]);
-    let hold = admin.post(&format!("{path}/holds"), json!({ "reason_code": "suspected_forgery" })).await.is(201);
-    assert!(!bookable().await);
-    let second =
-        admin.post(&format!("{path}/holds"), json!({ "reason_code": "illegible", "note": "Page 2." })).await.is(201);
-    let lift = |hold: Uuid| format!("{path}/holds/{hold}/lift");
-    admin.act(&lift(hold.id())).await.is(200);
-    assert!(!bookable().await, "the other one stands");
-    let lifted = admin.act(&lift(second.id())).await.is(200).body;
-    assert_eq!(admin.act(&lift(second.id())).await.is(200).body, lifted, "again changes nothing");
-    assert!(bookable().await);
-    admin.act(&lift(Uuid::now_v7())).await.refused(404, "not_found");
-    assert_eq!(admin.get(&path).await.is(200).body["holds"].as_array().unwrap().len(), 2);
-    let events = "SELECT count(*) FROM events WHERE kind IN ('credential.hold', 'credential.hold_lifted')";
-    assert_eq!(app.count(events).await, 4);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_renewal_takes_the_place_of_what_it_renews_when_it_begins() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let old = submitted(&therapist, texas("MT123456")).await;
-    verify(&admin, &old).await;
-
-    // One that has begun, and lasts longer, does so at once.
-    let mut current = texas("MT123456");
-    (current["issued_on"], current["expires_on"]) = (json!("2026-11-01"), json!("2028-06-30"));
-    let current = submitted(&therapist, current).await;
-    verify(&admin, &current).await;
-    assert_eq!((state(&admin, &old).await, state(&admin, &current).await), ("superseded".into(), "verified".into()));
-
-    // One that begins later leaves the old one in force until then.
-    let mut later = texas("MT123456");
-    (later["issued_on"], later["expires_on"]) = (json!("2027-01-10"), json!("2030-06-30"));
-    let later = submitted(&therapist, later).await;
-    verify(&admin, &later).await;
-    assert_eq!(state(&admin, &current).await, "verified");
-    app.run_jobs().await;
-    assert_eq!(state(&admin, &current).await, "verified");
-    app.advance(TimeDelta::days(42));
-    let admin = app.nobody().log_in(&admin.email).await;
-    app.run_jobs().await;
-    assert_eq!((state(&admin, &current).await, state(&admin, &later).await), ("superseded".into(), "verified".into()));
-
-    // A policy has another number each year: then the therapist says what it renews.
-    let therapist = app.nobody().log_in(&therapist.email).await;
-    let first = json!({ "type": "NPI", "number": "1234567893", "name_on_credential": "Sam Okafor" });
-    let first = submitted(&therapist, first).await;
-    verify(&admin, &first).await;
-    let renews = first.rsplit('/').next().unwrap();
-    let wrong =
-        json!({ "type": "US-TX-LMT", "number": "MT1234", "name_on_credential": "Sam Okafor", "renews": renews });
-    therapist.post(MINE, wrong).await.points_to(&["/renews"]);
-    let second = json!({ "type": "NPI", "number": "1245319599", "name_on_credential": "Sam Okafor", "renews": renews });
-    let other = app.newcomer().await;
-    other.post(MINE, second.clone()).await.points_to(&["/renews"]);
-    let second = submitted(&therapist, second).await;
-    verify(&admin, &second).await;
-    assert_eq!(state(&admin, &first).await, "superseded");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_insurance_that_pays_too_little_is_not_verified_and_not_usable() {
-    let app = App::start().await;
-    app.sql("UPDATE credential_types SET minimum_cover = '{\"AUD\": 500000000}', evidence_required = false WHERE code = 'INSURANCE'").await.unwrap();
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let policy = |amount: i64, currency: &str| {
-        json!({ "type": "INSURANCE", "name_on_credential": "Sam", "expires_on": "2027-06-30",
-                "cover": { "amount": amount, "currency": currency } })
-    };
-    therapist.post(MINE, policy(-1, "AUD")).await.points_to(&["/cover/amount"]);
-    therapist.post(MINE, policy(1, "XXQ")).await.points_to(&["/cover/currency"]);
-    for (amount, currency) in [(499_999_999, "AUD"), (900_000_000, "USD")] {
-        let made = therapist.post(MINE, policy(amount, currency)).await.is(201);
-        assert_eq!(made.body["warnings"], json!(["insurance_below_minimum"]));
-        therapist.act(&format!("{MINE}/{}/submit", made.id())).await.is(200);
-        let path = format!("/v1/admin/credentials/{}", made.id());
-        step(&admin, &path, "claim", json!({})).await.is(200);
-        step(&admin, &path, "verify", verified(&[])).await.refused(422, "insurance_below_minimum");
-    }
-    let path = submitted(&therapist, policy(500_000_000, "AUD")).await;
-    verify(&admin, &path).await;
-    assert_eq!(admin.get(&path).await.body["in_force"], true);
-    // The minimum holds for what was verified before it was raised.
-    app.sql("UPDATE credential_types SET minimum_cover = '{\"AUD\": 500000001}' WHERE code = 'INSURANCE'")
-        .await
-        .unwrap();
-    assert_eq!(admin.get(&path).await.body["in_force"], false);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_check_is_exported_as_fhir() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let path = submitted(&therapist, texas("MT123456")).await;
-    step(&admin, &path, "claim", json!({})).await.is(200);
-    let body = json!({ "reason_codes": ["verified_primary_source"], "source_url": "https://board.example/1", "name_found": "SAM OKAFOR",
-                       "number_found": "123456", "status_text": "Active", "source_date": "2026-11-29", "expires_on": "2027-05-31" });
-    let mut other_number = body.clone();
-    other_number["number_found"] = json!("MT654321");
-    step(&admin, &path, "verify", other_number).await.points_to(&["/number_found"]);
-    step(&admin, &path, "verify", body).await.is(200);
-    let file = admin.get(&path).await.is(200).body;
-    assert_eq!(file["expires_on"], "2027-05-31", "the authority knows better when it ends");
-    assert_eq!(file["recheck_on"], "2026-12-30");
-    let check = &file["checks"][0];
-    assert_eq!((&check["name_found"], &check["name_similarity"]), (&json!("SAM OKAFOR"), &json!(1.0)));
-    let link = format!("{path}/checks/{}", check["id"].as_str().unwrap());
-    assert_eq!(admin.get(&link).await.is(200).body, *check);
-    let fhir = async |admin: &Person| {
-        send(admin.request(reqwest::Method::GET, &link).header("Accept", "application/fhir+json")).await.is(200)
-    };
-    let exported = fhir(&admin).await;
-    assert_eq!(exported.header("content-type"), "application/fhir+json");
-    assert_eq!(
-        (&exported.body["resourceType"], &exported.body["status"]),
-        (&json!("VerificationResult"), &json!("validated"))
-    );
-    assert_eq!(exported.body["primarySource"][0]["validationStatus"]["coding"][0]["code"], "successful");
-    assert_eq!(exported.body["nextScheduled"], "2026-12-30");
-    app.advance(TimeDelta::days(30));
-    let admin = app.nobody().log_in(&admin.email).await;
-    assert_eq!(fhir(&admin).await.body["status"], "req-revalid");
-    step(&admin, &path, "suspend", against("inactive")).await.is(200);
-    assert_eq!(fhir(&admin).await.body["status"], "reval-fail");
-    let missing = format!("{path}/checks/{}", Uuid::now_v7());
-    admin.get(&missing).await.refused(404, "not_found");
-    therapist.get(&link).await.refused(401, "unauthorized");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recheck_is_recorded_and_moves_the_next_one() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let path = submitted(&therapist, texas("MT123456")).await;
-    admin.post(&format!("{path}/checks"), verified(&[])).await.refused(409, "invalid_transition");
-    verify(&admin, &path).await;
-    app.advance(TimeDelta::days(20));
-    let admin = app.nobody().log_in(&admin.email).await;
-    admin.post(&format!("{path}/checks"), verified(&[])).await.is(201);
-    let file = admin.get(&path).await.is(200).body;
-    assert_eq!((&file["recheck_on"], file["checks"].as_array().unwrap().len()), (&json!("2027-01-19"), 2));
-    // What stands against it waits for a person, who suspends it or not.
-    let mut adverse = json!({ "reason_codes": ["disciplinary_action"], "board_action": true });
-    adverse["board_status"] = json!("probation");
-    admin.post(&format!("{path}/checks"), adverse).await.is(201);
-    let file = admin.get(&path).await.is(200).body;
-    assert_eq!((&file["board_status"], &file["review_state"]), (&json!("active"), &json!("verified")));
-    assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'adverse_finding'").await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_queue_is_counted_and_sorted_by_the_visits_that_rest_on_it() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    let (client, address) = app.client_at_home().await;
-    let mut therapists = Vec::new();
-    // The later the therapist, the sooner the visit.
-    for day in ["2026-12-05", "2026-12-04", "2026-12-03"] {
-        let therapist = app.therapist().await;
-        client.books(&therapist, address, &format!("{day}T00:00:00Z")).await.is(201);
-        let listed = therapist.get(MINE).await.is(200).body;
-        let policy =
-            listed["data"].as_array().unwrap().iter().find(|c| c["type"] == "INSURANCE").unwrap()["id"].clone();
-        therapist
-            .change(&format!("{MINE}/{}", policy.as_str().unwrap()), json!({ "name_on_credential": "Sam" }))
-            .await
-            .is(200);
-        therapists.push(policy);
-    }
-    let waiting = "/v1/admin/credentials?review_state=submitted&limit=2&sort=next_visit";
-    let first = admin.get(waiting).await.is(200).body;
-    let rest = admin.get(&format!("{waiting}&cursor={}", first["next_cursor"].as_str().unwrap())).await.is(200).body;
-    let ids: Vec<&Value> =
-        [&first, &rest].iter().flat_map(|page| page["data"].as_array().unwrap()).map(|c| &c["id"]).collect();
-    assert_eq!(ids, therapists.iter().rev().collect::<Vec<_>>());
-    assert_eq!(first["data"][0]["next_visit_at"], "2026-12-03T00:00:00Z");
-    let counts = admin.get("/v1/admin/credentials/counts").await.is(200).body;
-    assert_eq!(counts["by_review_state"], json!({ "submitted": 3, "verified": 12 }));
-    assert_eq!(counts["oldest_submitted_at"], "2026-11-30T01:00:00Z");
-    client.get("/v1/admin/credentials/counts").await.is(403);
-}
-
-fn found(status: BoardStatus) -> Found {
-    Found {
-        method: CheckMethod::Roster,
-        source: "us-tx-tdlr".to_owned(),
-        source_url: None,
-        source_date: None,
-        name: Some("OKAFOR, SAM".to_owned()),
-        number: Some("123456".to_owned()),
-        status_text: None,
-        board_status: status,
-        expires_on: "2027-08-31".parse().ok(),
-        board_action: false,
-        name_similarity: Some(1.0),
-    }
-}
-
-/// Lets a roster's verdict take effect, and gives what changed.
-async fn roster(
-    app: &App,
-    therapist: &Person,
-    id: Uuid,
-    found: &Found,
-    verdict: &Verdict,
-) -> knead::credentials::checks::Change {
-    let mut work = app.service.begin(None).await.unwrap();
-    work.lock_time(TherapistId(therapist.id)).await.unwrap();
-    let change = settle(&mut work, CredentialId(id), found, verdict).await.unwrap().unwrap();
-    work.commit().await.unwrap();
-    change
-}
-
-async fn take_back(app: &App, therapist: &Person, id: Uuid, change: &knead::credentials::checks::Change) -> bool {
-    let mut work = app.service.begin(None).await.unwrap();
-    work.lock_time(TherapistId(therapist.id)).await.unwrap();
-    let undone = unsettle(&mut work, CredentialId(id), change).await.unwrap();
-    work.commit().await.unwrap();
-    undone
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_system_verifies_in_the_one_clean_case_and_takes_it_back() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let path = submitted(&therapist, texas("MT123456")).await;
-    let id: Uuid = path.rsplit('/').next().unwrap().parse().unwrap();
-    let change = roster(&app, &therapist, id, &found(BoardStatus::Active), &Verdict::Clean).await;
-    let file = admin.get(&path).await.is(200).body;
-    assert_eq!(
-        (&file["review_state"], &file["expires_on"], &file["in_force"]),
-        (&json!("verified"), &json!("2027-08-31"), &json!(true))
-    );
-    assert_eq!(file["decisions"][1]["actor_id"], Value::Null);
-    let again = roster(&app, &therapist, id, &found(BoardStatus::Active), &Verdict::Clean).await;
-    assert!(!again.is_real(), "a second look changes nothing");
-    assert!(!take_back(&app, &therapist, id, &change).await, "it stands otherwise since");
-    assert!(take_back(&app, &therapist, id, &again).await);
-    assert!(take_back(&app, &therapist, id, &change).await);
-    let file = admin.get(&path).await.is(200).body;
-    assert_eq!((&file["review_state"], &file["expires_on"]), (&json!("submitted"), &json!("2027-06-30")));
-
-    // Adverse news suspend, and a person reinstates.
-    let change = roster(&app, &therapist, id, &found(BoardStatus::Active), &Verdict::Clean).await;
-    assert!(change.is_real());
-    let adverse = Verdict::Adverse { reasons: vec![ReasonCode::DisciplinaryAction] };
-    let change = roster(&app, &therapist, id, &found(BoardStatus::Revoked), &adverse).await;
-    assert_eq!(state(&admin, &path).await, "suspended");
-    roster(&app, &therapist, id, &found(BoardStatus::Active), &Verdict::Clean).await;
-    assert_eq!(state(&admin, &path).await, "suspended");
-    assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'reinstatement_possible'").await, 1);
-    assert!(take_back(&app, &therapist, id, &change).await);
-    assert_eq!(state(&admin, &path).await, "verified");
-
-    // Words that nobody knows are no permission.
-    let unclear = Verdict::Unclear { reasons: vec![ReasonCode::Inactive] };
-    roster(&app, &therapist, id, &found(BoardStatus::Unknown), &unclear).await;
-    let file = admin.get(&path).await.is(200).body;
-    assert_eq!(
-        (&file["review_state"], &file["board_status"], &file["in_force"]),
-        (&json!("verified"), &json!("unknown"), &json!(false))
-    );
-    assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'status_unknown'").await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_system_does_not_verify_where_a_person_must() {
-    let app = App::start().await;
-    let (therapist, other, admin) = (app.newcomer().await, app.newcomer().await, app.admin().await);
-    let id_of = |path: &str| -> Uuid { path.rsplit('/').next().unwrap().parse().unwrap() };
-    let clean = async |person: &Person, path: &str| {
-        roster(&app, person, id_of(path), &found(BoardStatus::Active), &Verdict::Clean).await;
-        state(&admin, path).await
-    };
-    let first = submitted(&therapist, texas("MT123456")).await;
-    let second = submitted(&other, texas("MT123456")).await;
-    assert_eq!(clean(&other, &second).await, "submitted", "another claims the number");
-    step(&admin, &first, "claim", json!({})).await.is(200);
-    assert_eq!(clean(&therapist, &first).await, "in_review", "an admin is at it");
-    step(&admin, &first, "release", json!({})).await.is(200);
-    app.sql("UPDATE credential_types SET four_eyes = true WHERE code = 'US-TX-LMT'").await.unwrap();
-    assert_eq!(clean(&therapist, &first).await, "submitted", "it takes two");
-    app.sql("UPDATE credential_types SET four_eyes = false WHERE code = 'US-TX-LMT'").await.unwrap();
-    assert_eq!(clean(&therapist, &first).await, "verified");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_decides_on_a_credential_of_their_own() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let path = submitted(&therapist, texas("MT123456")).await;
-    // A therapist's account cannot be an admin's; should one become one, it still has no say in its own case.
-    app.sql(&format!("UPDATE accounts SET role = 'admin' WHERE id = '{}'", therapist.id)).await.unwrap();
-    let both = app.nobody().log_in(&therapist.email).await;
-    step(&both, &path, "claim", json!({})).await.refused(409, "own_credential");
-    step(&both, &path, "revoke", against("expired")).await.refused(409, "own_credential");
-    verify(&admin, &path).await;
-    step(&both, &path, "suspend", against("expired")).await.refused(409, "own_credential");
-    both.post(&format!("{path}/checks"), verified(&[])).await.refused(409, "own_credential");
-    both.post(&format!("{path}/holds"), json!({ "reason_code": "expired" })).await.refused(409, "own_credential");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_second_admin_overrides_only_what_the_first_saw() {
-    let app = App::start().await;
-    app.sql("UPDATE credential_types SET four_eyes = true WHERE code = 'US-TX-LMT'").await.unwrap();
-    let (therapist, one, other) = (app.newcomer().await, app.admin().await, app.admin().await);
-    let path = submitted(&therapist, texas("MT123456")).await;
-    step(&one, &path, "claim", json!({})).await.is(200);
-    step(&one, &path, "verify", verified(&[])).await.is(200);
-    let mut alone = verified(&["disciplinary_action"]);
-    alone["board_action"] = json!(true);
-    step(&other, &path, "verify", alone).await.refused(409, "content_changed");
-    step(&other, &path, "verify", verified(&["name_mismatch"])).await.refused(409, "content_changed");
-    assert_eq!(state(&one, &path).await, "pending_second");
-    step(&other, &path, "verify", verified(&[])).await.is(200);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_check_that_objects_is_no_clean_one_and_what_was_overridden_stays_so() {
-    let app = App::start().await;
-    let (therapist, one, other) = (app.newcomer().await, app.admin().await, app.admin().await);
-    let path = submitted(&therapist, texas("MT123456")).await;
-    let disciplined = |codes: &[&str]| {
-        let mut body = verified(codes);
-        (body["board_action"], body["board_status"]) = (json!(true), json!("conditional"));
-        body
-    };
-    step(&one, &path, "claim", json!({})).await.is(200);
-    step(&one, &path, "verify", disciplined(&["disciplinary_action"])).await.is(200);
-    step(&other, &path, "verify", disciplined(&["disciplinary_action"])).await.is(200);
-    let checks = format!("{path}/checks");
-    let next = async || one.get(&path).await.is(200).body["recheck_on"].clone();
-    let first = next().await;
-    app.advance(TimeDelta::minutes(10));
-    for codes in [json!([]), json!(vec!["expired"; 16])] {
-        one.post(&checks, json!({ "reason_codes": codes })).await.points_to(&["/reason_codes"]);
-    }
-    one.post(&checks, json!({ "reason_codes": ["verified_document_only"] })).await.refused(422, "evidence_missing");
-    let mut link = verified(&[]);
-    link["source_url"] = json!("javascript:alert(1)");
-    one.post(&checks, link).await.points_to(&["/source_url"]);
-    for codes in [["inactive"], ["suspected_forgery"], ["name_mismatch"]] {
-        one.post(&checks, json!({ "reason_codes": codes })).await.is(201);
-    }
-    assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'adverse_finding'").await, 1);
-    app.advance(TimeDelta::days(1));
-    let (one, other) = (app.nobody().log_in(&one.email).await, app.nobody().log_in(&other.email).await);
-    assert_eq!(one.get(&path).await.is(200).body["recheck_on"], first, "no objection moves the day");
-    // What two admins overrode does not stand in the way again.
-    one.post(&checks, disciplined(&["disciplinary_action"])).await.is(201);
-    assert_ne!(one.get(&path).await.is(200).body["recheck_on"], first);
-    step(&one, &path, "suspend", against("inactive")).await.is(200);
-    step(&other, &path, "reinstate", disciplined(&[])).await.is(200);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_date_that_contradicts_the_holders_is_refused_or_believed() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let mut body = texas("MT123456");
-    (body["issued_on"], body["expires_on"]) = (json!("2030-01-01"), json!("2031-01-01"));
-    let path = submitted(&therapist, body).await;
-    step(&admin, &path, "claim", json!({})).await.is(200);
-    let mut ended = verified(&[]);
-    ended["expires_on"] = json!("2027-08-31");
-    step(&admin, &path, "verify", ended).await.points_to(&["/expires_on"]);
-    step(&admin, &path, "release", json!({})).await.is(200);
-    // A roster's row counts: it had begun by then.
-    let id: Uuid = path.rsplit('/').next().unwrap().parse().unwrap();
-    roster(&app, &therapist, id, &found(BoardStatus::Active), &Verdict::Clean).await;
-    let file = admin.get(&path).await.is(200).body;
-    assert_eq!(
-        (&file["review_state"], &file["issued_on"], &file["expires_on"]),
-        (&json!("verified"), &Value::Null, &json!("2027-08-31"))
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_renewal_replaces_only_what_it_covers_and_comes_back_with_a_roll_back() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let mut old = texas("MT123456");
-    old["issued_on"] = json!("2024-01-01");
-    let old = submitted(&therapist, old).await;
-    verify(&admin, &old).await;
-    let renewal = |covers: Value, begins: &str| {
-        let mut body = texas("MT123456");
-        (body["issued_on"], body["expires_on"]) = (json!(begins), json!("2028-06-30"));
-        body["covers_jurisdictions"] = covers;
-        body
-    };
-    // One that counts in fewer places, or that is on hold, leaves the old one in force.
-    let narrow = submitted(&therapist, renewal(json!(["US-FL"]), "2026-11-01")).await;
-    verify(&admin, &narrow).await;
-    assert_eq!(state(&admin, &old).await, "verified");
-    step(&admin, &narrow, "suspend", against("inactive")).await.is(200);
-    let again = submitted(&therapist, renewal(Value::Null, "2026-11-01")).await;
-    // The number was barred: it does not come back by being entered again.
-    step(&admin, &again, "claim", json!({})).await.is(200);
-    step(&admin, &again, "verify", verified(&[])).await.refused(422, "override_not_stated");
-    step(&admin, &again, "release", json!({})).await.is(200);
-    step(&admin, &narrow, "revoke", against("inactive")).await.is(200);
-    app.sql("UPDATE credentials SET normalised_number = '999999' WHERE review_state = 'revoked'").await.unwrap();
-    let hold = admin.post(&format!("{again}/holds"), json!({ "reason_code": "illegible" })).await.is(201).id();
-    verify(&admin, &again).await;
-    assert_eq!(state(&admin, &old).await, "verified", "the new one is on hold");
-    admin.act(&format!("{again}/holds/{hold}/lift")).await.is(200);
-    assert_eq!(state(&admin, &old).await, "superseded");
-    assert!(again.ends_with(admin.get(&old).await.is(200).body["superseded_by"].as_str().unwrap()));
-
-    // A renewal that a list verified takes back with it what it had replaced.
-    let (therapist, id_of) =
-        (app.newcomer().await, |path: &str| -> Uuid { path.rsplit('/').next().unwrap().parse().unwrap() });
-    let mut first = texas("MT777777");
-    first["expires_on"] = json!("2027-01-31");
-    let first = submitted(&therapist, first).await;
-    verify(&admin, &first).await;
-    let second = submitted(&therapist, texas("MT777777")).await;
-    let change = roster(&app, &therapist, id_of(&second), &found(BoardStatus::Active), &Verdict::Clean).await;
-    assert_eq!(state(&admin, &first).await, "superseded");
-    assert!(take_back(&app, &therapist, id_of(&second), &change).await);
-    assert_eq!((state(&admin, &first).await, state(&admin, &second).await), ("verified".into(), "submitted".into()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_renewal_of_tomorrow_leaves_this_evening_in_force() {
-    // Half past midnight in Greenwich is the afternoon before in California.
-    let app = App::start_at(crate::support::at("2026-12-01T00:30:00Z")).await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let old = submitted(&therapist, texas("MT123456")).await;
-    verify(&admin, &old).await;
-    let mut renewal = texas("MT123456");
-    (renewal["issued_on"], renewal["expires_on"]) = (json!("2026-12-01"), json!("2028-06-30"));
-    let renewal = submitted(&therapist, renewal).await;
-    verify(&admin, &renewal).await;
-    assert_eq!(state(&admin, &old).await, "verified");
-    app.advance(TimeDelta::hours(12));
-    app.run_jobs().await;
-    let admin = app.nobody().log_in(&admin.email).await;
-    assert_eq!(state(&admin, &old).await, "superseded");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_edit_of_nothing_keeps_the_licence_and_another_type_asks_for_its_document() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let path = submitted(&therapist, texas("MT123456")).await;
-    verify(&admin, &path).await;
-    let mine = path.replace("/v1/admin/credentials", MINE);
-    let same = json!({ "type": "US-TX-LMT", "number": "MT123456", "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30", "cover": null });
-    assert_eq!(therapist.change(&mine, same).await.is(200).body["review_state"], "verified");
-    therapist.change(&mine, json!({ "type": "INSURANCE" })).await.refused(422, "evidence_missing");
-    therapist
-        .change(&mine, json!({ "covers_jurisdictions": ["US-TX.nowhere"] }))
-        .await
-        .points_to(&["/covers_jurisdictions/0"]);
-    assert_eq!(state(&admin, &path).await, "verified");
-    let moved = therapist.change(&mine, json!({ "type": "US-FL-LMT" })).await.is(200).body;
-    assert_eq!((&moved["review_state"], &moved["issuing_jurisdiction"]), (&json!("submitted"), &json!("US-FL")));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_key_for_two_credentials_is_two_requests() {
-    let app = App::start().await;
-    let (therapist, admin) = (app.newcomer().await, app.admin().await);
-    let paths = [submitted(&therapist, texas("MT100001")).await, submitted(&therapist, texas("MT100002")).await];
-    let hold = async |path: &str| {
-        let request = admin.request(reqwest::Method::POST, &format!("{path}/holds")).header("Idempotency-Key", "k1");
-        send(request.json(&json!({ "reason_code": "inactive" }))).await
-    };
-    hold(&paths[0]).await.is(201);
-    assert_eq!(hold(&paths[0]).await.is(201).header("idempotent-replay"), "true");
-    hold(&paths[1]).await.refused(422, "idempotency_key_reused");
-    assert_eq!(app.count("SELECT count(*) FROM credential_holds").await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_that_was_only_tried_is_free_when_it_is_revoked() {
-    let app = App::start().await;
-    let (squatter, owner, admin) = (app.newcomer().await, app.newcomer().await, app.admin().await);
-    let first = submitted(&squatter, texas("MT123456")).await;
-    let second = submitted(&owner, texas("MT123456")).await;
-    step(&admin, &first, "revoke", against("suspected_forgery")).await.is(200);
-    verify(&admin, &second).await;
-    assert_eq!(admin.get(&second).await.is(200).body["number_claimed_by"], json!(owner.id));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn evidence_that_goes_while_it_is_handed_in_is_not_there() {
-    let app = App::start().await;
-    let therapist = app.newcomer().await;
-    for _ in 0..20 {
-        let body = json!({ "type": "AU-QUAL", "name_on_credential": "Sam Okafor" });
-        let id = therapist.post(MINE, body).await.is(201).id();
-        let mine = format!("{MINE}/{id}");
-        let picture = crate::documents::png();
-        let document = therapist.upload(&format!("{mine}/documents"), "a.png", &picture).await.is(201).id();
-        let (gone, submit) = (format!("{mine}/documents/{document}"), format!("{mine}/submit"));
-        let (removed, submitted) = tokio::join!(therapist.delete(&gone), therapist.act(&submit));
-        let both = (removed.status.as_u16(), submitted.status.as_u16());
-        assert!(both == (204, 422) || both == (409, 200), "{both:?}");
-    }
-}
-
-#[tokio::test]
-async fn zeros_before_a_number_hide_no_twin() {
-    let app = App::start().await;
-    let colorado = |number: &str| json!({ "type": "US-CO-LMT", "number": number, "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30" });
-    let mut ids = Vec::new();
-    for number in ["MT.0012345", "12345", "CO 012345"] {
-        let therapist = app.newcomer().await;
-        let id = therapist.post("/v1/therapists/me/credentials", colorado(number)).await.is(201).id();
-        therapist.act(&format!("/v1/therapists/me/credentials/{id}/submit")).await.is(200);
-        ids.push(id);
-    }
-    let flagged = app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await;
-    assert_eq!(flagged, 2, "all but the first");
-
-    // What was stored under the older rule is found too, also where both were verified.
-    app.sql(
-        "UPDATE credentials SET normalised_number = '0099999', number = 'MT.0099999', review_state = 'verified' WHERE number LIKE 'MT%'",
-    )
-    .await
-    .unwrap();
-    app.sql(
-        "UPDATE credentials SET normalised_number = '99999', number = '99999', review_state = 'verified' WHERE number = '12345'",
-    )
-    .await
-    .unwrap();
-    app.sql("DELETE FROM tasks").await.unwrap();
-    knead::queue::Run::run(knead::credentials::jobs::LookAhead, app.service.clone()).await.unwrap();
-    let flagged = app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await;
-    assert_eq!(flagged, 1, "the pair");
-    app.sql(&format!("UPDATE credentials SET review_state = 'withdrawn' WHERE id = '{}'", ids[1])).await.unwrap();
-    app.sql("DELETE FROM tasks").await.unwrap();
-    knead::queue::Run::run(knead::credentials::jobs::LookAhead, app.service.clone()).await.unwrap();
-    let mended =
-        app.count("SELECT count(*) FROM credentials WHERE number = 'MT.0099999' AND normalised_number = '99999'").await;
-    assert_eq!(mended, 1);
-}
-
-#[tokio::test]
-async fn a_policy_of_a_group_insures_everyone_in_it() {
-    let app = App::start().await;
-    let (one, other) = (app.therapist().await, app.therapist().await);
-    app.sql("UPDATE credentials SET review_state = 'submitted', normalised_number = NULL, number = NULL WHERE type = 'INSURANCE'")
-        .await
-        .unwrap();
-    for therapist in [&one, &other] {
-        let id: Uuid = sqlx::query_scalar("SELECT id FROM credentials WHERE type = 'INSURANCE' AND therapist_id = $1")
-            .bind(therapist.id)
-            .fetch_one(&app.service.db)
+impl Scene {
+    /// Moves every visit to `status`, now.
+    pub async fn are(&self, status: &str) {
+        let now = self.app.now();
+        self.app
+            .sql(&format!(
+                "UPDATE bookings SET status = '{status}';
+                 INSERT INTO events (id, subject_type, subject_id, number, kind, at, party, to_state, details)
+                 SELECT {}, 'booking', id, 2, 'booking.complete', '{now}', 'system', '{status}', '{{}}' FROM bookings",
+                id_at(&format!("'{now}'"))
+            ))
             .await
             .unwrap();
-        let number = format!(
-            "UPDATE credentials SET number = 'GRP-0042', normalised_number = 'GRP0042@' || therapist_id WHERE id = '{id}'"
-        );
-        app.sql(&number).await.unwrap();
-        let admin = app.admin().await;
-        verify(&admin, &format!("/v1/admin/credentials/{id}")).await;
-        let seen = admin.get(&format!("/v1/admin/credentials/{id}")).await.is(200).body;
-        assert_eq!((&seen["review_state"], &seen["duplicates"]), (&json!("verified"), &json!([])));
     }
-    assert_eq!(app.count("SELECT count(*) FROM tasks WHERE kind = 'duplicate_claim'").await, 0);
+
+    async fn review(&self, who: &Person, rating: i64, text: &str) -> Answer {
+        who.post(&format!("{}/reviews", self.path), json!({ "rating": rating, "text": text })).await
+    }
+
+    async fn reviews_for(&self, who: &Person) -> Vec<(String, i64)> {
+        let page = who.get(&format!("{}/reviews", self.path)).await.is(200).body;
+        let reviews = page["data"].as_array().unwrap().iter();
+        reviews.map(|r| (r["by"].as_str().unwrap().to_owned(), r["rating"].as_i64().unwrap())).collect()
+    }
+
+    async fn public(&self) -> Value {
+        self.app.nobody().get(&format!("/v1/therapists/{}/reviews", self.therapist.id)).await.is(200).body["data"]
+            .clone()
+    }
+
+    async fn rating(&self) -> Value {
+        self.app.nobody().get(&format!("/v1/therapists/{}", self.therapist.id)).await.is(200).body["rating"].clone()
+    }
+}
+
+fn said(reviews: &[(&str, i64)]) -> Vec<(String, i64)> {
+    reviews.iter().map(|(by, rating)| ((*by).to_owned(), *rating)).collect()
 }
 
 #[tokio::test]
-async fn what_was_barred_is_known_again_without_a_number() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    for (state, former, anew) in [
-        ("revoked", "NULL", "NULL"),
-        ("suspended", "'POL-1'", "NULL"),
-        ("revoked", "NULL", "'POL-1'"),
-        ("revoked", "'POL-1'", "'POL-1'"),
-        ("revoked", "'POL-1'", "'POL-2'"),
+async fn neither_side_reads_the_other_before_both_have_written() {
+    let scene = booked().await;
+    scene.are("completed").await;
+    assert_eq!(scene.rating().await, json!({ "average": null, "count": 0 }));
+    let first = scene.review(&scene.client, 5, "Found the knot.").await.is(201);
+    assert_eq!(first.header("location"), format!("{}/reviews", scene.path));
+    assert_eq!((&first.body["by"], &first.body["text"]), (&json!("client"), &json!("Found the knot.")));
+    assert_eq!(scene.reviews_for(&scene.client).await, said(&[("client", 5)]));
+    assert_eq!(scene.reviews_for(&scene.therapist).await, said(&[]));
+    assert_eq!(scene.public().await, json!([]));
+    assert_eq!(scene.rating().await, json!({ "average": 5.0, "count": 1 }), "the stars count at once");
+    scene.review(&scene.therapist, 4, "Kind, and on time.").await.is(201);
+    for who in [&scene.client, &scene.therapist] {
+        assert_eq!(scene.reviews_for(who).await, said(&[("client", 5), ("therapist", 4)]));
+    }
+    assert_eq!(scene.public().await, json!([{ "rating": 5, "text": "Found the knot.", "month": "2026-12" }]));
+    let nobody = scene.app.nobody();
+    let page = nobody.get("/v1/therapists").await.is(200).body;
+    assert_eq!(page["data"][0]["rating"], json!({ "average": 5.0, "count": 1 }));
+    let path = "/v1/slots?service_id=019b76da-a800-7c02-8b52-6f1d8e203c02&duration_minutes=60&from=2026-12-02&to=2026-12-02\
+                &latitude=-33.8886&longitude=151.2111&country=AU&region=NSW";
+    let slots = nobody.get(path).await.is(200).body;
+    assert_eq!(slots["data"][0]["therapist"]["rating"], json!({ "average": 5.0, "count": 1 }));
+    // What therapists make of a client is for therapists.
+    let seen = scene.therapist.get(&scene.path).await.is(200).body;
+    assert_eq!(seen["client"]["rating"], json!({ "average": 4.0, "count": 1 }));
+    let listed = scene.therapist.get("/v1/bookings").await.is(200).body;
+    assert_eq!(listed["data"][0]["client"]["rating"], json!({ "average": 4.0, "count": 1 }));
+    assert!(!scene.client.get(&scene.path).await.text.contains("rating"));
+}
+
+#[tokio::test]
+async fn a_single_review_opens_when_the_time_is_over() {
+    let scene = booked().await;
+    scene.are("completed").await;
+    scene.review(&scene.client, 2, "Late.").await.is(201);
+    scene.app.advance(TimeDelta::days(30) - TimeDelta::seconds(1));
+    assert_eq!((scene.reviews_for(&scene.therapist).await, scene.public().await), (said(&[]), json!([])));
+    scene.app.advance(TimeDelta::seconds(1));
+    assert_eq!(scene.reviews_for(&scene.therapist).await, said(&[("client", 2)]));
+    assert_eq!(scene.public().await[0]["text"], "Late.");
+    scene.review(&scene.therapist, 1, "You too.").await.refused(409, "review_period_over");
+}
+
+#[tokio::test]
+async fn without_an_event_the_end_of_the_visit_counts() {
+    let scene = booked().await;
+    scene.app.sql("UPDATE bookings SET status = 'completed'").await.unwrap();
+    // It ends at one o'clock UTC on Tuesday; now is one o'clock on Monday.
+    scene.app.advance(TimeDelta::days(31) - TimeDelta::seconds(1));
+    scene.review(&scene.client, 5, "Good.").await.is(201);
+    scene.app.advance(TimeDelta::seconds(1));
+    scene.review(&scene.therapist, 5, "Good.").await.refused(409, "review_period_over");
+}
+
+#[tokio::test]
+async fn only_the_parties_of_a_completed_visit_write_and_once() {
+    let scene = booked().await;
+    let Scene { app, client, therapist, path, .. } = &scene;
+    for status in ["requested", "confirmed", "in_progress", "no_show", "stopped"] {
+        app.sql(&format!("UPDATE bookings SET status = '{status}', respond_by = '2027-01-01'")).await.unwrap();
+        scene.review(client, 5, "Early.").await.refused(409, "visit_not_completed");
+    }
+    scene.are("completed").await;
+    let reviews = format!("{path}/reviews");
+    let (stranger, other, admin) = (app.client().await, app.newcomer().await, app.admin().await);
+    for who in [&stranger, &other] {
+        scene.review(who, 5, "Me too.").await.refused(404, "not_found");
+        who.get(&reviews).await.refused(404, "not_found");
+    }
+    scene.review(&admin, 5, "Me too.").await.refused(403, "forbidden");
+    scene.review(&app.nobody(), 5, "Me too.").await.refused(401, "unauthorized");
+    client
+        .post(&format!("/v1/bookings/{}/reviews", Uuid::now_v7()), json!({ "rating": 5 }))
+        .await
+        .refused(404, "not_found");
+    for (body, pointer) in [
+        (json!({ "rating": 0 }), "/rating"),
+        (json!({ "rating": 6 }), "/rating"),
+        (json!({ "rating": 4.5 }), "/rating"),
+        (json!({ "rating": "5" }), "/rating"),
+        (json!({ "text": "Good" }), "/rating"),
+        (json!({ "rating": 5, "text": "" }), "/text"),
+        (json!({ "rating": 5, "text": "x".repeat(2001) }), "/text"),
+        (json!({ "rating": 5, "text": "a\u{0}b" }), "/text"),
+        (json!({ "rating": 5, "by": "client" }), "/by"),
     ] {
-        let therapist = app.therapist().await;
-        let number = |number: &str| {
-            format!("number = {number}, normalised_number = replace({number}, '-', '') || '@' || therapist_id")
-        };
-        let body = json!({
-            "type": "INSURANCE", "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30",
-            "cover": { "amount": 2_000_000_000, "currency": "AUD" },
-        });
-        let id = therapist.post(MINE, body).await.is(201).id();
-        app.sql(&format!(
-            "UPDATE credentials SET review_state = '{state}', {} WHERE type = 'INSURANCE' AND therapist_id = '{}' AND id <> '{id}'",
-            number(former), therapist.id
-        ))
-        .await
-        .unwrap();
-        app.sql(&format!(
-            "UPDATE credentials SET review_state = 'submitted', submitted_at = '2026-11-30', {} WHERE id = '{id}'",
-            number(anew)
-        ))
-        .await
-        .unwrap();
-        let path = format!("/v1/admin/credentials/{id}");
-        admin.act(&format!("{path}/claim")).await.is(200);
-        let answer =
-            admin.post(&format!("{path}/verify"), json!({ "reason_codes": ["verified_primary_source"] })).await;
-        if anew == "'POL-2'" {
-            answer.is(200);
-        } else {
-            answer.refused(422, "override_not_stated");
+        client.post(&reviews, body).await.points_to(&[pointer]);
+    }
+    let keyed = |rating: i64| {
+        send(client.request(Method::POST, &reviews).header("Idempotency-Key", "k").json(&json!({ "rating": rating })))
+    };
+    let first = keyed(5).await.is(201);
+    assert_eq!(keyed(5).await.is(201).text, first.text);
+    keyed(4).await.refused(422, "idempotency_key_reused");
+    scene.review(client, 1, "No.").await.refused(409, "already_reviewed");
+    therapist.post(&reviews, json!({ "rating": 3 })).await.is(201);
+    assert_eq!(app.rows("reviews").await, 2);
+    assert_eq!(scene.rating().await, json!({ "average": 5.0, "count": 1 }));
+    app.nobody().get(&format!("/v1/therapists/{}/reviews", client.id)).await.refused(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_review_is_lost_or_counted_twice_however_many_come_at_once() {
+    let scene = booked().await;
+    scene.are("completed").await;
+    // Thirty more visits to the same client by the same therapist.
+    scene.app.sql(
+        "INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction, address,
+                               amount, currency, price_breakdown, policy, created_at)
+         SELECT gen_random_uuid(), client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone, jurisdiction, address,
+                amount, currency, price_breakdown, policy, created_at FROM bookings, generate_series(1, 30)",
+    )
+    .await
+    .unwrap();
+    let ids: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM bookings").fetch_all(&scene.app.service.db).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for (i, id) in ids.iter().enumerate() {
+        // Both sides at once, and the client twice.
+        for who in [scene.client.clone(), scene.client.clone(), scene.therapist.clone()] {
+            let (path, body) = (format!("/v1/bookings/{id}/reviews"), json!({ "rating": i % 5 + 1 }));
+            tasks.spawn(async move { who.post(&path, body).await.status.as_u16() });
         }
+    }
+    let mut answers = tasks.join_all().await;
+    answers.sort_unstable();
+    let (made, refused) = answers.split_at(62);
+    assert!(made.iter().all(|status| *status == 201) && refused.iter().all(|status| *status == 409), "{answers:?}");
+    let sum: usize = (0..31).map(|i| i % 5 + 1).sum();
+    let average = (sum as f64 * 100.0 / 31.0).round() / 100.0;
+    assert_eq!(scene.rating().await, json!({ "average": average, "count": 31 }));
+    let seen = scene.therapist.get(&scene.path).await.is(200).body;
+    assert_eq!(seen["client"]["rating"], json!({ "average": average, "count": 31 }));
+    let open = format!("reviews WHERE opens_at <= '{}'", scene.app.now());
+    let open: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(open)).fetch_one(&scene.app.service.db).await.unwrap();
+    assert_eq!(open, 62, "whoever writes second opens both");
+    let path = format!("/v1/therapists/{}/reviews", scene.therapist.id);
+    let (mut query, mut found) = ("?limit=7".to_owned(), 0);
+    loop {
+        let page = scene.app.nobody().get(&format!("{path}{query}")).await.is(200).body;
+        found += page["data"].as_array().unwrap().len();
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        query = format!("?limit=7&cursor={cursor}");
+    }
+    assert_eq!(found, 31);
+    scene.app.nobody().get(&format!("{path}?cursor=x")).await.points_to(&["/cursor"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hidden_review_counts_no_more_and_its_author_alone_sees_it() {
+    let scene = booked().await;
+    scene.are("completed").await;
+    let Scene { app, client, therapist, .. } = &scene;
+    let admin = app.admin().await;
+    let id = scene.review(client, 1, "Names someone.").await.is(201).id();
+    scene.review(therapist, 2, "Rude.").await.is(201);
+    let (hide, restore) = (format!("/v1/admin/reviews/{id}/hide"), format!("/v1/admin/reviews/{id}/restore"));
+    let reason = json!({ "reason": "Names a third person." });
+    for who in [client, therapist] {
+        who.post(&hide, reason.clone()).await.refused(403, "forbidden");
+        who.act(&restore).await.refused(403, "forbidden");
+        who.get("/v1/admin/reviews").await.refused(403, "forbidden");
+    }
+    admin.post(&hide, json!({})).await.points_to(&["/reason"]);
+    admin.post(&hide, json!({ "reason": "" })).await.points_to(&["/reason"]);
+    admin.post(&format!("/v1/admin/reviews/{}/hide", Uuid::now_v7()), reason.clone()).await.refused(404, "not_found");
+    let all = futures_util::future::join_all((0..10).map(|_| admin.post(&hide, reason.clone()))).await;
+    let hidden = all.into_iter().map(|answer| answer.is(200).text).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(hidden.len(), 1, "one effect");
+    assert_eq!((scene.rating().await, scene.public().await), (json!({ "average": null, "count": 0 }), json!([])));
+    assert_eq!(scene.reviews_for(therapist).await, said(&[("therapist", 2)]));
+    let own = client.get(&format!("{}/reviews", scene.path)).await.is(200);
+    assert!(own.body["data"][0]["hidden_at"].is_string() && !own.text.contains("third person"));
+    let listed = admin.get("/v1/admin/reviews?hidden=true").await.is(200).body;
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&listed["data"][0]["hidden_reason"], &listed["data"][0]["hidden_by"]),
+        (&json!("Names a third person."), &json!(admin.id))
+    );
+    for _ in 0..2 {
+        admin.act(&restore).await.is(200);
+    }
+    assert_eq!(scene.rating().await, json!({ "average": 1.0, "count": 1 }));
+    assert_eq!(scene.public().await[0]["text"], "Names someone.");
+    for action in ["review.hide", "review.restore"] {
+        let entries = admin.get(&format!("/v1/admin/audit?subject_type=review&action={action}")).await.is(200).body;
+        assert_eq!(entries["data"].as_array().unwrap().len(), 1, "{action}");
+        assert_eq!(entries["data"][0]["subject_id"], id.to_string());
+    }
+    for (query, count) in [
+        (format!("therapist_id={}", therapist.id), 2),
+        (format!("client_id={}", client.id), 2),
+        (format!("client_id={}", therapist.id), 0),
+        (format!("booking_id={}", scene.path.rsplit('/').next().unwrap()), 2),
+        ("hidden=true".to_owned(), 0),
+        ("limit=1".to_owned(), 1),
+    ] {
+        let found = admin.get(&format!("/v1/admin/reviews?{query}")).await.is(200).body;
+        assert_eq!(found["data"].as_array().unwrap().len(), count, "{query}");
     }
 }

@@ -94,6 +94,12 @@ fn id_of(path: &str) -> RosterImportId {
     RosterImportId(path.rsplit('/').next().unwrap().parse().unwrap())
 }
 
+struct ReadSource {
+    source: &'static str,
+    file: &'static str,
+    read_kept_rejected: [i64; 3],
+}
+
 #[tokio::test]
 async fn every_source_is_read_and_shown_before_anything_changes() {
     let app = App::start().await;
@@ -101,13 +107,13 @@ async fn every_source_is_read_and_shown_before_anything_changes() {
     let sources = admin.get("/v1/admin/roster-sources").await.is(200).body;
     assert_eq!(sources["data"].as_array().unwrap().len(), 6);
     let (_, texas) = holder(&app, "US-TX-LMT", "MT123456", "Sam Okafor").await;
-    for (source, file, read_kept_rejected) in [
-        ("us-tx-tdlr", "us-tx-tdlr.csv", [7, 4, 1]),
-        ("us-wa-doh", "us-wa-doh.csv", [5, 4, 0]),
-        ("us-fl-doh", "us-fl-doh.txt", [6, 5, 0]),
-        ("us-il-idfpr", "us-il-idfpr.csv", [4, 3, 0]),
-        ("us-co-dora", "us-co-dora.csv", [4, 3, 0]),
-        ("us-oig-leie", "us-oig-leie.csv", [4, 1, 0]),
+    for ReadSource { source, file, read_kept_rejected } in [
+        ReadSource { source: "us-tx-tdlr", file: "us-tx-tdlr.csv", read_kept_rejected: [7, 4, 1] },
+        ReadSource { source: "us-wa-doh", file: "us-wa-doh.csv", read_kept_rejected: [5, 4, 0] },
+        ReadSource { source: "us-fl-doh", file: "us-fl-doh.txt", read_kept_rejected: [6, 5, 0] },
+        ReadSource { source: "us-il-idfpr", file: "us-il-idfpr.csv", read_kept_rejected: [4, 3, 0] },
+        ReadSource { source: "us-co-dora", file: "us-co-dora.csv", read_kept_rejected: [4, 3, 0] },
+        ReadSource { source: "us-oig-leie", file: "us-oig-leie.csv", read_kept_rejected: [4, 1, 0] },
     ] {
         let bytes = fixture(file);
         let path = read(&app, &admin, source, "2026-11-29", &bytes).await;
@@ -136,8 +142,8 @@ async fn every_source_is_read_and_shown_before_anything_changes() {
     assert!(found["note"].as_str().unwrap().contains("suspension cannot be seen"));
     assert_eq!(admin.get(&format!("{path}/findings?verdict=adverse")).await.is(200).body["data"], json!([]));
     assert_eq!(state(&admin, texas).await.0, "submitted");
-    assert_eq!(app.count("SELECT count(*) FROM credential_verifications").await, 0);
-    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'roster_import.previewed'").await, 6);
+    assert_eq!(app.rows("credential_verifications").await, 0);
+    assert_eq!(app.rows("events WHERE kind = 'roster_import.previewed'").await, 6);
 }
 
 #[tokio::test]
@@ -194,7 +200,7 @@ async fn findings_take_effect_once_and_are_taken_back() {
     admin.act(&format!("{path}/roll-back")).await.is(202);
     app.run_jobs().await;
     assert_ne!(state(&admin, clean).await.0, "verified");
-    assert_eq!(app.count("SELECT count(*) FROM roster_rows").await, 0, "rows go with what is done with");
+    assert_eq!(app.rows("roster_rows").await, 0, "rows go with what is done with");
     let steps: Vec<String> = sqlx::query_scalar(
         "SELECT kind FROM events WHERE subject_type = 'roster_import' AND subject_id = $1 ORDER BY position",
     )
@@ -445,7 +451,7 @@ async fn progress_shows_and_a_killed_reading_begins_anew() {
     app.run_jobs().await;
     let seen = import(&admin, &path).await;
     assert_eq!((&seen["state"], &seen["rows_read"]), (&json!("previewed"), &json!(25_000)));
-    assert_eq!(app.count("SELECT count(*) FROM roster_rows").await, 25_000);
+    assert_eq!(app.rows("roster_rows").await, 25_000);
     let again = reading::read(&app.service.workshop(), id, iter([]), |_| {}).await;
     assert!(again.is_err(), "what was read is not read again");
 }
@@ -531,7 +537,7 @@ async fn what_a_person_decided_is_asked_again_only_when_the_row_changes() {
         }
         open.len()
     };
-    let open = async || app.count("SELECT count(*) FROM tasks WHERE resolved_at IS NULL").await;
+    let open = async || app.rows("tasks WHERE resolved_at IS NULL").await;
     apply(&app, &admin, "2026-11-21", &list("Okafor, Sam", "ACTIVE", 1)).await;
     assert_eq!(resolve().await, 1);
     for (day, more) in [("2026-11-22", 2), ("2026-11-23", 3)] {
@@ -721,10 +727,9 @@ async fn a_list_that_is_taken_back_leaves_nothing_of_a_check_beside_it() {
     let mut other = app.service.db.begin().await.unwrap();
     let held = sqlx::query("SELECT FROM credentials WHERE id = $1 FOR UPDATE").bind(late).execute(&mut *other);
     assert_eq!(held.await.unwrap().rows_affected(), 1);
-    let waiting =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let release = async {
-        while app.count(waiting).await == 0 {
+        while app.rows(waiting).await == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         let taken_back = async {
@@ -765,7 +770,7 @@ async fn a_form_that_is_wrong_keeps_nothing() {
     send(admin.form(IMPORTS, &[("source", None, b"us-wa-doh")])).await.points_to(&["/file"]);
     send(admin.form(IMPORTS, &[("colour", None, b"red"), ("file", None, &file)])).await.points_to(&["/colour"]);
     admin.post(IMPORTS, json!({})).await.refused(415, "unsupported_media_type");
-    assert_eq!(app.count("SELECT count(*) FROM roster_imports").await, 0);
+    assert_eq!(app.rows("roster_imports").await, 0);
     let kept = std::fs::read_dir(app.files.path().join("kept/rosters")).map_or(0, Iterator::count);
     assert_eq!(kept, 0);
     let nobodys = format!("{IMPORTS}/{}", Uuid::now_v7());
@@ -789,7 +794,7 @@ async fn an_upload_is_repeated_safely_and_history_comes_in_pages() {
     let (first, again) = (once().await.is(201), once().await.is(201));
     assert_eq!((first.text.as_str(), again.header("idempotent-replay").as_str()), (again.text.as_str(), "true"));
     assert_eq!(first.body["source_date"], "2026-11-29", "today in Seattle");
-    assert_eq!(app.count("SELECT count(*) FROM roster_imports").await, 1);
+    assert_eq!(app.rows("roster_imports").await, 1);
     assert_eq!(std::fs::read_dir(app.files.path().join("kept/rosters")).unwrap().count(), 1);
     let other = washington(&[], 2);
     let changed: [(&str, Option<&str>, &[u8]); 2] = [("source", None, b"us-wa-doh"), ("file", Some("a.csv"), &other)];

@@ -93,7 +93,7 @@ async fn a_county_asks_for_more_inside_its_boundary_and_not_one_metre_outside() 
     client.books(&therapist, outside, "2026-12-08T22:00:00Z").await.is(201);
     assert_eq!((slots(inside_at).await, slots(outside_at).await), (0, 1));
     // Only the county is narrowed: whoever meets the country's rules is still found.
-    assert_eq!(app.count("SELECT count(*) FROM therapists WHERE may_practise_somewhere(id, '2026-12-08')").await, 1);
+    assert_eq!(app.rows("therapists WHERE may_practise_somewhere(id, '2026-12-08')").await, 1);
 
     // Whoever holds the permit may work on both sides.
     app.sql(&format!(
@@ -107,7 +107,7 @@ async fn a_county_asks_for_more_inside_its_boundary_and_not_one_metre_outside() 
         .unwrap();
     client.books(&therapist, inside, "2026-12-10T22:00:00Z").await.is(201);
     client.books(&therapist, outside, "2026-12-11T22:00:00Z").await.refused(422, "credential_not_valid");
-    assert_eq!(app.count("SELECT count(*) FROM therapists WHERE may_practise_somewhere(id, '2026-12-08')").await, 1);
+    assert_eq!(app.rows("therapists WHERE may_practise_somewhere(id, '2026-12-08')").await, 1);
     // Drawn anew by two metres, the county has the other home and not this one.
     let west = json!({ "type": "Polygon", "coordinates": [[[151.2, -33.9], [151.21, -33.9], [151.21, -33.88], [151.2, -33.88], [151.2, -33.9]]] });
     admin.change(&format!("{PLACES}/AU-NSW.inner-sydney"), json!({ "boundary": west })).await.is(200);
@@ -195,8 +195,8 @@ async fn a_visit_past_midnight_relies_on_both_versions_of_a_rule() {
         admin.post(RULES, with(rule("AU-NSW", "cover", "INSURANCE"), json!({ name: date }))).await.is(201);
     }
     client.books(&therapist, address, "2026-12-07T12:30:00Z").await.is(201);
-    let relied = "SELECT count(*) FROM booking_credentials WHERE \"group\" = 'cover'";
-    assert_eq!(app.count(relied).await, 2);
+    let relied = "booking_credentials WHERE \"group\" = 'cover'";
+    assert_eq!(app.rows(relied).await, 2);
 }
 
 #[tokio::test]
@@ -438,6 +438,12 @@ async fn a_higher_minimum_cover_ends_an_insurance() {
     client.books(&therapist, address, "2026-12-08T22:00:00Z").await.is(201);
 }
 
+struct Overlap {
+    from: Value,
+    until: Value,
+    status: u16,
+}
+
 #[tokio::test]
 async fn requirements_are_edited_and_the_edits_kept() {
     let app = App::start().await;
@@ -454,13 +460,13 @@ async fn requirements_are_edited_and_the_edits_kept() {
     assert_eq!(last_entry(&admin).await, ("requirement.create".to_owned(), id.clone(), Value::Null, made.body.clone()));
 
     // One at a time: any day in common is one too many; the day before, the day after and other groups are free.
-    for (from, until, status) in [
-        (json!("2027-12-31"), Value::Null, 409),
-        (Value::Null, json!("2027-01-01"), 409),
-        (Value::Null, Value::Null, 409),
-        (json!("2027-03-01"), json!("2027-03-01"), 409),
-        (Value::Null, json!("2026-12-31"), 201),
-        (json!("2028-01-01"), Value::Null, 201),
+    for Overlap { from, until, status } in [
+        Overlap { from: json!("2027-12-31"), until: Value::Null, status: 409 },
+        Overlap { from: Value::Null, until: json!("2027-01-01"), status: 409 },
+        Overlap { from: Value::Null, until: Value::Null, status: 409 },
+        Overlap { from: json!("2027-03-01"), until: json!("2027-03-01"), status: 409 },
+        Overlap { from: Value::Null, until: json!("2026-12-31"), status: 201 },
+        Overlap { from: json!("2028-01-01"), until: Value::Null, status: 201 },
     ] {
         let other = with(body.clone(), json!({ "valid_from": from, "valid_until": until, "options": ["NPI"] }));
         let answer = admin.post(RULES, other).await;
@@ -495,7 +501,7 @@ async fn requirements_are_edited_and_the_edits_kept() {
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         next = format!("{RULES}?limit=7&cursor={cursor}");
     }
-    let all = app.count("SELECT count(*) FROM credential_requirements").await;
+    let all = app.rows("credential_requirements").await;
     assert_eq!(i64::try_from(seen.len()).unwrap(), all);
     let key = |rule: &Value| (rule["jurisdiction"].to_string(), rule["group"].to_string());
     assert!(seen.iter().map(key).is_sorted());
@@ -567,7 +573,7 @@ async fn of_rules_made_at_once_one_wins() {
     let made = answers.iter().filter(|answer| answer.status == 201).count();
     let refused = answers.iter().filter(|answer| answer.body["code"] == "requirement_overlaps").count();
     assert_eq!((made, refused), (1, 11), "{answers:?}");
-    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'requirement.create'").await, 1);
+    assert_eq!(app.rows("events WHERE kind = 'requirement.create'").await, 1);
 }
 
 #[tokio::test]
@@ -589,13 +595,7 @@ async fn a_key_makes_each_of_them_once() {
         assert_eq!((again.header("idempotent-replay").as_str(), again.text), ("true", first.text));
         ask(&another).await.refused(422, "idempotency_key_reused");
     }
-    assert_eq!(
-        app.count(
-            "SELECT count(*) FROM events WHERE kind LIKE '%.create' AND subject_type NOT IN ('booking', 'account')"
-        )
-        .await,
-        3
-    );
+    assert_eq!(app.rows("events WHERE kind LIKE '%.create' AND subject_type NOT IN ('booking', 'account')").await, 3);
 }
 
 #[tokio::test]

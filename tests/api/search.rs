@@ -65,7 +65,7 @@ async fn the_soonest_come_first_with_hints_and_without() {
     let expected: Vec<_> = expected.into_iter().map(|(start, id)| (id, start)).collect();
     assert_eq!(listed(&app, "").await, expected, "everyone counts as perhaps free");
     refresh(&app).await;
-    assert_eq!(app.count("SELECT count(*) FROM hint_states WHERE good_until = 'epoch'").await, 0);
+    assert_eq!(app.rows("hint_states WHERE good_until = 'epoch'").await, 0);
     assert_eq!(listed(&app, "").await, expected);
     assert_eq!(every_page(&app, &format!("{TUESDAY}&limit=1"), async |_| {}).await.len(), 4);
     assert!(listed(&app, "gender=male").await.is_empty());
@@ -121,7 +121,7 @@ async fn a_slot_that_is_freed_is_listed_before_any_job_runs() {
 
     let booking = client.books(&therapist, address, start).await.is(201).header("location");
     gone("booked").await;
-    assert_eq!(app.count("SELECT count(*) FROM hints WHERE day = '2026-12-01'").await, 0, "the day has no time");
+    assert_eq!(app.rows("hints WHERE day = '2026-12-01'").await, 0, "the day has no time");
     client.act(&format!("{booking}/cancel")).await.is(200);
     back("cancelled").await;
 
@@ -185,14 +185,14 @@ async fn bookings_leave_hints_behind_and_a_job_catches_up() {
     let therapist = app.therapist().await;
     refresh(&app).await;
     client.books(&therapist, address, "2026-11-30T22:00:00Z").await.is(201);
-    assert_eq!(app.count("SELECT count(*) FROM hint_states WHERE behind AND good_until > 'epoch'").await, 1);
+    assert_eq!(app.rows("hint_states WHERE behind AND good_until > 'epoch'").await, 1);
     assert_eq!(listed(&app, "").await[0].1, "2026-11-30T23:30:00Z", "the engine has the last word");
     let soonest = "SELECT extract(epoch FROM soonest)::int8 FROM hints WHERE day = '2026-12-01'";
     let before = app.count(soonest).await;
     refresh(&app).await;
     // An hour, pack-up and set-up, to the next quarter.
     assert_eq!(app.count(soonest).await - before, 90 * 60);
-    assert_eq!(app.count("SELECT count(*) FROM hint_states WHERE behind").await, 0);
+    assert_eq!(app.rows("hint_states WHERE behind").await, 0);
     assert_eq!(app.jobs_waiting().await, 0, "nothing is queued for each booking");
 
     // What was made step by step is what is made anew.

@@ -1,5 +1,9 @@
 //! What the tests speak: an app with a database and a clock of its own, and the people who call it.
 
+mod answers;
+mod declared;
+mod people;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,11 +28,13 @@ use knead::search::{SearchCache, Searches};
 use knead::server::Limits;
 use knead::storage::Storage;
 use knead::{App as Service, db, worker};
-use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
+
+pub use self::answers::{Answer, send};
+pub use self::people::Person;
 
 /// One throw-away server for the whole run, in memory where there is room.
 static POSTGRES: LazyLock<Server> = LazyLock::new(|| {
@@ -291,9 +297,16 @@ impl App {
     }
 
     pub async fn jobs_waiting(&self) -> i64 {
-        self.count("SELECT count(*) FROM graphile_worker._private_jobs").await
+        self.rows("graphile_worker._private_jobs").await
     }
 
+    /// How many rows there are in a table, or in whatever may follow FROM.
+    pub async fn rows(&self, of: &str) -> i64 {
+        let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {of}"));
+        sqlx::query_scalar(count).fetch_one(&self.service.db).await.expect(of)
+    }
+
+    /// The number that a query answers with.
     pub async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.service.db).await.expect(query)
     }
@@ -315,14 +328,7 @@ impl App {
 
     /// Someone without an account.
     pub fn nobody(&self) -> Person {
-        Person {
-            id: Uuid::nil(),
-            token: None,
-            refresh_token: String::new(),
-            email: String::new(),
-            url: self.url.clone(),
-            http: self.http.clone(),
-        }
+        Person::nobody(self)
     }
 
     async fn register(&self, role: &str) -> Person {
@@ -407,198 +413,6 @@ pub fn surry_hills() -> Value {
         "label": "Home", "kind": "home", "line1": "12 Crown Street", "locality": "Surry Hills", "region": "NSW",
         "postcode": "2010", "country": "AU", "latitude": -33.8886, "longitude": 151.2111, "access_notes": "Ring 4.",
     })
-}
-
-/// Someone who calls the service.
-#[derive(Clone)]
-pub struct Person {
-    pub id: Uuid,
-    pub token: Option<String>,
-    pub refresh_token: String,
-    pub email: String,
-    url: String,
-    http: reqwest::Client,
-}
-
-impl Person {
-    fn signed_in(&self, answer: &Answer) -> Self {
-        let text = |name: &str| answer.body[name].as_str().unwrap().to_owned();
-        Self {
-            id: answer.body["account"]["id"].as_str().unwrap().parse().unwrap(),
-            email: answer.body["account"]["email"].as_str().unwrap().to_owned(),
-            token: Some(text("access_token")),
-            refresh_token: text("refresh_token"),
-            ..self.clone()
-        }
-    }
-
-    pub async fn log_in(&self, email: &str) -> Self {
-        let answer = self.post("/v1/auth/login", json!({ "email": email, "password": PASSWORD })).await.is(200);
-        self.signed_in(&answer)
-    }
-
-    /// The same person, who calls another process.
-    pub fn at(&self, app: &App) -> Self {
-        Self { url: app.url.clone(), ..self.clone() }
-    }
-
-    /// The same person with fresh tokens.
-    pub async fn refreshed(&self) -> Self {
-        let body = json!({ "refresh_token": self.refresh_token });
-        self.signed_in(&Self { token: None, ..self.clone() }.post("/v1/auth/refresh", body).await.is(200))
-    }
-
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.url));
-        match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        }
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        send(self.request(Method::GET, path)).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        send(self.request(Method::POST, path).json(&body)).await
-    }
-
-    /// A POST without a body.
-    pub async fn act(&self, path: &str) -> Answer {
-        send(self.request(Method::POST, path)).await
-    }
-
-    /// A POST of a form: text fields, and `file` with its name, in this order.
-    pub fn form(&self, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> reqwest::RequestBuilder {
-        let mut body = Vec::new();
-        for (name, file_name, content) in parts {
-            let file_name = file_name.map(|name| format!("; filename=\"{name}\"")).unwrap_or_default();
-            body.extend_from_slice(
-                format!("--boundary\r\nContent-Disposition: form-data; name=\"{name}\"{file_name}\r\n\r\n").as_bytes(),
-            );
-            body.extend_from_slice(content);
-            body.extend_from_slice(b"\r\n");
-        }
-        body.extend_from_slice(b"--boundary--\r\n");
-        self.request(Method::POST, path).header("Content-Type", "multipart/form-data; boundary=boundary").body(body)
-    }
-
-    /// A POST of one file.
-    pub async fn upload(&self, path: &str, name: &str, content: &[u8]) -> Answer {
-        send(self.form(path, &[("file", Some(name), content)])).await
-    }
-
-    pub async fn delete(&self, path: &str) -> Answer {
-        send(self.request(Method::DELETE, path)).await
-    }
-
-    async fn with_tag(&self, method: Method, path: &str, body: Value) -> Answer {
-        let tag = self.get(path).await.is(200).header("etag");
-        send(self.request(method, path).header("If-Match", tag).json(&body)).await
-    }
-
-    /// A PATCH of what was just read.
-    pub async fn change(&self, path: &str, body: Value) -> Answer {
-        self.with_tag(Method::PATCH, path, body).await
-    }
-
-    /// A PUT over what was just read.
-    pub async fn replace(&self, path: &str, body: Value) -> Answer {
-        self.with_tag(Method::PUT, path, body).await
-    }
-
-    pub async fn address(&self, body: Value) -> Uuid {
-        self.post("/v1/me/addresses", body).await.is(201).id()
-    }
-
-    pub async fn works(&self, windows: &[(&str, &str, &str)]) {
-        let zone = self.get("/v1/therapists/me/schedule").await.is(200).body["time_zone"].clone();
-        let weekly: Vec<Value> =
-            windows.iter().map(|(day, start, end)| json!({ "day": day, "start": start, "end": end })).collect();
-        self.replace("/v1/therapists/me/schedule", json!({ "time_zone": zone, "weekly": weekly })).await.is(200);
-    }
-
-    /// A wish for an hour of deep tissue massage.
-    pub fn wish(&self, therapist: &Person, address: Uuid, start_at: &str) -> Value {
-        json!({ "therapist_id": therapist.id, "service_id": DEEP_TISSUE, "duration_minutes": 60, "start_at": start_at, "address_id": address })
-    }
-
-    pub async fn books_with_key(&self, key: &str, wish: &Value) -> Answer {
-        send(self.request(Method::POST, "/v1/bookings").header("Idempotency-Key", key).json(wish)).await
-    }
-
-    pub async fn books(&self, therapist: &Person, address: Uuid, start_at: &str) -> Answer {
-        self.books_with_key(&Uuid::now_v7().to_string(), &self.wish(therapist, address, start_at)).await
-    }
-
-    /// The starts of an hour with `therapist` in Surry Hills.
-    pub async fn slots(&self, therapist: &Person, from: &str, to: &str) -> Vec<String> {
-        let path = format!(
-            "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&from={from}&to={to}&latitude=-33.8886&longitude=151.2111\
-             &country=AU&region=NSW&therapist_id={}",
-            therapist.id
-        );
-        let page = self.get(&path).await.is(200).body;
-        let starts =
-            page["data"].as_array().unwrap().iter().flat_map(|found| found["slots"].as_array().unwrap().clone());
-        starts.map(|slot| slot["start_at"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-/// What the service answered.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
-    pub text: String,
-    pub body: Value,
-}
-
-pub async fn send(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.expect("an answer");
-    let (status, headers) = (response.status(), response.headers().clone());
-    let text = response.text().await.expect("a body");
-    let body = serde_json::from_str(&text).unwrap_or_default();
-    Answer { status, headers, text, body }
-}
-
-impl Answer {
-    /// Fails unless the status is this one.
-    #[track_caller]
-    pub fn is(self, status: u16) -> Self {
-        assert_eq!(self.status.as_u16(), status, "{}", self.text);
-        self
-    }
-
-    /// Fails unless it is problem details with this status and code.
-    #[track_caller]
-    pub fn refused(self, status: u16, code: &str) -> Self {
-        assert_eq!((self.status.as_u16(), self.body["code"].as_str()), (status, Some(code)), "{}", self.text);
-        assert_eq!(self.header("content-type"), "application/problem+json");
-        assert_eq!(self.body["request_id"].as_str().unwrap(), self.header("x-request-id"));
-        self
-    }
-
-    /// Fails unless these fields, and no others, are pointed to.
-    #[track_caller]
-    pub fn points_to(self, pointers: &[&str]) -> Self {
-        let answer = self.refused(422, "invalid");
-        let errors = answer.body["errors"].as_array().unwrap();
-        let found: Vec<&str> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
-        assert_eq!(found, pointers, "{}", answer.text);
-        answer
-    }
-
-    #[track_caller]
-    pub fn header(&self, name: &str) -> String {
-        self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap().to_owned()
-    }
-
-    #[track_caller]
-    pub fn id(&self) -> Uuid {
-        self.body["id"].as_str().unwrap_or_else(|| panic!("no id: {}", self.text)).parse().unwrap()
-    }
 }
 
 /// The URL of a test's database.

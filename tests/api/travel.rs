@@ -27,7 +27,7 @@ async fn in_bondi(person: &Person, therapist: &Person, day: &str) -> Vec<(DateTi
     );
     // Whoever asks sees the same starts; the therapist sees the travel as well.
     let page = person.get(&path).await.is(200).body;
-    let own = therapist.log_in(&therapist.email).await.get(&path).await.is(200).body;
+    let own = therapist.get(&path).await.is(200).body;
     let starts = |page: &Value| -> Vec<Value> {
         let found = page["data"].as_array().unwrap().iter();
         found.flat_map(|found| found["slots"].as_array().unwrap()).map(|slot| slot["start_at"].clone()).collect()
@@ -208,7 +208,7 @@ impl App {
     /// Waits until so many ways are noted that are to be asked.
     async fn wants(&self, ways: i64) {
         for _ in 0..200 {
-            if self.count("SELECT count(*) FROM road_times WHERE wanted_at IS NOT NULL").await == ways {
+            if self.rows("road_times WHERE wanted_at IS NOT NULL").await == ways {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -279,7 +279,7 @@ async fn a_booking_notes_what_it_misses_too() {
     app.wants(2).await;
     app.run_jobs().await;
     assert_eq!(osrm.asked().len(), 2);
-    assert_eq!(app.count("SELECT count(*) FROM road_times WHERE seconds = 600").await, 2);
+    assert_eq!(app.rows("road_times WHERE seconds = 600").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -294,8 +294,8 @@ async fn what_is_missing_queues_nowhere_and_is_noted_by_the_next_who_misses_it()
         let estimated = in_bondi(&client, &therapist, "2026-12-01").await;
         assert_eq!(around(&estimated, NOON), pair("23:15", "02:45"));
     }
-    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'road_times'::regclass";
-    assert!((1..=2).contains(&app.count(waiting).await), "a dozen searches leave connections to others");
+    let waiting = "pg_locks WHERE NOT granted AND relation = 'road_times'::regclass";
+    assert!((1..=2).contains(&app.rows(waiting).await), "a dozen searches leave connections to others");
     other.rollback().await.unwrap();
     app.wants(2).await;
     app.sql("DELETE FROM road_times").await.unwrap();
@@ -328,7 +328,7 @@ async fn a_service_that_is_of_no_use_is_done_without() {
         tidy(&app.service, app.now()).await.unwrap();
         app.run_jobs().await;
         app.wants(0).await;
-        assert_eq!(app.count("SELECT count(*) FROM road_times WHERE seconds IS NULL").await, 2);
+        assert_eq!(app.rows("road_times WHERE seconds IS NULL").await, 2);
         assert_eq!(in_bondi(&client, &therapist, "2026-12-01").await, estimated, "{mood:?}");
     }
     client.books(&therapist, away, "2026-12-01T02:45:00Z").await.is(201);
@@ -348,7 +348,7 @@ async fn nobody_answering_at_all_changes_nothing() {
     // What was never answered is forgotten after a day, and noted again by whoever needs it.
     app.advance(TimeDelta::hours(25));
     tidy(&app.service, app.now()).await.unwrap();
-    assert_eq!(app.count("SELECT count(*) FROM road_times").await, 0);
+    assert_eq!(app.rows("road_times").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -374,7 +374,7 @@ async fn road_times_are_asked_again_after_a_month_and_forgotten_when_nobody_need
     assert_eq!(around(&in_bondi(&nobody, &therapist, "2027-01-19").await, noon).1, "02:45");
     app.advance(TimeDelta::days(61));
     tidy(&app.service, app.now()).await.unwrap();
-    assert_eq!(app.count("SELECT count(*) FROM road_times").await, 0);
+    assert_eq!(app.rows("road_times").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,29 +26,29 @@ async fn scene(mode: &str) -> (App, Person, Person, Uuid) {
 
 /// Each visit's events follow one another and lead to where it stands, and its time is reserved exactly while it is live.
 async fn agrees(app: &App) {
-    for (what, query) in [
+    for (what, of) in [
         (
             "an event that does not follow",
-            "SELECT count(*) FROM (SELECT from_status, lag(to_status) OVER (PARTITION BY booking ORDER BY position) AS before
+            "(SELECT from_status, lag(to_status) OVER (PARTITION BY booking ORDER BY position) AS before
                                    FROM booking_events) AS e WHERE from_status IS DISTINCT FROM before",
         ),
         (
             "a visit that is not where its events led",
-            "SELECT count(*) FROM bookings b WHERE status <> (SELECT to_status FROM booking_events WHERE booking = b.id::text ORDER BY position DESC LIMIT 1)",
+            "bookings b WHERE status <> (SELECT to_status FROM booking_events WHERE booking = b.id::text ORDER BY position DESC LIMIT 1)",
         ),
         (
             "time that is reserved for nothing, or not for a live visit",
             // A visit at whose door the therapist stood keeps the time for which they were there.
-            "SELECT count(*) FROM bookings b CROSS JOIN LATERAL (SELECT
+            "bookings b CROSS JOIN LATERAL (SELECT
                  EXISTS (SELECT FROM reservations r WHERE r.booking_id = b.id) AS reserved,
                  EXISTS (SELECT FROM booking_events e WHERE e.booking = b.id::text AND e.to_status = 'arrived') AS at_the_door) AS s
              WHERE CASE WHEN status IN ('requested', 'confirmed', 'on_the_way', 'arrived', 'in_progress') THEN NOT reserved
                         ELSE reserved AND NOT at_the_door END",
         ),
-        ("an end without its event", "SELECT count(*) FROM bookings b WHERE cancelled_by IS NOT NULL AND NOT EXISTS
+        ("an end without its event", "bookings b WHERE cancelled_by IS NOT NULL AND NOT EXISTS
               (SELECT FROM booking_events e WHERE e.booking = b.id::text AND e.to_status = b.status AND e.party = b.cancelled_by AND e.at = b.cancelled_at)"),
     ] {
-        assert_eq!(app.count(query).await, 0, "{what}");
+        assert_eq!(app.rows(of).await, 0, "{what}");
     }
     app.events_are_in_order().await;
 }
@@ -223,7 +223,7 @@ async fn two_requests_for_one_time_never_become_two_visits() {
         lost.refused(409, "slot_unavailable");
         let path = won.is(201).header("location");
         therapist.act(&format!("{path}/accept")).await.is(200);
-        assert_eq!(app.count("SELECT count(*) FROM bookings WHERE status IN ('requested', 'confirmed')").await, 1);
+        assert_eq!(app.rows("bookings WHERE status IN ('requested', 'confirmed')").await, 1);
         winner.act(&format!("{path}/cancel")).await.is(200);
         agrees(&app).await;
     }
@@ -238,7 +238,7 @@ async fn the_same_step_many_times_at_once_is_taken_once() {
     for answer in answers {
         assert_eq!(answer.is(200).body["status"], "on_the_way");
     }
-    assert_eq!(app.count("SELECT count(*) FROM booking_events").await, 2);
-    assert_eq!(app.count("SELECT count(*) FROM notices WHERE kind = 'therapist_on_the_way'").await, 1);
+    assert_eq!(app.rows("booking_events").await, 2);
+    assert_eq!(app.rows("notices WHERE kind = 'therapist_on_the_way'").await, 1);
     agrees(&app).await;
 }

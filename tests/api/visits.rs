@@ -33,12 +33,9 @@ impl Scene {
         Self { app, client, therapist, admin, address, path }
     }
 
-    /// Goes to `minutes` after the start, with everyone signed in again.
-    async fn at(&mut self, minutes: i64) {
+    /// Goes to `minutes` after the start.
+    fn at(&self, minutes: i64) {
         self.app.advance(at(START) + TimeDelta::minutes(minutes) - self.app.now());
-        for person in [&mut self.client, &mut self.therapist, &mut self.admin] {
-            *person = self.app.nobody().log_in(&person.email).await;
-        }
     }
 
     async fn step(&self, person: &Person, step: &str) -> Answer {
@@ -52,11 +49,11 @@ impl Scene {
     }
 
     /// Takes the visit on to `step`, at the time that is allowed for each.
-    async fn until(&mut self, step: &str) {
+    async fn until(&self, step: &str) {
         for (name, minutes, status) in
             [("on-the-way", -40, "on_the_way"), ("arrive", -15, "arrived"), ("start", 0, "in_progress")]
         {
-            self.at(minutes).await;
+            self.at(minutes);
             self.takes(&self.therapist, name, status).await;
             if name == step {
                 return;
@@ -93,26 +90,26 @@ fn ended(body: &Value, by: &str, fee: i64) {
 
 #[tokio::test]
 async fn a_visit_takes_its_course() {
-    let mut scene = Scene::new().await;
-    scene.at(-181).await;
+    let scene = Scene::new().await;
+    scene.at(-181);
     scene.step(&scene.therapist, "on-the-way").await.refused(409, "too_early");
     for step in ["arrive", "start", "complete", "no-show", "stop"] {
         scene.step(&scene.therapist, step).await.refused(409, "invalid_transition");
     }
-    scene.at(-180).await;
+    scene.at(-180);
     scene.takes(&scene.therapist, "on-the-way", "on_the_way").await;
     scene.step(&scene.therapist, "arrive").await.refused(409, "too_early");
     scene.step(&scene.therapist, "start").await.refused(409, "invalid_transition");
-    scene.at(-60).await;
+    scene.at(-60);
     scene.takes(&scene.therapist, "arrive", "arrived").await;
     scene.step(&scene.therapist, "on-the-way").await.refused(409, "invalid_transition");
-    scene.at(-16).await;
+    scene.at(-16);
     scene.step(&scene.therapist, "start").await.refused(409, "too_early");
-    scene.at(-15).await;
+    scene.at(-15);
     scene.takes(&scene.therapist, "start", "in_progress").await;
     scene.step(&scene.therapist, "complete").await.refused(409, "too_early");
     scene.client.act(&format!("{}/cancel", scene.path)).await.refused(409, "invalid_transition");
-    scene.at(30).await;
+    scene.at(30);
     let done = scene.takes(&scene.therapist, "complete", "completed").await;
     assert_eq!(scene.takes(&scene.therapist, "complete", "completed").await, done, "again");
     assert_eq!((&done["cancellation"], &done["address"]["line1"]), (&Value::Null, &json!("12 Crown Street")));
@@ -122,14 +119,16 @@ async fn a_visit_takes_its_course() {
     assert_eq!(scene.events().await, ["confirmed", "on_the_way", "arrived", "in_progress", "completed"]);
     assert_eq!(told(&scene.client).await, ["visit_completed", "therapist_arrived", "therapist_on_the_way"]);
     assert_eq!(told(&scene.therapist).await, ["visit_booked"]);
-    let audited = scene.app.count("SELECT count(*) FROM events WHERE kind IN ('booking.on_the_way', 'booking.arrive', 'booking.start', 'booking.complete')");
+    let audited = scene
+        .app
+        .rows("events WHERE kind IN ('booking.on_the_way', 'booking.arrive', 'booking.start', 'booking.complete')");
     assert_eq!(audited.await, 4, "a repeated step leaves no trace");
 }
 
 #[tokio::test]
 async fn each_step_is_for_those_who_take_it() {
-    let mut scene = Scene::new().await;
-    scene.at(-60).await;
+    let scene = Scene::new().await;
+    scene.at(-60);
     let stranger = scene.app.therapist().await;
     let other = scene.app.client().await;
     for step in ["on-the-way", "arrive", "start"] {
@@ -156,10 +155,10 @@ async fn each_step_is_for_those_who_take_it() {
 
 #[tokio::test]
 async fn what_was_not_begun_in_its_time_is_for_staff() {
-    let mut scene = Scene::new().await;
-    scene.at(59).await;
+    let scene = Scene::new().await;
+    scene.at(59);
     scene.takes(&scene.therapist, "on-the-way", "on_the_way").await;
-    scene.at(60).await;
+    scene.at(60);
     scene.step(&scene.therapist, "arrive").await.refused(409, "too_late");
     let complete = format!("{}/complete", scene.path);
     scene.admin.act(&complete).await.points_to(&["/reason"]);
@@ -171,8 +170,8 @@ async fn what_was_not_begun_in_its_time_is_for_staff() {
     assert!(!events.contains("Both say"), "what staff wrote is for staff");
     assert!(scene.admin.get(&format!("{}/events", scene.path)).await.is(200).text.contains("Both say"));
 
-    let mut scene = Scene::new().await;
-    scene.at(59).await;
+    let scene = Scene::new().await;
+    scene.at(59);
     let reason = json!({ "reason": "So they say." });
     scene.admin.post(&format!("{}/complete", scene.path), reason.clone()).await.refused(409, "too_early");
     ended(&scene.admin.post(&format!("{}/stop", scene.path), reason).await.is(200).body, "admin", 0);
@@ -180,12 +179,12 @@ async fn what_was_not_begun_in_its_time_is_for_staff() {
 
 #[tokio::test]
 async fn a_client_who_is_not_there_pays_after_20_minutes() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("arrive").await;
-    scene.at(19).await;
+    scene.at(19);
     scene.step(&scene.therapist, "no-show").await.refused(409, "too_early");
     scene.step(&scene.client, "no-show").await.refused(409, "invalid_transition");
-    scene.at(20).await;
+    scene.at(20);
     let missed = scene.takes(&scene.therapist, "no-show", "no_show").await;
     ended(&missed, "therapist", PRICE);
     assert_eq!(scene.takes(&scene.therapist, "no-show", "no_show").await, missed, "again");
@@ -197,13 +196,13 @@ async fn a_client_who_is_not_there_pays_after_20_minutes() {
 
 #[tokio::test]
 async fn a_therapist_who_does_not_come_costs_nothing() {
-    let mut scene = Scene::new().await;
-    scene.at(0).await;
+    let scene = Scene::new().await;
+    scene.at(0);
     scene.takes(&scene.therapist, "on-the-way", "on_the_way").await;
-    scene.at(19).await;
+    scene.at(19);
     scene.step(&scene.client, "no-show").await.refused(409, "too_early");
     scene.step(&scene.therapist, "no-show").await.refused(409, "invalid_transition");
-    scene.at(20).await;
+    scene.at(20);
     let missed =
         scene.client.post(&format!("{}/no-show", scene.path), json!({ "reason": "Nobody came." })).await.is(200).body;
     assert_eq!(missed["cancellation"], Value::Null, "not settled");
@@ -215,16 +214,16 @@ async fn a_therapist_who_does_not_come_costs_nothing() {
 
 #[tokio::test]
 async fn a_therapist_may_leave_without_saying_why() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("on-the-way").await;
     ended(&scene.takes(&scene.therapist, "stop", "stopped").await, "therapist", 0);
-    assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 0);
+    assert_eq!(scene.app.rows("reservations").await, 0);
 
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("arrive").await;
     ended(&scene.takes(&scene.therapist, "stop", "stopped").await, "therapist", 0);
 
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("start").await;
     let stop = format!("{}/stop", scene.path);
     let incident = json!({ "kind": "conduct", "text": "He would not stop." });
@@ -251,7 +250,7 @@ async fn a_therapist_may_leave_without_saying_why() {
 async fn once_the_therapist_is_on_the_way_calling_off_costs_all() {
     for (who, fee) in [("client", PRICE), ("therapist", 0), ("admin", 0)] {
         for step in ["on-the-way", "arrive"] {
-            let mut scene = Scene::new().await;
+            let scene = Scene::new().await;
             // Booked a moment ago, which would be free.
             scene.app.sql("UPDATE bookings SET created_at = '2026-11-30T23:40:00Z'").await.unwrap();
             scene.until(step).await;
@@ -264,7 +263,7 @@ async fn once_the_therapist_is_on_the_way_calling_off_costs_all() {
             assert_eq!(quote["fee"], money(fee));
             ended(&scene.takes(person, "cancel", "cancelled").await, who, fee);
             let kept = i64::from(step == "arrive");
-            assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, kept, "who is there, is there");
+            assert_eq!(scene.app.rows("reservations").await, kept, "who is there, is there");
         }
     }
 }
@@ -274,8 +273,8 @@ async fn who_may_not_practise_neither_sets_out_nor_starts() {
     // The job that puts visits at risk, or calls them off, is late.
     let revoke = "UPDATE credentials SET review_state = 'revoked' WHERE type = 'INSURANCE'";
     let reinstate = "UPDATE credentials SET review_state = 'verified' WHERE type = 'INSURANCE'";
-    let mut scene = Scene::new().await;
-    scene.at(-60).await;
+    let scene = Scene::new().await;
+    scene.at(-60);
     scene.app.sql(revoke).await.unwrap();
     scene.step(&scene.therapist, "on-the-way").await.refused(422, "credential_not_valid");
     scene.app.sql(reinstate).await.unwrap();
@@ -291,13 +290,13 @@ async fn who_may_not_practise_neither_sets_out_nor_starts() {
 #[tokio::test]
 async fn nobody_pays_for_a_therapist_who_may_not_practise() {
     let at_risk = "UPDATE bookings SET at_risk_since = '2026-11-30T00:00:00Z'";
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("arrive").await;
     scene.app.sql(at_risk).await.unwrap();
-    scene.at(20).await;
+    scene.at(20);
     ended(&scene.takes(&scene.therapist, "no-show", "no_show").await, "therapist", 0);
 
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("start").await;
     scene.app.sql(at_risk).await.unwrap();
     ended(&scene.takes(&scene.therapist, "stop", "stopped").await, "therapist", 0);
@@ -332,15 +331,14 @@ async fn each_side_is_told_what_the_other_does() {
     for _ in 0..2 {
         app.run_jobs().await;
     }
-    let client = app.nobody().log_in(&client.email).await;
     expected.insert(0, "request_expired");
     assert_eq!(told(&client).await, expected);
 }
 
 #[tokio::test]
 async fn a_step_heeds_what_the_caller_has_read() {
-    let mut scene = Scene::new().await;
-    scene.at(-60).await;
+    let scene = Scene::new().await;
+    scene.at(-60);
     let with_tag = |step: &str, tag: &str| {
         let request = scene.therapist.request(Method::POST, &format!("{}/{step}", scene.path));
         send(request.header("If-Match", tag.to_owned()))
@@ -358,11 +356,11 @@ async fn a_step_heeds_what_the_caller_has_read() {
 
 #[tokio::test]
 async fn a_visit_that_ends_early_frees_what_is_left_and_still_counts() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.therapist.change("/v1/therapists/me", json!({ "daily_cap": 2, "min_notice_minutes": 0 })).await.is(200);
     let noon = "2026-12-01T00:45:00Z";
     scene.until("start").await;
-    scene.at(20).await;
+    scene.at(20);
     scene.client.books(&scene.therapist, scene.address, noon).await.refused(409, "slot_unavailable");
     scene.takes(&scene.therapist, "complete", "completed").await;
     // Packed up by half past; set up from there.
@@ -375,9 +373,9 @@ async fn a_visit_that_ends_early_frees_what_is_left_and_still_counts() {
 async fn staff_look_into_a_visit_of_which_less_than_half_took_place() {
     for step in ["complete", "stop"] {
         for (minutes, early) in [(0, true), (29, true), (30, false), (60, false)] {
-            let mut scene = Scene::new().await;
+            let scene = Scene::new().await;
             scene.until("start").await;
-            scene.at(minutes).await;
+            scene.at(minutes);
             for _ in 0..2 {
                 scene.step(&scene.therapist, step).await.is(200);
             }
@@ -386,31 +384,41 @@ async fn staff_look_into_a_visit_of_which_less_than_half_took_place() {
         }
     }
     // Begun late: it counts from then. Staff know what they do.
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("arrive").await;
-    scene.at(31).await;
+    scene.at(31);
     scene.takes(&scene.therapist, "start", "in_progress").await;
-    scene.at(60).await;
+    scene.at(60);
     scene.step(&scene.therapist, "complete").await.is(200);
     assert_eq!(tasks(&scene.admin, true).await, ["visit_ended_early"]);
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("start").await;
     scene.admin.post(&format!("{}/stop", scene.path), json!({ "reason": "A call." })).await.is(200);
     assert_eq!(tasks(&scene.admin, true).await, Vec::<String>::new());
 }
 
+/// How a visit ends: the last step before, and the one that ends it so many minutes after the start.
+struct End {
+    last: &'static str,
+    step: &'static str,
+    minutes: i64,
+}
+
 #[tokio::test]
 async fn however_a_visit_ends_its_therapist_was_where_it_was() {
-    for (last, step, minutes) in
-        [("start", "stop", 20), ("arrive", "stop", 20), ("arrive", "no-show", 20), ("arrive", "cancel", 20)]
-    {
-        let mut scene = Scene::new().await;
+    for End { last, step, minutes } in [
+        End { last: "start", step: "stop", minutes: 20 },
+        End { last: "arrive", step: "stop", minutes: 20 },
+        End { last: "arrive", step: "no-show", minutes: 20 },
+        End { last: "arrive", step: "cancel", minutes: 20 },
+    ] {
+        let scene = Scene::new().await;
         scene.therapist.change("/v1/therapists/me", json!({ "daily_cap": 2, "min_notice_minutes": 0 })).await.is(200);
         let mut far = surry_hills();
         (far["latitude"], far["longitude"]) = (json!(-33.8915), json!(151.2767));
         let far = scene.client.address(far).await;
         scene.until(last).await;
-        scene.at(minutes).await;
+        scene.at(minutes);
         scene.step(&scene.therapist, step).await.is(200);
         // Packed up by half past, and over 20 minutes away from Bondi; next door there is time for the set-up.
         scene.client.books(&scene.therapist, far, "2026-12-01T00:45:00Z").await.refused(409, "slot_unavailable");
@@ -422,10 +430,10 @@ async fn however_a_visit_ends_its_therapist_was_where_it_was() {
         scene.therapist.post("/v1/therapists/me/time-off", off).await.is(201);
     }
     // Who was on the way only frees all of it.
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("on-the-way").await;
     scene.step(&scene.therapist, "stop").await.is(200);
-    assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 0);
+    assert_eq!(scene.app.rows("reservations").await, 0);
 }
 
 /// Runs the job that tells of overdue visits.
@@ -438,16 +446,16 @@ async fn alert(app: &App) {
 
 #[tokio::test]
 async fn an_overdue_visit_raises_an_alert_until_it_is_completed() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     let second =
         scene.client.books(&scene.therapist, scene.address, "2026-12-01T04:00:00Z").await.is(201).header("location");
     scene.until("start").await;
-    scene.at(99).await;
+    scene.at(99);
     let overdue = async |admin: &Person| admin.get("/v1/admin/bookings/overdue").await.is(200).body;
     assert_eq!(overdue(&scene.admin).await["data"], json!([]));
     alert(&scene.app).await;
     assert_eq!(tasks(&scene.admin, true).await, Vec::<String>::new());
-    scene.at(100).await;
+    scene.at(100);
     let listed = overdue(&scene.admin).await;
     assert_eq!(listed["data"][0]["overdue_since"], "2026-12-01T01:40:00Z", "no job has run");
     assert_eq!(listed["data"][0]["booking"]["status"], "in_progress");
@@ -457,7 +465,7 @@ async fn an_overdue_visit_raises_an_alert_until_it_is_completed() {
     assert_eq!(tasks(&scene.admin, true).await, ["visit_overdue"]);
     assert_eq!(told(&scene.therapist).await, ["visit_overdue", "visit_booked", "visit_booked"], "once");
     // The other one was never begun.
-    scene.at(340).await;
+    scene.at(340);
     let first = scene.admin.get("/v1/admin/bookings/overdue?limit=1").await.is(200).body;
     assert_eq!(first["data"][0]["booking"]["status"], "in_progress", "the longest waiting first");
     let next = format!("/v1/admin/bookings/overdue?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());

@@ -185,11 +185,6 @@ impl Walk {
             self.app.run_jobs().await;
             self.model.settle();
         }
-        let everyone = self.therapists.iter_mut().chain(self.clients.iter_mut().map(|(client, _)| client));
-        for person in everyone {
-            // Access tokens last for a quarter of an hour.
-            *person = person.refreshed().await;
-        }
         self.count("wait", true);
     }
 

@@ -18,86 +18,153 @@ fn only_error(answer: &Answer) -> (&str, &str, &str) {
     (text("pointer"), text("code"), text("detail"))
 }
 
+struct WrongBody<'a> {
+    person: &'a Person,
+    path: &'static str,
+    body: &'a str,
+    expected: (&'static str, &'static str, &'static str),
+}
+
 #[tokio::test]
 async fn a_body_is_found_fault_with_in_words_of_json() {
     const WHOLE: &str = "must be a whole number between -32768 and 32767.";
     let app = App::start().await;
     let (client, therapist, admin) = (app.client().await, app.therapist().await, app.admin().await);
     let charge = |charge: Value| json!({ "terms": { "charge": charge } });
-    for (person, path, body, expected) in [
-        (&client, "/v1/holds", "{\"duration_minutes\": \"60\"}", ("/duration_minutes", "wrong_type", WHOLE)),
-        (&client, "/v1/holds", "{\"duration_minutes\": 60.5}", ("/duration_minutes", "wrong_type", WHOLE)),
-        (&client, "/v1/holds", "{\"duration_minutes\": null}", ("/duration_minutes", "wrong_type", WHOLE)),
-        (&client, "/v1/holds", "{\"duration_minutes\": 70000}", ("/duration_minutes", "out_of_range", WHOLE)),
-        (&client, "/v1/holds", "{\"therapist_id\": \"x\"}", ("/therapist_id", "invalid", "must be a UUID.")),
-        (&client, "/v1/holds", "{\"therapist_id\": 7}", ("/therapist_id", "wrong_type", "must be a UUID.")),
-        (&client, "/v1/holds", "{\"start_at\": {}}", ("/start_at", "wrong_type", "must be a string.")),
-        (&client, "/v1/holds", "{\"a/b`~\": 1}", ("/a~1b`~0", "unknown", "is not known here.")),
-        (
-            &client,
-            "/v1/holds",
-            "{\"start_at\": \"2026-12-01T00:00:00Z\", \"start_at\": 1}",
-            ("/start_at", "duplicate", "is given twice."),
-        ),
-        (&client, "/v1/holds", "{}", ("/therapist_id", "missing", "is missing.")),
-        (&client, "/v1/holds", "7", ("", "wrong_type", "must be an object.")),
-        (&client, "/v1/holds", "[]", ("", "wrong_type", "must be an object.")),
-        (&client, "/v1/bookings", "{\"focus_areas\": {}}", ("/focus_areas", "wrong_type", "must be an array.")),
-        (
-            &client,
-            "/v1/bookings",
-            "{\"focus_areas\": [\"back\", 1]}",
-            ("/focus_areas/1", "wrong_type", "must be a string."),
-        ),
-        (
-            &client,
-            "/v1/bookings",
-            "{\"pressure\": \"hard\"}",
-            ("/pressure", "invalid", "must be one of `light`, `medium`, `firm`, `deep`."),
-        ),
-        (&client, "/v1/bookings", "{\"pressure\": 3}", ("/pressure", "wrong_type", "must be a string.")),
-        (
-            &client,
-            "/v1/me/addresses",
-            "{\"label\": \"Home\", \"latitude\": \"south\"}",
-            ("/latitude", "wrong_type", "must be a number."),
-        ),
-        (
-            &client,
-            "/v1/me/addresses",
-            "{\"latitude\": 1e999}",
-            ("/latitude", "wrong_type", "is of another type than is asked for."),
-        ),
-        (
-            &client,
-            "/v1/me/addresses",
-            "{\"latitude\": 91}",
-            ("/latitude", "invalid", "must lie between -90.0 and 90.0."),
-        ),
-        (
-            &therapist,
-            "/v1/therapists/me/schedule/copies",
-            "{\"replace\": 1}",
-            ("/replace", "wrong_type", "must be true or false."),
-        ),
-        (
-            &admin,
-            "/v1/admin/surcharges",
-            &charge(json!("flat")).to_string(),
-            ("/terms/charge", "wrong_type", "must be an object."),
-        ),
-        (
-            &admin,
-            "/v1/admin/surcharges",
-            &charge(json!({ "kind": "flat" })).to_string(),
-            ("/terms/charge/kind", "invalid", "must be one of `percent`, `fixed`, `per_km`."),
-        ),
-        (
-            &admin,
-            "/v1/admin/surcharges",
-            &charge(json!({ "kind": "fixed", "amount": { "amount": 1, "currency": "XXXX" } })).to_string(),
-            ("/terms/charge", "invalid", "is not one of the known values."),
-        ),
+    for WrongBody { person, path, body, expected } in [
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{\"duration_minutes\": \"60\"}",
+            expected: ("/duration_minutes", "wrong_type", WHOLE),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{\"duration_minutes\": 60.5}",
+            expected: ("/duration_minutes", "wrong_type", WHOLE),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{\"duration_minutes\": null}",
+            expected: ("/duration_minutes", "wrong_type", WHOLE),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{\"duration_minutes\": 70000}",
+            expected: ("/duration_minutes", "out_of_range", WHOLE),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{\"therapist_id\": \"x\"}",
+            expected: ("/therapist_id", "invalid", "must be a UUID."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{\"therapist_id\": 7}",
+            expected: ("/therapist_id", "wrong_type", "must be a UUID."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{\"start_at\": {}}",
+            expected: ("/start_at", "wrong_type", "must be a string."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{\"a/b`~\": 1}",
+            expected: ("/a~1b`~0", "unknown", "is not known here."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{\"start_at\": \"2026-12-01T00:00:00Z\", \"start_at\": 1}",
+            expected: ("/start_at", "duplicate", "is given twice."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "{}",
+            expected: ("/therapist_id", "missing", "is missing."),
+        },
+        WrongBody { person: &client, path: "/v1/holds", body: "7", expected: ("", "wrong_type", "must be an object.") },
+        WrongBody {
+            person: &client,
+            path: "/v1/holds",
+            body: "[]",
+            expected: ("", "wrong_type", "must be an object."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/bookings",
+            body: "{\"focus_areas\": {}}",
+            expected: ("/focus_areas", "wrong_type", "must be an array."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/bookings",
+            body: "{\"focus_areas\": [\"back\", 1]}",
+            expected: ("/focus_areas/1", "wrong_type", "must be a string."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/bookings",
+            body: "{\"pressure\": \"hard\"}",
+            expected: ("/pressure", "invalid", "must be one of `light`, `medium`, `firm`, `deep`."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/bookings",
+            body: "{\"pressure\": 3}",
+            expected: ("/pressure", "wrong_type", "must be a string."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/me/addresses",
+            body: "{\"label\": \"Home\", \"latitude\": \"south\"}",
+            expected: ("/latitude", "wrong_type", "must be a number."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/me/addresses",
+            body: "{\"latitude\": 1e999}",
+            expected: ("/latitude", "wrong_type", "is of another type than is asked for."),
+        },
+        WrongBody {
+            person: &client,
+            path: "/v1/me/addresses",
+            body: "{\"latitude\": 91}",
+            expected: ("/latitude", "invalid", "must lie between -90.0 and 90.0."),
+        },
+        WrongBody {
+            person: &therapist,
+            path: "/v1/therapists/me/schedule/copies",
+            body: "{\"replace\": 1}",
+            expected: ("/replace", "wrong_type", "must be true or false."),
+        },
+        WrongBody {
+            person: &admin,
+            path: "/v1/admin/surcharges",
+            body: &charge(json!("flat")).to_string(),
+            expected: ("/terms/charge", "wrong_type", "must be an object."),
+        },
+        WrongBody {
+            person: &admin,
+            path: "/v1/admin/surcharges",
+            body: &charge(json!({ "kind": "flat" })).to_string(),
+            expected: ("/terms/charge/kind", "invalid", "must be one of `percent`, `fixed`, `per_km`."),
+        },
+        WrongBody {
+            person: &admin,
+            path: "/v1/admin/surcharges",
+            body: &charge(json!({ "kind": "fixed", "amount": { "amount": 1, "currency": "XXXX" } })).to_string(),
+            expected: ("/terms/charge", "invalid", "is not one of the known values."),
+        },
     ] {
         let request = person.request(Method::POST, path).header("content-type", "application/json");
         let answer = send(request.header("Idempotency-Key", "a").body(body.to_owned())).await;

@@ -15,10 +15,10 @@ use super::{
 };
 use crate::App;
 use crate::auth::{Admin, As, Therapist};
+use crate::credentials;
 use crate::credentials::documents::Inspector;
-use crate::credentials::store as credentials;
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Problem, Refusal, Result, refused};
 use crate::events::Event;
 use crate::http::{Fingerprint, Page, Part, Path, Query, Reply, Upload, UploadLimits};
 use crate::idempotency::{IdempotencyKey, Once};
@@ -62,11 +62,12 @@ struct EvidenceFile(#[expect(dead_code, reason = "it describes the answer, which
     request_body(content = DocumentForm, content_type = "multipart/form-data"), responses(
     (status = 201, description = "The document.", body = Document,
      headers(("Location" = String, description = "Where the file is found."))),
-    (status = 409, description = "`invalid_transition`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json"),
-    (status = 429, description = "`too_many_uploads`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "The form is wrong, or `document_empty`, `document_type_unsupported`, `document_heic`, `document_several_pictures`, `document_unreadable`, `document_encrypted`, `document_active`, `document_has_files`, `document_unsafe`, `document_too_large`, `document_too_long`, `too_many_documents`, `too_much_evidence`, `idempotency_key_reused`", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json")),
+    extensions(("x-refusals" = json!(refused![
+        InvalidTransition, TooManyUploads, DocumentEmpty, DocumentTypeUnsupported, DocumentHeic, DocumentSeveralPictures,
+        DocumentUnreadable, DocumentEncrypted, DocumentActive, DocumentHasFiles, DocumentUnsafe, DocumentTooLarge,
+        DocumentTooLong, TooManyDocuments, TooMuchEvidence
+    ]))))]
 #[post("/v1/therapists/me/credentials/{id}/documents")]
 async fn upload_document(
     app: Data<App>,
@@ -184,7 +185,7 @@ async fn add(
 
 /// Locks the caller's own credential, if documents may come and go there.
 async fn lock_open(tx: &mut Tx, me: TherapistId, credential: CredentialId) -> Result<()> {
-    refuse_closed(credentials::own(credentials::lock(tx, credential).await?, me)?.credential.review_state)
+    refuse_closed(credentials::store::own(credentials::store::lock(tx, credential).await?, me)?.credential.review_state)
 }
 
 /// What was done to a document.
@@ -193,7 +194,7 @@ fn event(kind: &'static str, therapist: TherapistId, document: DocumentId, detai
 }
 
 async fn refuse_anothers(app: &App, credential: CredentialId, me: TherapistId) -> Result<()> {
-    let holder = credentials::holder(&app.db, credential).await?;
+    let holder = credentials::store::holder(&app.db, credential).await?;
     if holder == Some(me) { Ok(()) } else { Err(Error::NotFound) }
 }
 
@@ -275,10 +276,8 @@ async fn serve(
 /// file is deleted.
 #[utoipa::path(tag = "Credentials", operation_id = "remove_document", security(("bearer" = ["therapist"])),
     params(("id" = CredentialId, Path, description = "The credential."),
-           ("document_id" = DocumentId, Path, description = "The document.")), responses(
-    (status = 204, description = "It is removed."),
-    (status = 409, description = "`invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+           ("document_id" = DocumentId, Path, description = "The document.")), responses((status = 204, description = "It is removed.")),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[delete("/v1/therapists/me/credentials/{id}/documents/{document_id}")]
 async fn remove_document(
     app: Data<App>,
@@ -317,7 +316,7 @@ async fn list_documents(
     Query(part): Query<Part>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        credentials::holder(&app.db, id).await?.ok_or(Error::NotFound)?;
+        credentials::store::holder(&app.db, id).await?.ok_or(Error::NotFound)?;
         let mut work = app.begin(Some(me.account())).await?;
         let documents = store::of(&mut work, &[id]).await?;
         work.commit().await?;

@@ -17,7 +17,7 @@ use crate::credentials::store::{self, Row};
 use crate::credentials::views::{Hold, Verification};
 use crate::credentials::{BoardStatus, CredentialNumber, HolderName, Method, ReviewNote, SourceUrl, StatusText};
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, Work};
 use crate::http::{Json, Path, Reply, names};
 use crate::idempotency::{IdempotencyKey, Once};
@@ -125,11 +125,9 @@ impl CheckBody {
 #[utoipa::path(tag = "Licence checks", operation_id = "create_credential_check", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = CheckBody, responses(
-    (status = 201, description = "What was recorded.", body = Verification,
-     headers(("Location" = String, description = "Where the check is found."))),
-    (status = 409, description = "`own_credential`, `invalid_transition`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = CheckBody, responses((status = 201, description = "What was recorded.", body = Verification,
+     headers(("Location" = String, description = "Where the check is found.")))),
+    extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition, EvidenceMissing]))))]
 #[post("/v1/admin/credentials/{id}/checks")]
 async fn create_credential_check(
     app: Data<App>,
@@ -224,11 +222,9 @@ struct HoldBody {
 #[utoipa::path(tag = "Licence checks", operation_id = "create_credential_hold", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = HoldBody, responses(
-    (status = 201, description = "The hold.", body = Hold,
-     headers(("Location" = String, description = "Where the credential is found with its holds."))),
-    (status = 409, description = "`own_credential`, `invalid_transition`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = HoldBody, responses((status = 201, description = "The hold.", body = Hold,
+     headers(("Location" = String, description = "Where the credential is found with its holds.")))),
+    extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/holds")]
 async fn create_credential_hold(
     app: Data<App>,
@@ -278,10 +274,9 @@ fn held(row: &Row, kind: &'static str, hold: &Hold) -> Event {
 /// Ends a bar on the use of a credential. Lifting it again changes nothing. Visits at risk are restored.
 #[utoipa::path(tag = "Licence checks", operation_id = "lift_credential_hold", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential."),
-           ("hold_id" = CredentialHoldId, Path, description = "The hold.")), responses(
-    (status = 200, description = "The hold, lifted.", body = Hold),
-    (status = 409, description = "`own_credential`", body = Problem, content_type = "application/problem+json"),
-))]
+           ("hold_id" = CredentialHoldId, Path, description = "The hold.")),
+    responses((status = 200, description = "The hold, lifted.", body = Hold)),
+    extensions(("x-refusals" = json!(refused![OwnCredential]))))]
 #[post("/v1/admin/credentials/{id}/holds/{hold_id}/lift")]
 async fn lift_credential_hold(
     app: Data<App>,

@@ -16,7 +16,7 @@ use crate::credentials::store::{self, Row};
 use crate::credentials::views::ReviewedCredential;
 use crate::credentials::{BoardStatus, Method, ReviewNote, SourceUrl};
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::Party;
 use crate::http::{Json, Path, Reply};
 use crate::ids::{AccountId, CredentialId};
@@ -130,10 +130,9 @@ async fn checked(tx: &mut Tx, row: &Row, body: CheckBody, admin: AccountId, now:
 ///
 /// Takes a credential up for 30 minutes, in which no other admin can decide on it. Claiming again prolongs it.
 #[utoipa::path(tag = "Licence checks", operation_id = "claim_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), responses(
-    (status = 200, description = "The credential, claimed.", body = ReviewedCredential),
-    (status = 409, description = "`already_claimed`, `own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The credential, claimed.", body = ReviewedCredential)),
+    extensions(("x-refusals" = json!(refused![AlreadyClaimed, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/claim")]
 async fn claim_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
     review(app, me, id, Wanted::Step(ReviewAction::Claim, Grounds::default())).await
@@ -144,10 +143,9 @@ async fn claim_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Credenti
 /// Puts a credential back into the queue: one that the caller has claimed, or one that waits for a second approval which
 /// the caller does not give.
 #[utoipa::path(tag = "Licence checks", operation_id = "release_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), responses(
-    (status = 200, description = "The credential, back in the queue.", body = ReviewedCredential),
-    (status = 409, description = "`claim_not_held`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The credential, back in the queue.", body = ReviewedCredential)),
+    extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/release")]
 async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
     review(app, me, id, Wanted::Step(ReviewAction::Release, Grounds::default())).await
@@ -159,12 +157,12 @@ async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Creden
 /// a disciplinary action or another's claim on the number is overridden by naming it among the reason codes, the
 /// credential then waits for a second admin, who verifies it in the same way.
 #[utoipa::path(tag = "Licence checks", operation_id = "verify_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody, responses(
-    (status = 200, description = "The credential, verified or waiting for a second admin.", body = ReviewedCredential),
-    (status = 409, description = "`claim_not_held`, `duplicate_claim`, `own_credential`, `second_admin_needed`, `content_changed`, \
-     `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `override_not_stated`, `insurance_below_minimum`, `evidence_missing`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody,
+    responses((status = 200, description = "The credential, verified or waiting for a second admin.", body = ReviewedCredential)),
+    extensions(("x-refusals" = json!(refused![
+        ClaimNotHeld, DuplicateClaim, OwnCredential, SecondAdminNeeded, ContentChanged, InvalidTransition, OverrideNotStated,
+        InsuranceBelowMinimum, EvidenceMissing
+    ]))))]
 #[post("/v1/admin/credentials/{id}/verify")]
 async fn verify_credential(
     app: Data<App>,
@@ -212,10 +210,9 @@ impl DecisionBody {
 ///
 /// Finds that the credential is not what it says, or is not enough.
 #[utoipa::path(tag = "Licence checks", operation_id = "reject_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody, responses(
-    (status = 200, description = "The credential, rejected.", body = ReviewedCredential),
-    (status = 409, description = "`claim_not_held`, `own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody,
+    responses((status = 200, description = "The credential, rejected.", body = ReviewedCredential)),
+    extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/reject")]
 async fn reject_credential(
     app: Data<App>,
@@ -230,10 +227,9 @@ async fn reject_credential(
 ///
 /// Gives the credential back to the therapist, to be completed and submitted again.
 #[utoipa::path(tag = "Licence checks", operation_id = "request_credential_info", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody, responses(
-    (status = 200, description = "The credential, waiting for the therapist.", body = ReviewedCredential),
-    (status = 409, description = "`claim_not_held`, `own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody,
+    responses((status = 200, description = "The credential, waiting for the therapist.", body = ReviewedCredential)),
+    extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/request-info")]
 async fn request_credential_info(
     app: Data<App>,
@@ -249,10 +245,9 @@ async fn request_credential_info(
 /// Puts a verified credential out of force. Visits that rest on it follow at once: those under 24 hours ahead are called off
 /// with a full refund, later ones are at risk, and staff are alerted of one that has begun.
 #[utoipa::path(tag = "Licence checks", operation_id = "suspend_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody, responses(
-    (status = 200, description = "The credential, suspended.", body = ReviewedCredential),
-    (status = 409, description = "`own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody,
+    responses((status = 200, description = "The credential, suspended.", body = ReviewedCredential)),
+    extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/suspend")]
 async fn suspend_credential(
     app: Data<App>,
@@ -268,11 +263,9 @@ async fn suspend_credential(
 /// Puts a suspended credential back into force on a fresh verification, which is recorded. Visits at risk are restored;
 /// what was called off stays so.
 #[utoipa::path(tag = "Licence checks", operation_id = "reinstate_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody, responses(
-    (status = 200, description = "The credential, in force again.", body = ReviewedCredential),
-    (status = 409, description = "`own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong, or `reinstatement_barred`.", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody,
+    responses((status = 200, description = "The credential, in force again.", body = ReviewedCredential)),
+    extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition, ReinstatementBarred, EvidenceMissing]))))]
 #[post("/v1/admin/credentials/{id}/reinstate")]
 async fn reinstate_credential(
     app: Data<App>,
@@ -288,10 +281,9 @@ async fn reinstate_credential(
 ///
 /// Puts a credential that is not decided against out of force for good. Visits follow as after a suspension.
 #[utoipa::path(tag = "Licence checks", operation_id = "revoke_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody, responses(
-    (status = 200, description = "The credential, revoked.", body = ReviewedCredential),
-    (status = 409, description = "`own_credential`, `invalid_transition`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody,
+    responses((status = 200, description = "The credential, revoked.", body = ReviewedCredential)),
+    extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/revoke")]
 async fn revoke_credential(
     app: Data<App>,

@@ -12,7 +12,7 @@ use super::{Change, DrawnTerritory, Level, PlaceName, Territory, rules_changed};
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::values::JurisdictionCode;
@@ -122,11 +122,9 @@ fn refuse_misplaced(drawn: &DrawnTerritory, parent: Option<&DrawnTerritory>) -> 
 /// requires something.
 #[utoipa::path(tag = "Licence checks", operation_id = "create_jurisdiction", security(("bearer" = ["admin"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = NewJurisdiction, responses(
-    (status = 201, description = "The jurisdiction.", body = DrawnTerritory,
-     headers(("Location" = String, description = "Where the jurisdiction is found."))),
-    (status = 409, description = "`code_taken`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = NewJurisdiction, responses((status = 201, description = "The jurisdiction.", body = DrawnTerritory,
+     headers(("Location" = String, description = "Where the jurisdiction is found.")))),
+    extensions(("x-refusals" = json!(refused![CodeTaken]))))]
 #[post("/v1/admin/jurisdictions")]
 async fn create_jurisdiction(
     app: Data<App>,
@@ -233,10 +231,9 @@ async fn update_jurisdiction(
 ///
 /// Only one that nothing names any more.
 #[utoipa::path(tag = "Licence checks", operation_id = "delete_jurisdiction", security(("bearer" = ["admin"])),
-    params(("code" = JurisdictionCode, Path, description = "The jurisdiction.")), responses(
-    (status = 204, description = "The jurisdiction is gone."),
-    (status = 409, description = "`jurisdiction_in_use`", body = Problem, content_type = "application/problem+json"),
-))]
+    params(("code" = JurisdictionCode, Path, description = "The jurisdiction.")),
+    responses((status = 204, description = "The jurisdiction is gone.")),
+    extensions(("x-refusals" = json!(refused![JurisdictionInUse]))))]
 #[delete("/v1/admin/jurisdictions/{code}")]
 async fn delete_jurisdiction(app: Data<App>, me: As<Admin>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
     uninterrupted(async move {

@@ -12,7 +12,7 @@ use crate::auth::{Admin, As};
 use crate::catalogue;
 use crate::credentials::{Requirement, TypeCode};
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Error, FieldError, Problem, Result};
+use crate::error::{Error, FieldError, Result, refused};
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::RequirementId;
@@ -135,11 +135,9 @@ fn place_of(rule: &Rule) -> Result<JurisdictionCode> {
 /// begins. Visits that are booked are held against it.
 #[utoipa::path(tag = "Licence checks", operation_id = "create_credential_requirement", security(("bearer" = ["admin"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = RuleBody, responses(
-    (status = 201, description = "The requirement.", body = Rule,
-     headers(("Location" = String, description = "Where the requirement is found."))),
-    (status = 409, description = "`requirement_overlaps`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = RuleBody, responses((status = 201, description = "The requirement.", body = Rule,
+     headers(("Location" = String, description = "Where the requirement is found.")))),
+    extensions(("x-refusals" = json!(refused![RequirementOverlaps]))))]
 #[post("/v1/admin/credential-requirements")]
 async fn create_credential_requirement(
     app: Data<App>,
@@ -184,10 +182,8 @@ async fn get_credential_requirement(app: Data<App>, _me: As<Admin>, Path(id): Pa
 #[utoipa::path(tag = "Licence checks", operation_id = "replace_credential_requirement", security(("bearer" = ["admin"])),
     params(("id" = RequirementId, Path, description = "The requirement."),
            ("If-Match" = String, Header, description = "The ETag of the requirement as it was read.")),
-    request_body = RuleBody, responses(
-    (status = 200, description = "The requirement as it is now.", body = Rule),
-    (status = 409, description = "`requirement_overlaps`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = RuleBody, responses((status = 200, description = "The requirement as it is now.", body = Rule)),
+    extensions(("x-refusals" = json!(refused![RequirementOverlaps]))))]
 #[put("/v1/admin/credential-requirements/{id}")]
 async fn replace_credential_requirement(
     app: Data<App>,

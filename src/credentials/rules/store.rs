@@ -297,25 +297,32 @@ pub(super) async fn unknown_types(tx: &mut Tx, codes: &[String]) -> Result<Vec<S
 /// Where a page of requirements begins: after this one.
 pub(super) type RuleKey = (JurisdictionCode, ServiceKind, Group, RequirementId);
 
+struct RuleColumns {
+    id: RequirementId,
+    service_kind: String,
+    jurisdiction: String,
+    group: String,
+    options: Vec<String>,
+    valid_from: Option<NaiveDate>,
+    valid_until: Option<NaiveDate>,
+}
+
+impl From<RuleColumns> for Rule {
+    fn from(row: RuleColumns) -> Self {
+        let RuleColumns { id, service_kind, jurisdiction, group, options, valid_from, valid_until } = row;
+        Self { id, service_kind, requirement: Requirement { jurisdiction, group, options, valid_from, valid_until } }
+    }
+}
+
 /// The columns of a requirement, read alike everywhere.
 macro_rules! rules {
     ($tail:literal, $($arg:expr),+) => {
-        sqlx::query!(
+        sqlx::query_as!(
+            RuleColumns,
             r#"SELECT id, service_kind, jurisdiction, "group", options, valid_from, valid_until
                FROM credential_requirements "# + $tail,
             $($arg),+
         )
-        .map(|row| Rule {
-            id: row.id,
-            service_kind: row.service_kind,
-            requirement: Requirement {
-                jurisdiction: row.jurisdiction,
-                group: row.group,
-                options: row.options,
-                valid_from: row.valid_from,
-                valid_until: row.valid_until,
-            },
-        })
     };
 }
 
@@ -330,7 +337,7 @@ pub(super) async fn rules(
         Some((place, kind, group, id)) => (Some(place), Some(kind), Some(group), Some(id)),
         None => (None, None, None, None),
     };
-    let rules = rules!(
+    let rows = rules!(
         r#"WHERE ($1::text IS NULL OR jurisdiction = $1) AND ($2::text IS NULL OR service_kind = $2)
              AND ($3::text IS NULL OR (jurisdiction, service_kind, "group", id) > ($3, $4, $5, $6))
            ORDER BY jurisdiction, service_kind, "group", id LIMIT $7"#,
@@ -342,11 +349,11 @@ pub(super) async fn rules(
         id.map(|id| id.0),
         count
     );
-    Ok(rules.fetch_all(db).await?)
+    Ok(rows.fetch_all(db).await?.into_iter().map(Rule::from).collect())
 }
 
 pub(super) async fn rule<'c>(db: impl PgExecutor<'c>, id: RequirementId) -> Result<Option<Rule>> {
-    Ok(rules!("WHERE id = $1", id.0).fetch_optional(db).await?)
+    Ok(rules!("WHERE id = $1", id.0).fetch_optional(db).await?.map(Rule::from))
 }
 
 /// Writes a requirement, new or changed.

@@ -14,7 +14,7 @@ use crate::auth::{Admin, As};
 use crate::credentials::store::{find_type, types};
 use crate::credentials::{CredentialType, TypeCode};
 use crate::db::uninterrupted;
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result, refused};
 use crate::http::{IfMatch, Json, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::values::{Jurisdiction, bounded_number, from_text, present};
@@ -142,11 +142,9 @@ struct NewType {
 /// It can be entered by therapists at once, and required of them.
 #[utoipa::path(tag = "Licence checks", operation_id = "create_credential_type", security(("bearer" = ["admin"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = NewType, responses(
-    (status = 201, description = "The type.", body = EditedType,
-     headers(("Location" = String, description = "Where the type is found."))),
-    (status = 409, description = "`code_taken`, `idempotency_key_in_flight`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = NewType, responses((status = 201, description = "The type.", body = EditedType,
+     headers(("Location" = String, description = "Where the type is found.")))),
+    extensions(("x-refusals" = json!(refused![CodeTaken]))))]
 #[post("/v1/admin/credential-types")]
 async fn create_credential_type(
     app: Data<App>,
@@ -257,10 +255,8 @@ impl TypePatch {
 #[utoipa::path(tag = "Licence checks", operation_id = "update_credential_type", security(("bearer" = ["admin"])),
     params(("code" = TypeCode, Path, description = "The type."),
            ("If-Match" = String, Header, description = "The ETag of the type as it was read.")),
-    request_body = TypePatch, responses(
-    (status = 200, description = "The type as it is now.", body = EditedType),
-    (status = 409, description = "`type_in_use`", body = Problem, content_type = "application/problem+json"),
-))]
+    request_body = TypePatch, responses((status = 200, description = "The type as it is now.", body = EditedType)),
+    extensions(("x-refusals" = json!(refused![TypeInUse]))))]
 #[patch("/v1/admin/credential-types/{code}")]
 async fn update_credential_type(
     app: Data<App>,

@@ -12,12 +12,11 @@ async fn a_client_is_not_bound_to_a_stranger() {
     scene.reassigns(scene.new.id).await.is(200);
     let quote = format!("{}/cancellation-quote", scene.path);
     scene.app.advance(TimeDelta::hours(73));
-    let client = anew(&scene.app, &scene.client).await;
+    let client = &scene.client;
     assert_eq!(client.get(&quote).await.is(200).body["fee"]["amount"], 0, "an hour before the start");
     scene.app.sql("UPDATE bookings SET status = 'on_the_way'").await.unwrap();
     assert_eq!(client.get(&quote).await.is(200).body["fee"]["amount"], 0, "on the way, too");
     scene.app.advance(TimeDelta::hours(1));
-    let client = anew(&scene.app, &scene.client).await;
     assert_eq!(client.get(&quote).await.is(200).body["fee"]["amount"], 12_900, "at the start");
 }
 
@@ -101,21 +100,21 @@ async fn another_therapist_takes_a_visit_over_at_its_time() {
         let last = events["data"].as_array().unwrap().last().unwrap().clone();
         assert_eq!((&last["action"], &last["party"], &last["reason"]), (&json!("reassign"), &json!("admin"), &reason));
     }
-    assert_eq!(told(app, client).await, ["visit_reassigned"]);
-    assert_eq!(told(app, old).await, ["visit_given_away", "visit_at_risk", "visit_booked"]);
-    assert_eq!(told(app, new).await, ["visit_taken_over"]);
+    assert_eq!(told(client).await, ["visit_reassigned"]);
+    assert_eq!(told(old).await, ["visit_given_away", "visit_at_risk", "visit_booked"]);
+    assert_eq!(told(new).await, ["visit_taken_over"]);
     for (therapist, action) in [(old, "booking.given_away"), (new, "booking.reassign")] {
         let query = format!("/v1/admin/audit?therapist_id={}&action={action}", therapist.id);
         assert_eq!(admin.get(&query).await.is(200).body["data"][0]["actor_id"], json!(admin.id));
     }
-    let carried = "SELECT count(*) FROM booking_credentials b JOIN credentials c ON c.id = b.credential_id
+    let carried = "booking_credentials b JOIN credentials c ON c.id = b.credential_id
                    WHERE b.revision = 2 AND b.therapist_id = c.therapist_id AND c.therapist_id = (SELECT therapist_id FROM bookings)";
-    assert_eq!(app.count(carried).await, 5, "it relies on the new therapist's credentials");
+    assert_eq!(app.rows(carried).await, 5, "it relies on the new therapist's credentials");
 
     change(app, old, REVOKE).await;
     app.advance(TimeDelta::hours(60));
     app.run_jobs().await;
-    assert_eq!(seen(app, admin, path).await["status"], "confirmed", "it is the old therapist's no more");
+    assert_eq!(seen(admin, path).await["status"], "confirmed", "it is the old therapist's no more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,7 +129,13 @@ async fn a_request_goes_over_as_a_request() {
     assert!(new.get(&path).await.is(200).body["address"].is_null(), "the door is not shown before the yes");
     old.act(&format!("{path}/accept")).await.refused(404, "not_found");
     assert_eq!(new.act(&format!("{path}/accept")).await.is(200).body["status"], "confirmed");
-    assert_eq!(app.count("SELECT count(*) FROM reservations WHERE hold_expires_at IS NULL").await, 1);
+    assert_eq!(app.rows("reservations WHERE hold_expires_at IS NULL").await, 1);
+}
+
+struct RefusedProfile {
+    change: Value,
+    status: u16,
+    code: &'static str,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,12 +150,24 @@ async fn each_refusal_of_a_reassignment_has_its_code_and_changes_nothing() {
     admin.post(&reassign, json!({})).await.points_to(&["/therapist_id"]);
     admin.post(&reassign, json!({ "therapist_id": new.id, "note": "" })).await.points_to(&["/note"]);
     admin.post(&reassign, json!({ "therapist_id": new.id, "start_at": START })).await.points_to(&["/start_at"]);
-    for (change, status, code) in [
-        (json!({ "accepting_bookings": false }), 422, "not_accepting_bookings"),
-        (json!({ "accepting_bookings": true, "service_radius_km": 1 }), 422, "outside_service_area"),
-        (json!({ "service_radius_km": 15, "min_notice_minutes": 5000 }), 422, "notice_too_short"),
-        (json!({ "min_notice_minutes": 120, "max_advance_days": 1 }), 422, "beyond_horizon"),
-        (json!({ "max_advance_days": 60 }), 409, "slot_unavailable"),
+    for RefusedProfile { change, status, code } in [
+        RefusedProfile { change: json!({ "accepting_bookings": false }), status: 422, code: "not_accepting_bookings" },
+        RefusedProfile {
+            change: json!({ "accepting_bookings": true, "service_radius_km": 1 }),
+            status: 422,
+            code: "outside_service_area",
+        },
+        RefusedProfile {
+            change: json!({ "service_radius_km": 15, "min_notice_minutes": 5000 }),
+            status: 422,
+            code: "notice_too_short",
+        },
+        RefusedProfile {
+            change: json!({ "min_notice_minutes": 120, "max_advance_days": 1 }),
+            status: 422,
+            code: "beyond_horizon",
+        },
+        RefusedProfile { change: json!({ "max_advance_days": 60 }), status: 409, code: "slot_unavailable" },
     ] {
         new.change("/v1/therapists/me", change).await.is(200);
         if code == "slot_unavailable" {
@@ -196,7 +213,6 @@ async fn notice_counts_from_when_the_client_asked_and_the_start_ends_it() {
     let (client, address) = app.client_at_home().await;
     let first = booked(&client, &old, address, "2026-11-30T03:00:00Z").await;
     app.advance(TimeDelta::minutes(119));
-    let admin = anew(&app, &admin).await;
     let body = json!({ "therapist_id": new.id });
     assert_eq!(
         admin.get(&under_admin(&first, "candidates")).await.is(200).body["data"][0]["therapist_id"],
@@ -259,9 +275,9 @@ async fn two_admins_who_reassign_at_once_leave_one_therapist() {
             .await
             .unwrap();
         assert_eq!(json!(reserved), json!([holder]));
-        let relied = "SELECT count(*) FROM booking_credentials WHERE revision = (SELECT max(revision) FROM reliances)
+        let relied = "booking_credentials WHERE revision = (SELECT max(revision) FROM reliances)
                       AND therapist_id = (SELECT therapist_id FROM bookings)";
-        assert_eq!(app.count(relied).await, 5);
+        assert_eq!(app.rows(relied).await, 5);
         scene.reassigns(old.id).await.is(200);
     }
 }
@@ -280,8 +296,8 @@ async fn a_reassignment_and_a_cancellation_at_once_leave_it_cancelled() {
         assert_eq!(cancelled.is(200).body["status"], "cancelled");
         assert!(matches!(reassigned.status.as_u16(), 200 | 409), "{}", reassigned.text);
         assert_eq!(client.get(&path).await.is(200).body["status"], "cancelled");
-        let left = "SELECT count(*) FROM reservations WHERE start_at = '2026-12-04T03:00:00Z'";
-        assert_eq!(app.count(left).await, 0, "no time stays reserved");
+        let left = "reservations WHERE start_at = '2026-12-04T03:00:00Z'";
+        assert_eq!(app.rows(left).await, 0, "no time stays reserved");
     }
 }
 
@@ -310,7 +326,7 @@ async fn a_suspension_and_a_booking_at_once_know_of_each_other() {
         let (_, booked) = tokio::join!(change(app, new, SUSPEND), client.books(new, address, START));
         if booked.status == 201 {
             let path = booked.header("location");
-            assert!(seen(app, admin, &path).await["at_risk_since"].is_string(), "booked first, and then at risk");
+            assert!(seen(admin, &path).await["at_risk_since"].is_string(), "booked first, and then at risk");
             client.act(&format!("{path}/cancel")).await.is(200);
         } else {
             booked.refused(422, "credential_not_valid");
@@ -326,7 +342,7 @@ async fn a_reassignment_and_the_candidates_suspension_at_once_know_of_each_other
     change(app, old, REINSTATE).await;
     for _ in 0..10 {
         let (reassigned, _) = tokio::join!(scene.reassigns(new.id), change(app, new, SUSPEND));
-        let at_risk = seen(app, admin, path).await["at_risk_since"].is_string();
+        let at_risk = seen(admin, path).await["at_risk_since"].is_string();
         match reassigned.status.as_u16() {
             200 => {
                 assert!(at_risk, "taken over first, and then at risk");

@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{Scene, THURSDAY, WEDNESDAY, anew, moves, reserved, scene, scene_with, span, told};
+use super::{Scene, THURSDAY, WEDNESDAY, moves, reserved, scene, scene_with, span, told};
 use crate::support::{Answer, Person, WEEK, at, send};
 
 async fn proposes(who: &Person, path: &str, start: &str) -> Answer {
@@ -47,11 +47,8 @@ async fn a_client_accepts_another_time_for_a_request() {
         (&before["id"], &json!("confirmed"), &json!(THURSDAY))
     );
     assert_eq!(reserved(app).await, [span("02 23:50", "03 01:10")]);
-    assert_eq!(
-        app.count("SELECT count(*) FROM reservations WHERE hold_expires_at IS NULL AND offer_id IS NULL").await,
-        1
-    );
-    assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision = 2").await, 5);
+    assert_eq!(app.rows("reservations WHERE hold_expires_at IS NULL AND offer_id IS NULL").await, 1);
+    assert_eq!(app.rows("booking_credentials WHERE revision = 2").await, 5);
     assert_eq!(told(therapist).await, ["visit_moved", "visit_requested"]);
     assert_eq!(answers(client, &at, "accept").await.is(200).text, accepted.text, "again");
     assert_eq!(status(client, &at).await, "accepted");
@@ -69,25 +66,24 @@ async fn a_client_accepts_another_time_for_a_request() {
     // The first deadline's job finds nothing to do.
     app.advance(TimeDelta::hours(30));
     app.run_jobs().await;
-    assert_eq!(status(&anew(app, client).await, path).await, "confirmed");
+    assert_eq!(status(&client, path).await, "confirmed");
 }
 
 #[tokio::test]
 async fn a_proposal_holds_its_time_and_lapses_by_itself() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let at = proposed(&scene.client, &scene.path, THURSDAY).await;
     assert_eq!(told(&scene.therapist).await, ["time_proposed", "visit_booked"]);
     // 47 hours before the earlier start: half of that.
-    scene.wait(TimeDelta::minutes(23 * 60 + 29)).await;
+    scene.app.advance(TimeDelta::minutes(23 * 60 + 29));
     let (other, address) = scene.app.client_at_home().await;
     other.books(&scene.therapist, address, THURSDAY).await.refused(409, "slot_unavailable");
     assert!(!other.slots(&scene.therapist, "2026-12-03", "2026-12-03").await.contains(&THURSDAY.to_owned()));
-    scene.wait(TimeDelta::minutes(1)).await;
-    let other = anew(&scene.app, &other).await;
+    scene.app.advance(TimeDelta::minutes(1));
     assert!(other.slots(&scene.therapist, "2026-12-03", "2026-12-03").await.contains(&THURSDAY.to_owned()));
     // Nothing has swept it away.
     let Scene { app, therapist, client, path, .. } = &scene;
-    assert_eq!(app.count("SELECT count(*) FROM counter_offers WHERE status = 'open'").await, 1);
+    assert_eq!(app.rows("counter_offers WHERE status = 'open'").await, 1);
     assert_eq!(status(client, &at).await, "expired");
     for (who, answer) in [(therapist, "accept"), (therapist, "decline"), (client, "withdraw")] {
         answers(who, &at, answer).await.refused(409, "counter_offer_expired");
@@ -99,15 +95,15 @@ async fn a_proposal_holds_its_time_and_lapses_by_itself() {
     // Its place is free for another proposal, and its time for anyone.
     let next = proposed(therapist, path, "2026-12-03T03:00:00Z").await;
     other.books(therapist, address, THURSDAY).await.is(201);
-    assert_eq!(app.count("SELECT count(*) FROM counter_offers WHERE status = 'expired'").await, 1);
+    assert_eq!(app.rows("counter_offers WHERE status = 'expired'").await, 1);
 
-    scene.wait(TimeDelta::hours(14)).await;
+    scene.app.advance(TimeDelta::hours(14));
     knead::bookings::counter_offers::forget_lapsed(&scene.app.service.db, scene.app.now()).await.unwrap();
     knead::availability::reservations::forget_lapsed(&scene.app.service.db, scene.app.now()).await.unwrap();
-    assert_eq!(scene.app.count("SELECT count(*) FROM reservations WHERE offer_id IS NOT NULL").await, 0);
-    assert_eq!(scene.app.count("SELECT count(*) FROM counter_offers WHERE status = 'expired'").await, 2);
+    assert_eq!(scene.app.rows("reservations WHERE offer_id IS NOT NULL").await, 0);
+    assert_eq!(scene.app.rows("counter_offers WHERE status = 'expired'").await, 2);
     assert_eq!(status(&scene.client, &next).await, "expired");
-    assert_eq!(scene.app.count("SELECT count(*) FROM reservations").await, 2, "the visits' own");
+    assert_eq!(scene.app.rows("reservations").await, 2, "the visits' own");
 }
 
 #[tokio::test]
@@ -180,22 +176,28 @@ async fn only_the_other_party_answers() {
     answers(client, &at, "accept").await.is(200);
 }
 
+struct RefusedStart {
+    start: &'static str,
+    status: u16,
+    code: &'static str,
+}
+
 #[tokio::test]
 async fn a_proposal_is_held_to_the_rules_and_leaves_nothing_where_they_refuse() {
     let Scene { app, therapist, client, path, .. } = &scene().await;
     let (other, elsewhere) = app.client_at_home().await;
     other.books(therapist, elsewhere, "2026-12-04T00:00:00Z").await.is(201);
-    for (start, code, refused) in [
-        ("2026-11-30T02:45:00Z", 422, "notice_too_short"),
-        ("2027-03-01T00:00:00Z", 422, "beyond_horizon"),
-        ("2026-12-04T00:30:00Z", 409, "slot_unavailable"),
-        ("2026-12-02T00:01:00Z", 409, "slot_unavailable"),
-        ("2026-12-02T12:00:00Z", 409, "slot_unavailable"),
+    for RefusedStart { start, status, code } in [
+        RefusedStart { start: "2026-11-30T02:45:00Z", status: 422, code: "notice_too_short" },
+        RefusedStart { start: "2027-03-01T00:00:00Z", status: 422, code: "beyond_horizon" },
+        RefusedStart { start: "2026-12-04T00:30:00Z", status: 409, code: "slot_unavailable" },
+        RefusedStart { start: "2026-12-02T00:01:00Z", status: 409, code: "slot_unavailable" },
+        RefusedStart { start: "2026-12-02T12:00:00Z", status: 409, code: "slot_unavailable" },
     ] {
-        proposes(client, path, start).await.refused(code, refused);
+        proposes(client, path, start).await.refused(status, code);
         // A therapist's own notice and horizon do not bind themselves.
-        if code == 409 {
-            proposes(therapist, path, start).await.refused(code, refused);
+        if status == 409 {
+            proposes(therapist, path, start).await.refused(status, code);
         }
     }
     proposes(client, path, WEDNESDAY).await.points_to(&["/start_at"]);
@@ -207,14 +209,14 @@ async fn a_proposal_is_held_to_the_rules_and_leaves_nothing_where_they_refuse() 
     }
     app.sql("UPDATE bookings SET status = 'confirmed'").await.unwrap();
     app.advance(TimeDelta::hours(47));
-    proposes(&anew(app, client).await, path, THURSDAY).await.refused(409, "invalid_transition");
-    assert_eq!(app.count("SELECT count(*) FROM counter_offers").await, 0);
-    assert_eq!(app.count("SELECT count(*) FROM reservations").await, 2);
+    proposes(&client, path, THURSDAY).await.refused(409, "invalid_transition");
+    assert_eq!(app.rows("counter_offers").await, 0);
+    assert_eq!(app.rows("reservations").await, 2);
 }
 
 #[tokio::test]
 async fn acceptance_asks_every_rule_again_and_the_visit_stands_where_one_refuses() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let at = proposed(&scene.therapist, &scene.path, "2026-12-01T04:00:00Z").await;
     let Scene { app, therapist, client, .. } = &scene;
     let before = scene.booking().await;
@@ -231,7 +233,7 @@ async fn acceptance_asks_every_rule_again_and_the_visit_stands_where_one_refuses
     assert_eq!(status(client, &at).await, "open");
     // The notice that was given holds.
     therapist.change("/v1/therapists/me", json!({ "min_notice_minutes": 26 * 60 })).await.is(200);
-    scene.wait(TimeDelta::hours(12)).await;
+    scene.app.advance(TimeDelta::hours(12));
     answers(&scene.client, &at, "accept").await.is(200);
 }
 
@@ -334,32 +336,32 @@ async fn a_therapist_may_accept_the_request_after_all() {
 
 #[tokio::test]
 async fn a_request_lives_as_long_as_its_therapists_proposal() {
-    let mut scene = scene_with("request").await;
-    scene.wait(TimeDelta::minutes(23 * 60 + 20)).await;
+    let scene = scene_with("request").await;
+    scene.app.advance(TimeDelta::minutes(23 * 60 + 20));
     // Ten minutes before the request would lapse.
     let offer = proposes(&scene.therapist, &scene.path, THURSDAY).await.is(201);
     assert_eq!(offer.body["expires_at"], "2026-12-01T12:10:00Z");
     assert_eq!(scene.booking().await["respond_by"], "2026-12-01T12:10:00Z");
-    scene.wait(TimeDelta::hours(11)).await;
+    scene.app.advance(TimeDelta::hours(11));
     scene.app.run_jobs().await;
     assert_eq!(scene.booking().await["status"], "requested");
-    scene.wait(TimeDelta::hours(1)).await;
+    scene.app.advance(TimeDelta::hours(1));
     assert_eq!(scene.booking().await["status"], "expired");
     answers(&scene.client, &offer.header("location"), "accept").await.refused(409, "counter_offer_expired");
     scene.app.run_jobs().await;
-    assert_eq!(scene.app.count("SELECT count(*) FROM bookings WHERE status = 'expired'").await, 1);
-    assert_eq!(scene.app.count("SELECT count(*) FROM counter_offers WHERE status = 'expired'").await, 1);
+    assert_eq!(scene.app.rows("bookings WHERE status = 'expired'").await, 1);
+    assert_eq!(scene.app.rows("counter_offers WHERE status = 'expired'").await, 1);
     assert_eq!(reserved(&scene.app).await, []);
 }
 
 #[tokio::test]
 async fn any_other_proposal_for_a_request_lapses_with_it() {
-    let mut scene = scene_with("request").await;
+    let scene = scene_with("request").await;
     let lapses = scene.booking().await["respond_by"].clone();
     let first = proposed(&scene.therapist, &scene.path, "2026-12-04T00:00:00Z").await;
     answers(&scene.client, &first, "decline").await.is(200);
     let (other, address) = scene.app.client_at_home().await;
-    scene.wait(TimeDelta::hours(12)).await;
+    scene.app.advance(TimeDelta::hours(12));
     for who in [&scene.therapist, &scene.client] {
         let offer = proposes(who, &scene.path, THURSDAY).await.is(201);
         assert_eq!(offer.body["expires_at"], lapses);
@@ -368,32 +370,31 @@ async fn any_other_proposal_for_a_request_lapses_with_it() {
             answers(who, &offer.header("location"), "withdraw").await.is(200);
         }
     }
-    scene.wait(at(lapses.as_str().unwrap()) - scene.app.now()).await;
+    scene.app.advance(at(lapses.as_str().unwrap()) - scene.app.now());
     // Nothing has written down yet that the request has expired.
     let Scene { app, therapist, client, path, .. } = &scene;
-    assert_eq!(app.count("SELECT count(*) FROM bookings WHERE status = 'requested'").await, 1);
+    assert_eq!(app.rows("bookings WHERE status = 'requested'").await, 1);
     let open = client.get(&format!("{path}/counter-offers")).await.is(200).body["data"][2].clone();
     assert_eq!(open["status"], "expired");
     answers(therapist, &format!("{path}/counter-offers/{}", open["id"].as_str().unwrap()), "accept")
         .await
         .refused(409, "counter_offer_expired");
-    let other = anew(app, &other).await;
     other.books(therapist, address, THURSDAY).await.is(201);
 }
 
 #[tokio::test]
 async fn a_client_who_asks_late_owes_what_calling_off_cost_then() {
-    let mut scene = scene().await;
-    scene.wait(TimeDelta::hours(30)).await;
+    let scene = scene().await;
+    scene.app.advance(TimeDelta::hours(30));
     assert_eq!(scene.fee().await, 6450);
     let at = proposed(&scene.client, &scene.path, "2026-12-20T00:00:00Z").await;
     assert_eq!(scene.fee().await, 6450);
     // The therapist takes hours to agree, which is not the client's fault.
-    scene.wait(TimeDelta::hours(8)).await;
+    scene.app.advance(TimeDelta::hours(8));
     answers(&scene.therapist, &at, "accept").await.is(200);
     assert_eq!(scene.fee().await, 6450, "weeks ahead");
     moves(&scene.client, &scene.path, "2026-12-21T00:00:00Z").await.refused(422, "too_late_to_move");
-    scene.wait(TimeDelta::days(18) + TimeDelta::hours(8)).await;
+    scene.app.advance(TimeDelta::days(18) + TimeDelta::hours(8));
     // A Sunday costs more.
     assert_eq!(scene.fee().await, 14190, "an hour ahead");
     let cancelled = scene.client.post(&format!("{}/cancel", scene.path), json!({})).await.is(200).body;
@@ -402,13 +403,13 @@ async fn a_client_who_asks_late_owes_what_calling_off_cost_then() {
 
 #[tokio::test]
 async fn no_fee_follows_from_what_the_therapist_proposed() {
-    let mut scene = scene().await;
-    scene.wait(TimeDelta::hours(30)).await;
+    let scene = scene().await;
+    scene.app.advance(TimeDelta::hours(30));
     let at = proposed(&scene.therapist, &scene.path, "2026-12-20T00:00:00Z").await;
     answers(&scene.client, &at, "accept").await.is(200);
     assert_eq!(scene.fee().await, 0);
     // The client agreed to this time: the usual terms hold, and the price of a Sunday.
-    scene.wait(TimeDelta::days(18)).await;
+    scene.app.advance(TimeDelta::days(18));
     assert_eq!(scene.fee().await, 7095);
 }
 
@@ -427,7 +428,7 @@ async fn one_key_makes_one_proposal() {
     with(path, "2026-12-04T00:00:00Z").await.refused(422, "idempotency_key_reused");
     let elsewhere = client.books(therapist, *address, "2026-12-05T00:00:00Z").await.is(201).header("location");
     with(&elsewhere, THURSDAY).await.refused(422, "idempotency_key_reused");
-    assert_eq!(app.count("SELECT count(*) FROM counter_offers").await, 1);
+    assert_eq!(app.rows("counter_offers").await, 1);
 }
 
 #[tokio::test]
@@ -440,6 +441,6 @@ async fn a_therapist_who_accepts_another_time_for_a_request_has_confirmed_it() {
     let accepted = answers(therapist, &at, "accept").await.is(200).body;
     assert_eq!((&accepted["status"], &accepted["start_at"]), (&json!("confirmed"), &json!(THURSDAY)));
     assert_eq!(accepted["address"]["line1"], "12 Crown Street");
-    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'booking.address_disclosed'").await, 1);
+    assert_eq!(app.rows("events WHERE kind = 'booking.address_disclosed'").await, 1);
     assert_eq!(told(client).await, ["visit_moved"]);
 }

@@ -16,8 +16,8 @@ async fn extends(who: &Person, client: &Person, path: &str, minutes: impl Into<V
 
 /// The visit, 20 minutes after it began.
 async fn under_way() -> Scene {
-    let mut scene = scene().await;
-    scene.wait(at("2026-12-02T00:20:00Z") - scene.app.now()).await;
+    let scene = scene().await;
+    scene.app.advance(at("2026-12-02T00:20:00Z") - scene.app.now());
     scene.app.sql("UPDATE bookings SET status = 'in_progress'").await.unwrap();
     scene
 }
@@ -37,7 +37,7 @@ async fn a_visit_is_extended_to_a_longer_one_at_its_price() {
     assert_eq!(reserved(app).await, [span("01 23:50", "02 01:40")]);
     assert_eq!(told(client).await, ["extension_asked"]);
     assert_eq!(told(therapist).await, ["visit_extended", "visit_booked"]);
-    assert_eq!(app.count("SELECT count(*) FROM booking_credentials WHERE revision = 2").await, 5);
+    assert_eq!(app.rows("booking_credentials WHERE revision = 2").await, 5);
     extends(therapist, client, path, 90).await.is(200);
     let events = scene.events().await;
     assert_eq!(events.len(), 3, "to ask again changes nothing");
@@ -61,7 +61,7 @@ async fn a_visit_is_extended_to_a_longer_one_at_its_price() {
 
 #[tokio::test]
 async fn the_client_decides_on_an_extension_within_minutes() {
-    let mut scene = under_way().await;
+    let scene = under_way().await;
     let Scene { app, therapist, client, path, .. } = &scene;
     let (accept, decline) = (format!("{path}/extension/accept"), format!("{path}/extension/decline"));
     client.act(&accept).await.refused(409, "invalid_transition");
@@ -91,7 +91,7 @@ async fn the_client_decides_on_an_extension_within_minutes() {
     // Whatever was asked last counts; silence is no.
     asks(therapist, path, 75).await.is(202);
     asks(therapist, path, 120).await.is(202);
-    scene.wait(TimeDelta::minutes(10)).await;
+    scene.app.advance(TimeDelta::minutes(10));
     let Scene { app, therapist, client, path, .. } = &scene;
     client.act(&accept).await.refused(409, "invalid_transition");
     assert_eq!(scene.booking().await, before);
@@ -118,7 +118,7 @@ async fn the_client_decides_on_an_extension_within_minutes() {
 
 #[tokio::test]
 async fn what_is_no_extension_is_refused() {
-    let mut scene = under_way().await;
+    let scene = under_way().await;
     let Scene { app, therapist, client, path, .. } = &scene;
     let before = scene.booking().await;
     extends(client, client, path, 90).await.refused(403, "forbidden");
@@ -143,20 +143,20 @@ async fn what_is_no_extension_is_refused() {
     app.sql("UPDATE bookings SET status = 'in_progress', respond_by = NULL").await.unwrap();
     assert_eq!(scene.booking().await, before);
 
-    scene.wait(TimeDelta::minutes(55)).await;
+    scene.app.advance(TimeDelta::minutes(55));
     extends(&scene.therapist, &scene.client, &scene.path, 75).await.points_to(&["/duration_minutes"]);
     extends(&scene.therapist, &scene.client, &scene.path, 90).await.is(200);
 }
 
 #[tokio::test]
 async fn a_visit_grows_only_so_far_that_the_next_can_be_reached() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let other = scene.app.client().await;
     let mut bondi = surry_hills();
     (bondi["latitude"], bondi["longitude"]) = (json!(-33.8915), json!(151.2767));
     let (bondi, near) = (other.address(bondi).await, other.address(surry_hills()).await);
     let next = other.books(&scene.therapist, near, "2026-12-02T01:45:00Z").await.is(201).header("location");
-    scene.wait(at("2026-12-02T00:20:00Z") - scene.app.now()).await;
+    scene.app.advance(at("2026-12-02T00:20:00Z") - scene.app.now());
     scene
         .app
         .sql(&format!("UPDATE bookings SET status = 'arrived' WHERE start_at = '{}'", super::WEDNESDAY))
@@ -165,7 +165,6 @@ async fn a_visit_grows_only_so_far_that_the_next_can_be_reached() {
     let Scene { app, therapist, client, path, .. } = &scene;
     // Next door, from 12:35 on: 75 minutes with pack-up end at 12:25, 90 at 12:40.
     extends(therapist, client, path, 90).await.refused(409, "slot_unavailable");
-    let other = super::anew(app, &other).await;
     other.post(&format!("{next}/cancel"), json!({})).await.is(200);
     // In Bondi from 13:20 on, over 20 minutes away: 12:40 is early enough, and 13:10 is not.
     other.books(therapist, bondi, "2026-12-02T02:30:00Z").await.is(201);
@@ -196,7 +195,7 @@ const SATURDAY: &str = "2026-12-05T00:00:00Z";
 
 /// What an hour and a half costs of a visit that `who` has moved to each of `starts`.
 async fn costs_longer(by_therapist: bool, starts: &[&str]) -> (i64, i64) {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let Scene { app, therapist, client, path, .. } = &scene;
     therapist.works(&WEEK.map(|day| (day, "09:00", "17:00"))).await;
     for start in starts {
@@ -205,7 +204,7 @@ async fn costs_longer(by_therapist: bool, starts: &[&str]) -> (i64, i64) {
     let agreed = scene.booking().await["price"]["amount"].as_i64().unwrap();
     app.sql("UPDATE bookings SET status = 'in_progress'").await.unwrap();
     let last = starts.last().unwrap();
-    scene.wait(at(last) + TimeDelta::minutes(5) - scene.app.now()).await;
+    scene.app.advance(at(last) + TimeDelta::minutes(5) - scene.app.now());
     extends(&scene.therapist, &scene.client, &scene.path, 90).await.is(200);
     (agreed, scene.booking().await["price"]["amount"].as_i64().unwrap())
 }
@@ -224,7 +223,7 @@ async fn an_extension_charges_nothing_that_the_therapists_own_move_had_waived() 
 
 #[tokio::test]
 async fn hours_do_not_count_and_licences_do() {
-    let mut scene = scene().await;
+    let scene = scene().await;
     let Scene { app, therapist, client, path, .. } = &scene;
     // Until closing time.
     moves(client, path, "2026-12-02T05:00:00Z").await.is(200);
@@ -239,6 +238,6 @@ async fn hours_do_not_count_and_licences_do() {
     extends(therapist, client, &late, 75).await.refused(422, "credential_not_valid");
     app.sql("UPDATE credentials SET expires_on = '2026-12-04' WHERE type = 'INSURANCE'").await.unwrap();
     extends(therapist, client, &late, 75).await.is(200);
-    scene.wait(TimeDelta::zero()).await;
-    assert_eq!(scene.app.count("SELECT count(*) FROM bookings WHERE duration_minutes = 75").await, 1);
+    scene.app.advance(TimeDelta::zero());
+    assert_eq!(scene.app.rows("bookings WHERE duration_minutes = 75").await, 1);
 }

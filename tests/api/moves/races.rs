@@ -11,15 +11,14 @@ use crate::support::{Answer, App, Person, send};
 
 /// No visit overlaps another, and each has its own reservation, at its own time.
 async fn assert_whole(app: &App) {
-    let live = "SELECT count(*) FROM bookings WHERE status IN ('requested', 'confirmed')";
-    let matched =
-        "SELECT count(*) FROM bookings b JOIN reservations r ON r.booking_id = b.id AND r.start_at = b.start_at
+    let live = "bookings WHERE status IN ('requested', 'confirmed')";
+    let matched = "bookings b JOIN reservations r ON r.booking_id = b.id AND r.start_at = b.start_at
                    WHERE b.status IN ('requested', 'confirmed')";
-    assert_eq!(app.count(live).await, app.count(matched).await);
-    let overlaps = "SELECT count(*) FROM bookings a JOIN bookings b ON a.id < b.id AND a.therapist_id = b.therapist_id
+    assert_eq!(app.rows(live).await, app.rows(matched).await);
+    let overlaps = "bookings a JOIN bookings b ON a.id < b.id AND a.therapist_id = b.therapist_id
                     AND a.status IN ('requested', 'confirmed') AND b.status IN ('requested', 'confirmed')
                     AND tstzrange(a.start_at, a.start_at + interval '80 minutes') && tstzrange(b.start_at, b.start_at + interval '80 minutes')";
-    assert_eq!(app.count(overlaps).await, 0);
+    assert_eq!(app.rows(overlaps).await, 0);
 }
 
 async fn start_of(client: &Person, path: &str) -> String {
@@ -108,7 +107,7 @@ async fn duel(scene: &Scene, first: (&Person, &str), second: (&Person, &str)) ->
         for answer in [&one, &other] {
             assert!(matches!(answer.status.as_u16(), 200 | 409), "{}", answer.text);
         }
-        let left = app.count("SELECT count(*) FROM reservations WHERE offer_id IS NOT NULL").await;
+        let left = app.rows("reservations WHERE offer_id IS NOT NULL").await;
         assert_eq!(left, 0, "whatever was answered, nothing is held");
         assert_whole(app).await;
         let outcome = (one.status.as_u16(), other.status.as_u16(), offer["status"].as_str().unwrap().to_owned());
@@ -163,9 +162,9 @@ async fn two_proposals_at_once_are_one() {
         let (won, lost) = if hers.status == 201 { (hers, his) } else { (his, hers) };
         lost.refused(409, "counter_offer_open");
         winners.insert(won.is(201).body["by"].as_str().unwrap().to_owned());
-        assert_eq!(app.count("SELECT count(*) FROM reservations WHERE offer_id IS NOT NULL").await, 1);
+        assert_eq!(app.rows("reservations WHERE offer_id IS NOT NULL").await, 1);
         client.post(&format!("{path}/cancel"), json!({})).await.is(200);
-        assert_eq!(app.count("SELECT count(*) FROM reservations WHERE offer_id IS NOT NULL").await, 0);
+        assert_eq!(app.rows("reservations WHERE offer_id IS NOT NULL").await, 0);
     }
     println!("100 rounds were won by {winners:?}");
 }
@@ -195,9 +194,9 @@ async fn of_20_proposals_with_one_key_one_is_made() {
     }
     let answers: BTreeSet<String> = tasks.join_all().await.into_iter().collect();
     assert_eq!(answers.len(), 1, "{answers:?}");
-    assert_eq!(app.count("SELECT count(*) FROM counter_offers").await, 1);
-    assert_eq!(app.count("SELECT count(*) FROM reservations WHERE offer_id IS NOT NULL").await, 1);
-    assert_eq!(app.count("SELECT count(*) FROM idempotency_keys WHERE route LIKE '%counter-offers'").await, 1);
+    assert_eq!(app.rows("counter_offers").await, 1);
+    assert_eq!(app.rows("reservations WHERE offer_id IS NOT NULL").await, 1);
+    assert_eq!(app.rows("idempotency_keys WHERE route LIKE '%counter-offers'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -207,7 +206,7 @@ async fn who_asks_again_does_not_wait_for_the_therapists_time() {
     elsewhere.lock_time(TherapistId(therapist.id)).await.unwrap();
     let (proposer, at) = (client.clone(), path.clone());
     let first = tokio::spawn(async move { proposes_once(&proposer, &at).await });
-    while app.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())").await == 0 {
+    while app.rows("pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())").await == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     proposes_once(client, path).await.refused(409, "idempotency_key_in_flight");
@@ -254,7 +253,7 @@ async fn a_proposal_that_lapses_while_it_is_accepted_is_one_or_the_other() {
                 assert_eq!(state, "expired");
             }
         }
-        assert_eq!(app.count("SELECT count(*) FROM reservations WHERE offer_id IS NOT NULL").await, 0);
+        assert_eq!(app.rows("reservations WHERE offer_id IS NOT NULL").await, 0);
         assert_whole(app).await;
         client.post(&format!("{path}/cancel"), json!({})).await.is(200);
     }

@@ -6,8 +6,8 @@ const REPORTED: i64 = 25;
 
 /// The visit of [`Scene`], which its client says nobody came to.
 async fn reported() -> Scene {
-    let mut scene = Scene::new().await;
-    scene.at(REPORTED).await;
+    let scene = Scene::new().await;
+    scene.at(REPORTED);
     let missed = scene.takes(&scene.client, "no-show", "no_show").await;
     assert_eq!(missed["cancellation"], Value::Null);
     assert_eq!(
@@ -57,8 +57,8 @@ async fn staff_uphold_a_report() {
 
 #[tokio::test]
 async fn staff_reject_what_the_therapist_contests() {
-    let mut scene = reported().await;
-    scene.at(REPORTED + 24 * 60 - 1).await;
+    let scene = reported().await;
+    scene.at(REPORTED + 24 * 60 - 1);
     let contested = scene.contests().await.is(200).body;
     assert_eq!(
         (&contested["no_show_report"]["state"], &contested["cancellation"]),
@@ -67,7 +67,7 @@ async fn staff_reject_what_the_therapist_contests() {
     assert_eq!(scene.contests().await.is(200).body, contested, "again");
     assert_eq!(told(&scene.client).await, ["no_show_contested"]);
     // Silence is no answer any more.
-    scene.at(REPORTED + 48 * 60).await;
+    scene.at(REPORTED + 48 * 60);
     scene.app.run_jobs().await;
     assert_eq!(scene.state().await, "contested");
     assert_eq!(tasks(&scene.admin, true).await, ["therapist_no_show"]);
@@ -86,11 +86,11 @@ async fn staff_reject_what_the_therapist_contests() {
 
 #[tokio::test]
 async fn a_day_of_silence_settles_the_cost_and_no_mark() {
-    let mut scene = reported().await;
-    scene.at(REPORTED + 24 * 60 - 1).await;
+    let scene = reported().await;
+    scene.at(REPORTED + 24 * 60 - 1);
     scene.app.run_jobs().await;
     assert_eq!(scene.state().await, "pending");
-    scene.at(REPORTED + 24 * 60).await;
+    scene.at(REPORTED + 24 * 60);
     scene.contests().await.refused(409, "too_late");
     for _ in 0..2 {
         scene.app.run_jobs().await;
@@ -103,8 +103,8 @@ async fn a_day_of_silence_settles_the_cost_and_no_mark() {
     assert_eq!(tasks(&scene.admin, true).await, Vec::<String>::new());
 
     // Staff may find otherwise, once.
-    let mut scene = reported().await;
-    scene.at(REPORTED + 24 * 60).await;
+    let scene = reported().await;
+    scene.at(REPORTED + 24 * 60);
     scene.app.run_jobs().await;
     ended(&scene.decides(false).await.is(200).body, "client", PRICE);
 }
@@ -130,10 +130,10 @@ async fn a_report_is_settled_by_those_who_may() {
         .refused(404, "not_found");
 
     // What the therapist reports is no report of the client's.
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.decides(true).await.refused(409, "invalid_transition");
     scene.until("arrive").await;
-    scene.at(20).await;
+    scene.at(20);
     let missed = scene.takes(&scene.therapist, "no-show", "no_show").await;
     assert_eq!(missed["no_show_report"], Value::Null);
     scene.contests().await.refused(409, "invalid_transition");
@@ -142,8 +142,8 @@ async fn a_report_is_settled_by_those_who_may() {
 
 #[tokio::test]
 async fn nobody_pays_for_a_report_on_a_therapist_who_may_not_practise() {
-    let mut scene = Scene::new().await;
-    scene.at(REPORTED).await;
+    let scene = Scene::new().await;
+    scene.at(REPORTED);
     scene.app.sql("UPDATE bookings SET at_risk_since = '2026-11-30T00:00:00Z'").await.unwrap();
     scene.takes(&scene.client, "no-show", "no_show").await;
     ended(&scene.decides(false).await.is(200).body, "client", 0);
