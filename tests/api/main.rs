@@ -3,6 +3,7 @@
 
 mod accounts;
 mod after_visit;
+mod anchors;
 mod audit;
 mod blocks;
 mod bookings;
