@@ -164,7 +164,8 @@ mod tests {
         // Ten past nine until ten past ten.
         let odd = [(550, 610)];
         assert_eq!(told(fit(Midnight, 15, 60), &odd), [("Mon", "09:10-10:10".to_owned(), OffGrid)]);
-        assert_eq!(told(fit(Midnight, 60, 30), &odd), []);
+        assert_eq!(told(fit(Midnight, 60, 30), &odd), [("Mon", "09:10-10:10".to_owned(), OffGrid)]);
+        assert_eq!(told(fit(Midnight, 60, 10), &odd), []);
         assert_eq!(told(fit(Midnight, 15, 45), &odd), []);
         assert_eq!(told(fit(Midnight, 10, 60), &odd), []);
         assert_eq!(told(fit(Window, 15, 60), &odd), []);

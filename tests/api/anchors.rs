@@ -84,7 +84,6 @@ async fn hours_that_can_never_be_booked_are_told_of() {
     let newcomer = app.newcomer().await;
     assert_eq!(unbookable(&newcomer.replace(SCHEDULE, odd).await.is(200).body), []);
     newcomer.change(PROFILE, json!({ "slot_anchor": "noon" })).await.points_to(&["/slot_anchor"]);
-    newcomer.change(PROFILE, json!({ "slot_anchor": null })).await.points_to(&["/slot_anchor"]);
 }
 
 #[tokio::test]
