@@ -13,7 +13,7 @@ use knead::availability::travel::RoadTimes;
 use knead::availability::{Diary, Engine, Purpose, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing, relied_on};
 use knead::ids::{BookingId, CredentialId, TherapistId};
-use knead::values::{BookingMode, Point, Rating, Span, TravelMode};
+use knead::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode};
 use uuid::Uuid;
 
 /// Decisions in one round, and rounds of which the median counts.
@@ -103,6 +103,7 @@ fn diary() -> Diary {
             setup_minutes: 10,
             packup_minutes: 10,
             slot_interval_minutes: 15,
+            slot_anchor: SlotAnchor::Midnight,
             daily_cap: Some(5),
         },
     }

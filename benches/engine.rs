@@ -13,8 +13,8 @@ use knead::availability::travel::RoadTimes;
 use knead::availability::{Diary, Engine, Purpose, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
-use knead::values::wall_clock::{Face, dates};
-use knead::values::{BookingMode, Point, Rating, Span, TravelMode};
+use knead::values::wall_clock::{Face, Steps, dates};
+use knead::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode};
 use uuid::Uuid;
 
 /// Lists in one round, and rounds of which the median counts.
@@ -111,6 +111,7 @@ fn diary(first: NaiveDate, interval: i32) -> Diary {
             setup_minutes: 10,
             packup_minutes: 10,
             slot_interval_minutes: interval,
+            slot_anchor: SlotAnchor::Midnight,
             daily_cap: Some(8),
         },
     }
@@ -146,7 +147,7 @@ fn main() {
         let windows = diary.hours.windows(Sydney, span);
         let grid = Face::new(Sydney, span);
         let within = windows.iter().filter_map(|window| window.intersection(span));
-        let candidates: usize = within.map(|part| grid.grid(interval, part).len()).sum();
+        let candidates: usize = within.map(|part| grid.grid(Steps { every: interval, from: 0 }, part).len()).sum();
         let engine = Engine::new(&diary, &visit, span, now);
         let offered = engine.starts(span).len();
         assert!(offered > 0 && offered < candidates, "{offered} of {candidates} starts are offered");

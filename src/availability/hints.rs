@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::{PgExecutor, PgPool};
 
+use super::grid::Grid;
 use super::{Diary, Enquiry, diaries, settled_diaries};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::TherapistId;
-use crate::values::wall_clock::Face;
-use crate::values::{Span, grid, merged, wall_clock, without};
+use crate::values::{Span, grid as squares, merged, wall_clock, without};
 
 /// Days from now for which hints are kept.
 const DAYS: u64 = 30;
@@ -42,16 +42,17 @@ fn hints(diary: &Diary, shortest: i16, cell: i32, span: Span) -> Vec<Hint> {
     // The table must stay clear of what is taken by the pack-up before it and the set-up after.
     let taken = visits.chain(diary.time_off.iter().copied());
     let taken = merged(taken.map(|taken| taken.widened(rules.packup_minutes, rules.setup_minutes)).collect());
+    let grid =
+        Grid::new(&diary.hours, diary.zone, rules.starts(), Span { end: span.end + TimeDelta::seconds(1), ..span });
     let mut days: BTreeMap<NaiveDate, Hint> = BTreeMap::new();
     for stretch in without(&diary.hours.windows(diary.zone, span), &taken) {
         let last = (stretch.end - TimeDelta::minutes(shortest.into())).min(span.end);
         let mut from = stretch.start.max(span.start);
         while from <= last {
-            let day = grid::day(cell, from);
-            let next = grid::midnight(cell, day + Days::new(1));
+            let day = squares::day(cell, from);
+            let next = squares::midnight(cell, day + Days::new(1));
             let until = last.min(next - TimeDelta::seconds(1));
-            let near = Span { start: from, end: from + TimeDelta::hours(2) };
-            let first = Face::new(diary.zone, near).grid(rules.slot_interval_minutes, near).first().copied();
+            let first = grid.first(Span { start: from, end: until + TimeDelta::seconds(1) });
             if let Some(first) = first.filter(|first| *first <= until) {
                 let longest = i32::try_from((stretch.end - first).num_minutes()).unwrap_or(i32::MAX);
                 let new = Hint { therapist: diary.therapist, day, cell, soonest: first, latest: until, longest };

@@ -49,15 +49,23 @@ impl Hours {
         windows.map(|(opens, closes)| (opens - monday_to_date, closes - monday_to_date)).collect()
     }
 
-    /// The working windows that touch `span`, by a clock in `zone`, merged and in order.
-    pub fn windows(&self, zone: Tz, span: Span) -> Vec<Span> {
+    /// The windows about `span` by a clock in `zone`, each with the minute of its date at which it opens, by their beginning.
+    pub(super) fn openings(&self, zone: Tz, span: Span) -> Vec<(Span, i32)> {
         // A window of the day before may run past midnight, and one touched at its end joins the next.
         let from = local_date(zone, span.start) - Days::new(2);
         let to = local_date(zone, span.end) + Days::new(2);
         let dates = from.iter_days().take_while(|date| *date <= to);
-        let windows = dates
-            .flat_map(|date| self.on(date).into_iter().map(move |(opens, closes)| window(zone, date, opens, closes)));
-        let mut merged = merged(windows.collect());
+        let placed = |date, (opens, closes)| (window(zone, date, opens, closes), opens);
+        let windows = dates.flat_map(|date| self.on(date).into_iter().map(move |times| placed(date, times)));
+        let mut windows: Vec<_> = windows.filter(|(window, _)| window.start < window.end).collect();
+        // Of two that the clocks make begin at one instant, the later date's comes last.
+        windows.sort_by_key(|(window, _)| window.start);
+        windows
+    }
+
+    /// The working windows that touch `span`, by a clock in `zone`, merged and in order.
+    pub fn windows(&self, zone: Tz, span: Span) -> Vec<Span> {
+        let mut merged = merged(self.openings(zone, span).into_iter().map(|(window, _)| window).collect());
         merged.retain(|window| window.overlaps(span));
         merged
     }

@@ -1,6 +1,7 @@
 //! Availability: when a visit may start. One pure function decides, for the slot list, for every booking and for
 //! every acceptance, so that what is offered can be booked and nothing else can.
 
+mod grid;
 pub mod hints;
 pub mod hours;
 pub mod jobs;
@@ -13,6 +14,7 @@ mod stored;
 mod time_off;
 mod timetables;
 pub mod travel;
+pub mod unbookable;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +24,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use store::{
-    Enquiry, busy, diaries, diary, hours as hours_of, lengths, revisions, rulebook, settled_diaries, stored, zone,
+    Enquiry, busy, diaries, diary, fit, hours as hours_of, lengths, revisions, rulebook, settled_diaries, stored, zone,
 };
 pub use stored::{Revision, StoredDiary};
 pub use time_off::NOTE as TIME_OFF_NOTE;
@@ -32,7 +34,8 @@ use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::wall_clock::Face;
-use crate::values::{BookingMode, Point, Rating, Span, TravelMode, merged, wall_clock};
+use crate::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode, merged, wall_clock};
+use grid::Grid;
 use hours::Hours;
 use travel::{Journey, LONGEST_MINUTES, RoadTimes, Traffic, TravelMinutes};
 
@@ -97,8 +100,17 @@ pub struct Rules {
     pub packup_minutes: i32,
     /// Minutes of wall-clock time between starts.
     pub slot_interval_minutes: i32,
+    /// From where they are counted.
+    pub slot_anchor: SlotAnchor,
     /// The most visits on one local date.
     pub daily_cap: Option<i32>,
+}
+
+impl Rules {
+    /// From where starts are counted, and the minutes from one to the next.
+    fn starts(&self) -> (SlotAnchor, i32) {
+        (self.slot_anchor, self.slot_interval_minutes)
+    }
 }
 
 /// Time that is taken.
@@ -266,6 +278,7 @@ pub struct Engine<'a> {
     face: Face,
     at_place: Face,
     windows: Vec<Span>,
+    grid: Grid,
     time_off: Vec<Span>,
     /// In order. No two reservations of a therapist overlap, so that their ends are in order too.
     neighbours: Vec<Neighbour>,
@@ -313,6 +326,7 @@ impl<'a> Engine<'a> {
         Self {
             licensed: licensed.collect(),
             windows: diary.hours.windows(diary.zone, span.widened(0, visit.minutes)),
+            grid: Grid::new(&diary.hours, diary.zone, rules.starts(), around),
             time_off: merged(diary.time_off.clone()),
             bounds: (
                 now + TimeDelta::minutes(rules.min_notice_minutes.into()),
@@ -360,16 +374,15 @@ impl<'a> Engine<'a> {
         if !self.general.is_empty() {
             return Vec::new();
         }
-        let interval = self.diary.rules.slot_interval_minutes;
         let parts = self.windows.iter().filter_map(|window| window.intersection(span));
-        let candidates = parts.flat_map(|part| self.face.grid(interval, part));
+        let candidates = parts.flat_map(|part| self.grid.starts(&self.face, part));
         let offered = candidates.filter(|start| self.decide(*start).is_ok());
         offered.map(|at| Start { at, travel: self.travel(at) }).collect()
     }
 
     /// The starts on the grid within `span` at which the visit may not begin, with every rule that refuses them.
     pub fn refused(&self, span: Span) -> Vec<(DateTime<Utc>, Vec<Rule>)> {
-        let all = self.face.grid(self.diary.rules.slot_interval_minutes, span).into_iter();
+        let all = self.grid.starts(&self.face, span);
         let refused = all.map(|start| (start, self.refusals(start).collect::<Vec<_>>()));
         refused.filter(|(_, rules)| !rules.is_empty()).collect()
     }
@@ -387,7 +400,7 @@ impl<'a> Engine<'a> {
             Rule::Notice => start < self.bounds.0 || start <= self.now,
             Rule::Horizon => start > self.bounds.1,
             Rule::Credentials => !self.is_licensed(table),
-            Rule::Grid => !self.face.on_grid(self.diary.rules.slot_interval_minutes, start),
+            Rule::Grid => !self.grid.has(&self.face, start),
             Rule::Hours => {
                 let window = self.windows.partition_point(|window| window.end <= start);
                 !self.windows.get(window).is_some_and(|window| window.contains(table))

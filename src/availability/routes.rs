@@ -1,9 +1,9 @@
 use actix_web::web::Data;
 use actix_web::{delete, get, put};
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::schedule::{Override, OverrideBody};
+use super::schedule::{Override, OverrideBody, Saved};
 use super::{store, time_off, timetables};
 use crate::App;
 use crate::auth::{As, Therapist};
@@ -53,13 +53,13 @@ async fn get_override(app: Data<App>, me: As<Therapist>, Path(path): Path<String
 /// Replace a date's hours
 ///
 /// The windows replace the weekly ones that start on the date; none closes it. What ran on from the evening before
-/// stays. `If-Match` is needed where the date differs already. Visits that are booked already stay; those that no longer lie
+/// stays. `If-Match` is needed where the date differs already. `unbookable` names the windows in which no visit can ever be booked. Visits that are booked already stay; those that no longer lie
 /// within the hours are listed by `GET /v1/therapists/me/bookings-outside-hours`.
 #[utoipa::path(tag = "Availability", operation_id = "put_override", security(("bearer" = ["therapist"])),
     params(("date" = Day, Path, description = "The date, in the therapist's zone."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the date as it was read, where it differs already.")),
     request_body = OverrideBody,
-    responses((status = 200, description = "The date as it is now.", body = Override)))]
+    responses((status = 200, description = "The date as it is now.", body = Saved<Override>)))]
 #[put("/v1/therapists/me/overrides/{date}")]
 async fn put_override(
     app: Data<App>,
@@ -75,8 +75,13 @@ async fn put_override(
         work.lock_time(me.therapist()).await?;
         if_match.check_if_any(store::find_override(&mut **work, me.therapist(), date).await?.as_ref())?;
         store::put_overrides(&mut work, me.therapist(), &[(date, windows.clone())]).await?;
+        let about = date - Days::new(2)..=date + Days::new(2);
+        let (zone, hours) = store::hours(&mut **work, me.therapist(), about).await?;
+        let fit = store::fit(&mut **work, me.therapist()).await?;
         work.commit().await?;
-        Reply::ok(&Override::new(date, &windows))
+        let saved = Override::new(date, &windows);
+        let unbookable = fit.of_date(&hours, zone, date, &windows);
+        Reply::ok(&Saved { saved: saved.clone(), unbookable })?.tagged_as(&saved)
     })
     .await
 }

@@ -1,10 +1,12 @@
 //! What a therapist says of their time: weekly hours, dates that differ, and time off.
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::hours::Hours;
+use super::unbookable::UnbookableWindow;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{BookingId, TimeOffId};
 use crate::values::wall_clock::DAY_MINUTES;
@@ -59,6 +61,25 @@ pub struct WeeklyWindow {
     pub end: TimeOfDay,
 }
 
+impl WeeklyWindow {
+    /// From minutes since Monday 00:00.
+    pub(super) fn of_minutes((opens, closes): (i32, i32)) -> Self {
+        let day = usize::try_from(opens / DAY_MINUTES).unwrap_or(0);
+        let Window { start, end } = Window::of_minutes((opens, closes));
+        Self { day: Weekday::ALL[day % 7], start, end }
+    }
+}
+
+/// What an answer tells beside a resource. It is read over, so that a body can be sent as it was answered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told;
+
+impl<'de> Deserialize<'de> for Told {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
 /// A week that repeats.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -68,17 +89,16 @@ pub struct Schedule {
     /// The windows of the week; they must not overlap.
     #[schema(max_items = 168)]
     pub weekly: Vec<WeeklyWindow>,
+    #[serde(rename = "unbookable", default, skip_serializing)]
+    #[schema(ignore)]
+    _told: Told,
 }
 
 impl Schedule {
     /// From minutes since Monday 00:00.
     pub(super) fn new(time_zone: Zone, windows: &[(i32, i32)]) -> Self {
-        let weekly = windows.iter().map(|(opens, closes)| {
-            let day = usize::try_from(opens / DAY_MINUTES).unwrap_or(0);
-            let Window { start, end } = Window::of_minutes((*opens, *closes));
-            WeeklyWindow { day: Weekday::ALL[day % 7], start, end }
-        });
-        Self { time_zone, weekly: weekly.collect() }
+        let weekly = windows.iter().map(|window| WeeklyWindow::of_minutes(*window)).collect();
+        Self { time_zone, weekly, _told: Told }
     }
 
     /// The windows in minutes since Monday 00:00, in order; they must not overlap, not even across Sunday's midnight.
@@ -100,6 +120,16 @@ pub struct DatedSchedule {
     /// The week.
     #[serde(flatten)]
     pub schedule: Schedule,
+}
+
+/// Hours as they were saved.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Saved<T> {
+    /// As they are now.
+    #[serde(flatten)]
+    pub saved: T,
+    /// Their windows in which no visit can ever be booked: none that is offered fits into them from any start.
+    pub unbookable: Vec<UnbookableWindow>,
 }
 
 /// A date whose windows replace the weekly ones.
@@ -125,6 +155,9 @@ pub struct OverrideBody {
     /// The windows that start on the date; none closes it.
     #[schema(max_items = 24)]
     pub windows: Vec<Window>,
+    #[serde(rename = "unbookable", default)]
+    #[schema(ignore)]
+    _told: Told,
 }
 
 impl OverrideBody {
@@ -293,7 +326,7 @@ mod tests {
         let time = |text: &str| text.parse().expect("a time");
         let weekly =
             windows.iter().map(|(day, start, end)| WeeklyWindow { day: *day, start: time(start), end: time(end) });
-        Schedule { time_zone: Zone(chrono_tz::UTC), weekly: weekly.collect() }
+        Schedule { time_zone: Zone(chrono_tz::UTC), weekly: weekly.collect(), _told: Told }
     }
 
     fn overlaps(windows: &[(Weekday, &str, &str)]) -> Vec<String> {

@@ -13,12 +13,13 @@ use super::hours::{Hours, Timetable};
 use super::schedule::{DatedSchedule, Dates, Override, Schedule, Windows};
 use super::stored::{Revision, StoredDiary};
 use super::travel::RoadTimes;
+use super::unbookable::Fit;
 use super::{Diary, MARGIN, Purpose, Reservation, Rules};
 use crate::credentials::Standing;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
-use crate::values::{BookingMode, Point, Rating, Span, TravelMode, Zone, merged};
+use crate::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode, Zone, merged};
 
 /// What is asked of a diary, and by whom.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +37,7 @@ macro_rules! stored {
             let rows = sqlx::query!(
                 r#"SELECT t.id, a.display_name, a.time_zone AS "time_zone: Zone", t.accepting_bookings, t.area_latitude, t.area_longitude,
                           t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode", t.booking_mode AS "booking_mode: BookingMode", t.min_notice_minutes,
-                          t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.daily_cap,
+                          t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.slot_anchor AS "slot_anchor: SlotAnchor", t.daily_cap,
                           EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $4) AS "blocked!",
                           t.rating_count, t.rating_sum,
                           state.revision, rulebook.revision AS rulebook,
@@ -147,6 +148,7 @@ macro_rules! stored {
                         setup_minutes: row.setup_minutes,
                         packup_minutes: row.packup_minutes,
                         slot_interval_minutes: row.slot_interval_minutes,
+                        slot_anchor: row.slot_anchor,
                         daily_cap: row.daily_cap,
                     },
                 };
@@ -341,6 +343,19 @@ pub async fn hours<'c>(
         overrides: differing(row.override_dates, row.override_windows),
     };
     Ok((row.time_zone.0, hours))
+}
+
+/// What has to fit into the therapist's hours.
+pub async fn fit<'c>(db: impl PgExecutor<'c>, therapist: TherapistId) -> Result<Fit> {
+    let fit = sqlx::query_as!(
+        Fit,
+        r#"SELECT slot_anchor AS "slot_anchor: SlotAnchor", slot_interval_minutes,
+                  (SELECT min(duration_minutes) FROM offers WHERE therapist_id = id) AS shortest
+           FROM therapists WHERE id = $1"#,
+        therapist.0
+    )
+    .fetch_one(db);
+    Ok(fit.await?)
 }
 
 pub(super) async fn set_zone(tx: &mut Tx, therapist: TherapistId, zone: Zone) -> Result<()> {

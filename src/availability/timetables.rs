@@ -9,7 +9,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::hours::Timetable;
 use super::routes::date;
-use super::schedule::{DatedSchedule, Override, Schedule, WeekCopied, WeekCopy};
+use super::schedule::{DatedSchedule, Override, Saved, Schedule, WeekCopied, WeekCopy};
 use super::store;
 use crate::App;
 use crate::auth::{As, Therapist};
@@ -61,12 +61,12 @@ async fn get_schedule(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
 ///
 /// Replaces the week that is in force today, from whichever date it is. A window whose `end` is at or before its `start` runs
 /// past midnight; windows that overlap are refused. The zone is the caller's own: another one here holds for all of their
-/// timetables and dates. Visits that are booked already stay; those that no longer lie within the hours are listed by
+/// timetables and dates. `unbookable` names the windows in which no visit can ever be booked; it may be sent along, and is read over. Visits that are booked already stay; those that no longer lie within the hours are listed by
 /// `GET /v1/therapists/me/bookings-outside-hours`.
 #[utoipa::path(tag = "Availability", operation_id = "replace_schedule", security(("bearer" = ["therapist"])),
     params(("If-Match" = String, Header, description = "The ETag of the week as it was read.")),
     request_body = Schedule,
-    responses((status = 200, description = "The week as it is now.", body = Schedule)))]
+    responses((status = 200, description = "The week as it is now.", body = Saved<Schedule>)))]
 #[put("/v1/therapists/me/schedule")]
 async fn replace_schedule(
     app: Data<App>,
@@ -82,8 +82,10 @@ async fn replace_schedule(
         if_match.check(&Schedule::new(zone.into(), &current.weekly))?;
         store::set_zone(&mut work, me.therapist(), schedule.time_zone).await?;
         store::put_schedule(&mut work, me.therapist(), current.effective_from, &windows).await?;
+        let unbookable = store::fit(&mut **work, me.therapist()).await?.of_week(&windows);
         work.commit().await?;
-        Reply::ok(&Schedule::new(schedule.time_zone, &windows))
+        let saved = Schedule::new(schedule.time_zone, &windows);
+        Reply::ok(&Saved { saved: saved.clone(), unbookable })?.tagged_as(&saved)
     })
     .await
 }
@@ -119,13 +121,13 @@ async fn get_dated_schedule(app: Data<App>, me: As<Therapist>, Path(path): Path<
 ///
 /// The weekly hours from this date on, today or later, until the next timetable begins. What runs on from the evening before
 /// stays. `time_zone` must be the caller's own, which a plan for later does not change. `If-Match` is needed where a timetable
-/// begins on this date already. Visits that are booked already stay; those that no longer lie within the hours are listed by
+/// begins on this date already. `unbookable` names the windows in which no visit can ever be booked. Visits that are booked already stay; those that no longer lie within the hours are listed by
 /// `GET /v1/therapists/me/bookings-outside-hours`.
 #[utoipa::path(tag = "Availability", operation_id = "put_dated_schedule", security(("bearer" = ["therapist"])),
     params(("effective_from" = Day, Path, description = "The first date that it holds for, in the therapist's zone."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the timetable as it was read, where there is one.")),
     request_body = Schedule, responses(
-    (status = 200, description = "The timetable as it is now.", body = DatedSchedule),
+    (status = 200, description = "The timetable as it is now.", body = Saved<DatedSchedule>),
     (status = 422, description = "A field is wrong, such as a date in the past or another time zone; `errors` points to it.",
          body = Problem, content_type = "application/problem+json")),
     extensions(("x-refusals" = json!(refused![TooManyTimetables]))))]
@@ -157,8 +159,10 @@ async fn put_dated_schedule(
             return Err(Refusal::TooManyTimetables.into());
         }
         store::put_schedule(&mut work, me.therapist(), date, &windows).await?;
+        let unbookable = store::fit(&mut **work, me.therapist()).await?.of_week(&windows);
         work.commit().await?;
-        Reply::ok(&DatedSchedule { effective_from: date, schedule: Schedule::new(schedule.time_zone, &windows) })
+        let saved = DatedSchedule { effective_from: date, schedule: Schedule::new(schedule.time_zone, &windows) };
+        Reply::ok(&Saved { saved: saved.clone(), unbookable })?.tagged_as(&saved)
     })
     .await
 }

@@ -190,6 +190,7 @@ async fn book(
         asked_at: wish.asked_at,
         respond_by: (status == Status::Requested).then(|| respond_by(at, wish.start)),
         cancelled: None,
+        charge_lowered_to: None,
         missed: None,
         extension: None,
         therapist_gender: details.therapist_gender,

@@ -90,6 +90,8 @@ pub enum Action {
     Uphold,
     /// It is settled that the therapist was there.
     Reject,
+    /// Staff lower what the client pays for what is over.
+    LowerCharge,
 }
 
 /// What leads where: from, step, who may take it, to. Steps that are not listed do not exist.
@@ -145,6 +147,11 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::NoShow, Action::Contest, &[Party::Therapist], Status::NoShow),
     (Status::NoShow, Action::Uphold, &[Party::Admin, Party::System], Status::NoShow),
     (Status::NoShow, Action::Reject, &[Party::Admin], Status::NoShow),
+    // What is over may cost less after all.
+    (Status::Completed, Action::LowerCharge, &[Party::Admin], Status::Completed),
+    (Status::Cancelled, Action::LowerCharge, &[Party::Admin], Status::Cancelled),
+    (Status::NoShow, Action::LowerCharge, &[Party::Admin], Status::NoShow),
+    (Status::Stopped, Action::LowerCharge, &[Party::Admin], Status::Stopped),
     // The client is there to agree.
     (Status::Arrived, Action::AskExtension, &[Party::Therapist], Status::Arrived),
     (Status::InProgress, Action::AskExtension, &[Party::Therapist], Status::InProgress),

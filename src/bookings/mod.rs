@@ -2,6 +2,7 @@
 
 mod book;
 pub mod bounds;
+mod charge;
 pub mod costs;
 pub mod counter_offers;
 mod day;
@@ -116,6 +117,8 @@ pub struct Booking {
     pub asked_at: Option<DateTime<Utc>>,
     pub respond_by: Option<DateTime<Utc>>,
     pub cancelled: Option<Cancelled>,
+    /// What its client pays after all, where staff have lowered it.
+    pub charge_lowered_to: Option<i64>,
     /// What became of the client's word that nobody came.
     pub missed: Option<missed::Report>,
     /// How long it is to last, where its client is asked, or has agreed.
@@ -225,8 +228,7 @@ impl Booking {
 
     /// What the therapist earns of what the client pays for calling it off.
     pub fn therapist_share(&self) -> Option<Money> {
-        let fee = self.cancelled.map(|cancelled| Money { amount: cancelled.fee, ..self.price });
-        fee.map(|fee| self.policy.therapist_share(fee))
+        self.cancelled.and(self.charge()).map(|fee| self.policy.therapist_share(fee))
     }
 
     /// Moves it on to `status`. What has ended is at risk no more.
@@ -296,6 +298,7 @@ mod tests {
             asked_at: None,
             respond_by: None,
             cancelled: None,
+            charge_lowered_to: None,
             missed: None,
             extension: None,
             therapist_gender: None,

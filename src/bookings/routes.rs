@@ -8,8 +8,8 @@ use super::lifecycle::{Action, Party, Step, step};
 use super::steps::{Asked, party, take, view};
 use super::views::{BookingEvent, BookingView};
 use super::{
-    Reason, book, counter_offers, day, extend, holds, incidents, list, missed, outside_hours, overdue, proof, reassign,
-    reliability, reschedule, store, visit,
+    Reason, book, charge, counter_offers, day, extend, holds, incidents, list, missed, outside_hours, overdue, proof,
+    reassign, reliability, reschedule, store, visit,
 };
 use crate::App;
 use crate::auth::{Anyone, As, Therapist};
@@ -27,6 +27,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(get_cancellation_quote).service(cancel_booking);
     list::routes(config);
     visit::routes(config);
+    charge::routes(config);
     missed::routes(config);
     incidents::routes(config);
     day::routes(config);

@@ -47,6 +47,7 @@ struct Columns {
     cancelled_by: Option<Party>,
     cancelled_at: Option<DateTime<Utc>>,
     fee: Option<i64>,
+    charge_lowered_to: Option<i64>,
     missed_reported_at: Option<DateTime<Utc>>,
     missed_fee: Option<i64>,
     missed_contested_at: Option<DateTime<Utc>>,
@@ -92,6 +93,7 @@ impl TryFrom<Columns> for Booking {
             asked_at: row.asked_at,
             respond_by: row.respond_by,
             cancelled: cancelled.map(|((by, at), fee)| Cancelled { by, at, fee }),
+            charge_lowered_to: row.charge_lowered_to,
             missed: missed.map(|(at, fee)| Report { at, fee, contested_at, decided }),
             extension: extension.map(|((minutes, amount), expires_at)| Extension { minutes, amount, expires_at }),
             therapist_gender: row.therapist_gender,
@@ -115,7 +117,7 @@ macro_rules! bookings {
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
                       currency, price_breakdown AS "price_breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>",
                       notes_sealed AS "notes_sealed: Sealed", focus_areas_sealed AS "focus_areas_sealed: Sealed", pressure AS "pressure: Pressure", asked_at, respond_by,
-                      cancelled_by AS "cancelled_by: Party", cancelled_at, fee, missed_reported_at, missed_fee, missed_contested_at,
+                      cancelled_by AS "cancelled_by: Party", cancelled_at, fee, charge_lowered_to, missed_reported_at, missed_fee, missed_contested_at,
                       missed_decided_by AS "missed_decided_by: Party", missed_upheld,
                       -- What was agreed, or is still open.
                       CASE WHEN extension_expires_at > $1 OR extension_minutes = duration_minutes THEN extension_minutes END AS extension_minutes,
@@ -601,6 +603,15 @@ pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, ta
     // Whatever was proposed was meant for the visit as it stood.
     counter_offers::close(work, lock, booking.id, OfferStatus::Obsolete).await?;
     work.announce(events::step(booking, taken, json!({}))).await
+}
+
+/// Saves what a booking's client pays after all, who paid `before`, and the event.
+pub(super) async fn save_charge(work: &mut Work, booking: &Booking, taken: Taken, before: Money) -> Result<()> {
+    sqlx::query!("UPDATE bookings SET charge_lowered_to = $2 WHERE id = $1", booking.id.0, booking.charge_lowered_to)
+        .execute(&mut ***work)
+        .await?;
+    let details = json!({ "charge": booking.charge(), "charge_before": before });
+    work.announce(events::step(booking, taken, details)).await
 }
 
 /// A step in a booking's life, as it is stored.

@@ -41,8 +41,11 @@ pub(super) struct Common {
     duration_minutes: i16,
     /// The zone at the place.
     time_zone: Zone,
-    /// What it costs.
+    /// What it costs, as it was agreed.
     price: Money,
+    /// What the client pays as things stand: the price, or the fee where the visit ended short, or less where staff have lowered it. Null while a
+    /// report that nobody came is not settled.
+    charge: Option<Money>,
     /// How the price comes about.
     price_breakdown: PriceBreakdown,
     /// What calling it off costs.
@@ -427,8 +430,8 @@ impl Known {
 
 impl Common {
     fn new(booking: &Booking, service: ServiceRef, cipher: &Cipher, viewer: Viewer) -> Result<Self> {
-        let cancellation = booking.cancelled.map(|cancelled| {
-            let fee = Money { amount: cancelled.fee, ..booking.price };
+        let charge = booking.charge();
+        let cancellation = booking.cancelled.zip(charge).map(|(cancelled, fee)| {
             // What staff wrote is about people, and not for the parties.
             let told = viewer == Viewer::Admin || cancelled.by != Party::Admin;
             let reason = booking.cancel_reason.as_ref().filter(|_| told);
@@ -450,6 +453,7 @@ impl Common {
             duration_minutes: booking.duration_minutes,
             time_zone: booking.time_zone,
             price: booking.price,
+            charge,
             price_breakdown,
             cancellation_policy: (&booking.policy).into(),
             respond_by: booking.respond_by,

@@ -8,13 +8,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::events::Event;
 use super::parsing::Found;
 use super::recurring::{Budget, OCCURRENCE, Rule};
 use super::times::{End, Length, Moment};
-use super::zones::Zones;
+use super::zones::{Guess, Zones};
 
 /// Days of the past that are kept: a visit is a few hours long.
 const BACK: TimeDelta = TimeDelta::days(2);
@@ -156,7 +155,7 @@ struct Walk {
 
 impl Walk {
     /// Works out what names `moments`; where a clock among them is not known, on each of the clocks that may be meant.
-    fn guessed(&mut self, guesses: &[Tz], moments: &[Moment], mut work: impl FnMut(&mut Self)) {
+    fn guessed(&mut self, guesses: &[Guess], moments: &[Moment], mut work: impl FnMut(&mut Self)) {
         if !moments.iter().any(|moment| self.zones.is_unknown(moment.clock)) {
             return work(self);
         }

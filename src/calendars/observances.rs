@@ -112,16 +112,25 @@ impl Changes {
         Self { first: offset, changes: Vec::new() }
     }
 
-    /// Works out when the clock of `declared` changes, from well before `window` on. None where it says too little, or asks for too much.
-    pub fn of(declared: &Declared, window: Span, budget: &mut Budget) -> Option<Self> {
+    /// Works out when the clock of `declared` changes, from well before `window` on. Where its rules end before the window does, nobody knows
+    /// whether the last offset goes on, or the rules do: then both clocks. None where it says too little, or asks for too much.
+    pub fn of(declared: &Declared, window: Span, budget: &mut Budget) -> Option<(Self, Option<Self>)> {
+        let rules = Self::without_end(declared, window, budget)?;
+        let Some(until) = declared.until.map(|until| until.and_utc().timestamp()) else { return Some((rules, None)) };
+        let known = rules.changes.partition_point(|(at, _)| *at <= until);
+        let ended = Self { first: rules.first, changes: rules.changes[..known].to_vec() };
+        let last = ended.offset_at(until);
+        let differs = |(at, offset): &(i64, i32)| *at < window.end.timestamp() && *offset != last;
+        let is_open = rules.changes[known..].iter().any(differs);
+        Some((ended, is_open.then_some(rules)))
+    }
+
+    fn without_end(declared: &Declared, window: Span, budget: &mut Budget) -> Option<Self> {
         let mut all = Vec::new();
         for observance in &declared.observances {
             let (from, to) = (observance.from?, observance.to?);
             for wall in observance.begins(window, budget)? {
-                let instant = wall.and_utc().timestamp() - i64::from(from);
-                if declared.until.is_none_or(|until| instant <= until.and_utc().timestamp()) {
-                    all.push((instant, from, to));
-                }
+                all.push((wall.and_utc().timestamp() - i64::from(from), from, to));
             }
         }
         all.sort_unstable();

@@ -49,7 +49,18 @@ pub enum Clock {
 enum Meaning {
     Place(Tz),
     Changes(Changes),
+    /// Its rules end while it is needed: with the last offset from then on, and with the rules.
+    Ended(Changes, Changes),
     Unknown,
+}
+
+/// A way to read clocks that are not known.
+#[derive(Clone, Copy, Debug)]
+pub struct Guess {
+    /// As this place's.
+    zone: Tz,
+    /// Whether rules go on after their end.
+    goes_on: bool,
 }
 
 /// What a calendar's clocks mean.
@@ -59,7 +70,7 @@ pub struct Zones {
     floating: Meaning,
     named: Vec<Meaning>,
     /// How a clock that is not known is read now.
-    guess: Tz,
+    guess: Guess,
 }
 
 /// The ids that a calendar uses, as they come; what they mean may be said later.
@@ -113,41 +124,51 @@ impl Zones {
             let name = if is_short { None } else { known(id) };
             name.or_else(|| declared.and_then(|zone| zone.place))
                 .map(Meaning::Place)
-                .or_else(|| declared.and_then(|zone| Changes::of(zone, window, budget)).map(Meaning::Changes))
+                .or_else(|| {
+                    Some(match Changes::of(declared?, window, budget)? {
+                        (known, None) => Meaning::Changes(known),
+                        (ended, Some(rules)) => Meaning::Ended(ended, rules),
+                    })
+                })
                 .or_else(|| known(id).map(Meaning::Place))
                 .or_else(|| offset_of(id).map(Changes::never).map(Meaning::Changes))
                 .unwrap_or(Meaning::Unknown)
         };
         let named = ids.all.iter().map(|id| meaning(id)).collect();
         let floating = floating.map_or(Meaning::Place(home), meaning);
-        Self { home, floating, named, guess: home }
+        Self { home, floating, named, guess: Guess { zone: home, goes_on: false } }
     }
 
-    /// How times on a clock that is not known may be meant: as the owner's, the calendar's, or UTC.
-    pub fn guesses(&self) -> Vec<Tz> {
-        let mut guesses = vec![self.home];
+    /// How times on a clock that is not known may be meant: as the owner's, the calendar's, or UTC; and on one whose rules end, without them and
+    /// with them.
+    pub fn guesses(&self) -> Vec<Guess> {
+        let mut zones = vec![self.home];
         let floating = match &self.floating {
             Meaning::Place(zone) => Some(*zone),
             _ => None,
         };
         for zone in floating.into_iter().chain([Tz::UTC]) {
-            if !guesses.contains(&zone) {
-                guesses.push(zone);
+            if !zones.contains(&zone) {
+                zones.push(zone);
             }
         }
-        guesses
+        // Each way to read rules must be among them, also where there is one zone.
+        if zones.len() == 1 {
+            zones.push(self.home);
+        }
+        zones.into_iter().enumerate().map(|(i, zone)| Guess { zone, goes_on: i > 0 }).collect()
     }
 
     /// Reads clocks that are not known as this one.
-    pub fn guess(&mut self, zone: Tz) {
-        self.guess = zone;
+    pub fn guess(&mut self, guess: Guess) {
+        self.guess = guess;
     }
 
     /// Whether the clock is not known.
     pub fn is_unknown(&self, clock: Clock) -> bool {
         match clock {
             Clock::Utc | Clock::Home => false,
-            Clock::Floating => matches!(self.floating, Meaning::Unknown),
+            Clock::Floating => matches!(self.floating, Meaning::Unknown | Meaning::Ended(..)),
             Clock::Named(number) => !matches!(self.named.get(number), Some(Meaning::Place(_) | Meaning::Changes(_))),
         }
     }
@@ -162,7 +183,8 @@ impl Zones {
         match meaning {
             Some(Meaning::Place(zone)) => Ok(*zone),
             Some(Meaning::Changes(changes)) => Err(changes),
-            Some(Meaning::Unknown) | None => Ok(self.guess),
+            Some(Meaning::Ended(ended, rules)) => Err(if self.guess.goes_on { rules } else { ended }),
+            Some(Meaning::Unknown) | None => Ok(self.guess.zone),
         }
     }
 

@@ -32,9 +32,12 @@ const WORDS: [&str; 17] = [
 pub(super) const PADDED: [Category; 4] =
     [Category::Licence, Category::Certification, Category::Registration, Category::Identifier];
 
+/// The digits of a number after a prefix of digits: what the authorities that have one pad to.
+const AFTER_DIGITS: usize = 6;
+
 impl CredentialType {
-    /// A number as it is compared: upper case, letters and digits only, without the type's prefix, without the words that
-    /// people write before it, and without leading zeros where the authority pads its numbers.
+    /// A number as it is compared: upper case, letters and digits only, without the words that people write before it, without
+    /// the type's prefix, and without leading zeros where the authority pads its numbers. A prefix of digits is there in any case.
     pub fn normalise(&self, number: &str) -> String {
         let upper = number.to_uppercase();
         let mut words: Vec<&str> =
@@ -47,9 +50,29 @@ impl CredentialType {
         {
             words.remove(0);
         }
+        if let Some(whole) = self.with_digits(&words) {
+            return whole;
+        }
         let plain = words.concat();
         let bare = plain.strip_prefix(&self.number_prefix).filter(|rest| !rest.is_empty()).unwrap_or(&plain);
         if PADDED.contains(&self.category) { without_padding(bare) } else { bare.to_owned() }
+    }
+}
+
+impl CredentialType {
+    /// A number with the type's prefix of digits, which people may leave out. It is no part of the number proper where it stands apart or six digits
+    /// follow it; a shorter number may begin with the same digits by chance. None where the type has no such prefix, or this is no such number.
+    fn with_digits(&self, words: &[&str]) -> Option<String> {
+        let (prefix, is_digits) = (self.number_prefix.as_str(), |text: &str| text.bytes().all(|b| b.is_ascii_digit()));
+        if prefix.is_empty() || !is_digits(prefix) {
+            return None;
+        }
+        let plain = words.concat();
+        let apart = words.len() > 1 && words.first() == Some(&prefix);
+        let rest = plain.strip_prefix(prefix).filter(|rest| apart || rest.len() == AFTER_DIGITS).unwrap_or(&plain);
+        let proper = rest.trim_start_matches('0');
+        let fits = !rest.is_empty() && is_digits(rest) && proper.len() <= AFTER_DIGITS;
+        fits.then(|| format!("{prefix}{proper:0>AFTER_DIGITS$}"))
     }
 }
 
@@ -143,10 +166,20 @@ mod tests {
             Spelt { place: "US-FL", prefix: "MA", spellings: &["MM0012345", "MM12345", "mm 12345"], number: "MM12345" },
             Spelt {
                 place: "US-IL",
-                prefix: "",
-                spellings: &["227.012345", "227012345", "227-012345"],
+                prefix: "227",
+                spellings: &["227.012345", "227012345", "227-012345", "012345", "12345", "227 12345", "IL 12345"],
                 number: "227012345",
             },
+            Spelt { place: "US-IL", prefix: "227", spellings: &["227.227123", "227123", "0227123"], number: "227227123" },
+            Spelt {
+                place: "US-OH",
+                prefix: "33",
+                spellings: &["33.012345", "33012345", "33-12345", "012345", "12345", "Lic. No. 33.012345"],
+                number: "33012345",
+            },
+            Spelt { place: "US-OH", prefix: "33", spellings: &["330123", "33.330123"], number: "33330123" },
+            Spelt { place: "US-OH", prefix: "33", spellings: &["33.1234567", "331234567", "1234567"], number: "1234567" },
+            Spelt { place: "US-OH", prefix: "33", spellings: &["MT012345"], number: "MT12345" },
             Spelt {
                 place: "US-NY",
                 prefix: "",

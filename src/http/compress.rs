@@ -62,7 +62,8 @@ pub(super) fn plain_tag(tag: &str) -> String {
     tag.strip_suffix(MARK).map_or_else(|| tag.to_owned(), |tag| format!("{tag}\""))
 }
 
-/// A text that is served as it is again and again, compressed once.
+/// What is served as it is again and again, compressed once. Gzip is enough: every browser takes it, and the little that Brotli would save of a page
+/// that is loaded once is not worth a library.
 #[derive(Clone)]
 pub struct Served {
     plain: Bytes,
@@ -70,10 +71,10 @@ pub struct Served {
 }
 
 impl Served {
-    /// `text`, and the same compressed.
-    pub fn new(text: String) -> Self {
-        let plain = Bytes::from(text);
-        Self { packed: packed(&plain), plain }
+    /// `plain`, and the same compressed, where that is worth it: pictures are as large as before.
+    pub fn new(plain: impl Into<Bytes>) -> Self {
+        let plain = plain.into();
+        Self { packed: packed(&plain).filter(|packed| packed.len() * 10 < plain.len() * 9), plain }
     }
 
     /// The answer to a caller who sent `headers`.

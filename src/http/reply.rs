@@ -22,6 +22,8 @@ pub struct Reply {
     pub body: String,
     /// What tells the state of what is shown from any other, where that is less than all that is shown.
     pub state: Option<String>,
+    /// The resource that is tagged, where the body tells more.
+    resource: Option<String>,
     /// Given before, under the same idempotency key.
     pub(super) replayed: bool,
     cache: &'static str,
@@ -30,7 +32,16 @@ pub struct Reply {
 
 impl Reply {
     fn new(status: StatusCode, location: Option<String>, body: String) -> Self {
-        Self { status, location, body, state: None, replayed: false, cache: "no-store", media_type: "application/json" }
+        Self {
+            status,
+            location,
+            body,
+            state: None,
+            resource: None,
+            replayed: false,
+            cache: "no-store",
+            media_type: "application/json",
+        }
     }
 
     /// 200 with `view`, which is personal and not to be stored by caches.
@@ -71,6 +82,11 @@ impl Reply {
     /// Says that a change depends on `state` alone of all that is shown: see [`tag_of`].
     pub fn in_state(self, state: &impl Serialize) -> Result<Self> {
         Ok(Self { state: Some(digest_of(&body_of(state)?)), ..self })
+    }
+
+    /// Says that the answer tells more than the resource that it is about, and bears the tag of that resource as it is shown on its own.
+    pub fn tagged_as(self, resource: &impl Serialize) -> Result<Self> {
+        Ok(Self { resource: Some(body_of(resource)?), ..self })
     }
 
     /// Says that the body is of another type than plain JSON.
@@ -142,7 +158,7 @@ impl Reply {
         if self.body.is_empty() {
             return response.finish();
         }
-        let tag = tag_of(&self.body, self.state.as_deref());
+        let tag = tag_of(self.resource.as_ref().unwrap_or(&self.body), self.state.as_deref());
         // A tag of the compressed answer is as good, and is what 304 repeats.
         let matching = known.and_then(|known| {
             let mut known = known.split(',').map(|known| known.trim().trim_start_matches("W/"));

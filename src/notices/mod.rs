@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::ids::NoticeId;
 use crate::queue::Sweep;
-use crate::values::Zone;
+use crate::values::{Money, Zone};
 
 /// What is deleted here in the end.
 pub const SWEEPS: &[Sweep] = &[Sweep { name: "notices", run: |app, now| Box::pin(store::forget_old(&app.db, now)) }];
@@ -54,6 +54,16 @@ pub struct NoticeDetails {
     /// The zone at the visit's place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<Zone>,
+    /// Minutes on the table that the therapist asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 90)]
+    pub duration_minutes: Option<i16>,
+    /// What the visit costs then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+    /// What the client pays for the visit now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charge: Option<Money>,
     /// Why a calendar elsewhere could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "unreachable")]

@@ -73,6 +73,7 @@ const TABLE: &[Row] = &[
     row("booking.uphold", To::Both, "no_show_upheld"),
     row("booking.reject", To::Both, "no_show_rejected"),
     row("booking.stop", To::Others, "visit_stopped"),
+    Row { with: &["start_at", "time_zone", "charge"], ..row("booking.lower_charge", To::Both, "charge_lowered") },
     row("booking.put_at_risk", To::Therapist, "visit_at_risk"),
     row("booking.restored", To::Therapist, "visit_restored"),
     row("booking.overdue", To::Therapist, "visit_overdue"),

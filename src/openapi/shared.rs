@@ -33,9 +33,12 @@ const RESPONSES: [(&str, &str, &str, &str); 17] = [
 const SOMETIMES: &[(&str, &str)] = &[
     ("BookingEvent", "change"),
     ("CancellationQuote", "therapist_share"),
+    ("NoticeDetails", "charge"),
     ("NoticeDetails", "days_before"),
+    ("NoticeDetails", "duration_minutes"),
     ("NoticeDetails", "error"),
     ("NoticeDetails", "expires_on"),
+    ("NoticeDetails", "price"),
     ("NoticeDetails", "start_at"),
     ("NoticeDetails", "time_zone"),
     ("NoticeDetails", "type"),

@@ -6,6 +6,7 @@ mod public_holidays;
 mod surcharges;
 
 use actix_web::web::Data;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
@@ -76,7 +77,7 @@ async fn create<T: Entry>(
         store::lock(&mut work).await?;
         // Read after the wait: what was ahead may no longer be.
         let now = app.clock.now();
-        refuse_wrong(&mut work, &entry, faults(&entry, now)).await?;
+        refuse_wrong(&mut work, &entry, faults(&entry, now), now).await?;
         let id = TariffId::new(now);
         let version = Version { id, entry, created_at: now, created_by: Some(admin), withdrawn_at: None };
         store::insert(&mut work, &version).await?;
@@ -90,7 +91,7 @@ async fn create<T: Entry>(
 }
 
 /// Refuses an entry with `faults`, or with others that only show beside what is there.
-async fn refuse_wrong<T: Entry>(tx: &mut Tx, entry: &T, mut faults: Vec<FieldError>) -> Result<()> {
+async fn refuse_wrong<T: Entry>(tx: &mut Tx, entry: &T, mut faults: Vec<FieldError>, now: DateTime<Utc>) -> Result<()> {
     if let Some(service) = entry.service()
         && catalogue::kind_of(&mut **tx, service).await?.is_none()
     {
@@ -102,13 +103,18 @@ async fn refuse_wrong<T: Entry>(tx: &mut Tx, entry: &T, mut faults: Vec<FieldErr
         let known = store::currency(tx, country).await?;
         for (pointer, money) in amounts {
             // The first price of a country settles its currency.
-            let fits = known.as_ref().map_or(T::KIND == Kind::Price, |known| known == money.currency.code());
-            if !fits {
-                faults.push(FieldError::new(
-                    format!("{pointer}/currency"),
-                    "is not the currency of the country's prices.",
-                ));
-            }
+            let why = match &known {
+                None if T::KIND == Kind::Price => continue,
+                None => "is not settled: the country has no price yet.".to_owned(),
+                Some((currency, _)) if currency == money.currency.code() => continue,
+                Some((currency, since)) if *since <= now => {
+                    format!("must be {currency}: amounts of the country have been in force in it, which is fixed.")
+                }
+                Some((currency, _)) => {
+                    format!("must be {currency}, as the country's other amounts; withdraw all of these to change it.")
+                }
+            };
+            faults.push(FieldError::new(format!("{pointer}/currency"), why));
         }
     }
     if !faults.is_empty() {

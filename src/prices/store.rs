@@ -153,18 +153,19 @@ pub(super) async fn lock(work: &mut Work) -> Result<()> {
     work.lock(TARIFFS).await
 }
 
-/// The currency of a country's amounts, withdrawn ones too, because visits may have been quoted by them; none where it never had any.
-pub(super) async fn currency(tx: &mut Tx, country: &str) -> Result<Option<String>> {
-    let found = sqlx::query_scalar!(
-        r#"SELECT coalesce(entry #>> '{price,currency}', entry #>> '{terms,charge,amount,currency}') AS "currency!" FROM tariffs
-           WHERE (place = $1 OR starts_with(place, $1 || '-')) AND kind IN ('price', 'surcharge')
+/// The currency of a country's amounts, and when the first of them takes effect; none where it has none. What was withdrawn never took effect, so
+/// that nothing was ever priced by it.
+pub(super) async fn currency(tx: &mut Tx, country: &str) -> Result<Option<(String, DateTime<Utc>)>> {
+    let found = sqlx::query!(
+        r#"SELECT coalesce(entry #>> '{price,currency}', entry #>> '{terms,charge,amount,currency}') AS "currency!", effective_from FROM tariffs
+           WHERE (place = $1 OR starts_with(place, $1 || '-')) AND kind IN ('price', 'surcharge') AND withdrawn_at IS NULL
              AND coalesce(entry #>> '{price,currency}', entry #>> '{terms,charge,amount,currency}') IS NOT NULL
-           ORDER BY kind, created_at LIMIT 1"#,
+           ORDER BY effective_from LIMIT 1"#,
         country
     )
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(found)
+    Ok(found.map(|found| (found.currency, found.effective_from)))
 }
 
 /// The number of the latest version, withdrawn ones too, and when the last one that is not takes effect.

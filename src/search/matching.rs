@@ -54,7 +54,8 @@ pub(super) enum Lasting {
 }
 
 /// Where the next page of the soonest begins. Bookings reorder the list while it is read, so that no key can say who was
-/// shown: whoever was is named.
+/// shown: whoever was is named. Whoever moves ahead of the window between two pages, because an earlier time became free and new hints say so, is
+/// left to the next search: looking again at all who were passed over would make each page dearer than the one before.
 #[derive(Serialize, Deserialize)]
 struct Mark {
     /// After whom the therapists that this page looks at begin, in the order of their hints.

@@ -14,6 +14,7 @@ use crate::App;
 use crate::auth::{As, Therapist};
 use crate::availability::travel::Roads;
 use crate::availability::travel::{Journey, LONGEST_MINUTES, Traffic};
+use crate::availability::unbookable::UnbookableStretch;
 use crate::availability::{self, Diary, Enquiry, MARGIN, Purpose, diaries};
 use crate::error::{Error, Result};
 use crate::http::{Origin, Query, Reply};
@@ -85,12 +86,14 @@ struct AvailabilityPreview {
     time_zone: Zone,
     /// By their beginning. Windows, time off and what is free are cut to the dates; what belongs to a visit is whole.
     data: Vec<Interval>,
+    /// The windows in which no visit can ever be booked, whole: none that is offered fits into them from any start.
+    unbookable: Vec<UnbookableStretch>,
 }
 
 /// Preview my availability
 ///
 /// The caller's working hours on some dates, what takes them (visits, holds and open counter-offers with their set-up and pack-up,
-/// the ways between them, time off) and what is left free. Whether a visit fits into what is free depends on its place too: ask for slots.
+/// the ways between them, time off) and what is left free; and of the working hours, those that can never be booked. Whether a visit fits into what is free depends on its place too: ask for slots.
 #[utoipa::path(tag = "Availability", operation_id = "get_availability", security(("bearer" = ["therapist"])),
     params(DatesQuery),
     responses((status = 200, description = "The intervals.", body = AvailabilityPreview)))]
@@ -119,7 +122,8 @@ async fn preview(app: Arc<App>, me: TherapistId, query: DatesQuery) -> Result<Av
     let diary = diaries.pop().ok_or(Error::NotFound)?;
     let busy = availability::busy(&app.db, me, span).await?;
     let lengths = availability::lengths(&app.db, me, span).await?;
-    Ok(AvailabilityPreview { time_zone: zone, data: intervals(&diary, &merged(busy), &lengths, span) })
+    let unbookable = availability::fit(&app.db, me).await?.unbookable(&diary.hours, diary.zone, span);
+    Ok(AvailabilityPreview { time_zone: zone, data: intervals(&diary, &merged(busy), &lengths, span), unbookable })
 }
 
 /// The intervals of a diary within `span`, of which other calendars make therapists `busy`; `lengths` are the minutes on the table by the beginning of each reservation.

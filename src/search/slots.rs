@@ -196,7 +196,8 @@ struct NextAvailable {
 /// The times at which a visit can be booked at a place, by therapist. Every slot that is listed can be booked, until
 /// someone else books it. A client who is signed in sees nobody whom they block, or who blocks them. A page looks at about 300 therapists at the most, so that it may hold fewer than `limit` and still have
 /// a `next_cursor`; so it is where many days are asked for, since a page holds about 7,500 starts. By `soonest`, each 300 are in order: whoever may be free first is looked at first. Nobody is listed
-/// twice while the list is read on, and nobody left out who stays free.
+/// twice while the list is read on, and nobody left out who stays free, but for those of whom an earlier time becomes free meanwhile: by `soonest` that
+/// may lie before where the list goes on, and the next search begins with them.
 #[utoipa::path(tag = "Availability", operation_id = "list_slots",
     security((), ("bearer" = ["client", "therapist", "admin"])), params(SlotQuery),
     responses((status = 200, description = "A page of therapists with their slots.", body = SlotPage)))]

@@ -1,6 +1,7 @@
 //! The HTTP server: the routes, and what surrounds each of them.
 
 mod connection;
+mod docs;
 mod follow;
 mod framing;
 mod limits;
@@ -20,15 +21,15 @@ use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, Redirect};
-use actix_web::{HttpRequest, HttpResponse, HttpServer};
+use actix_web::{HttpRequest, HttpResponse, HttpServer, guard};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tracing_actix_web::{RootSpanBuilder, TracingLogger};
 use utoipa_actix_web::AppExt;
-use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use self::connection::{Connection, Problems};
+use self::docs::Docs;
 use self::follow::followed;
 use self::limits::most_connections;
 pub use self::limits::{LEAST_RATE, Limits};
@@ -69,6 +70,7 @@ pub fn limited_server(app: Arc<App>, listener: TcpListener, workers: usize, limi
     let document = openapi::document(doors::routes);
     let document_text = Served::new(format!("{document:#}\n"));
     let document = Data::new(document);
+    let docs = Arc::new(Docs::new());
     let peers = Arc::new(Peers::new(&limits));
     let builder = Server::build();
     let told_to_stop = builder.graceful_shutdown_signal();
@@ -78,7 +80,7 @@ pub fn limited_server(app: Arc<App>, listener: TcpListener, workers: usize, limi
         .max_concurrent_connections(most_connections().div_ceil(workers.max(1)))
         .disable_signals();
     let server = builder.listen("knead", listener, move || {
-        let service = operations(Data::from(app.clone()), document.clone(), document_text.clone());
+        let service = operations(Data::from(app.clone()), document.clone(), document_text.clone(), docs.clone());
         let told_to_stop = told_to_stop.clone();
         // The connection has every clock.
         let http = HttpService::build()
@@ -119,6 +121,7 @@ fn operations(
     app: Data<App>,
     document: Data<Value>,
     text: Served,
+    docs: Arc<Docs>,
 ) -> actix_web::App<
     impl ServiceFactory<
         ServiceRequest,
@@ -149,7 +152,12 @@ fn operations(
                 })),
         )
         .service(Redirect::new("/docs", "/docs/"))
-        .service(SwaggerUi::new("/docs/{_:.*}").config(SwaggerConfig::from("/openapi.json")))
+        .service(web::resource("/docs/{file:.*}").guard(guard::Get()).to(
+            move |request: HttpRequest, file: web::Path<String>| {
+                let docs = docs.clone();
+                async move { docs.answer(file.into_inner(), request.headers()).await }
+            },
+        ))
         .default_service(web::to(refuse_unknown))
         // The last one is the outermost.
         .wrap(from_fn(compress))

@@ -42,6 +42,7 @@ const TABLE: &[Row] = &[
     close("booking.uphold", Some(Party::Admin), "therapist_no_show"),
     close("booking.reject", None, "therapist_no_show"),
     raise("booking.ended_early", "visit_ended_early"),
+    close("booking.lower_charge", None, "visit_ended_early"),
     raise("booking.overdue", "visit_overdue"),
     // A client's word alone does not settle what staff were to look into.
     close("booking.complete", None, "visit_overdue"),

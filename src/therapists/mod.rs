@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub use store::{PROFILE, area, booking_mode, exists, gender, is_shown, profile, public, rate};
 
 use crate::ids::{ServiceId, TherapistId};
-use crate::values::{BookingMode, Gender, Point, Rating, TravelMode, Zone, bounded_number, bounded_text};
+use crate::values::{BookingMode, Gender, Point, Rating, SlotAnchor, TravelMode, Zone, bounded_number, bounded_text};
 
 bounded_text! {
     /// What a therapist says of themselves.
@@ -94,6 +94,9 @@ pub struct Profile {
     /// Minutes of wall-clock time between starts.
     #[schema(example = 15)]
     pub slot_interval_minutes: i32,
+    /// From where the starts are counted: from midnight, or from the beginning of each window of the hours.
+    #[schema(example = "midnight")]
+    pub slot_anchor: SlotAnchor,
     /// Whether a booking needs the therapist's yes.
     pub booking_mode: BookingMode,
     /// The most visits on one local date.

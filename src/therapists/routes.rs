@@ -15,7 +15,9 @@ use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Result};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::TherapistId;
-use crate::values::{BookingMode, DisplayName, Gender, Language, Latitude, Longitude, Slug, TravelMode, Zone, present};
+use crate::values::{
+    BookingMode, DisplayName, Gender, Language, Latitude, Longitude, SlotAnchor, Slug, TravelMode, Zone, present,
+};
 use crate::{catalogue, prices};
 
 /// The operations on therapists.
@@ -63,6 +65,7 @@ struct ProfilePatch {
     setup_minutes: Option<Handling>,
     packup_minutes: Option<Handling>,
     slot_interval_minutes: Option<SlotInterval>,
+    slot_anchor: Option<SlotAnchor>,
     booking_mode: Option<BookingMode>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DailyCap>)]
@@ -114,6 +117,7 @@ impl ProfilePatch {
             setup_minutes = |Handling(minutes)| minutes,
             packup_minutes = |Handling(minutes)| minutes,
             slot_interval_minutes = |SlotInterval(minutes)| minutes,
+            slot_anchor = |anchor| anchor,
             booking_mode = |mode| mode,
             daily_cap = |cap: Option<DailyCap>| cap.map(|DailyCap(visits)| visits),
             accepting_bookings = |accepting| accepting,

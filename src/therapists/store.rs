@@ -10,7 +10,7 @@ use crate::db::Tx;
 use crate::error::Result;
 use crate::events::{Effect, Event, Work};
 use crate::ids::{AccountId, TherapistId};
-use crate::values::{BookingMode, Gender, Point, Rating, Role, TravelMode, Zone};
+use crate::values::{BookingMode, Gender, Point, Rating, Role, SlotAnchor, TravelMode, Zone};
 
 /// A therapist's account comes with a profile.
 pub const PROFILE: Effect =
@@ -32,7 +32,7 @@ macro_rules! profiles {
             r#"SELECT t.id, a.display_name, t.bio, t.gender AS "gender: Gender", t.languages, t.techniques, t.conditions,
                       t.base_latitude, t.base_longitude, t.service_radius_km, t.travel_mode AS "travel_mode: TravelMode",
                       a.time_zone AS "time_zone: Zone", t.min_notice_minutes, t.max_advance_days, t.setup_minutes,
-                      t.packup_minutes, t.slot_interval_minutes, t.booking_mode AS "booking_mode: BookingMode",
+                      t.packup_minutes, t.slot_interval_minutes, t.slot_anchor AS "slot_anchor: SlotAnchor", t.booking_mode AS "booking_mode: BookingMode",
                       t.daily_cap, t.accepting_bookings
                FROM therapists t JOIN accounts a ON a.id = t.id "# + $tail,
             $($arg),+
@@ -63,7 +63,8 @@ pub(super) async fn update(tx: &mut Tx, profile: &Profile) -> Result<()> {
         "UPDATE therapists SET bio = $2, gender = $3, languages = $4, techniques = $5, conditions = $6,
                 base_latitude = $7, base_longitude = $8, service_radius_km = $9, travel_mode = $10,
                 min_notice_minutes = $11, max_advance_days = $12, setup_minutes = $13, packup_minutes = $14,
-                slot_interval_minutes = $15, booking_mode = $16, daily_cap = $17, accepting_bookings = $18
+                slot_interval_minutes = $15, booking_mode = $16, daily_cap = $17, accepting_bookings = $18,
+                slot_anchor = $19
          WHERE id = $1",
         profile.id.0,
         profile.bio,
@@ -83,6 +84,7 @@ pub(super) async fn update(tx: &mut Tx, profile: &Profile) -> Result<()> {
         profile.booking_mode as BookingMode,
         profile.daily_cap,
         profile.accepting_bookings,
+        profile.slot_anchor as SlotAnchor,
     )
     .execute(&mut **tx)
     .await?;

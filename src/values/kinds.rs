@@ -55,6 +55,17 @@ pub enum BookingMode {
     Request,
 }
 
+/// From where the starts of visits are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum SlotAnchor {
+    /// From midnight: every hour of every day has the same starts.
+    Midnight,
+    /// From the beginning of each window of the hours.
+    Window,
+}
+
 /// What kind of place an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type, Hash)]
 #[serde(rename_all = "snake_case")]

@@ -13,7 +13,7 @@ mod time;
 pub mod wall_clock;
 mod week;
 
-pub use kinds::{AddressKind, BookingMode, Gender, Role, TravelMode};
+pub use kinds::{AddressKind, BookingMode, Gender, Role, SlotAnchor, TravelMode};
 pub use money::Money;
 pub use place::{Country, Jurisdiction, JurisdictionCode, Latitude, Longitude, Place, Point};
 pub use rating::Rating;

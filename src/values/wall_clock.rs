@@ -80,6 +80,22 @@ pub fn window(zone: Tz, date: NaiveDate, opens: i32, closes: i32) -> Span {
     Span { start: first_instant(zone, wall(date, opens)), end: last_instant(zone, wall(date, closes)) }
 }
 
+/// Steps of a clock's hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// Minutes from one to the next: a divisor of the day.
+    pub every: i32,
+    /// The minute of the day from which they are counted.
+    pub from: i32,
+}
+
+impl Steps {
+    /// The seconds from one to the next, and those from which they are counted.
+    fn seconds(self) -> (i64, i64) {
+        (i64::from(self.every) * 60, i64::from(self.from) * 60)
+    }
+}
+
 /// What a clock in a zone shows throughout a stretch of time. Asking a zone costs more than all else in a decision: it is
 /// asked about each half day once, and not about each start.
 #[derive(Clone, Debug)]
@@ -141,32 +157,38 @@ impl Face {
         self.shows(instant.timestamp()).rem_euclid(DAY_SECONDS) / 60
     }
 
-    /// Whether a visit may start at `instant`: the clock shows a multiple of `interval` minutes, or just jumped over one.
-    pub fn on_grid(&self, interval: i32, instant: DateTime<Utc>) -> bool {
-        instant.timestamp_subsec_nanos() == 0 && self.is_step(i64::from(interval) * 60, instant.timestamp())
+    /// Whether a visit may start at `instant`: the clock shows one of the steps, or just jumped over one.
+    pub fn on_grid(&self, steps: Steps, instant: DateTime<Utc>) -> bool {
+        instant.timestamp_subsec_nanos() == 0 && self.is_step(steps, instant.timestamp())
     }
 
-    fn is_step(&self, step: i64, second: i64) -> bool {
-        let shown = self.shows(second);
-        // The multiple at or before what is shown must not have been shown before.
-        shown.rem_euclid(step) == 0 || shown - shown.rem_euclid(step) > self.shows(second - 1)
+    fn is_step(&self, steps: Steps, second: i64) -> bool {
+        let past = self.past_step(steps, second);
+        // The step at or before what is shown must not have been shown before.
+        past == 0 || self.shows(second) - past > self.shows(second - 1)
     }
 
-    /// The starts on the grid of `interval` minutes within `span`, in order.
-    pub fn grid(&self, interval: i32, span: Span) -> Vec<DateTime<Utc>> {
-        let step = i64::from(interval) * 60;
+    /// The seconds that the clock shows since the last step.
+    fn past_step(&self, steps: Steps, second: i64) -> i64 {
+        let (step, from) = steps.seconds();
+        (self.shows(second) - from).rem_euclid(step)
+    }
+
+    /// The starts on the grid of these steps within `span`, in order.
+    pub fn grid(&self, steps: Steps, span: Span) -> Vec<DateTime<Utc>> {
+        let (step, _) = steps.seconds();
         let past = if span.start.timestamp_subsec_nanos() > 0 { 1 } else { 0 };
         let until = span.end.timestamp() + if span.end.timestamp_subsec_nanos() > 0 { 1 } else { 0 };
         let mut starts = Vec::new();
         let mut from = span.start.timestamp() + past;
         // From one change of the clock to the next it runs evenly.
         while from < until {
-            if self.is_step(step, from) {
+            if self.is_step(steps, from) {
                 starts.extend(DateTime::from_timestamp(from, 0));
             }
             let next_change = self.changes.get(self.changes.partition_point(|(changed, _)| *changed <= from));
             let even = next_change.map_or(until, |(changed, _)| until.min(*changed));
-            let first = from + step - self.shows(from).rem_euclid(step);
+            let first = from + step - self.past_step(steps, from);
             let rest = (first..even).step_by(usize::try_from(step).unwrap_or(usize::MAX));
             starts.extend(rest.filter_map(|second| DateTime::from_timestamp(second, 0)));
             from = even;
@@ -228,16 +250,20 @@ mod tests {
         let date = |text: &str| text.parse::<NaiveDate>().expect("a date");
         let night = dates(Lord_Howe, date("2026-10-04"), date("2026-10-04"));
         let lord_howe = Face::new(Lord_Howe, night);
-        let starts = lord_howe.grid(60, night);
+        let hourly = Steps { every: 60, from: 0 };
+        let starts = lord_howe.grid(hourly, night);
         // 02:00 is skipped: its start moves to 02:30, the first instant after the gap.
         assert_eq!(starts.len(), 24);
         assert!(starts.contains(&at("2026-10-03T15:30:00Z")));
-        assert!(starts.iter().all(|start| lord_howe.on_grid(60, *start)));
-        assert!(!lord_howe.on_grid(60, at("2026-10-03T16:30:00Z")), "03:30 is no full hour");
+        assert!(starts.iter().all(|start| lord_howe.on_grid(hourly, *start)));
+        assert!(!lord_howe.on_grid(hourly, at("2026-10-03T16:30:00Z")), "03:30 is no full hour");
         let from_the_jump = Span { start: at("2026-10-03T15:30:00Z"), end: at("2026-10-03T17:00:00Z") };
-        assert_eq!(lord_howe.grid(60, from_the_jump), [at("2026-10-03T15:30:00Z"), at("2026-10-03T16:00:00Z")]);
+        assert_eq!(lord_howe.grid(hourly, from_the_jump), [at("2026-10-03T15:30:00Z"), at("2026-10-03T16:00:00Z")]);
         let long = dates(Sydney, date("2027-04-04"), date("2027-04-04"));
-        assert_eq!(Face::new(Sydney, long).grid(60, long).len(), 25, "both occurrences of 02:00 are starts");
+        assert_eq!(Face::new(Sydney, long).grid(hourly, long).len(), 25, "both occurrences of 02:00 are starts");
+        // Counted from ten past, 02:10 is skipped and moves, and 03:10 is as far from it as the clock shows.
+        let past_ten = lord_howe.grid(Steps { every: 60, from: 610 }, from_the_jump);
+        assert_eq!(past_ten, [at("2026-10-03T15:30:00Z"), at("2026-10-03T16:10:00Z")]);
     }
 
     #[test]

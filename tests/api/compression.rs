@@ -52,8 +52,26 @@ async fn long_answers_are_compressed_for_whoever_takes_them_so() {
     // Short ones are not worth it, and what is secret is left alone.
     let (_, headers, _) = raw(&client, "/v1/me", &[("accept-encoding", "gzip")]).await;
     assert_eq!((header(&headers, "content-encoding"), header(&headers, "vary")), ("", "accept-encoding"));
-    let (status, headers, _) = raw(&client, "/docs/swagger-ui.css", &[("accept-encoding", "gzip")]).await;
-    assert_eq!((status, header(&headers, "content-encoding")), (200, ""));
+    // Each file of the page is compressed once. A picture is as large as before.
+    for (file, encoding) in
+        [("", "gzip"), ("swagger-ui.css", "gzip"), ("swagger-ui-bundle.js", "gzip"), ("favicon-32x32.png", "")]
+    {
+        let path = format!("/docs/{file}");
+        let (_, _, plain) = raw(&client, &path, &[]).await;
+        for _ in 0..2 {
+            let (status, headers, bytes) = raw(&client, &path, &[("accept-encoding", "gzip, br")]).await;
+            assert_eq!((status, header(&headers, "content-encoding")), (200, encoding), "{path}");
+            assert_eq!((header(&headers, "vary"), header(&headers, "etag")), ("accept-encoding", ""), "{path}");
+            if encoding.is_empty() {
+                assert_eq!(bytes, plain, "{path}");
+            } else {
+                let mut text = Vec::new();
+                GzDecoder::new(&bytes[..]).read_to_end(&mut text).expect("gzip");
+                assert!(text == plain && bytes.len() * 2 < plain.len(), "{path}: {} of {}", bytes.len(), plain.len());
+            }
+        }
+    }
+    client.get("/docs/nothing.js").await.refused(404, "not_found");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What becomes of booked visits when it changes who may practise where.
 
 mod by_roster;
+mod own_edits;
 mod proof;
 mod reassignment;
 

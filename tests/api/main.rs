@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accounts;
+mod anchors;
 mod audit;
 mod blocks;
 mod bookings;

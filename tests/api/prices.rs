@@ -366,6 +366,7 @@ fn booking(body: &Value, client: Uuid) -> Booking {
         asked_at: None,
         respond_by: None,
         cancelled: None,
+        charge_lowered_to: None,
         missed: None,
         extension: None,
         therapist_gender: None,

@@ -1,5 +1,7 @@
 //! What strangers learn of other people's visits: free or not, and nothing else.
 
+mod solver;
+
 use serde_json::{Value, json};
 
 use crate::support::{App, DEEP_TISSUE, Dice, Person, surry_hills};

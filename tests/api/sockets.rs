@@ -278,6 +278,30 @@ async fn chunks_that_are_none_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operation_that_reads_no_body_answers_whatever_comes_of_it_later() {
+    let app = App::with_limits(short()).await;
+    let head = "GET /v1/services HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    // The operation waits for the table while the rest comes.
+    let mut tx = app.service.db.begin().await.unwrap();
+    sqlx::query("LOCK TABLE tariffs, services").execute(&mut *tx).await.unwrap();
+    let ended = ["zz\r\n", "5\r\nhelloworld\r\n", "0\r\nno colon\r\n\r\n", "0\r\n\r\n"].map(async |late| {
+        let mut socket = connected(&app).await;
+        socket.write_all(head.as_bytes()).await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+        socket.write_all(late.as_bytes()).await.unwrap();
+        let text = rest(&mut socket).await;
+        assert!(text.starts_with("HTTP/1.1 200 "), "{late:?}: {text}");
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{late:?}: {text}");
+    });
+    let unlocked = async {
+        sleep(Duration::from_millis(300)).await;
+        tx.rollback().await.unwrap();
+    };
+    tokio::join!(join_all(ended), unlocked);
+    others_are_answered(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_request_is_answered_with_a_problem() {
     let app = App::with_limits(short()).await;
     let many: String = (0..120).map(|n| format!("x-{n}: 1\r\n")).collect();

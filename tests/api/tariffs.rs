@@ -222,7 +222,7 @@ async fn a_region_has_its_own_surcharges_and_holidays() {
 }
 
 #[tokio::test]
-async fn a_country_keeps_its_currency_whatever_is_withdrawn() {
+async fn a_countrys_currency_can_be_put_right_until_an_amount_in_it_takes_effect() {
     let app = App::start().await;
     let admin = app.admin().await;
     let french = |currency: &str, version: i64| {
@@ -238,9 +238,26 @@ async fn a_country_keeps_its_currency_whatever_is_withdrawn() {
     });
     let surcharge = admin.post("/v1/admin/surcharges", surcharge).await.is(201).header("location");
     for location in [&first, &surcharge] {
-        admin.post("/v1/admin/prices", french("JPY", 2)).await.points_to(&["/price/currency"]);
+        let refused = admin.post("/v1/admin/prices", french("JPY", 2)).await.points_to(&["/price/currency"]);
+        assert_eq!(
+            refused.body["errors"][0]["detail"],
+            "must be EUR, as the country's other amounts; withdraw all of these to change it."
+        );
         admin.delete(location).await.is(204);
     }
-    admin.post("/v1/admin/prices", french("JPY", 2)).await.points_to(&["/price/currency"]);
-    admin.post("/v1/admin/prices", french("EUR", 2)).await.is(201);
+    // Nothing was ever priced by what was withdrawn.
+    admin.post("/v1/admin/prices", french("JPY", 2)).await.is(201);
+    admin.post("/v1/admin/prices", french("EUR", 3)).await.points_to(&["/price/currency"]);
+
+    // What has been in force is fixed, also once it is sold no more.
+    app.advance(TimeDelta::days(2));
+    let admin = again(&app, &admin).await;
+    let ended = with(french("JPY", 3), json!({ "price": null, "effective_from": app.now() + TimeDelta::hours(1) }));
+    admin.post("/v1/admin/prices", ended).await.is(201);
+    let later = with(french("EUR", 4), json!({ "effective_from": app.now() + TimeDelta::days(1) }));
+    let refused = admin.post("/v1/admin/prices", later).await.points_to(&["/price/currency"]);
+    assert_eq!(
+        refused.body["errors"][0]["detail"],
+        "must be JPY: amounts of the country have been in force in it, which is fixed."
+    );
 }

@@ -1,5 +1,6 @@
 //! The steps of a visit, from setting out to its end.
 
+mod charge;
 mod missed;
 
 use chrono::TimeDelta;

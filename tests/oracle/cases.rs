@@ -12,7 +12,7 @@ use knead::availability::travel::{Block, RoadTimes};
 use knead::availability::{Diary, Purpose, Reservation, Rules};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
-use knead::values::{BookingMode, Point, Rating, Span, TravelMode};
+use knead::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -142,7 +142,7 @@ fn rules() -> impl Strategy<Value = Rules> {
         prop_oneof![6 => select(vec![0, 60, 120, 1440]), 1 => 0..4320],
         prop_oneof![1 => 1..4, 7 => 4..60],
         (at_the_place(), at_the_place()),
-        select(vec![5, 10, 15, 20, 30, 60]),
+        (select(vec![5, 10, 15, 20, 30, 60]), select(vec![SlotAnchor::Midnight, SlotAnchor::Window])),
         weighted(0.5, 1..5),
     )
         .prop_map(
@@ -152,7 +152,7 @@ fn rules() -> impl Strategy<Value = Rules> {
                 min_notice_minutes,
                 max_advance_days,
                 (setup, packup),
-                interval,
+                (interval, anchor),
                 cap,
             )| {
                 Rules {
@@ -165,6 +165,7 @@ fn rules() -> impl Strategy<Value = Rules> {
                     setup_minutes: setup,
                     packup_minutes: packup,
                     slot_interval_minutes: interval,
+                    slot_anchor: anchor,
                     daily_cap: cap,
                 }
             },

@@ -10,6 +10,7 @@ use knead::availability::hours::Hours;
 use knead::availability::travel::{Journey, Traffic, TravelMinutes};
 use knead::availability::{Reservation, Rule};
 use knead::credentials::{Requirement, Standing};
+use knead::values::SlotAnchor;
 
 use crate::cases::Case;
 
@@ -93,6 +94,8 @@ pub struct Oracle<'a> {
     place: Clock,
     /// By minute of the therapist's clock: whether it is a working minute.
     working: Vec<bool>,
+    /// The windows that last at all: the minute at which each begins, and what its beginning is on the clock's face.
+    openings: Vec<(i64, i64)>,
     /// By minute of the therapist's clock: the reservation that takes it.
     taken: Vec<Option<&'a Reservation>>,
 }
@@ -106,12 +109,17 @@ impl<'a> Oracle<'a> {
         let place = Clock::new(case.place_zone, around.clone());
 
         let mut working = vec![false; therapist.shown.len()];
+        let mut openings = Vec::new();
         let mut taken = vec![None; therapist.shown.len()];
         let at = |minute: i64| usize::try_from(minute - around.start).expect("a minute on the clock");
         for date in dates() {
             for (opens, closes) in windows_of(&case.diary.hours, date) {
                 let (opens, closes) = (midnight(date) + i64::from(opens), midnight(date) + i64::from(closes));
-                for minute in therapist.first(opens)..therapist.last(closes) {
+                let minutes = therapist.first(opens)..therapist.last(closes);
+                if !minutes.is_empty() {
+                    openings.push((minutes.start, opens));
+                }
+                for minute in minutes {
                     working[at(minute)] = true;
                 }
             }
@@ -125,7 +133,7 @@ impl<'a> Oracle<'a> {
         }
 
         let span = place.first(midnight(case.first))..place.first(midnight(case.first) + i64::from(case.days) * DAY);
-        Self { case, span, therapist, place, working, taken }
+        Self { case, span, therapist, place, working, openings, taken }
     }
 
     fn at(&self, minute: i64) -> usize {
@@ -168,10 +176,19 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Whether the therapist's clock shows a multiple of the interval, or has just jumped over one.
+    /// Whether the therapist's clock shows a multiple of the interval after midnight, or after the beginning of the window that began last,
+    /// or has just jumped over one.
     fn on_grid(&self, minute: i64) -> bool {
-        let interval = i64::from(self.case.diary.rules.slot_interval_minutes);
-        let multiple = |shown: i64| shown.rem_euclid(DAY) % interval == 0;
+        let rules = &self.case.diary.rules;
+        let counted_from = match rules.slot_anchor {
+            SlotAnchor::Midnight => 0,
+            SlotAnchor::Window if !self.working[self.at(minute)] => return false,
+            SlotAnchor::Window => {
+                let begun = self.openings.iter().filter(|(begins, _)| *begins <= minute);
+                begun.max_by_key(|(begins, _)| *begins).expect("a working minute is in a window").1
+            }
+        };
+        let multiple = |shown: i64| (shown - counted_from).rem_euclid(i64::from(rules.slot_interval_minutes)) == 0;
         let (before, now) = (self.therapist.shows(minute - 1), self.therapist.shows(minute));
         multiple(now) || (before + 1..now).any(multiple)
     }

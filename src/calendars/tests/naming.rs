@@ -215,9 +215,18 @@ fn observances_may_be_listed_end_and_be_alone() {
     // Summer was given up in 2020, by an end in UTC.
     let given_up = like_sydney("Mine").replace("BYMONTH=10", "BYMONTH=10;UNTIL=20191005T160000Z");
     is_busy(&at_nine(&given_up, "Mine"), &["12-02T23:00 12-03T00:00"]);
-    // Nothing is known after the end of what is declared but the last offset.
-    let ended = like_sydney("Mine").replace("TZID:Mine", "TZID:Mine\nTZUNTIL:20200601T000000Z");
-    is_busy(&at_nine(&ended, "Mine"), &["12-02T23:00 12-03T00:00"]);
+    // After the end of what is declared, the last offset may go on, or the rules: both are busy, and it is told.
+    let until = |end: &str| like_sydney("Mine").replace("TZID:Mine", &format!("TZID:Mine\nTZUNTIL:{end}"));
+    for home in ["", "X-WR-TIMEZONE:Australia/Perth\n"] {
+        let ended = busy(&at_nine(&format!("{home}{}", until("20200601T000000Z")), "Mine"));
+        assert_eq!((shown(&ended), ended.skipped), (vec!["12-02T22:00 12-03T00:00".to_owned()], 1), "{home}");
+    }
+    // Where the rules change nothing more, or not before what is worked out ends, nothing is open; nor where the zone is known by name.
+    let far = busy(&at_nine(&until("20400601T000000Z"), "Mine"));
+    assert_eq!((shown(&far), far.skipped), (vec!["12-02T22:00 12-02T23:00".to_owned()], 0));
+    let known = until("20200601T000000Z").replace("TZID:Mine", "TZID:Australia/Sydney");
+    let known = busy(&at_nine(&known, "Australia/Sydney"));
+    assert_eq!((shown(&known), known.skipped), (vec!["12-02T22:00 12-02T23:00".to_owned()], 0));
     // A wrong line is as if it were missing, and what is missing makes a clock that is not known.
     for broken in ["TZOFFSETTO:east", "TZOFFSETTO:+9900", "X:1"] {
         let text = at_nine(

@@ -92,7 +92,8 @@ pub(in super::super) async fn misnumbered(db: &PgPool, padded: &[Category]) -> R
     let padded: Vec<String> = padded.iter().map(crate::values::name).collect();
     let stale = sqlx::query_scalar!(
         r#"SELECT c.id AS "id: CredentialId" FROM credentials c JOIN credential_types t ON t.code = c.type
-           WHERE t.category = ANY ($1) AND c.normalised_number ~ '^[A-Z]*0[A-Z0-9]'
+           WHERE t.category = ANY ($1)
+             AND (c.normalised_number ~ '^[A-Z]*0[A-Z0-9]' OR (t.number_prefix ~ '^[0-9]+$' AND c.normalised_number ~ '^[0-9]{1,6}$'))
              AND NOT EXISTS (SELECT FROM tasks k WHERE k.kind = 'duplicate_claim' AND k.subject_type = 'credential'
                              AND k.subject_id = c.id AND k.resolved_at IS NULL)
            ORDER BY c.id LIMIT 1000"#,

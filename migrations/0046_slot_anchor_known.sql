@@ -1,0 +1,1 @@
+ALTER TABLE therapists VALIDATE CONSTRAINT therapists_slot_anchor_known;
