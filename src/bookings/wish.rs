@@ -82,12 +82,12 @@ impl Wish {
             minutes: wanted.duration_minutes,
             jurisdiction: &address.jurisdiction,
             point: address.point(),
-            zone: address.time_zone.0,
+            zone: address.time_zone,
             span: Span::of_minutes(start, wanted.duration_minutes.into()),
         };
         let tariff = prices::tariff(&mut ***work, priced, now).await?.ok_or(Refusal::ServiceNotOffered)?;
         let about = About {
-            zone: address.time_zone.0,
+            zone: address.time_zone,
             asked_at: now,
             kind: Some(address.kind),
             distance_km: area.map(|area| prices::kilometres(area, address.point())),
@@ -222,7 +222,7 @@ impl Wish {
     fn visit(&self) -> Visit<'_> {
         Visit {
             place: self.address.point(),
-            zone: self.address.time_zone.0,
+            zone: self.address.time_zone,
             minutes: self.minutes.into(),
             required: &self.required,
             except: self.except,

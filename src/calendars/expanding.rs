@@ -3,12 +3,11 @@
 //! Rules are followed on the clock's face, so that an event at nine stays at nine when the clocks change, and only then put into
 //! the zone. A calendar can ask for any amount of work: what is walked, what is kept and the time that it takes are all bounded.
 
-use crate::values::{Span, merged};
+use crate::values::{Span, Zone, merged};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::events::Event;
 use super::parsing::Found;
@@ -156,7 +155,7 @@ struct Walk {
 
 impl Walk {
     /// Works out what names `moments`; where a clock among them is not known, on each of the clocks that may be meant.
-    fn guessed(&mut self, guesses: &[Tz], moments: &[Moment], mut work: impl FnMut(&mut Self)) {
+    fn guessed(&mut self, guesses: &[Zone], moments: &[Moment], mut work: impl FnMut(&mut Self)) {
         if !moments.iter().any(|moment| self.zones.is_unknown(moment.clock)) {
             return work(self);
         }

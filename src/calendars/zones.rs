@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use super::names::{known, offset_of, tidy};
 use super::observances::{Changes, Declared};
 use super::recurring::Budget;
 use super::times::{End, Length, Moment};
-use crate::values::Span;
+use crate::values::{Span, Zone};
 
 /// Longer events are taken to last so long, in days: no window is as long.
 const LONGEST: i64 = 4_000_000;
@@ -19,16 +18,13 @@ const MOST_IDS: usize = 2_000;
 
 /// The instant at which the clock of `zone` shows `wall`: of two the first; one that the clock skips is counted on from before
 /// the gap.
-pub fn instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
-    match zone.from_local_datetime(&wall) {
-        MappedLocalTime::Single(instant) => instant.to_utc(),
-        MappedLocalTime::Ambiguous(a, b) => a.to_utc().min(b.to_utc()),
-        MappedLocalTime::None => {
-            // No gap is longer than a day.
-            let before = zone.offset_from_utc_datetime(&(wall - TimeDelta::hours(38)));
-            wall.and_utc() - TimeDelta::seconds(before.fix().local_minus_utc().into())
-        }
+pub fn instant(zone: Zone, wall: NaiveDateTime) -> DateTime<Utc> {
+    let (first, _) = zone.instants(wall);
+    if zone.wall(first) == wall {
+        return first;
     }
+    // The moment of the jump.
+    wall.and_utc() - TimeDelta::seconds(zone.offset(first.timestamp() - 1))
 }
 
 /// Whose clock a time is read from.
@@ -47,7 +43,7 @@ pub enum Clock {
 /// What an id means.
 #[derive(Debug)]
 enum Meaning {
-    Place(Tz),
+    Place(Zone),
     Changes(Changes),
     Unknown,
 }
@@ -55,11 +51,11 @@ enum Meaning {
 /// What a calendar's clocks mean.
 #[derive(Debug)]
 pub struct Zones {
-    home: Tz,
+    home: Zone,
     floating: Meaning,
     named: Vec<Meaning>,
     /// How a clock that is not known is read now.
-    guess: Tz,
+    guess: Zone,
 }
 
 /// The ids that a calendar uses, as they come; what they mean may be said later.
@@ -95,7 +91,7 @@ impl Ids {
 impl Zones {
     /// What `ids` mean: a known name, else what the calendar declares, else an offset. `floating` is the calendar's own zone, where it has one.
     pub fn of(
-        home: Tz,
+        home: Zone,
         floating: Option<&str>,
         ids: &Ids,
         declared: &[Declared],
@@ -124,13 +120,13 @@ impl Zones {
     }
 
     /// How times on a clock that is not known may be meant: as the owner's, the calendar's, or UTC.
-    pub fn guesses(&self) -> Vec<Tz> {
+    pub fn guesses(&self) -> Vec<Zone> {
         let mut guesses = vec![self.home];
         let floating = match &self.floating {
             Meaning::Place(zone) => Some(*zone),
             _ => None,
         };
-        for zone in floating.into_iter().chain([Tz::UTC]) {
+        for zone in floating.into_iter().chain([Zone::UTC]) {
             if !guesses.contains(&zone) {
                 guesses.push(zone);
             }
@@ -139,7 +135,7 @@ impl Zones {
     }
 
     /// Reads clocks that are not known as this one.
-    pub fn guess(&mut self, zone: Tz) {
+    pub fn guess(&mut self, zone: Zone) {
         self.guess = zone;
     }
 
@@ -152,9 +148,9 @@ impl Zones {
         }
     }
 
-    fn clock(&self, clock: Clock) -> Result<Tz, &Changes> {
+    fn clock(&self, clock: Clock) -> Result<Zone, &Changes> {
         let meaning = match clock {
-            Clock::Utc => return Ok(Tz::UTC),
+            Clock::Utc => return Ok(Zone::UTC),
             Clock::Home => return Ok(self.home),
             Clock::Floating => Some(&self.floating),
             Clock::Named(number) => self.named.get(number),
@@ -177,7 +173,7 @@ impl Zones {
     /// What a clock shows at an instant.
     pub fn wall(&self, clock: Clock, instant: DateTime<Utc>) -> NaiveDateTime {
         match self.clock(clock) {
-            Ok(zone) => instant.with_timezone(&zone).naive_local(),
+            Ok(zone) => zone.wall(instant),
             Err(changes) => changes.wall(instant),
         }
     }

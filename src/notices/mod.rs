@@ -4,7 +4,7 @@ pub mod routes;
 mod store;
 pub mod table;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -54,6 +54,14 @@ pub struct NoticeDetails {
     /// The zone at the visit's place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<Zone>,
+    /// What the clock at the visit's place showed at its start, by the rules of time zones that were followed before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-12-10T09:00:00")]
+    pub local_start_before: Option<NaiveDateTime>,
+    /// What it shows now. The visit is at the same instant as before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-12-10T10:00:00")]
+    pub local_start: Option<NaiveDateTime>,
     /// Why a calendar elsewhere could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "unreachable")]

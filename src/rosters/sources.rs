@@ -1,12 +1,13 @@
 //! The lists that can be read: what their columns are called and what their words mean.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
-use chrono_tz::{America, Tz};
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::credentials::BoardStatus;
+use crate::values::Zone;
+use crate::values::wall_clock::local_date;
 
 /// A list that an authority gives out.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub struct Source {
     /// Whose licences it lists.
     pub jurisdiction: &'static str,
     /// Where the authority sits: its dates are days there.
-    pub zone: Tz,
+    pub zone: &'static str,
     /// The type of credential that its numbers are of.
     pub credential_type: &'static str,
     /// What stands between two fields.
@@ -206,7 +207,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-tx-tdlr",
         authority: "Texas Department of Licensing and Regulation",
         jurisdiction: "US-TX",
-        zone: America::Chicago,
+        zone: "America/Chicago",
         credential_type: "US-TX-LMT",
         delimiter: b',',
         quoted: true,
@@ -239,7 +240,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-wa-doh",
         authority: "Washington State Department of Health",
         jurisdiction: "US-WA",
-        zone: America::Los_Angeles,
+        zone: "America/Los_Angeles",
         credential_type: "US-WA-LMT",
         delimiter: b',',
         quoted: true,
@@ -286,7 +287,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-fl-doh",
         authority: "Florida Department of Health",
         jurisdiction: "US-FL",
-        zone: America::New_York,
+        zone: "America/New_York",
         credential_type: "US-FL-LMT",
         delimiter: b'|',
         quoted: false,
@@ -336,7 +337,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-il-idfpr",
         authority: "Illinois Department of Financial and Professional Regulation",
         jurisdiction: "US-IL",
-        zone: America::Chicago,
+        zone: "America/Chicago",
         credential_type: "US-IL-LMT",
         delimiter: b',',
         quoted: true,
@@ -377,7 +378,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-co-dora",
         authority: "Colorado Department of Regulatory Agencies",
         jurisdiction: "US-CO",
-        zone: America::Denver,
+        zone: "America/Denver",
         credential_type: "US-CO-LMT",
         delimiter: b',',
         quoted: true,
@@ -413,7 +414,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-oig-leie",
         authority: "Office of Inspector General, List of Excluded Individuals and Entities",
         jurisdiction: "US",
-        zone: America::New_York,
+        zone: "America/New_York",
         credential_type: "NPI",
         delimiter: b',',
         quoted: true,
@@ -460,7 +461,7 @@ impl Source {
 
     /// The day that it is where the authority sits.
     pub fn today(&self, now: DateTime<Utc>) -> NaiveDate {
-        now.with_timezone(&self.zone).date_naive()
+        local_date(Zone::named(self.zone).unwrap_or(Zone::ENDS_LAST), now)
     }
 
     /// The source that lists credentials of this type.

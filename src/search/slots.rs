@@ -273,7 +273,7 @@ async fn search(app: Arc<App>, caller: Option<Principal>, query: SlotQuery) -> R
     };
     Ok(SlotPage {
         data: data.collect(),
-        time_zone: setting.place.zone.into(),
+        time_zone: setting.place.zone,
         next_cursor: found.next_cursor,
         next_available,
         refused,

@@ -202,6 +202,18 @@ impl App {
         &self.keys.data
     }
 
+    /// What another process on the same database is started with.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("DATABASE_URL", url_of(&self.database)),
+            ("KNEAD_SIGNING_KEY", self.keys.signing.clone()),
+            ("KNEAD_DATA_KEYS", self.keys.data.clone()),
+            ("KNEAD_AUDIT_KEY", self.keys.audit.clone()),
+            ("KNEAD_PUBLIC_URL", "http://knead.test".to_owned()),
+            ("KNEAD_RATE_LIMIT", "off".to_owned()),
+        ]
+    }
+
     /// The key that signs the audit.
     pub fn audit_key(&self) -> &str {
         &self.keys.audit
@@ -424,6 +436,11 @@ impl Person {
     /// The same person, who calls another process.
     pub fn at(&self, app: &App) -> Self {
         Self { url: app.url.clone(), ..self.clone() }
+    }
+
+    /// The same person, who calls the process that listens there.
+    pub fn at_address(&self, address: &str) -> Self {
+        Self { url: format!("http://{address}"), ..self.clone() }
     }
 
     /// The same person with fresh tokens.
