@@ -7,13 +7,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use chrono_tz::America::Los_Angeles;
 use knead::availability::hours::Hours;
 use knead::availability::travel::RoadTimes;
 use knead::availability::{Diary, Engine, Purpose, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing, relied_on};
 use knead::ids::{BookingId, CredentialId, TherapistId};
-use knead::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode};
+use knead::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode, Zone};
 use uuid::Uuid;
 
 /// Decisions in one round, and rounds of which the median counts.
@@ -21,6 +20,10 @@ const CALLS: u32 = 100_000;
 const ROUNDS: usize = 11;
 
 const CHAIN: [&str; 4] = ["US", "US-CA", "US-CA.los-angeles", "US-CA.los-angeles.west-hollywood"];
+
+fn los_angeles() -> Zone {
+    "America/Los_Angeles".parse().expect("a zone")
+}
 
 fn date(text: &str) -> NaiveDate {
     text.parse().expect("a date")
@@ -84,7 +87,7 @@ fn diary() -> Diary {
         therapist: TherapistId(Uuid::nil()),
         name: String::new(),
         rating: Rating::default(),
-        zone: Los_Angeles,
+        zone: los_angeles(),
         hours: Hours::weekly((0..7).map(|day| (day * 1440 + 540, day * 1440 + 1020)).collect()),
         time_off: vec![Span { start: at("2026-12-24T08:00:00Z"), end: at("2026-12-27T08:00:00Z") }],
         reservations: reservations.collect(),
@@ -127,9 +130,9 @@ fn median(mut call: impl FnMut()) -> Duration {
 fn main() {
     let (diary, required) = (diary(), required());
     let place = Point { latitude: 34.09, longitude: -118.36 };
-    let visit = Visit { place, zone: Los_Angeles, minutes: 60, required: &required, except: None };
+    let visit = Visit { place, zone: los_angeles(), minutes: 60, required: &required, except: None };
     let start = at("2026-12-08T21:00:00Z");
-    let day = start.with_timezone(&Los_Angeles).date_naive();
+    let day = los_angeles().wall(start).date();
     let span = Span::of_minutes(start, 1);
     let now = at("2026-12-01T00:00:00Z");
     let engine = Engine::new(&diary, &visit, span, now);

@@ -7,14 +7,13 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
-use chrono_tz::Australia::Sydney;
 use knead::availability::hours::Hours;
 use knead::availability::travel::RoadTimes;
 use knead::availability::{Diary, Engine, Purpose, Reservation, Rules, Visit};
 use knead::credentials::{Required, Requirement, Standing};
 use knead::ids::{BookingId, CredentialId, TherapistId};
 use knead::values::wall_clock::{Face, Steps, dates};
-use knead::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode};
+use knead::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode, Zone};
 use uuid::Uuid;
 
 /// Lists in one round, and rounds of which the median counts.
@@ -28,6 +27,10 @@ const DAYS: u64 = 14;
 const VISITS: i64 = 5;
 
 const GROUPS: [&str; 5] = ["QUALIFICATION", "ASSOCIATION", "INSURANCE", "POLICE-CHECK", "FIRST-AID"];
+
+fn sydney() -> Zone {
+    "Australia/Sydney".parse().expect("a zone")
+}
 
 fn date(text: &str) -> NaiveDate {
     text.parse().expect("a date")
@@ -67,7 +70,7 @@ fn standings() -> Vec<Standing> {
 /// A therapist who works from eight to twelve and from one to nine, but for a few dates and an afternoon off, with five visits
 /// a day about the city, two days before and after the dates in question too.
 fn diary(first: NaiveDate, interval: i32) -> Diary {
-    let midnight = |day: i64| dates(Sydney, first + TimeDelta::days(day), first).start;
+    let midnight = |day: i64| dates(sydney(), first + TimeDelta::days(day), first).start;
     let visits = (-2..14 + 2).flat_map(|day| (0..VISITS).map(move |n| (day, n)));
     let reservations = visits.zip(1_u128..).map(|((day, n), id)| {
         let start_at = midnight(day) + TimeDelta::minutes(8 * 60 + 30 + n * 150);
@@ -85,7 +88,7 @@ fn diary(first: NaiveDate, interval: i32) -> Diary {
         therapist: TherapistId(Uuid::nil()),
         name: String::new(),
         rating: Rating::default(),
-        zone: Sydney,
+        zone: sydney(),
         hours: Hours {
             overrides: differing.to_vec(),
             ..Hours::weekly(
@@ -134,18 +137,18 @@ fn median(mut call: impl FnMut()) -> Duration {
 
 fn main() {
     let first = date("2026-12-01");
-    let span = dates(Sydney, first, first + Days::new(DAYS - 1));
+    let span = dates(sydney(), first, first + Days::new(DAYS - 1));
     let now: DateTime<Utc> = span.start - TimeDelta::days(1);
     let required = required();
     let place = Point { latitude: -33.8886, longitude: 151.2111 };
-    let visit = Visit { place, zone: Sydney, minutes: 60, required: &required, except: None };
+    let visit = Visit { place, zone: sydney(), minutes: 60, required: &required, except: None };
     println!(
         "one therapist, {DAYS} days, 2 windows and {VISITS} visits a day, 5 groups; median of {ROUNDS} rounds of {LISTS}"
     );
     for interval in [5, 15] {
         let diary = diary(first, interval);
-        let windows = diary.hours.windows(Sydney, span);
-        let grid = Face::new(Sydney, span);
+        let windows = diary.hours.windows(sydney(), span);
+        let grid = Face::new(sydney(), span);
         let within = windows.iter().filter_map(|window| window.intersection(span));
         let candidates: usize = within.map(|part| grid.grid(Steps { every: interval, from: 0 }, part).len()).sum();
         let engine = Engine::new(&diary, &visit, span, now);

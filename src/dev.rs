@@ -105,7 +105,7 @@ pub fn banner(addr: SocketAddr, with_demo: bool) -> String {
         for (role, email) in demo::LOGINS {
             text.push_str(&format!("    {role:<10} {email}\n"));
         }
-        let from = Clock::System.now().with_timezone(&chrono_tz::Australia::Sydney).date_naive();
+        let from = demo::today(Clock::System.now());
         let to = from + Days::new(6);
         let service = demo::DEEP_TISSUE;
         text.push_str(&format!(

@@ -10,6 +10,7 @@ use crate::App;
 use crate::auth::Tokens;
 use crate::error::{Problem, Result};
 use crate::http::Reply;
+use crate::values::zones::rules;
 
 /// The operations for those who run the service.
 pub fn routes(config: &mut ServiceConfig) {
@@ -22,6 +23,17 @@ struct Health {
     /// `ok`.
     #[schema(example = "ok")]
     status: &'static str,
+}
+
+/// How the service is, and what it goes by.
+#[derive(Serialize, ToSchema)]
+struct Readiness {
+    /// `ok`.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// The release of the IANA database whose rules of time zones this process goes by, or `unknown`.
+    #[schema(example = "2026f")]
+    time_zones: String,
 }
 
 /// Liveness
@@ -38,12 +50,12 @@ async fn get_liveness() -> Result<Reply> {
 ///
 /// Answers 200 while the database can be used.
 #[utoipa::path(tag = "Operations", operation_id = "get_readiness", responses(
-    (status = 200, description = "The service can work.", body = Health),
+    (status = 200, description = "The service can work.", body = Readiness),
     (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json")))]
 #[get("/readyz")]
 async fn get_readiness(app: Data<App>) -> Result<Reply> {
     sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&app.db).await?;
-    Reply::ok(&Health { status: "ok" })
+    Reply::ok(&Readiness { status: "ok", time_zones: rules::current().version() })
 }
 
 /// A public key (RFC 8037).

@@ -23,6 +23,7 @@ use knead::http::RateLimits;
 use knead::rosters::command::Asked;
 use knead::seals::Resealed;
 use knead::search::{SearchCache, Searches};
+use knead::values::zones::rules::{self, Wanted};
 use knead::values::{Day, EmailAddress};
 use knead::{accounts, audit, db, dev, doors, openapi, rosters, seals, server, worker};
 use secrecy::ExposeSecret;
@@ -38,6 +39,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Where the rules of time zones are: a folder of TZif files, such as /usr/share/zoneinfo, or `bundled` for the program's own. Unless said, the
+    /// machine's where they are newer than those.
+    #[arg(long, env = "KNEAD_ZONEINFO", global = true)]
+    zoneinfo: Option<Wanted>,
 }
 
 #[derive(Subcommand)]
@@ -189,7 +194,12 @@ enum ConfigCommand {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let outcome = match Cli::parse_from(with_command(std::env::args_os().collect())).command {
+    let Cli { command, zoneinfo } = Cli::parse_from(with_command(std::env::args_os().collect()));
+    if let Err(why) = rules::choose(zoneinfo.as_ref()) {
+        eprintln!("knead: {why}");
+        return ExitCode::FAILURE;
+    }
+    let outcome = match command {
         Command::Dev(options) => develop(options).await,
         Command::Serve { config, no_worker, no_migrate } => serve(config, !no_worker, !no_migrate).await,
         Command::Worker { config } => work(config).await,
@@ -239,6 +249,15 @@ fn log(format: LogFormat, default: &str) {
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),
+    }
+}
+
+/// Says in the log by which rules of time zones the process goes, and whether something is wrong with them.
+fn tell_zone_rules() {
+    let rules = rules::current();
+    tracing::info!(version = rules.version(), from = rules.origin(), "rules of time zones");
+    for warning in rules.warnings(Clock::System.now()) {
+        tracing::warn!("{warning}");
     }
 }
 
@@ -309,13 +328,16 @@ async fn serve(config: Config, with_worker: bool, migrate: bool) -> Result<(), F
 
 /// Serves until a signal ends it, then lets requests and jobs in hand finish. Calls `ready` once the port is open.
 async fn run(config: &Config, with_worker: bool, ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+    tell_zone_rules();
     let app = app(config)?;
     let listener = TcpListener::bind(config.addr)
         .map_err(|error| format!("cannot listen on {}: {error}; KNEAD_ADDR names another address", config.addr))?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let metrics = server::record_metrics()?;
+    let recorder = server::record_metrics()?;
+    let rules = rules::current();
+    metrics::gauge!("time_zones_info", "version" => rules.version(), "from" => rules.origin()).set(1.0);
     if let Some(addr) = config.metrics_addr {
-        tokio::spawn(server::metrics_server(metrics, addr)?);
+        tokio::spawn(server::metrics_server(recorder, addr)?);
     }
     let server = server::server(app.clone(), listener, threads)?;
     let (stop, stopped) = watch::channel(());
@@ -380,7 +402,10 @@ async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
 
 async fn keep_doing_jobs(app: Arc<App>, stopped: watch::Receiver<()>) {
     loop {
-        let outcome = async { worker::workers(&app, told(stopped.clone())).await?.run().await };
+        let outcome = async {
+            worker::begin(&app).await?;
+            worker::workers(&app, told(stopped.clone())).await?.run().await
+        };
         match outcome.await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%error, "the worker begins again"),
@@ -394,6 +419,7 @@ async fn keep_doing_jobs(app: Arc<App>, stopped: watch::Receiver<()>) {
 
 async fn work(config: Config) -> Result<(), Failure> {
     log(config.log_format, "info,actix_http=off");
+    tell_zone_rules();
     let (stop, stopped) = watch::channel(());
     let worker = tokio::spawn(keep_working(app(&config)?, stopped));
     StopSignals::new()?.wait().await;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
+use crate::bookings::jobs::FollowZoneRules;
 use crate::db;
 use crate::doors::{jobs, sweeps};
 use crate::error::Result;
-use crate::queue::{Job, Kind, Run, Sweep, Workers};
+use crate::queue::{Job, Kind, Run, Sweep, Workers, enqueue_once};
 
 /// The worker's own kinds of jobs.
 pub const JOBS: &[Kind] = &[Kind::of::<SweepAll>().hourly_at(17), Kind::of::<SweepOne>()];
@@ -22,6 +23,14 @@ pub async fn workers(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Workers, Box<dyn std::error::Error + Send + Sync>> {
     Workers::new(app, &jobs().collect::<Vec<_>>(), stop).await
+}
+
+/// Asks for what is due whenever a worker begins: it may have other rules of time zones than the one before.
+pub async fn begin(app: &App) -> Result<()> {
+    let mut work = app.begin(None).await?;
+    let now = work.now();
+    enqueue_once(&mut work, &FollowZoneRules, FollowZoneRules::NAME, now).await?;
+    work.commit().await
 }
 
 /// Asks for every sweep, each a job of its own: one that fails is tried again by itself and keeps no other from its turn.

@@ -42,7 +42,7 @@ const TABLES: &[(&str, &str)] = &[
     ("blocks", "blocks"),
     (
         "bookings",
-        "bookings booking_events reliances booking_credentials holds incidents counter_offers therapist_lapses",
+        "bookings booking_events reliances booking_credentials holds incidents counter_offers therapist_lapses zone_rules",
     ),
     ("calendars", "calendars calendar_fetches busy_intervals calendar_feeds"),
     ("catalogue", "techniques conditions services service_techniques"),

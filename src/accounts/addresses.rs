@@ -120,7 +120,7 @@ impl Address {
         let place = Place::new(self.point(), country, &self.region)?;
         self.region = place.jurisdiction.region().unwrap_or(&self.region).to_owned();
         self.jurisdiction = place.jurisdiction;
-        self.time_zone = place.zone.into();
+        self.time_zone = place.zone;
         Ok(self)
     }
 }
@@ -236,7 +236,7 @@ impl NewAddress {
             longitude: self.longitude.0,
             access_notes_sealed: None,
             remarks_sealed: None,
-            time_zone: chrono_tz::UTC.into(),
+            time_zone: Zone::UTC,
             jurisdiction: self.country.as_str().parse().map_err(Error::Internal)?,
         };
         address.set_access_notes(self.access_notes.as_ref().map(AccessNotes::as_str), cipher)?;

@@ -92,7 +92,7 @@ async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registratio
             role: new.role.into(),
             display_name: new.display_name.as_str(),
             phone: new.phone.as_ref().map(Phone::as_str),
-            time_zone: new.time_zone.unwrap_or(Zone(chrono_tz::UTC)),
+            time_zone: new.time_zone.unwrap_or(Zone::UTC),
         };
         let account = store::insert(&mut work, account).await?;
         let signed_in = sign_in(&app, work, account).await?;

@@ -56,7 +56,7 @@ pub async fn create_admin(shop: &Workshop, email: &str, password_hash: &str) -> 
         role: Role::Admin,
         display_name: "Admin",
         phone: None,
-        time_zone: Zone(chrono_tz::UTC),
+        time_zone: Zone::UTC,
     };
     let account = insert(&mut work, new).await?;
     work.commit().await?;

@@ -6,22 +6,21 @@
 //! beginning. Outside of the windows there is no grid.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::hours::Hours;
 use crate::values::wall_clock::{Face, Steps};
-use crate::values::{SlotAnchor, Span};
+use crate::values::{SlotAnchor, Span, Zone};
 
 /// Stretches of time in order, and the steps that are counted in each.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
-    zone: Tz,
+    zone: Zone,
     stretches: Vec<(Span, Steps)>,
 }
 
 impl Grid {
     /// For starts within `span`, so many minutes apart, by these hours on a clock in `zone`.
-    pub fn new(hours: &Hours, zone: Tz, (anchor, every): (SlotAnchor, i32), span: Span) -> Self {
+    pub fn new(hours: &Hours, zone: Zone, (anchor, every): (SlotAnchor, i32), span: Span) -> Self {
         let stretches = match anchor {
             SlotAnchor::Midnight => vec![(span, Steps { every, from: 0 })],
             SlotAnchor::Window => {

@@ -131,6 +131,16 @@ async fn make(tx: &mut Tx, due: &[store::Due], span: Span) -> Result<()> {
     store::replace(tx, &ids, &made.collect::<Vec<_>>(), span.end).await
 }
 
+/// Ends the hints and the diaries in memory of everyone, because hours on the clock mean other instants now. Until hints are made anew, everyone
+/// counts as perhaps free.
+pub async fn end_all(db: &PgPool) -> Result<()> {
+    let mut after = None;
+    while let Some(last) = store::end_next(db, after).await? {
+        after = Some(last);
+    }
+    Ok(())
+}
+
 /// Makes every hint anew; until then everyone counts as perhaps free. How many therapists' hints it made: those that a running
 /// service makes meanwhile do not count.
 pub async fn rebuild(db: &PgPool, now: DateTime<Utc>) -> Result<usize> {

@@ -1,8 +1,7 @@
 //! Working hours: weeks that repeat, and dates that differ from them.
 
-use crate::values::{Span, merged};
+use crate::values::{Span, Zone, merged};
 use chrono::{Datelike, Days, NaiveDate};
-use chrono_tz::Tz;
 
 use crate::values::wall_clock::{DAY_MINUTES, local_date, window};
 
@@ -50,7 +49,7 @@ impl Hours {
     }
 
     /// The windows about `span` by a clock in `zone`, each with the minute of its date at which it opens, by their beginning.
-    pub(super) fn openings(&self, zone: Tz, span: Span) -> Vec<(Span, i32)> {
+    pub(super) fn openings(&self, zone: Zone, span: Span) -> Vec<(Span, i32)> {
         // A window of the day before may run past midnight, and one touched at its end joins the next.
         let from = local_date(zone, span.start) - Days::new(2);
         let to = local_date(zone, span.end) + Days::new(2);
@@ -64,7 +63,7 @@ impl Hours {
     }
 
     /// The working windows that touch `span`, by a clock in `zone`, merged and in order.
-    pub fn windows(&self, zone: Tz, span: Span) -> Vec<Span> {
+    pub fn windows(&self, zone: Zone, span: Span) -> Vec<Span> {
         let mut merged = merged(self.openings(zone, span).into_iter().map(|(window, _)| window).collect());
         merged.retain(|window| window.overlaps(span));
         merged
@@ -92,7 +91,7 @@ mod tests {
             overrides: vec![(monday + Days::new(1), vec![])],
             ..Hours::weekly(vec![(20 * 60, 26 * 60), (24 * 60 + 540, 24 * 60 + 1020)])
         };
-        let windows = hours.windows(chrono_tz::UTC, dates(chrono_tz::UTC, monday, monday + Days::new(1)));
+        let windows = hours.windows(Zone::UTC, dates(Zone::UTC, monday, monday + Days::new(1)));
         assert_eq!(windows, [span("2026-11-30T20:00:00Z", "2026-12-01T02:00:00Z")]);
     }
 
@@ -110,7 +109,7 @@ mod tests {
             ],
             overrides: vec![],
         };
-        let windows = hours.windows(chrono_tz::UTC, dates(chrono_tz::UTC, date("2026-11-30"), date("2026-12-09")));
+        let windows = hours.windows(Zone::UTC, dates(Zone::UTC, date("2026-11-30"), date("2026-12-09")));
         // Sunday's and Monday's evenings run on, and Tuesday's new window begins where Monday's ends.
         assert_eq!(
             windows,

@@ -19,7 +19,6 @@ pub mod unbookable;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -34,7 +33,7 @@ use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::wall_clock::Face;
-use crate::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode, merged, wall_clock};
+use crate::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode, Zone, merged, wall_clock};
 use grid::Grid;
 use hours::Hours;
 use travel::{Journey, LONGEST_MINUTES, RoadTimes, Traffic, TravelMinutes};
@@ -58,7 +57,7 @@ pub struct Diary {
     /// How clients rate them.
     pub rating: Rating,
     /// The zone of the working hours.
-    pub zone: Tz,
+    pub zone: Zone,
     /// Working hours.
     pub hours: Hours,
     /// Time off, and when calendars elsewhere are busy, in any order.
@@ -153,7 +152,7 @@ pub struct Visit<'a> {
     /// Where it is.
     pub place: Point,
     /// The zone at that place.
-    pub zone: Tz,
+    pub zone: Zone,
     /// Minutes on the table.
     pub minutes: i32,
     /// What the place requires.

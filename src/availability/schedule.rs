@@ -326,7 +326,7 @@ mod tests {
         let time = |text: &str| text.parse().expect("a time");
         let weekly =
             windows.iter().map(|(day, start, end)| WeeklyWindow { day: *day, start: time(start), end: time(end) });
-        Schedule { time_zone: Zone(chrono_tz::UTC), weekly: weekly.collect(), _told: Told }
+        Schedule { time_zone: Zone::UTC, weekly: weekly.collect(), _told: Told }
     }
 
     fn overlaps(windows: &[(Weekday, &str, &str)]) -> Vec<String> {

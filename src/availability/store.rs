@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use chrono_tz::Tz;
 use serde_json::json;
 use sqlx::PgExecutor;
 use sqlx::types::Json;
@@ -123,7 +122,7 @@ macro_rules! stored {
                     therapist: row.id,
                     name: row.display_name,
                     rating: Rating::of(row.rating_count, row.rating_sum),
-                    zone: row.time_zone.0,
+                    zone: row.time_zone,
                     hours: Hours {
                         timetables: timetables(row.since, row.opens, row.closes),
                         overrides: differing(row.override_dates, row.override_windows),
@@ -317,7 +316,7 @@ pub async fn hours<'c>(
     db: impl PgExecutor<'c>,
     therapist: TherapistId,
     dates: RangeInclusive<NaiveDate>,
-) -> Result<(Tz, Hours)> {
+) -> Result<(Zone, Hours)> {
     let row = sqlx::query!(
         r#"SELECT a.time_zone AS "time_zone: Zone",
                   weekly.since AS "since?", weekly.opens AS "opens?: Vec<Option<i32>>", weekly.closes AS "closes?: Vec<Option<i32>>",
@@ -342,7 +341,7 @@ pub async fn hours<'c>(
         timetables: timetables(row.since, row.opens, row.closes),
         overrides: differing(row.override_dates, row.override_windows),
     };
-    Ok((row.time_zone.0, hours))
+    Ok((row.time_zone, hours))
 }
 
 /// What has to fit into the therapist's hours.

@@ -3,7 +3,6 @@
 use actix_web::web::Data;
 use actix_web::{delete, get, post, put};
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use chrono_tz::Tz;
 use sqlx::PgExecutor;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -18,8 +17,8 @@ use crate::error::{Error, FieldError, Problem, Refusal, Result, refused};
 use crate::http::{IfMatch, Json, Page, Paging, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::TherapistId;
-use crate::values::Day;
 use crate::values::wall_clock::local_date;
+use crate::values::{Day, Zone};
 
 /// The operations on weekly hours.
 pub fn routes(config: &mut ServiceConfig) {
@@ -36,7 +35,7 @@ async fn in_force<'c>(
     db: impl PgExecutor<'c>,
     therapist: TherapistId,
     now: DateTime<Utc>,
-) -> Result<(Tz, NaiveDate, Timetable)> {
+) -> Result<(Zone, NaiveDate, Timetable)> {
     // It is yesterday somewhere, and tomorrow elsewhere.
     let utc = now.date_naive();
     let (zone, hours) = store::hours(db, therapist, utc - Days::new(1)..=utc + Days::new(1)).await?;
@@ -54,7 +53,7 @@ async fn in_force<'c>(
 #[get("/v1/therapists/me/schedule")]
 async fn get_schedule(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
     let (zone, _, timetable) = in_force(&app.db, me.therapist(), app.clock.now()).await?;
-    Reply::ok(&Schedule::new(zone.into(), &timetable.weekly))
+    Reply::ok(&Schedule::new(zone, &timetable.weekly))
 }
 
 /// Replace my weekly hours
@@ -79,7 +78,7 @@ async fn replace_schedule(
         let mut work = app.begin(Some(me.account())).await?;
         work.lock_time(me.therapist()).await?;
         let (zone, _, current) = in_force(&mut **work, me.therapist(), app.clock.now()).await?;
-        if_match.check(&Schedule::new(zone.into(), &current.weekly))?;
+        if_match.check(&Schedule::new(zone, &current.weekly))?;
         store::set_zone(&mut work, me.therapist(), schedule.time_zone).await?;
         store::put_schedule(&mut work, me.therapist(), current.effective_from, &windows).await?;
         let unbookable = store::fit(&mut **work, me.therapist()).await?.of_week(&windows);
@@ -148,7 +147,7 @@ async fn put_dated_schedule(
         if date < today {
             return Err(FieldError::new("/effective_from", "lies in the past.").into());
         }
-        if schedule.time_zone.0 != zone {
+        if schedule.time_zone != zone {
             let detail = format!("is not your own, which is {zone}; change that with the hours in force first.");
             return Err(FieldError::new("/time_zone", detail).into());
         }

@@ -4,7 +4,6 @@
 //! Where nothing is offered, nothing is said, because no window is at fault then.
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
-use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,7 +11,7 @@ use super::grid::Grid;
 use super::hours::Hours;
 use super::schedule::WeeklyWindow;
 use crate::values::wall_clock::{DAY_MINUTES, dates, window};
-use crate::values::{SlotAnchor, Span};
+use crate::values::{SlotAnchor, Span, Zone};
 
 /// Why nothing can be booked in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -64,7 +63,7 @@ pub struct Fit {
 
 impl Fit {
     /// What can never be booked of the hours that touch `span`, by a clock in `zone`.
-    pub fn unbookable(self, hours: &Hours, zone: Tz, span: Span) -> Vec<UnbookableStretch> {
+    pub fn unbookable(self, hours: &Hours, zone: Zone, span: Span) -> Vec<UnbookableStretch> {
         let windows = hours.windows(zone, span);
         let (Some(shortest), Some(first), Some(last)) = (self.shortest, windows.first(), windows.last()) else {
             return Vec::new();
@@ -91,14 +90,14 @@ impl Fit {
         // Any week will do on a clock that never changes: 1970 began with a Thursday.
         let monday = NaiveDate::default() + Days::new(4);
         let hours = Hours::weekly(windows.to_vec());
-        self.named(&hours, chrono_tz::UTC, (monday, monday + Days::new(6)), windows)
+        self.named(&hours, Zone::UTC, (monday, monday + Days::new(6)), windows)
     }
 
     /// The windows of a date that can never be booked, in minutes since its 00:00; `hours` are those about it.
     pub(super) fn of_date(
         self,
         hours: &Hours,
-        zone: Tz,
+        zone: Zone,
         date: NaiveDate,
         windows: &[(i32, i32)],
     ) -> Vec<UnbookableWindow> {
@@ -109,7 +108,7 @@ impl Fit {
     fn named(
         self,
         hours: &Hours,
-        zone: Tz,
+        zone: Zone,
         (from, to): (NaiveDate, NaiveDate),
         windows: &[(i32, i32)],
     ) -> Vec<UnbookableWindow> {
@@ -195,14 +194,14 @@ mod tests {
 
     #[test]
     fn a_date_is_told_of_with_what_touches_it_and_with_its_clock() {
-        use chrono_tz::Australia::Sydney;
+        let sydney = Zone::named("Australia/Sydney").expect("a zone");
         let date = |text: &str| text.parse::<NaiveDate>().expect("a date");
         let fit = fit(SlotAnchor::Midnight, 60, 60);
         let of = |day: &str, windows: Vec<(i32, i32)>, evening: Vec<(i32, i32)>| {
             let day = date(day);
             let before = day.pred_opt().expect("a date");
             let overrides = vec![(before, evening), (day, windows.clone())];
-            fit.of_date(&Hours { overrides, ..Hours::default() }, Sydney, day, &windows).len()
+            fit.of_date(&Hours { overrides, ..Hours::default() }, sydney, day, &windows).len()
         };
         assert_eq!(of("2026-12-01", vec![(0, 45)], vec![]), 1);
         assert_eq!(of("2026-12-01", vec![(0, 45)], vec![(1380, 1440)]), 0, "the evening before runs on into it");

@@ -32,16 +32,12 @@ pub async fn requote(
         minutes,
         jurisdiction: &booking.address.jurisdiction,
         point: booking.address.point(),
-        zone: booking.time_zone.0,
+        zone: booking.time_zone,
         span: Span::of_minutes(start, minutes.into()),
     };
     let tariff = prices::tariff(&mut **tx, wanted, before.priced_at).await?.ok_or(Refusal::ServiceNotOffered)?;
-    let about = About {
-        zone: booking.time_zone.0,
-        asked_at,
-        kind: Some(booking.address.kind),
-        distance_km: before.distance_km,
-    };
+    let about =
+        About { zone: booking.time_zone, asked_at, kind: Some(booking.address.kind), distance_km: before.distance_km };
     Ok(PriceBreakdown { agreed_for, ..tariff.breakdown(&about, start) })
 }
 

@@ -99,12 +99,12 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
         let now = app.clock.now();
         let profile = therapists::profile(&app.db, me.therapist()).await?;
         let Day(date) = query.date;
-        let span = dates(profile.time_zone.0, date, date);
+        let span = dates(profile.time_zone, date, date);
         let mut work = app.begin(Some(me.account())).await?;
         let found = store::starting_within(&mut work, me.therapist(), span, now).await?;
         let places: Vec<Point> = found.iter().map(|visit| visit.address.point()).collect();
         let roads = app.part::<Roads>()?.between(&mut **work, profile.travel_mode, &places, now).await?;
-        let face = Face::new(profile.time_zone.0, span);
+        let face = Face::new(profile.time_zone, span);
         let between = |before: &Booking, after: &Booking| {
             let gap_minutes = (after.start_at - before.end_at()).num_minutes();
             let leaves = before.end_at() + TimeDelta::minutes(profile.packup_minutes.into());

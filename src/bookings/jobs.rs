@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{counter_offers, holds, lapse, licensing, missed, overdue};
+use super::{counter_offers, holds, lapse, licensing, local_times, missed, overdue};
 use crate::App;
 use crate::error::Result;
 use crate::ids::BookingId;
@@ -17,6 +17,7 @@ pub const JOBS: &[Kind] = &[
     Kind::of::<AlertOverdue>().every_minutes(5),
     Kind::of::<ReconcilePlace>(),
     Kind::of::<SettleReport>(),
+    Kind::of::<FollowZoneRules>().hourly_at(7),
 ];
 
 /// What is deleted here in the end.
@@ -102,5 +103,19 @@ impl Job for ReconcilePlace {
 impl Run for ReconcilePlace {
     async fn run(self, app: Arc<App>) -> Result<()> {
         licensing::reconcile_place(&app, self.country.as_deref()).await
+    }
+}
+
+/// Sees to what follows where the rules of time zones are others than before. It is also added when a worker begins.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FollowZoneRules;
+
+impl Job for FollowZoneRules {
+    const NAME: &'static str = "follow_zone_rules";
+}
+
+impl Run for FollowZoneRules {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        local_times::follow(&app).await
     }
 }

@@ -16,6 +16,7 @@ mod lapse;
 pub mod licensing;
 pub mod lifecycle;
 mod list;
+mod local_times;
 mod missed;
 mod opening;
 mod outside_hours;
@@ -223,7 +224,7 @@ impl Booking {
 
     /// The first and the last date of the visit at its place, for which its therapist must be licensed.
     pub fn dates(&self) -> (NaiveDate, NaiveDate) {
-        wall_clock::dates_of(self.time_zone.0, self.table())
+        wall_clock::dates_of(self.time_zone, self.table())
     }
 
     /// What the therapist earns of what the client pays for calling it off.
@@ -273,7 +274,7 @@ mod tests {
             status: Status::Confirmed,
             start_at: "2026-12-01T00:00:00Z".parse().expect("an instant"),
             duration_minutes: 60,
-            time_zone: chrono_tz::Australia::Sydney.into(),
+            time_zone: crate::values::zones::zone("Australia/Sydney"),
             address: serde_json::from_value(json!({
                 "id": AddressId::new(created_at), "label": "Home", "kind": "home", "line1": "12 Crown Street", "locality": "Surry Hills",
                 "region": "NSW", "postcode": "2010", "country": "AU", "latitude": -33.8886, "longitude": 151.2111,

@@ -418,8 +418,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
            ), booking AS (
                INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
                                     jurisdiction, address, amount, currency, policy, notes_sealed, focus_areas_sealed, pressure, respond_by, created_at,
-                                    asked_at, price_breakdown, therapist_gender)
-               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24, $36 FROM reservation RETURNING id
+                                    asked_at, price_breakdown, therapist_gender, local_start)
+               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24, $36, $38 FROM reservation RETURNING id
            ), event AS (
                INSERT INTO events (id, at, kind, subject_type, subject_id, number, therapist_id, client_id, actor_id, party, to_state, details)
                SELECT $37, $18, $33, 'booking', booking.id, 1, $3, $2, $2, 'client', $5, $34 FROM booking
@@ -478,6 +478,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         new.rows.notices_alone()?,
         booking.therapist_gender as Option<Gender>,
         uuid_at(booking.created_at),
+        booking.time_zone.wall(booking.start_at),
     )
     .fetch_optional(&mut **tx)
     .await
@@ -512,7 +513,7 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
         "UPDATE bookings SET status = $2, start_at = $3, duration_minutes = $4, amount = $5, currency = $6, asked_at = $7,
                 respond_by = $8, at_risk_since = $9, free_to_cancel = $10, least_fee = $11, price_breakdown = $12,
-                overdue_told_at = NULL
+                overdue_told_at = NULL, local_start = CASE WHEN start_at = $3 THEN local_start ELSE $13 END
          WHERE id = $1",
         booking.id.0,
         booking.status as Status,
@@ -526,6 +527,7 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
         booking.free_to_cancel,
         booking.least_fee,
         Json(&booking.breakdown) as _,
+        booking.time_zone.wall(booking.start_at),
     )
     .execute(&mut **tx)
     .await?;

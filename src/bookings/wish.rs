@@ -78,7 +78,7 @@ impl Wish {
         let (_, area) = found.therapist.ok_or_else(|| unknown("therapist_id", "is not a therapist."))?;
         let Instant(start) = wanted.start_at;
         let (point, visit) = (address.point(), (wanted.service_id, wanted.duration_minutes));
-        let place = Place { point, zone: address.time_zone.0, jurisdiction: address.jurisdiction.clone() };
+        let place = Place { point, zone: address.time_zone, jurisdiction: address.jurisdiction.clone() };
         let span = Span::of_minutes(start, wanted.duration_minutes.into());
         let setting = app.part::<SearchCache>()?;
         let setting = setting.setting_by(work, found.rulebook, place, Some(address.kind), visit, span, now).await?;
@@ -231,7 +231,7 @@ impl Wish {
     fn visit(&self) -> Visit<'_> {
         Visit {
             place: self.address.point(),
-            zone: self.address.time_zone.0,
+            zone: self.address.time_zone,
             minutes: self.minutes.into(),
             required: &self.required,
             except: self.except,

@@ -346,6 +346,7 @@ fn is_public(address: IpAddr) -> bool {
 mod tests {
     use super::*;
     use crate::calendars::parsing::Owner;
+    use crate::values::Zone;
 
     #[test]
     fn only_public_addresses_are_reached() {
@@ -496,7 +497,7 @@ mod tests {
         let localhost = |reach| Checked(reach).resolve("localhost".parse().unwrap());
         assert!(localhost(Reach::World).await.err().unwrap().is::<Refused>());
         assert!(localhost(Reach::Loopback).await.is_ok());
-        let owner = Owner { zone: chrono_tz::UTC, email: String::new(), has_busy_days: true };
+        let owner = Owner { zone: Zone::UTC, email: String::new(), has_busy_days: true };
         let mut reader = Reader::new(owner, chrono::DateTime::UNIX_EPOCH);
         let answer = Fetcher::new().get(&"https://127.0.0.1/".parse().unwrap(), &Version::default(), &mut reader).await;
         assert!(matches!(answer, Err(Fault::NotPublic)), "{answer:?}");

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use chrono::{NaiveDate, NaiveTime, Offset, TimeZone};
-use chrono_tz::{TZ_VARIANTS, Tz};
+use chrono::{NaiveDate, NaiveTime};
+
+use crate::values::Zone;
 
 /// No id that is longer, in bytes, is known.
 const LONGEST_ID: usize = 255;
@@ -22,10 +23,10 @@ pub(super) fn windows() -> impl Iterator<Item = (&'static str, &'static str, &'s
 }
 
 /// All names in their plain form.
-static NAMES: LazyLock<HashMap<String, Tz>> = LazyLock::new(|| {
+static NAMES: LazyLock<HashMap<String, Zone>> = LazyLock::new(|| {
     let mut names = HashMap::new();
     for (windows, place, shown) in windows() {
-        let Ok(zone) = place.parse::<Tz>() else { continue };
+        let Ok(zone) = place.parse::<Zone>() else { continue };
         names.entry(plain(windows)).or_insert(zone);
         let shown = shown.split_once(") ").map_or(shown, |(_, cities)| cities);
         if !shown.is_empty() {
@@ -33,15 +34,15 @@ static NAMES: LazyLock<HashMap<String, Tz>> = LazyLock::new(|| {
         }
     }
     // An IANA name means what it says, whatever Windows has of the same name.
-    names.extend(TZ_VARIANTS.iter().map(|zone| (plain(zone.name()), *zone)));
+    names.extend(Zone::all().map(|zone| (plain(zone.name()), zone)));
     names
 });
 
 /// The cities that Windows shows, each with its zone where it has one alone.
-static CITIES: LazyLock<HashMap<String, Option<Tz>>> = LazyLock::new(|| {
-    let mut cities: HashMap<String, Option<Tz>> = HashMap::new();
+static CITIES: LazyLock<HashMap<String, Option<Zone>>> = LazyLock::new(|| {
+    let mut cities: HashMap<String, Option<Zone>> = HashMap::new();
     for (_, place, shown) in windows() {
-        let zone = place.parse::<Tz>().ok();
+        let zone = place.parse::<Zone>().ok();
         for city in shown.split_once(") ").map_or("", |(_, cities)| cities).split(',').map(plain) {
             let known = cities.entry(city).or_insert(zone);
             if *known != zone {
@@ -67,7 +68,7 @@ fn plain(name: &str) -> String {
 
 /// The zone of this name: of the IANA database, also as an end of a longer id such as `/mozilla.org/20050126_1/Europe/Berlin`; of Windows;
 /// or what Windows shows, such as `(UTC+10:00) Canberra, Melbourne, Sydney`.
-pub fn known(id: &str) -> Option<Tz> {
+pub fn known(id: &str) -> Option<Zone> {
     if id.len() > LONGEST_ID {
         return None;
     }
@@ -84,7 +85,7 @@ pub fn tidy(id: &str) -> String {
     id.replace('\\', "").trim().trim_matches('"').trim().to_owned()
 }
 
-fn named(name: &str) -> Option<Tz> {
+fn named(name: &str) -> Option<Zone> {
     let names = &*NAMES;
     let look = |name: &str| names.get(&plain(name)).copied();
     // Outlook counts the zones of one name: `AUS Eastern Standard Time 1`.
@@ -104,7 +105,7 @@ fn in_summer(name: &str) -> Option<String> {
 }
 
 /// What Windows shows, or an older Windows: cities after an offset. All that are known must be in one zone, and that one at this offset.
-fn shown(name: &str) -> Option<Tz> {
+fn shown(name: &str) -> Option<Zone> {
     let (offset, cities) = match name.strip_prefix('(').and_then(|name| name.split_once(')')) {
         Some((offset, cities)) => (Some(offset), cities),
         None => (None, name),
@@ -114,15 +115,16 @@ fn shown(name: &str) -> Option<Tz> {
     }
     let mut zones = cities.split(',').filter_map(|city| CITIES.get(&plain(city)).copied().flatten());
     let zone = zones.next()?;
-    let is_there = offset.is_none_or(|offset| offset_of(offset).is_none_or(|offset| offsets(zone).contains(&offset)));
+    let is_there =
+        offset.is_none_or(|offset| offset_of(offset).is_none_or(|offset| offsets(zone).contains(&offset.into())));
     (is_there && zones.all(|other| other == zone)).then_some(zone)
 }
 
 /// How many seconds a zone is ahead of UTC in both halves of a year.
-fn offsets(zone: Tz) -> [i32; 2] {
+fn offsets(zone: Zone) -> [i64; 2] {
     [1, 7].map(|month| {
         let day = NaiveDate::from_ymd_opt(2026, month, 1).unwrap_or_default().and_time(NaiveTime::MIN);
-        zone.offset_from_utc_datetime(&day).fix().local_minus_utc()
+        zone.offset(day.and_utc().timestamp())
     })
 }
 

@@ -6,7 +6,7 @@ use super::names::{known, tidy};
 use super::property::Property;
 use super::recurring::{Budget, Rule};
 use super::times::{pieces, wall};
-use crate::values::Span;
+use crate::values::{Span, Zone};
 
 /// More changes of one observance within reach are not read.
 const MOST_CHANGES: usize = 1_000;
@@ -21,7 +21,7 @@ pub struct Declared {
     /// The id that its events use.
     pub id: String,
     /// The place that it stands for, where that is said.
-    pub place: Option<chrono_tz::Tz>,
+    pub place: Option<Zone>,
     /// No change is known after it (TZUNTIL, RFC 7808).
     until: Option<NaiveDateTime>,
     /// The times of year at which its clock is put.

@@ -9,7 +9,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::Fault;
 use super::events::{Event, Said, Version};
@@ -20,7 +19,7 @@ use super::property::Property;
 use super::recurring::Budget;
 use super::times::{End, Moment};
 use super::zones::{Ids, Zones};
-use crate::values::Span;
+use crate::values::{Span, Zone};
 
 /// More components than this within each other are no calendar.
 const DEEPEST: usize = 8;
@@ -44,7 +43,7 @@ const MARGIN: TimeDelta = TimeDelta::days(3);
 #[derive(Clone, Debug)]
 pub struct Owner {
     /// Their zone: of dates, and of times without a zone.
-    pub zone: Tz,
+    pub zone: Zone,
     /// Their address: invitations that it declined keep nobody busy.
     pub email: String,
     /// Whether days without a time keep them busy.

@@ -21,6 +21,7 @@ use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::queue::enqueue;
+use crate::values::zones::rules;
 
 /// How long one run goes on beginning to read. The next one is due in five minutes.
 const SHIFT: Duration = Duration::from_secs(240);
@@ -97,11 +98,13 @@ pub async fn read_due(app: &Arc<App>) -> Result<()> {
 
 async fn read(app: &App, source: &Source) -> Result<Outcome> {
     let now = app.clock.now();
-    // The same text means something else in another zone, and a day later it reaches a day further.
-    let is_fresh = source.expanded.is_some_and(|(at, zone)| now - at < FRESH && zone == source.zone);
+    // The same text means something else in another zone, or by other rules, and a day later it reaches a day further.
+    let is_fresh = source.expanded.as_ref().is_some_and(|(at, zone, by)| {
+        now - *at < FRESH && *zone == source.zone.name() && *by == rules::current().digest()
+    });
     let known = if is_fresh { source.version.clone() } else { Version::default() };
     let owner =
-        Owner { zone: source.zone.0, email: source.email.clone(), has_busy_days: source.all_day == AllDay::Block };
+        Owner { zone: source.zone, email: source.email.clone(), has_busy_days: source.all_day == AllDay::Block };
     let mut reader = Reader::new(owner, now);
     let version = match app.part::<Fetcher>()?.get(&source.url, &known, &mut reader).await {
         Ok(Answer::Unchanged) => return Ok(Outcome::Unchanged),

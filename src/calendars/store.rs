@@ -10,6 +10,7 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, CalendarId, TherapistId};
 use crate::values::Zone;
+use crate::values::zones::rules;
 
 /// The sealed column.
 pub(super) const URL: &str = "calendars.url";
@@ -172,8 +173,8 @@ pub(super) struct Source {
     pub email: String,
     pub all_day: AllDay,
     pub version: Version,
-    /// When the busy time that is kept was worked out, and in which zone.
-    pub expanded: Option<(DateTime<Utc>, Zone)>,
+    /// When the busy time that is kept was worked out, in which zone, and by which rules of zones.
+    pub expanded: Option<(DateTime<Utc>, String, String)>,
     pub failures: i32,
 }
 
@@ -192,7 +193,7 @@ pub(super) async fn claim(
     let busy: Vec<_> = busy.iter().map(|therapist| therapist.0).collect();
     let rows = sqlx::query!(
         r#"SELECT c.id AS "id: CalendarId", c.therapist_id AS "therapist_id: TherapistId", c.url_sealed AS "url: Sealed",
-                  a.time_zone AS "time_zone: Zone", a.email::text AS "email!", c.all_day AS "all_day: AllDay", c.etag, c.last_modified, c.expanded_at, c.expanded_in AS "expanded_in: Zone", c.failures
+                  a.time_zone, a.email::text AS "email!", c.all_day AS "all_day: AllDay", c.etag, c.last_modified, c.expanded_at, c.expanded_in, c.expanded_by, c.failures
            FROM calendars c JOIN accounts a ON a.id = c.therapist_id
            WHERE c.due_at <= $2 AND ($1::uuid IS NULL OR c.id = $1) AND c.therapist_id <> ALL ($3)
              AND ($1::uuid IS NOT NULL OR NOT EXISTS (
@@ -207,6 +208,14 @@ pub(super) async fn claim(
     .await?;
     let mut claimed = Claimed::default();
     for row in rows {
+        let Some(zone) = Zone::named(&row.time_zone) else {
+            // It must not keep the others from being read.
+            tracing::error!(calendar = %row.id, zone = row.time_zone, "a calendar's owner is in a zone that is not known");
+            sqlx::query!("UPDATE calendars SET due_at = $2 WHERE id = $1", row.id.0, now + EVERY)
+                .execute(&mut *tx)
+                .await?;
+            continue;
+        };
         let url = stored(cipher, row.id, &row.url)?;
         let wait = match fetched(&mut tx, row.therapist_id, "", IN_ALL, now).await? {
             None => fetched(&mut tx, row.therapist_id, url.host(), HOST, now).await?,
@@ -221,11 +230,15 @@ pub(super) async fn claim(
                 id: row.id,
                 therapist: row.therapist_id,
                 url,
-                zone: row.time_zone,
+                zone,
                 email: row.email,
                 all_day: row.all_day,
                 version: Version { etag: row.etag, last_modified: row.last_modified },
-                expanded: row.expanded_at.zip(row.expanded_in),
+                expanded: row
+                    .expanded_at
+                    .zip(row.expanded_in)
+                    .zip(row.expanded_by)
+                    .map(|((at, zone), by)| (at, zone, by)),
                 failures: row.failures,
             }),
         }
@@ -343,7 +356,7 @@ pub(super) async fn replace_busy(
     now: DateTime<Utc>,
 ) -> Result<()> {
     let updated = sqlx::query!(
-        "UPDATE calendars SET etag = $2, last_modified = $3, expanded_at = $4, expanded_in = $5, skipped = $6, cut = $7 WHERE id = $1",
+        "UPDATE calendars SET etag = $2, last_modified = $3, expanded_at = $4, expanded_in = $5, skipped = $6, cut = $7, expanded_by = $8 WHERE id = $1",
         source.id.0,
         version.etag,
         version.last_modified,
@@ -351,6 +364,7 @@ pub(super) async fn replace_busy(
         source.zone as Zone,
         i32::try_from(busy.skipped).unwrap_or(i32::MAX),
         busy.cut,
+        rules::current().digest(),
     )
     .execute(&mut **tx)
     .await?;

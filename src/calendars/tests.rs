@@ -3,19 +3,24 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::expanding::{Busy, PIECE, expand};
 use super::parsing::{Found, Owner, Reader};
 use super::{CalendarUrl, Fault, back_off};
+use crate::values::Zone;
+use crate::values::zones::zone;
 
 mod naming;
 mod placing;
 
 /// Tuesday, when most of what is below is read.
 const NOW: &str = "2026-12-01T00:00:00Z";
-const HOME: Tz = Tz::Australia__Sydney;
+
+/// The owner's zone.
+fn home() -> Zone {
+    zone("Australia/Sydney")
+}
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -31,7 +36,7 @@ fn event(lines: &str) -> String {
 }
 
 fn owner() -> Owner {
-    Owner { zone: HOME, email: "me@knead.example".to_owned(), has_busy_days: true }
+    Owner { zone: home(), email: "me@knead.example".to_owned(), has_busy_days: true }
 }
 
 fn read_at(text: &str, now: &str) -> Result<Found, Fault> {

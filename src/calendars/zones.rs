@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use super::names::{known, offset_of, tidy};
 use super::observances::{Changes, Declared};
 use super::recurring::Budget;
 use super::times::{End, Length, Moment};
-use crate::values::Span;
+use crate::values::{Span, Zone};
 
 /// Longer events are taken to last so long, in days: no window is as long.
 const LONGEST: i64 = 4_000_000;
@@ -19,16 +18,13 @@ const MOST_IDS: usize = 2_000;
 
 /// The instant at which the clock of `zone` shows `wall`: of two the first; one that the clock skips is counted on from before
 /// the gap.
-pub fn instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
-    match zone.from_local_datetime(&wall) {
-        MappedLocalTime::Single(instant) => instant.to_utc(),
-        MappedLocalTime::Ambiguous(a, b) => a.to_utc().min(b.to_utc()),
-        MappedLocalTime::None => {
-            // No gap is longer than a day.
-            let before = zone.offset_from_utc_datetime(&(wall - TimeDelta::hours(38)));
-            wall.and_utc() - TimeDelta::seconds(before.fix().local_minus_utc().into())
-        }
+pub fn instant(zone: Zone, wall: NaiveDateTime) -> DateTime<Utc> {
+    let (first, _) = zone.instants(wall);
+    if zone.wall(first) == wall {
+        return first;
     }
+    // The moment of the jump.
+    wall.and_utc() - TimeDelta::seconds(zone.offset(first.timestamp() - 1))
 }
 
 /// Whose clock a time is read from.
@@ -47,7 +43,7 @@ pub enum Clock {
 /// What an id means.
 #[derive(Debug)]
 enum Meaning {
-    Place(Tz),
+    Place(Zone),
     Changes(Changes),
     /// Its rules end while it is needed: with the last offset from then on, and with the rules.
     Ended(Changes, Changes),
@@ -58,7 +54,7 @@ enum Meaning {
 #[derive(Clone, Copy, Debug)]
 pub struct Guess {
     /// As this place's.
-    zone: Tz,
+    zone: Zone,
     /// Whether rules go on after their end.
     goes_on: bool,
 }
@@ -66,7 +62,7 @@ pub struct Guess {
 /// What a calendar's clocks mean.
 #[derive(Debug)]
 pub struct Zones {
-    home: Tz,
+    home: Zone,
     floating: Meaning,
     named: Vec<Meaning>,
     /// How a clock that is not known is read now.
@@ -106,7 +102,7 @@ impl Ids {
 impl Zones {
     /// What `ids` mean: a known name, else what the calendar declares, else an offset. `floating` is the calendar's own zone, where it has one.
     pub fn of(
-        home: Tz,
+        home: Zone,
         floating: Option<&str>,
         ids: &Ids,
         declared: &[Declared],
@@ -147,7 +143,7 @@ impl Zones {
             Meaning::Place(zone) => Some(*zone),
             _ => None,
         };
-        for zone in floating.into_iter().chain([Tz::UTC]) {
+        for zone in floating.into_iter().chain([Zone::UTC]) {
             if !zones.contains(&zone) {
                 zones.push(zone);
             }
@@ -173,9 +169,9 @@ impl Zones {
         }
     }
 
-    fn clock(&self, clock: Clock) -> Result<Tz, &Changes> {
+    fn clock(&self, clock: Clock) -> Result<Zone, &Changes> {
         let meaning = match clock {
-            Clock::Utc => return Ok(Tz::UTC),
+            Clock::Utc => return Ok(Zone::UTC),
             Clock::Home => return Ok(self.home),
             Clock::Floating => Some(&self.floating),
             Clock::Named(number) => self.named.get(number),
@@ -199,7 +195,7 @@ impl Zones {
     /// What a clock shows at an instant.
     pub fn wall(&self, clock: Clock, instant: DateTime<Utc>) -> NaiveDateTime {
         match self.clock(clock) {
-            Ok(zone) => instant.with_timezone(&zone).naive_local(),
+            Ok(zone) => zone.wall(instant),
             Err(changes) => changes.wall(instant),
         }
     }

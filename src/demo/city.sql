@@ -47,13 +47,22 @@ CREATE FUNCTION pg_temp.a_while(lowest integer, highest integer, key text) RETUR
     SELECT pg_temp.minutes(pg_temp.between(lowest, highest, key))
 $$;
 
--- Sydney's clock, both ways.
-CREATE FUNCTION pg_temp.instant(wall_clock timestamp) RETURNS timestamptz IMMUTABLE LANGUAGE sql AS $$
-    SELECT wall_clock AT TIME ZONE 'Australia/Sydney'
+-- Sydney's clock, both ways. When it changes is handed in, because the database has rules of its own.
+CREATE TEMP TABLE clock_changes ON COMMIT DROP AS
+SELECT to_timestamp(since) AS since, make_interval(secs => ahead) AS ahead
+FROM json_to_recordset(current_setting('knead.clock_changes')::json) AS change (since double precision, ahead double precision);
+
+CREATE FUNCTION pg_temp.ahead(at timestamptz) RETURNS interval STABLE LANGUAGE sql AS $$
+    SELECT ahead FROM clock_changes WHERE since <= at ORDER BY since DESC LIMIT 1
 $$;
 
-CREATE FUNCTION pg_temp.local_date(at timestamptz) RETURNS date IMMUTABLE LANGUAGE sql AS $$
-    SELECT (at AT TIME ZONE 'Australia/Sydney')::date
+-- Clocks change at night, and visits are by day: ten hours ago the clock was as far ahead.
+CREATE FUNCTION pg_temp.instant(wall_clock timestamp) RETURNS timestamptz STABLE LANGUAGE sql AS $$
+    SELECT (wall_clock AT TIME ZONE 'UTC') - pg_temp.ahead((wall_clock AT TIME ZONE 'UTC') - interval '10 hours')
+$$;
+
+CREATE FUNCTION pg_temp.local_date(at timestamptz) RETURNS date STABLE LANGUAGE sql AS $$
+    SELECT ((at + pg_temp.ahead(at)) AT TIME ZONE 'UTC')::date
 $$;
 
 -- Great-circle distance.

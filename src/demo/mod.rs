@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use uuid::{Uuid, uuid};
 
@@ -13,6 +14,8 @@ use crate::bookings::{FOCUS_AREAS, KeptReason, NOTES};
 use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
 use crate::ids::BookingId;
+use crate::values::Zone;
+use crate::values::wall_clock::local_date;
 
 /// The password of every demo account.
 pub const PASSWORD: &str = "knead-demo-city";
@@ -32,11 +35,14 @@ pub async fn fill(db: &mut PgConnection, cipher: &Cipher, now: DateTime<Utc>, pa
     if inhabited {
         return Ok(false);
     }
-    sqlx::query("SELECT set_config('knead.now', $1, true), set_config('knead.password_hash', $2, true)")
-        .bind(now.to_rfc3339())
-        .bind(password_hash)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "SELECT set_config('knead.now', $1, true), set_config('knead.password_hash', $2, true), set_config('knead.clock_changes', $3, true)",
+    )
+    .bind(now.to_rfc3339())
+    .bind(password_hash)
+    .bind(clock_changes(now).to_string())
+    .execute(&mut *tx)
+    .await?;
     sqlx::raw_sql(include_str!("city.sql")).execute(&mut *tx).await?;
     seal_addresses(&mut tx, cipher).await?;
     seal_bookings(&mut tx, cipher).await?;
@@ -44,6 +50,24 @@ pub async fn fill(db: &mut PgConnection, cipher: &Cipher, now: DateTime<Utc>, pa
     seal_time_off(&mut tx, cipher).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// The zone of the city.
+fn zone() -> Zone {
+    Zone::named("Australia/Sydney").unwrap_or(Zone::UTC)
+}
+
+/// The date that it is in the city.
+pub fn today(now: DateTime<Utc>) -> NaiveDate {
+    local_date(zone(), now)
+}
+
+/// How far the city's clock is ahead of UTC, in seconds, and since when: for some years around now.
+fn clock_changes(now: DateTime<Utc>) -> Value {
+    let years = |count: i64| TimeDelta::days(366 * count);
+    let changes = zone().changes((now - years(4)).timestamp()..(now + years(2)).timestamp());
+    let changes = changes.iter().map(|(since, ahead)| json!({ "since": (*since).max(0), "ahead": ahead }));
+    changes.collect()
 }
 
 /// Seals words of the city that may be absent.

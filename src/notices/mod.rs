@@ -4,7 +4,7 @@ pub mod routes;
 mod store;
 pub mod table;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -64,6 +64,14 @@ pub struct NoticeDetails {
     /// What the client pays for the visit now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub charge: Option<Money>,
+    /// What the clock at the visit's place showed at its start, by the rules of time zones that were followed before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-12-10T09:00:00")]
+    pub local_start_before: Option<NaiveDateTime>,
+    /// What it shows now. The visit is at the same instant as before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-12-10T10:00:00")]
+    pub local_start: Option<NaiveDateTime>,
     /// Why a calendar elsewhere could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "unreachable")]

@@ -77,6 +77,10 @@ const TABLE: &[Row] = &[
     row("booking.put_at_risk", To::Therapist, "visit_at_risk"),
     row("booking.restored", To::Therapist, "visit_restored"),
     row("booking.overdue", To::Therapist, "visit_overdue"),
+    Row {
+        with: &["start_at", "time_zone", "local_start_before", "local_start"],
+        ..row("booking.local_time_changed", To::Both, "visit_local_time_changed")
+    },
     Row { with: &["error"], ..row("calendar.failing", To::Therapist, "calendar_failing") },
     Row {
         with: &["type", "expires_on", "days_before"],

@@ -11,7 +11,6 @@ mod tariff;
 mod tests;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,7 +21,7 @@ pub use tariff::{About, PriceBreakdown, Tariff, kilometres};
 
 use crate::error::FieldError;
 use crate::ids::{AccountId, ServiceId, TariffId};
-use crate::values::{Jurisdiction, Point, Span};
+use crate::values::{Jurisdiction, Point, Span, Zone};
 
 /// What is to be priced.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +35,7 @@ pub struct PriceQuery<'a> {
     /// Where.
     pub point: Point,
     /// The zone there.
-    pub zone: Tz,
+    pub zone: Zone,
     /// The starts that prices are wanted for.
     pub span: Span,
 }

@@ -2,13 +2,12 @@
 //! sum of the lines.
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Policy;
 use super::entries::{Charge, Occasion, SurchargeTerms};
-use crate::values::{AddressKind, Money, Point};
+use crate::values::{AddressKind, Money, Point, Zone};
 
 /// What bears on the price of a visit of one service and duration in one place, in the versions that were in force at one instant.
 #[derive(Clone, Debug)]
@@ -39,7 +38,7 @@ pub(super) struct Applicable {
 #[derive(Clone, Copy, Debug)]
 pub struct About {
     /// The zone at the place.
-    pub zone: Tz,
+    pub zone: Zone,
     /// When the visit is asked for: notice counts from then.
     pub asked_at: DateTime<Utc>,
     /// What kind of place it is, where that is known.
@@ -109,10 +108,10 @@ struct Facts {
 
 impl Facts {
     fn new(about: &About, start: DateTime<Utc>, minutes: i16) -> Self {
-        let begin = start.with_timezone(&about.zone).naive_local();
+        let begin = about.zone.wall(start);
         // A visit that ends at midnight is over with the day.
         let length = TimeDelta::minutes(minutes.into()) - TimeDelta::microseconds(1);
-        let end = (start + length).with_timezone(&about.zone).naive_local();
+        let end = about.zone.wall(start + length);
         let minute = |time: chrono::NaiveDateTime| i32::try_from(time.num_seconds_from_midnight() / 60).unwrap_or(0);
         Self {
             begins: minute(begin),

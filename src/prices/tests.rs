@@ -1,5 +1,4 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use iso_currency::Currency;
 use proptest::prelude::*;
 use serde_json::json;
@@ -7,7 +6,8 @@ use serde_json::json;
 use super::entries::{Entry, Price, Surcharge, SurchargeTerms, faults};
 use super::tariff::Applicable;
 use super::*;
-use crate::values::{AddressKind, Money};
+use crate::values::zones::zone;
+use crate::values::{AddressKind, Money, Zone};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("an instant")
@@ -37,7 +37,7 @@ fn tariff(base: Money, minutes: i16, surcharges: Vec<SurchargeTerms>) -> Tariff 
     }
 }
 
-fn about(zone: Tz) -> About {
+fn about(zone: Zone) -> About {
     About { zone, asked_at: at("2026-11-01T00:00:00Z"), kind: None, distance_km: None }
 }
 
@@ -46,7 +46,7 @@ fn aud(amount: i64) -> Money {
 }
 
 /// What a visit at `start` costs above a base of 10,000.
-fn extra(when: serde_json::Value, zone: Tz, start: &str, minutes: i16) -> i64 {
+fn extra(when: serde_json::Value, zone: Zone, start: &str, minutes: i16) -> i64 {
     let tariff = tariff(aud(10_000), minutes, vec![terms(when, percent(1_000), None)]);
     tariff.total(&about(zone), at(start)).amount - 10_000
 }
@@ -60,7 +60,7 @@ struct VisitAt {
 #[test]
 fn a_late_evening_is_one_on_the_clock_of_the_place() {
     let late = || json!({ "kind": "late_evening", "from": "21:00", "until": "06:00" });
-    let sydney = chrono_tz::Australia::Sydney;
+    let sydney = zone("Australia/Sydney");
     // Eleven hours ahead of UTC.
     for VisitAt { start, minutes, due } in [
         VisitAt { start: "2026-12-01T09:00:00Z", minutes: 60, due: false }, // 20:00 to 21:00
@@ -78,7 +78,7 @@ fn a_late_evening_is_one_on_the_clock_of_the_place() {
     assert_eq!(extra(late(), sydney, "2026-10-03T19:00:00Z", 60), 0, "06:00 after the change");
     assert!(extra(late(), sydney, "2026-10-02T19:59:00Z", 60) > 0, "05:59 the day before");
     // By half an hour at Lord Howe, back on 5 April 2026: 20:30 is 10:00 by UTC then, and was 09:30.
-    let lord_howe = chrono_tz::Australia::Lord_Howe;
+    let lord_howe = zone("Australia/Lord_Howe");
     assert_eq!(extra(late(), lord_howe, "2026-04-04T08:00:00Z", 120), 0, "until 21:00 in summer");
     assert!(extra(late(), lord_howe, "2026-04-04T08:30:00Z", 120) > 0, "until 21:30 in summer");
     assert_eq!(extra(late(), lord_howe, "2026-04-05T08:30:00Z", 120), 0, "until 21:00 in winter");
@@ -88,7 +88,7 @@ fn a_late_evening_is_one_on_the_clock_of_the_place() {
 fn any_of_a_visit_on_a_day_counts() {
     let holiday = || json!({ "kind": "public_holiday" });
     let weekend = || json!({ "kind": "weekend", "days": ["saturday", "sunday"] });
-    let sydney = chrono_tz::Australia::Sydney;
+    let sydney = zone("Australia/Sydney");
     for VisitAt { start, minutes, due } in [
         VisitAt { start: "2026-12-24T12:00:00Z", minutes: 60, due: false }, // until midnight
         VisitAt { start: "2026-12-24T12:15:00Z", minutes: 60, due: true },  // into the holiday
@@ -106,7 +106,7 @@ fn any_of_a_visit_on_a_day_counts() {
     ] {
         assert_eq!(extra(weekend(), sydney, start, 60) > 0, due, "{start}");
     }
-    assert_eq!(extra(weekend(), chrono_tz::UTC, "2026-12-04T12:01:00Z", 60), 0, "Friday noon elsewhere");
+    assert_eq!(extra(weekend(), Zone::UTC, "2026-12-04T12:01:00Z", 60), 0, "Friday noon elsewhere");
     // The night on which clocks go back in Sydney has 25 hours: 4 to 5 April 2026, a weekend to its very end.
     assert!(extra(weekend(), sydney, "2026-04-05T13:59:00Z", 60) > 0);
     assert_eq!(extra(weekend(), sydney, "2026-04-05T14:00:00Z", 60), 0);
@@ -115,7 +115,7 @@ fn any_of_a_visit_on_a_day_counts() {
 #[test]
 fn notice_place_and_distance_count_to_the_border() {
     let soon = || terms(json!({ "kind": "short_notice", "within_minutes": 240 }), percent(1_000), None);
-    let sydney = about(chrono_tz::Australia::Sydney);
+    let sydney = about(zone("Australia/Sydney"));
     let start = sydney.asked_at + TimeDelta::minutes(240);
     let soon = tariff(aud(10_000), 60, vec![soon()]);
     assert_eq!(soon.total(&sydney, start).amount, 10_000);
@@ -149,7 +149,7 @@ fn of_a_group_the_highest_counts_and_the_others_add_up() {
         terms(holiday, percent(0), None),
     ];
     // Christmas 2026 is a Friday.
-    let breakdown = tariff(aud(10_000), 60, surcharges).breakdown(&about(chrono_tz::UTC), at("2026-12-25T12:00:00Z"));
+    let breakdown = tariff(aud(10_000), 60, surcharges).breakdown(&about(Zone::UTC), at("2026-12-25T12:00:00Z"));
     let lines: Vec<_> = breakdown.lines.iter().map(|line| (line.code.as_str(), line.amount.amount)).collect();
     assert_eq!(lines, [("s1", 2_500), ("s3", 500), ("s4", 300)]);
     assert_eq!(breakdown.total.amount, 13_300);
@@ -193,7 +193,7 @@ fn each_line_is_rounded_half_up_in_whole_units_of_any_currency() {
     ] {
         let monday = json!({ "kind": "weekend", "days": ["monday"] });
         let tariff = tariff(Money { amount: base, currency }, 60, vec![terms(monday, percent(basis_points), None)]);
-        let total = tariff.total(&about(chrono_tz::UTC), at("2026-12-07T12:00:00Z"));
+        let total = tariff.total(&about(Zone::UTC), at("2026-12-07T12:00:00Z"));
         assert_eq!(total, Money { amount: base + line, currency }, "{base} {basis_points}");
     }
 }
@@ -316,7 +316,7 @@ fn any_terms() -> impl Strategy<Value = SurchargeTerms> {
 
 prop_compose! {
     fn any_about()(
-        zone in prop::sample::select(vec![chrono_tz::Australia::Sydney, chrono_tz::Australia::Lord_Howe, chrono_tz::Asia::Tokyo, chrono_tz::America::St_Johns]),
+        zone in prop::sample::select(vec![zone("Australia/Sydney"), zone("Australia/Lord_Howe"), zone("Asia/Tokyo"), zone("America/St_Johns")]),
         hotel in any::<bool>(), distance_km in prop::option::of(0_i32..=20_100), notice in 0_i64..100_000,
     ) -> About {
         let kind = if hotel { AddressKind::Hotel } else { AddressKind::Home };

@@ -194,7 +194,7 @@ async fn list_therapist_reviews(
     let found = store::published(&app.db, id, before, query.limit.probe(), app.clock.now()).await?;
     let page = Page::cut(found, query.limit, |review| (review.opens_at, review.id))?;
     let public = |Published { rating, text, start_at, time_zone, .. }| {
-        let month = local_date(time_zone.0, start_at).format("%Y-%m").to_string();
+        let month = local_date(time_zone, start_at).format("%Y-%m").to_string();
         PublicReview { rating, text, month }
     };
     Reply::ok(&Page { data: page.data.into_iter().map(public).collect(), next_cursor: page.next_cursor })

@@ -81,7 +81,7 @@ impl From<&'static Source> for RosterSource {
             code: source.code,
             authority: source.authority,
             jurisdiction: source.jurisdiction,
-            time_zone: source.zone.name(),
+            time_zone: source.zone,
             credential_type: source.credential_type,
             delimiter: source.delimiter.into(),
             encoding: source.encoding.name(),

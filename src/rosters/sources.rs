@@ -5,7 +5,6 @@ mod lists;
 mod statuses;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
-use chrono_tz::Tz;
 use encoding_rs::Encoding;
 
 pub use self::columns::Mapping;
@@ -13,6 +12,8 @@ pub(super) use self::columns::same_column;
 pub use self::lists::SOURCES;
 use self::statuses::meaning;
 use crate::credentials::BoardStatus;
+use crate::values::Zone;
+use crate::values::wall_clock::local_date;
 
 /// A list that an authority gives out.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct Source {
     /// Whose licences it lists.
     pub jurisdiction: &'static str,
     /// Where the authority sits: its dates are days there.
-    pub zone: Tz,
+    pub zone: &'static str,
     /// The type of credential that its numbers are of.
     pub credential_type: &'static str,
     /// What stands between two fields.
@@ -79,7 +80,7 @@ impl Source {
 
     /// The day that it is where the authority sits.
     pub fn today(&self, now: DateTime<Utc>) -> NaiveDate {
-        now.with_timezone(&self.zone).date_naive()
+        local_date(Zone::named(self.zone).unwrap_or(Zone::ENDS_LAST), now)
     }
 
     /// The source that lists credentials of this type.

@@ -115,7 +115,7 @@ async fn preview(app: Arc<App>, me: TherapistId, query: DatesQuery) -> Result<Av
     let (Day(from), Day(to)) = (query.from, query.to);
     dates_between(from, to)?;
     let zone = availability::zone(&app.db, me).await?;
-    let span = dates(zone.0, from, to);
+    let span = dates(zone, from, to);
     let asked = Enquiry::default();
     let mut diaries = diaries(&app.db, &[me], asked, span, now).await?;
     app.part::<Roads>()?.fill_between(&app.db, &mut diaries, now).await?;

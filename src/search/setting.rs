@@ -1,7 +1,6 @@
 //! The setting of a visit: where it is, what is done there and for how long, what that costs, and what the place requires.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::accounts::visit_address;
@@ -11,7 +10,7 @@ use crate::credentials::{Required, required_for};
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AddressId, ServiceId};
 use crate::prices::{self, About, Tariff};
-use crate::values::{AddressKind, Country, Latitude, Longitude, Place, Role, Span};
+use crate::values::{AddressKind, Country, Latitude, Longitude, Place, Role, Span, Zone};
 
 /// A place as a caller gives it: one of their addresses, or coordinates with country and region.
 #[derive(Debug)]
@@ -45,7 +44,7 @@ impl GivenPlace {
         }
         let found = visit_address(db, caller.account, address).await?;
         let address = found.ok_or_else(|| FieldError::new("/address_id", "is not one of your addresses."))?;
-        let (point, zone) = (address.point(), address.time_zone.0);
+        let (point, zone) = (address.point(), address.time_zone);
         Ok((Place { point, zone, jurisdiction: address.jurisdiction }, Some(address.kind)))
     }
 
@@ -85,7 +84,7 @@ impl Setting {
         given: &GivenPlace,
         service: ServiceId,
         minutes: i16,
-        within: impl FnOnce(Tz) -> Span,
+        within: impl FnOnce(Zone) -> Span,
         now: DateTime<Utc>,
     ) -> Result<Self> {
         let (place, kind) = given.find(&mut *db, caller).await?;

@@ -311,7 +311,7 @@ async fn search(app: Arc<App>, asked: Asked) -> Result<Reply> {
     };
     let page = SlotPage {
         data: data.collect(),
-        time_zone: setting.place.zone.into(),
+        time_zone: setting.place.zone,
         next_cursor: found.next_cursor,
         next_available,
         refused,

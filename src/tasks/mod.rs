@@ -4,7 +4,7 @@ pub mod routes;
 mod store;
 pub mod table;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -58,6 +58,14 @@ pub struct TaskDetails {
     /// When the visit begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_at: Option<DateTime<Utc>>,
+    /// What the clock at the visit's place showed at its start, by the rules of time zones that were followed before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-12-10T09:00:00")]
+    pub local_start_before: Option<NaiveDateTime>,
+    /// What it shows now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-12-10T10:00:00")]
+    pub local_start: Option<NaiveDateTime>,
     /// When the visit was to end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_at: Option<DateTime<Utc>>,

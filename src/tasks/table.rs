@@ -49,6 +49,11 @@ const TABLE: &[Row] = &[
     close("booking.no_show", Some(Party::Therapist), "visit_overdue"),
     close("booking.stop", None, "visit_overdue"),
     raise("booking.unlicensed_in_progress", "visit_in_progress_unlicensed"),
+    raise("booking.local_time_changed", "visit_local_time_changed"),
+    // The parties have seen to it.
+    close("booking.reschedule", None, "visit_local_time_changed"),
+    close("booking.agree", None, "visit_local_time_changed"),
+    close("booking.cancel", None, "visit_local_time_changed"),
     Row { about: VISIT, ..raise("incident.report", "incident_reported") },
     close("booking.incidents_resolved", None, "incident_reported"),
     raise("credential.duplicate_claim", "duplicate_claim"),

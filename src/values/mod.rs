@@ -12,6 +12,7 @@ mod text;
 mod time;
 pub mod wall_clock;
 mod week;
+pub mod zones;
 
 pub use kinds::{AddressKind, BookingMode, Gender, Role, SlotAnchor, TravelMode};
 pub use money::Money;
@@ -22,8 +23,9 @@ pub(crate) use strict::{Strict, strict, tagged};
 pub(crate) use text::bounded_text;
 pub use text::{DisplayName, EmailAddress, Language, Phone, Slug};
 pub(crate) use text::{checked as checked_text, is_invisible};
-pub use time::{Day, Instant, IssueDay, Zone, dates_between};
+pub use time::{Day, Instant, IssueDay, dates_between};
 pub use week::{TimeOfDay, Weekday};
+pub use zones::Zone;
 
 /// Deserialises through a string and a checking constructor.
 macro_rules! from_text {

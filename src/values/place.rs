@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use chrono_tz::Tz;
 use country_boundaries::{BOUNDARIES_ODBL_360X180, BoundingBox, CountryBoundaries, LatLon};
 use serde::{Deserialize, Serialize};
 use tzf_rs::EmbeddedFinder;
 use utoipa::ToSchema;
 
-use super::{bounded_number, from_text, stored_as_text};
+use super::{Zone, bounded_number, from_text, stored_as_text};
 use crate::error::FieldError;
 
 bounded_number! {
@@ -67,7 +66,7 @@ pub struct Place {
     /// The point.
     pub point: Point,
     /// The zone there.
-    pub zone: Tz,
+    pub zone: Zone,
     /// Country and region.
     pub jurisdiction: Jurisdiction,
 }
@@ -89,7 +88,7 @@ impl Place {
 }
 
 /// The time zone at a point, also at sea; none only where the map of zones has a hole.
-fn zone_at(point: Point) -> Option<Tz> {
+fn zone_at(point: Point) -> Option<Zone> {
     static ZONES: LazyLock<EmbeddedFinder> = LazyLock::new(EmbeddedFinder::new);
     ZONES.get_tz_name(point.longitude, point.latitude).parse().ok()
 }
@@ -307,6 +306,7 @@ stored_as_text!(JurisdictionCode);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::zones::zone;
 
     #[test]
     fn a_county_and_a_city_are_named_below_their_parents() {
@@ -370,8 +370,8 @@ mod tests {
     fn zones_and_distances_are_those_of_the_map() {
         let opera = Point { latitude: -33.8568, longitude: 151.2153 };
         let bondi = Point { latitude: -33.8915, longitude: 151.2767 };
-        assert_eq!(zone_at(opera), Some(chrono_tz::Australia::Sydney));
-        assert_eq!(zone_at(Point { latitude: -31.5553, longitude: 159.0821 }), Some(chrono_tz::Australia::Lord_Howe));
+        assert_eq!(zone_at(opera), Some(zone("Australia/Sydney")));
+        assert_eq!(zone_at(Point { latitude: -31.5553, longitude: 159.0821 }), Some(zone("Australia/Lord_Howe")));
         assert!((opera.distance_km(bondi) - 6.86).abs() < 0.05);
         let antipode = Point { latitude: 33.8568, longitude: -28.7847 };
         assert!((opera.distance_km(antipode) - 20_015.0).abs() < 5.0);

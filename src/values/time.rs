@@ -1,14 +1,13 @@
-//! Dates, instants and zones that come in, bounded so that no later arithmetic can overflow.
+//! Dates and instants that come in, bounded so that no later arithmetic can overflow.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, NaiveDate, SubsecRound, Utc};
-use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{from_text, stored_as_text};
+use super::from_text;
 use crate::error::FieldError;
 
 /// A calendar date between 2000 and 2100. Which zone it is meant in, the field that holds it says.
@@ -80,36 +79,6 @@ impl FromStr for Instant {
 }
 
 from_text!(Instant);
-
-/// A time zone of the IANA database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = String, example = "Australia/Sydney")]
-pub struct Zone(pub Tz);
-
-impl FromStr for Zone {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| "is not a time zone of the IANA database".to_owned())
-    }
-}
-
-from_text!(Zone);
-
-impl From<Tz> for Zone {
-    fn from(zone: Tz) -> Self {
-        Self(zone)
-    }
-}
-
-impl std::fmt::Display for Zone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.name())
-    }
-}
-
-stored_as_text!(Zone);
 
 /// The most days that one request may ask for.
 const MOST_DAYS: i64 = 14;

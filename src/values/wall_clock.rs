@@ -3,65 +3,40 @@
 //! A wall-clock time that a change skips means the first instant after the gap. One that occurs twice means its
 //! first occurrence where a window starts and its second where a window ends; as starts both are offered.
 
-use crate::values::Span;
+use crate::values::{Span, Zone};
 use std::ops::Range;
 
-use chrono::{DateTime, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
-use chrono_tz::{TZ_VARIANTS, Tz};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+
+use super::zones::Change;
 
 /// Minutes in a day of wall-clock time.
 pub const DAY_MINUTES: i32 = 24 * 60;
 
-/// The instants at which a clock in `zone` shows `wall`: one, two, or the one after the gap.
-pub fn instants(zone: Tz, wall: NaiveDateTime) -> (DateTime<Utc>, Option<DateTime<Utc>>) {
-    match zone.from_local_datetime(&wall) {
-        MappedLocalTime::Single(instant) => (instant.to_utc(), None),
-        MappedLocalTime::Ambiguous(a, b) => (a.to_utc().min(b.to_utc()), Some(a.to_utc().max(b.to_utc()))),
-        MappedLocalTime::None => (after_gap(zone, wall), None),
-    }
-}
-
 /// The first occurrence of `wall`.
-pub fn first_instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
-    instants(zone, wall).0
+pub fn first_instant(zone: Zone, wall: NaiveDateTime) -> DateTime<Utc> {
+    zone.instants(wall).0
 }
 
 /// The last occurrence of `wall`.
-pub fn last_instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
-    let (first, second) = instants(zone, wall);
+pub fn last_instant(zone: Zone, wall: NaiveDateTime) -> DateTime<Utc> {
+    let (first, second) = zone.instants(wall);
     second.unwrap_or(first)
 }
 
-fn offset_seconds(zone: Tz, instant: DateTime<Utc>) -> i64 {
-    zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc().into()
-}
-
-/// The instant at which the clock jumps over `wall`, found between two instants that surely enclose it.
-fn after_gap(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
-    let wall = wall.and_utc();
-    let (mut before, mut after) = (wall - TimeDelta::hours(36), wall + TimeDelta::hours(36));
-    // Of the clock before the jump `wall` is in the future, of the clock after it in the past.
-    let jumped = |instant: DateTime<Utc>| instant + TimeDelta::seconds(offset_seconds(zone, instant)) >= wall;
-    while after - before > TimeDelta::seconds(1) {
-        let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);
-        if jumped(middle) { after = middle } else { before = middle }
-    }
-    after
-}
-
 /// The date that a clock in `zone` shows at `instant`.
-pub fn local_date(zone: Tz, instant: DateTime<Utc>) -> NaiveDate {
-    instant.with_timezone(&zone).date_naive()
+pub fn local_date(zone: Zone, instant: DateTime<Utc>) -> NaiveDate {
+    zone.wall(instant).date()
 }
 
 /// What is true in each zone, beside the zones' names: for statements that compare local dates. PostgreSQL has rules of its own, which may be
 /// others, and fails at a name that it does not know.
-pub fn in_all_zones<T>(what: impl Fn(Tz) -> T) -> (Vec<String>, Vec<T>) {
-    TZ_VARIANTS.iter().map(|zone| (zone.name().to_owned(), what(*zone))).unzip()
+pub fn in_all_zones<T>(what: impl Fn(Zone) -> T) -> (Vec<String>, Vec<T>) {
+    Zone::all().map(|zone| (zone.name().to_owned(), what(zone))).unzip()
 }
 
 /// The first and the last date that `visit` touches in `zone`: one that ends at midnight ends with the day before.
-pub fn dates_of(zone: Tz, visit: Span) -> (NaiveDate, NaiveDate) {
+pub fn dates_of(zone: Zone, visit: Span) -> (NaiveDate, NaiveDate) {
     (local_date(zone, visit.start), local_date(zone, visit.end - TimeDelta::microseconds(1)))
 }
 
@@ -71,12 +46,12 @@ fn wall(date: NaiveDate, minutes: i32) -> NaiveDateTime {
 }
 
 /// The instants from the first moment of `from` until the last of `to`, by a clock in `zone`.
-pub fn dates(zone: Tz, from: NaiveDate, to: NaiveDate) -> Span {
+pub fn dates(zone: Zone, from: NaiveDate, to: NaiveDate) -> Span {
     Span { start: first_instant(zone, wall(from, 0)), end: first_instant(zone, wall(to, DAY_MINUTES)) }
 }
 
 /// The instants of a window of `date`, in minutes after its midnight; past midnight it runs on.
-pub fn window(zone: Tz, date: NaiveDate, opens: i32, closes: i32) -> Span {
+pub fn window(zone: Zone, date: NaiveDate, opens: i32, closes: i32) -> Span {
     Span { start: first_instant(zone, wall(date, opens)), end: last_instant(zone, wall(date, closes)) }
 }
 
@@ -96,47 +71,28 @@ impl Steps {
     }
 }
 
-/// What a clock in a zone shows throughout a stretch of time. Asking a zone costs more than all else in a decision: it is
-/// asked about each half day once, and not about each start.
+/// What a clock in a zone shows throughout a stretch of time: the few changes within it are looked up once, and not for each start.
 #[derive(Clone, Debug)]
 pub struct Face {
-    zone: Tz,
-    /// The seconds since 1970 about which the zone was asked.
+    zone: Zone,
+    /// The seconds since 1970 whose changes these are.
     known: Range<i64>,
-    /// When the clock changes, and the seconds that it is ahead of UTC from then on. The first is the beginning.
-    changes: Vec<(i64, i64)>,
+    changes: &'static [Change],
 }
-
-/// How often a zone is asked, in seconds: no clock changes twice in so short a time.
-const LOOK_EVERY: i64 = 12 * 60 * 60;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 impl Face {
     /// The clock of `zone` throughout `span`.
-    pub fn new(zone: Tz, span: Span) -> Self {
+    pub fn new(zone: Zone, span: Span) -> Self {
         let known = span.start.timestamp()..span.end.timestamp() + 1;
-        let mut changes = vec![(known.start, offset_at(zone, known.start))];
-        let (mut at, mut offset) = changes[0];
-        while at < known.end {
-            let next = at + LOOK_EVERY;
-            let after = offset_at(zone, next);
-            if after != offset {
-                let (mut before, mut changed) = (at, next);
-                while changed - before > 1 {
-                    let middle = before + (changed - before) / 2;
-                    if offset_at(zone, middle) == offset { before = middle } else { changed = middle }
-                }
-                changes.push((changed, after));
-            }
-            (at, offset) = (next, after);
-        }
+        let changes = zone.changes(known.clone());
         Self { zone, known, changes }
     }
 
     fn offset(&self, second: i64) -> i64 {
         if !self.known.contains(&second) {
-            return offset_at(self.zone, second);
+            return self.zone.offset(second);
         }
         let i = self.changes.partition_point(|(changed, _)| *changed <= second);
         self.changes[i.max(1) - 1].1
@@ -197,17 +153,15 @@ impl Face {
     }
 }
 
-fn offset_at(zone: Tz, second: i64) -> i64 {
-    DateTime::from_timestamp(second, 0).map_or(0, |instant| offset_seconds(zone, instant))
-}
-
 #[cfg(test)]
 mod tests {
-    use chrono::Timelike;
-    use chrono_tz::Australia::{Lord_Howe, Sydney};
-
     use super::*;
+    use crate::values::zones::zone;
     use chrono::Days;
+    use chrono::Timelike;
+
+    const SYDNEY: &str = "Australia/Sydney";
+    const LORD_HOWE: &str = "Australia/Lord_Howe";
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().expect("an instant")
@@ -223,33 +177,33 @@ mod tests {
     #[test]
     fn a_skipped_time_is_the_first_instant_after_the_gap() {
         for skipped in ["2026-10-04T02:00:00", "2026-10-04T02:30:00", "2026-10-04T02:59:00"] {
-            assert_eq!(instants(Sydney, naive(skipped)), (at("2026-10-03T16:00:00Z"), None), "{skipped}");
+            assert_eq!(zone(SYDNEY).instants(naive(skipped)), (at("2026-10-03T16:00:00Z"), None), "{skipped}");
         }
-        assert_eq!(first_instant(Lord_Howe, naive("2026-10-04T02:15:00")), at("2026-10-03T15:30:00Z"));
+        assert_eq!(first_instant(zone(LORD_HOWE), naive("2026-10-04T02:15:00")), at("2026-10-03T15:30:00Z"));
     }
 
     #[test]
     fn a_repeated_time_occurs_twice() {
         let twice = naive("2027-04-04T02:30:00");
-        assert_eq!(instants(Sydney, twice), (at("2027-04-03T15:30:00Z"), Some(at("2027-04-03T16:30:00Z"))));
-        assert_eq!(last_instant(Lord_Howe, naive("2027-04-04T01:45:00")), at("2027-04-03T15:15:00Z"));
+        assert_eq!(zone(SYDNEY).instants(twice), (at("2027-04-03T15:30:00Z"), Some(at("2027-04-03T16:30:00Z"))));
+        assert_eq!(last_instant(zone(LORD_HOWE), naive("2027-04-04T01:45:00")), at("2027-04-03T15:15:00Z"));
     }
 
     #[test]
     fn a_night_window_lasts_as_long_as_the_clocks_say() {
         let hours = |span: Span| (span.end - span.start).num_minutes();
-        assert_eq!(hours(window(Sydney, date("2026-10-03"), 22 * 60, 28 * 60)), 5 * 60);
-        assert_eq!(hours(window(Sydney, date("2027-04-03"), 22 * 60, 28 * 60)), 7 * 60);
-        assert_eq!(hours(window(Lord_Howe, date("2026-10-03"), 22 * 60, 28 * 60)), 5 * 60 + 30);
+        assert_eq!(hours(window(zone(SYDNEY), date("2026-10-03"), 22 * 60, 28 * 60)), 5 * 60);
+        assert_eq!(hours(window(zone(SYDNEY), date("2027-04-03"), 22 * 60, 28 * 60)), 7 * 60);
+        assert_eq!(hours(window(zone(LORD_HOWE), date("2026-10-03"), 22 * 60, 28 * 60)), 5 * 60 + 30);
         // A window that ends in the repeated hour ends at its second occurrence.
-        assert_eq!(hours(window(Sydney, date("2027-04-04"), 0, 150)), 210);
+        assert_eq!(hours(window(zone(SYDNEY), date("2027-04-04"), 0, 150)), 210);
     }
 
     #[test]
     fn the_grid_is_of_the_wall_clock() {
         let date = |text: &str| text.parse::<NaiveDate>().expect("a date");
-        let night = dates(Lord_Howe, date("2026-10-04"), date("2026-10-04"));
-        let lord_howe = Face::new(Lord_Howe, night);
+        let night = dates(zone(LORD_HOWE), date("2026-10-04"), date("2026-10-04"));
+        let lord_howe = Face::new(zone(LORD_HOWE), night);
         let hourly = Steps { every: 60, from: 0 };
         let starts = lord_howe.grid(hourly, night);
         // 02:00 is skipped: its start moves to 02:30, the first instant after the gap.
@@ -259,8 +213,8 @@ mod tests {
         assert!(!lord_howe.on_grid(hourly, at("2026-10-03T16:30:00Z")), "03:30 is no full hour");
         let from_the_jump = Span { start: at("2026-10-03T15:30:00Z"), end: at("2026-10-03T17:00:00Z") };
         assert_eq!(lord_howe.grid(hourly, from_the_jump), [at("2026-10-03T15:30:00Z"), at("2026-10-03T16:00:00Z")]);
-        let long = dates(Sydney, date("2027-04-04"), date("2027-04-04"));
-        assert_eq!(Face::new(Sydney, long).grid(hourly, long).len(), 25, "both occurrences of 02:00 are starts");
+        let long = dates(zone(SYDNEY), date("2027-04-04"), date("2027-04-04"));
+        assert_eq!(Face::new(zone(SYDNEY), long).grid(hourly, long).len(), 25, "both occurrences of 02:00 are starts");
         // Counted from ten past, 02:10 is skipped and moves, and 03:10 is as far from it as the clock shows.
         let past_ten = lord_howe.grid(Steps { every: 60, from: 610 }, from_the_jump);
         assert_eq!(past_ten, [at("2026-10-03T15:30:00Z"), at("2026-10-03T16:10:00Z")]);
@@ -269,11 +223,11 @@ mod tests {
     #[test]
     fn a_face_shows_what_the_zone_does_also_beyond_what_it_was_made_for() {
         let date = |text: &str| text.parse::<NaiveDate>().expect("a date");
-        let span = dates(Sydney, date("2026-10-01"), date("2026-10-08"));
-        let face = Face::new(Sydney, span);
+        let span = dates(zone(SYDNEY), date("2026-10-01"), date("2026-10-08"));
+        let face = Face::new(zone(SYDNEY), span);
         for quarter in -200..2000 {
             let instant = span.start + TimeDelta::minutes(15 * quarter);
-            let local = instant.with_timezone(&Sydney).naive_local();
+            let local = zone(SYDNEY).wall(instant);
             assert_eq!(face.shows(instant.timestamp()), local.and_utc().timestamp(), "{instant}");
             assert_eq!(face.minute(instant), i64::from(local.num_seconds_from_midnight() / 60));
         }
@@ -289,11 +243,10 @@ mod tests {
 
     #[test]
     fn clocks_that_jump_at_midnight_move_the_windows_that_begin_there() {
-        use chrono_tz::America::Havana;
-        use chrono_tz::Asia::Beirut;
+        let (havana, beirut) = (zone("America/Havana"), zone("Asia/Beirut"));
         // Both jump from 00:00 to 01:00: Havana on 2026-03-08 at 05:00 UTC, Beirut on 2026-03-29 at 22:00 UTC the day before.
         for (zone, day, jump) in
-            [(Havana, "2026-03-08", "2026-03-08T05:00:00Z"), (Beirut, "2026-03-29", "2026-03-28T22:00:00Z")]
+            [(havana, "2026-03-08", "2026-03-08T05:00:00Z"), (beirut, "2026-03-29", "2026-03-28T22:00:00Z")]
         {
             let (day, jump) = (date(day), at(jump));
             assert_eq!(dates(zone, day, day), Span { start: jump, end: jump + TimeDelta::hours(23) }, "{zone}");
@@ -308,8 +261,8 @@ mod tests {
         // Havana falls back from 01:00 to 00:00 on 2026-11-01 (05:00 UTC), Beirut from 00:00 to 23:00 on 2026-10-25
         // (21:00 UTC the day before): its last hour of the 24th occurs twice.
         let long = |zone, day: &str, opens, closes| window(zone, date(day), opens, closes);
-        assert_eq!(long(Havana, "2026-11-01", 0, 60), span("2026-11-01T04:00:00Z", "2026-11-01T06:00:00Z"));
-        assert_eq!(long(Havana, "2026-11-01", 30, 45), span("2026-11-01T04:30:00Z", "2026-11-01T05:45:00Z"));
-        assert_eq!(long(Beirut, "2026-10-24", 23 * 60, 24 * 60), span("2026-10-24T20:00:00Z", "2026-10-24T22:00:00Z"));
+        assert_eq!(long(havana, "2026-11-01", 0, 60), span("2026-11-01T04:00:00Z", "2026-11-01T06:00:00Z"));
+        assert_eq!(long(havana, "2026-11-01", 30, 45), span("2026-11-01T04:30:00Z", "2026-11-01T05:45:00Z"));
+        assert_eq!(long(beirut, "2026-10-24", 23 * 60, 24 * 60), span("2026-10-24T20:00:00Z", "2026-10-24T22:00:00Z"));
     }
 }

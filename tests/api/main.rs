@@ -61,3 +61,4 @@ mod visit_races;
 mod visits;
 mod walk;
 mod wording;
+mod zone_rules;

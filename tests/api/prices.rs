@@ -7,7 +7,6 @@ use knead::bookings::costs::requote;
 use knead::bookings::lifecycle::Status;
 use knead::ids::{BookingId, ServiceId, TherapistId};
 use knead::prices::PriceBreakdown;
-use knead::values::Zone;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -355,7 +354,7 @@ fn booking(body: &Value, client: Uuid) -> Booking {
         status: Status::Confirmed,
         start_at: at(body["start_at"].as_str().unwrap()),
         duration_minutes: 60,
-        time_zone: Zone(address.time_zone.0),
+        time_zone: address.time_zone,
         address,
         price: breakdown.total,
         breakdown,

@@ -213,6 +213,18 @@ impl App {
         &self.keys.data
     }
 
+    /// What another process on the same database is started with.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("DATABASE_URL", url_of(&self.database)),
+            ("KNEAD_SIGNING_KEY", self.keys.signing.clone()),
+            ("KNEAD_DATA_KEYS", self.keys.data.clone()),
+            ("KNEAD_AUDIT_KEY", self.keys.audit.clone()),
+            ("KNEAD_PUBLIC_URL", "http://knead.test".to_owned()),
+            ("KNEAD_RATE_LIMIT", "off".to_owned()),
+        ]
+    }
+
     /// The key that signs the audit.
     pub fn audit_key(&self) -> &str {
         &self.keys.audit

@@ -10,7 +10,7 @@ use knead::availability::hours::Hours;
 use knead::availability::travel::{Journey, Traffic, TravelMinutes};
 use knead::availability::{Reservation, Rule};
 use knead::credentials::{Requirement, Standing};
-use knead::values::SlotAnchor;
+use knead::values::{SlotAnchor, Zone};
 
 use crate::cases::Case;
 
@@ -41,7 +41,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    fn new(zone: Tz, minutes: Range<i64>) -> Self {
+    fn new(zone: Zone, minutes: Range<i64>) -> Self {
+        let zone: Tz = zone.name().parse().expect("a zone");
         let begins = minutes.start;
         let shown = minutes.map(|minute| face(instant(minute).with_timezone(&zone).naive_local()));
         Self { begins, shown: shown.collect() }

@@ -2,7 +2,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
 
 use super::Hint;
-use crate::db::Tx;
+use crate::db::{BATCH, Tx};
 use crate::error::Result;
 use crate::ids::TherapistId;
 
@@ -88,4 +88,20 @@ pub(super) async fn forget(db: &PgPool) -> Result<()> {
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Ends the hints and the diaries in memory of the next therapists after this one; the last of them. None where nobody is left.
+pub(super) async fn end_next(db: &PgPool, after: Option<TherapistId>) -> Result<Option<TherapistId>> {
+    let last = sqlx::query_scalar!(
+        r#"WITH next AS (SELECT therapist_id FROM hint_states WHERE $1::uuid IS NULL OR therapist_id > $1
+                         ORDER BY therapist_id LIMIT $2 FOR UPDATE),
+                ended AS (UPDATE hint_states s SET good_until = 'epoch', revision = revision + 1
+                          FROM next WHERE s.therapist_id = next.therapist_id)
+           SELECT therapist_id AS "last: TherapistId" FROM next ORDER BY therapist_id DESC LIMIT 1"#,
+        after.map(|after| after.0),
+        BATCH
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(last)
 }

@@ -1,9 +1,9 @@
 //! The names of zones, and the clocks that calendars declare.
 
-use chrono_tz::Tz;
-
 use super::{busy, busy_at, calendar, event, is_busy, shown};
 use crate::calendars::names::{known, windows};
+use crate::values::Zone;
+use crate::values::zones::zone;
 
 /// A zone that is put forward and back as in Sydney, with its lines in the usual order.
 fn like_sydney(id: &str) -> String {
@@ -22,7 +22,7 @@ fn at_nine(zone: &str, parameter: &str) -> String {
 fn every_name_of_windows_is_known() {
     let mut count = 0;
     for (name, place, display) in windows() {
-        let zone: Tz = if name == "UTC" { Tz::UTC } else { place.parse().unwrap() };
+        let zone: Zone = if name == "UTC" { Zone::UTC } else { place.parse().unwrap() };
         let spellings = [
             name.to_owned(),
             name.to_uppercase(),
@@ -57,40 +57,40 @@ fn what_windows_shows_is_the_zone_that_it_is_shown_for() {
 #[test]
 fn an_id_is_known_however_it_is_written() {
     for (id, zone) in [
-        ("Europe/Berlin", Tz::Europe__Berlin),
-        ("europe/berlin", Tz::Europe__Berlin),
-        ("EUROPE/BERLIN", Tz::Europe__Berlin),
-        ("Europe/Berlin 1", Tz::Europe__Berlin),
-        ("Europe-Berlin", Tz::Europe__Berlin),
-        ("America/New York", Tz::America__New_York),
-        ("America-Argentina-Buenos_Aires", Tz::America__Argentina__Buenos_Aires),
-        ("/freeassociation.sourceforge.net/Tzfile/Europe/Berlin", Tz::Europe__Berlin),
-        ("/freeassociation.sourceforge.net/Europe/Berlin", Tz::Europe__Berlin),
-        ("/mozilla.org/20050126_1/America/Argentina/Buenos_Aires", Tz::America__Argentina__Buenos_Aires),
-        ("/softwarestudio.org/Olson_20011030_5/America/Chicago", Tz::America__Chicago),
-        ("/citadel.org/20210210_1/Australia/Perth", Tz::Australia__Perth),
-        ("tzone://Microsoft/Utc", Tz::UTC),
-        ("AUS Eastern Standard Time 1", Tz::Australia__Sydney),
-        ("AUS Eastern Standard Time (2)", Tz::Australia__Sydney),
-        ("aus eastern standard time", Tz::Australia__Sydney),
-        ("AUS Eastern Daylight Time", Tz::Australia__Sydney),
-        ("(UTC+10:00) Canberra, Melbourne, Sydney", Tz::Australia__Sydney),
-        ("(GMT+10:00) Canberra, Melbourne, Sydney", Tz::Australia__Sydney),
-        ("(UTC+10:00) Canberra\\, Melbourne\\, Sydney", Tz::Australia__Sydney),
-        ("Canberra, Melbourne, Sydney", Tz::Australia__Sydney),
-        ("(UTC+10:00) Brisbane", Tz::Australia__Brisbane),
-        ("(GMT-05:00) Eastern Time (US & Canada)", Tz::America__New_York),
-        ("Eastern Time (US & Canada)", Tz::America__New_York),
-        ("(GMT) Greenwich Mean Time : Dublin, Edinburgh, Lisbon, London", Tz::Europe__London),
-        ("(GMT+02:00) Helsinki, Kiev, Riga, Sofia, Tallinn, Vilnius", Tz::Europe__Kiev),
-        ("US/Michigan", Tz::US__Michigan),
-        ("Asia/Calcutta", Tz::Asia__Calcutta),
-        ("Etc/GMT+10", Tz::Etc__GMTPlus10),
-        ("Etc/GMT-10", Tz::Etc__GMTMinus10),
-        ("UTC+12", Tz::Etc__GMTMinus12),
-        ("UTC-11", Tz::Etc__GMTPlus11),
-        ("utc", Tz::UTC),
-        ("Zulu", Tz::Zulu),
+        ("Europe/Berlin", zone("Europe/Berlin")),
+        ("europe/berlin", zone("Europe/Berlin")),
+        ("EUROPE/BERLIN", zone("Europe/Berlin")),
+        ("Europe/Berlin 1", zone("Europe/Berlin")),
+        ("Europe-Berlin", zone("Europe/Berlin")),
+        ("America/New York", zone("America/New_York")),
+        ("America-Argentina-Buenos_Aires", zone("America/Argentina/Buenos_Aires")),
+        ("/freeassociation.sourceforge.net/Tzfile/Europe/Berlin", zone("Europe/Berlin")),
+        ("/freeassociation.sourceforge.net/Europe/Berlin", zone("Europe/Berlin")),
+        ("/mozilla.org/20050126_1/America/Argentina/Buenos_Aires", zone("America/Argentina/Buenos_Aires")),
+        ("/softwarestudio.org/Olson_20011030_5/America/Chicago", zone("America/Chicago")),
+        ("/citadel.org/20210210_1/Australia/Perth", zone("Australia/Perth")),
+        ("tzone://Microsoft/Utc", Zone::UTC),
+        ("AUS Eastern Standard Time 1", zone("Australia/Sydney")),
+        ("AUS Eastern Standard Time (2)", zone("Australia/Sydney")),
+        ("aus eastern standard time", zone("Australia/Sydney")),
+        ("AUS Eastern Daylight Time", zone("Australia/Sydney")),
+        ("(UTC+10:00) Canberra, Melbourne, Sydney", zone("Australia/Sydney")),
+        ("(GMT+10:00) Canberra, Melbourne, Sydney", zone("Australia/Sydney")),
+        ("(UTC+10:00) Canberra\\, Melbourne\\, Sydney", zone("Australia/Sydney")),
+        ("Canberra, Melbourne, Sydney", zone("Australia/Sydney")),
+        ("(UTC+10:00) Brisbane", zone("Australia/Brisbane")),
+        ("(GMT-05:00) Eastern Time (US & Canada)", zone("America/New_York")),
+        ("Eastern Time (US & Canada)", zone("America/New_York")),
+        ("(GMT) Greenwich Mean Time : Dublin, Edinburgh, Lisbon, London", zone("Europe/London")),
+        ("(GMT+02:00) Helsinki, Kiev, Riga, Sofia, Tallinn, Vilnius", zone("Europe/Kiev")),
+        ("US/Michigan", zone("US/Michigan")),
+        ("Asia/Calcutta", zone("Asia/Calcutta")),
+        ("Etc/GMT+10", zone("Etc/GMT+10")),
+        ("Etc/GMT-10", zone("Etc/GMT-10")),
+        ("UTC+12", zone("Etc/GMT-12")),
+        ("UTC-11", zone("Etc/GMT+11")),
+        ("utc", Zone::UTC),
+        ("Zulu", zone("Zulu")),
     ] {
         assert_eq!(known(id), Some(zone), "{id}");
     }

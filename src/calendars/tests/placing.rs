@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::TimeDelta;
 
-use super::{HOME, NOW, at, busy, busy_at, calendar, event, is_busy, owner, read, shown};
+use super::{NOW, at, busy, busy_at, calendar, event, home, is_busy, owner, read, shown};
 use crate::calendars::expanding::expand;
 use crate::calendars::parsing::{Owner, Reader};
 
@@ -391,7 +391,7 @@ fn days_without_a_time_may_be_left_out() {
     let text = calendar(
         "BEGIN:VEVENT\nUID:0\nDTSTART:20261203T000000\nDTEND:20261204T000000\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE\nEND:VEVENT\nBEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261203\nEND:VEVENT\nBEGIN:VEVENT\nUID:2\nDTSTART:20261203T090000Z\nDURATION:PT1H\nEND:VEVENT",
     );
-    let mut reader = Reader::new(Owner { has_busy_days: false, zone: HOME, email: String::new() }, at(NOW));
+    let mut reader = Reader::new(Owner { has_busy_days: false, zone: home(), email: String::new() }, at(NOW));
     reader.feed(text.as_bytes()).unwrap();
     assert_eq!(shown(&expand(reader.finish().unwrap(), &HashSet::new(), at(NOW))), ["12-03T09:00 12-03T10:00"]);
     assert_eq!(shown(&busy_at(&text, NOW)), [DAY]);

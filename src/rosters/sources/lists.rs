@@ -1,6 +1,5 @@
 //! The lists of each authority.
 
-use chrono_tz::America;
 use encoding_rs::{UTF_8, WINDOWS_1252};
 
 use super::Source;
@@ -14,7 +13,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-tx-tdlr",
         authority: "Texas Department of Licensing and Regulation",
         jurisdiction: "US-TX",
-        zone: America::Chicago,
+        zone: "America/Chicago",
         credential_type: "US-TX-LMT",
         delimiter: b',',
         quoted: true,
@@ -47,7 +46,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-wa-doh",
         authority: "Washington State Department of Health",
         jurisdiction: "US-WA",
-        zone: America::Los_Angeles,
+        zone: "America/Los_Angeles",
         credential_type: "US-WA-LMT",
         delimiter: b',',
         quoted: true,
@@ -94,7 +93,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-fl-doh",
         authority: "Florida Department of Health",
         jurisdiction: "US-FL",
-        zone: America::New_York,
+        zone: "America/New_York",
         credential_type: "US-FL-LMT",
         delimiter: b'|',
         quoted: false,
@@ -144,7 +143,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-il-idfpr",
         authority: "Illinois Department of Financial and Professional Regulation",
         jurisdiction: "US-IL",
-        zone: America::Chicago,
+        zone: "America/Chicago",
         credential_type: "US-IL-LMT",
         delimiter: b',',
         quoted: true,
@@ -185,7 +184,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-co-dora",
         authority: "Colorado Department of Regulatory Agencies",
         jurisdiction: "US-CO",
-        zone: America::Denver,
+        zone: "America/Denver",
         credential_type: "US-CO-LMT",
         delimiter: b',',
         quoted: true,
@@ -221,7 +220,7 @@ pub const SOURCES: &[Source] = &[
         code: "us-oig-leie",
         authority: "Office of Inspector General, List of Excluded Individuals and Entities",
         jurisdiction: "US",
-        zone: America::New_York,
+        zone: "America/New_York",
         credential_type: "NPI",
         delimiter: b',',
         quoted: true,

@@ -71,6 +71,11 @@ impl Person {
         Self { url: app.url.clone(), service: app.service.clone(), ..self.clone() }
     }
 
+    /// The same person, who calls the process that listens there.
+    pub fn at_address(&self, address: &str) -> Self {
+        Self { url: format!("http://{address}"), ..self.clone() }
+    }
+
     /// The same person with fresh tokens.
     pub async fn refreshed(&self) -> Self {
         let body = json!({ "refresh_token": self.refresh_token });
