@@ -3,7 +3,7 @@
 //! Rules are followed on the clock's face, so that an event at nine stays at nine when the clocks change, and only then put into
 //! the zone. A calendar can ask for any amount of work: what is walked, what is kept and the time that it takes are all bounded.
 
-use crate::values::{Span, Zone, merged};
+use crate::values::{Span, merged};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
