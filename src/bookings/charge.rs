@@ -3,6 +3,7 @@
 use actix_web::post;
 use actix_web::web::Data;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -14,7 +15,7 @@ use super::{Booking, KeptReason, Reason, store};
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Problem, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
 use crate::values::Money;
@@ -69,14 +70,14 @@ impl LowerCharge {
 ///
 /// Lowers what the client of a visit that is over pays, for example because it ended early or went wrong. `charge` of the booking says what that
 /// is, and what is asked for must be less, so that nobody is ever charged more by it; `price` stays what was agreed. Client and therapist are
-/// told, and the task `visit_ended_early` is settled. Asking for the same again changes nothing.
+/// told, and the task `visit_ended_early` is settled. Asking for the same again changes nothing. A visit that is not over, and one with a
+/// report that nobody came which is not settled, cannot be lowered yet.
 #[utoipa::path(tag = "Bookings", operation_id = "lower_charge", security(("bearer" = ["admin"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
     request_body = LowerCharge, responses(
-    (status = 200, description = "The booking; `charge` says what it costs.", body = BookingView),
-    (status = 409, description = "`invalid_transition`: the visit is not over, or a report that nobody came is not settled.", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 200, description = "The booking; `charge` says what it costs.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/admin/bookings/{id}/lower-charge")]
 async fn lower_charge(
     app: Data<App>,
