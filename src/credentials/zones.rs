@@ -49,6 +49,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_authority_whose_place_is_told_has_a_zone_of_its_own() {
+        let places = [
+            "US-AK", "US-HI", "US-CA", "US-AZ", "US-CO", "US-ID", "US-TX", "US", "US-NY", "CA-BC", "CA-AB", "CA-SK",
+            "CA-MB", "CA-NS", "CA-NL", "CA-ON", "AU-WA", "AU-SA", "AU-NT", "AU-QLD", "AU-NSW", "GB-ENG",
+        ];
+        assert!(places.iter().all(|place| of_authority(Some(place)) != Zone::ENDS_LAST), "no name is misspelt");
+        assert_eq!(of_authority(Some("NZ")), Zone::ENDS_LAST);
+    }
+
+    #[test]
     fn a_day_ends_where_the_authority_sits() {
         // Evening in the west, the next day in Greenwich.
         let now = "2026-12-01T06:30:00Z".parse().unwrap();

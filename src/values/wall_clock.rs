@@ -258,11 +258,11 @@ mod tests {
             let evening = window(zone, day - Days::new(1), 23 * 60, 24 * 60 + 30);
             assert_eq!(evening, Span { start: jump - TimeDelta::hours(1), end: jump }, "{zone}");
         }
-        // Havana falls back from 01:00 to 00:00 on 2026-11-01 (05:00 UTC), Beirut from 00:00 to 23:00 on 2026-10-25
+        // Havana falls back from 01:00 to 00:00 on 2027-11-07 (05:00 UTC), Beirut from 00:00 to 23:00 on 2026-10-25
         // (21:00 UTC the day before): its last hour of the 24th occurs twice.
         let long = |zone, day: &str, opens, closes| window(zone, date(day), opens, closes);
-        assert_eq!(long(havana, "2026-11-01", 0, 60), span("2026-11-01T04:00:00Z", "2026-11-01T06:00:00Z"));
-        assert_eq!(long(havana, "2026-11-01", 30, 45), span("2026-11-01T04:30:00Z", "2026-11-01T05:45:00Z"));
+        assert_eq!(long(havana, "2027-11-07", 0, 60), span("2027-11-07T04:00:00Z", "2027-11-07T06:00:00Z"));
+        assert_eq!(long(havana, "2027-11-07", 30, 45), span("2027-11-07T04:30:00Z", "2027-11-07T05:45:00Z"));
         assert_eq!(long(beirut, "2026-10-24", 23 * 60, 24 * 60), span("2026-10-24T20:00:00Z", "2026-10-24T22:00:00Z"));
     }
 }

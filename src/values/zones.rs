@@ -138,7 +138,7 @@ impl Zone {
         let ends = changes[1..].iter().map(|(at, _)| *at).chain([i64::MAX]);
         let mut shows = changes.iter().zip(ends).filter_map(|((begins, offset), ends)| {
             let is_shown = (*begins..ends).contains(&(second - offset));
-            is_shown.then(|| shown - TimeDelta::seconds(*offset))
+            is_shown.then(|| shown.checked_sub_signed(TimeDelta::seconds(*offset)).unwrap_or(shown))
         });
         if let Some(first) = shows.next() {
             return (first, shows.last());

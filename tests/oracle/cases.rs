@@ -46,7 +46,7 @@ const ZONES: [Tz; 16] = [
     America::New_York,
     America::St_Johns,
     America::Nuuk,
-    America::Havana,
+    America::Santiago,
     Europe::Dublin,
     Africa::Cairo,
     Antarctica::Troll,

@@ -85,6 +85,7 @@ impl Mapping {
 #[cfg(test)]
 mod tests {
     use super::super::SOURCES;
+    use crate::values::Zone;
     use super::*;
 
     fn source(code: &str) -> &'static Source {
@@ -100,6 +101,7 @@ mod tests {
         for source in SOURCES {
             let mapping = Mapping::new(source, &header(source));
             assert!(!mapping.is_changed(), "{}", source.code);
+            assert!(Zone::named(source.zone).is_some(), "{}", source.code);
             let roles = mapping.columns.iter().filter(|column| column.becomes.is_some()).count();
             let named = [source.rank, source.kind.map(|(name, _)| name), source.skip.map(|(name, _)| name)];
             let more =
