@@ -92,6 +92,13 @@ struct ProvenGroup {
     verification: Option<ProvenCheck>,
 }
 
+impl ProvenGroup {
+    /// Whether both are for one group of one place.
+    fn meets_the_same(&self, other: &Self) -> bool {
+        (&self.group, &self.required_by) == (&other.group, &other.required_by)
+    }
+}
+
 /// What the visit relied on from an instant on.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct Revision {
@@ -135,12 +142,20 @@ impl Ground {
 
     /// What the record says of `booking`, which relied on `groups` last.
     fn of(booking: &Booking, groups: &[ProvenGroup]) -> Self {
-        let (_, last) = booking.dates();
-        let ended = |day: Option<NaiveDate>| day.is_some_and(|day| day < last);
-        let fails =
-            |found: &ProvenCheck| !BoardStatus::PERMITTING.contains(&found.board_status) || ended(found.expires_on);
-        let not_covered =
-            |group: &ProvenGroup| ended(group.credential.expires_on) || group.verification.as_ref().is_some_and(fails);
+        let (first, last) = booking.dates();
+        // A credential that is followed by another of its group has to last for as long as it says, and no longer.
+        let needed_until = |group: &ProvenGroup| {
+            let ends = |group: &ProvenGroup| group.credential.expires_on.unwrap_or(NaiveDate::MAX);
+            let is_followed = groups.iter().any(|other| other.meets_the_same(group) && ends(other) > ends(group));
+            if is_followed { ends(group).clamp(first, last) } else { last }
+        };
+        let not_covered = |group: &ProvenGroup| {
+            let until = needed_until(group);
+            let ended = |day: Option<NaiveDate>| day.is_some_and(|day| day < until);
+            let fails =
+                |found: &ProvenCheck| !BoardStatus::PERMITTING.contains(&found.board_status) || ended(found.expires_on);
+            ended(group.credential.expires_on) || group.verification.as_ref().is_some_and(fails)
+        };
         // Nothing else makes the service cancel.
         if booking.cancelled.is_some_and(|cancelled| cancelled.by == Party::System) {
             Self::CalledOff

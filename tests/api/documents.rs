@@ -342,6 +342,7 @@ fn many_objects() -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_every_viewer_opens_is_taken_and_written_anew() {
     let link = "<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/URI/URI(https://board.example/Launch)>>>>";
+    let rights = "<</Type/TransformParams/V/2.2/Form[/FillIn/Import]/EF[/Create/Delete/Modify/Import]>>";
     let note = "<</Type/Annot/Subtype/Text/Rect[0 0 9 9]/Contents(see /JavaScript and /Movie)>>";
     let plain = pdf(1);
     let (photo, picture) = (jpeg(), png());
@@ -355,6 +356,7 @@ async fn what_every_viewer_opens_is_taken_and_written_anew() {
         ("a blank after the version", joined(&[b"%PDF-1.5 \n", &plain[9..]]), "%PDF"),
         ("lines of 19 bytes", written(&[&PAGE[..], &[note]].concat(), "\n"), "%PDF"),
         ("a link that ends in /Launch", written(&[&PAGE[..], &[link]].concat(), " \n"), "%PDF"),
+        ("what may be done with files", written(&[&PAGE[..], &[rights]].concat(), "\n"), "%PDF"),
         ("junk before the header", joined(&[b"X-Mailer: board\r\n\r\n", &plain]), "%PDF"),
         ("junk after the end", joined(&[&plain, b"\0\0\0"]), "%PDF"),
         ("an empty password", open_to_readers(""), "%PDF"),
@@ -385,6 +387,8 @@ async fn what_every_viewer_opens_is_taken_and_written_anew() {
             "document_has_files",
             written(&[&PAGE[..], &["<</Type/Annot/Subtype/FileAttachment/Rect[0 0 9 9]>>"]].concat(), "\n"),
         ),
+        ("document_has_files", written(&[&PAGE[..], &["<</Type/Filespec/EF<</F 9 0 R>>>>"]].concat(), "\n")),
+        ("document_has_files", written(&[&PAGE[..], &["<</Type/Filespec/EF 9 0 R>>"]].concat(), "\n")),
     ] {
         let Err(Error::Refused(refusal)) = inspector.inspect(bytes.into()).await else { panic!("{code}") };
         assert_eq!(refusal.code(), code);

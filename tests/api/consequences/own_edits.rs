@@ -88,9 +88,19 @@ async fn a_number_that_was_edited_is_checked_again() {
         app.run_jobs().await;
         let checked = therapist.get(&path).await.is(200).body;
         assert_eq!((&checked["review_state"], &checked["expires_on"]), (&json!(state), &json!(ends)), "{number}");
+        // What the list says of the new number is written down, good or bad.
         let reviewed = admin.get(&format!("/v1/admin/credentials/{id}")).await.is(200).body;
-        let barred = reviewed["holds"].as_array().is_some_and(|holds| !holds.is_empty());
-        assert_eq!(barred, number == "MA60000003", "{number}: {reviewed}");
+        let checks = reviewed["checks"].as_array().unwrap();
+        let found: Vec<_> = checks.iter().filter(|check| check["number_found"] == number).collect();
+        let said: Vec<&Value> = found.iter().map(|check| &check["board_status"]).collect();
+        let expected: &[Value] = match number {
+            "MA60000002" => &[json!("active")],
+            "MA60000003" => &[json!("revoked")],
+            _ => &[],
+        };
+        assert_eq!(said, expected.iter().collect::<Vec<_>>(), "{number}");
+        let standing = therapist.get(&path).await.is(200).body;
+        assert_eq!(standing["review_state"] == "verified", number == "MA60000002", "{standing}");
     }
 }
 
@@ -108,6 +118,7 @@ async fn a_visit_across_the_midnight_of_a_renewal_is_booked_where_there_is_no_ga
         ))
         .await
         .unwrap();
+        proof::looked_up(&app, &therapist, &admin).await;
         let (client, address) = app.client_at_home().await;
         // From half past eleven until half past midnight in Sydney.
         let night = "2026-12-01T12:30:00Z";
@@ -128,7 +139,9 @@ async fn a_visit_across_the_midnight_of_a_renewal_is_booked_where_there_is_no_ga
         );
         let insurances = proof["groups"].as_array().unwrap().iter().filter(|group| group["group"] == "insurance");
         let ends: Vec<&Value> = insurances.map(|group| &group["credential"]["expires_on"]).collect();
-        assert!(!ends.is_empty(), "{proof}");
+        let mut ends: Vec<&str> = ends.into_iter().filter_map(Value::as_str).collect();
+        ends.sort_unstable();
+        assert_eq!(ends, ["2026-12-01", "2027-12-01"], "both are written down");
         // It stays so when anything else changes, and is lost where the renewal is.
         let now = seen(&app, &admin, &path).await;
         assert!(now["at_risk_since"].is_null());

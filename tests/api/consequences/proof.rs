@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// Records that an admin read the authority's own record of each of a therapist's credentials.
-async fn looked_up(app: &App, therapist: &Person, admin: &Person) {
+pub async fn looked_up(app: &App, therapist: &Person, admin: &Person) {
     app.sql(&format!(
         "INSERT INTO credential_verifications (id, credential_id, actor_id, method, source, source_url, name_found, number_found, status_text, board_status, expires_on, at)
          SELECT gen_random_uuid(), id, '{}', 'primary_source', 'The board', 'https://board.example/1', 'Test', 'A1', 'Current', 'active', expires_on, created_at

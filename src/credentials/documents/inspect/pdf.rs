@@ -165,7 +165,12 @@ fn refuse_acting(object: &Object) -> Result<(), Refusal> {
 }
 
 fn refuse_entries(entries: &Dictionary) -> Result<(), Refusal> {
-    entries.iter().try_for_each(|(key, value)| refuse_name(key).and_then(|()| refuse_acting(value)))
+    entries.iter().try_for_each(|(key, value)| {
+        // Files hang on a dictionary (ISO 32000-2, 7.11.3). A list of this name says what may be done with files, as tax offices'
+        // forms do (12.8.2.3), and carries none.
+        let is_right = key == b"EF" && matches!(value, Object::Array(_));
+        if is_right { Ok(()) } else { refuse_name(key) }.and_then(|()| refuse_acting(value))
+    })
 }
 
 fn refuse_name(name: &[u8]) -> Result<(), Refusal> {

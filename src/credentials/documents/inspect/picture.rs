@@ -34,10 +34,10 @@ fn refuse_tail(bytes: &[u8], end: Option<usize>) -> Result<(), Refusal> {
 fn end_of_jpeg(bytes: &[u8]) -> Option<usize> {
     let mut at = 2;
     loop {
-        if *bytes.get(at)? != 0xFF {
-            return None;
-        }
+        // Some programs name a segment shorter than it is: readers look on for the next marker.
+        at += bytes.get(at..)?.iter().position(|byte| *byte == 0xFF)?;
         match *bytes.get(at + 1)? {
+            0x00 => at += 2,
             0xFF => at += 1,
             0xD9 => return Some(at + 2),
             0x01 | 0xD0..=0xD8 => at += 2,
@@ -271,6 +271,25 @@ mod tests {
         let sent = noise(6200, ColorType::Indexed, BitDepth::Two);
         let kept = png(&sent).expect("a sound picture").bytes.len();
         assert!(sent.len() > 9_500_000 && kept <= sent.len() * 101 / 100, "{} became {kept}", sent.len());
+    }
+
+    #[test]
+    fn a_photograph_with_a_segment_that_is_longer_than_it_says_is_read() {
+        let mut sent = Vec::new();
+        let picture = image::load_from_memory(&noise(20, ColorType::Grayscale, BitDepth::Eight)).expect("a picture");
+        picture.write_with_encoder(JpegEncoder::new_with_quality(&mut sent, 90)).expect("a photograph");
+        // After the first segment, whose length follows its marker.
+        let length = u16::from_be_bytes([sent[4], sent[5]]);
+        let at = 4 + usize::from(length);
+        for more in [&b"?>"[..], b"\xFF\x00?>"] {
+            let mut longer = sent.clone();
+            longer.splice(at..at, more.iter().copied());
+            assert_eq!(end_of_jpeg(&longer), Some(longer.len()));
+            assert_eq!(jpeg(&longer).expect("a sound photograph").extent, Extent::Pixels(20, 20));
+            longer.extend(b"<html>");
+            assert_eq!(jpeg(&longer).err(), Some(Refusal::DocumentUnsafe), "what follows is found all the same");
+        }
+        assert_eq!(end_of_jpeg(&sent[..sent.len() - 2]), None, "without an end it is cut off");
     }
 
     #[test]
