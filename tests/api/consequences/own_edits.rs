@@ -15,9 +15,9 @@ async fn mine(therapist: &Person, code: &str) -> String {
     format!("{MINE}/{}", found["id"].as_str().unwrap())
 }
 
-async fn late_cancellations(app: &App, admin: &Person, therapist: &Person) -> Value {
+async fn late_cancellations(admin: &Person, therapist: &Person) -> Value {
     let path = format!("/v1/admin/therapists/{}/reliability", therapist.id);
-    anew(app, admin).await.get(&path).await.is(200).body["late_cancellations"].clone()
+    admin.get(&path).await.is(200).body["late_cancellations"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,7 +36,7 @@ async fn visits_that_are_lost_to_ones_own_edit_count_as_called_off_by_oneself() 
             change(&app, &therapist, SUSPEND).await;
         }
         let (who, marks) = if by_therapist { ("therapist", 1) } else { ("system", 0) };
-        let called_off = anew(&app, &client).await.get(&soon).await.is(200).body;
+        let called_off = client.get(&soon).await.is(200).body;
         let ended = &called_off["cancellation"];
         assert_eq!((&called_off["status"], &ended["by"]), (&json!("cancelled"), &json!(who)));
         assert_eq!(
@@ -44,16 +44,16 @@ async fn visits_that_are_lost_to_ones_own_edit_count_as_called_off_by_oneself() 
             (&json!(0), &called_off["price"]),
             "the client pays nothing"
         );
-        assert_eq!(late_cancellations(&app, &admin, &therapist).await, marks, "{who}");
+        assert_eq!(late_cancellations(&admin, &therapist).await, marks, "{who}");
 
         // There is time to find someone else for the other. Where nobody is found, it is theirs too, at the last moment.
-        let at_risk = seen(&app, &admin, &later).await;
+        let at_risk = seen(&admin, &later).await;
         assert_eq!((&at_risk["status"], at_risk["at_risk_since"].is_null()), (&json!("confirmed"), false));
         app.advance(TimeDelta::hours(51) - TimeDelta::minutes(30));
         app.run_jobs().await;
-        let called_off = seen(&app, &admin, &later).await;
+        let called_off = seen(&admin, &later).await;
         assert_eq!((&called_off["status"], &called_off["cancellation"]["by"]), (&json!("cancelled"), &json!(who)));
-        assert_eq!(late_cancellations(&app, &admin, &therapist).await, 2 * marks, "{who}");
+        assert_eq!(late_cancellations(&admin, &therapist).await, 2 * marks, "{who}");
     }
 }
 
@@ -143,10 +143,10 @@ async fn a_visit_across_the_midnight_of_a_renewal_is_booked_where_there_is_no_ga
         ends.sort_unstable();
         assert_eq!(ends, ["2026-12-01", "2027-12-01"], "both are written down");
         // It stays so when anything else changes, and is lost where the renewal is.
-        let now = seen(&app, &admin, &path).await;
+        let now = seen(&admin, &path).await;
         assert!(now["at_risk_since"].is_null());
         change(&app, &therapist, "UPDATE credentials SET review_state = 'suspended' WHERE expires_on = '2027-12-01'")
             .await;
-        assert!(!seen(&app, &admin, &path).await["at_risk_since"].is_null());
+        assert!(!seen(&admin, &path).await["at_risk_since"].is_null());
     }
 }

@@ -19,9 +19,9 @@ impl Scene {
 
 /// The visit of [`Scene`], which its therapist completes ten minutes after it began.
 async fn ended_early() -> Scene {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.until("start").await;
-    scene.at(10).await;
+    scene.at(10);
     scene.takes(&scene.therapist, "complete", "completed").await;
     scene
 }
@@ -93,8 +93,8 @@ async fn a_fee_is_lowered_with_the_share_of_it() {
 
 #[tokio::test]
 async fn a_report_is_decided_before_what_it_costs_is_lowered() {
-    let mut scene = Scene::new().await;
-    scene.at(25).await;
+    let scene = Scene::new().await;
+    scene.at(25);
     scene.takes(&scene.client, "no-show", "no_show").await;
     assert_eq!(scene.charge(&scene.client).await, Value::Null);
     scene.lowers(0).await.refused(409, "invalid_transition");
