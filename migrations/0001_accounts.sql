@@ -51,7 +51,7 @@ BEGIN
         next := month + interval '1 month';
         name := (SELECT relname FROM pg_class WHERE oid = history) || to_char(month, '_YYYY_MM');
         CONTINUE WHEN to_regclass(quote_ident(name)) IS NOT NULL;
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %s >= %L AND %2$s < %L)', history, key, month_id(month), month_id(next)) INTO stray;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %1$s WHERE %2$s >= %3$L AND %2$s < %4$L)', history, key, month_id(month), month_id(next)) INTO stray;
         CONTINUE WHEN stray;
         EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name, history);
         EXECUTE format('ALTER TABLE %s ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', history, name, month_id(month), month_id(next));
