@@ -177,7 +177,7 @@ fn there_is_no_sum_of_several_currencies() {
 struct Rounded {
     currency: Currency,
     base: i64,
-    basis_points: i64,
+    basis_points: u16,
     line: i64,
 }
 
