@@ -20,7 +20,7 @@ use crate::App;
 use crate::auth::{As, Caller, Therapist};
 use crate::catalogue;
 use crate::db::{Tx, uninterrupted};
-use crate::error::{Error, FieldError, Refusal, Result, refused};
+use crate::error::{Error, FieldError, Problem, Refusal, Result, refused};
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{CredentialId, ServiceId, TherapistId};
@@ -461,7 +461,9 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
 /// there where the type has them.
 #[utoipa::path(tag = "Credentials", operation_id = "submit_credential", security(("bearer" = ["therapist"])),
     params(("id" = CredentialId, Path, description = "The credential.")),
-    responses((status = 200, description = "The credential, submitted.", body = Credential)),
+    responses(
+    (status = 200, description = "The credential, submitted.", body = Credential),
+    (status = 422, description = "Something is missing; `errors` points to it.", body = Problem, content_type = "application/problem+json")),
     extensions(("x-refusals" = json!(refused![InvalidTransition, EvidenceMissing]))))]
 #[post("/v1/therapists/me/credentials/{id}/submit")]
 async fn submit_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {

@@ -364,7 +364,7 @@ async fn a_check_is_exported_as_fhir() {
     assert_eq!(fhir(&admin).await.body["status"], "reval-fail");
     let missing = format!("{path}/checks/{}", Uuid::now_v7());
     admin.get(&missing).await.refused(404, "not_found");
-    therapist.get(&link).await.refused(401, "unauthorized");
+    therapist.get(&link).await.refused(403, "forbidden");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

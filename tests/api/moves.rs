@@ -195,9 +195,9 @@ async fn what_has_begun_or_ended_is_not_moved() {
     }
     app.sql("UPDATE bookings SET status = 'confirmed', at_risk_since = now()").await.unwrap();
     app.advance(TimeDelta::hours(47));
-    moves(&client, path, THURSDAY).await.refused(409, "invalid_transition");
+    moves(client, path, THURSDAY).await.refused(409, "invalid_transition");
     client.post(&format!("{path}/cancel"), json!({})).await.is(200);
-    moves(&client, path, THURSDAY).await.refused(409, "invalid_transition");
+    moves(client, path, THURSDAY).await.refused(409, "invalid_transition");
 }
 
 #[tokio::test]

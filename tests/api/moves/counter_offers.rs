@@ -66,7 +66,7 @@ async fn a_client_accepts_another_time_for_a_request() {
     // The first deadline's job finds nothing to do.
     app.advance(TimeDelta::hours(30));
     app.run_jobs().await;
-    assert_eq!(status(&client, path).await, "confirmed");
+    assert_eq!(status(client, path).await, "confirmed");
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn a_proposal_is_held_to_the_rules_and_leaves_nothing_where_they_refuse() 
     }
     app.sql("UPDATE bookings SET status = 'confirmed'").await.unwrap();
     app.advance(TimeDelta::hours(47));
-    proposes(&client, path, THURSDAY).await.refused(409, "invalid_transition");
+    proposes(client, path, THURSDAY).await.refused(409, "invalid_transition");
     assert_eq!(app.rows("counter_offers").await, 0);
     assert_eq!(app.rows("reservations").await, 2);
 }

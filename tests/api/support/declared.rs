@@ -57,7 +57,9 @@ impl Declared {
 /// Fails where an operation answers with problem details that it does not declare.
 #[track_caller]
 pub fn check(method: &Method, path: &str, answer: &Answer) {
-    let Some(code) = answer.body["code"].as_str().filter(|_| answer.status.as_u16() >= 400) else { return };
+    // A fault of ours is no answer that an operation could declare.
+    let is_refusal = answer.status.is_client_error() || answer.status == 503;
+    let Some(code) = answer.body["code"].as_str().filter(|_| is_refusal) else { return };
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     let segments: Vec<&str> = path.split('/').collect();
     let fitting = OPERATIONS.iter().filter(|operation| operation.fits(method, &segments));
