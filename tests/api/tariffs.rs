@@ -251,7 +251,6 @@ async fn a_countrys_currency_can_be_put_right_until_an_amount_in_it_takes_effect
 
     // What has been in force is fixed, also once it is sold no more.
     app.advance(TimeDelta::days(2));
-    let admin = again(&app, &admin).await;
     let ended = with(french("JPY", 3), json!({ "price": null, "effective_from": app.now() + TimeDelta::hours(1) }));
     admin.post("/v1/admin/prices", ended).await.is(201);
     let later = with(french("EUR", 4), json!({ "effective_from": app.now() + TimeDelta::days(1) }));
