@@ -60,11 +60,11 @@ pub struct TaskDetails {
     pub start_at: Option<DateTime<Utc>>,
     /// What the clock at the visit's place showed at its start, by the rules of time zones that were followed before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-12-10T09:00:00")]
+    #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$", example = "2026-12-10T09:00:00")]
     pub local_start_before: Option<NaiveDateTime>,
     /// What it shows now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-12-10T10:00:00")]
+    #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$", example = "2026-12-10T10:00:00")]
     pub local_start: Option<NaiveDateTime>,
     /// When the visit was to end.
     #[serde(skip_serializing_if = "Option::is_none")]
