@@ -382,6 +382,8 @@ async fn lists_are_filtered_by_the_dates_of_the_place() {
 async fn history_cannot_be_rewritten() {
     let app = App::start().await;
     let (_, client, path) = requested(&app).await;
+    let months = "SELECT make_months('events', '2026-12-01', 0), make_months('reliances', '2026-12-01', 0)";
+    app.sql(months).await.unwrap();
     let refuses = async |statement: &str| {
         let error = app.sql(statement).await.expect_err(statement).to_string();
         assert!(error.contains("append-only"), "{error}");
