@@ -290,7 +290,12 @@ async fn an_operation_that_reads_no_body_answers_whatever_comes_of_it_later() {
         sleep(Duration::from_millis(100)).await;
         socket.write_all(late.as_bytes()).await.unwrap();
         let text = rest(&mut socket).await;
-        assert!(text.starts_with("HTTP/1.1 200 "), "{late:?}: {text}");
+        // By when the body is known to be broken, the operation may be at work, or not have begun.
+        let is_whole = text.starts_with("HTTP/1.1 200 ");
+        assert!(is_whole || late != "0\r\n\r\n", "{late:?}: {text}");
+        if !is_whole {
+            is_problem(&text, 400, "malformed");
+        }
         assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{late:?}: {text}");
     });
     let unlocked = async {
