@@ -170,7 +170,12 @@ mod tests {
                 spellings: &["227.012345", "227012345", "227-012345", "012345", "12345", "227 12345", "IL 12345"],
                 number: "227012345",
             },
-            Spelt { place: "US-IL", prefix: "227", spellings: &["227.227123", "227123", "0227123"], number: "227227123" },
+            Spelt {
+                place: "US-IL",
+                prefix: "227",
+                spellings: &["227.227123", "227123", "0227123"],
+                number: "227227123",
+            },
             Spelt {
                 place: "US-OH",
                 prefix: "33",
@@ -178,7 +183,12 @@ mod tests {
                 number: "33012345",
             },
             Spelt { place: "US-OH", prefix: "33", spellings: &["330123", "33.330123"], number: "33330123" },
-            Spelt { place: "US-OH", prefix: "33", spellings: &["33.1234567", "331234567", "1234567"], number: "1234567" },
+            Spelt {
+                place: "US-OH",
+                prefix: "33",
+                spellings: &["33.1234567", "331234567", "1234567"],
+                number: "1234567",
+            },
             Spelt { place: "US-OH", prefix: "33", spellings: &["MT012345"], number: "MT12345" },
             Spelt {
                 place: "US-NY",

@@ -27,7 +27,7 @@ const STATUSES: [&str; 11] = [
 const SHOWN: [&str; 5] = ["confirmed", "on_the_way", "arrived", "in_progress", "completed"];
 
 /// Fields of a booking that everyone sees who sees it at all: nothing of where and of health.
-const COMMON: [&str; 16] = [
+const COMMON: [&str; 17] = [
     "id",
     "status",
     "seen_as",
@@ -38,6 +38,7 @@ const COMMON: [&str; 16] = [
     "time_zone",
     "price",
     "price_breakdown",
+    "charge",
     "cancellation_policy",
     "respond_by",
     "cancellation",

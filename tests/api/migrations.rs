@@ -167,14 +167,38 @@ async fn what_locks_a_table_for_long_is_found_out() {
             is_good: false,
         },
         Trial { version: 9007, sql: "UPDATE crowd SET note = slowly(word);", is_good: false },
-        Trial { version: 9008, sql: "ALTER TABLE crowd ADD COLUMN seen boolean NOT NULL DEFAULT false;", is_good: true },
+        Trial {
+            version: 9008,
+            sql: "ALTER TABLE crowd ADD COLUMN seen boolean NOT NULL DEFAULT false;",
+            is_good: true,
+        },
         // A default that is worked out for each row rewrites the table.
-        Trial { version: 9009, sql: "ALTER TABLE crowd ADD COLUMN copy text DEFAULT slowly(clock_timestamp()::text);", is_good: false },
-        Trial { version: 9010, sql: "ALTER TABLE crowd ADD CONSTRAINT crowd_seen CHECK (seen IS NOT NULL) NOT VALID;", is_good: true },
+        Trial {
+            version: 9009,
+            sql: "ALTER TABLE crowd ADD COLUMN copy text DEFAULT slowly(clock_timestamp()::text);",
+            is_good: false,
+        },
+        Trial {
+            version: 9010,
+            sql: "ALTER TABLE crowd ADD CONSTRAINT crowd_seen CHECK (seen IS NOT NULL) NOT VALID;",
+            is_good: true,
+        },
         Trial { version: 9011, sql: "CREATE INDEX events_by_kind ON ONLY events (kind);", is_good: true },
-        Trial { version: 9012, sql: "-- no-transaction\nCREATE INDEX CONCURRENTLY events_other_by_kind ON events_other (kind);", is_good: true },
-        Trial { version: 9013, sql: "ALTER INDEX events_by_kind ATTACH PARTITION events_other_by_kind;", is_good: true },
-        Trial { version: 9014, sql: "CREATE TABLE words (id uuid PRIMARY KEY, crowd_id integer REFERENCES crowd);", is_good: true },
+        Trial {
+            version: 9012,
+            sql: "-- no-transaction\nCREATE INDEX CONCURRENTLY events_other_by_kind ON events_other (kind);",
+            is_good: true,
+        },
+        Trial {
+            version: 9013,
+            sql: "ALTER INDEX events_by_kind ATTACH PARTITION events_other_by_kind;",
+            is_good: true,
+        },
+        Trial {
+            version: 9014,
+            sql: "CREATE TABLE words (id uuid PRIMARY KEY, crowd_id integer REFERENCES crowd);",
+            is_good: true,
+        },
         Trial { version: 9015, sql: "ALTER TABLE crowd DROP COLUMN note;", is_good: true },
     ] {
         let one = migration(version, sql);

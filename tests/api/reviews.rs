@@ -199,7 +199,7 @@ async fn no_review_is_lost_or_counted_twice_however_many_come_at_once() {
     assert_eq!(scene.rating().await, json!({ "average": average, "count": 31 }));
     let seen = scene.therapist.get(&scene.path).await.is(200).body;
     assert_eq!(seen["client"]["rating"], json!({ "average": average, "count": 31 }));
-    let open = format!("reviews WHERE opens_at <= '{}'", scene.app.now());
+    let open = format!("SELECT count(*) FROM reviews WHERE opens_at <= '{}'", scene.app.now());
     let open: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(open)).fetch_one(&scene.app.service.db).await.unwrap();
     assert_eq!(open, 62, "whoever writes second opens both");
     let path = format!("/v1/therapists/{}/reviews", scene.therapist.id);

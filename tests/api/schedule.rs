@@ -17,8 +17,10 @@ async fn a_week_comes_back_in_order() {
     let (late, early, split) =
         (window("sunday", "22:00", "02:00"), window("monday", "09:00", "12:00"), window("monday", "13:00", "00:00"));
     let saved = therapist.replace(SCHEDULE, week(&[late.clone(), split.clone(), early.clone()])).await.is(200).body;
-    assert_eq!(saved, week(&[early, split, late]));
-    assert_eq!(therapist.get(SCHEDULE).await.is(200).body, saved);
+    let sorted = week(&[early, split, late]);
+    let told = json!({ "time_zone": sorted["time_zone"], "weekly": sorted["weekly"], "unbookable": [] });
+    assert_eq!(saved, told);
+    assert_eq!(therapist.get(SCHEDULE).await.is(200).body, sorted);
     assert_eq!(therapist.get("/v1/therapists/me").await.body["time_zone"], "Australia/Lord_Howe");
 }
 
@@ -58,7 +60,7 @@ async fn an_override_replaces_the_day() {
     put("2026-12-02", json!([])).await.is(200);
     let noon = json!([{ "start": "12:00", "end": "13:00" }]);
     let saved = put("2026-12-03", noon.clone()).await.is(200);
-    assert_eq!(saved.body, json!({ "date": "2026-12-03", "windows": noon }));
+    assert_eq!(saved.body, json!({ "date": "2026-12-03", "windows": noon, "unbookable": [] }));
     assert!(client.slots(&therapist, "2026-12-02", "2026-12-02").await.is_empty());
     assert_eq!(client.slots(&therapist, "2026-12-03", "2026-12-03").await, ["2026-12-03T01:00:00Z"]);
 

@@ -10,7 +10,9 @@ const TUESDAY: &str = "2026-12-01T00:00:00Z";
 /// The tables that hold `needle` in any column, as text or as bytes.
 pub async fn tables_with(app: &App, needle: &str) -> Vec<String> {
     let tables: Vec<String> = sqlx::query_scalar(
-        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
+        // A table that is partitioned stands for its partitions.
+        "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+         WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname NOT IN ('pg_catalog', 'information_schema')",
     )
     .fetch_all(&app.service.db)
     .await

@@ -52,7 +52,9 @@ async fn a_timetable_takes_over_on_its_date() {
     let noon = windows(&WEEK, "12:00", "13:15");
     let planned = plan(&therapist, "2026-12-03", noon.clone()).await.is(200);
     let view = json!({ "effective_from": "2026-12-03", "time_zone": "Australia/Sydney", "weekly": noon });
-    assert_eq!(planned.body, view);
+    let mut told = view.clone();
+    told["unbookable"] = json!([]);
+    assert_eq!(planned.body, told);
     assert_eq!(therapist.get(&format!("{SCHEDULES}/2026-12-03")).await.is(200).header("etag"), planned.header("etag"));
     let listed = therapist.get(&format!("{SCHEDULES}?limit=1")).await.is(200).body;
     assert_eq!(listed["data"][0]["effective_from"], "2000-01-01");

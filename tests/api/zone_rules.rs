@@ -63,7 +63,10 @@ impl Process {
         let (address, metrics) = (free_address(), free_address());
         let mut command = knead();
         command.arg("serve").envs(app.environment()).env("KNEAD_ADDR", &address).env("KNEAD_METRICS_ADDR", &metrics);
-        command.env("KNEAD_ZONEINFO", zoneinfo).env("KNEAD_STORAGE", app.files.path()).env("RUST_LOG", "error");
+        command
+            .env("KNEAD_ZONEINFO", zoneinfo)
+            .env("KNEAD_STORAGE", app.files.path().join("kept"))
+            .env("RUST_LOG", "error");
         let child: Child = command.spawn().unwrap();
         let process = Self { address, metrics, running: Running(child) };
         assert!(answers(&process.address, "/readyz").await);

@@ -85,8 +85,8 @@ impl Mapping {
 #[cfg(test)]
 mod tests {
     use super::super::SOURCES;
-    use crate::values::Zone;
     use super::*;
+    use crate::values::Zone;
 
     fn source(code: &str) -> &'static Source {
         Source::find(code).unwrap()

@@ -30,7 +30,7 @@ async fn a_visit_is_extended_to_a_longer_one_at_its_price() {
     extends(therapist, client, path, 90).await.is(200);
     expected["duration_minutes"] = json!(90);
     expected["end_at"] = json!("2026-12-02T01:30:00Z");
-    for price in ["/price", "/price_breakdown/base", "/price_breakdown/total"] {
+    for price in ["/price", "/charge", "/price_breakdown/base", "/price_breakdown/total"] {
         expected.pointer_mut(price).unwrap()["amount"] = json!(17900);
     }
     assert_eq!(scene.booking().await, expected);

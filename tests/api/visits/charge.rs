@@ -78,7 +78,7 @@ async fn a_fee_is_lowered_with_the_share_of_it() {
     let mut scene = Scene::new().await;
     scene.lowers(100).await.refused(409, "invalid_transition");
     // Half of the price is due ten hours before.
-    scene.at(-600).await;
+    scene.at(-600);
     scene.client.act(&format!("{}/cancel", scene.path)).await.is(200);
     let before = scene.admin.get(&scene.path).await.is(200).body;
     assert_eq!((&before["charge"], &before["cancellation"]["fee"]), (&aud(PRICE / 2), &aud(PRICE / 2)));
