@@ -41,11 +41,10 @@ impl Grid {
     /// The parts of `span` that have a grid, in order.
     fn parts(&self, span: Span) -> impl Iterator<Item = (Span, Steps)> {
         let first = self.stretches.partition_point(|(stretch, _)| stretch.end <= span.start);
-        let parts = self.stretches[first..].iter().map_while(move |(stretch, steps)| {
+        self.stretches[first..].iter().map_while(move |(stretch, steps)| {
             let part = stretch.intersection(span)?;
             Some((part, *steps))
-        });
-        parts
+        })
     }
 
     /// Whether a visit may start at `start`, by a clock of the zone.

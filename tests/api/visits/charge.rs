@@ -75,7 +75,7 @@ async fn staff_lower_what_a_visit_costs_that_ended_early() {
 
 #[tokio::test]
 async fn a_fee_is_lowered_with_the_share_of_it() {
-    let mut scene = Scene::new().await;
+    let scene = Scene::new().await;
     scene.lowers(100).await.refused(409, "invalid_transition");
     // Half of the price is due ten hours before.
     scene.at(-600);
