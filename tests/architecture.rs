@@ -79,6 +79,11 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "events",
         "whose doing it is that a visit is at risk, and what staff were told of it",
     ),
+    (
+        "bookings/opening.rs",
+        "accounts addresses idempotency_keys reservations rulebook services therapists",
+        "a booking begins with two looks: each round trip is a part of what it costs",
+    ),
     ("bookings/proof/store.rs", "credential_verifications", "a proof names the verification that a visit relied on"),
     (
         "bookings/store.rs",
