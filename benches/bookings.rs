@@ -51,13 +51,16 @@ async fn main() {
     let timed: bool = timed.fetch_one(&postgres).await.expect("an answer");
     if timed {
         execute(&postgres, "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'").await;
-        execute(&postgres, "ALTER SYSTEM SET pg_stat_statements.track_planning = on").await;
     }
     postgres.close().await;
     // What is loaded, is loaded at the start.
     tokio::task::spawn_blocking(move || server.stop()).await.expect("a thread").expect("an orderly end");
     let server = start(&root).await;
     let postgres = PgPool::connect(&server.url("postgres")).await.expect("a connection");
+    if timed {
+        execute(&postgres, "ALTER SYSTEM SET pg_stat_statements.track_planning = on").await;
+        execute(&postgres, "SELECT pg_reload_conf()").await;
+    }
     let (seconds, rounds) = (setting("KNEAD_BENCH_SECONDS", 3), setting("KNEAD_BENCH_ROUNDS", 3));
 
     let log = root.join("postgresql.log");
