@@ -84,7 +84,6 @@ async fn signed_in(
 async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registration>) -> Result<Reply> {
     let password_hash = app.part::<Passwords>()?.hash(new.password).await?;
     uninterrupted(async move {
-        let _now = app.clock.now();
         let mut work = app.begin(None).await?;
         let account = store::NewAccount {
             email: new.email.as_str(),

@@ -190,7 +190,6 @@ async fn update_jurisdiction(
     Json(patch, _): Json<JurisdictionPatch>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let _now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
         store::lock(&mut work).await?;
         let before = store::territory(&mut **work, &code).await?.ok_or(Error::NotFound)?;
@@ -237,7 +236,6 @@ async fn update_jurisdiction(
 #[delete("/v1/admin/jurisdictions/{code}")]
 async fn delete_jurisdiction(app: Data<App>, me: As<Admin>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
     uninterrupted(async move {
-        let _now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
         store::lock(&mut work).await?;
         let before = store::territory(&mut **work, &code).await?.ok_or(Error::NotFound)?;

@@ -193,7 +193,6 @@ async fn replace_credential_requirement(
     Json(body, _): Json<RuleBody>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let _now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
         store::lock(&mut work).await?;
         let before = store::rule(&mut **work, id).await?.ok_or(Error::NotFound)?;
@@ -223,7 +222,6 @@ async fn replace_credential_requirement(
 #[delete("/v1/admin/credential-requirements/{id}")]
 async fn delete_credential_requirement(app: Data<App>, me: As<Admin>, Path(id): Path<RequirementId>) -> Result<Reply> {
     uninterrupted(async move {
-        let _now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
         store::lock(&mut work).await?;
         let before = store::rule(&mut **work, id).await?.ok_or(Error::NotFound)?;

@@ -266,7 +266,6 @@ async fn update_credential_type(
     Json(patch, _): Json<TypePatch>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let _now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
         store::lock(&mut work).await?;
         let before = find_type(&mut **work, code.as_str()).await?.ok_or(Error::NotFound)?;
