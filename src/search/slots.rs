@@ -211,6 +211,7 @@ async fn list_slots(
     let app = app.into_inner();
     let now = app.clock.now();
     dates_between(query.from.0, query.to.0)?;
+    let explained = query.explain.then(|| explain::asked_of(caller, query.therapist_id)).transpose()?;
     let given = GivenPlace {
         address_id: query.address_id,
         latitude: query.latitude,
@@ -227,7 +228,7 @@ async fn list_slots(
             return Ok(Reply::written(body));
         }
     }
-    let asked = Asked { caller, query, place, kind, question, now };
+    let asked = SlotSearch { caller, query, explained, place, kind, question, now };
     app.part::<Searches>()?.run(caller, origin, search(app.clone(), asked)).await
 }
 
@@ -244,9 +245,11 @@ impl SlotQuery {
 }
 
 /// What is asked, and by whom.
-struct Asked {
+struct SlotSearch {
     caller: Option<Principal>,
     query: SlotQuery,
+    /// The therapist whose refusals are asked for.
+    explained: Option<TherapistId>,
     place: Place,
     kind: Option<AddressKind>,
     /// Where the answer may be kept.
@@ -255,10 +258,9 @@ struct Asked {
 }
 
 /// The page that the caller asks for.
-async fn search(app: Arc<App>, asked: Asked) -> Result<Reply> {
-    let Asked { caller, query, place, kind, question, now } = asked;
+async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
+    let SlotSearch { caller, query, explained, place, kind, question, now } = asked;
     let (Day(from), Day(to)) = (query.from, query.to);
-    let explained = query.explain.then(|| explain::asked_of(caller, query.therapist_id)).transpose()?;
     let mut db = Lent::by(&app.db);
     let (span, visit) = (dates(place.zone, from, to), (query.service_id, query.duration_minutes));
     let setting = app.part::<SearchCache>()?.setting(db.get().await?, place, kind, visit, span, now).await?;
