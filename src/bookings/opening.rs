@@ -18,7 +18,7 @@ use crate::ids::{AccountId, HoldId, TherapistId};
 use crate::values::{Point, Span};
 
 /// What the fields of a slot refer to.
-pub(super) struct Found {
+pub(super) struct Opened {
     /// The client's address; none where there is no such address of theirs.
     pub address: Option<Address>,
     /// The therapist's name and public area; none where there is no such therapist.
@@ -31,7 +31,7 @@ pub(super) struct Found {
     pub hold: Option<HoldId>,
 }
 
-impl Found {
+impl Opened {
     /// What the client is shown of who comes and what is done.
     pub fn known(&self, wanted: &Wanted) -> Known {
         let therapist = self.therapist.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
@@ -44,7 +44,7 @@ impl Found {
 ///
 /// # Errors
 /// As [`Once::claim`].
-pub(super) async fn open(work: &mut Work, once: Once, client: AccountId, wanted: &Wanted) -> Result<(Once, Found)> {
+pub(super) async fn open(work: &mut Work, once: Once, client: AccountId, wanted: &Wanted) -> Result<(Once, Opened)> {
     let now = work.now();
     let row = sqlx::query!(
         // The locks are tried for in order, a key's before a client's, and waited for by a statement of their own.
@@ -98,7 +98,7 @@ pub(super) async fn open(work: &mut Work, once: Once, client: AccountId, wanted:
     }
     let area = row.area_latitude.zip(row.area_longitude);
     let area = area.map(|(latitude, longitude)| Point { latitude, longitude });
-    let found = Found {
+    let found = Opened {
         address: row.address.map(|Json(address)| address),
         therapist: row.therapist.map(|name| (name, area)),
         service: row.service,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::Booking;
 use super::holds::{self, Hold};
-use super::opening::{Found, Seen, enter};
+use super::opening::{Opened, Seen, enter};
 use crate::App;
 use crate::accounts::Address;
 use crate::availability::travel::Roads;
@@ -70,7 +70,7 @@ pub(super) struct Decided {
 
 impl Wish {
     /// What `client` wants and was `found` for it, on the terms of today.
-    pub async fn new(work: &mut Work, app: &App, wanted: &Wanted, client: AccountId, found: Found) -> Result<Self> {
+    pub async fn new(work: &mut Work, app: &App, wanted: &Wanted, client: AccountId, found: Opened) -> Result<Self> {
         let now = work.now();
         let unknown = |field: &str, detail: &str| Error::from(FieldError::new(format!("/{field}"), detail));
         let address = found.address.ok_or_else(|| unknown("address_id", "is not one of your addresses."))?;

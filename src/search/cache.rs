@@ -109,12 +109,12 @@ impl Basis {
 }
 
 /// A diary for what is asked.
-pub(super) struct Read {
+pub(super) struct DiaryRead {
     pub diary: Diary,
     pub basis: Basis,
 }
 
-impl Read {
+impl DiaryRead {
     fn new(stored: StoredDiary, asked: Enquiry, span: Span, now: DateTime<Utc>) -> Self {
         let (revision, next_lapse) = (stored.revision, stored.next_lapse(now));
         let holders = stored.holders.iter().flatten().copied().collect();
@@ -215,11 +215,11 @@ impl SearchCache {
         asked: Enquiry,
         span: Span,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Read>> {
+    ) -> Result<Vec<DiaryRead>> {
         let needed = Span { start: span.start - MARGIN, end: span.end + MARGIN };
         let Some(wide) = wide(span, now) else {
             let stored = availability::stored(db, therapists, asked.client, needed).await?;
-            return Ok(stored.into_iter().map(|stored| Read::new(stored, asked, needed, now)).collect());
+            return Ok(stored.into_iter().map(|stored| DiaryRead::new(stored, asked, needed, now)).collect());
         };
         let known = therapists.iter().filter_map(|id| Some((*id, self.diaries.get(id)?)));
         let mut known: HashMap<TherapistId, Arc<StoredDiary>> = known.collect();
@@ -227,8 +227,8 @@ impl SearchCache {
         if !known.is_empty() {
             for (id, revision, blocked) in availability::revisions(&mut *db, therapists, asked.client).await? {
                 let good = known.remove(&id).filter(|stored| stored.is_good(revision, needed));
-                let read = good.map(|stored| Read::new(StoredDiary::clone(&stored), asked, needed, now));
-                found.extend(read.map(|read| Read { diary: Diary { blocked, ..read.diary }, ..read }));
+                let read = good.map(|stored| DiaryRead::new(StoredDiary::clone(&stored), asked, needed, now));
+                found.extend(read.map(|read| DiaryRead { diary: Diary { blocked, ..read.diary }, ..read }));
             }
         }
         let unknown: Vec<TherapistId> =
@@ -237,7 +237,7 @@ impl SearchCache {
             let wide = Span { start: wide.start - MARGIN, end: wide.end + MARGIN };
             for stored in availability::stored(db, &unknown, asked.client, wide).await? {
                 self.diaries.insert(stored.diary.therapist, Arc::new(stored.clone()));
-                found.push(Read::new(stored, asked, needed, now));
+                found.push(DiaryRead::new(stored, asked, needed, now));
             }
         }
         Ok(found)

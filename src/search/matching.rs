@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Setting;
-use super::cache::{Basis, Read};
+use super::cache::{Basis, DiaryRead};
 use super::candidates::{self, Batch, LOOKED_AT, Reach, at_a_time};
 use crate::App;
 use crate::availability::travel::Roads;
@@ -87,7 +87,7 @@ impl Search<'_> {
         let visit = self.setting.visit();
         let read = self.app.part::<SearchCache>()?.diaries(db.get().await?, ids, asked, self.span, self.now).await?;
         let (mut diaries, bases): (Vec<Diary>, Vec<Basis>) =
-            read.into_iter().map(|Read { diary, basis }| (diary, basis)).unzip();
+            read.into_iter().map(|DiaryRead { diary, basis }| (diary, basis)).unzip();
         self.app.part::<Roads>()?.fill(db.get().await?, &mut diaries, visit.place, self.span, self.now).await?;
         db.give_back();
         let read = diaries.into_iter().zip(bases).map(|(diary, basis)| (diary.therapist, (diary, basis)));

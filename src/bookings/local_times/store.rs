@@ -100,13 +100,8 @@ pub(super) async fn ahead(
 pub(super) async fn fill(db: &PgPool, visits: &[Ahead]) -> Result<()> {
     let unknown = visits.iter().filter(|visit| visit.local_start.is_none());
     let known = unknown.filter_map(|visit| visit.shown().map(|shown| (visit, shown)));
-    let (ids, starts, shown) =
-        known.fold((vec![], vec![], vec![]), |(mut ids, mut starts, mut all), (visit, shown)| {
-            ids.push(visit.id.0);
-            starts.push(visit.start_at);
-            all.push(shown);
-            (ids, starts, all)
-        });
+    let (ids, (starts, shown)): (Vec<_>, (Vec<_>, Vec<_>)) =
+        known.map(|(visit, shown)| (visit.id.0, (visit.start_at, shown))).unzip();
     if ids.is_empty() {
         return Ok(());
     }
