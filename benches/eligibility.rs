@@ -63,6 +63,7 @@ fn standings() -> Vec<Standing> {
         .map(|((code, expires), n)| Standing {
             id: CredentialId(Uuid::from_u128(n)),
             type_code: code.to_owned(),
+            authority: String::new(),
             issued_on: Some(date("2025-01-01")),
             expires_on: Some(date(expires)),
             verification: None,

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use knead::App;
 use knead::audit::Keys;
-use knead::auth::{Passwords, Tokens, generate_signing_key};
+use knead::auth::{Passwords, Sessions, Tokens, generate_signing_key};
 
 use knead::availability::hints;
 use knead::availability::travel::Roads;
@@ -138,6 +138,7 @@ fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
         .with(Roads::default())
         .with(Searches::new())
         .with(SearchCache::default())
+        .with(Sessions::default())
         .with(Fetcher::new())
         .with(Inspector::new())
         .with(Bounds::default());

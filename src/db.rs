@@ -1,6 +1,7 @@
 //! The database: connections and migrations.
 
 mod migrations;
+mod together;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use crate::error::{Error, Result};
 
 pub use migrations::apply;
+pub use together::Together;
 
 /// A transaction.
 pub type Tx = sqlx::Transaction<'static, Postgres>;

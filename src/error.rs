@@ -298,6 +298,21 @@ pub enum Error {
     Internal(String),
 }
 
+impl Error {
+    /// The same for somebody else who asked the same.
+    pub fn for_another(&self) -> Self {
+        match self {
+            Self::Malformed(why) => Self::Malformed(why.clone()),
+            Self::Invalid(fields) => Self::Invalid(fields.clone()),
+            Self::Refused(refusal) => Self::Refused(*refusal),
+            Self::NotFound => Self::NotFound,
+            Self::TooManyRequests(seconds) => Self::TooManyRequests(*seconds),
+            Self::Unavailable(why) => Self::Unavailable(why.clone()),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use knead::App;
-use knead::auth::{Password, Passwords};
+use knead::auth::{Password, Passwords, Sessions};
 use knead::availability::hints;
 use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
@@ -274,6 +274,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(roads)
         .with(Searches::new())
         .with(SearchCache::default())
+        .with(Sessions::default())
         .with(Fetcher::new())
         .with(Inspector::new())
         .with(config.bounds);

@@ -15,7 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 
 pub use passwords::{Password, Passwords};
-pub use sessions::REFRESH_GRACE;
+pub use sessions::{REFRESH_GRACE, Sessions};
 pub use store::{add_refresh_token, begin_session, log_out, use_refresh_token};
 pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
 
@@ -86,7 +86,7 @@ async fn principal(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -
     let claims = bearer(request).filter(|_| is_api(request)).and_then(|token| tokens.verify(token, now));
     tally.count_caller(claims.as_ref().map(|claims| claims.sub))?;
     let Some(claims) = claims else { return Ok(None) };
-    let role = in_time(store::live_session(&app.db, claims.sid, claims.sub)).await?;
+    let role = in_time(app.part::<Sessions>()?.role(&app.db, claims.sid, claims.sub)).await?;
     Ok(role.map(|role| Principal { account: claims.sub, session: claims.sid, role }))
 }
 

@@ -1,6 +1,37 @@
-//! How long sessions last, and what becomes of the refresh tokens that continue them.
+//! Which sessions are alive, how long they last, and what becomes of the refresh tokens that continue them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+
+use super::store;
+use crate::db::Together;
+use crate::error::Result;
+use crate::ids::{AccountId, SessionId};
+use crate::values::Role;
+
+/// Statements about sessions that are under way at a time.
+const AT_ONCE: usize = 2;
+
+/// Which sessions are alive, as the database says for each request; requests that come at the same time ask together.
+pub struct Sessions(Together<(SessionId, AccountId), Option<Role>>);
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self(Together::new(AT_ONCE))
+    }
+}
+
+impl Sessions {
+    /// The role of the account whose session this is, while the session lasts.
+    pub(super) async fn role(&self, db: &PgPool, session: SessionId, account: AccountId) -> Result<Option<Role>> {
+        let db = db.clone();
+        let read = move |asked: Vec<_>| {
+            let db = db.clone();
+            async move { store::live_sessions(&db, &asked).await }
+        };
+        self.0.ask((session, account), read).await
+    }
+}
 
 /// How long a refresh token is good for, counted from its issue.
 pub(super) const REFRESH: TimeDelta = TimeDelta::days(30);

@@ -8,17 +8,21 @@ use crate::error::Result;
 use crate::ids::{AccountId, SessionId};
 use crate::values::Role;
 
-/// The role of the account whose session this is, while the session lasts.
-pub(super) async fn live_session(db: &PgPool, session: SessionId, account: AccountId) -> Result<Option<Role>> {
-    let role = sqlx::query_scalar!(
-        r#"SELECT a.role AS "role: Role" FROM sessions s JOIN accounts a ON a.id = s.account_id
-           WHERE s.id = $1 AND a.id = $2 AND s.ended_at IS NULL"#,
-        session.0,
-        account.0
+/// The role of each account whose session it is, in the order of `asked`, while the session lasts.
+pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)]) -> Result<Vec<Option<Role>>> {
+    let sessions: Vec<_> = asked.iter().map(|(session, _)| session.0).collect();
+    let accounts: Vec<_> = asked.iter().map(|(_, account)| account.0).collect();
+    let roles = sqlx::query_scalar!(
+        // Subqueries are asked one by one, by the key, however many the planner counts on.
+        r#"SELECT (SELECT a.role FROM sessions s JOIN accounts a ON a.id = s.account_id
+                   WHERE s.id = asked.session AND s.account_id = asked.account AND s.ended_at IS NULL) AS "role: Role"
+           FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (session, account, n) ORDER BY n"#,
+        &sessions,
+        &accounts
     )
-    .fetch_optional(db)
+    .fetch_all(db)
     .await?;
-    Ok(role)
+    Ok(roles)
 }
 
 /// Begins a session of the account.

@@ -23,9 +23,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use store::{
-    Enquiry, busy, diaries, diary, fit, hours as hours_of, lengths, revisions, rulebook, settled_diaries, stored, zone,
+    Enquiry, busy, diaries, fit, hours as hours_of, lengths, reserved, revisions, rulebook, settled_diaries, stored, zone,
 };
-pub use stored::{Revision, StoredDiary};
+pub use stored::{Reserved, Revision, StoredDiary};
 pub use time_off::NOTE as TIME_OFF_NOTE;
 
 use crate::credentials::{Required, Requirement, Standing, relied_on};
@@ -144,6 +144,17 @@ pub enum Purpose {
     Visit(BookingId),
     /// Another time that is proposed for a booking, which has its own beside it.
     CounterOffer(BookingId),
+}
+
+impl Purpose {
+    /// What time is reserved for that belongs to `booking` or to none, and is proposed for it or its own.
+    const fn of(booking: Option<BookingId>, proposed: bool) -> Self {
+        match (booking, proposed) {
+            (None, _) => Self::Hold,
+            (Some(booking), false) => Self::Visit(booking),
+            (Some(booking), true) => Self::CounterOffer(booking),
+        }
+    }
 }
 
 /// What is asked for, but for when.

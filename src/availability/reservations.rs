@@ -89,7 +89,7 @@ pub async fn move_booking(
     // An UPDATE cannot do nothing where the time is taken: it fails.
     clear_lapsed(tx, lock, taking.during, now).await?;
     let moved = sqlx::query!(
-        "UPDATE reservations SET during = $3, start_at = $4, hold_expires_at = $5 WHERE therapist_id = $1 AND booking_id = $2",
+        "UPDATE reservations SET during = $3, start_at = $4, hold_expires_at = $5 WHERE therapist_id = $1 AND id = $2",
         lock.therapist().0,
         booking.0,
         range(taking.during),
@@ -124,7 +124,7 @@ pub async fn propose(
         "INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at, offer_id)
          SELECT gen_random_uuid(), $2, stretch, CASE WHEN stretch @> $5::timestamptz THEN $5 ELSE lower(stretch) END, $6, $7, $8, $1
          FROM unnest(tstzmultirange($4) - (SELECT coalesce(range_agg(r.during), '{}') FROM reservations r
-                                           WHERE r.therapist_id = $2 AND r.booking_id = $3)) AS stretch",
+                                           WHERE r.therapist_id = $2 AND r.id = $3)) AS stretch",
         offer.0,
         lock.therapist().0,
         booking.0,
@@ -146,7 +146,7 @@ pub async fn propose(
 /// `slot_unavailable` where it has none any more: by another process's clock it had lapsed, and was cleared away.
 pub async fn confirm(tx: &mut Tx, lock: &TimeLock, booking: BookingId) -> Result<()> {
     let kept = sqlx::query!(
-        "UPDATE reservations SET hold_expires_at = NULL WHERE therapist_id = $1 AND booking_id = $2",
+        "UPDATE reservations SET hold_expires_at = NULL WHERE therapist_id = $1 AND id = $2",
         lock.therapist().0,
         booking.0
     )
@@ -161,7 +161,7 @@ pub async fn confirm(tx: &mut Tx, lock: &TimeLock, booking: BookingId) -> Result
 /// `slot_unavailable` where it has none any more, as in [`confirm`].
 pub async fn keep_until(tx: &mut Tx, lock: &TimeLock, booking: BookingId, deadline: DateTime<Utc>) -> Result<()> {
     let kept = sqlx::query!(
-        "UPDATE reservations SET hold_expires_at = $3 WHERE therapist_id = $1 AND booking_id = $2",
+        "UPDATE reservations SET hold_expires_at = $3 WHERE therapist_id = $1 AND id = $2",
         lock.therapist().0,
         booking.0,
         deadline
@@ -177,7 +177,7 @@ pub async fn shorten(tx: &mut Tx, lock: &TimeLock, booking: BookingId, by: TimeD
     sqlx::query!(
         "UPDATE reservations
          SET during = tstzrange(lower(during), greatest(upper(during) - make_interval(secs => $3), start_at + interval '1 minute'))
-         WHERE therapist_id = $1 AND booking_id = $2",
+         WHERE therapist_id = $1 AND id = $2",
         lock.therapist().0,
         booking.0,
         by.as_seconds_f64()

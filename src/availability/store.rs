@@ -10,7 +10,7 @@ use sqlx::types::Json;
 
 use super::hours::{Hours, Timetable};
 use super::schedule::{DatedSchedule, Dates, Override, Schedule, Windows};
-use super::stored::{Revision, StoredDiary};
+use super::stored::{Reserved, Revision, StoredDiary};
 use super::travel::RoadTimes;
 use super::unbookable::Fit;
 use super::{Diary, MARGIN, Purpose, Reservation, Rules};
@@ -39,7 +39,7 @@ macro_rules! stored {
                           t.max_advance_days, t.setup_minutes, t.packup_minutes, t.slot_interval_minutes, t.slot_anchor AS "slot_anchor: SlotAnchor", t.daily_cap,
                           EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $4) AS "blocked!",
                           t.rating_count, t.rating_sum,
-                          state.revision, rulebook.revision AS rulebook,
+                          state.revision, state.steady, rulebook.revision AS rulebook,
                           offered.services AS "services?: Vec<ServiceId>", offered.minutes AS "minutes?",
                           weekly.since AS "since?", weekly.opens AS "opens?: Vec<Option<i32>>", weekly.closes AS "closes?: Vec<Option<i32>>",
                           differing.dates AS "override_dates?", differing.windows AS "override_windows?: Json<Vec<Vec<i32>>>",
@@ -74,20 +74,14 @@ macro_rules! stored {
                        ) off
                    ) away ON true
                    LEFT JOIN LATERAL (
-                       SELECT array_agg(lower(during)) AS starts, array_agg(upper(during)) AS ends, array_agg(start_at) AS visits,
+                       SELECT array_agg(begins) AS starts, array_agg(ends) AS ends, array_agg(start_at) AS visits,
                               array_agg(latitude) AS latitudes, array_agg(longitude) AS longitudes, array_agg(booking_id) AS bookings,
-                              array_agg(proposed) AS proposed, array_agg(hold_expires_at) AS lapses, array_agg(holder) AS holders
-                       -- Sorted once, and not for each of the lists. A counter-offer's start may lie in the time that its visit takes up.
-                       FROM (SELECT during, latitude, longitude, hold_expires_at, offer_id IS NOT NULL AS proposed,
-                                    CASE WHEN booking_id IS NULL AND offer_id IS NULL THEN (SELECT h.client_id FROM holds h WHERE h.id = r.id) END AS holder,
-                                    CASE WHEN offer_id IS NULL THEN start_at ELSE (SELECT o.start_at FROM counter_offers o WHERE o.id = r.offer_id) END AS start_at,
-                                    CASE WHEN offer_id IS NULL THEN booking_id ELSE (SELECT o.booking_id FROM counter_offers o WHERE o.id = r.offer_id) END AS booking_id
-                             FROM reservations r
-                             WHERE r.therapist_id = t.id AND lower(during) >= $2 AND lower(during) < $3
-                             ORDER BY lower(during)) r
+                              array_agg(proposed) AS proposed, array_agg(lapses) AS lapses, array_agg(holder) AS holders
+                       -- Sorted once, and not for each of the lists.
+                       FROM (SELECT * FROM reserved_time r WHERE r.therapist_id = t.id AND begins >= $2 AND begins < $3 ORDER BY begins) r
                    ) taken ON true
                    LEFT JOIN (
-                       SELECT c.therapist_id, json_agg(json_build_object('id', c.id, 'type_code', c.type, 'issued_on', c.issued_on, 'expires_on', c.expires_on,
+                       SELECT c.therapist_id, json_agg(json_build_object('id', c.id, 'type_code', c.type, 'authority', c.authority, 'issued_on', c.issued_on, 'expires_on', c.expires_on,
                                                                          'verification', c.verification_id, 'jurisdictions', c.covers_jurisdictions,
                                                                          'kinds', c.covers_kinds)) AS standings
                        FROM standings c WHERE c.therapist_id "# + $which + r#" GROUP BY c.therapist_id
@@ -108,15 +102,11 @@ macro_rules! stored {
                     .zip(places)
                     .zip(row.taken_visits.into_iter().flatten())
                     .zip(row.taken_bookings.into_iter().flatten().zip(row.taken_proposed.into_iter().flatten()))
-                    .map(|((((start, end), (latitude, longitude)), start_at), behind)| Reservation {
+                    .map(|((((start, end), (latitude, longitude)), start_at), (booking, proposed))| Reservation {
                         during: Span { start, end },
                         start_at,
                         place: Point { latitude, longitude },
-                        purpose: match behind {
-                            (None, _) => Purpose::Hold,
-                            (Some(booking), false) => Purpose::Visit(booking),
-                            (Some(booking), true) => Purpose::CounterOffer(booking),
-                        },
+                        purpose: Purpose::of(booking, proposed),
                     });
                 let diary = Diary {
                     therapist: row.id,
@@ -152,7 +142,7 @@ macro_rules! stored {
                     },
                 };
                 StoredDiary {
-                    revision: Revision { diary: row.revision, rulebook: row.rulebook },
+                    revision: Revision { diary: row.revision, steady: row.steady, rulebook: row.rulebook },
                     span: Span { start: $from, end: $to },
                     offers: row.services.into_iter().flatten().zip(row.minutes.into_iter().flatten()).collect(),
                     lapses: row.taken_lapses.into_iter().flatten().collect(),
@@ -190,21 +180,44 @@ pub async fn diaries<'c>(
     Ok(stored.into_iter().map(|stored| stored.open(asked, span, now)).collect())
 }
 
-/// The diary of a therapist for starts within `span`, and the revision at which it was read; none where there is no such therapist.
-pub async fn diary<'c>(
+/// The reserved time of a therapist that begins within `span`, and whether `client` is at odds with them; none where there is no such
+/// therapist.
+pub async fn reserved<'c>(
     db: impl PgExecutor<'c>,
     therapist: TherapistId,
-    asked: Enquiry,
+    client: Option<AccountId>,
     span: Span,
-    now: DateTime<Utc>,
-) -> Result<Option<(Diary, Revision)>> {
-    let span = Span { start: span.start - MARGIN, end: span.end + MARGIN };
-    let stored = stored(db, &[therapist], asked.client, span).await?.pop();
-    let opened = stored.map(|stored| {
-        let revision = stored.revision;
-        (stored.open(asked, span, now), revision)
-    });
-    Ok(opened)
+) -> Result<Option<Reserved>> {
+    let rows = sqlx::query!(
+        r#"SELECT s.revision, s.steady, rulebook.revision AS rulebook,
+                  EXISTS (SELECT FROM blocks b WHERE b.therapist_id = $1 AND b.client_id = $4) AS "blocked!",
+                  r.begins AS "begins?", r.ends AS "ends?", r.start_at AS "start_at?", r.latitude AS "latitude?", r.longitude AS "longitude?",
+                  r.booking_id AS "booking?: BookingId", r.proposed AS "proposed?", r.lapses AS "lapses?", r.holder AS "holder?: AccountId"
+           FROM hint_states s
+           CROSS JOIN rulebook
+           LEFT JOIN reserved_time r ON r.therapist_id = $1 AND r.begins >= $2 AND r.begins < $3
+           WHERE s.therapist_id = $1
+           ORDER BY r.begins"#,
+        therapist.0,
+        span.start,
+        span.end,
+        client.map(|id| id.0),
+    )
+    .fetch_all(db)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let revision = Revision { diary: first.revision, steady: first.steady, rulebook: first.rulebook };
+    let mut reserved = Reserved { revision, blocked: first.blocked, ..Reserved::default() };
+    for row in rows {
+        let (Some(during), Some(start_at)) = (row.begins.zip(row.ends), row.start_at) else { continue };
+        let place = Point { latitude: row.latitude.unwrap_or_default(), longitude: row.longitude.unwrap_or_default() };
+        let purpose = Purpose::of(row.booking, row.proposed == Some(true));
+        let during = Span { start: during.0, end: during.1 };
+        reserved.reservations.push(Reservation { during, start_at, place, purpose });
+        reserved.lapses.push(row.lapses);
+        reserved.holders.push(row.holder);
+    }
+    Ok(Some(reserved))
 }
 
 /// The diaries of `therapists` for starts within `span`, in no order, with what is agreed alone: the time of all that may still lapse counts as
@@ -224,26 +237,35 @@ pub async fn rulebook<'c>(db: impl PgExecutor<'c>) -> Result<i64> {
     Ok(sqlx::query_scalar!("SELECT revision FROM rulebook").fetch_one(db).await?)
 }
 
-/// By which the diaries of `therapists` can be told to have changed, in no order, each with whether `client` is at odds with them.
+/// By which the diaries of therapists can be told to have changed, for each of `asked` in order: the revision, and whether the client who asks is at
+/// odds with the therapist; none where there is no such therapist.
 pub async fn revisions<'c>(
     db: impl PgExecutor<'c>,
-    therapists: &[TherapistId],
-    client: Option<AccountId>,
-) -> Result<Vec<(TherapistId, Revision, bool)>> {
+    asked: &[(TherapistId, Option<AccountId>)],
+) -> Result<Vec<Option<(Revision, bool)>>> {
+    let therapists: Vec<_> = asked.iter().map(|(therapist, _)| therapist.0).collect();
+    let clients: Vec<_> = asked.iter().map(|(_, client)| client.map(|id| id.0)).collect();
     let rows = sqlx::query!(
         // The planner sees no list, and therefore never plans anew for the number of those in it.
-        r#"SELECT s.therapist_id, s.revision, rulebook.revision AS rulebook,
-                  EXISTS (SELECT FROM blocks b WHERE b.therapist_id = s.therapist_id AND b.client_id = $2) AS "blocked!"
-           FROM unnest((SELECT $1::uuid[])) AS asked (id)
+        r#"SELECT asked.n AS "n!", s.revision, s.steady, rulebook.revision AS rulebook,
+                  CASE WHEN asked.client IS NULL THEN false
+                       ELSE EXISTS (SELECT FROM blocks b WHERE b.therapist_id = s.therapist_id AND b.client_id = asked.client) END AS "blocked!"
+           FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS asked (id, client, n)
            JOIN hint_states s ON s.therapist_id = asked.id
            CROSS JOIN rulebook"#,
-        therapists as &[TherapistId],
-        client.map(|id| id.0),
+        &therapists,
+        clients as _,
     )
     .fetch_all(db)
     .await?;
-    let revision = |diary, rulebook| Revision { diary, rulebook };
-    Ok(rows.into_iter().map(|row| (row.therapist_id, revision(row.revision, row.rulebook), row.blocked)).collect())
+    let mut known = vec![None; asked.len()];
+    for row in rows {
+        let revision = Revision { diary: row.revision, steady: row.steady, rulebook: row.rulebook };
+        if let Some(place) = usize::try_from(row.n - 1).ok().and_then(|n| known.get_mut(n)) {
+            *place = Some((revision, row.blocked));
+        }
+    }
+    Ok(known)
 }
 
 /// Opening and closing minutes, as they are stored: one after the other.

@@ -2,17 +2,34 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Diary, Enquiry};
+use super::{Diary, Enquiry, Reservation};
 use crate::ids::{AccountId, ServiceId};
 use crate::values::Span;
 
 /// When a diary was read, in changes: of its own, and of what holds for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revision {
     /// Of the diary.
     pub diary: i64,
+    /// Of the diary, its reserved time aside.
+    pub steady: i64,
     /// Of what holds for all.
     pub rulebook: i64,
+}
+
+/// The part of a diary that changes with each booking.
+#[derive(Clone, Debug, Default)]
+pub struct Reserved {
+    /// When it was read.
+    pub revision: Revision,
+    /// Whether the therapist and the client who asks are at odds.
+    pub blocked: bool,
+    /// In order.
+    pub reservations: Vec<Reservation>,
+    /// When each of them lapses, if it does.
+    pub lapses: Vec<Option<DateTime<Utc>>>,
+    /// Whose hold each of them is, if it is one.
+    pub holders: Vec<Option<AccountId>>,
 }
 
 /// A diary as it is stored, whatever is asked of it.
@@ -59,6 +76,17 @@ impl StoredDiary {
     /// When the next reservation lapses that has not at `now`, if one will.
     pub fn next_lapse(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.lapses.iter().flatten().filter(|lapse| **lapse > now).min().copied()
+    }
+
+    /// The same with the time that is reserved by now, which was read for `span`; none where more than that has changed.
+    pub fn renewed(&self, reserved: Reserved, span: Span) -> Option<Self> {
+        let Reserved { revision, blocked, reservations, lapses, holders } = reserved;
+        let same = revision.steady == self.revision.steady && revision.rulebook == self.revision.rulebook;
+        if !same || !self.span.contains(span) {
+            return None;
+        }
+        let known = self.clone();
+        Some(Self { revision, span, lapses, holders, diary: Diary { reservations, blocked, ..known.diary }, ..known })
     }
 
     /// As it was read, if that is still how it is, and enough for `span`.

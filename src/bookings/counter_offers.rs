@@ -24,7 +24,6 @@ use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{Anyone, As, Parties, Principal};
 use crate::availability::Rule;
-use crate::availability::travel::Roads;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, TimeLock, Work};
@@ -157,7 +156,7 @@ pub(super) async fn propose(
     let mut wish = Wish::requested(work, booking).await?;
     (wish.start, wish.asked_at) = (start, None);
     let mut wish = wish.of_its_own(by == Party::Therapist);
-    let decided = wish.decide(work, app.part::<Roads>()?).await?;
+    let decided = wish.decide(work, app).await?;
     holds::give_way(work, lock, booking.client, decided.during).await?;
     if expires_at <= now {
         // The visit begins within the microsecond.

@@ -27,6 +27,8 @@ pub(super) struct Opened {
     pub service: Option<String>,
     /// The revision of what holds for all.
     pub rulebook: i64,
+    /// The revision of the therapist's diary, its reserved time aside; none where there is no such therapist.
+    pub steady: Option<i64>,
     /// What the client holds already with the same fields.
     pub hold: Option<HoldId>,
 }
@@ -57,7 +59,7 @@ pub(super) async fn open(work: &mut Work, once: Once, client: AccountId, wanted:
                   given.fingerprint_sealed AS "fingerprint?: Sealed", given.status AS "status?", given.location AS "location?",
                   given.body_sealed AS "body?: Sealed", given.state AS "state?",
                   CASE WHEN place.id IS NOT NULL THEN to_jsonb(place) END AS "address?: Json<Address>",
-                  t.area_latitude AS "area_latitude?", t.area_longitude AS "area_longitude?", a.display_name AS "therapist?",
+                  t.area_latitude AS "area_latitude?", t.area_longitude AS "area_longitude?", a.display_name AS "therapist?", state.steady AS "steady?",
                   s.name AS "service?",
                   (SELECT id FROM holds h
                    WHERE h.client_id = $3 AND h.therapist_id = $7 AND h.service_id = $8 AND h.duration_minutes = $9 AND h.start_at = $10
@@ -68,6 +70,7 @@ pub(super) async fn open(work: &mut Work, once: Once, client: AccountId, wanted:
            LEFT JOIN addresses place ON place.client_id = $3 AND place.id = $6
            LEFT JOIN therapists t ON t.id = $7
            LEFT JOIN accounts a ON a.id = t.id
+           LEFT JOIN hint_states state ON state.therapist_id = t.id
            LEFT JOIN services s ON s.id = $8"#,
         once.lock(),
         lock_number(client.0),
@@ -103,6 +106,7 @@ pub(super) async fn open(work: &mut Work, once: Once, client: AccountId, wanted:
         therapist: row.therapist.map(|name| (name, area)),
         service: row.service,
         rulebook: row.rulebook,
+        steady: row.steady,
         hold: row.hold,
     };
     Ok((once, found))

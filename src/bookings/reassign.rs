@@ -297,7 +297,7 @@ async fn reassign_booking(
         let note = body.note.as_ref();
         let note =
             note.map(|note| KeptReason::seal(&app.cipher, id, Action::Reassign, now, note.as_str())).transpose()?;
-        let booking = hand_over(&mut work, app.part::<Roads>()?, booking, (&old_time, &new_time), note).await?;
+        let booking = hand_over(&mut work, &app, booking, (&old_time, &new_time), note).await?;
         let reply = view_of(&app.cipher, &mut work, booking, Viewer::Admin).await?.reply()?;
         work.commit().await?;
         Ok(reply)
@@ -308,7 +308,7 @@ async fn reassign_booking(
 /// Decide, save, and tell everyone, with the time of both therapists locked.
 async fn hand_over(
     work: &mut Work,
-    roads: &Roads,
+    app: &App,
     mut booking: Booking,
     (old_time, new_time): (&TimeLock, &TimeLock),
     note: Option<Sealed>,
@@ -316,7 +316,7 @@ async fn hand_over(
     let (old, new, now) = (old_time.therapist(), new_time.therapist(), work.now());
     let mut wish = Wish::requested(work, &booking).await?;
     wish.therapist = new;
-    let decided = wish.decide(work, roads).await?;
+    let decided = wish.decide(work, app).await?;
     holds::give_way(work, new_time, booking.client, decided.during).await?;
     booking.therapist = new;
     booking.at_risk_since = None;

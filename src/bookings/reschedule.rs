@@ -21,7 +21,6 @@ use crate::App;
 use crate::auth::{As, Parties};
 use crate::availability::Rule;
 use crate::availability::reservations::{self, Taking};
-use crate::availability::travel::Roads;
 use crate::bookings::bounds::Bounds;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Refusal, Result, refused};
@@ -174,7 +173,7 @@ pub(super) async fn carry_out(
         .await?;
     let own = taken.action == Action::Agree || taken.party == Party::Therapist;
     let Decided { during, relied_on, .. } =
-        Wish::requested(work, &moved).await?.of_its_own(own).decide(work, app.part::<Roads>()?).await?;
+        Wish::requested(work, &moved).await?.of_its_own(own).decide(work, app).await?;
     holds::give_way(work, lock, booking.client, during).await?;
     let asked_at = moved.asked_at.unwrap_or(now);
     reprice(work, booking, &mut moved, asked_at).await?;

@@ -13,7 +13,6 @@ use super::wish::Wish;
 use super::{Booking, Cancelled, KeptReason, Reason, visit};
 use crate::App;
 use crate::auth::Principal;
-use crate::availability::travel::Roads;
 use crate::error::{Error, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Reply};
@@ -153,7 +152,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 // Nor does the time that was proposed instead count for anything.
                 counter_offers::close(&mut work, &lock, id, OfferStatus::Obsolete).await?;
                 let mut wish = Wish::requested(&mut work, &booking).await?.of_its_own(true);
-                let decided = wish.decide(&mut work, app.part::<Roads>()?).await?;
+                let decided = wish.decide(&mut work, app).await?;
                 store::rely_on(&mut work, id, &decided.relied_on).await?;
             }
             Action::Cancel => {

@@ -2,6 +2,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken};
@@ -411,6 +412,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
     let booking = new.booking;
     let kept = new.kept.as_ref();
     let lapses = booking.respond_by.filter(|_| booking.status == Status::Requested);
+    let relied_on = ReliedOn::new(&new.relied_on);
     let reserved = sqlx::query_scalar!(
         r#"WITH reservation AS (
                INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at, booking_id)
@@ -426,12 +428,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
            ), reliance AS (
                INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, groups, required_by, options, credential_ids, types,
                                       authorities, verification_ids, expires_on)
-               SELECT booking.id, 1, $18, $3, array_agg("group"), array_agg(required_by), array_agg(array_to_string(options, ' ')), array_agg(credential),
-                      array_agg(type_code), array_agg((SELECT authority FROM credential_types WHERE code = type_code)), array_agg(verification),
-                      array_agg(expires_on)
-               FROM booking, jsonb_to_recordset($25) AS relied ("group" text, required_by text, options text[], credential uuid,
-                                                                type_code text, verification uuid, expires_on date)
-               GROUP BY booking.id
+               SELECT booking.id, 1, $18, $3, $25, $39, $40, $41, $42, $43, $44, $45 FROM booking WHERE cardinality($25::text[]) > 0
            ), answer AS (
                INSERT INTO idempotency_keys (account_id, route, key, fingerprint_sealed, status, location, body_sealed, created_at, state)
                SELECT $2, $26, $27, $28, $29, $30, $31, $18, $32 FROM booking WHERE $27::text IS NOT NULL
@@ -465,7 +462,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         lapses,
         booking.asked_at,
         Json(&booking.breakdown) as _,
-        Json(&new.relied_on) as _,
+        relied_on.groups as _,
         kept.map(|kept| kept.route),
         kept.map(|kept| &kept.key),
         kept.map(|kept| &kept.fingerprint) as Option<&Sealed>,
@@ -479,6 +476,13 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         booking.therapist_gender as Option<Gender>,
         uuid_at(booking.created_at),
         booking.time_zone.wall(booking.start_at),
+        relied_on.required_by as _,
+        &relied_on.options,
+        &relied_on.credentials,
+        relied_on.types as _,
+        relied_on.authorities as _,
+        relied_on.verifications as _,
+        relied_on.expires_on as _,
     )
     .fetch_optional(&mut **tx)
     .await
@@ -486,22 +490,53 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
     Ok(reserved.is_some())
 }
 
+/// Reliances as the lists of their row.
+struct ReliedOn<'a> {
+    groups: Vec<&'a str>,
+    required_by: Vec<&'a str>,
+    options: Vec<String>,
+    credentials: Vec<Uuid>,
+    types: Vec<&'a str>,
+    authorities: Vec<&'a str>,
+    verifications: Vec<Option<Uuid>>,
+    expires_on: Vec<Option<NaiveDate>>,
+}
+
+impl<'a> ReliedOn<'a> {
+    fn new(reliances: &'a [Reliance]) -> Self {
+        Self {
+            groups: reliances.iter().map(|relied| relied.group.as_str()).collect(),
+            required_by: reliances.iter().map(|relied| relied.required_by.as_str()).collect(),
+            options: reliances.iter().map(|relied| relied.options.join(" ")).collect(),
+            credentials: reliances.iter().map(|relied| relied.credential.0).collect(),
+            types: reliances.iter().map(|relied| relied.type_code.as_str()).collect(),
+            authorities: reliances.iter().map(|relied| relied.authority.as_str()).collect(),
+            verifications: reliances.iter().map(|relied| relied.verification.map(|id| id.0)).collect(),
+            expires_on: reliances.iter().map(|relied| relied.expires_on).collect(),
+        }
+    }
+}
+
 /// Writes down what a booking relies on from now on: an acceptance may rest on other credentials than the request did.
 /// What it relied on before stays written.
 pub(super) async fn rely_on(work: &mut Work, booking: BookingId, relied_on: &[Reliance]) -> Result<()> {
+    let relied_on = ReliedOn::new(relied_on);
     sqlx::query!(
         r#"INSERT INTO reliances (booking_id, revision, relied_at, therapist_id, groups, required_by, options, credential_ids, types,
                                   authorities, verification_ids, expires_on)
-           SELECT $1, 1 + coalesce((SELECT max(revision) FROM reliances WHERE booking_id = $1), 0), $3,
-                  (SELECT therapist_id FROM bookings WHERE id = $1),
-                  array_agg("group"), array_agg(required_by), array_agg(array_to_string(options, ' ')), array_agg(credential), array_agg(type_code),
-                  array_agg((SELECT authority FROM credential_types WHERE code = type_code)), array_agg(verification), array_agg(expires_on)
-           FROM jsonb_to_recordset($2) AS relied ("group" text, required_by text, options text[], credential uuid,
-                                                  type_code text, verification uuid, expires_on date)
-           HAVING count(*) > 0"#,
+           SELECT $1, 1 + coalesce((SELECT max(revision) FROM reliances WHERE booking_id = $1), 0), $2,
+                  (SELECT therapist_id FROM bookings WHERE id = $1), $3, $4, $5, $6, $7, $8, $9, $10
+           WHERE cardinality($3::text[]) > 0"#,
         booking.0,
-        Json(relied_on) as _,
         work.now(),
+        relied_on.groups as _,
+        relied_on.required_by as _,
+        &relied_on.options,
+        &relied_on.credentials,
+        relied_on.types as _,
+        relied_on.authorities as _,
+        relied_on.verifications as _,
+        relied_on.expires_on as _,
     )
     .execute(&mut ***work)
     .await?;

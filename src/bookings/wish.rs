@@ -50,6 +50,8 @@ pub(super) struct Wish {
     required: Required,
     /// The revision of what holds for all that this rests on, where it comes from what the process keeps.
     rulebook: Option<i64>,
+    /// The revision of the therapist's diary, its reserved time aside, where it was seen in this transaction before anything was changed.
+    steady: Option<i64>,
     /// When the client first asked, if not now: notice and horizon are counted from then.
     pub asked_at: Option<DateTime<Utc>>,
     /// A booking whose own time counts as free, and what is proposed for it.
@@ -94,6 +96,7 @@ impl Wish {
             address,
             required: setting.required,
             rulebook: Some(found.rulebook),
+            steady: found.steady,
             asked_at: None,
             except: None,
             own: false,
@@ -112,6 +115,7 @@ impl Wish {
             terms: hold.terms,
             address: hold.address,
             rulebook: None,
+            steady: None,
             asked_at: Some(hold.created_at),
             except: None,
             own: false,
@@ -130,6 +134,7 @@ impl Wish {
             terms: Terms { breakdown: booking.breakdown.clone(), policy: booking.policy.clone() },
             address: booking.address.clone(),
             rulebook: None,
+            steady: None,
             asked_at: Some(booking.asked_at.unwrap_or(booking.created_at)),
             except: Some(booking.id),
             own: false,
@@ -157,7 +162,7 @@ impl Wish {
         }
         bounds.admit(ahead, false)?;
         let lock = lock.ok_or(Refusal::SlotUnavailable)?;
-        let decided = self.decide(work, app.part::<Roads>()?).await?;
+        let decided = self.decide(work, app).await?;
         bounds.admit(ahead, decided.mode == BookingMode::Request)?;
         if holds {
             holds::give_way(work, &lock, self.client, decided.during).await?;
@@ -166,9 +171,10 @@ impl Wish {
     }
 
     /// Asks the engine, under the therapist's lock.
-    pub async fn decide(&mut self, work: &mut Work, roads: &Roads) -> Result<Decided> {
+    pub async fn decide(&mut self, work: &mut Work, app: &App) -> Result<Decided> {
         let (now, span) = (work.now(), Span::of_minutes(self.start, 1));
-        let read = availability::diary(&mut ***work, self.therapist, self.enquiry(), span, now).await?;
+        let (cache, roads) = (app.part::<SearchCache>()?, app.part::<Roads>()?);
+        let read = cache.latest(work, self.therapist, self.steady, self.enquiry(), span, now).await?;
         let (diary, revision) = read.ok_or(Error::NotFound)?;
         if self.rulebook.is_some_and(|rulebook| rulebook != revision.rulebook) {
             self.required = required(work, self.service, &self.address).await?.ok_or(Error::NotFound)?;

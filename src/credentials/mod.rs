@@ -200,6 +200,8 @@ pub struct Standing {
     pub id: CredentialId,
     /// Its type's code.
     pub type_code: String,
+    /// Who gives it.
+    pub authority: String,
     /// The first day of its validity, where told.
     pub issued_on: Option<NaiveDate>,
     /// The last day of its validity, where it ends.
@@ -305,6 +307,8 @@ pub struct Reliance {
     pub credential: CredentialId,
     /// Its type's code.
     pub type_code: String,
+    /// Who gave it.
+    pub authority: String,
     /// The verification that it rests on.
     pub verification: Option<VerificationId>,
     /// The last day of its validity as it was known.
@@ -319,6 +323,7 @@ impl From<(&Requirement, &Standing)> for Reliance {
             options: requirement.options.clone(),
             credential: standing.id,
             type_code: standing.type_code.clone(),
+            authority: standing.authority.clone(),
             verification: standing.verification,
             expires_on: standing.expires_on,
         }
@@ -366,6 +371,7 @@ mod tests {
         let standing = |issued, expires| Standing {
             id: CredentialId::new(chrono::DateTime::UNIX_EPOCH),
             type_code: "INSURANCE".to_owned(),
+            authority: String::new(),
             issued_on: Some(day(issued)),
             expires_on: Some(day(expires)),
             verification: None,

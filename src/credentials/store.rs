@@ -63,7 +63,7 @@ async fn types_of(tx: &mut Tx, codes: &[String]) -> Result<BTreeMap<String, Cred
 pub async fn standings(tx: &mut Tx, therapist: TherapistId) -> Result<Vec<Standing>> {
     let standings = sqlx::query_as!(
         Standing,
-        r#"SELECT id AS "id!: CredentialId", type AS "type_code!", issued_on, expires_on,
+        r#"SELECT id AS "id!: CredentialId", type AS "type_code!", authority AS "authority!", issued_on, expires_on,
                   verification_id AS "verification: VerificationId", covers_jurisdictions AS jurisdictions, covers_kinds AS kinds
            FROM standings WHERE therapist_id = $1"#,
         therapist.0

@@ -13,6 +13,6 @@ pub use compress::{Served, compress};
 pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query};
 pub use page::{Cursor, Limit, Page, Paging, Part};
 pub use rate::{Guess, Origin, RateLimits, Tally};
-pub use reply::Reply;
+pub use reply::{Reply, Written};
 pub use upload::{SentFile, Upload, UploadLimits};
 pub use wire::{BrokenBody, admit_accepted, is_api, names, problem_alone, refuse_unknown, route, wire};

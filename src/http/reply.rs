@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytestring::ByteString;
 use serde::Serialize;
 
 use super::compress::plain_tag;
@@ -19,11 +20,13 @@ pub struct Reply {
     /// Where what it shows is found.
     pub location: Option<String>,
     /// Its body.
-    pub body: String,
+    pub body: ByteString,
     /// What tells the state of what is shown from any other, where that is less than all that is shown.
     pub state: Option<String>,
     /// The resource that is tagged, where the body tells more.
     resource: Option<String>,
+    /// Its tag, where that is known.
+    tag: Option<String>,
     /// Given before, under the same idempotency key.
     pub(super) replayed: bool,
     cache: &'static str,
@@ -31,13 +34,14 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn new(status: StatusCode, location: Option<String>, body: String) -> Self {
+    fn new(status: StatusCode, location: Option<String>, body: impl Into<ByteString>) -> Self {
         Self {
             status,
             location,
-            body,
+            body: body.into(),
             state: None,
             resource: None,
+            tag: None,
             replayed: false,
             cache: "no-store",
             media_type: "application/json",
@@ -49,9 +53,9 @@ impl Reply {
         Ok(Self::new(StatusCode::OK, None, body_of(view)?))
     }
 
-    /// 200 with JSON that is written already, as [`Reply::ok`] gives it.
-    pub fn written(body: String) -> Self {
-        Self::new(StatusCode::OK, None, body)
+    /// The same answer for all who ask, as [`Reply::ok`] gives it.
+    pub fn written(self) -> Written {
+        Written { tag: self.tag(), body: self.body }
     }
 
     /// 200 with a text of another type than JSON.
@@ -71,7 +75,7 @@ impl Reply {
 
     /// 204.
     pub fn none() -> Self {
-        Self::new(StatusCode::NO_CONTENT, None, String::new())
+        Self::new(StatusCode::NO_CONTENT, None, "")
     }
 
     /// The answer that was kept under an idempotency key.
@@ -144,7 +148,32 @@ impl Responder for Reply {
     }
 }
 
+/// An answer that is given again and again: its bytes are shared, and its tag is known.
+#[derive(Clone, Debug)]
+pub struct Written {
+    body: ByteString,
+    tag: String,
+}
+
+impl Written {
+    /// How many bytes it takes up.
+    pub fn size(&self) -> usize {
+        self.body.len() + self.tag.len()
+    }
+}
+
+impl From<Written> for Reply {
+    fn from(Written { body, tag }: Written) -> Self {
+        Self { tag: Some(tag), ..Self::new(StatusCode::OK, None, body) }
+    }
+}
+
 impl Reply {
+    fn tag(&self) -> String {
+        let tagged: &str = self.resource.as_ref().map_or(&self.body, String::as_str);
+        self.tag.clone().unwrap_or_else(|| tag_of(tagged, self.state.as_deref()))
+    }
+
     /// The answer to whoever knows these tags of it.
     fn response(&self, known: Option<&str>) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status);
@@ -158,7 +187,7 @@ impl Reply {
         if self.body.is_empty() {
             return response.finish();
         }
-        let tag = tag_of(self.resource.as_ref().unwrap_or(&self.body), self.state.as_deref());
+        let tag = self.tag();
         // A tag of the compressed answer is as good, and is what 304 repeats.
         let matching = known.and_then(|known| {
             let mut known = known.split(',').map(|known| known.trim().trim_start_matches("W/"));

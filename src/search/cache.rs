@@ -11,8 +11,11 @@ use quick_cache::sync::Cache;
 use sqlx::{PgConnection, PgPool};
 
 use super::Setting;
+use super::slots::SlotOrder;
 use crate::availability::{self, Diary, Enquiry, MARGIN, Revision, StoredDiary};
+use crate::db::Together;
 use crate::error::Result;
+use crate::http::Written;
 use crate::ids::{AccountId, ServiceId, TherapistId};
 use crate::prices;
 use crate::values::{AddressKind, Place, Span};
@@ -48,10 +51,10 @@ const MOST_ANSWERED: u64 = 64 << 20;
 /// Answers that are expected in so much room.
 const ANSWERS: usize = 8_192;
 
-/// What an answer about one therapist hangs on, besides the diary and the time.
+/// What an answer hangs on that is the same for all, besides the diaries and the time.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Question {
-    pub therapist: TherapistId,
+    pub listed: Listed,
     at: At,
     kind: Option<AddressKind>,
     dates: (NaiveDate, NaiveDate),
@@ -60,14 +63,23 @@ pub(super) struct Question {
 impl Question {
     /// A service for so many minutes at a place, on dates by the clock there.
     pub fn new(
-        therapist: TherapistId,
+        listed: Listed,
         place: &Place,
         kind: Option<AddressKind>,
         visit: (ServiceId, i16),
         dates: (NaiveDate, NaiveDate),
     ) -> Self {
-        Self { therapist, at: at(place, visit), kind, dates }
+        Self { listed, at: at(place, visit), kind, dates }
     }
+}
+
+/// Whose starts are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Listed {
+    /// One therapist's.
+    One(TherapistId),
+    /// Those of so many, in this order.
+    Many(SlotOrder, usize),
 }
 
 /// An answer as it was written, and for how long it is the right one.
@@ -79,7 +91,7 @@ struct KeptAnswer {
     before: Option<DateTime<Utc>>,
     /// Who holds time in the diary: what they hold is free for them alone.
     holders: Vec<AccountId>,
-    body: String,
+    answer: Written,
 }
 
 #[derive(Clone)]
@@ -87,7 +99,7 @@ struct Bytes;
 
 impl Weighter<Question, Arc<KeptAnswer>> for Bytes {
     fn weight(&self, _: &Question, kept: &Arc<KeptAnswer>) -> u64 {
-        (kept.body.len() + size_of::<KeptAnswer>() + size_of::<Question>()) as u64
+        (kept.answer.size() + size_of::<KeptAnswer>() + size_of::<Question>()) as u64
     }
 }
 
@@ -127,6 +139,7 @@ pub struct SearchCache {
     diaries: Cache<TherapistId, Arc<StoredDiary>>,
     settings: Cache<At, Arc<KeptSetting>>,
     answers: Cache<Question, Arc<KeptAnswer>, Bytes>,
+    revisions: Together<(TherapistId, Option<AccountId>), Option<(Revision, bool)>>,
 }
 
 impl Default for SearchCache {
@@ -135,6 +148,7 @@ impl Default for SearchCache {
             diaries: Cache::new(MOST_KEPT),
             settings: Cache::new(MOST_SETTINGS),
             answers: Cache::with_weighter(ANSWERS, MOST_ANSWERED, Bytes),
+            revisions: Together::new(2),
         }
     }
 }
@@ -225,8 +239,11 @@ impl SearchCache {
         let mut known: HashMap<TherapistId, Arc<StoredDiary>> = known.collect();
         let mut found = Vec::with_capacity(therapists.len());
         if !known.is_empty() {
-            for (id, revision, blocked) in availability::revisions(&mut *db, therapists, asked.client).await? {
-                let good = known.remove(&id).filter(|stored| stored.is_good(revision, needed));
+            let pairs: Vec<_> = therapists.iter().map(|id| (*id, asked.client)).collect();
+            let revisions = availability::revisions(&mut *db, &pairs).await?;
+            let revisions = therapists.iter().zip(revisions).filter_map(|(id, found)| Some((id, found?)));
+            for (id, (revision, blocked)) in revisions {
+                let good = known.remove(id).filter(|stored| stored.is_good(revision, needed));
                 let read = good.map(|stored| DiaryRead::new(StoredDiary::clone(&stored), asked, needed, now));
                 found.extend(read.map(|read| DiaryRead { diary: Diary { blocked, ..read.diary }, ..read }));
             }
@@ -243,6 +260,43 @@ impl SearchCache {
         Ok(found)
     }
 
+    /// The diary of a therapist for starts within `span`, for a decision under the therapist's lock, and the revision at which it was read; none
+    /// where there is no such therapist. Where all but the reserved time is as it was read before, the reserved time alone is read.
+    ///
+    /// A caller whose transaction has changed nothing yet says with `steady` how the rest stood just before. What is known to be old is not tried
+    /// then, and what is read is kept. Nothing is kept of another transaction, because its revision may never be committed.
+    pub async fn latest(
+        &self,
+        db: &mut PgConnection,
+        therapist: TherapistId,
+        steady: Option<i64>,
+        asked: Enquiry,
+        span: Span,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(Diary, Revision)>> {
+        let needed = Span { start: span.start - MARGIN, end: span.end + MARGIN };
+        let known = self.diaries.get(&therapist).filter(|known| {
+            known.span.contains(needed) && steady.is_none_or(|steady| known.revision.steady == steady)
+        });
+        if let Some(known) = known {
+            let reserved = availability::reserved(&mut *db, therapist, asked.client, needed).await?;
+            let Some(reserved) = reserved else { return Ok(None) };
+            let revision = reserved.revision;
+            if let Some(renewed) = known.renewed(reserved, needed) {
+                return Ok(Some((renewed.open(asked, needed, now), revision)));
+            }
+        }
+        let kept = wide(span, now).filter(|_| steady.is_some());
+        let read = kept.map_or(needed, |wide| Span { start: wide.start - MARGIN, end: wide.end + MARGIN });
+        let stored = availability::stored(db, &[therapist], asked.client, read).await?.pop();
+        let Some(stored) = stored else { return Ok(None) };
+        if kept.is_some() {
+            self.diaries.insert(therapist, Arc::new(stored.clone()));
+        }
+        let revision = stored.revision;
+        Ok(Some((stored.open(asked, needed, now), revision)))
+    }
+
     /// The answer to `question` that was given before, if nothing has changed for `client` since.
     pub(super) async fn answer(
         &self,
@@ -250,19 +304,25 @@ impl SearchCache {
         question: &Question,
         client: Option<AccountId>,
         now: DateTime<Utc>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<Written>> {
+        let Listed::One(therapist) = question.listed else { return Ok(None) };
         let Some(kept) = self.answers.get(question) else { return Ok(None) };
         let fresh = now <= kept.minute && kept.before.is_none_or(|before| now < before);
         if !fresh || client.is_some_and(|client| kept.holders.contains(&client)) {
             return Ok(None);
         }
-        let known = availability::revisions(db, &[question.therapist], client).await?;
-        let same = known.iter().any(|(_, revision, blocked)| *revision == kept.revision && !blocked);
-        Ok(same.then(|| kept.body.clone()))
+        let db = db.clone();
+        let read = move |asked: Vec<_>| {
+            let db = db.clone();
+            async move { availability::revisions(&db, &asked).await }
+        };
+        let known = self.revisions.ask((therapist, client), read).await?;
+        let same = known.is_some_and(|(revision, blocked)| revision == kept.revision && !blocked);
+        Ok(same.then(|| kept.answer.clone()))
     }
 
     /// Keeps what was answered at `now` on this `basis`, for all who do not hold any of that time.
-    pub(super) fn keep(&self, question: Question, basis: Basis, body: &str, now: DateTime<Utc>) {
+    pub(super) fn keep(&self, question: Question, basis: Basis, answer: Written, now: DateTime<Utc>) {
         let Some(setting) = self.settings.get(&question.at) else { return };
         if setting.rulebook != basis.revision.rulebook {
             return;
@@ -272,7 +332,7 @@ impl SearchCache {
             minute: end_of_minute(now),
             before: basis.next_lapse.into_iter().chain(setting.until).min(),
             holders: basis.holders,
-            body: body.to_owned(),
+            answer,
         };
         self.answers.insert(question, Arc::new(kept));
     }

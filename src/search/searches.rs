@@ -3,15 +3,18 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use super::cache::Question;
 use crate::auth::Principal;
+use crate::db::Together;
 use crate::error::{Error, Result};
-use crate::http::Origin;
+use crate::http::{Origin, Reply, Written};
 use crate::ids::AccountId;
 
 /// How many searches one caller has under way.
@@ -33,10 +36,14 @@ enum Searcher {
     Origin(Origin),
 }
 
+/// Those who wait for one answer.
+type Asked = Arc<Together<(), Written>>;
+
 /// The searches that are under way in this process.
 pub struct Searches {
     all: Arc<Semaphore>,
     each: Arc<Each<Searcher>>,
+    asked: Mutex<HashMap<Question, Asked>>,
     /// Where searches run: not on the threads that read requests and write answers.
     runtime: Handle,
 }
@@ -48,6 +55,7 @@ impl Searches {
         Self {
             all: Arc::new(Semaphore::new(FOR_EACH_CORE * cores)),
             each: Arc::new(Each { under_way: Mutex::default(), most: OF_ONE }),
+            asked: Mutex::default(),
             runtime: Handle::current(),
         }
     }
@@ -63,17 +71,9 @@ impl Searches {
         search: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let who = caller.map_or(Searcher::Origin(origin), |caller| Searcher::Account(caller.account));
-        let begun = tokio::time::Instant::now();
-        let place = loop {
-            match Each::enter(&self.each, who) {
-                Some(place) => break place,
-                None if begun.elapsed() < TURN => tokio::time::sleep(LOOK).await,
-                None => return Err(Error::TooManyRequests(1)),
-            }
-        };
-        let turn = tokio::time::timeout(TURN.saturating_sub(begun.elapsed()), self.all.clone().acquire_owned()).await;
-        let turn = turn.ok().and_then(Result::<OwnedSemaphorePermit, _>::ok);
-        let turn = turn.ok_or_else(|| Error::Unavailable("searches wait for each other".to_owned()))?;
+        let begun = Instant::now();
+        let place = self.place(who, begun).await?;
+        let turn = turn(&self.all, begun).await?;
         let searching = self.runtime.spawn(async move {
             let found = search.await;
             drop((turn, place));
@@ -81,6 +81,67 @@ impl Searches {
         });
         searching.await.map_err(|error| Error::Internal(error.to_string()))?
     }
+
+    /// The same for a `question` whose answer is the same for all who ask it: those who ask while it is searched for get the next answer together.
+    /// So each answer was searched for after its question was asked, and however many ask, one search is under way.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; whoever joins others needs no place of their own.
+    pub(super) async fn shared<F>(
+        &self,
+        origin: Origin,
+        question: Question,
+        search: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Result<Written>
+    where
+        F: Future<Output = Result<Reply>> + Send + 'static,
+    {
+        let asked = self.asked().get(&question).cloned();
+        let place = match asked {
+            Some(_) => None,
+            None => Some(self.place(Searcher::Origin(origin), Instant::now()).await?),
+        };
+        let asked = self.asked().entry(question.clone()).or_insert_with(|| Arc::new(Together::new(1))).clone();
+        let (all, runtime) = (self.all.clone(), self.runtime.clone());
+        let answer = asked.ask((), move |together| {
+            let (all, searching) = (all.clone(), search());
+            let searching = runtime.spawn(async move {
+                let turn = turn(&all, Instant::now()).await?;
+                let found = searching.await?.written();
+                drop(turn);
+                Ok(vec![found; together.len()])
+            });
+            async move { searching.await.map_err(|error| Error::Internal(error.to_string()))? }
+        });
+        let answer = answer.await;
+        drop((asked, place));
+        // Nobody joins whom nobody waits for.
+        self.asked().retain(|_, asked| Arc::strong_count(asked) > 1);
+        answer
+    }
+
+    /// A place for `who`, who may wait for it since `begun`.
+    async fn place(&self, who: Searcher, begun: Instant) -> Result<Place<Searcher>> {
+        loop {
+            match Each::enter(&self.each, who) {
+                Some(place) => return Ok(place),
+                None if begun.elapsed() < TURN => tokio::time::sleep(LOOK).await,
+                None => return Err(Error::TooManyRequests(1)),
+            }
+        }
+    }
+
+    /// What is searched for at present, for all who ask it.
+    fn asked(&self) -> MutexGuard<'_, HashMap<Question, Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A turn among all searches, for one who has waited since `begun`.
+async fn turn(all: &Arc<Semaphore>, begun: Instant) -> Result<OwnedSemaphorePermit> {
+    let turn = tokio::time::timeout(TURN.saturating_sub(begun.elapsed()), all.clone().acquire_owned()).await;
+    let turn = turn.ok().and_then(Result::ok);
+    turn.ok_or_else(|| Error::Unavailable("searches wait for each other".to_owned()))
 }
 
 impl Default for Searches {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::cache::Question;
+use super::cache::{Listed, Question};
 use super::candidates::Reach;
 use super::explain::RefusedStart;
 use super::matching::{Lasting, Search};
@@ -41,7 +41,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(list_slots);
 }
 
-#[derive(Deserialize, IntoParams)]
+#[derive(Clone, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct SlotQuery {
@@ -102,9 +102,9 @@ struct SlotQuery {
 }
 
 /// The order of the therapists in a list of slots.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum SlotOrder {
+pub(super) enum SlotOrder {
     /// Whoever can come first.
     #[default]
     Soonest,
@@ -224,27 +224,40 @@ async fn list_slots(
     if let Some(question) = &question {
         let client = caller.and_then(Principal::client);
         let kept = app.part::<SearchCache>()?.answer(&app.db, question, client, now);
-        if let Some(body) = in_time(kept).await? {
-            return Ok(Reply::written(body));
+        if let Some(written) = in_time(kept).await? {
+            return Ok(written.into());
         }
     }
-    let asked = SlotSearch { caller, query, explained, place, kind, question, now };
-    app.part::<Searches>()?.run(caller, origin, search(app.clone(), asked)).await
+    let searches = app.part::<Searches>()?;
+    let asked = SlotSearch { caller, query, explained, place, kind, question };
+    match asked.question.clone().filter(|_| caller.is_none()) {
+        Some(question) => {
+            let app = app.clone();
+            let search = move || search(app.clone(), asked.clone());
+            Ok(searches.shared(origin, question, search).await?.into())
+        }
+        None => searches.run(caller, origin, search(app.clone(), asked)).await,
+    }
 }
 
 impl SlotQuery {
-    /// What is asked, where it is one therapist's starts, as everyone sees them: such answers are kept.
+    /// What is asked, where the answer is the same for everyone who is at odds with nobody and holds nothing.
     fn common(&self, caller: Option<Principal>, place: &Place, kind: Option<AddressKind>) -> Option<Question> {
         let narrowed =
             self.gender.is_some() || self.technique.is_some() || self.condition.is_some() || self.language.is_some();
         let plain = !narrowed && !self.explain && self.cursor.is_none();
-        let therapist = self.therapist_id.filter(|id| plain && !explain::is_insider(caller, *id))?;
+        let listed = match self.therapist_id {
+            Some(therapist) if explain::is_insider(caller, therapist) => return None,
+            Some(therapist) => Listed::One(therapist),
+            None => Listed::Many(self.sort, self.limit.get()),
+        };
         let visit = (self.service_id, self.duration_minutes);
-        Some(Question::new(therapist, place, kind, visit, (self.from.0, self.to.0)))
+        plain.then(|| Question::new(listed, place, kind, visit, (self.from.0, self.to.0)))
     }
 }
 
 /// What is asked, and by whom.
+#[derive(Clone)]
 struct SlotSearch {
     caller: Option<Principal>,
     query: SlotQuery,
@@ -252,14 +265,14 @@ struct SlotSearch {
     explained: Option<TherapistId>,
     place: Place,
     kind: Option<AddressKind>,
-    /// Where the answer may be kept.
+    /// Where the answer may be the same for all.
     question: Option<Question>,
-    now: DateTime<Utc>,
 }
 
 /// The page that the caller asks for.
 async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
-    let SlotSearch { caller, query, explained, place, kind, question, now } = asked;
+    let SlotSearch { caller, query, explained, place, kind, question } = asked;
+    let now = app.clock.now();
     let (Day(from), Day(to)) = (query.from, query.to);
     let mut db = Lent::by(&app.db);
     let (span, visit) = (dates(place.zone, from, to), (query.service_id, query.duration_minutes));
@@ -321,10 +334,11 @@ async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
     let reply = Reply::ok(&page)?;
     // How long the roads take may change at any time.
     if let (Some(question), Some(basis)) = (question, basis)
+        && matches!(question.listed, Listed::One(_))
         && basis.is_common(client)
         && !app.part::<Roads>()?.are_asked()
     {
-        app.part::<SearchCache>()?.keep(question, basis, &reply.body, now);
+        app.part::<SearchCache>()?.keep(question, basis, reply.clone().written(), now);
     }
     Ok(reply)
 }

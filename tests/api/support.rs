@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use knead::audit::{Keys as AuditKeys, sequencer};
-use knead::auth::{Passwords, Tokens, generate_signing_key};
+use knead::auth::{Passwords, Sessions, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
 use knead::bookings::jobs::LapseRequests;
@@ -268,6 +268,7 @@ impl App {
             .with(roads)
             .with(Searches::new())
             .with(SearchCache::default())
+            .with(Sessions::default())
             .with(Fetcher::with_loopback())
             .with(Inspector::new())
             .with(bounds);

@@ -353,6 +353,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 Standing {
                     id: CredentialId(Uuid::from_u128(i as u128)),
                     type_code: type_code.to_owned(),
+                    authority: String::new(),
                     issued_on: on(issued),
                     expires_on: on(expires),
                     verification: None,

@@ -14,7 +14,7 @@ use crate::values::name;
 pub(super) async fn reliances(tx: &mut Tx, bookings: &[BookingId]) -> Result<HashMap<BookingId, BTreeSet<Reliance>>> {
     let rows = sqlx::query!(
         r#"SELECT booking_id AS "booking_id!: BookingId", "group" AS "group!", required_by AS "required_by!", options AS "options!",
-                  credential_id AS "credential_id!: CredentialId", type AS "type_code!", verification_id AS "verification_id: VerificationId",
+                  credential_id AS "credential_id!: CredentialId", type AS "type_code!", authority AS "authority!", verification_id AS "verification_id: VerificationId",
                   expires_on
            FROM unnest($1::uuid[]) AS asked JOIN booking_credentials ON booking_id = asked
            WHERE revision = (SELECT max(revision) FROM reliances WHERE booking_id = asked)"#,
@@ -30,6 +30,7 @@ pub(super) async fn reliances(tx: &mut Tx, bookings: &[BookingId]) -> Result<Has
             options: row.options,
             credential: row.credential_id,
             type_code: row.type_code,
+            authority: row.authority,
             verification: row.verification_id,
             expires_on: row.expires_on,
         });
