@@ -1,14 +1,21 @@
+-- A number that was never given before, and is not given again either where the database is restored from a backup or loses its last moments to a
+-- failover: whoever remembers what was read beside an old number must never meet that number beside something else.
+CREATE FUNCTION new_revision() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT ('x' || translate(left(gen_random_uuid()::text, 18), '-', ''))::bit(64)::bigint
+$$;
+
 -- Most of a diary seldom changes, while its reserved time does with each booking: whoever has read the diary before, and knows by `steady` that
 -- the rest is as it was, reads the reserved time alone.
 ALTER TABLE hint_states ADD COLUMN steady bigint NOT NULL DEFAULT 0;
-COMMENT ON COLUMN hint_states.steady IS 'Grows with what changes the diary, its reserved time aside.';
+COMMENT ON COLUMN hint_states.steady IS 'Another number whenever the diary changes, its reserved time aside.';
+COMMENT ON COLUMN hint_states.revision IS 'Another number whenever anything in the diary changes.';
 
 CREATE OR REPLACE FUNCTION hints_end() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' AND current_setting('knead.over', true) = 'on' THEN
         RETURN NULL;
     END IF;
-    UPDATE hint_states SET good_until = 'epoch', revision = revision + 1, steady = steady + (TG_TABLE_NAME <> 'reservations')::int
+    UPDATE hint_states SET good_until = 'epoch', revision = new_revision(), steady = CASE TG_TABLE_NAME WHEN 'reservations' THEN steady ELSE new_revision() END
     WHERE therapist_id = CASE TG_OP WHEN 'INSERT' THEN NEW.therapist_id ELSE OLD.therapist_id END;
     RETURN NULL;
 END
@@ -16,7 +23,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION diary_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE hint_states SET revision = revision + 1, steady = steady + (TG_TABLE_NAME <> 'reservations')::int
+    UPDATE hint_states SET revision = new_revision(), steady = CASE TG_TABLE_NAME WHEN 'reservations' THEN steady ELSE new_revision() END
     WHERE therapist_id = CASE TG_OP WHEN 'DELETE' THEN OLD.therapist_id ELSE NEW.therapist_id END;
     RETURN NULL;
 END
@@ -24,14 +31,14 @@ $$;
 
 CREATE OR REPLACE FUNCTION diaries_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE hint_states SET revision = revision + 1, steady = steady + 1 WHERE therapist_id IN (SELECT therapist_id FROM changed);
+    UPDATE hint_states SET revision = new_revision(), steady = new_revision() WHERE therapist_id IN (SELECT therapist_id FROM changed);
     RETURN NULL;
 END
 $$;
 
 CREATE OR REPLACE FUNCTION diary_changes_with_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE hint_states s SET revision = revision + 1, steady = steady + 1 FROM credentials c
+    UPDATE hint_states s SET revision = new_revision(), steady = new_revision() FROM credentials c
     WHERE c.id = CASE TG_OP WHEN 'DELETE' THEN OLD.credential_id ELSE NEW.credential_id END AND s.therapist_id = c.therapist_id;
     RETURN NULL;
 END
@@ -39,7 +46,14 @@ $$;
 
 CREATE OR REPLACE FUNCTION diary_changes_with_therapist() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE hint_states SET revision = revision + 1, steady = steady + 1 WHERE therapist_id = NEW.id;
+    UPDATE hint_states SET revision = new_revision(), steady = new_revision() WHERE therapist_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION rulebook_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE rulebook SET revision = new_revision();
     RETURN NULL;
 END
 $$;

@@ -9,7 +9,7 @@ CREATE TRIGGER bookings_stay BEFORE DELETE ON bookings FOR EACH ROW EXECUTE FUNC
 -- Time is reserved of a therapist whose row of hints says that it was.
 CREATE OR REPLACE FUNCTION hints_fall_behind() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE hint_states SET behind = true, revision = revision + 1 WHERE therapist_id = NEW.therapist_id;
+    UPDATE hint_states SET behind = true, revision = new_revision() WHERE therapist_id = NEW.therapist_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no such therapist' USING ERRCODE = 'foreign_key_violation';
     END IF;
@@ -18,7 +18,7 @@ END
 $$;
 CREATE OR REPLACE FUNCTION diary_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE hint_states SET revision = revision + 1, steady = steady + (TG_TABLE_NAME <> 'reservations')::int
+    UPDATE hint_states SET revision = new_revision(), steady = CASE TG_TABLE_NAME WHEN 'reservations' THEN steady ELSE new_revision() END
     WHERE therapist_id = CASE TG_OP WHEN 'DELETE' THEN OLD.therapist_id ELSE NEW.therapist_id END;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no such therapist' USING ERRCODE = 'foreign_key_violation';

@@ -38,7 +38,7 @@ const TABLES: &[(&str, &str)] = &[
     ("accounts", "accounts addresses client_ratings"),
     ("audit", "audit_heads audit_links audit_pending"),
     ("auth", "sessions refresh_tokens"),
-    ("availability", "overrides time_off timetables reservations road_times hints hint_states rulebook"),
+    ("availability", "overrides time_off timetables reservations reserved_time road_times hints hint_states rulebook"),
     ("blocks", "blocks"),
     (
         "bookings",
@@ -81,13 +81,13 @@ const FOREIGN: &[(&str, &str, &str)] = &[
     ),
     (
         "bookings/opening.rs",
-        "accounts addresses idempotency_keys reservations rulebook services therapists",
+        "accounts addresses hint_states idempotency_keys reservations rulebook services therapists",
         "a booking begins with two looks: each round trip is a part of what it costs",
     ),
     ("bookings/proof/store.rs", "credential_verifications", "a proof names the verification that a visit relied on"),
     (
         "bookings/store.rs",
-        "credential_types events idempotency_keys notices reservations",
+        "events idempotency_keys notices reservations",
         "a booking is saved in one statement with its event, its answer, its notices and what it relies on",
     ),
     ("calendars/store.rs", "accounts", "a feed is found with its owner's name by one read"),

@@ -1,10 +1,14 @@
-//! Diaries that are kept in memory: whatever changes one is seen by the next search.
+//! Diaries that are kept in memory: whatever changes one is seen by the next search, and by the next decision.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::prices::{aud, price};
-use crate::support::{App, DEEP_TISSUE, Person};
+use crate::support::{App, DEEP_TISSUE, Person, surry_hills};
 
 const DAY: &str = "2026-12-01";
 
@@ -24,6 +28,12 @@ async fn starts(client: &Person, therapist: &Person) -> usize {
         if start < "2026-12-01T13:00:00Z" {
             assert_eq!(checked["bookable"], found.contains(&start.to_owned()), "{start}");
         }
+    }
+    // Nor is it held: the decision goes by the diary that the search has left behind, and by what has changed since.
+    let noon = "2026-12-01T01:00:00Z";
+    if !found.contains(&noon.to_owned()) {
+        let home = client.address(surry_hills()).await;
+        assert!(client.post("/v1/holds", client.wish(therapist, home, noon)).await.status.is_client_error());
     }
     found.len()
 }
@@ -130,16 +140,16 @@ async fn a_price_takes_effect_when_nothing_is_written() {
 /// Statements by which something in a diary changes, and something that holds for all.
 const CHANGES: [(&str, &str); 30] = [
     ("INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude)
-      SELECT gen_random_uuid(), id, '[2026-12-01 01:00Z,2026-12-01 02:00Z)', '2026-12-01 01:10Z', 0, 0 FROM therapists", "diary"),
-    ("UPDATE reservations SET start_at = '2026-12-01 01:20Z'", "diary"),
-    ("UPDATE reservations SET during = '[2026-12-01 01:00Z,2026-12-01 03:00Z)'", "diary"),
-    ("UPDATE reservations SET latitude = 1", "diary"),
-    ("UPDATE reservations SET hold_expires_at = '2026-12-01 01:00Z'", "diary"),
-    ("DELETE FROM reservations", "diary"),
+      SELECT gen_random_uuid(), id, '[2026-12-01 01:00Z,2026-12-01 02:00Z)', '2026-12-01 01:10Z', 0, 0 FROM therapists", "reserved"),
+    ("UPDATE reservations SET start_at = '2026-12-01 01:20Z'", "reserved"),
+    ("UPDATE reservations SET during = '[2026-12-01 01:00Z,2026-12-01 03:00Z)'", "reserved"),
+    ("UPDATE reservations SET latitude = 1", "reserved"),
+    ("UPDATE reservations SET hold_expires_at = '2026-12-01 01:00Z'", "reserved"),
+    ("DELETE FROM reservations", "reserved"),
     ("INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at)
-      SELECT gen_random_uuid(), id, '[2026-12-01 01:00Z,2026-12-01 02:00Z)', '2026-12-01 01:10Z', 0, 0, '2026-12-01 01:00Z' FROM therapists", "diary"),
-    ("UPDATE reservations SET hold_expires_at = NULL", "diary"),
-    ("DELETE FROM reservations", "diary"),
+      SELECT gen_random_uuid(), id, '[2026-12-01 01:00Z,2026-12-01 02:00Z)', '2026-12-01 01:10Z', 0, 0, '2026-12-01 01:00Z' FROM therapists", "reserved"),
+    ("UPDATE reservations SET hold_expires_at = NULL", "reserved"),
+    ("DELETE FROM reservations", "reserved"),
     ("INSERT INTO calendars (id, therapist_id, url_sealed, label, due_at, asked_at, created_at)
       SELECT id, id, 'https://knead.test/', 'Other', '2026-12-01', '2026-12-01', '2026-12-01' FROM therapists;
       INSERT INTO busy_intervals (therapist_id, calendar_id, start_at, end_at) SELECT id, id, '2026-12-01 01:00Z', '2026-12-01 02:00Z' FROM therapists", "diary"),
@@ -171,13 +181,47 @@ async fn every_change_is_counted() {
     let app = App::start().await;
     app.therapist().await;
     let counted = async || {
-        let diary = app.count("SELECT revision FROM hint_states").await;
-        (diary, app.count("SELECT revision FROM rulebook").await)
+        let (diary, steady) = ("SELECT revision FROM hint_states", "SELECT steady FROM hint_states");
+        (app.count(diary).await, app.count(steady).await, app.count("SELECT revision FROM rulebook").await)
     };
     for (change, of) in CHANGES {
         let before = counted().await;
         app.sql(change).await.expect(change);
         let after = counted().await;
-        assert_eq!((after.0 > before.0, after.1 > before.1), (of == "diary", of == "rulebook"), "{change}");
+        let changed = (after.0 != before.0, after.1 != before.1, after.2 != before.2);
+        assert_eq!(changed, (of != "rulebook", of == "diary", of == "rulebook"), "{change}");
     }
+}
+
+#[tokio::test]
+async fn whoever_joins_others_who_search_sees_what_was_booked_before() {
+    let app = App::start().await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let path = format!(
+        "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&from={DAY}&to={DAY}&latitude=-33.8886&longitude=151.2111&country=AU&region=NSW"
+    );
+    let asking = Arc::new(AtomicBool::new(true));
+    let mut others = JoinSet::new();
+    for _ in 0..12 {
+        let (nobody, path, asking) = (app.nobody(), path.clone(), asking.clone());
+        others.spawn(async move {
+            while asking.load(Ordering::Relaxed) {
+                nobody.get(&path).await.is(200);
+            }
+        });
+    }
+    for start in ["2026-12-01T00:00:00Z", "2026-12-01T02:00:00Z", "2026-12-01T04:00:00Z"].repeat(3) {
+        let lists = async || {
+            let page = app.nobody().get(&path).await.is(200).body;
+            let slots = page["data"][0]["slots"].as_array().cloned().unwrap_or_default();
+            slots.iter().any(|slot| slot["start_at"] == start)
+        };
+        assert!(lists().await, "{start} is free");
+        let booking = client.books(&therapist, address, start).await.is(201).header("location");
+        assert!(!lists().await, "{start} is booked");
+        client.act(&format!("{booking}/cancel")).await.is(200);
+    }
+    asking.store(false, Ordering::Relaxed);
+    others.join_all().await;
 }

@@ -95,7 +95,7 @@ pub(super) async fn end_next(db: &PgPool, after: Option<TherapistId>) -> Result<
     let last = sqlx::query_scalar!(
         r#"WITH next AS (SELECT therapist_id FROM hint_states WHERE $1::uuid IS NULL OR therapist_id > $1
                          ORDER BY therapist_id LIMIT $2 FOR UPDATE),
-                ended AS (UPDATE hint_states s SET good_until = 'epoch', revision = revision + 1
+                ended AS (UPDATE hint_states s SET good_until = 'epoch', revision = new_revision(), steady = new_revision()
                           FROM next WHERE s.therapist_id = next.therapist_id)
            SELECT therapist_id AS "last: TherapistId" FROM next ORDER BY therapist_id DESC LIMIT 1"#,
         after.map(|after| after.0),
