@@ -57,7 +57,7 @@ async fn main() {
     let before = peak_memory();
     let started = Instant::now();
     let mut last_rows = 0.0;
-    let shop = Workshop { db: pool.clone(), clock, reactions: knead::doors::REACTIONS };
+    let shop = Workshop { db: pool.clone().into(), clock, reactions: knead::doors::REACTIONS };
     let pieces = pieces(File::open(&list).expect("the list"));
     let state = read(&shop, id, iter(pieces), |_| last_rows = started.elapsed().as_secs_f64()).await;
     let whole = started.elapsed().as_secs_f64();

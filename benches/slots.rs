@@ -33,7 +33,7 @@ use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
-use knead::db;
+use knead::db::{self, Db};
 use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server};
@@ -124,8 +124,9 @@ async fn execute(db: &PgPool, statements: &str) {
 }
 
 /// The service over a pool of so many connections.
-fn serve(url: &str, folder: &Path, size: u32) -> (PgPool, SocketAddr) {
-    let db = db::pool(url, size).expect("a pool");
+fn serve(url: &str, folder: &Path, size: u32) -> (Db, SocketAddr) {
+    let one = || db::pool(url, 1).map(Db::from);
+    let db = if size == 1 { one() } else { Db::shared_out(url, size, 2) }.expect("a pool");
     let clock = Clock::manual(NOW.parse().expect("an instant"));
     let shop = Workshop { db: db.clone(), clock, reactions: knead::doors::REACTIONS };
     let cipher = Cipher::new(&generate_data_key().expect("a key").into()).expect("a cipher");
@@ -330,7 +331,7 @@ async fn sent(patient: &PgPool, url: &str, folder: &Path, log: &Path, path: &str
 
 /// Requests a second.
 async fn rate(url: &str, folder: &Path, path: String) -> f64 {
-    let (db, address) = serve(url, folder, 8);
+    let (db, address) = serve(url, folder, 16);
     let (count, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let callers: Vec<_> = (0..CONNECTIONS)
         .map(|_| {

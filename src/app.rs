@@ -4,10 +4,9 @@
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 
-use sqlx::PgPool;
-
 use crate::cipher::Cipher;
 use crate::clock::Clock;
+use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::events::{Reactions, Work, Workshop};
 use crate::ids::AccountId;
@@ -16,7 +15,7 @@ use crate::storage::Storage;
 /// The frame of the service.
 pub struct App {
     /// The database.
-    pub db: PgPool,
+    pub db: Db,
     /// The time.
     pub clock: Clock,
     /// Text that is kept sealed.

@@ -98,8 +98,9 @@ pub struct Config {
     /// Where to serve metrics for Prometheus; nowhere unless said.
     #[arg(long, env = "KNEAD_METRICS_ADDR")]
     pub metrics_addr: Option<SocketAddr>,
-    /// Connections to the database, besides three of the worker's own.
-    #[arg(long, env = "KNEAD_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=500))]
+    /// Connections to the database, besides three of the worker's own: half of them for searches and jobs, and the others shared out among the threads
+    /// that serve, two to each at the least.
+    #[arg(long, env = "KNEAD_POOL_SIZE", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=500))]
     pub pool_size: u32,
     /// Proxies whose X-Forwarded-For is believed, separated by commas.
     #[arg(long, env = "KNEAD_TRUSTED_PROXIES", value_delimiter = ',')]

@@ -1,6 +1,7 @@
 //! The database: connections and migrations.
 
 mod migrations;
+mod seats;
 mod together;
 
 use std::str::FromStr;
@@ -15,6 +16,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use crate::error::{Error, Result};
 
 pub use migrations::apply;
+pub use seats::Db;
 pub use together::Together;
 
 /// A transaction.

@@ -17,7 +17,9 @@ use knead::calendars::Fetcher;
 use knead::clock::Clock;
 use knead::config::{self, AuditKey, Config, DataKeys, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
+use knead::db::Db;
 use knead::doors::REACTIONS;
+
 use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::rosters::command::Asked;
@@ -261,10 +263,15 @@ fn tell_zone_rules() {
     }
 }
 
+/// How many threads serve.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// What serves and works alike need, from a configuration that was checked.
 fn app(config: &Config) -> Result<Arc<App>, Failure> {
     let (tokens, cipher, audit_keys, storage) = config.check()?;
-    let db = db::pool(config.database.database_url.expose_secret(), config.pool_size)?;
+    let db = Db::shared_out(config.database.database_url.expose_secret(), config.pool_size, threads())?;
     let roads = Roads::new(&db, config.osrm_url.as_ref())?;
     let app = App::new(Workshop { db, clock: Clock::System, reactions: REACTIONS }, cipher, storage)
         .with(tokens)
@@ -296,7 +303,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
         addr,
         public_url: format!("http://{addr}"),
         metrics_addr: None,
-        pool_size: 8,
+        pool_size: 16,
         trusted_proxies: Vec::new(),
         rate_limit: options.rate_limit.unwrap_or(Switch::On),
         osrm_url: None,
@@ -333,14 +340,13 @@ async fn run(config: &Config, with_worker: bool, ready: impl FnOnce() -> std::io
     let app = app(config)?;
     let listener = TcpListener::bind(config.addr)
         .map_err(|error| format!("cannot listen on {}: {error}; KNEAD_ADDR names another address", config.addr))?;
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let recorder = server::record_metrics()?;
     let rules = rules::current();
     metrics::gauge!("time_zones_info", "version" => rules.version(), "from" => rules.origin()).set(1.0);
     if let Some(addr) = config.metrics_addr {
         tokio::spawn(server::metrics_server(recorder, addr)?);
     }
-    let server = server::server(app.clone(), listener, threads)?;
+    let server = server::server(app.clone(), listener, threads())?;
     let (stop, stopped) = watch::channel(());
     let mut told_to_stop = StopSignals::new()?;
     let handle = server.handle();
@@ -436,7 +442,7 @@ async fn create_admin(database: Database, email: EmailAddress) -> Result<(), Fai
         Password::new(password.trim_end_matches(['\r', '\n'])).map_err(|why| format!("the password {why}"))?;
     let hash = Passwords::new()?.hash(password).await?;
     let pool = db::pool(database.database_url.expose_secret(), 1)?;
-    let shop = Workshop { db: pool, clock: Clock::System, reactions: REACTIONS };
+    let shop = Workshop { db: pool.into(), clock: Clock::System, reactions: REACTIONS };
     let id = accounts::create_admin(&shop, email.as_str(), &hash).await?;
     println!("{id}");
     Ok(())
@@ -444,7 +450,7 @@ async fn create_admin(database: Database, email: EmailAddress) -> Result<(), Fai
 
 async fn import_roster(database: Database, asked: Asked<'_>) -> Result<(), Failure> {
     let pool = db::pool(database.database_url.expose_secret(), 2)?;
-    rosters::command::import(&Workshop { db: pool, clock: Clock::System, reactions: REACTIONS }, asked).await
+    rosters::command::import(&Workshop { db: pool.into(), clock: Clock::System, reactions: REACTIONS }, asked).await
 }
 
 async fn rebuild_hints(database: Database) -> Result<(), Failure> {

@@ -1,11 +1,14 @@
 //! Access tokens that anyone can verify, and refresh tokens that only we can.
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +16,10 @@ use crate::error::{Error, Result};
 use crate::ids::{AccountId, SessionId};
 
 const AUDIENCE: &str = "knead";
+
+/// Tokens that are known to be good, at the most; each takes some 200 bytes.
+const MOST_VERIFIED: usize = 16_384;
+
 /// How long an access token is good for. Ending its session ends it sooner.
 const ACCESS: TimeDelta = TimeDelta::minutes(15);
 
@@ -44,6 +51,8 @@ pub struct Tokens {
     public: String,
     signing: EncodingKey,
     verifying: DecodingKey,
+    /// What tokens say whose signature was found good, by their digests: most come again and again, and time is all that changes.
+    verified: Cache<[u8; 32], Arc<Claims>>,
     successors: hmac::Key,
 }
 
@@ -63,6 +72,7 @@ impl Tokens {
             signing: EncodingKey::from_ed_der(&der),
             verifying: DecodingKey::from_ed_components(&public).map_err(|error| error.to_string())?,
             public,
+            verified: Cache::new(MOST_VERIFIED),
             // A key of its own: one key is for one thing.
             successors: hmac::Key::new(
                 hmac::HMAC_SHA256,
@@ -94,7 +104,17 @@ impl Tokens {
     }
 
     /// The claims of `token`, if we signed it, for us, and it is good at `now`.
-    pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
+    pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<Arc<Claims>> {
+        let claims = self.claims(token)?;
+        (claims.nbf <= now.timestamp() + LEEWAY_SECONDS && now.timestamp() < claims.exp).then_some(claims)
+    }
+
+    /// The claims of `token`, if we signed it, for us, whenever that was.
+    fn claims(&self, token: &str) -> Option<Arc<Claims>> {
+        let digest = digest::digest(&digest::SHA256, token.as_bytes()).as_ref().try_into().ok()?;
+        if let Some(claims) = self.verified.get(&digest) {
+            return Some(claims);
+        }
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
         validation.set_audience(&[AUDIENCE]);
@@ -102,8 +122,9 @@ impl Tokens {
         // The library would ask the machine's clock; ours is injected.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &validation).ok()?.claims;
-        (claims.nbf <= now.timestamp() + LEEWAY_SECONDS && now.timestamp() < claims.exp).then_some(claims)
+        let claims = Arc::new(jsonwebtoken::decode::<Claims>(token, &self.verifying, &validation).ok()?.claims);
+        self.verified.insert(digest, claims.clone());
+        Some(claims)
     }
 
     /// The token that `token` is exchanged for. It follows from `token` and from our key, so that whoever shows `token` again, since an

@@ -23,7 +23,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use store::{
-    Enquiry, busy, diaries, fit, hours as hours_of, lengths, reserved, revisions, rulebook, settled_diaries, stored, zone,
+    Enquiry, busy, diaries, fit, hours as hours_of, lengths, reserved, revisions, rulebook, settled_diaries, stored,
+    zone,
 };
 pub use stored::{Reserved, Revision, StoredDiary};
 pub use time_off::NOTE as TIME_OFF_NOTE;

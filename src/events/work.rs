@@ -1,12 +1,11 @@
 use std::ops::{Deref, DerefMut};
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::Reactions;
 use crate::clock::Clock;
-use crate::db::Tx;
+use crate::db::{Db, Tx};
 use crate::error::Result;
 use crate::ids::{AccountId, TherapistId};
 
@@ -25,7 +24,7 @@ pub struct Work {
 #[derive(Clone)]
 pub struct Workshop {
     /// The database.
-    pub db: PgPool,
+    pub db: Db,
     /// The time.
     pub clock: Clock,
     /// Who reacts to what is announced.

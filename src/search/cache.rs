@@ -275,9 +275,10 @@ impl SearchCache {
         now: DateTime<Utc>,
     ) -> Result<Option<(Diary, Revision)>> {
         let needed = Span { start: span.start - MARGIN, end: span.end + MARGIN };
-        let known = self.diaries.get(&therapist).filter(|known| {
-            known.span.contains(needed) && steady.is_none_or(|steady| known.revision.steady == steady)
-        });
+        let known = self
+            .diaries
+            .get(&therapist)
+            .filter(|known| known.span.contains(needed) && steady.is_none_or(|steady| known.revision.steady == steady));
         if let Some(known) = known {
             let reserved = availability::reserved(&mut *db, therapist, asked.client, needed).await?;
             let Some(reserved) = reserved else { return Ok(None) };

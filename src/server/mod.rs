@@ -80,6 +80,8 @@ pub fn limited_server(app: Arc<App>, listener: TcpListener, workers: usize, limi
         .max_concurrent_connections(most_connections().div_ceil(workers.max(1)))
         .disable_signals();
     let server = builder.listen("knead", listener, move || {
+        // Each thread that serves begins with this.
+        app.db.take_seat();
         let service = operations(Data::from(app.clone()), document.clone(), document_text.clone(), docs.clone());
         let told_to_stop = told_to_stop.clone();
         // The connection has every clock.

@@ -20,6 +20,7 @@ use knead::calendars::Fetcher;
 use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
+use knead::db::Db;
 use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::postgres::{Options, Server, StartError, reset};
@@ -254,7 +255,7 @@ impl App {
 
     fn serve(database: String, clock: Clock, keys: Keys, setup: Setup) -> Self {
         let Setup { rate_limit, osrm, bounds, connections, limits } = setup;
-        let db = db::pool(&url_of(&database), connections).unwrap();
+        let db = Db::from(db::pool(&url_of(&database), connections).unwrap());
         let files = TempDir::new().unwrap();
         let roads = Roads::new(&db, osrm.as_ref()).unwrap();
         let shop = Workshop { db, clock: clock.clone(), reactions: knead::doors::REACTIONS };
