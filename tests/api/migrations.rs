@@ -221,6 +221,34 @@ async fn an_index_that_was_half_built_is_built_anew() {
     db::apply(options, &all).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_of_a_partitioned_table_is_completed() {
+    let (url, name) = database().await;
+    let months = "SELECT make_months('events', '2026-01-01', 2)";
+    execute(&url, months).await;
+    let one = migration(9001, "CREATE INDEX events_by_party ON ONLY events (party, position);");
+    let all = Migrator::with_migrations([migrations(), vec![one]].concat());
+    let options: PgConnectOptions = url_of(&name).parse().unwrap();
+    let mut db = PgConnection::connect(&url_of(&name)).await.unwrap();
+    // What is left of a run that was broken off: one that was built and not attached.
+    execute(&url, "CREATE INDEX events_2026_01_by_party ON events_2026_01 (party, position)").await;
+    db::apply(options.clone(), &all).await.unwrap();
+    let incomplete = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relkind = 'I' AND NOT i.indisvalid";
+    let incomplete: i64 = sqlx::query_scalar(incomplete).fetch_one(&mut db).await.unwrap();
+    assert_eq!(incomplete, 0, "an index is good for all partitions, or for none");
+    let built = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events_by_party'::regclass";
+    let built: i64 = sqlx::query_scalar(built).fetch_one(&mut db).await.unwrap();
+    let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass";
+    let partitions: i64 = sqlx::query_scalar(partitions).fetch_one(&mut db).await.unwrap();
+    assert_eq!(built, partitions);
+    // A month that is made later has it too, and a second run finds nothing to do.
+    execute(&url, "SELECT make_months('events', '2030-01-01', 0)").await;
+    db::apply(options, &all).await.unwrap();
+    let later = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events_by_party'::regclass";
+    let later: i64 = sqlx::query_scalar(later).fetch_one(&mut db).await.unwrap();
+    assert_eq!(later, partitions + 1);
+}
+
 #[tokio::test]
 async fn a_database_from_before_is_told_in_one_sentence() {
     for change in [
