@@ -118,7 +118,8 @@ impl Crowd {
         let someone = id('a', 1 + draw(self.size));
         let (client, therapist) = (&self.clients[draw(200)], &self.therapists[draw(200)]);
         let today = Clock::System.now().date_naive();
-        let (north, east) = (-33.87 + (draw(1_000) as f64 - 500.0) / 4_000.0, 151.0 + (draw(997) as f64 - 500.0) / 4_000.0);
+        let (north, east) =
+            (-33.87 + (draw(1_000) as f64 - 500.0) / 4_000.0, 151.0 + (draw(997) as f64 - 500.0) / 4_000.0);
         let place = format!("latitude={north}&longitude={east}&country=AU&region=NSW");
         let dates = format!("from={}&to={}", today + Days::new(2), today + Days::new(8));
         let slots = format!("/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&{place}");
@@ -134,7 +135,9 @@ impl Crowd {
             13 => Request::get("/v1/credential-requirements?jurisdiction=AU-NSW"),
             14..16 => Request::get("/v1/bookings").by(client),
             16 => Request::get("/v1/bookings?sort=-start_at&limit=100").by(therapist),
-            17 => Request::get(format!("/v1/therapists/me/day?date={}", today + Days::new(draw(20) as u64))).by(therapist),
+            17 => {
+                Request::get(format!("/v1/therapists/me/day?date={}", today + Days::new(draw(20) as u64))).by(therapist)
+            }
             18 => Request::get("/v1/me/notices").by(therapist),
             19 => Request::get("/v1/admin/credentials").by(&self.admin),
             20 => Request::get("/v1/admin/audit?limit=100").by(&self.admin),
@@ -143,10 +146,14 @@ impl Crowd {
             23 => Request::get("/.well-known/jwks.json"),
             24 => Request::get("/readyz"),
             25..28 => self.hold(n, draw(200)),
-            28 if n % 400 == 28 => {
-                Request::post("/v1/auth/login", &json!({ "email": format!("c{n}@knead.test"), "password": "not this one" }))
-            }
-            28 => Request::post("/v1/quotes", &json!({ "service_id": DEEP_TISSUE, "duration_minutes": 60, "country": "AU" })),
+            28 if n % 400 == 28 => Request::post(
+                "/v1/auth/login",
+                &json!({ "email": format!("c{n}@knead.test"), "password": "not this one" }),
+            ),
+            28 => Request::post(
+                "/v1/quotes",
+                &json!({ "service_id": DEEP_TISSUE, "duration_minutes": 60, "country": "AU" }),
+            ),
             29 => Request::post("/v1/auth/refresh", &json!({ "refresh_token": format!("nobody's-{n}") })),
             // Paths that are nowhere, each another one, and things that are not there.
             30..32 => Request::get(format!("/v1/nowhere/{n}/{drawn:x}")),

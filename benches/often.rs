@@ -118,7 +118,7 @@ impl Field {
         let quarter = now.duration_trunc(TimeDelta::minutes(15)).expect("an instant");
         let soon = quarter + TimeDelta::minutes(15);
         let starts = [quarter + Days::new(5), quarter + Days::new(3), soon, soon - TimeDelta::minutes(105)];
-        let mut field = Self { db, service, free: (therapists / 50).min(2_000), starts, operations: Vec::new() };
+        let mut field = Self { db, service, free: (therapists / 10).min(2_000), starts, operations: Vec::new() };
         begin_sessions(&field.db).await;
         // Everybody has one password: to hash each would take long.
         let new = json!({ "email": "new@knead.test", "password": PASSWORD, "role": "client", "display_name": "Mia" });
@@ -174,9 +174,7 @@ impl Field {
             tokens
         };
         let today = Clock::System.now().date_naive();
-        let after = |at: DateTime<Utc>, id: Uuid, sort: &str| {
-            cursor(&json!([sort, at.to_rfc3339(), id]))
-        };
+        let after = |at: DateTime<Utc>, id: Uuid, sort: &str| cursor(&json!([sort, at.to_rfc3339(), id]));
         let again = |name, path: String, token: &str| Operation::again(name, Request::get(path).by(token));
         let middle: (DateTime<Utc>, Uuid) = sqlx::query_as(
             "SELECT start_at, id FROM bookings WHERE start_at > now() - interval '20 days' ORDER BY start_at, id LIMIT 1",
@@ -191,16 +189,26 @@ impl Field {
         .fetch_one(&self.db)
         .await
         .expect("a booking");
-        let name: String = self.one("SELECT display_name FROM accounts WHERE role = 'therapist' ORDER BY display_name OFFSET 900 LIMIT 1").await;
-        let credential: Uuid = self.one("SELECT id FROM credentials WHERE review_state = 'submitted' ORDER BY submitted_at LIMIT 1").await;
+        let name: String = self
+            .one("SELECT display_name FROM accounts WHERE role = 'therapist' ORDER BY display_name OFFSET 900 LIMIT 1")
+            .await;
+        let credential: Uuid =
+            self.one("SELECT id FROM credentials WHERE review_state = 'submitted' ORDER BY submitted_at LIMIT 1").await;
         let near = "latitude=-33.87&longitude=151.0";
         let mut all = vec![
             Operation::again("bare: GET /livez", Request::get("/livez")),
             Operation::again("bare: GET /readyz", Request::get("/readyz")),
-            Operation { name: "log in", once: None, request: Box::new(|n| {
-                Request::post("/v1/auth/login", &json!({ "email": format!("c{}@knead.test", 1 + n % 100), "password": PASSWORD }))
-            }) },
-            Operation::once("refresh", 20_000, |n| {
+            Operation {
+                name: "log in",
+                once: None,
+                request: Box::new(|n| {
+                    Request::post(
+                        "/v1/auth/login",
+                        &json!({ "email": format!("c{}@knead.test", 1 + n % 100), "password": PASSWORD }),
+                    )
+                }),
+            },
+            Operation::once("refresh", (free * 20).min(20_000), |n| {
                 Request::post("/v1/auth/refresh", &json!({ "refresh_token": format!("refresh-{}", n + 1) }))
             }),
             again("bookings: a client's 200", "/v1/bookings".into(), &client),
@@ -208,37 +216,79 @@ impl Field {
             again("bookings: a client's, confirmed", "/v1/bookings?status=confirmed".into(), &client),
             again("bookings: a therapist's 5,000", "/v1/bookings".into(), &therapist),
             again("bookings: a therapist's, from today", format!("/v1/bookings?from={today}"), &therapist),
-            again("bookings: a therapist's, deep", format!("/v1/bookings?cursor={}", after(of_one.0, of_one.1, "start_at")), &therapist),
+            again(
+                "bookings: a therapist's, deep",
+                format!("/v1/bookings?cursor={}", after(of_one.0, of_one.1, "start_at")),
+                &therapist,
+            ),
             again("bookings: all", "/v1/bookings".into(), &admin),
             again("bookings: all, latest booked first", "/v1/bookings?sort=-created_at".into(), &admin),
-            again("bookings: all, deep", format!("/v1/bookings?cursor={}", after(middle.0, middle.1, "start_at")), &admin),
+            again(
+                "bookings: all, deep",
+                format!("/v1/bookings?cursor={}", after(middle.0, middle.1, "start_at")),
+                &admin,
+            ),
             again("bookings: all, 100 of a date", format!("/v1/bookings?from={today}&to={today}&limit=100"), &admin),
             again("bookings: all, requested", "/v1/bookings?status=requested".into(), &admin),
             again("bookings: all, stopped", "/v1/bookings?status=stopped".into(), &admin),
             again("bookings: all, of a client", format!("/v1/bookings?client_id={}", id('c', 1)), &admin),
-            again("bookings: all, of a therapist", format!("/v1/bookings?therapist_id={}&sort=-created_at", id('a', 1)), &admin),
+            again(
+                "bookings: all, of a therapist",
+                format!("/v1/bookings?therapist_id={}&sort=-created_at", id('a', 1)),
+                &admin,
+            ),
             again("bookings at risk", "/v1/admin/bookings/at-risk".into(), &admin),
             again("bookings overdue", "/v1/admin/bookings/overdue".into(), &admin),
             Operation::again("therapists near", Request::get(format!("/v1/therapists?{near}"))),
             Operation::again("therapists near, best rated", Request::get(format!("/v1/therapists?{near}&sort=rating"))),
-            Operation::again("therapists near, free next week", Request::get(format!("/v1/therapists?{near}&from={}&to={}", today + Days::new(7), today + Days::new(9)))),
+            Operation::again(
+                "therapists near, free next week",
+                Request::get(format!(
+                    "/v1/therapists?{near}&from={}&to={}",
+                    today + Days::new(7),
+                    today + Days::new(9)
+                )),
+            ),
             Operation::again("therapists by name", Request::get("/v1/therapists")),
-            Operation::again("therapists by name, deep", Request::get(format!("/v1/therapists?cursor={}", cursor(&json!([null, name, id('a', 1)]))))),
+            Operation::again(
+                "therapists by name, deep",
+                Request::get(format!("/v1/therapists?cursor={}", cursor(&json!([null, name, id('a', 1)])))),
+            ),
             Operation::again("therapists, best rated anywhere", Request::get("/v1/therapists?sort=rating")),
-            again("a day at a glance, behind", format!("/v1/therapists/me/day?date={}", today - Days::new(3)), &therapist),
-            again("a day at a glance, ahead", format!("/v1/therapists/me/day?date={}", today + Days::new(3)), &therapist),
+            again(
+                "a day at a glance, behind",
+                format!("/v1/therapists/me/day?date={}", today - Days::new(3)),
+                &therapist,
+            ),
+            again(
+                "a day at a glance, ahead",
+                format!("/v1/therapists/me/day?date={}", today + Days::new(3)),
+                &therapist,
+            ),
             again("notices", "/v1/me/notices".into(), &therapist),
             again("notices, unread", "/v1/me/notices?unread=true".into(), &therapist),
             again("queue", "/v1/admin/credentials".into(), &admin),
             again("queue, submitted", "/v1/admin/credentials?review_state=submitted".into(), &admin),
             again("queue, unclaimed", "/v1/admin/credentials?unclaimed=true".into(), &admin),
             again("queue, of a type", "/v1/admin/credentials?review_state=submitted&type=US-WA-LMT".into(), &admin),
-            again("queue, of a place", "/v1/admin/credentials?review_state=submitted&jurisdiction=US-CA".into(), &admin),
+            again(
+                "queue, of a place",
+                "/v1/admin/credentials?review_state=submitted&jurisdiction=US-CA".into(),
+                &admin,
+            ),
             again("queue, duplicates", "/v1/admin/credentials?review_state=submitted&duplicate=true".into(), &admin),
             again("queue, of a therapist", format!("/v1/admin/credentials?therapist_id={}", id('a', 7)), &admin),
-            again("queue, first to expire", "/v1/admin/credentials?review_state=verified&sort=expires_on".into(), &admin),
+            again(
+                "queue, first to expire",
+                "/v1/admin/credentials?review_state=verified&sort=expires_on".into(),
+                &admin,
+            ),
             again("queue, expiring of any state", "/v1/admin/credentials?sort=expires_on".into(), &admin),
-            again("queue, ending before a date", format!("/v1/admin/credentials?review_state=verified&expires_before={}", today + Days::new(30)), &admin),
+            again(
+                "queue, ending before a date",
+                format!("/v1/admin/credentials?review_state=verified&expires_before={}", today + Days::new(30)),
+                &admin,
+            ),
             again("queue, by the next visit", "/v1/admin/credentials?sort=next_visit".into(), &admin),
             again("queue, drafts", "/v1/admin/credentials?review_state=draft".into(), &admin),
             again("queue, counts", "/v1/admin/credentials/counts".into(), &admin),
@@ -252,8 +302,16 @@ impl Field {
             again("audit, a rare kind of thing", "/v1/admin/audit?subject_type=price".into(), &admin),
             again("audit, of an admin", format!("/v1/admin/audit?actor_id={}", id('d', 3)), &admin),
             again("audit, of a therapist", format!("/v1/admin/audit?therapist_id={}", id('a', 1)), &admin),
-            again("audit, of a booking", format!("/v1/admin/audit?subject_type=booking&subject_id={}", middle.1), &admin),
-            again("audit, a day of last month", format!("/v1/admin/audit?from={0}T00:00:00Z&to={0}T12:00:00Z", today - Days::new(40)), &admin),
+            again(
+                "audit, of a booking",
+                format!("/v1/admin/audit?subject_type=booking&subject_id={}", middle.1),
+                &admin,
+            ),
+            again(
+                "audit, a day of last month",
+                format!("/v1/admin/audit?from={0}T00:00:00Z&to={0}T12:00:00Z", today - Days::new(40)),
+                &admin,
+            ),
             again("tasks", "/v1/admin/tasks".into(), &admin),
             again("tasks, of a kind", "/v1/admin/tasks?kind=duplicate_claim".into(), &admin),
             again("tasks, resolved", "/v1/admin/tasks?open=false".into(), &admin),
@@ -263,7 +321,10 @@ impl Field {
             again("reviews", "/v1/admin/reviews".into(), &admin),
             again("reviews, of a therapist", format!("/v1/admin/reviews?therapist_id={}", id('a', 7)), &admin),
             again("reviews, hidden", "/v1/admin/reviews?hidden=true".into(), &admin),
-            Operation::again("reviews of a therapist, published", Request::get(format!("/v1/therapists/{}/reviews", id('a', 1)))),
+            Operation::again(
+                "reviews of a therapist, published",
+                Request::get(format!("/v1/therapists/{}/reviews", id('a', 1))),
+            ),
         ];
         let (clients, therapists) = (theirs('c'), theirs('a'));
         let holds = clients.clone();
@@ -280,7 +341,8 @@ impl Field {
                 Request::post(format!("/v1/bookings/{}/{step}", of[n]), &body).by(&by[n])
             })
         };
-        let [asked, ahead, soon, over] = [self.visits(0).await, self.visits(1).await, self.visits(2).await, self.visits(3).await];
+        let [asked, ahead, soon, over] =
+            [self.visits(0).await, self.visits(1).await, self.visits(2).await, self.visits(3).await];
         all.extend([
             step("reschedule", ahead.clone(), &clients, "reschedule", json!({ "start_at": later })),
             step("cancel", ahead, &clients, "cancel", Value::Null),
@@ -299,7 +361,8 @@ impl Field {
         let mut caller = Caller::new(self.service.address);
         let mut path = "/v1/admin/audit?limit=100".to_owned();
         for _ in 0..40 {
-            let page: Value = serde_json::from_slice(&caller.ask(&Request::get(&path).by(&admin)).body).expect("a page");
+            let page: Value =
+                serde_json::from_slice(&caller.ask(&Request::get(&path).by(&admin)).body).expect("a page");
             path = format!("/v1/admin/audit?limit=100&cursor={}", page["next_cursor"].as_str().expect("a next page"));
         }
         path.replace("limit=100", "limit=20")
@@ -316,7 +379,11 @@ impl Field {
             measured.rate = self.together(operation, seconds);
         }
         let bare = all[1].p50.as_secs_f64();
-        println!("  {:.0} us is a bare round trip to the database, {:.0} us one over HTTP and on to it", select * 1e6, bare * 1e6);
+        println!(
+            "  {:.0} us is a bare round trip to the database, {:.0} us one over HTTP and on to it",
+            select * 1e6,
+            bare * 1e6
+        );
         println!(
             "  {:38} {:>8} {:>8} {:>7} {:>8} {:>10} {:>10} {:>8}",
             "operation", "p50 ms", "p99 ms", "trips", "rate/s", "statements", "db ms", "bytes"

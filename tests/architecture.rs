@@ -94,11 +94,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
     ("credentials/rules/store.rs", "services", "a kind of service that requirements name must be in the catalogue"),
     ("credentials/store/decided.rs", "tasks", "whoever resolves a task has decided about its row"),
     ("credentials/store/due.rs", "accounts tasks", "reminders are due by their owner's date"),
-    (
-        "credentials/store/queue.rs",
-        "bookings",
-        "the queue by visits goes from one visit to the next",
-    ),
+    ("credentials/store/queue.rs", "bookings", "the queue by visits goes from one visit to the next"),
     ("events/store.rs", "notices tasks", "an event is one statement with the rows that follow of it"),
     ("reviews/store.rs", "bookings", "a review is of a completed visit"),
     (

@@ -100,8 +100,7 @@ pub async fn execute(db: &PgPool, statements: &str) {
 pub async fn fill(db: &PgPool, therapists: usize, visits: usize) {
     let begun = Instant::now();
     let now = Clock::System.now().to_rfc3339();
-    let given =
-        format!("SET knead.therapists = {therapists}; SET knead.visits = {visits}; SET knead.now = '{now}';\n");
+    let given = format!("SET knead.therapists = {therapists}; SET knead.visits = {visits}; SET knead.now = '{now}';\n");
     execute(db, &(given + include_str!("../often.sql"))).await;
     execute(db, "VACUUM ANALYZE").await;
     println!("{therapists} therapists and {visits} visits: filled in {:.0} s", begun.elapsed().as_secs_f64());
@@ -162,7 +161,8 @@ impl Service {
         let tokens = Tokens::new(&public, &key.trim_matches('\'').to_owned().into()).expect("tokens");
         let service = Self { address, process, tokens };
         for _ in 0..400 {
-            let ready = TcpStream::connect(address).is_ok() && Caller::new(address).ask(&Request::get("/readyz")).status == 200;
+            let ready =
+                TcpStream::connect(address).is_ok() && Caller::new(address).ask(&Request::get("/readyz")).status == 200;
             if ready {
                 break;
             }
@@ -189,7 +189,11 @@ impl Service {
 
 /// Begins a session of each account, with the account's own id.
 pub async fn begin_sessions(db: &PgPool) {
-    execute(db, "INSERT INTO sessions (id, account_id, created_at) SELECT id, id, now() FROM accounts ON CONFLICT DO NOTHING").await;
+    execute(
+        db,
+        "INSERT INTO sessions (id, account_id, created_at) SELECT id, id, now() FROM accounts ON CONFLICT DO NOTHING",
+    )
+    .await;
     execute(db, "ANALYZE sessions").await;
 }
 

@@ -132,11 +132,7 @@ async fn within(
 }
 
 /// Between which positions the entries of these instants lie; a little more where nothing was written for a week.
-async fn positions_between(
-    db: &PgPool,
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
-) -> Result<Range<i64>> {
+async fn positions_between(db: &PgPool, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<Range<i64>> {
     let ends = sqlx::query!(
         "SELECT (SELECT position FROM events WHERE id < least_id($1) AND id >= least_id($1::timestamptz - interval '7 days')
                  ORDER BY id DESC LIMIT 1) AS before,

@@ -73,7 +73,9 @@ impl StoredDiary {
         let dates = hours.overrides.iter().map(|date| size_of_val(date) + size_of_val(date.1.as_slice()));
         let standings = self.diary.standings.iter().map(|standing| {
             let words = [&standing.jurisdictions, &standing.kinds].into_iter().flatten().flatten();
-            size_of_val(standing) + standing.type_code.len() + words.map(|word| size_of_val(word) + word.len()).sum::<usize>()
+            size_of_val(standing)
+                + standing.type_code.len()
+                + words.map(|word| size_of_val(word) + word.len()).sum::<usize>()
         });
         size_of::<Self>()
             + self.diary.name.len()

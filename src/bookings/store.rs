@@ -183,8 +183,7 @@ async fn keys(tx: &mut Tx, listed: &Listed, now: DateTime<Utc>) -> Result<Vec<Bo
     let ((from_zones, begins), (to_zones, ends)) = (bounds(listed.from, false), bounds(listed.to, true));
     let zones = if from_zones.is_empty() { to_zones } else { from_zones };
     // Wherever the visits are.
-    let (begin, end) =
-        (begins.iter().min().copied().unwrap_or(EARLIEST), ends.iter().max().copied().unwrap_or(LATEST));
+    let (begin, end) = (begins.iter().min().copied().unwrap_or(EARLIEST), ends.iter().max().copied().unwrap_or(LATEST));
     // An index is entered at one bound: the later of the cursor and of the dates, where the order is theirs.
     let none = Uuid::nil();
     let (after, id) = match (listed.sort, listed.after.map(|(at, id)| (at, id.0))) {

@@ -439,17 +439,19 @@ async fn the_queue_is_shown_page_by_page_in_each_order_and_by_each_filter() {
     let licensed = app.therapist().await;
     client.books(&licensed, address, "2026-12-05T00:00:00Z").await.is(201);
     let mut submissions = Vec::new();
-    for (number, ends) in [("MT111111", "2027-05-01"), ("MT222222", "2027-03-01"), ("MT333333", "2027-04-01"), ("MT111111", "2027-02-01")] {
+    for (number, ends) in
+        [("MT111111", "2027-05-01"), ("MT222222", "2027-03-01"), ("MT333333", "2027-04-01"), ("MT111111", "2027-02-01")]
+    {
         app.advance(TimeDelta::minutes(1));
         let newcomer = app.newcomer().await;
-        let body = json!({ "type": "US-TX-LMT", "number": number, "name_on_credential": "Sam Okafor", "expires_on": ends });
+        let body =
+            json!({ "type": "US-TX-LMT", "number": number, "name_on_credential": "Sam Okafor", "expires_on": ends });
         submissions.push((submitted(&newcomer, body).await, newcomer));
     }
     // A draft, which was never handed in.
     let draft = submissions[0].1.post(MINE, json!({ "type": "US-FL-LMT", "number": "MA1234", "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30" }));
     let draft = draft.await.is(201).id().to_string();
-    let ids: Vec<String> =
-        submissions.iter().map(|(path, _)| path.rsplit('/').next().unwrap().to_owned()).collect();
+    let ids: Vec<String> = submissions.iter().map(|(path, _)| path.rsplit('/').next().unwrap().to_owned()).collect();
     let of = |which: &[usize]| which.iter().map(|n| ids[*n].clone()).collect::<Vec<_>>();
     step(&admin, &submissions[1].0, "claim", json!({})).await.is(200);
     let whose = submissions[0].1.id;
@@ -487,7 +489,10 @@ async fn the_queue_is_shown_page_by_page_in_each_order_and_by_each_filter() {
     for _ in 0..2 {
         let counts = admin.get("/v1/admin/credentials/counts").await.is(200).body;
         assert_eq!(counts["by_review_state"], json!({ "draft": 1, "submitted": 3, "verified": 6 }));
-        assert_eq!((&counts["duplicates"], &counts["oldest_submitted_at"]), (&json!(1), &json!("2026-11-30T01:01:00Z")));
+        assert_eq!(
+            (&counts["duplicates"], &counts["oldest_submitted_at"]),
+            (&json!(1), &json!("2026-11-30T01:01:00Z"))
+        );
         app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
         app.run_jobs().await;
         app.run_jobs().await;
