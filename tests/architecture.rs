@@ -49,7 +49,7 @@ const TABLES: &[(&str, &str)] = &[
     (
         "credentials",
         "credential_types credential_requirements credentials credential_decisions credential_verifications number_claims \
-         credential_reminders credential_holds standings credential_documents jurisdictions",
+         credential_reminders credential_holds credential_tally standings credential_documents jurisdictions",
     ),
     ("events", "events"),
     ("idempotency", "idempotency_keys key_allowances"),
@@ -94,6 +94,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
     ("credentials/rules/store.rs", "services", "a kind of service that requirements name must be in the catalogue"),
     ("credentials/store/decided.rs", "tasks", "whoever resolves a task has decided about its row"),
     ("credentials/store/due.rs", "accounts tasks", "reminders are due by their owner's date"),
+    ("credentials/store/queue.rs", "bookings", "the queue by visits goes from one visit to the next"),
     ("events/store.rs", "notices tasks", "an event is one statement with the rows that follow of it"),
     ("reviews/store.rs", "bookings", "a review is of a completed visit"),
     (

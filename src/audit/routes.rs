@@ -66,6 +66,7 @@ struct AuditQuery {
     responses((status = 200, description = "A page of entries.", body = Page<AuditEvent>)))]
 #[get("/v1/admin/audit")]
 async fn list_audit_events(app: Data<App>, _me: As<Admin>, Query(query): Query<AuditQuery>) -> Result<Reply> {
+    let after: Option<(i64, Instant)> = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let listed = Listed {
         subject_type: query.subject_type.as_ref().map(Term::as_str),
         subject_id: query.subject_id.as_ref().map(SubjectId::as_str),
@@ -74,11 +75,11 @@ async fn list_audit_events(app: Data<App>, _me: As<Admin>, Query(query): Query<A
         action: query.action.as_ref().map(Term::as_str),
         from: query.from.map(|Instant(from)| from),
         to: query.to.map(|Instant(to)| to),
-        before: query.cursor.as_ref().map(Cursor::key).transpose()?,
+        after: after.map(|(position, Instant(at))| (position, at)),
         count: query.limit.probe(),
     };
-    let events = store::list(&app.db, listed).await?;
-    Reply::ok(&Page::cut(events, query.limit, |event| event.position)?)
+    let events = store::list(&app.db, listed, app.clock.now()).await?;
+    Reply::ok(&Page::cut(events, query.limit, |event| (event.position, Instant(event.at)))?)
 }
 
 /// Links and heads that one request looks at, about.

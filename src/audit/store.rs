@@ -1,4 +1,6 @@
-use chrono::{DateTime, Utc};
+use std::ops::Range;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
@@ -24,7 +26,7 @@ pub async fn positions(tx: &mut Tx, subject_type: &str, subject_id: &str, except
 }
 
 /// Which entries a list shows.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Listed<'a> {
     pub subject_type: Option<&'a str>,
     pub subject_id: Option<&'a str>,
@@ -33,42 +35,129 @@ pub(super) struct Listed<'a> {
     pub action: Option<&'a str>,
     pub from: Option<DateTime<Utc>>,
     pub to: Option<DateTime<Utc>>,
-    /// Before this position.
-    pub before: Option<i64>,
+    /// After the entry at this position, of this instant.
+    pub after: Option<(i64, DateTime<Utc>)>,
     pub count: i64,
 }
 
+/// So far apart are the orders of instants and of positions at the most: an entry is written within seconds of its instant, and the
+/// clocks of two processes may differ.
+const SKEW: TimeDelta = TimeDelta::minutes(10);
+
+/// How far back is looked first. Most pages are full by then, and the months before stay shut.
+const LATELY: TimeDelta = TimeDelta::days(35);
+
 /// The entries, newest first.
-pub(super) async fn list(db: &PgPool, listed: Listed<'_>) -> Result<Vec<AuditEvent>> {
-    let events = sqlx::query_as!(
-        AuditEvent,
-        r#"SELECT position, at, actor_id AS "actor_id: AccountId", therapist_id AS "therapist_id: TherapistId", kind AS action,
-                  subject_type, subject_id,
-                  CASE WHEN to_state IS NULL THEN details::jsonb
-                       ELSE jsonb_build_object('party', party, 'from', from_state, 'to', to_state) || details::jsonb END AS "details!",
-                  encode(hash, 'hex') AS "hash?"
-           FROM events LEFT JOIN audit_links USING (position)
-           WHERE id >= greatest(history_of($2), least_id($6))
-             AND id <= coalesce(least_id($7::timestamptz + interval '1 millisecond'), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-             AND ($1::text IS NULL OR subject_type = $1) AND ($2::text IS NULL OR subject_id = $2)
-             AND ($3::uuid IS NULL OR actor_id = $3) AND ($4::uuid IS NULL OR therapist_id = $4)
-             AND ($5::text IS NULL OR kind = $5)
-             AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at < $7)
-             AND ($8::bigint IS NULL OR position < $8)
-           ORDER BY position DESC LIMIT $9"#,
-        listed.subject_type,
-        listed.subject_id,
-        listed.actor.map(|actor| actor.0),
-        listed.therapist.map(|therapist| therapist.0),
-        listed.action,
-        listed.from,
-        listed.to,
-        listed.before,
-        listed.count,
+pub(super) async fn list(db: &PgPool, listed: Listed<'_>, now: DateTime<Utc>) -> Result<Vec<AuditEvent>> {
+    // No entry that is older than the cursor's lies after it, but for the skew.
+    let until = listed.to.into_iter().chain(listed.after.map(|(_, at)| at)).min();
+    let lately = until.map_or(now, |until| until.min(now)) - LATELY;
+    let mut positions = match (listed.from, listed.to) {
+        (None, None) => 0..i64::MAX,
+        (from, to) => positions_between(db, from, to).await?,
+    };
+    positions.end = listed.after.map_or(positions.end, |(position, _)| positions.end.min(position));
+    // Of one thing little happened, and the index of things begins with their type.
+    let types = match (listed.subject_id, listed.subject_type) {
+        (Some(_), Some(one)) => vec![one.to_owned()],
+        (Some(_), None) => subject_types(db).await?,
+        (None, _) => Vec::new(),
+    };
+    if listed.subject_id.is_none() && listed.from.is_none_or(|from| from < lately) {
+        let found = within(db, listed, &types, &positions, Some(lately), until).await?;
+        // What is older than all that was found may still lie between, as far as the orders differ.
+        let whole = found.last().is_some_and(|last| last.at >= lately + SKEW);
+        if whole && usize::try_from(listed.count).is_ok_and(|count| found.len() >= count) {
+            return Ok(found);
+        }
+    }
+    within(db, listed, &types, &positions, listed.from, until).await
+}
+
+/// The entries at `positions` and of instants from `since` to `until`. Each statement says plainly what its index begins with, so that
+/// its plan is good for all values.
+async fn within(
+    db: &PgPool,
+    listed: Listed<'_>,
+    types: &[String],
+    positions: &Range<i64>,
+    since: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+) -> Result<Vec<AuditEvent>> {
+    macro_rules! listed_by {
+        ($what:literal) => {
+            sqlx::query_as!(
+                AuditEvent,
+                r#"SELECT position, at, actor_id AS "actor_id: AccountId", therapist_id AS "therapist_id: TherapistId", kind AS action,
+                          subject_type, subject_id,
+                          CASE WHEN to_state IS NULL THEN details::jsonb
+                               ELSE jsonb_build_object('party', party, 'from', from_state, 'to', to_state) || details::jsonb END AS "details!",
+                          encode(hash, 'hex') AS "hash?"
+                   FROM events LEFT JOIN audit_links USING (position)
+                   WHERE id >= greatest(history_of($2), least_id($10))
+                     AND id <= coalesce(least_id($11::timestamptz + interval '10 minutes'), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                     AND ($1::text IS NULL OR subject_type = $1) AND ($2::text IS NULL OR subject_id = $2)
+                     AND ($3::uuid IS NULL OR actor_id = $3) AND ($4::uuid IS NULL OR therapist_id = $4)
+                     AND ($5::text IS NULL OR kind = $5)
+                     AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at < $7)
+                     AND position > $8 AND position < $9 AND (cardinality($13::text[]) = 0 OR subject_type = ANY ($13)) "#
+                    + $what
+                    + " ORDER BY position DESC LIMIT $12",
+                listed.subject_type,
+                listed.subject_id,
+                listed.actor.map(|actor| actor.0),
+                listed.therapist.map(|therapist| therapist.0),
+                listed.action,
+                listed.from,
+                listed.to,
+                positions.start,
+                positions.end,
+                since,
+                until,
+                listed.count,
+                types
+            )
+            .fetch_all(db)
+            .await?
+        };
+    }
+    Ok(match listed {
+        Listed { subject_id: Some(_), .. } => listed_by!("AND subject_type = ANY ($13) AND subject_id = $2"),
+        Listed { actor: Some(_), .. } => listed_by!("AND actor_id = $3"),
+        Listed { therapist: Some(_), .. } => listed_by!("AND therapist_id = $4"),
+        Listed { action: Some(_), .. } => listed_by!("AND kind = $5"),
+        Listed { subject_type: Some(_), .. } => listed_by!("AND subject_type = $1"),
+        _ => listed_by!(""),
+    })
+}
+
+/// Between which positions the entries of these instants lie; a little more where nothing was written for a week.
+async fn positions_between(db: &PgPool, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<Range<i64>> {
+    let ends = sqlx::query!(
+        "SELECT (SELECT position FROM events WHERE id < least_id($1) AND id >= least_id($1::timestamptz - interval '7 days')
+                 ORDER BY id DESC LIMIT 1) AS before,
+                (SELECT position FROM events WHERE id > least_id($2) AND id <= least_id($2::timestamptz + interval '7 days')
+                 ORDER BY id LIMIT 1) AS behind",
+        from.map(|from| from - SKEW),
+        to.map(|to| to + SKEW)
     )
-    .fetch_all(db)
+    .fetch_one(db)
     .await?;
-    Ok(events)
+    Ok(ends.before.unwrap_or(0)..ends.behind.unwrap_or(i64::MAX))
+}
+
+/// The kinds of things that anything has happened to, from one to the next by the index.
+async fn subject_types(db: &PgPool) -> Result<Vec<String>> {
+    let types = sqlx::query_scalar!(
+        r#"WITH RECURSIVE types AS (
+               (SELECT subject_type FROM events ORDER BY subject_type LIMIT 1)
+               UNION ALL
+               SELECT (SELECT e.subject_type FROM events e WHERE e.subject_type > types.subject_type ORDER BY e.subject_type LIMIT 1)
+               FROM types WHERE types.subject_type IS NOT NULL
+           )
+           SELECT subject_type AS "subject_type!" FROM types WHERE subject_type IS NOT NULL"#
+    );
+    Ok(types.fetch_all(db).await?)
 }
 
 /// Whether an entry waits to be chained.

@@ -93,4 +93,25 @@ impl StoredDiary {
     pub fn is_good(&self, revision: Revision, span: Span) -> bool {
         self.revision == revision && self.span.contains(span)
     }
+
+    /// How many bytes it takes up, about, for whoever keeps many.
+    pub fn bytes(&self) -> usize {
+        let hours = &self.diary.hours;
+        let weeks = hours.timetables.iter().map(|week| size_of_val(week) + size_of_val(week.weekly.as_slice()));
+        let dates = hours.overrides.iter().map(|date| size_of_val(date) + size_of_val(date.1.as_slice()));
+        let standings = self.diary.standings.iter().map(|standing| {
+            let words = [&standing.jurisdictions, &standing.kinds].into_iter().flatten().flatten();
+            size_of_val(standing)
+                + standing.type_code.len()
+                + words.map(|word| size_of_val(word) + word.len()).sum::<usize>()
+        });
+        size_of::<Self>()
+            + self.diary.name.len()
+            + weeks.chain(dates).chain(standings).sum::<usize>()
+            + size_of_val(self.offers.as_slice())
+            + size_of_val(self.lapses.as_slice())
+            + size_of_val(self.holders.as_slice())
+            + size_of_val(self.diary.time_off.as_slice())
+            + size_of_val(self.diary.reservations.as_slice())
+    }
 }

@@ -39,6 +39,21 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Requested,
+        Self::Confirmed,
+        Self::OnTheWay,
+        Self::Arrived,
+        Self::InProgress,
+        Self::Completed,
+        Self::Declined,
+        Self::Expired,
+        Self::Cancelled,
+        Self::NoShow,
+        Self::Stopped,
+    ];
+
     /// Whether the visit is still to take place, or does.
     pub fn is_live(self) -> bool {
         matches!(self, Self::Requested | Self::Confirmed | Self::OnTheWay | Self::Arrived | Self::InProgress)
@@ -275,6 +290,13 @@ mod tests {
     use super::*;
 
     const PARTIES: [Party; 4] = [Party::Client, Party::Therapist, Party::Admin, Party::System];
+
+    #[test]
+    fn all_statuses_are_listed() {
+        for (from, _, _, to) in TABLE {
+            assert!(Status::ALL.contains(from) && Status::ALL.contains(to), "{from:?} {to:?}");
+        }
+    }
 
     #[test]
     fn what_has_ended_stays_ended() {

@@ -163,8 +163,18 @@ pub(super) struct Listed {
     pub count: i64,
 }
 
-pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Result<Vec<Booking>> {
-    let statuses: Vec<String> = listed.statuses.iter().map(name).collect();
+/// Before every instant that a booking may have, and after.
+const EARLIEST: DateTime<Utc> = DateTime::UNIX_EPOCH;
+const LATEST: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
+
+/// What the next bookings of a list are, without the bookings themselves: by an index, from one to the next, so that a list costs what it
+/// shows. Bookings of all are looked for state by state, because a state can be rare among millions.
+async fn keys(tx: &mut Tx, listed: &Listed, now: DateTime<Utc>) -> Result<Vec<BookingId>> {
+    let wants = |status: Status| listed.statuses.is_empty() || listed.statuses.contains(&status);
+    // A request whose deadline has passed counts as expired, whether that is written down or not.
+    let (requested, expired) = (wants(Status::Requested), wants(Status::Expired));
+    let stored = |status: &Status| wants(*status) || (*status == Status::Requested && expired);
+    let statuses: Vec<String> = Status::ALL.iter().filter(|status| stored(status)).map(name).collect();
     // Dates are those of each visit's zone, by our rules and not by the database's.
     let bounds = |date: Option<NaiveDate>, end: bool| {
         let bound = |date| move |zone| if end { dates(zone, date, date).end } else { dates(zone, date, date).start };
@@ -172,39 +182,98 @@ pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Res
     };
     let ((from_zones, begins), (to_zones, ends)) = (bounds(listed.from, false), bounds(listed.to, true));
     let zones = if from_zones.is_empty() { to_zones } else { from_zones };
-    // Each order is a statement of its own, so that each has its index.
-    macro_rules! sorted {
-        ($order:literal) => {
-            bookings!(
-                "WHERE ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR therapist_id = $3)
-                   AND (cardinality($4::text[]) = 0
-                        OR CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END = ANY ($4))
-                   AND ($5::date IS NULL OR (start_at >= $5::date - 1 AND start_at >= ($10::timestamptz[])[array_position($12::text[], time_zone)]))
-                   AND ($6::date IS NULL OR (start_at < $6::date + 2 AND start_at < ($11::timestamptz[])[array_position($12::text[], time_zone)]))
-                   AND ($7::timestamptz IS NULL OR " $order,
-                now,
-                listed.client.map(|id| id.0),
-                listed.therapist.map(|id| id.0),
+    // Wherever the visits are.
+    let (begin, end) = (begins.iter().min().copied().unwrap_or(EARLIEST), ends.iter().max().copied().unwrap_or(LATEST));
+    // An index is entered at one bound: the later of the cursor and of the dates, where the order is theirs.
+    let none = Uuid::nil();
+    let (after, id) = match (listed.sort, listed.after.map(|(at, id)| (at, id.0))) {
+        (Sort::Start, after) => after.unwrap_or((EARLIEST, none)).max((begin, none)),
+        (Sort::LatestStart, after) => after.unwrap_or((LATEST, none)).min((end, none)),
+        (Sort::Created, after) => after.unwrap_or((EARLIEST, none)),
+        (Sort::LatestCreated, after) => after.unwrap_or((LATEST, none)),
+    };
+    // Each order and each party is a statement of its own, so that each has its index.
+    macro_rules! keys {
+        ($head:literal, $order:literal, $tail:literal $(, $whose:expr)*) => {
+            sqlx::query_scalar!(
+                $head
+                    + " AND (status <> 'requested' OR CASE WHEN respond_by <= $2 THEN $3::bool ELSE $4::bool END)
+                        AND (cardinality($7::timestamptz[]) = 0 OR start_at >= ($7::timestamptz[])[array_position($9::text[], time_zone)])
+                        AND (cardinality($8::timestamptz[]) = 0 OR start_at < ($8::timestamptz[])[array_position($9::text[], time_zone)])
+                        AND "
+                    + $order
+                    + " LIMIT $12"
+                    + $tail,
                 &statuses,
-                listed.from,
-                listed.to,
-                listed.after.map(|(at, _)| at),
-                listed.after.map(|(_, id)| id.0),
-                listed.count,
+                now,
+                expired,
+                requested,
+                begin,
+                end,
                 &begins,
                 &ends,
-                &zones
+                &zones,
+                after,
+                id,
+                listed.count
+                $(, $whose)*
             )
             .fetch_all(&mut **tx)
             .await?
         };
     }
-    let rows = match listed.sort {
-        Sort::Start => sorted!("(start_at, id) > ($7, $8)) ORDER BY start_at, id LIMIT $9"),
-        Sort::LatestStart => sorted!("(start_at, id) < ($7, $8)) ORDER BY start_at DESC, id DESC LIMIT $9"),
-        Sort::Created => sorted!("(created_at, id) > ($7, $8)) ORDER BY created_at, id LIMIT $9"),
-        Sort::LatestCreated => sorted!("(created_at, id) < ($7, $8)) ORDER BY created_at DESC, id DESC LIMIT $9"),
+    macro_rules! keys_by {
+        ($order:literal, $merged:literal) => {
+            match (listed.client, listed.therapist) {
+                (Some(client), therapist) => keys!(
+                    r#"SELECT id AS "id!: BookingId" FROM bookings
+                       WHERE client_id = $13 AND ($14::uuid IS NULL OR therapist_id = $14) AND status = ANY ($1::text[])"#,
+                    $order,
+                    "",
+                    client.0,
+                    therapist.map(|therapist| therapist.0)
+                ),
+                (None, Some(therapist)) => keys!(
+                    r#"SELECT id AS "id!: BookingId" FROM bookings WHERE therapist_id = $13 AND status = ANY ($1::text[])"#,
+                    $order,
+                    "",
+                    therapist.0
+                ),
+                (None, None) => keys!(
+                    r#"SELECT id AS "id!: BookingId" FROM unnest($1::text[]) AS state CROSS JOIN LATERAL (
+                           SELECT id, start_at, created_at FROM bookings WHERE status = state"#,
+                    $order,
+                    $merged
+                ),
+            }
+        };
+    }
+    let ids = match listed.sort {
+        Sort::Start => keys_by!(
+            "(start_at, id) > ($10::timestamptz, $11::uuid) AND start_at < $6 AND $5::timestamptz IS NOT NULL ORDER BY start_at, id",
+            ") AS next ORDER BY start_at, id LIMIT $12"
+        ),
+        Sort::LatestStart => keys_by!(
+            "(start_at, id) < ($10::timestamptz, $11::uuid) AND start_at >= $5 AND $6::timestamptz IS NOT NULL ORDER BY start_at DESC, id DESC",
+            ") AS next ORDER BY start_at DESC, id DESC LIMIT $12"
+        ),
+        Sort::Created => keys_by!(
+            "(created_at, id) > ($10::timestamptz, $11::uuid) AND start_at >= $5 AND start_at < $6 ORDER BY created_at, id",
+            ") AS next ORDER BY created_at, id LIMIT $12"
+        ),
+        Sort::LatestCreated => keys_by!(
+            "(created_at, id) < ($10::timestamptz, $11::uuid) AND start_at >= $5 AND start_at < $6 ORDER BY created_at DESC, id DESC",
+            ") AS next ORDER BY created_at DESC, id DESC LIMIT $12"
+        ),
     };
+    Ok(ids)
+}
+
+pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Result<Vec<Booking>> {
+    let ids = keys(tx, &listed, now).await?;
+    let rows = bookings!("WHERE id = ANY ($2) ORDER BY array_position($2, id)", now, &ids as &[BookingId])
+        .fetch_all(&mut **tx)
+        .await?;
     rows.into_iter().map(Booking::try_from).collect()
 }
 

@@ -19,6 +19,7 @@ pub const JOBS: &[Kind] = &[Kind::of::<Supersede>(), Kind::of::<LookAhead>().hou
 pub const SWEEPS: &[Sweep] = &[
     Sweep { name: "reminders", run: |app, now| Box::pin(forget_reminders(app, now)) },
     Sweep { name: "documents", run: |app, now| Box::pin(documents::forget_erased(app, now)) },
+    Sweep { name: "tally", run: |app, _| Box::pin(super::store::add_up(&app.db)) },
     Sweep { name: "document_files", run: |app, now| Box::pin(documents::forget_orphans(app, now)) },
 ];
 

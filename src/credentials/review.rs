@@ -36,6 +36,23 @@ pub enum ReviewState {
     Superseded,
 }
 
+impl ReviewState {
+    /// All of them.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Draft,
+        Self::Submitted,
+        Self::InReview,
+        Self::InfoRequested,
+        Self::PendingSecond,
+        Self::Verified,
+        Self::Rejected,
+        Self::Suspended,
+        Self::Revoked,
+        Self::Withdrawn,
+        Self::Superseded,
+    ];
+}
+
 /// A step of a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]

@@ -25,7 +25,7 @@ pub(super) use checks::{
 };
 pub(super) use decided::is_decided;
 pub(super) use due::{forget_reminders, is_recheck_due, misnumbered, remind, renumber, to_recheck};
-pub(super) use queue::{Counts, Queue, QueueOrder, counts, queue, reviewed};
+pub(super) use queue::{Counts, Queue, QueueOrder, add_up, counts, queue, reviewed};
 
 /// How long an admin's claim holds.
 pub(super) const CLAIM: TimeDelta = TimeDelta::minutes(30);

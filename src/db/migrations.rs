@@ -44,7 +44,8 @@ pub async fn apply(options: PgConnectOptions, migrator: &Migrator) -> Result<(),
     let mut connection = pool.acquire().await?;
     let outcome = async {
         take_turn(&mut connection).await?;
-        bring_up_to_date(&mut connection, migrator).await
+        bring_up_to_date(&mut connection, migrator).await?;
+        complete_indexes(&mut connection).await
     }
     .await;
     // The lock of whoever migrates ends with the connection.
@@ -120,6 +121,39 @@ async fn drop_what_is_half_built(db: &mut PgConnection) -> Result<(), sqlx::Erro
     .await?;
     for index in indexes {
         db.execute(sqlx::AssertSqlSafe(format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))).await?;
+    }
+    Ok(())
+}
+
+/// Builds what is missing of an index of a partitioned table. A migration makes such an index `ON ONLY` the table, because to build it for all
+/// partitions at once would lock them all: here it is built concurrently on each, and attached. Whatever was broken off is done anew.
+async fn complete_indexes(db: &mut PgConnection) -> Result<(), Failure> {
+    let missing = sqlx::query!(
+        r#"SELECT i.indexrelid::regclass::text AS "index!", child.inhrelid::regclass::text AS "partition!",
+                  part.relname || substr(whole.relname, length(history.relname) + 1) AS "name!",
+                  regexp_replace(pg_get_indexdef(i.indexrelid), '^.* USING ', '') AS "what!"
+           FROM pg_index i
+           JOIN pg_class whole ON whole.oid = i.indexrelid AND whole.relkind = 'I'
+           JOIN pg_class history ON history.oid = i.indrelid AND history.relnamespace = 'public'::regnamespace
+           JOIN pg_inherits child ON child.inhparent = history.oid
+           JOIN pg_class part ON part.oid = child.inhrelid
+           WHERE NOT i.indisvalid AND NOT EXISTS (
+               SELECT FROM pg_inherits attached JOIN pg_index of_part ON of_part.indexrelid = attached.inhrelid
+               WHERE attached.inhparent = i.indexrelid AND of_part.indrelid = part.oid)
+           ORDER BY 1, 2"#
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    if !missing.is_empty() {
+        db.execute(NONE).await?;
+        drop_what_is_half_built(db).await?;
+    }
+    for one in missing {
+        let (index, partition, name, what) = (one.index, one.partition, one.name, one.what);
+        // It may be there, and was not attached.
+        let build = format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {partition} USING {what}");
+        db.execute(sqlx::AssertSqlSafe(build)).await?;
+        db.execute(sqlx::AssertSqlSafe(format!("ALTER INDEX {index} ATTACH PARTITION {name}"))).await?;
     }
     Ok(())
 }

@@ -125,6 +125,14 @@ impl Facts {
 }
 
 impl Tariff {
+    /// How many bytes it takes up besides its own, about, for whoever keeps many.
+    pub fn bytes(&self) -> usize {
+        let surcharges = self.surcharges.iter().map(|surcharge| size_of_val(surcharge) + surcharge.code.len());
+        surcharges.sum::<usize>()
+            + size_of_val(self.holidays.as_slice())
+            + size_of_val(self.policy.rules.tiers.as_slice())
+    }
+
     /// The same, where nothing has changed until `at`.
     pub fn as_of(self, at: DateTime<Utc>) -> Self {
         Self { at, ..self }

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::{Hidden, Review};
 use crate::bookings::Side;
@@ -44,12 +45,12 @@ impl From<Columns> for Review {
 
 /// The columns of a review, read alike everywhere.
 macro_rules! reviews {
-    ($tail:literal, $($arg:expr),+) => {
+    ($($tail:literal)+, $($arg:expr),+) => {
         sqlx::query_as!(
             Columns,
             r#"SELECT id, booking_id, therapist_id, client_id, by AS "by: Side", rating, text, created_at, opens_at, hidden_at,
                       hidden_by, hidden_reason
-               FROM reviews "# + $tail,
+               FROM reviews "# $(+ $tail)+,
             $($arg),+
         )
     };
@@ -77,22 +78,34 @@ pub(super) struct Listed {
     pub count: i64,
 }
 
-/// The reviews, newest first.
+/// The reviews, newest first. Each of what is asked for most is a statement of its own, so that each has its index.
 pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<Review>> {
-    let rows = reviews!(
-        "WHERE ($1::uuid IS NULL OR booking_id = $1) AND ($2::uuid IS NULL OR therapist_id = $2)
-           AND ($3::uuid IS NULL OR client_id = $3) AND ($4::bool IS NULL OR (hidden_at IS NOT NULL) = $4)
-           AND ($5::uuid IS NULL OR id < $5)
-         ORDER BY id DESC LIMIT $6",
-        listed.booking.map(|id| id.0),
-        listed.therapist.map(|id| id.0),
-        listed.client.map(|id| id.0),
-        listed.hidden,
-        listed.before.map(|id| id.0),
-        listed.count
-    )
-    .fetch_all(db)
-    .await?;
+    let before = listed.before.map_or(Uuid::max(), |before| before.0);
+    macro_rules! listed_by {
+        ($what:literal) => {
+            reviews!(
+                $what
+                " AND ($1::uuid IS NULL OR booking_id = $1) AND ($2::uuid IS NULL OR therapist_id = $2)
+                        AND ($3::uuid IS NULL OR client_id = $3) AND ($4::bool IS NULL OR (hidden_at IS NOT NULL) = $4) AND id < $5::uuid
+                        ORDER BY id DESC LIMIT $6",
+                listed.booking.map(|id| id.0),
+                listed.therapist.map(|id| id.0),
+                listed.client.map(|id| id.0),
+                listed.hidden,
+                before,
+                listed.count
+            )
+            .fetch_all(db)
+            .await?
+        };
+    }
+    let rows = match listed {
+        Listed { booking: Some(_), .. } => listed_by!("WHERE booking_id = $1"),
+        Listed { therapist: Some(_), .. } => listed_by!("WHERE therapist_id = $2"),
+        Listed { client: Some(_), .. } => listed_by!("WHERE client_id = $3"),
+        Listed { hidden: Some(true), .. } => listed_by!("WHERE hidden_at IS NOT NULL"),
+        _ => listed_by!("WHERE true"),
+    };
     Ok(rows.into_iter().map(Review::from).collect())
 }
 

@@ -3,9 +3,11 @@
 //! good. So what a search shows is as exact as if all had been read anew.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, DurationRound, NaiveDate, NaiveTime, TimeDelta, Utc};
+use metrics::gauge;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sqlx::{PgConnection, PgPool};
@@ -20,8 +22,11 @@ use crate::ids::{AccountId, ServiceId, TherapistId};
 use crate::prices;
 use crate::values::{AddressKind, Place, Span};
 
-/// Diaries that are kept at the most; with a visit a day, each takes some four kilobytes.
-const MOST_KEPT: usize = 16_384;
+/// Bytes of diaries that are kept at the most, about; with a visit a day, each takes some four kilobytes.
+const MOST_KEPT: u64 = 64 << 20;
+
+/// Diaries that are expected in so much room.
+const DIARIES: usize = 16_384;
 
 /// Days from now that are read at least, so that the next search finds its days there.
 const AHEAD: Days = Days::new(18);
@@ -29,8 +34,11 @@ const AHEAD: Days = Days::new(18);
 /// Searches that begin later are rare, and what they read is not kept.
 const FURTHEST: TimeDelta = TimeDelta::days(62);
 
-/// Places with a service that are kept at the most.
-const MOST_SETTINGS: usize = 4_096;
+/// Bytes of places with a service that are kept at the most, about.
+const MOST_SETTINGS: u64 = 16 << 20;
+
+/// Places with a service that are expected in so much room.
+const SETTINGS: usize = 4_096;
 
 /// A service for so long at a place: by its jurisdiction and the bits of its coordinates.
 type At = (String, [u64; 2], ServiceId, i16);
@@ -98,9 +106,31 @@ struct KeptAnswer {
 struct Bytes;
 
 impl Weighter<Question, Arc<KeptAnswer>> for Bytes {
-    fn weight(&self, _: &Question, kept: &Arc<KeptAnswer>) -> u64 {
-        (kept.answer.size() + size_of::<KeptAnswer>() + size_of::<Question>()) as u64
+    fn weight(&self, question: &Question, kept: &Arc<KeptAnswer>) -> u64 {
+        let holders = size_of_val(kept.holders.as_slice());
+        (kept.answer.size() + holders + question.at.0.len() + size_of::<KeptAnswer>() + size_of::<Question>()) as u64
     }
+}
+
+impl Weighter<TherapistId, Arc<StoredDiary>> for Bytes {
+    fn weight(&self, _: &TherapistId, stored: &Arc<StoredDiary>) -> u64 {
+        stored.bytes() as u64
+    }
+}
+
+impl Weighter<At, Arc<KeptSetting>> for Bytes {
+    fn weight(&self, at: &At, kept: &Arc<KeptSetting>) -> u64 {
+        (at.0.len() + size_of::<At>() + size_of::<KeptSetting>() + kept.setting.bytes()) as u64
+    }
+}
+
+/// Tells those who watch how much of one kind is kept.
+fn meter<K: Eq + Hash, V: Clone>(kind: &'static str, kept: &Cache<K, V, Bytes>)
+where
+    Bytes: Weighter<K, V>,
+{
+    gauge!("search_cache_bytes", "kind" => kind).set(kept.weight() as f64);
+    gauge!("search_cache_entries", "kind" => kind).set(kept.len() as f64);
 }
 
 /// What an answer rests on, and until when.
@@ -136,8 +166,8 @@ impl DiaryRead {
 
 /// What this process knows.
 pub struct SearchCache {
-    diaries: Cache<TherapistId, Arc<StoredDiary>>,
-    settings: Cache<At, Arc<KeptSetting>>,
+    diaries: Cache<TherapistId, Arc<StoredDiary>, Bytes>,
+    settings: Cache<At, Arc<KeptSetting>, Bytes>,
     answers: Cache<Question, Arc<KeptAnswer>, Bytes>,
     revisions: Together<(TherapistId, Option<AccountId>), Option<(Revision, bool)>>,
 }
@@ -145,8 +175,8 @@ pub struct SearchCache {
 impl Default for SearchCache {
     fn default() -> Self {
         Self {
-            diaries: Cache::new(MOST_KEPT),
-            settings: Cache::new(MOST_SETTINGS),
+            diaries: Cache::with_weighter(DIARIES, MOST_KEPT, Bytes),
+            settings: Cache::with_weighter(SETTINGS, MOST_SETTINGS, Bytes),
             answers: Cache::with_weighter(ANSWERS, MOST_ANSWERED, Bytes),
             revisions: Together::new(2),
         }
@@ -217,6 +247,7 @@ impl SearchCache {
         let setting = Setting::at(db, place, kind, service, minutes, wide, now).await?;
         if let Some(setting) = setting.clone() {
             self.settings.insert(at, Arc::new(KeptSetting { rulebook, until, span: wide, setting }));
+            meter("settings", &self.settings);
         }
         Ok(setting)
     }
@@ -256,6 +287,7 @@ impl SearchCache {
                 self.diaries.insert(stored.diary.therapist, Arc::new(stored.clone()));
                 found.push(DiaryRead::new(stored, asked, needed, now));
             }
+            meter("diaries", &self.diaries);
         }
         Ok(found)
     }
@@ -293,6 +325,7 @@ impl SearchCache {
         let Some(stored) = stored else { return Ok(None) };
         if kept.is_some() {
             self.diaries.insert(therapist, Arc::new(stored.clone()));
+            meter("diaries", &self.diaries);
         }
         let revision = stored.revision;
         Ok(Some((stored.open(asked, needed, now), revision)))
@@ -336,5 +369,40 @@ impl SearchCache {
             answer,
         };
         self.answers.insert(question, Arc::new(kept));
+        meter("answers", &self.answers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::http::Reply;
+
+    #[test]
+    fn answers_are_kept_up_to_so_many_bytes_and_metered() {
+        let cache = SearchCache::default();
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let now = DateTime::UNIX_EPOCH;
+        let answer = Reply::ok(&"x".repeat(64 << 10)).expect("JSON").written();
+        for n in 0..4_000 {
+            let question = Question {
+                listed: Listed::One(TherapistId(Uuid::from_u128(n))),
+                at: ("AU-NSW".to_owned(), [0, 0], ServiceId(Uuid::nil()), 60),
+                kind: None,
+                dates: (NaiveDate::MIN, NaiveDate::MIN),
+            };
+            let revision = Revision { diary: 1, steady: 1, rulebook: 1 };
+            let kept = KeptAnswer { revision, minute: now, before: None, holders: Vec::new(), answer: answer.clone() };
+            cache.answers.insert(question, Arc::new(kept));
+        }
+        assert!(cache.answers.weight() <= MOST_ANSWERED, "{}", cache.answers.weight());
+        assert!(cache.answers.len() > 500, "of 250 MB a quarter: {}", cache.answers.len());
+        metrics::with_local_recorder(&recorder, || meter("answers", &cache.answers));
+        let told = recorder.handle().render();
+        let line = format!("search_cache_bytes{{kind=\"answers\"}} {}", cache.answers.weight());
+        assert!(told.lines().any(|one| one == line), "{told}");
     }
 }

@@ -76,6 +76,16 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// How many bytes it takes up besides its own, about, for whoever keeps many.
+    pub(super) fn bytes(&self) -> usize {
+        let groups = self.required.groups.iter().map(|group| {
+            let options: usize = group.options.iter().map(|option| size_of_val(option) + option.len()).sum();
+            size_of_val(group) + group.jurisdiction.len() + group.group.len() + options
+        });
+        let chain = self.required.chain.iter().map(|place| size_of_val(place) + place.len());
+        self.tariff.bytes() + self.required.kind.len() + groups.chain(chain).sum::<usize>()
+    }
+
     /// Reads what the fields refer to, for starts within a span by the place's clock; a wrong field is pointed to by the name
     /// that it has in every request.
     pub async fn read(

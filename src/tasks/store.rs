@@ -11,10 +11,10 @@ use crate::ids::{AccountId, TaskId};
 
 /// The columns of a task, read alike everywhere.
 macro_rules! tasks {
-    ($tail:literal, $($arg:expr),+) => {
+    ($($tail:literal)+, $($arg:expr),+) => {
         sqlx::query_as!(
             RaisedTask,
-            "SELECT id, kind, subject_type, subject_id, details, raised_at, resolved_at, resolved_by, note FROM tasks " + $tail,
+            "SELECT id, kind, subject_type, subject_id, details, raised_at, resolved_at, resolved_by, note FROM tasks " $(+ $tail)+,
             $($arg),+
         )
     };
@@ -31,22 +31,33 @@ pub(super) struct Listed<'a> {
     pub count: i64,
 }
 
-/// The tasks, oldest first.
+/// The tasks, oldest first. Each of what is asked for most is a statement of its own, so that each has its index.
 pub(super) async fn list(db: &PgPool, listed: &Listed<'_>) -> Result<Vec<RaisedTask>> {
-    let tasks = tasks!(
-        "WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR subject_type = $2)
-           AND ($3::uuid IS NULL OR subject_id = $3) AND (resolved_at IS NULL) = $4
-           AND ($5::timestamptz IS NULL OR (raised_at, id) > ($5, $6))
-         ORDER BY raised_at, id LIMIT $7",
-        listed.kind,
-        listed.subject_type,
-        listed.subject,
-        listed.open,
-        listed.after.map(|(at, _)| at),
-        listed.after.map(|(_, id)| id.0),
-        listed.count
-    );
-    Ok(tasks.fetch_all(db).await?)
+    let (at, id) = listed.after.unwrap_or((DateTime::UNIX_EPOCH, TaskId(Uuid::nil())));
+    macro_rules! listed_by {
+        ($what:literal) => {
+            tasks!(
+                $what
+                " AND ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR subject_type = $2)
+                        AND ($3::uuid IS NULL OR subject_id = $3) AND (raised_at, id) > ($4::timestamptz, $5::uuid)
+                        ORDER BY raised_at, id LIMIT $6",
+                listed.kind,
+                listed.subject_type,
+                listed.subject,
+                at,
+                id.0,
+                listed.count
+            )
+            .fetch_all(db)
+            .await?
+        };
+    }
+    Ok(match listed {
+        Listed { open: true, .. } => listed_by!("WHERE resolved_at IS NULL"),
+        Listed { subject: Some(_), .. } => listed_by!("WHERE resolved_at IS NOT NULL AND subject_id = $3"),
+        Listed { kind: Some(_), .. } => listed_by!("WHERE resolved_at IS NOT NULL AND kind = $1"),
+        _ => listed_by!("WHERE resolved_at IS NOT NULL"),
+    })
 }
 
 /// How many tasks there are of each kind, on all pages and of all kinds.

@@ -123,6 +123,56 @@ async fn every_step_of_a_visit_is_in_the_audit() {
     assert_eq!(verified(&admin).await["intact"], true);
 }
 
+/// The positions that a list of the audit shows, page by page.
+async fn listed(admin: &Person, query: &str) -> Vec<i64> {
+    let path = format!("/v1/admin/audit?{query}&limit=7");
+    let (mut seen, mut next) = (Vec::new(), path.clone());
+    loop {
+        let page = admin.get(&next).await.is(200).body;
+        seen.extend(page["data"].as_array().unwrap().iter().map(|entry| entry["position"].as_i64().unwrap()));
+        let Some(cursor) = page["next_cursor"].as_str() else { return seen };
+        next = format!("{path}&cursor={cursor}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_is_listed_over_many_months_whatever_is_asked() {
+    let app = App::start().await;
+    let admin = unrecorded_admin(&app).await;
+    let someone = "0198c0de-0000-7000-8000-000000000000";
+    // Two every third day for more than a year, of three kinds. Each tenth of these was written after one that is a minute younger.
+    let at = "(timestamptz '2025-11-01T00:00:00Z' + n / 2 * interval '3 days' - (CASE WHEN n % 20 = 1 THEN 1 ELSE 0 END) * interval '1 minute')";
+    let add = format!(
+        "INSERT INTO events (id, therapist_id, at, kind, subject_type, subject_id, number, details)
+         SELECT {}, CASE WHEN n % 4 = 0 THEN '{someone}'::uuid END, {at}, (ARRAY['test.often', 'test.often', 'test.rarely'])[1 + n % 3],
+                CASE WHEN n % 5 = 0 THEN 'rare' ELSE 'test' END, n, 1, '{{}}' FROM generate_series(0, 259) n ORDER BY n",
+        id_at(at)
+    );
+    app.sql(&format!("SELECT make_months('events', '2025-11-01', 14); {add}")).await.unwrap();
+    let (about, by) = (format!("therapist_id={someone}"), format!("actor_id={someone}"));
+    for (query, which) in [
+        ("", "events"),
+        ("action=test.rarely", "events WHERE kind = 'test.rarely'"),
+        ("action=test.never", "events WHERE false"),
+        ("subject_type=rare", "events WHERE subject_type = 'rare'"),
+        ("subject_type=rare&action=test.rarely", "events WHERE subject_type = 'rare' AND kind = 'test.rarely'"),
+        ("subject_id=100", "events WHERE subject_id = '100'"),
+        ("subject_id=100&subject_type=test", "events WHERE false"),
+        (&about, "events WHERE therapist_id IS NOT NULL"),
+        (&by, "events WHERE false"),
+        ("from=2026-02-10T00:00:00Z&to=2026-02-19T00:00:00Z", "events WHERE at >= '2026-02-10' AND at < '2026-02-19'"),
+        ("to=2025-12-01T00:00:00Z", "events WHERE at < '2025-12-01'"),
+        ("from=2026-11-01T00:00:00Z&to=2100-12-31T00:00:00Z", "events WHERE at >= '2026-11-01'"),
+        ("from=2027-01-01T00:00:00Z", "events WHERE false"),
+    ] {
+        let seen = listed(&admin, query).await;
+        assert_eq!(i64::try_from(seen.len()).unwrap(), app.rows(which).await, "{query}");
+        assert!(seen.is_sorted_by(|a, b| a > b), "{query}: {seen:?}");
+    }
+    // A cursor of another list, or of none.
+    admin.get("/v1/admin/audit?cursor=MTI").await.is(422).points_to(&["/cursor"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn admins_alone_read_the_audit_and_nonsense_is_pointed_to() {
     let app = App::start().await;

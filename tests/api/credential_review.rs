@@ -419,6 +419,115 @@ async fn the_queue_is_counted_and_sorted_by_the_visits_that_rest_on_it() {
     client.get("/v1/admin/credentials/counts").await.is(403);
 }
 
+/// The ids that the queue shows, page by page.
+async fn queue(admin: &Person, query: &str) -> Vec<String> {
+    let path = format!("/v1/admin/credentials?{query}&limit=2");
+    let (mut seen, mut next) = (Vec::new(), path.clone());
+    loop {
+        let page = admin.get(&next).await.is(200).body;
+        seen.extend(page["data"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else { return seen };
+        next = format!("{path}&cursor={cursor}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queue_is_shown_page_by_page_in_each_order_and_by_each_filter() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (client, address) = app.client_at_home().await;
+    let licensed = app.therapist().await;
+    client.books(&licensed, address, "2026-12-05T00:00:00Z").await.is(201);
+    let mut submissions = Vec::new();
+    for (number, ends) in
+        [("MT111111", "2027-05-01"), ("MT222222", "2027-03-01"), ("MT333333", "2027-04-01"), ("MT111111", "2027-02-01")]
+    {
+        app.advance(TimeDelta::minutes(1));
+        let newcomer = app.newcomer().await;
+        let body =
+            json!({ "type": "US-TX-LMT", "number": number, "name_on_credential": "Sam Okafor", "expires_on": ends });
+        submissions.push((submitted(&newcomer, body).await, newcomer));
+    }
+    // A draft, which was never handed in.
+    let draft = submissions[0].1.post(MINE, json!({ "type": "US-FL-LMT", "number": "MA1234", "name_on_credential": "Sam Okafor", "expires_on": "2027-06-30" }));
+    let draft = draft.await.is(201).id().to_string();
+    let ids: Vec<String> = submissions.iter().map(|(path, _)| path.rsplit('/').next().unwrap().to_owned()).collect();
+    let of = |which: &[usize]| which.iter().map(|n| ids[*n].clone()).collect::<Vec<_>>();
+    step(&admin, &submissions[1].0, "claim", json!({})).await.is(200);
+    let whose = submissions[0].1.id;
+    for (query, expected) in [
+        ("review_state=submitted", of(&[0, 2, 3])),
+        ("type=US-TX-LMT", of(&[0, 1, 2, 3])),
+        ("type=US-TX-LMT&sort=expires_on", of(&[3, 1, 2, 0])),
+        ("type=US-TX-LMT&expires_before=2027-05-01", of(&[1, 2, 3])),
+        ("type=US-TX-LMT&expires_before=2027-04-01&sort=expires_on", of(&[3, 1])),
+        ("jurisdiction=US-TX", of(&[0, 1, 2, 3])),
+        ("unclaimed=true", of(&[0, 2, 3])),
+        ("duplicate=true", of(&[3])),
+        ("duplicate=true&sort=expires_on", of(&[3])),
+        ("duplicate=true&sort=next_visit", of(&[3])),
+        ("duplicate=false&review_state=submitted", of(&[0, 2])),
+        ("review_state=draft", vec![draft.clone()]),
+        ("review_state=draft&sort=next_visit", vec![]),
+        // No visit rests on any of these: longest waiting first.
+        ("sort=next_visit", of(&[0, 1, 2, 3])),
+    ] {
+        assert_eq!(queue(&admin, query).await, expected, "{query}");
+    }
+    let own = [of(&[0]), vec![draft.clone()]].concat();
+    assert_eq!(queue(&admin, &format!("therapist_id={whose}")).await, own, "what was never handed in comes last");
+    assert_eq!(queue(&admin, &format!("therapist_id={whose}&sort=expires_on")).await, own);
+    assert_eq!(queue(&admin, &format!("therapist_id={whose}&sort=next_visit")).await, of(&[0]));
+    let all = queue(&admin, "").await;
+    assert_eq!((all.len(), &all[..4]), (10, &of(&[0, 1, 2, 3])[..]));
+    let cursor = admin.get("/v1/admin/credentials?limit=1").await.is(200).body["next_cursor"].clone();
+    let other = format!("/v1/admin/credentials?sort=expires_on&cursor={}", cursor.as_str().unwrap());
+    admin.get(&other).await.is(422).points_to(&["/cursor"]);
+
+    // Counted as they move on, and after what has changed was added up.
+    step(&admin, &submissions[1].0, "verify", verified(&[])).await.is(200);
+    for _ in 0..2 {
+        let counts = admin.get("/v1/admin/credentials/counts").await.is(200).body;
+        assert_eq!(counts["by_review_state"], json!({ "draft": 1, "submitted": 3, "verified": 6 }));
+        assert_eq!(
+            (&counts["duplicates"], &counts["oldest_submitted_at"]),
+            (&json!(1), &json!("2026-11-30T01:01:00Z"))
+        );
+        app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
+        app.run_jobs().await;
+        app.run_jobs().await;
+    }
+    assert_eq!(app.rows("credential_tally").await, 3, "one for each state");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_visit_rests_on_comes_after_what_one_does() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let (client, address) = app.client_at_home().await;
+    let newcomer = app.newcomer().await;
+    let waiting = submitted(&newcomer, texas("MT123456")).await;
+    app.advance(TimeDelta::minutes(1));
+    let therapist = app.therapist().await;
+    for day in ["2026-12-05", "2026-12-03", "2026-12-04"] {
+        client.books(&therapist, address, &format!("{day}T00:00:00Z")).await.is(201);
+    }
+    let listed = therapist.get(MINE).await.is(200).body;
+    let of = |code: &str| {
+        let found = listed["data"].as_array().unwrap().iter().find(|one| one["type"] == code).unwrap();
+        found["id"].as_str().unwrap().to_owned()
+    };
+    // Two that each of the visits rests on.
+    let mut resting = [of("INSURANCE"), of("FIRST-AID")];
+    for id in &resting {
+        therapist.change(&format!("{MINE}/{id}"), json!({ "name_on_credential": "Sam" })).await.is(200);
+    }
+    resting.sort();
+    let seen = queue(&admin, "sort=next_visit").await;
+    assert_eq!(seen[..2], resting, "each once, at its soonest visit");
+    assert_eq!(seen[2..], [waiting.rsplit('/').next().unwrap()]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_decides_on_a_credential_of_their_own() {
     let app = App::start().await;

@@ -75,6 +75,35 @@ async fn a_day_shows_its_visits_in_order_with_the_way_between_them() {
 }
 
 #[tokio::test]
+async fn a_request_that_nobody_answered_is_listed_as_expired_before_that_is_written_down() {
+    let app = App::start().await;
+    let (therapist, admin) = (app.therapist().await, app.admin().await);
+    therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
+    let (client, address) = app.client_at_home().await;
+    let (soon, later) = ("2026-12-02T00:00:00Z", "2026-12-03T00:00:00Z");
+    client.books(&therapist, address, soon).await.is(201);
+    app.advance(TimeDelta::hours(20));
+    client.books(&therapist, address, later).await.is(201);
+    app.advance(TimeDelta::hours(10));
+    for (status, expected) in [
+        ("requested", vec![later]),
+        ("expired", vec![soon]),
+        ("requested,expired", vec![soon, later]),
+        ("confirmed,declined", vec![]),
+    ] {
+        for who in [&client, &therapist, &admin] {
+            let page = who.get(&format!("/v1/bookings?status={status}")).await.is(200).body;
+            assert_eq!(starts(&page), expected, "{status}");
+        }
+    }
+    // In one order with what stands elsewhere, whatever the state is.
+    client.books(&therapist, address, "2026-12-04T00:00:00Z").await.is(201);
+    let all = admin.get("/v1/bookings?sort=-start_at").await.is(200).body;
+    assert_eq!(starts(&all), ["2026-12-04T00:00:00Z", later, soon]);
+    assert_eq!(all["data"][2]["status"], "expired");
+}
+
+#[tokio::test]
 async fn lists_are_sorted_and_filtered_by_several_states() {
     let app = App::start().await;
     let (therapist, admin) = (app.therapist().await, app.admin().await);

@@ -183,17 +183,8 @@ async fn what_locks_a_table_for_long_is_found_out() {
             sql: "ALTER TABLE crowd ADD CONSTRAINT crowd_seen CHECK (seen IS NOT NULL) NOT VALID;",
             is_good: true,
         },
+        // The partitions' own indexes are built after it, each concurrently.
         Trial { version: 9011, sql: "CREATE INDEX events_by_kind ON ONLY events (kind);", is_good: true },
-        Trial {
-            version: 9012,
-            sql: "-- no-transaction\nCREATE INDEX CONCURRENTLY events_other_by_kind ON events_other (kind);",
-            is_good: true,
-        },
-        Trial {
-            version: 9013,
-            sql: "ALTER INDEX events_by_kind ATTACH PARTITION events_other_by_kind;",
-            is_good: true,
-        },
         Trial {
             version: 9014,
             sql: "CREATE TABLE words (id uuid PRIMARY KEY, crowd_id integer REFERENCES crowd);",
@@ -219,6 +210,34 @@ async fn an_index_that_was_half_built_is_built_anew() {
     db::apply(options.clone(), &all).await.expect_err("the rows are not unique");
     execute(&url, "UPDATE crowd SET id = 2 WHERE ctid = '(0,2)'").await;
     db::apply(options, &all).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_of_a_partitioned_table_is_completed() {
+    let (url, name) = database().await;
+    let months = "SELECT make_months('events', '2026-01-01', 2)";
+    execute(&url, months).await;
+    let one = migration(9001, "CREATE INDEX events_by_party ON ONLY events (party, position);");
+    let all = Migrator::with_migrations([migrations(), vec![one]].concat());
+    let options: PgConnectOptions = url_of(&name).parse().unwrap();
+    let mut db = PgConnection::connect(&url_of(&name)).await.unwrap();
+    // What is left of a run that was broken off: one that was built and not attached.
+    execute(&url, "CREATE INDEX events_2026_01_by_party ON events_2026_01 (party, position)").await;
+    db::apply(options.clone(), &all).await.unwrap();
+    let incomplete = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relkind = 'I' AND NOT i.indisvalid";
+    let incomplete: i64 = sqlx::query_scalar(incomplete).fetch_one(&mut db).await.unwrap();
+    assert_eq!(incomplete, 0, "an index is good for all partitions, or for none");
+    let built = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events_by_party'::regclass";
+    let built: i64 = sqlx::query_scalar(built).fetch_one(&mut db).await.unwrap();
+    let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass";
+    let partitions: i64 = sqlx::query_scalar(partitions).fetch_one(&mut db).await.unwrap();
+    assert_eq!(built, partitions);
+    // A month that is made later has it too, and a second run finds nothing to do.
+    execute(&url, "SELECT make_months('events', '2030-01-01', 0)").await;
+    db::apply(options, &all).await.unwrap();
+    let later = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events_by_party'::regclass";
+    let later: i64 = sqlx::query_scalar(later).fetch_one(&mut db).await.unwrap();
+    assert_eq!(later, partitions + 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::{Incident, IncidentKind, IncidentReceipt, ListedIncident};
 use crate::App;
@@ -58,12 +59,12 @@ impl Columns {
 
 /// The columns of an incident and of its visit, read alike everywhere.
 macro_rules! incidents {
-    ($tail:literal, $($arg:expr),+) => {
+    ($($tail:literal)+, $($arg:expr),+) => {
         sqlx::query_as!(
             Columns,
             r#"SELECT i.id, i.booking_id, i.kind AS "kind: IncidentKind", i.reported_at, i.reporter_id, i.party AS "party: Party",
                       b.therapist_id, b.client_id, i.resolved_at, i.resolved_by, i.report AS "report: Sealed", i.note AS "note: Sealed"
-               FROM incidents i JOIN bookings b ON b.id = i.booking_id "# + $tail,
+               FROM incidents i JOIN bookings b ON b.id = i.booking_id "# $(+ $tail)+,
             $($arg),+
         )
     };
@@ -146,25 +147,39 @@ pub(super) struct Listed {
     pub count: i64,
 }
 
-/// The incidents, oldest first.
+/// The incidents, oldest first. Those of one visit, of one party and the open ones are each a statement of its own, so that each has its
+/// index.
 pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<ListedIncident>> {
-    let rows = incidents!(
-        "WHERE ($1::text IS NULL OR i.kind = $1) AND ($2::uuid IS NULL OR i.booking_id = $2)
-           AND ($3::uuid IS NULL OR b.therapist_id = $3) AND ($4::uuid IS NULL OR b.client_id = $4)
-           AND ($5::boolean IS NULL OR (i.resolved_at IS NULL) = $5)
-           AND ($6::timestamptz IS NULL OR (i.reported_at, i.id) > ($6, $7))
-         ORDER BY i.reported_at, i.id LIMIT $8",
-        listed.kind as Option<IncidentKind>,
-        listed.booking.map(|id| id.0),
-        listed.therapist.map(|id| id.0),
-        listed.client.map(|id| id.0),
-        listed.open,
-        listed.after.map(|(at, _)| at),
-        listed.after.map(|(_, id)| id.0),
-        listed.count
-    )
-    .fetch_all(db)
-    .await?;
+    let (at, id) = listed.after.unwrap_or((DateTime::UNIX_EPOCH, IncidentId(Uuid::nil())));
+    macro_rules! listed_by {
+        ($what:literal) => {
+            incidents!(
+                $what
+                " AND ($1::text IS NULL OR i.kind = $1) AND ($2::uuid IS NULL OR i.booking_id = $2)
+                        AND ($3::uuid IS NULL OR b.therapist_id = $3) AND ($4::uuid IS NULL OR b.client_id = $4)
+                        AND ($5::boolean IS NULL OR (i.resolved_at IS NULL) = $5)
+                        AND (i.reported_at, i.id) > ($6::timestamptz, $7::uuid)
+                        ORDER BY i.reported_at, i.id LIMIT $8",
+                listed.kind as Option<IncidentKind>,
+                listed.booking.map(|id| id.0),
+                listed.therapist.map(|id| id.0),
+                listed.client.map(|id| id.0),
+                listed.open,
+                at,
+                id.0,
+                listed.count
+            )
+            .fetch_all(db)
+            .await?
+        };
+    }
+    let rows = match listed {
+        Listed { booking: Some(_), .. } => listed_by!("WHERE i.booking_id = $2"),
+        Listed { client: Some(_), .. } => listed_by!("WHERE b.client_id = $4"),
+        Listed { therapist: Some(_), .. } => listed_by!("WHERE b.therapist_id = $3"),
+        Listed { open: Some(true), .. } => listed_by!("WHERE i.resolved_at IS NULL"),
+        _ => listed_by!("WHERE true"),
+    };
     Ok(rows.into_iter().map(Columns::listed).collect())
 }
 

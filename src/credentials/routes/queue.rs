@@ -66,7 +66,7 @@ struct QueueQuery {
 /// List the review queue
 ///
 /// Credentials of all therapists: longest waiting first, first to expire first, or those first on which the soonest visit
-/// rests.
+/// rests. A page looks at a bounded number, so that it may hold fewer than `limit` and still have a `next_cursor`.
 #[utoipa::path(tag = "Licence checks", operation_id = "list_credential_queue", security(("bearer" = ["admin"])),
     params(QueueQuery),
     responses((status = 200, description = "A page of credentials.", body = Page<ReviewedCredential>)))]
@@ -86,13 +86,17 @@ async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Quer
             after,
             count: query.limit.probe(),
         };
-        let keys = store::queue(&app.db, wanted, app.clock.now()).await?;
-        let page = Page::cut(keys, query.limit, |(id, key)| (*key, *id))?;
-        let ids: Vec<CredentialId> = page.data.iter().map(|(id, _)| *id).collect();
         let mut work = app.begin(Some(me.account())).await?;
+        let waiting = store::queue(&mut work, &wanted, app.clock.now()).await?;
+        let page = Page::cut(waiting.found, query.limit, |(_, key)| *key)?;
+        let next_cursor = match (page.next_cursor, waiting.rest) {
+            (None, Some(rest)) => Some(Cursor::after(&rest)?),
+            (cursor, _) => cursor,
+        };
+        let ids: Vec<CredentialId> = page.data.iter().map(|(id, _)| *id).collect();
         let data = store::reviewed(&mut work, &ids, me.account(), app.clock.now()).await?;
         work.commit().await?;
-        Reply::ok(&Page { data, next_cursor: page.next_cursor })
+        Reply::ok(&Page { data, next_cursor })
     })
     .await
 }

@@ -87,14 +87,19 @@ pub(in super::super) async fn find_verification(
 }
 
 /// Claims the credential's number for its therapist: where nobody has it, or from whoever has it where `taking`. Whoever
-/// claims the same number at the same time waits.
+/// claims the same number at the same time waits. A number that two therapists have handed in is contested for good: those are few, and
+/// duplicates are looked for among them.
 pub(in super::super) async fn claim_number(tx: &mut Tx, row: &Row, taking: bool, now: DateTime<Utc>) -> Result<()> {
     let Some(number) = row.normalised_number() else { return Ok(()) };
     sqlx::query!(
-        "INSERT INTO number_claims (type, jurisdiction, normalised_number, therapist_id, claimed_at) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO number_claims (type, jurisdiction, normalised_number, therapist_id, claimed_at, contested)
+         VALUES ($1, $2, $3, $4, $5, EXISTS (
+             SELECT FROM credentials other WHERE other.type = $1 AND other.issuing_jurisdiction = $2 AND other.normalised_number = $3 AND other.therapist_id <> $4))
          ON CONFLICT (type, jurisdiction, normalised_number) DO UPDATE
-         SET therapist_id = excluded.therapist_id, claimed_at = excluded.claimed_at
-         WHERE $6 AND number_claims.therapist_id <> excluded.therapist_id",
+         SET therapist_id = CASE WHEN $6 THEN excluded.therapist_id ELSE number_claims.therapist_id END,
+             claimed_at = CASE WHEN $6 THEN excluded.claimed_at ELSE number_claims.claimed_at END,
+             contested = true
+         WHERE number_claims.therapist_id <> excluded.therapist_id AND ($6 OR NOT number_claims.contested)",
         row.kind.code,
         row.credential.issuing_jurisdiction.as_ref().map_or("", Jurisdiction::as_str),
         number,

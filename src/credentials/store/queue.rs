@@ -6,15 +6,16 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::super::BoardStatus;
 use super::super::review::ReviewState;
 use super::super::views::ReviewedCredential;
 use super::{Columns, credentials, typed};
-use crate::db::Tx;
-use crate::error::Result;
-use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId};
-use crate::values::{Jurisdiction, name};
+use crate::db::{BATCH, Tx, in_batches};
+use crate::error::{Error, FieldError, Result};
+use crate::ids::{AccountId, BookingId, CredentialId, TherapistId, VerificationId};
+use crate::values::{Instant, Jurisdiction, name};
 
 /// How the queue is ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -41,54 +42,346 @@ pub(in super::super) struct Queue<'a> {
     /// Which nobody reviews at present: submitted, or in review with a claim that has lapsed.
     pub unclaimed: bool,
     pub order: QueueOrder,
-    /// After this sort key, a number of seconds or days, and this id.
-    pub after: Option<(f64, CredentialId)>,
+    pub after: Option<Key>,
     pub count: i64,
 }
 
-/// The queue, with each item's sort key.
-pub(in super::super) async fn queue(
-    db: &PgPool,
-    wanted: Queue<'_>,
+/// What places a credential in the order, which is part of it, so that a cursor fits no other list: an instant, the visit that begins
+/// then where the order is by visits, and the credential.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(in super::super) struct Key(QueueOrder, Instant, Option<BookingId>, CredentialId);
+
+/// What was found of the queue, and where to go on: with the last one looked at, who need not fit; none where nobody is left.
+pub(in super::super) struct Waiting {
+    pub found: Vec<(CredentialId, Key)>,
+    pub rest: Option<Key>,
+}
+
+/// How many credentials are looked at for one page, where a filter has no index of its own: few may fit.
+const LOOKED_AT: i64 = 1_000;
+
+/// How many visits, or credentials without one, are looked at in a statement of the order by visits, where each costs a look at what
+/// visits rest on; and how many statements a page takes at the most.
+const VISITS: i64 = 100;
+const MOST_STEPS: usize = 5;
+
+/// States of reviews that a visit may wait for: not of what is not handed in, or done with.
+const WAITED_FOR: [ReviewState; 5] = [
+    ReviewState::Submitted,
+    ReviewState::InReview,
+    ReviewState::PendingSecond,
+    ReviewState::InfoRequested,
+    ReviewState::Suspended,
+];
+
+impl Queue<'_> {
+    /// In which states the review may stand, as the database calls them.
+    fn states(&self) -> Vec<String> {
+        let fits = |state: &&ReviewState| {
+            self.review_state.is_none_or(|wanted| wanted == **state)
+                && (self.order != QueueOrder::NextVisit || WAITED_FOR.contains(*state))
+        };
+        ReviewState::ALL.iter().filter(fits).map(name).collect()
+    }
+
+    /// How many are looked at: as many as a page holds, where each will fit.
+    fn looked_at(&self) -> i64 {
+        let by_end = self.order == QueueOrder::ExpiresOn;
+        let sparse = self.jurisdiction.is_some()
+            || self.duplicate.is_some()
+            || self.unclaimed
+            || if by_end { self.type_code.is_some() } else { self.expires_before.is_some() };
+        if sparse { LOOKED_AT } else { self.count }
+    }
+}
+
+/// Where every order begins: at the first instant that a cursor can name.
+fn beginning() -> (Instant, CredentialId) {
+    (Instant(DateTime::from_timestamp(946_684_800, 0).unwrap_or_default()), CredentialId(Uuid::nil()))
+}
+
+/// Says of the credentials `next`, which have an id and an instant, whether they fit all that is asked for, in their order. `$1` are the
+/// states, `$2` is the type, `$3` the place, `$4` before when they end, `$5` whose they are, `$6` whether their number is claimed by
+/// another, `$7` whether nobody reviews them, `$8` the time, `$9` and `$10` after what they come, and `$11` how many are looked at.
+macro_rules! fitting {
+    ($tx:expr, $wanted:expr, $now:expr, $after:expr, $looked_at:expr, $more:literal, $($next:literal)+) => {{
+        let (wanted, (Instant(at), id)) = ($wanted, $after);
+        let rows = sqlx::query!(
+            "WITH next AS MATERIALIZED ("
+                $(+ $next)+
+                + r#")
+             SELECT next.id AS "id!: CredentialId", next.at AS "at!",
+                    (c.review_state = ANY ($1) AND ($2::text IS NULL OR c.type = $2)
+                     AND ($3::text IS NULL OR c.issuing_jurisdiction = $3 OR starts_with(c.type, $3 || '-'))
+                     AND ($4::date IS NULL OR c.expires_on < $4) AND ($5::uuid IS NULL OR c.therapist_id = $5)
+                     AND (NOT $7::bool OR c.review_state = 'submitted' OR (c.review_state = 'in_review' AND c.claimed_until <= $8::timestamptz))
+                     AND ($6::bool IS NULL OR $6 = EXISTS (
+                         SELECT FROM number_claims n
+                         WHERE n.type = c.type AND n.jurisdiction = c.issuing_jurisdiction AND n.normalised_number = c.normalised_number
+                           AND n.therapist_id <> c.therapist_id))"#
+                + $more
+                + r#") IS TRUE AS "fits!"
+             FROM next JOIN credentials c ON c.id = next.id ORDER BY next.at, next.id"#,
+            &wanted.states(),
+            wanted.type_code,
+            wanted.jurisdiction.map(Jurisdiction::as_str),
+            wanted.expires_before,
+            wanted.therapist.map(|id| id.0),
+            wanted.duplicate,
+            wanted.unclaimed,
+            $now,
+            at,
+            id.0,
+            $looked_at,
+        )
+        .fetch_all(&mut **$tx)
+        .await?;
+        let key = |at, id| Key(wanted.order, Instant(at), None, id);
+        let is_full = usize::try_from($looked_at).is_ok_and(|most| rows.len() >= most);
+        let rest = rows.last().map(|row| key(row.at, row.id)).filter(|_| is_full);
+        let found = rows.into_iter().filter(|row| row.fits).map(|row| (row.id, key(row.at, row.id)));
+        Ok::<_, Error>(Waiting { found: found.collect(), rest })
+    }};
+}
+
+/// The next of the queue. A page looks at a bounded number, so that it may hold fewer than it could and still have a rest.
+///
+/// # Errors
+/// 422 where the cursor came from a list in another order.
+pub(in super::super) async fn queue(tx: &mut Tx, wanted: &Queue<'_>, now: DateTime<Utc>) -> Result<Waiting> {
+    if wanted.after.is_some_and(|Key(order, ..)| order != wanted.order) {
+        return Err(FieldError::new("/cursor", "This cursor came from a list in another order.").into());
+    }
+    let after = wanted.after.map_or_else(beginning, |Key(_, at, _, id)| (at, id));
+    match wanted.order {
+        QueueOrder::NextVisit => by_visit(tx, wanted, now).await,
+        _ if wanted.therapist.is_some() => of_one(tx, wanted, after, now).await,
+        QueueOrder::SubmittedAt if wanted.duplicate == Some(true) => duplicates(tx, wanted, after, now).await,
+        QueueOrder::SubmittedAt if wanted.type_code.is_some() => of_a_type(tx, wanted, after, now).await,
+        QueueOrder::SubmittedAt => by_submission(tx, wanted, after, now).await,
+        QueueOrder::ExpiresOn => by_end(tx, wanted, after, now).await,
+    }
+}
+
+/// State by state, because each is a stretch of the index. What was never submitted comes last.
+async fn by_submission(
+    tx: &mut Tx,
+    wanted: &Queue<'_>,
+    after: (Instant, CredentialId),
     now: DateTime<Utc>,
-) -> Result<Vec<(CredentialId, f64)>> {
+) -> Result<Waiting> {
+    fitting!(
+        tx,
+        wanted,
+        now,
+        after,
+        wanted.looked_at(),
+        "",
+        "SELECT c.id, c.at FROM unnest($1::text[]) AS state CROSS JOIN LATERAL (
+             SELECT id, coalesce(submitted_at, '2100-12-31 00:00:00+00') AS at FROM credentials
+             WHERE review_state = state AND (coalesce(submitted_at, '2100-12-31 00:00:00+00'), id) > ($9::timestamptz, $10::uuid)
+             ORDER BY coalesce(submitted_at, '2100-12-31 00:00:00+00'), id LIMIT $11
+         ) AS c
+         ORDER BY at, id LIMIT $11"
+    )
+}
+
+/// The same of one type.
+async fn of_a_type(
+    tx: &mut Tx,
+    wanted: &Queue<'_>,
+    after: (Instant, CredentialId),
+    now: DateTime<Utc>,
+) -> Result<Waiting> {
+    fitting!(
+        tx,
+        wanted,
+        now,
+        after,
+        wanted.looked_at(),
+        "",
+        "SELECT c.id, c.at FROM unnest($1::text[]) AS state CROSS JOIN LATERAL (
+             SELECT id, coalesce(submitted_at, '2100-12-31 00:00:00+00') AS at FROM credentials
+             WHERE type = $2 AND review_state = state AND (coalesce(submitted_at, '2100-12-31 00:00:00+00'), id) > ($9::timestamptz, $10::uuid)
+             ORDER BY coalesce(submitted_at, '2100-12-31 00:00:00+00'), id LIMIT $11
+         ) AS c
+         ORDER BY at, id LIMIT $11"
+    )
+}
+
+/// By their last date; what has none comes last.
+async fn by_end(
+    tx: &mut Tx,
+    wanted: &Queue<'_>,
+    after: (Instant, CredentialId),
+    now: DateTime<Utc>,
+) -> Result<Waiting> {
+    fitting!(
+        tx,
+        wanted,
+        now,
+        after,
+        wanted.looked_at(),
+        "",
+        "SELECT c.id, c.ends::timestamp AT TIME ZONE 'UTC' AS at FROM unnest($1::text[]) AS state CROSS JOIN LATERAL (
+             SELECT id, coalesce(expires_on, '2100-12-31') AS ends FROM credentials
+             WHERE review_state = state
+               AND (coalesce(expires_on, '2100-12-31'), id) > (($9::timestamptz AT TIME ZONE 'UTC')::date, $10::uuid)
+               AND coalesce(expires_on, '2100-12-31') < coalesce($4::date, '2102-01-01')
+             ORDER BY coalesce(expires_on, '2100-12-31'), id LIMIT $11
+         ) AS c
+         ORDER BY ends, id LIMIT $11"
+    )
+}
+
+/// One therapist's, who have a hundred at the most.
+async fn of_one(
+    tx: &mut Tx,
+    wanted: &Queue<'_>,
+    after: (Instant, CredentialId),
+    now: DateTime<Utc>,
+) -> Result<Waiting> {
+    if wanted.order == QueueOrder::ExpiresOn {
+        return fitting!(
+            tx,
+            wanted,
+            now,
+            after,
+            LOOKED_AT,
+            "",
+            "SELECT id, coalesce(expires_on, '2100-12-31')::timestamp AT TIME ZONE 'UTC' AS at FROM credentials
+             WHERE therapist_id = $5
+               AND (coalesce(expires_on, '2100-12-31'), id) > (($9::timestamptz AT TIME ZONE 'UTC')::date, $10::uuid) LIMIT $11"
+        );
+    }
+    fitting!(
+        tx,
+        wanted,
+        now,
+        after,
+        LOOKED_AT,
+        "",
+        "SELECT id, coalesce(submitted_at, '2100-12-31 00:00:00+00') AS at FROM credentials
+         WHERE therapist_id = $5 AND (coalesce(submitted_at, '2100-12-31 00:00:00+00'), id) > ($9::timestamptz, $10::uuid) LIMIT $11"
+    )
+}
+
+/// Those whose number was ever claimed by two, which are few.
+async fn duplicates(
+    tx: &mut Tx,
+    wanted: &Queue<'_>,
+    after: (Instant, CredentialId),
+    now: DateTime<Utc>,
+) -> Result<Waiting> {
+    fitting!(
+        tx,
+        wanted,
+        now,
+        after,
+        wanted.looked_at(),
+        "",
+        "SELECT c.id, coalesce(c.submitted_at, '2100-12-31 00:00:00+00') AS at
+         FROM number_claims n
+         JOIN credentials c ON c.type = n.type AND c.issuing_jurisdiction = n.jurisdiction AND c.normalised_number = n.normalised_number
+         WHERE n.contested AND n.therapist_id <> c.therapist_id AND c.review_state = ANY ($1)
+           AND (coalesce(c.submitted_at, '2100-12-31 00:00:00+00'), c.id) > ($9::timestamptz, $10::uuid)
+         ORDER BY at, c.id LIMIT $11"
+    )
+}
+
+/// Visit by visit, the soonest first: what it rests on, and nothing sooner does. Then those on which no visit rests, longest waiting
+/// first.
+async fn by_visit(tx: &mut Tx, wanted: &Queue<'_>, now: DateTime<Utc>) -> Result<Waiting> {
+    let mut waiting = Waiting { found: Vec::new(), rest: None };
+    let mut after = wanted.after;
+    for _ in 0..MOST_STEPS {
+        let next = match after {
+            Some(Key(_, at, None, id)) => {
+                fitting!(
+                    tx,
+                    wanted,
+                    now,
+                    (at, id),
+                    VISITS,
+                    " AND next_visit_of(c.therapist_id, c.type, $8) IS NULL",
+                    "SELECT c.id, c.at FROM unnest($1::text[]) AS state CROSS JOIN LATERAL (
+                         SELECT id, coalesce(submitted_at, '2100-12-31 00:00:00+00') AS at FROM credentials
+                         WHERE review_state = state AND (coalesce(submitted_at, '2100-12-31 00:00:00+00'), id) > ($9::timestamptz, $10::uuid)
+                         ORDER BY coalesce(submitted_at, '2100-12-31 00:00:00+00'), id LIMIT $11
+                     ) AS c
+                     ORDER BY at, id LIMIT $11"
+                )?
+            }
+            _ => of_visits(tx, wanted, after, now).await?,
+        };
+        waiting.found.extend(next.found);
+        waiting.rest = next.rest;
+        after = next.rest;
+        if after.is_none() || usize::try_from(wanted.count).is_ok_and(|count| waiting.found.len() >= count) {
+            break;
+        }
+    }
+    Ok(waiting)
+}
+
+/// What the next visits rest on, from the visit and the credential of `after`.
+async fn of_visits(tx: &mut Tx, wanted: &Queue<'_>, after: Option<Key>, now: DateTime<Utc>) -> Result<Waiting> {
+    let (start, visit, id) = match after {
+        Some(Key(_, Instant(start), Some(visit), id)) if start > now => (start, visit.0, id.0),
+        _ => (now, Uuid::nil(), Uuid::nil()),
+    };
     let rows = sqlx::query!(
-        r#"SELECT id, key AS "key!" FROM (
-               SELECT c.id,
-                      CASE $5::text WHEN 'expires_on' THEN coalesce(c.expires_on - '1970-01-01'::date, 1e9)::float8
-                                    WHEN 'next_visit' THEN coalesce(extract(epoch FROM next_visit_of(c.therapist_id, c.type, $9)), 1e12)::float8
-                                    ELSE coalesce(extract(epoch FROM c.submitted_at), 1e12)::float8 END AS key
-               FROM credentials c
-               WHERE ($1::text IS NULL OR c.review_state = $1) AND ($2::text IS NULL OR c.type = $2)
+        r#"WITH visits AS MATERIALIZED (
+               SELECT v.id, v.start_at, v.therapist_id FROM unnest(ARRAY['requested', 'confirmed']) AS state CROSS JOIN LATERAL (
+                   SELECT id, start_at, therapist_id FROM bookings
+                   WHERE status = state AND (start_at, id) >= ($9::timestamptz, $10::uuid) ORDER BY start_at, id LIMIT $12
+               ) AS v
+               ORDER BY start_at, id LIMIT $12
+           )
+           SELECT v.start_at AS "start_at!", v.id AS "visit!: BookingId", c.id AS "id?: CredentialId"
+           FROM visits v LEFT JOIN LATERAL (
+               SELECT c.id FROM credentials c
+               WHERE c.therapist_id = v.therapist_id AND c.review_state = ANY ($1) AND ($2::text IS NULL OR c.type = $2)
                  AND ($3::text IS NULL OR c.issuing_jurisdiction = $3 OR starts_with(c.type, $3 || '-'))
-                 AND ($4::date IS NULL OR c.expires_on < $4)
-                 AND ($10::uuid IS NULL OR c.therapist_id = $10)
-                 AND (NOT $12::bool OR c.review_state = 'submitted' OR (c.review_state = 'in_review' AND c.claimed_until <= $9))
-                 -- No visit waits for what is not handed in, or done with.
-                 AND ($5 <> 'next_visit' OR c.review_state IN ('submitted', 'in_review', 'pending_second', 'info_requested', 'suspended'))
-                 AND ($11::bool IS NULL OR $11 = EXISTS (
+                 AND ($4::date IS NULL OR c.expires_on < $4) AND ($5::uuid IS NULL OR c.therapist_id = $5)
+                 AND (NOT $7::bool OR c.review_state = 'submitted' OR (c.review_state = 'in_review' AND c.claimed_until <= $8))
+                 AND ($6::bool IS NULL OR $6 = EXISTS (
                      SELECT FROM number_claims n
                      WHERE n.type = c.type AND n.jurisdiction = c.issuing_jurisdiction AND n.normalised_number = c.normalised_number
                        AND n.therapist_id <> c.therapist_id))
-           ) AS waiting
-           WHERE $6::float8 IS NULL OR (key, id) > ($6, $7)
-           ORDER BY key, id LIMIT $8"#,
-        wanted.review_state as Option<ReviewState>,
+                 AND (v.start_at, v.id, c.id) > ($9, $10, $11)
+                 -- The cheap look first: whether this visit rests on such a credential at all.
+                 AND CASE WHEN rests_on(v.id, c.type) THEN next_visit_of(c.therapist_id, c.type, $8) = v.start_at ELSE false END
+           ) AS c ON true
+           ORDER BY v.start_at, v.id, c.id"#,
+        &wanted.states(),
         wanted.type_code,
         wanted.jurisdiction.map(Jurisdiction::as_str),
         wanted.expires_before,
-        name(&wanted.order),
-        wanted.after.map(|(key, _)| key),
-        wanted.after.map(|(_, id)| id.0),
-        wanted.count,
-        now,
         wanted.therapist.map(|id| id.0),
         wanted.duplicate,
         wanted.unclaimed,
+        now,
+        start,
+        visit,
+        id,
+        VISITS,
     )
-    .fetch_all(db)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.key)).collect())
+    let mut visits: Vec<BookingId> = rows.iter().map(|row| row.visit).collect();
+    visits.dedup();
+    let key = |at, visit, id| Key(QueueOrder::NextVisit, Instant(at), visit, id);
+    let (first, nobody) = beginning();
+    let is_full = usize::try_from(VISITS).is_ok_and(|most| visits.len() >= most);
+    let rest = match rows.last() {
+        // All that rests on the last one has been looked at.
+        Some(last) if is_full => key(last.start_at, Some(last.visit), CredentialId(Uuid::max())),
+        // Those without a visit are next.
+        _ => Key(QueueOrder::NextVisit, first, None, nobody),
+    };
+    let found = rows.into_iter().filter_map(|row| Some((row.id?, key(row.start_at, Some(row.visit), row.id?))));
+    Ok(Waiting { found: found.collect(), rest: Some(rest) })
 }
 
 /// How much there is to do.
@@ -108,32 +401,53 @@ pub(in super::super) struct Counts {
 }
 
 pub(in super::super) async fn counts(tx: &mut Tx, today: NaiveDate) -> Result<Counts> {
+    // What was counted and what has changed since: to count them all would take long.
     let states = sqlx::query!(
-        r#"SELECT review_state AS "review_state: ReviewState", count(*) AS "count!",
-                  min(submitted_at) FILTER (WHERE review_state IN ('submitted', 'in_review', 'pending_second')) AS oldest
-           FROM credentials GROUP BY review_state"#
+        r#"SELECT review_state AS "review_state: ReviewState", sum(change)::int8 AS "count!" FROM credential_tally
+           GROUP BY review_state HAVING sum(change) > 0"#
     )
     .fetch_all(&mut **tx)
     .await?;
     let due = sqlx::query!(
-        r#"SELECT count(*) FILTER (WHERE review_state = 'verified' AND recheck_on <= $1) AS "recheck_due!",
-                  count(*) FILTER (WHERE review_state = 'verified' AND expires_on BETWEEN $1 AND $1 + 30) AS "expiring!",
-                  count(*) FILTER (WHERE review_state IN ('submitted', 'in_review', 'pending_second') AND EXISTS (
-                      SELECT FROM number_claims n
-                      WHERE n.type = c.type AND n.jurisdiction = c.issuing_jurisdiction AND n.normalised_number = c.normalised_number
-                        AND n.therapist_id <> c.therapist_id)) AS "duplicates!"
-           FROM credentials c"#,
+        r#"SELECT (SELECT count(*) FROM credentials WHERE review_state = 'verified' AND recheck_on <= $1) AS "recheck_due!",
+                  (SELECT count(*) FROM credentials WHERE review_state = 'verified' AND expires_on BETWEEN $1 AND $1 + 30) AS "expiring!",
+                  (SELECT count(*)
+                   FROM number_claims n
+                   JOIN credentials c ON c.type = n.type AND c.issuing_jurisdiction = n.jurisdiction AND c.normalised_number = n.normalised_number
+                   WHERE n.contested AND n.therapist_id <> c.therapist_id AND c.review_state IN ('submitted', 'in_review', 'pending_second')) AS "duplicates!",
+                  (SELECT min(first.at) FROM unnest(ARRAY['submitted', 'in_review', 'pending_second']) AS state CROSS JOIN LATERAL (
+                       SELECT submitted_at AS at FROM credentials
+                       WHERE review_state = state ORDER BY coalesce(submitted_at, '2100-12-31 00:00:00+00'), id LIMIT 1) AS first) AS oldest"#,
         today
     )
     .fetch_one(&mut **tx)
     .await?;
     Ok(Counts {
-        oldest_submitted_at: states.iter().filter_map(|row| row.oldest).min(),
+        oldest_submitted_at: due.oldest,
         by_review_state: states.iter().map(|row| (name(&row.review_state), row.count)).collect(),
         recheck_due: due.recheck_due,
         expiring_in_30_days: due.expiring,
         duplicates: due.duplicates,
     })
+}
+
+/// Adds up what was counted and what has changed since.
+pub(in super::super) async fn add_up(db: &PgPool) -> Result<()> {
+    in_batches(|| async move {
+        let added = sqlx::query_scalar!(
+            r#"WITH gone AS (
+                   DELETE FROM credential_tally WHERE ctid = ANY (ARRAY(SELECT ctid FROM credential_tally LIMIT $1 FOR UPDATE SKIP LOCKED))
+                   RETURNING review_state, change
+               ), sums AS (
+                   INSERT INTO credential_tally (review_state, change)
+                   SELECT review_state, sum(change) FROM gone GROUP BY review_state HAVING sum(change) <> 0
+               )
+               SELECT count(*) AS "count!" FROM gone"#,
+            BATCH
+        );
+        Ok(added.fetch_one(db).await?.unsigned_abs())
+    })
+    .await
 }
 
 /// These credentials as `admin` sees them, in the order asked for.

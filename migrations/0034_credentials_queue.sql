@@ -1,0 +1,3 @@
+-- no-transaction
+-- Another index holds what it held.
+DROP INDEX CONCURRENTLY credentials_queue;
