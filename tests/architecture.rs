@@ -17,7 +17,7 @@ const FLOORS: &[(&str, &str)] = &[
         "main lib server worker doors openapi config dev demo health",
         "the composition root: commands, settings, lists of doors",
     ),
-    ("reviews session_notes blocks calendars", "what surrounds visits"),
+    ("reviews session_notes blocks calendars people", "what surrounds visits"),
     ("bookings", "visits and their steps"),
     ("search", "what may be booked, and with whom"),
     ("availability rosters", "a therapist's time; authorities' lists"),
@@ -49,7 +49,7 @@ const TABLES: &[(&str, &str)] = &[
     (
         "credentials",
         "credential_types credential_requirements credentials credential_decisions credential_verifications number_claims \
-         credential_reminders credential_holds standings credential_documents jurisdictions",
+         credential_reminders credential_holds standings credential_documents jurisdictions decisions_told",
     ),
     ("events", "events"),
     ("idempotency", "idempotency_keys key_allowances"),
@@ -59,7 +59,7 @@ const TABLES: &[(&str, &str)] = &[
     ("rosters", "roster_imports roster_rows roster_findings"),
     ("session_notes", "session_notes"),
     ("tasks", "tasks"),
-    ("therapists", "therapists offers"),
+    ("therapists", "therapists offers bookable_therapists"),
 ];
 
 /// Statements that name another feature's table: the file, the tables, and why.
@@ -95,6 +95,11 @@ const FOREIGN: &[(&str, &str, &str)] = &[
     ("credentials/store/decided.rs", "tasks", "whoever resolves a task has decided about its row"),
     ("credentials/store/due.rs", "accounts tasks", "reminders are due by their owner's date"),
     ("events/store.rs", "notices tasks", "an event is one statement with the rows that follow of it"),
+    (
+        "people/store.rs",
+        "accounts bookings credentials incidents sessions therapists",
+        "a person is found by one bounded look at each thing that they may be known by, and shown on one page",
+    ),
     ("reviews/store.rs", "bookings", "a review is of a completed visit"),
     (
         "search/candidates.rs",

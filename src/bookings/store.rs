@@ -156,6 +156,10 @@ pub(super) struct Listed {
     pub to: Option<NaiveDate>,
     pub client: Option<AccountId>,
     pub therapist: Option<TherapistId>,
+    /// Of one of these people, as client or as therapist.
+    pub people: Option<Vec<AccountId>>,
+    /// With an id from the first to the second.
+    pub numbers: Option<(BookingId, BookingId)>,
     pub sort: Sort,
     /// After the booking with this id, and this instant to sort by.
     pub after: Option<(DateTime<Utc>, BookingId)>,
@@ -180,6 +184,8 @@ pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Res
                         OR CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END = ANY ($4))
                    AND ($5::date IS NULL OR (start_at >= $5::date - 1 AND start_at >= ($10::timestamptz[])[array_position($12::text[], time_zone)]))
                    AND ($6::date IS NULL OR (start_at < $6::date + 2 AND start_at < ($11::timestamptz[])[array_position($12::text[], time_zone)]))
+                   AND ($13::uuid[] IS NULL OR client_id = ANY ($13) OR therapist_id = ANY ($13))
+                   AND ($14::uuid IS NULL OR id BETWEEN $14 AND $15)
                    AND ($7::timestamptz IS NULL OR " $order,
                 now,
                 listed.client.map(|id| id.0),
@@ -192,7 +198,10 @@ pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Res
                 listed.count,
                 &begins,
                 &ends,
-                &zones
+                &zones,
+                listed.people.as_deref() as Option<&[AccountId]>,
+                listed.numbers.map(|(first, _)| first.0),
+                listed.numbers.map(|(_, last)| last.0)
             )
             .fetch_all(&mut **tx)
             .await?
@@ -261,6 +270,29 @@ pub(super) async fn live(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc>
          ORDER BY start_at, id",
         now,
         therapist.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(Booking::try_from).collect()
+}
+
+/// The most visits of one therapist that are offered again at a time.
+const MOST_OFFERED: i64 = 50;
+
+/// The therapist's visits that the service called off since then, and that have not begun, by their start.
+pub(super) async fn called_off_by_system(
+    tx: &mut Tx,
+    therapist: TherapistId,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Booking>> {
+    let rows = bookings!(
+        "WHERE therapist_id = $2 AND start_at > $1 AND status = 'cancelled' AND cancelled_by = 'system' AND cancelled_at >= $3
+         ORDER BY start_at, id LIMIT $4",
+        now,
+        therapist.0,
+        since,
+        MOST_OFFERED
     )
     .fetch_all(&mut **tx)
     .await?;

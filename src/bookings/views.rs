@@ -19,8 +19,8 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
-use crate::prices::PriceBreakdown;
 use crate::prices::policy::BookingPolicy;
+use crate::prices::{CancellationTerms, PriceBreakdown};
 use crate::values::{AddressKind, Gender, Money, Rating, Zone};
 
 /// What both parties and staff see.
@@ -50,6 +50,13 @@ pub(super) struct Common {
     price_breakdown: PriceBreakdown,
     /// What calling it off costs.
     cancellation_policy: BookingPolicy,
+    /// The last instant at which its client calls it off free of charge; null where that never is, and where it is under way or has ended.
+    free_until: Option<DateTime<Utc>>,
+    /// The policy in one sentence, by the clock of the place.
+    #[schema(
+        example = "Calling off is free until 1 December 2026, 14:00, then costs 100 % of the price; it costs 100 % once the therapist is on the way, and where you are not there."
+    )]
+    cancellation_terms: String,
     /// By when the therapist answers a request.
     respond_by: Option<DateTime<Utc>>,
     /// How it ended short, if it was called off, missed or broken off.
@@ -444,6 +451,7 @@ impl Common {
             // Whole kilometres tell more of where the door is than the suburb does.
             price_breakdown.distance_km = None;
         }
+        let CancellationTerms { cancellation_policy, free_until, cancellation_terms } = booking.cancellation_terms();
         Ok(Self {
             id: booking.id,
             status: booking.status,
@@ -455,7 +463,9 @@ impl Common {
             price: booking.price,
             charge,
             price_breakdown,
-            cancellation_policy: (&booking.policy).into(),
+            cancellation_policy,
+            free_until,
+            cancellation_terms,
             respond_by: booking.respond_by,
             cancellation: cancellation.transpose()?,
             no_show_report: booking.missed.map(NoShowReport::from),

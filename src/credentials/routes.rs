@@ -32,6 +32,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(list_credential_types).service(list_credential_requirements);
     config.service(list_own_credentials).service(create_credential).service(get_own_credential);
     config.service(update_credential).service(submit_credential).service(withdraw_credential);
+    config.service(reopen_credential);
     config.service(list_therapist_credentials);
     queue::routes(config);
     review::routes(config);
@@ -242,6 +243,7 @@ async fn create_credential(
                 submitted_at: None,
                 created_at: now,
                 warnings: Vec::new(),
+                last_decision: None,
             },
             therapist: me.therapist(),
             claimed_by: None,
@@ -443,6 +445,9 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
         let mut row = own(store::lock(&mut work, id).await?, me.therapist())?;
         let by = By::therapist(me.account());
         steps::take(&mut work, &mut row, action, by, Grounds::default()).await?;
+        if action == ReviewAction::Reopen && store::entered(&mut work, me.therapist()).await?.1 > MOST_OPEN {
+            return Err(Refusal::TooManyOpenCredentials.into());
+        }
         if action == ReviewAction::Submit {
             refuse_incomplete(&row)?;
             refuse_unshown(&row)?;
@@ -468,6 +473,18 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
 #[post("/v1/therapists/me/credentials/{id}/submit")]
 async fn submit_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
     own_step(app, me, id, ReviewAction::Submit).await
+}
+
+/// Reopen a credential
+///
+/// Makes a draft again of what was rejected, with its documents, to be mended and submitted once more. What was decided stays in its history.
+#[utoipa::path(tag = "Credentials", operation_id = "reopen_credential", security(("bearer" = ["therapist"])),
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The credential, a draft again.", body = Credential)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooManyOpenCredentials]))))]
+#[post("/v1/therapists/me/credentials/{id}/reopen")]
+async fn reopen_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
+    own_step(app, me, id, ReviewAction::Reopen).await
 }
 
 /// Withdraw a credential

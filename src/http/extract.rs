@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::compress::plain_tag;
 use super::reply::{body_of, digest_of, state_of, tag_of};
 use super::wire::unreadable_body;
-use super::wording::{field_error, other_type};
+use super::wording::{field_error, other_type, parameter_error};
 use crate::error::{Error, Result};
 use crate::values::Strict;
 
@@ -147,7 +147,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
         let query = request.query_string();
         let deserializer = serde_urlencoded::Deserializer::new(form_pairs(query));
         let parsed = serde_path_to_error::deserialize(deserializer).map(Self);
-        ready(parsed.map_err(|error| field_error(error.path(), &error.inner().to_string()).into()))
+        ready(parsed.map_err(|error| parameter_error(error.path(), &error.inner().to_string()).into()))
     }
 }
 

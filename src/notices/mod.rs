@@ -80,6 +80,10 @@ pub struct NoticeDetails {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(example = "US-TX-LMT")]
     pub type_code: Option<String>,
+    /// Why a credential was decided on as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["illegible"]))]
+    pub reason_codes: Option<Vec<String>>,
     /// The last date of the credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_on: Option<NaiveDate>,

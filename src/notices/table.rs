@@ -41,6 +41,11 @@ const fn row(on: &'static str, to: To, kind: &'static str) -> Row {
     Row { on, by: None, at: None, to, kind, with: VISIT }
 }
 
+/// A decision about a credential. The words for its holder are read with the credential.
+const fn decision(on: &'static str, kind: &'static str) -> Row {
+    Row { with: &["type", "reason_codes"], ..row(on, To::Therapist, kind) }
+}
+
 const TABLE: &[Row] = &[
     Row { at: Some("confirmed"), ..row("booking.create", To::Therapist, "visit_booked") },
     Row { at: Some("requested"), ..row("booking.create", To::Therapist, "visit_requested") },
@@ -76,11 +81,21 @@ const TABLE: &[Row] = &[
     Row { with: &["start_at", "time_zone", "charge"], ..row("booking.lower_charge", To::Both, "charge_lowered") },
     row("booking.put_at_risk", To::Therapist, "visit_at_risk"),
     row("booking.restored", To::Therapist, "visit_restored"),
+    row("booking.offered_again", To::Client, "visit_free_again"),
     row("booking.overdue", To::Therapist, "visit_overdue"),
     Row {
         with: &["start_at", "time_zone", "local_start_before", "local_start"],
         ..row("booking.local_time_changed", To::Both, "visit_local_time_changed")
     },
+    decision("credential.verify", "credential_verified"),
+    decision("credential.reject", "credential_rejected"),
+    decision("credential.request_info", "credential_info_requested"),
+    decision("credential.suspend", "credential_suspended"),
+    decision("credential.reinstate", "credential_reinstated"),
+    decision("credential.revoke", "credential_revoked"),
+    // A list was taken back, and with it what it had decided.
+    decision("credential.roll_back", "credential_decision_taken_back"),
+    Row { with: &[], ..row("therapist.bookable", To::Therapist, "now_bookable") },
     Row { with: &["error"], ..row("calendar.failing", To::Therapist, "calendar_failing") },
     Row {
         with: &["type", "expires_on", "days_before"],

@@ -2,7 +2,7 @@
 
 use actix_web::post;
 use actix_web::web::Data;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -13,7 +13,8 @@ use crate::catalogue;
 use crate::error::{FieldError, Result};
 use crate::http::{Json, Reply};
 use crate::ids::{AddressId, ServiceId, TherapistId};
-use crate::prices::{self, About, PriceBreakdown, PriceQuery, kilometres, unsold};
+use crate::prices::policy::Agreed;
+use crate::prices::{self, About, CancellationTerms, PriceBreakdown, PriceQuery, kilometres, unsold};
 use crate::therapists;
 use crate::values::{AddressKind, Country, Instant, Latitude, Longitude, Span};
 
@@ -46,12 +47,21 @@ struct QuoteBody {
     kind: Option<AddressKind>,
 }
 
+/// What a visit would cost, and what calling it off would.
+#[derive(Serialize, ToSchema)]
+struct Quote {
+    #[serde(flatten)]
+    price: PriceBreakdown,
+    #[serde(flatten)]
+    terms: CancellationTerms,
+}
+
 /// Quote a price
 ///
-/// What a visit would cost if it were booked now, with the surcharges that are due. Nothing is kept, and nothing is said of whether it can be
+/// What a visit would cost if it were booked now, with the surcharges that are due, and what calling it off would cost then. Nothing is kept, and nothing is said of whether it can be
 /// booked.
 #[utoipa::path(tag = "Prices", operation_id = "create_quote", security((), ("bearer" = ["client"])), request_body = QuoteBody,
-    responses((status = 200, description = "The price, and how it comes about.", body = PriceBreakdown)))]
+    responses((status = 200, description = "The price, how it comes about, and what calling off costs.", body = Quote)))]
 #[post("/v1/quotes")]
 async fn create_quote(app: Data<App>, Caller(caller): Caller, Json(body, _): Json<QuoteBody>) -> Result<Reply> {
     let now = app.clock.now();
@@ -92,5 +102,8 @@ async fn create_quote(app: Data<App>, Caller(caller): Caller, Json(body, _): Jso
     };
     let tariff = prices::tariff(&app.db, wanted, now).await?.ok_or_else(unsold)?;
     let about = About { zone: place.zone, asked_at: now, kind: kind.or(body.kind), distance_km };
-    Reply::ok(&tariff.breakdown(&about, start))
+    let price = tariff.breakdown(&about, start);
+    let visit = Agreed { price: price.total, booked_at: now, start_at: start, least_fee: 0 };
+    let terms = CancellationTerms::of(&tariff.policy, visit, place.zone);
+    Reply::ok(&Quote { price, terms })
 }

@@ -18,6 +18,7 @@ use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::availability::Start;
 use crate::availability::travel::{Roads, TravelMinutes};
+use crate::catalogue::refuse_unknown_filters;
 use crate::db::{Lent, in_time};
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Origin, Query, Reply};
@@ -263,6 +264,7 @@ async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
     let (Day(from), Day(to)) = (query.from, query.to);
     let mut db = Lent::by(&app.db);
     let (span, visit) = (dates(place.zone, from, to), (query.service_id, query.duration_minutes));
+    refuse_unknown_filters(db.get().await?, None, query.technique.as_ref(), query.condition.as_ref()).await?;
     let setting = app.part::<SearchCache>()?.setting(db.get().await?, place, kind, visit, span, now).await?;
     let reach = Reach {
         point: setting.place.point,

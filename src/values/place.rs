@@ -145,7 +145,7 @@ pub struct Jurisdiction(String);
 
 impl Jurisdiction {
     /// The jurisdiction of a country and the code of one of its regions, `NSW` or `AU-NSW`.
-    fn of(country: &Country, region: &str) -> Option<Self> {
+    pub fn of(country: &Country, region: &str) -> Option<Self> {
         let region = region.to_ascii_uppercase();
         let code = match region.split_once('-') {
             Some(_) => region,

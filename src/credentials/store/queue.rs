@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use super::super::BoardStatus;
+use super::super::TypeCode;
 use super::super::review::ReviewState;
 use super::super::views::ReviewedCredential;
 use super::{Columns, credentials, typed};
@@ -31,11 +32,17 @@ pub(in super::super) enum QueueOrder {
 
 /// Which credentials the queue shows.
 pub(in super::super) struct Queue<'a> {
-    pub review_state: Option<ReviewState>,
+    /// In one of these states; in any where there are none.
+    pub review_states: Option<Vec<ReviewState>>,
     pub type_code: Option<&'a str>,
     pub jurisdiction: Option<&'a Jurisdiction>,
     pub expires_before: Option<NaiveDate>,
     pub therapist: Option<TherapistId>,
+    /// Patterns that the name on it fits, or else its therapist is one of `named`.
+    pub names: Option<Vec<String>>,
+    pub named: Option<Vec<AccountId>>,
+    /// Patterns of which its number fits one.
+    pub numbers: Option<[String; 2]>,
     /// Whose number another therapist claims as well.
     pub duplicate: Option<bool>,
     /// Which nobody reviews at present: submitted, or in review with a claim that has lapsed.
@@ -52,6 +59,7 @@ pub(in super::super) async fn queue(
     wanted: Queue<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<(CredentialId, f64)>> {
+    let [number, bare] = wanted.numbers.map_or([None, None], |numbers| numbers.map(Some));
     let rows = sqlx::query!(
         r#"SELECT id, key AS "key!" FROM (
                SELECT c.id,
@@ -59,10 +67,12 @@ pub(in super::super) async fn queue(
                                     WHEN 'next_visit' THEN coalesce(extract(epoch FROM next_visit_of(c.therapist_id, c.type, $9)), 1e12)::float8
                                     ELSE coalesce(extract(epoch FROM c.submitted_at), 1e12)::float8 END AS key
                FROM credentials c
-               WHERE ($1::text IS NULL OR c.review_state = $1) AND ($2::text IS NULL OR c.type = $2)
+               WHERE ($1::text[] IS NULL OR c.review_state = ANY ($1)) AND ($2::text IS NULL OR c.type = $2)
                  AND ($3::text IS NULL OR c.issuing_jurisdiction = $3 OR starts_with(c.type, $3 || '-'))
                  AND ($4::date IS NULL OR c.expires_on < $4)
                  AND ($10::uuid IS NULL OR c.therapist_id = $10)
+                 AND ($13::text[] IS NULL OR c.therapist_id = ANY ($14::uuid[]) OR ' ' || lower(c.name_on_credential) LIKE ALL ($13))
+                 AND ($15::text IS NULL OR c.normalised_number LIKE $15 OR c.normalised_number LIKE $16)
                  AND (NOT $12::bool OR c.review_state = 'submitted' OR (c.review_state = 'in_review' AND c.claimed_until <= $9))
                  -- No visit waits for what is not handed in, or done with.
                  AND ($5 <> 'next_visit' OR c.review_state IN ('submitted', 'in_review', 'pending_second', 'info_requested', 'suspended'))
@@ -73,7 +83,7 @@ pub(in super::super) async fn queue(
            ) AS waiting
            WHERE $6::float8 IS NULL OR (key, id) > ($6, $7)
            ORDER BY key, id LIMIT $8"#,
-        wanted.review_state as Option<ReviewState>,
+        wanted.review_states.map(|states| states.iter().map(name).collect::<Vec<String>>()) as Option<Vec<String>>,
         wanted.type_code,
         wanted.jurisdiction.map(Jurisdiction::as_str),
         wanted.expires_before,
@@ -85,10 +95,23 @@ pub(in super::super) async fn queue(
         wanted.therapist.map(|id| id.0),
         wanted.duplicate,
         wanted.unclaimed,
+        wanted.names.as_deref(),
+        wanted.named.as_deref() as Option<&[AccountId]>,
+        number,
+        bare,
     )
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.key)).collect())
+}
+
+/// Whether there is a type of credential with this code.
+pub(in super::super) async fn is_type(db: &PgPool, code: &TypeCode) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM credential_types WHERE code = $1) AS "found!""#,
+        code.as_str()
+    );
+    Ok(found.fetch_one(db).await?)
 }
 
 /// How much there is to do.
