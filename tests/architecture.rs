@@ -73,6 +73,8 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "accounts blocks bookings busy_intervals counter_offers holds offers standings therapists",
         "the diary is one statement: each round trip under the lock makes everybody wait",
     ),
+    ("bookings/around/store.rs", "events", "when a booking was brought where is what its events say"),
+    ("bookings/changes/store.rs", "audit_links events", "what changed is what was announced, in the order in which it was chained"),
     ("bookings/holds/store.rs", "reservations", "a hold is saved in one statement with its time"),
     (
         "bookings/licensing/store.rs",
@@ -106,6 +108,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "accounts hint_states hints offers therapists",
         "candidates are found along the index of hints",
     ),
+    ("search/moving.rs", "bookings", "a search for other times of a visit begins with the visit"),
     ("therapists/store.rs", "accounts blocks", "a therapist's name is that of the account"),
 ];
 

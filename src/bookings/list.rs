@@ -2,7 +2,7 @@
 
 use actix_web::get;
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -85,6 +85,10 @@ struct BookingQuery {
     /// For staff: the booking's id, or its beginning, eight digits at the least.
     #[param(inline)]
     number: Option<Sought>,
+    /// To which something happened at this instant or later, 90 days back at the most; for staff only together with `client_id`, `therapist_id`, `q` or
+    /// `number`. Whoever follows what changes asks `GET /v1/me/changes`.
+    #[param(inline)]
+    updated_since: Option<Instant>,
     /// By start or by when they were booked; a minus turns the order around.
     #[serde(default)]
     #[param(inline, value_type = Option<Sort>)]
@@ -97,6 +101,9 @@ struct BookingQuery {
     #[param(inline)]
     cursor: Option<Cursor>,
 }
+
+/// How far back changes of visits are looked for.
+const OLDEST_CHANGE: TimeDelta = TimeDelta::days(90);
 
 /// The most people whose visits are listed together.
 const MOST_PEOPLE: i64 = 20;
@@ -137,6 +144,7 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
             client: query.client_id,
             therapist: query.therapist_id,
             people: None,
+            updated_since: query.updated_since.map(|Instant(since)| since),
             numbers: query.number.as_ref().map(numbers).transpose()?,
             sort,
             after: query.cursor.as_ref().map(|cursor| sort.after(cursor)).transpose()?,
@@ -149,6 +157,20 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
         for (pointer, is_asked) in [("/q", query.q.is_some()), ("/number", query.number.is_some())] {
             if is_asked && !is_staff {
                 return Err(FieldError::new(pointer, "is for staff.").into());
+            }
+        }
+        if let Some(since) = listed.updated_since {
+            if since < app.clock.now() - OLDEST_CHANGE {
+                return Err(FieldError::new("/updated_since", "lies more than 90 days back.").into());
+            }
+            let is_narrow =
+                listed.client.is_some() || listed.therapist.is_some() || query.q.is_some() || listed.numbers.is_some();
+            if is_staff && !is_narrow {
+                return Err(FieldError::new(
+                    "/updated_since",
+                    "goes with `client_id`, `therapist_id`, `q` or `number`.",
+                )
+                .into());
             }
         }
         // Asking for someone else's bookings finds none.

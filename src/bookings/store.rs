@@ -158,6 +158,8 @@ pub(super) struct Listed {
     pub therapist: Option<TherapistId>,
     /// Of one of these people, as client or as therapist.
     pub people: Option<Vec<AccountId>>,
+    /// To which something happened since then.
+    pub updated_since: Option<DateTime<Utc>>,
     /// With an id from the first to the second.
     pub numbers: Option<(BookingId, BookingId)>,
     pub sort: Sort,
@@ -186,6 +188,10 @@ pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Res
                    AND ($6::date IS NULL OR (start_at < $6::date + 2 AND start_at < ($11::timestamptz[])[array_position($12::text[], time_zone)]))
                    AND ($13::uuid[] IS NULL OR client_id = ANY ($13) OR therapist_id = ANY ($13))
                    AND ($14::uuid IS NULL OR id BETWEEN $14 AND $15)
+                   AND ($16::timestamptz IS NULL OR EXISTS (
+                       SELECT FROM events e
+                       WHERE e.subject_type = 'booking' AND e.subject_id = bookings.id::text AND e.id >= least_id($16) AND e.at >= $16
+                         AND e.kind NOT IN ('booking.address_disclosed', 'booking.relied_anew', 'booking.proof_read')))
                    AND ($7::timestamptz IS NULL OR " $order,
                 now,
                 listed.client.map(|id| id.0),
@@ -201,7 +207,8 @@ pub(super) async fn list(tx: &mut Tx, listed: Listed, now: DateTime<Utc>) -> Res
                 &zones,
                 listed.people.as_deref() as Option<&[AccountId]>,
                 listed.numbers.map(|(first, _)| first.0),
-                listed.numbers.map(|(_, last)| last.0)
+                listed.numbers.map(|(_, last)| last.0),
+                listed.updated_since
             )
             .fetch_all(&mut **tx)
             .await?

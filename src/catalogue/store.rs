@@ -52,6 +52,12 @@ pub async fn kind_of<'c>(db: impl PgExecutor<'c>, service: ServiceId) -> Result<
     Ok(sqlx::query_scalar!("SELECT kind FROM services WHERE id = $1", service.0).fetch_optional(db).await?)
 }
 
+/// The first service of the catalogue.
+pub async fn first<'c>(db: impl PgExecutor<'c>) -> Result<Option<ServiceId>> {
+    let first = sqlx::query_scalar!("SELECT id FROM services ORDER BY position, id LIMIT 1");
+    Ok(first.fetch_optional(db).await?)
+}
+
 /// Whether the catalogue has services of this kind.
 pub async fn is_kind<'c>(db: impl PgExecutor<'c>, kind: &str) -> Result<bool> {
     let found = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM services WHERE kind = $1) AS "found!""#, kind)

@@ -25,7 +25,8 @@ use utoipa::ToSchema;
 
 pub use rules::{required_for, requirements};
 pub use steps::{settle, supersede_due, unsettle};
-pub use store::{find_type, standings};
+pub use store::{find_type, list, standings};
+pub use views::Credential;
 
 use crate::ids::{CredentialId, VerificationId};
 use crate::values::{Jurisdiction, bounded_text};

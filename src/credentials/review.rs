@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::error::{Refusal, Result};
+use crate::error::{Bearings, Error, Refusal, Result};
 use crate::events::Party;
 use crate::values::name;
 
@@ -145,6 +145,14 @@ impl ReviewState {
     /// Whether a credential that stands here claims its number: it was handed in, and not taken back or turned down.
     pub fn claims(self) -> bool {
         !matches!(self, Self::Draft | Self::Withdrawn | Self::Rejected | Self::Revoked)
+    }
+
+    /// The refusal of a step, with what `party` may do instead.
+    pub fn bearings(self, error: Error, party: Party) -> Error {
+        let Error::Refused(refusal) = error else { return error };
+        let rows = TABLE.iter().filter(|row| row.0 == self && row.2.may_be(party));
+        let allowed = rows.map(|row| name(&row.1)).collect();
+        Error::RefusedStep(refusal, Box::new(Bearings { not_before: None, state: name(&self), allowed }))
     }
 
     /// Where `action` leads from here, and what whoever takes it must be.

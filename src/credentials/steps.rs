@@ -63,7 +63,8 @@ pub(super) struct Check {
 
 /// Moves the row by one step, if `by` may take it.
 fn step(row: &mut Row, action: ReviewAction, by: By, now: DateTime<Utc>) -> Result<()> {
-    let (to, reviewer) = row.credential.review_state.after(action, by.party)?;
+    let state = row.credential.review_state;
+    let (to, reviewer) = state.after(action, by.party).map_err(|error| state.bearings(error, by.party))?;
     if by.party == Party::Admin && by.account == Some(row.therapist.into()) {
         return Err(Refusal::OwnCredential.into());
     }

@@ -17,7 +17,7 @@ use super::views::{Credential, Decision, LastDecision, PublicCredential, PublicS
 use super::{BoardStatus, CredentialType, Standing, zones};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
-use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId, uuid_at};
+use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId};
 use crate::values::{Jurisdiction, Money, name};
 
 pub(super) use checks::{
@@ -240,7 +240,7 @@ macro_rules! credentials {
                       ARRAY(SELECT encode(d.sha256, 'hex') FROM credential_documents d
                             WHERE d.credential_id = credentials.id AND d.removed_at IS NULL ORDER BY d.id) AS "evidence!",
                       (SELECT jsonb_build_object('action', t.action, 'reason_codes', t.reason_codes, 'message', t.message, 'at', t.at)
-                       FROM decisions_told t WHERE t.credential_id = credentials.id ORDER BY t.id DESC LIMIT 1) AS last_decision
+                       FROM decisions_told t WHERE t.credential_id = credentials.id ORDER BY t.position DESC LIMIT 1) AS last_decision
                FROM credentials "# + $tail,
             $($arg),+
         )
@@ -260,7 +260,8 @@ async fn typed(tx: &mut Tx, columns: Vec<Columns>) -> Result<Vec<Row>> {
     columns.into_iter().map(with_type).collect()
 }
 
-pub(super) async fn list(tx: &mut Tx, therapist: TherapistId) -> Result<Vec<Credential>> {
+/// The credentials of a therapist, oldest first.
+pub async fn list(tx: &mut Tx, therapist: TherapistId) -> Result<Vec<Credential>> {
     let rows = credentials!("WHERE therapist_id = $1 ORDER BY id", therapist.0).fetch_all(&mut **tx).await?;
     Ok(typed(tx, rows).await?.into_iter().map(|row| row.credential).collect())
 }
@@ -429,8 +430,7 @@ pub(super) async fn history(tx: &mut Tx, credential: CredentialId) -> Result<Vec
 /// Keeps what the holder is told of a decision.
 pub(super) async fn tell(tx: &mut Tx, row: &Row, told: &LastDecision) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO decisions_told (id, credential_id, action, reason_codes, message, at) VALUES ($1, $2, $3, $4, $5, $6)",
-        uuid_at(told.at),
+        "INSERT INTO decisions_told (credential_id, action, reason_codes, message, at) VALUES ($1, $2, $3, $4, $5)",
         row.credential.id.0,
         name(&told.action),
         &told.reason_codes.iter().map(name).collect::<Vec<String>>(),

@@ -18,7 +18,7 @@ use super::compress::plain_tag;
 use super::reply::{body_of, digest_of, state_of, tag_of};
 use super::wire::unreadable_body;
 use super::wording::{field_error, other_type, parameter_error};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::values::Strict;
 
 /// The largest JSON body, in bytes.
@@ -113,6 +113,20 @@ async fn read(mut payload: Payload) -> Result<Bytes> {
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// The JSON in a text field of a form; pointers lead into the field.
+pub fn json_field<T: DeserializeOwned>(name: &str, text: &str) -> Result<T> {
+    parse(text.as_bytes()).map_err(|error| match error {
+        Error::Invalid(errors) => Error::Invalid(
+            errors
+                .into_iter()
+                .map(|error| FieldError { pointer: format!("/{name}{}", error.pointer), ..error })
+                .collect(),
+        ),
+        Error::Malformed(_) => FieldError::new(format!("/{name}"), "is not JSON.").into(),
+        error => error,
+    })
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {

@@ -11,7 +11,7 @@ mod wire;
 mod wording;
 
 pub use compress::{Served, compress};
-pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query};
+pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query, json_field};
 pub use page::{Cursor, Limit, Page, Paging, Part};
 pub use rate::{Guess, Origin, RateLimits, Tally};
 pub use reply::Reply;

@@ -37,6 +37,9 @@ struct Row {
 /// When a visit is.
 const VISIT: &[&str] = &["start_at", "time_zone"];
 
+/// What is proposed for a visit, and when that is as it stands.
+const PROPOSAL: &[&str] = &["start_at", "time_zone", "proposed_start_at", "counter_offer_id"];
+
 const fn row(on: &'static str, to: To, kind: &'static str) -> Row {
     Row { on, by: None, at: None, to, kind, with: VISIT }
 }
@@ -56,14 +59,14 @@ const TABLE: &[Row] = &[
     Row { by: Some(Party::Client), ..row("booking.cancel", To::Others, "visit_cancelled") },
     Row { by: Some(Party::Therapist), ..row("booking.cancel", To::Others, "visit_cancelled") },
     Row { by: Some(Party::Admin), ..row("booking.cancel", To::Others, "visit_cancelled") },
-    row("booking.reschedule", To::Others, "visit_moved"),
-    row("booking.agree", To::Others, "visit_moved"),
+    Row { with: &["start_at", "time_zone", "start_at_before"], ..row("booking.reschedule", To::Others, "visit_moved") },
+    Row { with: &["start_at", "time_zone", "start_at_before"], ..row("booking.agree", To::Others, "visit_moved") },
     row("booking.reassign", To::Client, "visit_reassigned"),
     row("booking.reassign", To::Former, "visit_given_away"),
     row("booking.reassign", To::Therapist, "visit_taken_over"),
-    row("booking.propose", To::Others, "time_proposed"),
-    row("booking.proposal_declined", To::Others, "proposal_declined"),
-    row("booking.proposal_withdrawn", To::Others, "proposal_withdrawn"),
+    Row { with: PROPOSAL, ..row("booking.propose", To::Others, "time_proposed") },
+    Row { with: PROPOSAL, ..row("booking.proposal_declined", To::Others, "proposal_declined") },
+    Row { with: PROPOSAL, ..row("booking.proposal_withdrawn", To::Others, "proposal_withdrawn") },
     row("booking.on_the_way", To::Others, "therapist_on_the_way"),
     row("booking.arrive", To::Others, "therapist_arrived"),
     Row {

@@ -147,6 +147,12 @@ impl Policy {
         grace.into_iter().chain(notice.filter(|until| *until >= visit.booked_at)).max()
     }
 
+    /// Until when notice alone makes calling off free, the time just after booking aside; none where it never does.
+    pub fn free_notice(&self, start_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let free = self.rules.tiers.iter().rfind(|tier| tier.fee_percent == 0);
+        free.map(|tier| start_at - TimeDelta::minutes(tier.minutes_before))
+    }
+
     /// What a client pays of `price` who is not there, or for whose sake the therapist came in vain.
     pub fn no_show_fee(&self, price: Money) -> Money {
         price.percent(self.rules.no_show_percent)

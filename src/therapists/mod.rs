@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use bookable::BOOKABLE;
-pub use store::{PROFILE, area, booking_mode, exists, gender, is_shown, profile, public, rate};
+pub use store::{PROFILE, area, booking_mode, exists, gender, is_shown, offers_of, profile, public, rate};
 
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::{BookingMode, Gender, Point, Rating, SlotAnchor, TravelMode, Zone, bounded_number, bounded_text};

@@ -119,6 +119,11 @@ pub(super) async fn offers<'c>(
     Ok(offers)
 }
 
+/// What one therapist offers.
+pub async fn offers_of(tx: &mut Tx, id: TherapistId) -> Result<Vec<Offer>> {
+    Ok(offers(&mut **tx, &[id]).await?.remove(&id).unwrap_or_default())
+}
+
 /// The columns of what is shown of a therapist.
 macro_rules! shown {
     ($tail:literal, $($arg:expr),+) => {

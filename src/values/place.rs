@@ -87,6 +87,15 @@ impl Place {
     }
 }
 
+impl Place {
+    /// The place of a point as the map draws it: the region where it draws one, else the country; none at sea.
+    pub fn at(point: Point) -> Option<Self> {
+        let areas = drawn_at(point);
+        let drawn = areas.iter().find(|area| area.contains('-')).or_else(|| areas.first())?;
+        Some(Self { point, zone: zone_at(point)?, jurisdiction: drawn.parse().ok()? })
+    }
+}
+
 /// The time zone at a point, also at sea; none only where the map of zones has a hole.
 fn zone_at(point: Point) -> Option<Zone> {
     static ZONES: LazyLock<EmbeddedFinder> = LazyLock::new(EmbeddedFinder::new);

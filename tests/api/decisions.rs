@@ -121,6 +121,7 @@ async fn becoming_bookable_is_told_once_each_time() {
     app.sql(&format!("UPDATE credentials SET review_state = 'submitted', submitted_at = created_at WHERE therapist_id = '{}' AND type = 'FIRST-AID'", therapist.id))
         .await
         .unwrap();
+    app.sql("DELETE FROM bookable_therapists").await.unwrap();
     let queue = admin.get("/v1/admin/credentials?type=FIRST-AID").await.is(200).body;
     let path = format!("/v1/admin/credentials/{}", queue["data"][0]["id"].as_str().unwrap());
     app.nobody().get(&format!("/v1/therapists/{}", therapist.id)).await.refused(404, "not_found");
