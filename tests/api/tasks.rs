@@ -50,7 +50,7 @@ async fn tasks_wait_oldest_first_until_they_are_resolved() {
         ("subject_type=credential", 2),
         (&format!("subject_id={booking}"), 2),
         (&format!("subject_id={booking}&subject_type=booking"), 1),
-        ("kind=nothing", 0),
+        ("kind=visit_overdue", 0),
         ("open=false", 0),
         ("open=true", 3),
     ] {
