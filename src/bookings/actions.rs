@@ -33,10 +33,9 @@ pub(super) fn possible(booking: &Booking, party: Party, proposed_by: Option<Part
         } else if action == Action::Reschedule {
             // Whoever would pay, or make the other pay, moves nothing alone.
             let last = match party {
-                Party::Client => by_fee(booking, booking.start_at)
-                    .take_while(|step| is_free(step))
-                    .last()
-                    .and_then(|step| step.until),
+                Party::Client => {
+                    by_fee(booking, booking.start_at).take_while(is_free).last().and_then(|step| step.until)
+                }
                 _ => booking.policy.free_notice(booking.start_at),
             };
             possible.extend(last.map(|until| PossibleStep { action, from, until: Some(until), fee: None }));

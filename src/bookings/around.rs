@@ -20,7 +20,7 @@ use crate::ids::BookingId;
 /// When a booking was brought where; null where it was not, or not yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct StepTimes {
-    /// When it was confirmed last: booked at once, accepted, or agreed on anew.
+    /// When it was confirmed: booked at once, accepted, or agreed on at another time.
     pub confirmed_at: Option<DateTime<Utc>>,
     /// When the therapist set out.
     pub on_the_way_at: Option<DateTime<Utc>>,

@@ -141,7 +141,8 @@ impl Policy {
     /// The last instant at which calling `visit` off is free; the start itself where it is free until then, and none where it never is.
     pub fn free_until(&self, visit: Agreed) -> Option<DateTime<Utc>> {
         let minutes = TimeDelta::minutes(self.rules.free_within_minutes_of_booking);
-        let grace = (visit.booked_at < visit.start_at).then(|| (visit.booked_at + minutes).min(visit.start_at));
+        let grace = (minutes > TimeDelta::zero() && visit.booked_at < visit.start_at)
+            .then(|| (visit.booked_at + minutes).min(visit.start_at));
         let free = self.rules.tiers.iter().rfind(|tier| tier.fee_percent == 0 && visit.least_fee == 0);
         let notice = free.map(|tier| visit.start_at - TimeDelta::minutes(tier.minutes_before));
         grace.into_iter().chain(notice.filter(|until| *until >= visit.booked_at)).max()

@@ -33,7 +33,7 @@ fn note_bookable<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Resu
     Box::pin(async move {
         let Some(id) = event.therapist else { return Ok(()) };
         let now = work.now();
-        if one(&mut ***work, id, now).await?.is_none() {
+        if one(work, id, now).await?.is_none() {
             return end(work, id).await;
         }
         if begin(work, id).await? {

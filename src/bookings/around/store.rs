@@ -16,10 +16,11 @@ pub(super) async fn times(
         r#"SELECT asked AS "id!: BookingId", happened.confirmed_at, happened.on_the_way_at, happened.arrived_at, happened.started_at,
                   happened.completed_at, happened.updated_at AS "updated_at!"
            FROM unnest($1::uuid[]) AS asked CROSS JOIN LATERAL (
-               SELECT max(at) AS updated_at, max(at) FILTER (WHERE to_state = 'confirmed') AS confirmed_at,
-                      min(at) FILTER (WHERE to_state = 'on_the_way') AS on_the_way_at, min(at) FILTER (WHERE to_state = 'arrived') AS arrived_at,
-                      min(at) FILTER (WHERE to_state = 'in_progress') AS started_at, min(at) FILTER (WHERE to_state = 'completed') AS completed_at
-               FROM events WHERE subject_type = 'booking' AND subject_id = asked::text AND id >= history_of(asked::text)
+               -- What leaves it where it is, such as a longer visit, brings it nowhere.
+               SELECT max(at) AS updated_at, max(at) FILTER (WHERE moves AND to_state = 'confirmed') AS confirmed_at,
+                      min(at) FILTER (WHERE moves AND to_state = 'on_the_way') AS on_the_way_at, min(at) FILTER (WHERE moves AND to_state = 'arrived') AS arrived_at,
+                      min(at) FILTER (WHERE moves AND to_state = 'in_progress') AS started_at, min(at) FILTER (WHERE moves AND to_state = 'completed') AS completed_at
+               FROM events CROSS JOIN LATERAL (SELECT from_state IS DISTINCT FROM to_state AS moves) AS step WHERE subject_type = 'booking' AND subject_id = asked::text AND id >= history_of(asked::text)
                  AND kind NOT IN ('booking.address_disclosed', 'booking.relied_anew', 'booking.proof_read')
            ) AS happened WHERE happened.updated_at IS NOT NULL"#,
         bookings as &[BookingId]
