@@ -9,7 +9,7 @@ use crate::queue::{self, Kind, Sweep};
 use crate::seals::SealedTable;
 use crate::{
     accounts, audit, auth, availability, blocks, bookings, calendars, catalogue, credentials, health, idempotency,
-    notices, prices, reviews, rosters, search, session_notes, tasks, therapists, worker,
+    notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists, worker,
 };
 
 /// What one feature opens.
@@ -62,6 +62,7 @@ const FEATURES: &[Doors] = &[
     Doors { routes: &[notices::routes::routes], sweeps: notices::SWEEPS, ..SHUT },
     Doors { routes: &[audit::routes::routes], ..SHUT },
     Doors { routes: &[rosters::routes::routes], jobs: rosters::jobs::JOBS, sweeps: rosters::jobs::SWEEPS, ..SHUT },
+    Doors { routes: &[people::routes::routes], ..SHUT },
     Doors { routes: &[tasks::routes::routes], sweeps: tasks::SWEEPS, ..SHUT },
     Doors { sweeps: auth::SWEEPS, ..SHUT },
     Doors { sweeps: idempotency::SWEEPS, sealed: idempotency::SEALED, ..SHUT },
@@ -72,7 +73,7 @@ const FEATURES: &[Doors] = &[
 /// Who reacts to what is announced, in order. Rows come with the event; what takes more comes after it.
 pub const REACTIONS: Reactions = Reactions {
     follows: &[notices::table::follows, tasks::table::follows],
-    effects: &[therapists::PROFILE, bookings::reacts::ON_CREDENTIALS, bookings::reacts::ON_RULES],
+    effects: &[therapists::PROFILE, therapists::BOOKABLE, bookings::reacts::ON_CREDENTIALS, bookings::reacts::ON_RULES],
 };
 
 /// Every operation there is: what the server is configured with, and what the document is made from.

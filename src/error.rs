@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -254,6 +255,9 @@ pub enum Error {
     /// A rule of the domain says no.
     #[error("{}", .0.sentence())]
     Refused(Refusal),
+    /// A rule of the domain says no to a step, and where the thing stands.
+    #[error("{}", .0.sentence())]
+    RefusedStep(Refusal, Box<Bearings>),
     /// No valid access token.
     #[error("unauthorized")]
     Unauthorized,
@@ -304,13 +308,24 @@ impl Error {
         match self {
             Self::Malformed(why) => Self::Malformed(why.clone()),
             Self::Invalid(fields) => Self::Invalid(fields.clone()),
-            Self::Refused(refusal) => Self::Refused(*refusal),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) => Self::Refused(*refusal),
             Self::NotFound => Self::NotFound,
             Self::TooManyRequests(seconds) => Self::TooManyRequests(*seconds),
             Self::Unavailable(why) => Self::Unavailable(why.clone()),
             other => Self::Internal(other.to_string()),
         }
     }
+}
+
+/// Where a thing stands of which a step was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bearings {
+    /// From when on the step may be taken, where it is too early.
+    pub not_before: Option<DateTime<Utc>>,
+    /// Where the thing stands.
+    pub state: String,
+    /// The steps that the caller may take of it now.
+    pub allowed: Vec<String>,
 }
 
 impl From<Refusal> for Error {
@@ -394,6 +409,17 @@ pub struct Problem {
     /// The fields that are wrong; absent where none is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// From when on a step may be taken for which it is too early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
+    /// Where the thing stands of which a step was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "confirmed")]
+    pub state: Option<String>,
+    /// The steps that the caller may take of it now, where one was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["cancel", "on_the_way"]))]
+    pub allowed: Option<Vec<String>>,
 }
 
 impl Error {
@@ -421,7 +447,7 @@ impl Error {
         match self {
             Self::Malformed(_) => "malformed",
             Self::Invalid(_) => "invalid",
-            Self::Refused(refusal) => refusal.code(),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) => refusal.code(),
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
@@ -443,7 +469,7 @@ impl Error {
     fn detail(&self) -> String {
         let sentence = match self {
             Self::Malformed(detail) => return detail.clone(),
-            Self::Refused(refusal) => refusal.sentence(),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) => refusal.sentence(),
             Self::Invalid(_) => "One or more fields are not valid; see `errors`.",
             Self::Unauthorized => "This operation needs a valid access token.",
             Self::Forbidden => "Your role may not do this.",
@@ -470,7 +496,7 @@ impl ResponseError for Error {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Refused(refusal) => refusal.status(),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) => refusal.status(),
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -514,7 +540,14 @@ impl ResponseError for Error {
             }
             _ => {}
         }
+        let bearings = match self {
+            Self::RefusedStep(_, bearings) => Some(bearings),
+            _ => None,
+        };
         response.json(Problem {
+            not_before: bearings.and_then(|bearings| bearings.not_before),
+            state: bearings.map(|bearings| bearings.state.clone()),
+            allowed: bearings.map(|bearings| bearings.allowed.clone()),
             kind: format!("urn:knead:problem:{}", self.code()),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),

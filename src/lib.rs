@@ -27,6 +27,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod notices;
 pub mod openapi;
+pub mod people;
 pub mod postgres;
 pub mod prices;
 pub mod queue;

@@ -17,7 +17,7 @@ const FLOORS: &[(&str, &str)] = &[
         "main lib server worker doors openapi config dev demo health",
         "the composition root: commands, settings, lists of doors",
     ),
-    ("reviews session_notes blocks calendars", "what surrounds visits"),
+    ("reviews session_notes blocks calendars people", "what surrounds visits"),
     ("bookings", "visits and their steps"),
     ("search", "what may be booked, and with whom"),
     ("availability rosters", "a therapist's time; authorities' lists"),
@@ -49,7 +49,7 @@ const TABLES: &[(&str, &str)] = &[
     (
         "credentials",
         "credential_types credential_requirements credentials credential_decisions credential_verifications number_claims \
-         credential_reminders credential_holds credential_tally standings credential_documents jurisdictions",
+         credential_reminders credential_holds credential_tally standings credential_documents jurisdictions decisions_told",
     ),
     ("events", "events"),
     ("idempotency", "idempotency_keys key_allowances"),
@@ -59,7 +59,7 @@ const TABLES: &[(&str, &str)] = &[
     ("rosters", "roster_imports roster_rows roster_findings"),
     ("session_notes", "session_notes"),
     ("tasks", "tasks"),
-    ("therapists", "therapists offers"),
+    ("therapists", "therapists offers bookable_therapists"),
 ];
 
 /// Statements that name another feature's table: the file, the tables, and why.
@@ -73,6 +73,8 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "accounts blocks bookings busy_intervals counter_offers holds offers standings therapists",
         "the diary is one statement: each round trip under the lock makes everybody wait",
     ),
+    ("bookings/around/store.rs", "events", "when a booking was brought where is what its events say"),
+    ("bookings/changes/store.rs", "audit_links events", "what changed is what was announced, in the order in which it was chained"),
     ("bookings/holds/store.rs", "reservations", "a hold is saved in one statement with its time"),
     (
         "bookings/licensing/store.rs",
@@ -96,12 +98,18 @@ const FOREIGN: &[(&str, &str, &str)] = &[
     ("credentials/store/due.rs", "accounts tasks", "reminders are due by their owner's date"),
     ("credentials/store/queue.rs", "bookings", "the queue by visits goes from one visit to the next"),
     ("events/store.rs", "notices tasks", "an event is one statement with the rows that follow of it"),
+    (
+        "people/store.rs",
+        "accounts bookings credentials incidents sessions therapists",
+        "a person is found by one bounded look at each thing that they may be known by, and shown on one page",
+    ),
     ("reviews/store.rs", "bookings", "a review is of a completed visit"),
     (
         "search/candidates.rs",
         "accounts hint_states hints offers therapists",
         "candidates are found along the index of hints",
     ),
+    ("search/moving.rs", "bookings", "a search for other times of a visit begins with the visit"),
     ("therapists/store.rs", "accounts blocks", "a therapist's name is that of the account"),
 ];
 

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod routes;
+mod sought;
 mod store;
 
 use chrono::{DateTime, Utc};
@@ -9,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
-pub use store::{create_admin, names, rate, ratings};
+pub use sought::{Sought, named};
+pub use store::{create_admin, find_any, names, rate, ratings};
 
 use crate::ids::AccountId;
 use crate::values::{Role, Zone, bounded_text};

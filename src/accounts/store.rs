@@ -81,6 +81,11 @@ pub(super) async fn find<'c>(db: impl PgExecutor<'c>, id: AccountId) -> Result<A
     Ok(account!("", id.0).fetch_one(db).await?)
 }
 
+/// Anyone's account; none where there is none.
+pub async fn find_any<'c>(db: impl PgExecutor<'c>, id: AccountId) -> Result<Option<Account>> {
+    Ok(account!("", id.0).fetch_optional(db).await?)
+}
+
 /// The account, locked until the transaction ends.
 pub(super) async fn lock(tx: &mut Tx, id: AccountId) -> Result<Account> {
     Ok(account!("FOR UPDATE", id.0).fetch_one(&mut **tx).await?)

@@ -91,7 +91,7 @@ async fn lower_charge(
         let charge = booking.charge().ok_or(Refusal::InvalidTransition)?;
         let is_done = booking.charge_lowered_to.is_some() && charge == body.charge;
         let step = step(&booking, action, party, now).map(|step| if is_done { Step::Done } else { step });
-        if admit(&app, &mut work, &known, step, &booking, party).await?.is_some() {
+        if admit(&app, &mut work, &known, (Action::LowerCharge, step), &booking, party).await?.is_some() {
             body.check(charge)?;
             let reason = KeptReason::seal(&app.cipher, id, action, now, body.reason.as_str())?;
             booking.charge_lowered_to = Some(body.charge.amount);

@@ -7,7 +7,7 @@ use super::lifecycle::{Party, Status};
 use crate::db::Tx;
 use crate::error::{Refusal, Result};
 use crate::prices::policy::Agreed;
-use crate::prices::{self, About, PriceBreakdown, PriceQuery};
+use crate::prices::{self, About, CancellationTerms, PriceBreakdown, PriceQuery};
 use crate::values::{Money, Span};
 
 /// What `booking` costs at another start or for so many minutes, by the versions that it was booked under. Of a new start, notice counts from
@@ -56,6 +56,24 @@ impl Booking {
         }
         let Self { price, created_at: booked_at, start_at, least_fee, .. } = *self;
         self.policy.fee(Agreed { price, booked_at, start_at, least_fee }, now)
+    }
+
+    /// What calling the visit off costs its client, in words, and until when it is free: to the start where its therapist has moved it or it was given
+    /// away. A visit that is only asked for is told as one that was agreed when it was.
+    pub fn cancellation_terms(&self) -> CancellationTerms {
+        let Self { price, created_at: booked_at, start_at, least_fee, .. } = *self;
+        let mut terms =
+            CancellationTerms::of(&self.policy, Agreed { price, booked_at, start_at, least_fee }, self.time_zone);
+        terms.free_until = match self.status {
+            Status::Requested | Status::Confirmed if self.free_to_cancel => Some(start_at),
+            Status::Requested | Status::Confirmed => terms.free_until,
+            _ => None,
+        };
+        if self.free_to_cancel {
+            terms.cancellation_terms =
+                "Calling off is free until the start, because the visit is not what was booked first.".to_owned();
+        }
+        terms
     }
 
     /// What the client pays who is not there, or for whose sake the therapist came in vain. Nobody pays for a therapist who may not

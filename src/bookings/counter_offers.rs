@@ -10,9 +10,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub(super) use store::close;
 pub use store::forget_lapsed;
+pub(super) use store::{close, open};
 
+use super::actions::refused as refused_step;
 use super::costs::requote;
 use super::events::{Taken, event};
 use super::lifecycle::{Action, Party, Status, Step, step};
@@ -66,9 +67,9 @@ pub(super) struct CounterOffer {
     /// The counter-offer's id.
     id: CounterOfferId,
     /// The visit that is to take place then.
-    booking_id: BookingId,
+    pub(super) booking_id: BookingId,
     /// Who proposes it.
-    by: Party,
+    pub(super) by: Party,
     /// When the time on the table would begin.
     start_at: DateTime<Utc>,
     /// What the visit would cost then.
@@ -139,7 +140,8 @@ pub(super) async fn propose(
 ) -> Result<CounterOffer> {
     let now = work.now();
     let mut expires_at = respond_by(now, start.min(booking.start_at));
-    step(booking, Action::Propose, by, now)?;
+    step(booking, Action::Propose, by, now)
+        .map_err(|refusal| refused_step(refusal, booking, Action::Propose, by, now))?;
     if start == booking.start_at {
         return Err(FieldError::new("/start_at", "is when the visit takes place already.").into());
     }
@@ -191,7 +193,7 @@ pub(super) async fn propose(
 
 /// What was done to `offer` by `party`.
 fn proposal(kind: &'static str, booking: &Booking, party: Party, offer: &CounterOffer) -> Event {
-    let details = json!({ "counter_offer": offer.id, "proposed": offer.start_at });
+    let details = json!({ "counter_offer_id": offer.id, "proposed_start_at": offer.start_at });
     Event { party: Some(party), ..event(kind, booking, details) }
 }
 
@@ -270,7 +272,7 @@ async fn accept_counter_offer(
             Lead::To(_) => step(&booking, Action::Agree, party, work.now()),
             Lead::Done => Ok(Step::Done),
         };
-        let booking = match admit(&app, &mut work, &known, step, &booking, party).await? {
+        let booking = match admit(&app, &mut work, &known, (Action::Agree, step), &booking, party).await? {
             None => booking,
             Some(status) => {
                 let fee = booking.fee(Party::Client, offer.created_at).amount;

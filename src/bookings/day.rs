@@ -121,7 +121,8 @@ async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQu
         };
         let people: Vec<AccountId> = found.iter().flat_map(|visit| [visit.client, visit.therapist.into()]).collect();
         let services: Vec<ServiceId> = found.iter().map(|visit| visit.service).collect();
-        let known = Known::read(&mut work, &people, &services, Viewer::Disclosed).await?;
+        let known =
+            Known::read(&mut work, &people, &services, Viewer::Disclosed).await?.around(&mut work, &found).await?;
         let shown: Vec<&Booking> =
             found.iter().filter(|visit| viewer(visit, Party::Therapist, now) == Viewer::Disclosed).collect();
         store::record_disclosures(&mut work, &shown).await?;

@@ -77,7 +77,7 @@ async fn extend_booking(
             Ok(Step::To(_)) if asked.duration_minutes == booking.duration_minutes => Ok(Step::Done),
             other => other,
         };
-        let reply = if admit(&app, &mut work, &known, step, &booking, party).await?.is_some() {
+        let reply = if admit(&app, &mut work, &known, (Action::AskExtension, step), &booking, party).await?.is_some() {
             if booking.extension.is_none_or(|open| open.minutes != asked.duration_minutes) {
                 let (longer, _) = lengthened(&app, &mut work, &booking, asked.duration_minutes).await?;
                 booking.extension = Some(Extension {
@@ -138,7 +138,7 @@ async fn accept_extension(
         let step = step(&booking, Action::Extend, party, work.now())?;
         let asked = booking.extension.ok_or(Refusal::InvalidTransition)?.minutes;
         let step = if asked == booking.duration_minutes { Step::Done } else { step };
-        if admit(&app, &mut work, &known, Ok(step), &booking, party).await?.is_some() {
+        if admit(&app, &mut work, &known, (Action::Extend, Ok(step)), &booking, party).await?.is_some() {
             let (longer, Decided { during, relied_on, .. }) = lengthened(&app, &mut work, &booking, asked).await?;
             save(&mut work, &lock, &longer, during).await?;
             store::rely_on(&mut work, id, &relied_on).await?;

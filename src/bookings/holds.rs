@@ -27,7 +27,8 @@ use crate::events::Work;
 use crate::http::{Json, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, HoldId, ServiceId, TherapistId};
-use crate::prices::{PriceBreakdown, Terms};
+use crate::prices::policy::Agreed;
+use crate::prices::{CancellationTerms, PriceBreakdown, Terms};
 use crate::values::{Money, Zone};
 
 /// The operations on holds.
@@ -54,7 +55,7 @@ pub(super) struct Hold {
     pub expires_at: DateTime<Utc>,
 }
 
-/// A slot that is held for the caller.
+/// A slot that is held for the caller. What calling off costs is told as if it had been booked when it was held.
 #[derive(Serialize, ToSchema)]
 struct HoldView {
     /// The hold's id.
@@ -78,13 +79,18 @@ struct HoldView {
     price: Money,
     /// How the price comes about.
     price_breakdown: PriceBreakdown,
+    #[serde(flatten)]
+    terms: CancellationTerms,
     /// When the hold lapses by itself.
     expires_at: DateTime<Utc>,
 }
 
 impl HoldView {
     fn new(hold: Hold, cipher: &Cipher) -> Result<Self> {
+        let (price, booked_at) = (hold.terms.breakdown.total, hold.created_at);
+        let visit = Agreed { price, booked_at, start_at: hold.start_at, least_fee: 0 };
         Ok(Self {
+            terms: CancellationTerms::of(&hold.terms.policy, visit, hold.address.time_zone),
             id: hold.id,
             therapist_id: hold.therapist,
             service_id: hold.service,

@@ -4,14 +4,19 @@
 //! its start it is called off by [`settle`]. Whatever moves a visit on must not do so meanwhile, however late that job is:
 //! acceptance asks the engine again.
 
+mod again;
+mod foresight;
 mod store;
 
 use std::collections::btree_map::Entry as Known;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
+pub(super) use again::offer_again;
+pub(super) use foresight::foresee;
+pub(super) use store::deadlines;
 pub use store::therapists_with_visits;
 
 use super::events::{Taken, Why, event};
@@ -34,6 +39,12 @@ use crate::values::{Jurisdiction, Span};
 /// From so long before its start on, a visit without a licensed therapist is called off.
 pub(super) const NOTICE: TimeDelta = TimeDelta::hours(24);
 
+/// How long staff may think better of a change of rules before it calls a visit off.
+pub(super) const RULES_HOLD: TimeDelta = TimeDelta::minutes(15);
+
+/// A visit is called off so long before its start at the latest: whoever waits for it is to be told.
+const LAST_MOMENT: TimeDelta = TimeDelta::minutes(1);
+
 /// What the parties of a visit that is called off are told.
 const CALLED_OFF: &str = "The therapist may not practise there on that day.";
 
@@ -52,19 +63,40 @@ enum Consequence {
     Alert,
 }
 
-/// What follows for a visit from whether its therapist is `licensed` for every date of it, at its place. What has ended
-/// stays as it is.
-fn consequence(status: Status, visit: Span, at_risk: bool, licensed: bool, now: DateTime<Utc>) -> Consequence {
+/// When a visit that begins at `start` is called off if its therapist may not carry it out from now on: 24 hours before, after `hold` at the soonest,
+/// and before the start.
+fn call_off_at(start: DateTime<Utc>, hold: TimeDelta, now: DateTime<Utc>) -> DateTime<Utc> {
+    (start - NOTICE).max(now + hold).min(start - LAST_MOMENT)
+}
+
+/// When a visit at risk is called off; none where it is not at risk.
+fn deadline(visit: &Booking, written: &HashMap<BookingId, DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    visit.at_risk_since.map(|_| written.get(&visit.id).copied().unwrap_or(visit.start_at - NOTICE))
+}
+
+/// What follows for a visit from whether its therapist is `licensed` for every date of it, at its place. `at_risk` is until when it is at risk, where
+/// it is; `hold` is how long at least it is before it is called off. What has ended stays as it is.
+fn consequence(
+    status: Status,
+    visit: Span,
+    at_risk: Option<DateTime<Utc>>,
+    licensed: bool,
+    hold: TimeDelta,
+    now: DateTime<Utc>,
+) -> Consequence {
     if !status.is_live() || visit.end <= now {
         return Consequence::Stands;
     }
     match (licensed, at_risk) {
-        (true, false) => Consequence::Stands,
-        (true, true) => Consequence::Restore,
+        (true, None) => Consequence::Stands,
+        (true, Some(_)) => Consequence::Restore,
         (false, _) if status == Status::InProgress || visit.start <= now => Consequence::Alert,
-        (false, _) if visit.start - now < NOTICE => Consequence::CallOff,
-        (false, true) => Consequence::Stands,
-        (false, false) => Consequence::PutAtRisk,
+        (false, Some(until)) if until < now => Consequence::CallOff,
+        (false, Some(_)) => Consequence::Stands,
+        (false, None) if visit.start - now < NOTICE && call_off_at(visit.start, hold, now) <= now => {
+            Consequence::CallOff
+        }
+        (false, None) => Consequence::PutAtRisk,
     }
 }
 
@@ -97,11 +129,12 @@ impl Rules {
 /// Holds the therapist's future visits against the credentials as they stand now, in the unit of work that changed them: puts at risk, calls
 /// off, or restores what follows from it. Running it again changes nothing.
 pub async fn reconcile(work: &mut Work, lock: &TimeLock) -> Result<()> {
-    reconcile_after(work, lock, Party::System).await
+    reconcile_after(work, lock, Party::System, TimeDelta::zero()).await
 }
 
-/// As [`reconcile`]; `by` is who has to answer for visits that are lost: the therapist, or nobody, which the system stands for.
-pub(super) async fn reconcile_after(work: &mut Work, lock: &TimeLock, by: Party) -> Result<()> {
+/// As [`reconcile`]; `by` is who has to answer for visits that are lost: the therapist, or nobody, which the system stands for. None is called off
+/// before `hold` is over: until then whoever decided can take it back.
+pub(super) async fn reconcile_after(work: &mut Work, lock: &TimeLock, by: Party, hold: TimeDelta) -> Result<()> {
     let (therapist, now) = (lock.therapist(), work.now());
     let visits = live(work, therapist, now).await?;
     if visits.is_empty() {
@@ -109,24 +142,28 @@ pub(super) async fn reconcile_after(work: &mut Work, lock: &TimeLock, by: Party)
     }
     let ids: Vec<BookingId> = visits.iter().map(|visit| visit.id).collect();
     let mut before = store::reliances(work, &ids).await?;
+    let deadlines = store::deadlines(work, &visits).await?;
     let standings = credentials::standings(work, therapist).await?;
     let mut rules = Rules::default();
     for visit in visits {
         let required = rules.of(work, &visit).await?;
         let (first, last) = visit.dates();
         let relied_on = relied_on(required, &standings, first, last);
-        match consequence(visit.status, visit.table(), visit.at_risk_since.is_some(), relied_on.is_some(), now) {
+        let until = deadline(&visit, &deadlines);
+        match consequence(visit.status, visit.table(), until, relied_on.is_some(), hold, now) {
             Consequence::Stands => {}
             Consequence::Restore => {
                 store::set_at_risk(work, visit.id, None).await?;
                 work.announce(event("booking.restored", &visit, json!({}))).await?;
             }
             Consequence::PutAtRisk => {
-                store::set_at_risk(work, visit.id, Some(now)).await?;
-                enqueue(work, &SettleAtRisk { booking: visit.id }, visit.start_at - NOTICE).await?;
+                let call_off_at = call_off_at(visit.start_at, hold, now);
+                store::set_at_risk(work, visit.id, Some((now, call_off_at))).await?;
+                enqueue(work, &SettleAtRisk { booking: visit.id }, call_off_at).await?;
                 let groups: Vec<&str> =
                     missing(required, &standings, first, last).iter().map(|asked| asked.group.as_str()).collect();
-                work.announce(event("booking.put_at_risk", &visit, json!({ "missing": groups, "by": by }))).await?;
+                let details = json!({ "missing": groups, "by": by, "call_off_at": call_off_at });
+                work.announce(event("booking.put_at_risk", &visit, details)).await?;
             }
             Consequence::CallOff => {
                 call_off(work, lock, visit, by).await?;
@@ -170,22 +207,23 @@ pub async fn reconcile_place(app: &App, country: Option<&str>) -> Result<()> {
 async fn reconcile_now(app: &App, therapist: TherapistId) -> Result<()> {
     let mut work = app.begin(None).await?;
     let lock = work.lock_time(therapist).await?;
-    reconcile(&mut work, &lock).await?;
+    reconcile_after(&mut work, &lock, Party::System, RULES_HOLD).await?;
     work.commit().await
 }
 
-/// Calls off a visit that is still at risk 24 hours before its start: the job's part. It looks at the present state, so
+/// Calls off a visit that is still at risk 24 hours before its start, or when what was held is over: the job's part. It looks at the present state, so
 /// that it may run twice, early or late; a visit that has begun, or is over, is for staff to look into.
 pub async fn settle(app: &App, id: BookingId) -> Result<()> {
     let Some(Begun { mut work, lock, booking, .. }) = begin_as_system(app, id).await? else { return Ok(()) };
     let now = work.now();
-    if booking.at_risk_since.is_some() {
-        if booking.start_at - now > NOTICE {
-            // The queue's clock is ahead of ours.
-            enqueue(&mut work, &SettleAtRisk { booking: id }, booking.start_at - NOTICE).await?;
+    let deadlines = store::deadlines(&mut work, std::slice::from_ref(&booking)).await?;
+    if let Some(until) = deadline(&booking, &deadlines) {
+        if until > now {
+            // The queue's clock is ahead of ours, or this is the job of an earlier time at risk.
+            enqueue(&mut work, &SettleAtRisk { booking: id }, until).await?;
         } else {
             let by = store::put_at_risk_by(&mut work, id).await?.unwrap_or(Party::System);
-            reconcile_after(&mut work, &lock, by).await?;
+            reconcile_after(&mut work, &lock, by, TimeDelta::zero()).await?;
             match super::store::lock(&mut work, id, now).await? {
                 Some(booking) if booking.at_risk_since.is_none() => {}
                 Some(booking) if booking.start_at > now => call_off(&mut work, &lock, booking, by).await?,
@@ -245,7 +283,25 @@ mod tests {
 
     /// What follows, `left` before the start of an hour's visit.
     fn before(left: TimeDelta, status: Status, at_risk: bool, licensed: bool) -> Consequence {
-        consequence(status, Span::of_minutes(noon() + left, 60), at_risk, licensed, noon())
+        let (start, now) = (noon() + left, noon());
+        let until = at_risk.then(|| start - NOTICE);
+        consequence(status, Span::of_minutes(start, 60), until, licensed, TimeDelta::zero(), now)
+    }
+
+    #[test]
+    fn what_is_held_is_called_off_once_that_is_over_and_before_the_start() {
+        let hold = TimeDelta::minutes(15);
+        for (left, held) in [(1500, 60), (1440, 15), (600, 15), (16, 15), (15, 14), (2, 1)] {
+            let start = noon() + TimeDelta::minutes(left);
+            let (visit, until) = (Span::of_minutes(start, 60), call_off_at(start, hold, noon()));
+            assert_eq!(until, noon() + TimeDelta::minutes(held), "{left}");
+            let follows = |risk, now| consequence(Status::Confirmed, visit, risk, false, hold, now);
+            assert_eq!(follows(None, noon()), Consequence::PutAtRisk, "{left}");
+            assert_eq!(follows(Some(until), noon()), Consequence::Stands, "{left}");
+            assert_eq!(follows(Some(until), until + TimeDelta::seconds(1)), Consequence::CallOff, "{left}");
+        }
+        let last = Span::of_minutes(noon() + LAST_MOMENT, 60);
+        assert_eq!(consequence(Status::Confirmed, last, None, false, hold, noon()), Consequence::CallOff);
     }
 
     #[test]

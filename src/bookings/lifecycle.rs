@@ -222,6 +222,23 @@ fn in_time(action: Action, party: Party, visit: Span, now: DateTime<Utc>) -> Res
     }
 }
 
+/// From when until when `action` may be taken by `party` of a visit with this time on the table; none where no time bounds it.
+pub fn window(action: Action, party: Party, visit: Span) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    let edge = UNTIL.iter().find(|until| until.0 == action).map(|(_, edge)| match edge {
+        Edge::Start => visit.start,
+        Edge::End => visit.end,
+    });
+    let Some((_, minutes, after_end)) = TIMES.iter().find(|time| time.0 == action) else { return (None, edge) };
+    let by_staff = action == Action::Complete && party == Party::Admin;
+    let from = if by_staff { visit.end } else { visit.start + TimeDelta::minutes(*minutes) };
+    (Some(from), edge.or_else(|| after_end.map(|minutes| visit.end + TimeDelta::minutes(minutes))))
+}
+
+/// The steps that the table has for `party` from `status`.
+pub fn steps(status: Status, party: Party) -> impl Iterator<Item = Action> {
+    TABLE.iter().filter(move |row| row.0 == status && row.2.contains(&party)).map(|row| row.1)
+}
+
 /// What becomes of a step that may be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -398,6 +415,22 @@ mod tests {
                 Ok(()),
                 "at any time"
             );
+        }
+    }
+
+    #[test]
+    fn a_step_is_in_time_within_its_window_alone() {
+        let start: DateTime<Utc> = "2026-12-01T00:00:00Z".parse().expect("an instant");
+        let visit = Span::of_minutes(start, 60);
+        for (_, action, parties, _) in TABLE {
+            for party in *parties {
+                let (from, until) = window(*action, *party, visit);
+                for minute in -300..2_000 {
+                    let now = start + TimeDelta::minutes(minute);
+                    let within = from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until);
+                    assert_eq!(in_time(*action, *party, visit, now).is_ok(), within, "{action:?} {party:?} {minute}");
+                }
+            }
         }
     }
 

@@ -1,12 +1,8 @@
 //! Lists of bookings, for clients, therapists and admins.
 
-use std::str::FromStr;
-
 use actix_web::get;
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
-use serde::de::IntoDeserializer;
-use serde::de::value::Error as Unreadable;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -16,33 +12,19 @@ use super::lifecycle::Status;
 use super::store::{self, Listed};
 use super::views::{BookingView, Viewer, views};
 use crate::App;
+use crate::accounts::{self, Sought};
 use crate::auth::{Anyone, As, Principal};
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Result};
-use crate::http::{Cursor, Limit, Page, Query, Reply};
+use crate::events::Work;
+use crate::http::{Cursor, Limit, Page, Query, Reply, Several};
 use crate::ids::{AccountId, BookingId, TherapistId};
-use crate::values::{Day, Instant, Role, from_text};
+use crate::values::{Day, Instant, Role};
 
 /// The list of bookings.
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(list_bookings);
 }
-
-/// One state or several, separated by commas.
-struct Statuses(Vec<Status>);
-
-impl FromStr for Statuses {
-    type Err = Unreadable;
-
-    fn from_str(text: &str) -> Result<Self, Unreadable> {
-        text.split(',')
-            .map(|status| Status::deserialize(status.into_deserializer()))
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-}
-
-from_text!(Statuses);
 
 /// The order of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -86,7 +68,7 @@ impl Sort {
 struct BookingQuery {
     /// In one of these states, separated by commas.
     #[param(inline, value_type = Option<Vec<Status>>, style = Form, explode = false)]
-    status: Option<Statuses>,
+    status: Option<Several<Status>>,
     /// From this date on, in the zone of each visit.
     #[param(inline)]
     from: Option<Day>,
@@ -97,6 +79,16 @@ struct BookingQuery {
     therapist_id: Option<TherapistId>,
     /// Of this client.
     client_id: Option<AccountId>,
+    /// For staff: visits of people with these beginnings of words in their names; 20 people at the most.
+    #[param(inline)]
+    q: Option<Sought>,
+    /// For staff: the booking's id, or its beginning, eight digits at the least.
+    #[param(inline)]
+    number: Option<Sought>,
+    /// To which something happened at this instant or later, 90 days back at the most; for staff only together with `client_id`, `therapist_id`, `q` or
+    /// `number`. Whoever follows what changes asks `GET /v1/me/changes`.
+    #[param(inline)]
+    updated_since: Option<Instant>,
     /// By start or by when they were booked; a minus turns the order around.
     #[serde(default)]
     #[param(inline, value_type = Option<Sort>)]
@@ -108,6 +100,29 @@ struct BookingQuery {
     /// From `next_cursor` of the page before.
     #[param(inline)]
     cursor: Option<Cursor>,
+}
+
+/// How far back changes of visits are looked for.
+const OLDEST_CHANGE: TimeDelta = TimeDelta::days(90);
+
+/// The most people whose visits are listed together.
+const MOST_PEOPLE: i64 = 20;
+
+/// Whose names fit.
+async fn people(work: &mut Work, sought: &Sought) -> Result<Vec<AccountId>> {
+    let people = accounts::named(&mut ***work, sought, MOST_PEOPLE + 1).await?;
+    if people.len() > MOST_PEOPLE as usize {
+        return Err(FieldError::new("/q", "fits more than 20 people: say more of the name.").into());
+    }
+    Ok(people)
+}
+
+/// The first and the last id that are meant.
+fn numbers(number: &Sought) -> Result<(BookingId, BookingId)> {
+    let ids = number.in_ids();
+    let ids =
+        ids.ok_or_else(|| FieldError::new("/number", "must be a booking's id, or eight digits of its beginning."))?;
+    Ok((BookingId(ids.0), BookingId(ids.1)))
 }
 
 /// List bookings
@@ -123,17 +138,40 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
         let Principal { account, role, .. } = me.principal;
         let sort = query.sort;
         let mut listed = Listed {
-            statuses: query.status.map(|Statuses(statuses)| statuses).unwrap_or_default(),
+            statuses: query.status.map(|Several(statuses)| statuses).unwrap_or_default(),
             from: query.from.map(|Day(date)| date),
             to: query.to.map(|Day(date)| date),
             client: query.client_id,
             therapist: query.therapist_id,
+            people: None,
+            updated_since: query.updated_since.map(|Instant(since)| since),
+            numbers: query.number.as_ref().map(numbers).transpose()?,
             sort,
             after: query.cursor.as_ref().map(|cursor| sort.after(cursor)).transpose()?,
             count: query.limit.probe(),
         };
         if listed.from.zip(listed.to).is_some_and(|(from, to)| to < from) {
             return Err(FieldError::new("/to", "lies before `from`.").into());
+        }
+        let is_staff = role == Role::Admin;
+        for (pointer, is_asked) in [("/q", query.q.is_some()), ("/number", query.number.is_some())] {
+            if is_asked && !is_staff {
+                return Err(FieldError::new(pointer, "is for staff.").into());
+            }
+        }
+        if let Some(since) = listed.updated_since {
+            if since < app.clock.now() - OLDEST_CHANGE {
+                return Err(FieldError::new("/updated_since", "lies more than 90 days back.").into());
+            }
+            let is_narrow =
+                listed.client.is_some() || listed.therapist.is_some() || query.q.is_some() || listed.numbers.is_some();
+            if is_staff && !is_narrow {
+                return Err(FieldError::new(
+                    "/updated_since",
+                    "goes with `client_id`, `therapist_id`, `q` or `number`.",
+                )
+                .into());
+            }
         }
         // Asking for someone else's bookings finds none.
         let (viewer, others) = match role {
@@ -148,6 +186,9 @@ async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<Booki
             return Reply::ok(&Page::<BookingView>::whole(Vec::new()));
         }
         let mut work = app.begin(Some(me.account())).await?;
+        if let Some(sought) = &query.q {
+            listed.people = Some(people(&mut work, sought).await?);
+        }
         let found = store::list(&mut work, listed, app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| sort.key(booking))?;
         let data = views(&app.cipher, &mut work, page.data, viewer).await?;

@@ -203,7 +203,7 @@ async fn decide_no_show(
         let Begun { mut work, lock, mut booking, party } = begin(&app, &me.principal, id).await?;
         let (action, now) = (if body.upheld { Action::Uphold } else { Action::Reject }, work.now());
         let step = step(&booking, action, party, now);
-        if admit(&app, &mut work, &known, step, &booking, party).await?.is_some() {
+        if admit(&app, &mut work, &known, (action, step), &booking, party).await?.is_some() {
             let reason = KeptReason::seal(&app.cipher, id, action, now, body.reason.as_str())?;
             booking = decide(&mut work, &lock, booking, (action, party), Some(reason)).await?;
         }

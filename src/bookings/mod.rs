@@ -1,7 +1,10 @@
 //! Bookings: one visit from the wish to its end.
 
+mod actions;
+mod around;
 mod book;
 pub mod bounds;
+mod changes;
 mod charge;
 pub mod costs;
 pub mod counter_offers;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 
 use super::jobs::ReconcilePlace;
-use super::licensing::reconcile_after;
+use super::licensing::{RULES_HOLD, foresee, offer_again, reconcile_after};
 use crate::error::Result;
 use crate::events::{Effect, Event, Party, Work};
 use crate::queue::enqueue;
@@ -36,7 +36,13 @@ fn hold_visits_against_credentials<'a>(work: &'a mut Work, event: &'a Event) -> 
         let lock = work.lock_time(therapist).await?;
         // Visits that are lost to the therapist's own edit are the therapist's to answer for.
         let by = if event.party == Some(Party::Therapist) { Party::Therapist } else { Party::System };
-        reconcile_after(work, &lock, by).await
+        // Whoever decides may want to take it back for a while.
+        let hold = event.details.get("hold_minutes").and_then(|minutes| minutes.as_i64()).unwrap_or_default();
+        reconcile_after(work, &lock, by, TimeDelta::minutes(hold)).await?;
+        if event.kind == "credential.reinstate" {
+            offer_again(work, &lock).await?;
+        }
+        Ok(())
     })
 }
 
@@ -44,6 +50,9 @@ fn hold_visits_against_rules<'a>(work: &'a mut Work, event: &'a Event) -> BoxFut
     Box::pin(async move {
         // The whole country, because a visit may name its region otherwise than the map does.
         let country = event.details.get("country").and_then(|country| country.as_str());
+        if work.is_preview() {
+            return foresee(work, country, RULES_HOLD).await;
+        }
         let job = ReconcilePlace { country: country.map(str::to_owned) };
         let now = work.now();
         // A second one looks again, because whoever read the old rules may still be booking.

@@ -12,7 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken, Why};
-use super::licensing::{NOTICE, Rules};
+use super::licensing::{NOTICE, Rules, deadlines};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::store;
 use super::views::{AdminBooking, BookingView, Viewer, view_of, views};
@@ -24,6 +24,7 @@ use crate::auth::{Admin, As};
 use crate::availability::reservations::{self, Taking};
 use crate::availability::travel::Roads;
 use crate::availability::{Diary, Rule};
+use crate::catalogue::refuse_unknown_filters;
 use crate::cipher::Sealed;
 use crate::credentials::{self, missing};
 use crate::db::uninterrupted;
@@ -84,7 +85,7 @@ struct AtRisk {
 /// List visits at risk
 ///
 /// Visits whose therapist may not carry them out as things stand, soonest first. Each can be reassigned; what is left is
-/// called off 24 hours before its start.
+/// called off 24 hours before its start, or when whoever barred the therapist can take it back no more.
 #[utoipa::path(tag = "Bookings", operation_id = "list_bookings_at_risk", security(("bearer" = ["admin"])), params(AtRiskQuery),
     responses((status = 200, description = "A page of visits.", body = Page<AtRisk>)))]
 #[get("/v1/admin/bookings/at-risk")]
@@ -94,6 +95,7 @@ async fn list_bookings_at_risk(app: Data<App>, me: As<Admin>, Query(query): Quer
         let mut work = app.begin(Some(me.account())).await?;
         let found = store::at_risk(&mut work, after, query.limit.probe(), app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| (booking.start_at, booking.id))?;
+        let deadlines = deadlines(&mut work, &page.data).await?;
         let mut rules = Rules::default();
         let mut facts = Vec::new();
         for booking in &page.data {
@@ -105,7 +107,8 @@ async fn list_bookings_at_risk(app: Data<App>, me: As<Admin>, Query(query): Quer
                 group: asked.group.clone(),
                 options: asked.options.clone(),
             });
-            facts.push((booking.at_risk_since, missing.collect(), booking.start_at - NOTICE));
+            let cancels_at = deadlines.get(&booking.id).copied().unwrap_or(booking.start_at - NOTICE);
+            facts.push((booking.at_risk_since, missing.collect(), cancels_at));
         }
         let shown = views(&app.cipher, &mut work, page.data, Viewer::Admin).await?;
         work.commit().await?;
@@ -180,6 +183,7 @@ async fn list_candidates(
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
         let booking = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        refuse_unknown_filters(&mut **work, None, query.technique.as_ref(), None).await?;
         if !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
         }

@@ -107,7 +107,7 @@ async fn reschedule_booking(
             Ok(Step::To(_)) if start == booking.start_at => Ok(Step::Done),
             other => other,
         };
-        let reply = if admit(&app, &mut work, &known, step, &booking, party).await?.is_none() {
+        let reply = if admit(&app, &mut work, &known, (Action::Reschedule, step), &booking, party).await?.is_none() {
             view(&app, &mut work, booking, party).await?
         } else {
             let late = match party {
@@ -203,7 +203,7 @@ pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, du
 
 /// What a step changed of what was agreed, for its event.
 pub(super) fn change(before: &Booking, after: &Booking) -> Value {
-    json!({ "change": Change { from: before.into(), to: after.into() } })
+    json!({ "change": Change { from: before.into(), to: after.into() }, "start_at_before": before.start_at })
 }
 
 /// Prices the visit as it is changed from `before`, by the versions that it was booked under. Of a new start, notice counts from

@@ -8,8 +8,8 @@ use super::lifecycle::{Action, Party, Step, step};
 use super::steps::{Asked, party, take, view};
 use super::views::{BookingEvent, BookingView};
 use super::{
-    Reason, book, charge, counter_offers, day, extend, holds, incidents, list, missed, outside_hours, overdue, proof,
-    reassign, reliability, reschedule, store, visit,
+    Reason, actions, book, changes, charge, counter_offers, day, extend, holds, incidents, list, missed, outside_hours,
+    overdue, proof, reassign, reliability, reschedule, store, visit,
 };
 use crate::App;
 use crate::auth::{Anyone, As, Therapist};
@@ -39,6 +39,7 @@ pub fn routes(config: &mut ServiceConfig) {
     counter_offers::routes(config);
     extend::routes(config);
     proof::routes(config);
+    changes::routes(config);
     reliability::routes(config);
 }
 
@@ -159,8 +160,9 @@ async fn get_cancellation_quote(app: Data<App>, me: As<Anyone>, Path(id): Path<B
         let booking = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         work.commit().await?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
-        if step(&booking, Action::Cancel, party, now)? == Step::Done {
-            return Err(Refusal::InvalidTransition.into());
+        let refused = |refusal| actions::refused(refusal, &booking, Action::Cancel, party, now);
+        if step(&booking, Action::Cancel, party, now).map_err(refused)? == Step::Done {
+            return Err(refused(Refusal::InvalidTransition));
         }
         let fee = booking.fee(party, now);
         let therapist_share = (party != Party::Client).then(|| booking.policy.therapist_share(fee));

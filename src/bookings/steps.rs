@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::actions::refused;
 use super::counter_offers::{self, OfferStatus};
 use super::events::{Taken, Why};
 use super::incidents::{self, NewIncident};
@@ -99,11 +100,12 @@ pub(super) async fn admit(
     app: &App,
     work: &mut Work,
     known: &IfMatch,
-    step: Result<Step, Refusal>,
+    (action, step): (Action, Result<Step, Refusal>),
     booking: &Booking,
     party: Party,
 ) -> Result<Option<Status>> {
-    let Step::To(status) = step? else { return Ok(None) };
+    let step = step.map_err(|refusal| refused(refusal, booking, action, party, work.now()))?;
+    let Step::To(status) = step else { return Ok(None) };
     if known.is_sent() {
         let viewer = viewer(booking, party, work.now());
         view_of(&app.cipher, work, booking.clone(), viewer).await?.check(known)?;
@@ -141,7 +143,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
     let Begun { mut work, lock, mut booking, party } = begin(app, &me, id).await?;
     let (action, now) = (asked.action, work.now());
     let step = step(&booking, action, party, now);
-    if let Some(status) = admit(app, &mut work, &asked.if_match, step, &booking, party).await? {
+    if let Some(status) = admit(app, &mut work, &asked.if_match, (action, step), &booking, party).await? {
         let from = booking.status;
         let reason = asked.reason.as_ref();
         let reason =

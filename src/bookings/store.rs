@@ -157,10 +157,23 @@ pub(super) struct Listed {
     pub to: Option<NaiveDate>,
     pub client: Option<AccountId>,
     pub therapist: Option<TherapistId>,
+    /// Of one of these people, as client or as therapist.
+    pub people: Option<Vec<AccountId>>,
+    /// To which something happened since then.
+    pub updated_since: Option<DateTime<Utc>>,
+    /// With an id from the first to the second.
+    pub numbers: Option<(BookingId, BookingId)>,
     pub sort: Sort,
     /// After the booking with this id, and this instant to sort by.
     pub after: Option<(DateTime<Utc>, BookingId)>,
     pub count: i64,
+}
+
+impl Listed {
+    /// Whether people, an id or what has happened since are looked for.
+    const fn is_sought(&self) -> bool {
+        self.people.is_some() || self.numbers.is_some() || self.updated_since.is_some()
+    }
 }
 
 /// Before every instant that a booking may have, and after.
@@ -225,6 +238,24 @@ async fn keys(tx: &mut Tx, listed: &Listed, now: DateTime<Utc>) -> Result<Vec<Bo
     macro_rules! keys_by {
         ($order:literal, $merged:literal) => {
             match (listed.client, listed.therapist) {
+                (client, therapist) if listed.is_sought() => keys!(
+                    r#"SELECT id AS "id!: BookingId" FROM bookings
+                       WHERE ($13::uuid IS NULL OR client_id = $13) AND ($14::uuid IS NULL OR therapist_id = $14) AND status = ANY ($1::text[])
+                         AND ($15::uuid[] IS NULL OR client_id = ANY ($15) OR therapist_id = ANY ($15))
+                         AND ($16::uuid IS NULL OR id BETWEEN $16 AND $17)
+                         AND ($18::timestamptz IS NULL OR EXISTS (
+                             SELECT FROM events e
+                             WHERE e.subject_type = 'booking' AND e.subject_id = bookings.id::text AND e.id >= least_id($18) AND e.at >= $18
+                               AND e.kind NOT IN ('booking.address_disclosed', 'booking.relied_anew', 'booking.proof_read')))"#,
+                    $order,
+                    "",
+                    client.map(|client| client.0),
+                    therapist.map(|therapist| therapist.0),
+                    listed.people.as_deref() as Option<&[AccountId]>,
+                    listed.numbers.map(|(first, _)| first.0),
+                    listed.numbers.map(|(_, last)| last.0),
+                    listed.updated_since
+                ),
                 (Some(client), therapist) => keys!(
                     r#"SELECT id AS "id!: BookingId" FROM bookings
                        WHERE client_id = $13 AND ($14::uuid IS NULL OR therapist_id = $14) AND status = ANY ($1::text[])"#,
@@ -331,6 +362,29 @@ pub(super) async fn live(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc>
          ORDER BY start_at, id",
         now,
         therapist.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(Booking::try_from).collect()
+}
+
+/// The most visits of one therapist that are offered again at a time.
+const MOST_OFFERED: i64 = 50;
+
+/// The therapist's visits that the service called off since then, and that have not begun, by their start.
+pub(super) async fn called_off_by_system(
+    tx: &mut Tx,
+    therapist: TherapistId,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Booking>> {
+    let rows = bookings!(
+        "WHERE therapist_id = $2 AND start_at > $1 AND status = 'cancelled' AND cancelled_by = 'system' AND cancelled_at >= $3
+         ORDER BY start_at, id LIMIT $4",
+        now,
+        therapist.0,
+        since,
+        MOST_OFFERED
     )
     .fetch_all(&mut **tx)
     .await?;

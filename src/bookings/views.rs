@@ -7,6 +7,7 @@ use serde::Serialize;
 use sqlx::types::Json;
 use utoipa::ToSchema;
 
+use super::around::{Around, Surroundings};
 use super::lifecycle::{Action, Party, Status};
 use super::missed::NoShowReport;
 use super::reschedule::Change;
@@ -17,10 +18,11 @@ use crate::catalogue;
 use crate::cipher::Cipher;
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::events::Work;
 use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
-use crate::prices::PriceBreakdown;
 use crate::prices::policy::BookingPolicy;
+use crate::prices::{CancellationTerms, PriceBreakdown};
 use crate::values::{AddressKind, Gender, Money, Rating, Zone};
 
 /// What both parties and staff see.
@@ -50,6 +52,13 @@ pub(super) struct Common {
     price_breakdown: PriceBreakdown,
     /// What calling it off costs.
     cancellation_policy: BookingPolicy,
+    /// The last instant at which its client calls it off free of charge; null where that never is, and where it is under way or has ended.
+    free_until: Option<DateTime<Utc>>,
+    /// The policy in one sentence, by the clock of the place.
+    #[schema(
+        example = "Calling off is free until 1 December 2026, 14:00, then costs 100 % of the price; it costs 100 % once the therapist is on the way, and where you are not there."
+    )]
+    cancellation_terms: String,
     /// By when the therapist answers a request.
     respond_by: Option<DateTime<Utc>>,
     /// How it ended short, if it was called off, missed or broken off.
@@ -121,6 +130,8 @@ pub(super) struct ClientBooking {
     seen_as: Viewer,
     #[serde(flatten)]
     common: Common,
+    #[serde(flatten)]
+    around: Around,
     therapist: PersonRef,
     /// The address as it was when the visit was booked.
     address: AddressView,
@@ -151,6 +162,8 @@ pub(super) struct TherapistBooking {
     seen_as: Viewer,
     #[serde(flatten)]
     common: Common,
+    #[serde(flatten)]
+    around: Around,
     client: ClientRef,
     suburb: Suburb,
     /// What the therapist earns of the fee, where the visit was called off.
@@ -204,6 +217,8 @@ pub(super) struct AdminBooking {
     seen_as: Viewer,
     #[serde(flatten)]
     common: Common,
+    #[serde(flatten)]
+    around: Around,
     client: PersonRef,
     therapist: PersonRef,
     suburb: Suburb,
@@ -326,19 +341,19 @@ pub(super) enum Viewer {
 /// The bookings as `viewer` sees them.
 pub(super) async fn views(
     cipher: &Cipher,
-    tx: &mut Tx,
+    work: &mut Work,
     bookings: Vec<Booking>,
     viewer: Viewer,
 ) -> Result<Vec<BookingView>> {
     let people: Vec<AccountId> = bookings.iter().flat_map(|b| [b.client, b.therapist.into()]).collect();
     let services: Vec<ServiceId> = bookings.iter().map(|booking| booking.service).collect();
-    let known = Known::read(tx, &people, &services, viewer).await?;
+    let known = Known::read(work, &people, &services, viewer).await?.around(work, &bookings).await?;
     bookings.into_iter().map(|booking| known.view(cipher, booking, viewer)).collect()
 }
 
 /// The booking as `viewer` sees it.
-pub(super) async fn view_of(cipher: &Cipher, tx: &mut Tx, booking: Booking, viewer: Viewer) -> Result<BookingView> {
-    views(cipher, tx, vec![booking], viewer).await?.pop().ok_or(Error::NotFound)
+pub(super) async fn view_of(cipher: &Cipher, work: &mut Work, booking: Booking, viewer: Viewer) -> Result<BookingView> {
+    views(cipher, work, vec![booking], viewer).await?.pop().ok_or(Error::NotFound)
 }
 
 /// What a view shows besides the booking itself.
@@ -347,9 +362,16 @@ pub(super) struct Known {
     services: HashMap<ServiceId, String>,
     /// How therapists rate clients, for therapists alone.
     ratings: HashMap<AccountId, Rating>,
+    /// What stands around the bookings; nothing where they are new.
+    around: Surroundings,
 }
 
 impl Known {
+    /// The same with what stands around these bookings.
+    pub async fn around(self, work: &mut Work, bookings: &[Booking]) -> Result<Self> {
+        Ok(Self { around: Surroundings::read(work, bookings).await?, ..self })
+    }
+
     /// What `viewer` is shown of these people and services.
     pub async fn read(tx: &mut Tx, people: &[AccountId], services: &[ServiceId], viewer: Viewer) -> Result<Self> {
         Ok(Self {
@@ -359,13 +381,19 @@ impl Known {
                 Viewer::Therapist | Viewer::Disclosed => accounts::ratings(tx, people).await?,
                 Viewer::Client | Viewer::Admin => HashMap::new(),
             },
+            around: Surroundings::default(),
         })
     }
 
     /// What the client of a visit with `therapist` is shown, where it has been read already.
     pub fn of(therapist: (TherapistId, String), service: (ServiceId, String)) -> Self {
         let (id, name) = therapist;
-        Self { names: [(id.into(), name)].into(), services: [service].into(), ratings: HashMap::new() }
+        Self {
+            names: [(id.into(), name)].into(),
+            services: [service].into(),
+            ratings: HashMap::new(),
+            around: Surroundings::default(),
+        }
     }
 
     fn person(&self, id: AccountId) -> PersonRef {
@@ -380,6 +408,7 @@ impl Known {
             Viewer::Client => BookingView::Client(Box::new(ClientBooking {
                 seen_as: viewer,
                 common,
+                around: self.around.of(&booking, viewer),
                 therapist: self.person(booking.therapist.into()),
                 notes: booking.notes(cipher)?,
                 focus_areas: booking.focus_areas(cipher)?,
@@ -390,6 +419,7 @@ impl Known {
             Viewer::Admin => BookingView::Admin(Box::new(AdminBooking {
                 seen_as: viewer,
                 common,
+                around: self.around.of(&booking, viewer),
                 client: self.person(booking.client),
                 therapist: self.person(booking.therapist.into()),
                 suburb: Suburb::of(&booking.address),
@@ -416,6 +446,7 @@ impl Known {
         Ok(TherapistBooking {
             seen_as: viewer,
             common,
+            around: self.around.of(&booking, viewer),
             client: ClientRef {
                 person: self.person(booking.client),
                 rating: self.ratings.get(&booking.client).copied().unwrap_or_default(),
@@ -444,6 +475,7 @@ impl Common {
             // Whole kilometres tell more of where the door is than the suburb does.
             price_breakdown.distance_km = None;
         }
+        let CancellationTerms { cancellation_policy, free_until, cancellation_terms } = booking.cancellation_terms();
         Ok(Self {
             id: booking.id,
             status: booking.status,
@@ -455,7 +487,9 @@ impl Common {
             price: booking.price,
             charge,
             price_breakdown,
-            cancellation_policy: (&booking.policy).into(),
+            cancellation_policy,
+            free_until,
+            cancellation_terms,
             respond_by: booking.respond_by,
             cancellation: cancellation.transpose()?,
             no_show_report: booking.missed.map(NoShowReport::from),

@@ -202,6 +202,14 @@ impl Wish {
         Ok(diaries)
     }
 
+    /// Whether its client could book the visit now as it was, by estimated travel; under the therapist's lock.
+    pub async fn fits_anew(mut self, work: &mut Work) -> Result<bool> {
+        let (now, span) = (work.now(), Span::of_minutes(self.start, 1));
+        self.asked_at = None;
+        let read = availability::diary(&mut ***work, self.therapist, self.enquiry(), span, now).await?;
+        Ok(read.is_some_and(|(diary, _)| self.judge(&diary, now).is_ok()))
+    }
+
     /// Whether the visit may take place with the therapist of `diary`.
     pub fn judge(&self, diary: &Diary, now: DateTime<Utc>) -> Result<Decided> {
         // However early the client asked.

@@ -6,7 +6,7 @@ mod store;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use store::{is_kind, kind_of, names, refuse_unknown_tags, services};
+pub use store::{first, is_kind, kind_of, names, refuse_unknown_filters, refuse_unknown_tags, services};
 
 use crate::ids::ServiceId;
 

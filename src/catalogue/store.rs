@@ -6,6 +6,7 @@ use super::{Service, Technique};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::ServiceId;
+use crate::values::Slug;
 
 /// Every service, or the one named, in the order of the catalogue.
 pub async fn services(db: &PgPool, one: Option<ServiceId>) -> Result<Vec<Service>> {
@@ -51,6 +52,12 @@ pub async fn kind_of<'c>(db: impl PgExecutor<'c>, service: ServiceId) -> Result<
     Ok(sqlx::query_scalar!("SELECT kind FROM services WHERE id = $1", service.0).fetch_optional(db).await?)
 }
 
+/// The first service of the catalogue.
+pub async fn first<'c>(db: impl PgExecutor<'c>) -> Result<Option<ServiceId>> {
+    let first = sqlx::query_scalar!("SELECT id FROM services ORDER BY position, id LIMIT 1");
+    Ok(first.fetch_optional(db).await?)
+}
+
 /// Whether the catalogue has services of this kind.
 pub async fn is_kind<'c>(db: impl PgExecutor<'c>, kind: &str) -> Result<bool> {
     let found = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM services WHERE kind = $1) AS "found!""#, kind)
@@ -74,6 +81,33 @@ pub async fn refuse_unknown_tags(tx: &mut Tx, techniques: &[String], conditions:
     };
     let mut errors = unknown("techniques", techniques, &known_techniques);
     errors.extend(unknown("conditions", conditions, &known_conditions));
+    if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
+}
+
+/// Refuses what a search names and the catalogue does not list, with pointers to the parameters: it would find nobody, and not say why.
+pub async fn refuse_unknown_filters<'c>(
+    db: impl PgExecutor<'c>,
+    service: Option<ServiceId>,
+    technique: Option<&Slug>,
+    condition: Option<&Slug>,
+) -> Result<()> {
+    if service.is_none() && technique.is_none() && condition.is_none() {
+        return Ok(());
+    }
+    let known = sqlx::query!(
+        r#"SELECT $1::uuid IS NULL OR EXISTS (SELECT FROM services WHERE id = $1) AS "service!",
+                  $2::text IS NULL OR EXISTS (SELECT FROM techniques WHERE slug = $2) AS "technique!",
+                  $3::text IS NULL OR EXISTS (SELECT FROM conditions WHERE slug = $3) AS "condition!""#,
+        service.map(|id| id.0),
+        technique.map(Slug::as_str),
+        condition.map(Slug::as_str)
+    )
+    .fetch_one(db)
+    .await?;
+    let named = [("/service_id", known.service), ("/technique", known.technique), ("/condition", known.condition)];
+    let unknown = named.into_iter().filter(|(_, is_known)| !is_known);
+    let errors: Vec<FieldError> =
+        unknown.map(|(pointer, _)| FieldError::new(pointer, "is not in the catalogue.")).collect();
     if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
 }
 

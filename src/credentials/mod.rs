@@ -6,6 +6,7 @@
 pub mod checks;
 pub mod documents;
 mod fhir;
+mod followed;
 pub mod held;
 pub mod jobs;
 mod numbers;
@@ -24,7 +25,8 @@ use utoipa::ToSchema;
 
 pub use rules::{required_for, requirements};
 pub use steps::{settle, supersede_due, unsettle};
-pub use store::{find_type, standings};
+pub use store::{find_type, list, standings};
+pub use views::Credential;
 
 use crate::ids::{CredentialId, VerificationId};
 use crate::values::{Jurisdiction, bounded_text};
@@ -39,6 +41,8 @@ bounded_text! {
     HolderName line 1..=120, example "Sam Okafor";
     /// A remark of the reviewer.
     ReviewNote prose 1..=2000, example "Matches the board's own record.";
+    /// What the reviewer wants the holder to know.
+    HolderMessage prose 1..=2000, example "Page 2 cannot be read: please scan it again.";
     /// How a credential was verified, in the reviewer's words.
     Method line 1..=60, example "primary_source";
     /// The status in the authority's own words.

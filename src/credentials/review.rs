@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::error::{Refusal, Result};
+use crate::error::{Bearings, Error, Refusal, Result};
 use crate::events::Party;
 use crate::values::name;
 
@@ -62,6 +62,8 @@ pub enum ReviewAction {
     Submit,
     /// The therapist takes it back.
     Withdraw,
+    /// The therapist takes up again what was rejected.
+    Reopen,
     /// The therapist changes what was verified.
     Edit,
     /// An admin takes it up.
@@ -119,6 +121,7 @@ pub const TABLE: &[Row] = {
         (S::InReview, A::Withdraw, Therapist, S::Withdrawn),
         (S::InfoRequested, A::Withdraw, Therapist, S::Withdrawn),
         (S::PendingSecond, A::Withdraw, Therapist, S::Withdrawn),
+        (S::Rejected, A::Reopen, Therapist, S::Draft),
         (S::Verified, A::Edit, Therapist, S::Submitted),
         (S::Submitted, A::Claim, Admin, S::InReview),
         // A lapsed claim leaves its credential in review: another admin may take it up.
@@ -150,14 +153,23 @@ pub const TABLE: &[Row] = {
 };
 
 impl ReviewState {
-    /// Whether no step leads on, save that a roll-back may bring back what it ended.
+    /// Whether no step of staff leads on: a roll-back may bring back what it ended, and the holder what was rejected.
     pub fn has_ended(self) -> bool {
-        TABLE.iter().all(|row| row.0 != self || row.1 == ReviewAction::RollBack)
+        let brings_back = |action| matches!(action, ReviewAction::RollBack | ReviewAction::Reopen);
+        TABLE.iter().all(|row| row.0 != self || brings_back(row.1))
     }
 
     /// Whether a credential that stands here claims its number: it was handed in, and not taken back or turned down.
     pub fn claims(self) -> bool {
         !matches!(self, Self::Draft | Self::Withdrawn | Self::Rejected | Self::Revoked)
+    }
+
+    /// The refusal of a step, with what `party` may do instead.
+    pub fn bearings(self, error: Error, party: Party) -> Error {
+        let Error::Refused(refusal) = error else { return error };
+        let rows = TABLE.iter().filter(|row| row.0 == self && row.2.may_be(party));
+        let allowed = rows.map(|row| name(&row.1)).collect();
+        Error::RefusedStep(refusal, Box::new(Bearings { not_before: None, state: name(&self), allowed }))
     }
 
     /// Where `action` leads from here, and what whoever takes it must be.
@@ -167,6 +179,14 @@ impl ReviewState {
     pub fn after(self, action: ReviewAction, party: Party) -> Result<(Self, Reviewer)> {
         let row = TABLE.iter().find(|row| row.0 == self && row.1 == action && row.2.may_be(party));
         row.map(|row| (row.3, row.2)).ok_or_else(|| Refusal::InvalidTransition.into())
+    }
+}
+
+impl ReviewAction {
+    /// Whether it decides on a credential, which its holder is told.
+    pub fn is_decision(self) -> bool {
+        use ReviewAction::{Reinstate, Reject, RequestInfo, Revoke, RollBack, Suspend, Verify};
+        matches!(self, Verify | Reject | RequestInfo | Suspend | Reinstate | Revoke | RollBack)
     }
 }
 
@@ -264,8 +284,10 @@ mod tests {
         use ReviewState::{Rejected, Revoked, Superseded, Withdrawn};
         for row in TABLE {
             let rolls_back = row.0 == Superseded && row.1 == ReviewAction::RollBack;
-            assert!(rolls_back || ![Rejected, Revoked, Superseded, Withdrawn].contains(&row.0), "{row:?}");
-            assert_eq!(row.0.has_ended(), rolls_back, "{row:?}");
+            let reopens = row.0 == Rejected && row.1 == ReviewAction::Reopen;
+            let comes_back = rolls_back || reopens;
+            assert!(comes_back || ![Rejected, Revoked, Superseded, Withdrawn].contains(&row.0), "{row:?}");
+            assert_eq!(row.0.has_ended(), comes_back, "{row:?}");
         }
     }
 

@@ -21,9 +21,10 @@ use crate::auth::{As, Caller, Therapist};
 use crate::catalogue;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Problem, Refusal, Result, refused};
+use crate::events::Work;
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
-use crate::ids::{CredentialId, ServiceId, TherapistId};
+use crate::ids::{AccountId, CredentialId, ServiceId, TherapistId};
 use crate::queue::enqueue_once;
 use crate::values::{Day, IssueDay, Jurisdiction, JurisdictionCode, Money, present};
 
@@ -32,6 +33,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(list_credential_types).service(list_credential_requirements);
     config.service(list_own_credentials).service(create_credential).service(get_own_credential);
     config.service(update_credential).service(submit_credential).service(withdraw_credential);
+    config.service(reopen_credential);
     config.service(list_therapist_credentials);
     queue::routes(config);
     review::routes(config);
@@ -106,7 +108,7 @@ async fn list_own_credentials(app: Data<App>, me: As<Therapist>, Query(part): Qu
 /// A credential to be entered.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewCredential {
+pub(super) struct NewCredential {
     #[serde(rename = "type")]
     type_code: TypeCode,
     number: Option<CredentialNumber>,
@@ -195,6 +197,56 @@ fn kinds(kinds: Vec<ServiceKind>) -> Vec<String> {
     kinds.iter().map(|kind| kind.as_str().to_owned()).collect()
 }
 
+/// Enters a credential of `me` as a draft, as it is stored then.
+pub(super) async fn enter(work: &mut Work, me: TherapistId, new: NewCredential) -> Result<Row> {
+    let now = work.now();
+    // Two requests must not both be the last.
+    work.lock_time(me).await?;
+    let (entered, open) = store::entered(work, me).await?;
+    if entered >= MOST {
+        return Err(Refusal::TooManyCredentials.into());
+    }
+    if open >= MOST_OPEN {
+        return Err(Refusal::TooManyOpenCredentials.into());
+    }
+    let mut row = Row {
+        kind: find_type(work, &new.type_code).await?,
+        credential: Credential {
+            id: CredentialId::new(now),
+            type_code: new.type_code.as_str().to_owned(),
+            number: new.number.map(|number| number.as_str().to_owned()),
+            name_on_credential: new.name_on_credential.as_str().to_owned(),
+            issuing_jurisdiction: new.issuing_jurisdiction,
+            issued_on: new.issued_on.map(|IssueDay(date)| date),
+            expires_on: new.expires_on.map(|Day(date)| date),
+            cover: new.cover,
+            covers_jurisdictions: new.covers_jurisdictions.map(codes),
+            covers_kinds: new.covers_kinds.map(kinds),
+            renews: new.renews,
+            review_state: ReviewState::Draft,
+            board_status: BoardStatus::Unknown,
+            submitted_at: None,
+            created_at: now,
+            warnings: Vec::new(),
+            last_decision: None,
+        },
+        therapist: me,
+        claimed_by: None,
+        claimed_until: None,
+        approval: None,
+        board_action: false,
+        verification: None,
+        recheck_on: None,
+        superseded_by: None,
+        evidence: Vec::new(),
+    };
+    refuse_nonsense(&mut row)?;
+    let id = row.credential.id;
+    refuse_strangers(work, &row).await?;
+    store::insert(work, &row).await?;
+    store::find(work, id).await?.ok_or(Error::NotFound)
+}
+
 /// Enter a credential
 ///
 /// Enters a credential as a draft. Nothing is reviewed before it is submitted.
@@ -211,53 +263,10 @@ async fn create_credential(
     Json(new, print): Json<NewCredential>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
         let once = Once::claim(&mut work, "POST /v1/therapists/me/credentials", key, print).await?;
-        // Two requests must not both be the last.
-        work.lock_time(me.therapist()).await?;
-        let (entered, open) = store::entered(&mut work, me.therapist()).await?;
-        if entered >= MOST {
-            return Err(Refusal::TooManyCredentials.into());
-        }
-        if open >= MOST_OPEN {
-            return Err(Refusal::TooManyOpenCredentials.into());
-        }
-        let mut row = Row {
-            kind: find_type(&mut work, &new.type_code).await?,
-            credential: Credential {
-                id: CredentialId::new(now),
-                type_code: new.type_code.as_str().to_owned(),
-                number: new.number.map(|number| number.as_str().to_owned()),
-                name_on_credential: new.name_on_credential.as_str().to_owned(),
-                issuing_jurisdiction: new.issuing_jurisdiction,
-                issued_on: new.issued_on.map(|IssueDay(date)| date),
-                expires_on: new.expires_on.map(|Day(date)| date),
-                cover: new.cover,
-                covers_jurisdictions: new.covers_jurisdictions.map(codes),
-                covers_kinds: new.covers_kinds.map(kinds),
-                renews: new.renews,
-                review_state: ReviewState::Draft,
-                board_status: BoardStatus::Unknown,
-                submitted_at: None,
-                created_at: now,
-                warnings: Vec::new(),
-            },
-            therapist: me.therapist(),
-            claimed_by: None,
-            claimed_until: None,
-            approval: None,
-            board_action: false,
-            verification: None,
-            recheck_on: None,
-            superseded_by: None,
-            evidence: Vec::new(),
-        };
-        refuse_nonsense(&mut row)?;
-        let id = row.credential.id;
-        refuse_strangers(&mut work, &row).await?;
-        store::insert(&mut work, &row).await?;
-        let stored = store::find(&mut work, id).await?.ok_or(Error::NotFound)?;
+        let stored = enter(&mut work, me.therapist(), new).await?;
+        let id = stored.credential.id;
         let reply = Reply::created(format!("/v1/therapists/me/credentials/{id}"), &stored.credential)?;
         once.keep(&mut work, &reply).await?;
         work.commit().await?;
@@ -436,6 +445,23 @@ fn refuse_unshown(row: &Row) -> Result<()> {
     if shown { Ok(()) } else { Err(Refusal::EvidenceMissing.into()) }
 }
 
+/// What else comes with handing a credential in: nothing may be missing, and it is held against its roster.
+async fn handed_in(work: &mut Work, row: &Row) -> Result<()> {
+    refuse_incomplete(row)?;
+    refuse_unshown(row)?;
+    let (id, now) = (row.credential.id, work.now());
+    let key = format!("check_against_roster:{id}");
+    enqueue_once(work, &CheckAgainstRoster { credential: id }, &key, now).await
+}
+
+/// Hands a credential of `me` in for review, as it is then.
+pub(super) async fn submit(work: &mut Work, me: AccountId, id: CredentialId) -> Result<Credential> {
+    let mut row = own(store::lock(work, id).await?, me.into())?;
+    steps::take(work, &mut row, ReviewAction::Submit, By::therapist(me), Grounds::default()).await?;
+    handed_in(work, &row).await?;
+    Ok(row.credential)
+}
+
 async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: ReviewAction) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
@@ -443,11 +469,11 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
         let mut row = own(store::lock(&mut work, id).await?, me.therapist())?;
         let by = By::therapist(me.account());
         steps::take(&mut work, &mut row, action, by, Grounds::default()).await?;
+        if action == ReviewAction::Reopen && store::entered(&mut work, me.therapist()).await?.1 > MOST_OPEN {
+            return Err(Refusal::TooManyOpenCredentials.into());
+        }
         if action == ReviewAction::Submit {
-            refuse_incomplete(&row)?;
-            refuse_unshown(&row)?;
-            let key = format!("check_against_roster:{id}");
-            enqueue_once(&mut work, &CheckAgainstRoster { credential: id }, &key, app.clock.now()).await?;
+            handed_in(&mut work, &row).await?;
         }
         work.commit().await?;
         Reply::ok(&row.credential)
@@ -468,6 +494,18 @@ async fn own_step(app: Data<App>, me: As<Therapist>, id: CredentialId, action: R
 #[post("/v1/therapists/me/credentials/{id}/submit")]
 async fn submit_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
     own_step(app, me, id, ReviewAction::Submit).await
+}
+
+/// Reopen a credential
+///
+/// Makes a draft again of what was rejected, with its documents, to be mended and submitted once more. What was decided stays in its history.
+#[utoipa::path(tag = "Credentials", operation_id = "reopen_credential", security(("bearer" = ["therapist"])),
+    params(("id" = CredentialId, Path, description = "The credential.")),
+    responses((status = 200, description = "The credential, a draft again.", body = Credential)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooManyOpenCredentials]))))]
+#[post("/v1/therapists/me/credentials/{id}/reopen")]
+async fn reopen_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<CredentialId>) -> Result<Reply> {
+    own_step(app, me, id, ReviewAction::Reopen).await
 }
 
 /// Withdraw a credential

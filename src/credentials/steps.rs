@@ -9,7 +9,7 @@ use super::checks::{Change, Facts, Found, Verdict};
 use super::jobs::Supersede;
 use super::review::{ReasonCode, ReviewAction, ReviewState, Reviewer};
 use super::store::{self, Row};
-use super::views::Credential;
+use super::views::{Credential, LastDecision};
 use crate::App;
 use crate::db::Tx;
 use crate::error::{Refusal, Result};
@@ -42,11 +42,16 @@ impl By {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Grounds {
     pub codes: Vec<ReasonCode>,
+    /// In the reviewer's words, for staff.
     pub note: Option<String>,
+    /// In the reviewer's words, for the holder.
+    pub message: Option<String>,
     pub method: Option<String>,
     pub source_url: Option<String>,
     /// The check that it rests on.
     pub check: Option<Check>,
+    /// For how many minutes at least no visit is called off for it.
+    pub hold_minutes: Option<i64>,
 }
 
 /// What was found, as it was recorded.
@@ -58,7 +63,8 @@ pub(super) struct Check {
 
 /// Moves the row by one step, if `by` may take it.
 fn step(row: &mut Row, action: ReviewAction, by: By, now: DateTime<Utc>) -> Result<()> {
-    let (to, reviewer) = row.credential.review_state.after(action, by.party)?;
+    let state = row.credential.review_state;
+    let (to, reviewer) = state.after(action, by.party).map_err(|error| state.bearings(error, by.party))?;
     if by.party == Party::Admin && by.account == Some(row.therapist.into()) {
         return Err(Refusal::OwnCredential.into());
     }
@@ -96,9 +102,15 @@ pub(super) async fn take(work: &mut Work, row: &mut Row, action: ReviewAction, b
         adopt(row, check, now);
     }
     store::save(work, row).await?;
+    if action.is_decision() {
+        let (reason_codes, message) = (grounds.codes.clone(), grounds.message.clone());
+        let told = LastDecision { action, reason_codes, message, at: now };
+        store::tell(work, row, &told).await?;
+        row.credential.last_decision = Some(told);
+    }
     let details = json!({
-        "reason_codes": grounds.codes, "method": grounds.method, "source_url": grounds.source_url,
-        "verification_id": grounds.check.map(|check| check.id),
+        "type": row.credential.type_code, "reason_codes": grounds.codes, "method": grounds.method, "source_url": grounds.source_url,
+        "verification_id": grounds.check.map(|check| check.id), "hold_minutes": grounds.hold_minutes,
     });
     let taken = Event {
         party: Some(by.party),
@@ -214,7 +226,9 @@ pub(super) async fn amend(work: &mut Work, row: &mut Row, former: &Credential) -
     let told = keep_narrow(&mut row.credential, former);
     if row.credential != *former {
         store::save(work, row).await?;
-        let details = json!({ "before": former, "after": row.credential });
+        // What was said of it is none of what changed.
+        let plain = |credential: &Credential| Credential { last_decision: None, ..credential.clone() };
+        let details = json!({ "before": plain(former), "after": plain(&row.credential) });
         let updated = Event { party: Some(Party::Therapist), ..event("credential.updated", row, details) };
         work.announce(updated).await?;
     }

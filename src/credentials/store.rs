@@ -7,17 +7,18 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde_json::Value;
 use sqlx::{PgExecutor, PgPool};
 
 use super::checks::{Facts, Found};
 use super::review::{ReasonCode, ReviewAction, ReviewState};
 use super::rules::{Category, Cover};
-use super::views::{Credential, Decision, PublicCredential, PublicStatus};
+use super::views::{Credential, Decision, LastDecision, PublicCredential, PublicStatus};
 use super::{BoardStatus, CredentialType, Standing, zones};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Refusal, Result};
 use crate::ids::{AccountId, CredentialId, TherapistId, VerificationId};
-use crate::values::{Jurisdiction, Money};
+use crate::values::{Jurisdiction, Money, name};
 
 pub(super) use checks::{
     claim_number, claimant, find_verification, holds, lift_hold, place_hold, record_check, release_numbers, since,
@@ -25,7 +26,7 @@ pub(super) use checks::{
 };
 pub(super) use decided::is_decided;
 pub(super) use due::{forget_reminders, is_recheck_due, misnumbered, remind, renumber, to_recheck};
-pub(super) use queue::{Counts, Queue, QueueOrder, add_up, counts, queue, reviewed};
+pub(super) use queue::{Counts, Queue, QueueOrder, add_up, counts, is_type, queue, reviewed};
 
 /// How long an admin's claim holds.
 pub(super) const CLAIM: TimeDelta = TimeDelta::minutes(30);
@@ -183,11 +184,14 @@ struct Columns {
     submitted_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     evidence: Vec<String>,
+    last_decision: Option<Value>,
 }
 
 impl Columns {
     fn with(self, kind: CredentialType) -> Result<Row> {
         let cover = self.cover_amount.zip(self.cover_currency.as_deref());
+        let unreadable = |error: serde_json::Error| Error::Internal(format!("what was told of a credential: {error}"));
+        let last_decision = self.last_decision.map(serde_json::from_value).transpose().map_err(unreadable)?;
         let row = Row {
             credential: Credential {
                 id: self.id,
@@ -206,6 +210,7 @@ impl Columns {
                 submitted_at: self.submitted_at,
                 created_at: self.created_at,
                 warnings: Vec::new(),
+                last_decision,
             },
             kind,
             therapist: self.therapist_id,
@@ -233,7 +238,9 @@ macro_rules! credentials {
                       verification_id AS "verification_id: VerificationId", recheck_on, superseded_by AS "superseded_by: CredentialId", claimed_by AS "claimed_by: AccountId",
                       claimed_until, approved_by AS "approved_by: AccountId", approved_content, submitted_at, created_at,
                       ARRAY(SELECT encode(d.sha256, 'hex') FROM credential_documents d
-                            WHERE d.credential_id = credentials.id AND d.removed_at IS NULL ORDER BY d.id) AS "evidence!"
+                            WHERE d.credential_id = credentials.id AND d.removed_at IS NULL ORDER BY d.id) AS "evidence!",
+                      (SELECT jsonb_build_object('action', t.action, 'reason_codes', t.reason_codes, 'message', t.message, 'at', t.at)
+                       FROM decisions_told t WHERE t.credential_id = credentials.id ORDER BY t.position DESC LIMIT 1) AS last_decision
                FROM credentials "# + $tail,
             $($arg),+
         )
@@ -253,7 +260,8 @@ async fn typed(tx: &mut Tx, columns: Vec<Columns>) -> Result<Vec<Row>> {
     columns.into_iter().map(with_type).collect()
 }
 
-pub(super) async fn list(tx: &mut Tx, therapist: TherapistId) -> Result<Vec<Credential>> {
+/// The credentials of a therapist, oldest first.
+pub async fn list(tx: &mut Tx, therapist: TherapistId) -> Result<Vec<Credential>> {
     let rows = credentials!("WHERE therapist_id = $1 ORDER BY id", therapist.0).fetch_all(&mut **tx).await?;
     Ok(typed(tx, rows).await?.into_iter().map(|row| row.credential).collect())
 }
@@ -405,16 +413,33 @@ pub(super) async fn save(tx: &mut Tx, row: &Row) -> Result<()> {
 pub(super) async fn history(tx: &mut Tx, credential: CredentialId) -> Result<Vec<Decision>> {
     let decisions = sqlx::query_as!(
         Decision,
-        r#"SELECT actor_id AS "actor_id: AccountId", action AS "action!: ReviewAction",
-                  from_state AS "from_state!: ReviewState", to_state AS "to_state!: ReviewState",
-                  reason_codes AS "reason_codes!: Vec<ReasonCode>", note, method, source_url,
-                  verification_id AS "verification_id: VerificationId", at AS "at!"
-           FROM credential_decisions WHERE credential = $1 AND id >= history_of($1) ORDER BY position"#,
+        r#"SELECT d.actor_id AS "actor_id: AccountId", d.action AS "action!: ReviewAction",
+                  d.from_state AS "from_state!: ReviewState", d.to_state AS "to_state!: ReviewState",
+                  d.reason_codes AS "reason_codes!: Vec<ReasonCode>", d.note, t.message AS "message?", d.method, d.source_url,
+                  d.verification_id AS "verification_id: VerificationId", d.at AS "at!"
+           FROM credential_decisions d
+           LEFT JOIN decisions_told t ON t.credential_id = $1::text::uuid AND t.at = d.at AND t.action = d.action
+           WHERE d.credential = $1 AND d.id >= history_of($1) ORDER BY d.position"#,
         credential.to_string()
     )
     .fetch_all(&mut **tx)
     .await?;
     Ok(decisions)
+}
+
+/// Keeps what the holder is told of a decision.
+pub(super) async fn tell(tx: &mut Tx, row: &Row, told: &LastDecision) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO decisions_told (credential_id, action, reason_codes, message, at) VALUES ($1, $2, $3, $4, $5)",
+        row.credential.id.0,
+        name(&told.action),
+        &told.reason_codes.iter().map(name).collect::<Vec<String>>(),
+        told.message,
+        told.at
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// What the public may know: credentials that were verified, as of the day that it is where each was issued.

@@ -1,7 +1,7 @@
 //! What owners, admins and the public see of a credential: a type for each.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::BoardStatus;
@@ -52,6 +52,22 @@ pub struct Credential {
     pub created_at: DateTime<Utc>,
     /// What a reviewer will look at: `number_pattern_mismatch`, `insurance_below_minimum`.
     pub warnings: Vec<String>,
+    /// What was decided last, in words for the holder; null where nothing was.
+    pub last_decision: Option<LastDecision>,
+}
+
+/// A decision as the holder of the credential is told of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LastDecision {
+    /// What was decided.
+    pub action: ReviewAction,
+    /// Why.
+    pub reason_codes: Vec<ReasonCode>,
+    /// The reviewer's words for the holder.
+    #[schema(example = "Page 2 cannot be read: please scan it again.")]
+    pub message: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// A credential as anyone may see it: no number, no document.
@@ -198,8 +214,10 @@ pub struct Decision {
     pub to_state: ReviewState,
     /// Why.
     pub reason_codes: Vec<ReasonCode>,
-    /// In the reviewer's words.
+    /// In the reviewer's words, for staff.
     pub note: Option<String>,
+    /// In the reviewer's words, for the holder.
+    pub message: Option<String>,
     /// How it was verified.
     pub method: Option<String>,
     /// Where the authority's record was read.

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use store::Rows;
-pub use work::{TimeLock, Work, Workshop, lock_number};
+pub use work::{Announced, TimeLock, Work, Workshop, lock_number};
 
 use crate::cipher::Sealed;
 use crate::error::Result;
@@ -165,6 +165,7 @@ impl Work {
     pub async fn announce(&mut self, event: Event) -> Result<()> {
         let rows = self.rows(&event);
         store::write(self, &event, &rows).await?;
+        self.note(&event);
         self.react(&event).await
     }
 

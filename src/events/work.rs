@@ -1,9 +1,10 @@
 use std::ops::{Deref, DerefMut};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::Reactions;
+use super::{Event, Reactions};
 use crate::clock::Clock;
 use crate::db::{Db, Tx};
 use crate::error::Result;
@@ -18,6 +19,22 @@ pub struct Work {
     by: Option<AccountId>,
     held: Vec<Uuid>,
     reactions: Reactions,
+    announced: Vec<Announced>,
+    /// Whether nothing of it is to be saved.
+    is_preview: bool,
+    /// Whether a preview did not look at everything.
+    left_out: bool,
+}
+
+/// Something that was announced in a unit of work, for whoever caused it to tell.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    /// What was done.
+    pub kind: String,
+    /// To which thing.
+    pub subject: String,
+    /// What else is worth knowing.
+    pub details: Value,
 }
 
 /// Where units of work begin.
@@ -36,7 +53,18 @@ impl Workshop {
     pub async fn begin(&self, by: Option<AccountId>) -> Result<Work> {
         let tx = self.db.begin().await?;
         let (clock, reactions) = (self.clock.clone(), self.reactions);
-        Ok(Work { tx, now: clock.now(), clock, by, held: Vec::new(), reactions })
+        let now = clock.now();
+        Ok(Work {
+            tx,
+            now,
+            clock,
+            by,
+            held: Vec::new(),
+            reactions,
+            announced: Vec::new(),
+            is_preview: false,
+            left_out: false,
+        })
     }
 }
 
@@ -54,6 +82,38 @@ impl Work {
     /// Who reacts to what is announced.
     pub(super) const fn reactions(&self) -> Reactions {
         self.reactions
+    }
+
+    /// Makes this a look at what would follow: all is done as ever, and nothing is saved. Reactions that would leave something for later note what
+    /// would come of it instead.
+    pub const fn preview(&mut self) {
+        self.is_preview = true;
+    }
+
+    /// Whether nothing of this is to be saved.
+    pub const fn is_preview(&self) -> bool {
+        self.is_preview
+    }
+
+    /// What has been announced so far, in order.
+    pub fn announced(&self) -> &[Announced] {
+        &self.announced
+    }
+
+    /// Notes an event as if it had been announced.
+    pub fn note(&mut self, event: &Event) {
+        let (kind, subject, details) = (event.kind.clone(), event.subject.clone(), event.details.clone());
+        self.announced.push(Announced { kind, subject, details });
+    }
+
+    /// Notes that a preview has not looked at everything.
+    pub const fn leave_out(&mut self) {
+        self.left_out = true;
+    }
+
+    /// Whether a preview has not looked at everything.
+    pub const fn has_left_out(&self) -> bool {
+        self.left_out
     }
 
     /// Locks what `id` names until this ends; others who lock it wait. To lock again what is locked costs nothing. Whoever needs several locks
@@ -87,9 +147,9 @@ impl Work {
         Ok(TimeLock(therapist))
     }
 
-    /// Saves all that was done.
+    /// Saves all that was done; of a preview nothing.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
+        if self.is_preview { self.rollback().await } else { Ok(self.tx.commit().await?) }
     }
 
     /// Drops all that was done.

@@ -17,8 +17,8 @@ use utoipa::ToSchema;
 use super::compress::plain_tag;
 use super::reply::{body_of, digest_of, state_of, tag_of};
 use super::wire::unreadable_body;
-use super::wording::{field_error, other_type};
-use crate::error::{Error, Result};
+use super::wording::{field_error, other_type, parameter_error};
+use crate::error::{Error, FieldError, Result};
 use crate::values::Strict;
 
 /// The largest JSON body, in bytes.
@@ -115,6 +115,20 @@ async fn read(mut payload: Payload) -> Result<Bytes> {
     Ok(body.freeze())
 }
 
+/// The JSON in a text field of a form; pointers lead into the field.
+pub fn json_field<T: DeserializeOwned>(name: &str, text: &str) -> Result<T> {
+    parse(text.as_bytes()).map_err(|error| match error {
+        Error::Invalid(errors) => Error::Invalid(
+            errors
+                .into_iter()
+                .map(|error| FieldError { pointer: format!("/{name}{}", error.pointer), ..error })
+                .collect(),
+        ),
+        Error::Malformed(_) => FieldError::new(format!("/{name}"), "is not JSON.").into(),
+        error => error,
+    })
+}
+
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(|error| {
@@ -147,7 +161,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
         let query = request.query_string();
         let deserializer = serde_urlencoded::Deserializer::new(form_pairs(query));
         let parsed = serde_path_to_error::deserialize(deserializer).map(Self);
-        ready(parsed.map_err(|error| field_error(error.path(), &error.inner().to_string()).into()))
+        ready(parsed.map_err(|error| parameter_error(error.path(), &error.inner().to_string()).into()))
     }
 }
 

@@ -5,14 +5,16 @@ mod extract;
 mod page;
 mod rate;
 mod reply;
+mod several;
 mod upload;
 mod wire;
 mod wording;
 
 pub use compress::{Served, compress};
-pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query};
+pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query, json_field};
 pub use page::{Cursor, Limit, Page, Paging, Part};
 pub use rate::{Guess, Origin, RateLimits, Tally};
 pub use reply::{Reply, Written};
+pub use several::Several;
 pub use upload::{SentFile, Upload, UploadLimits};
 pub use wire::{BrokenBody, admit_accepted, is_api, names, problem_alone, refuse_unknown, route, wire};

@@ -22,6 +22,18 @@ pub(super) fn field_error(path: &Path, message: &str) -> FieldError {
     FieldError { code: code.into(), ..FieldError::new(pointer, detail) }
 }
 
+/// The same of a query, whose parameters are few enough to be read out.
+pub(super) fn parameter_error(path: &Path, message: &str) -> FieldError {
+    let error = field_error(path, message);
+    match message.rsplit_once(", expected ") {
+        Some((_, known)) if error.code == "unknown" => {
+            let known = known.trim_start_matches("one of ").replace("` or `", "`, `");
+            FieldError { detail: format!("is not known here; known are {known}."), ..error }
+        }
+        _ => error,
+    }
+}
+
 /// What is wrong with a value of which the parser tells no more.
 pub(super) fn other_type(path: &Path) -> FieldError {
     FieldError { code: WRONG_TYPE.into(), ..FieldError::new(pointer(path), OTHER_TYPE) }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::ids::NoticeId;
+use crate::ids::{CounterOfferId, NoticeId};
 use crate::queue::Sweep;
 use crate::values::{Money, Zone};
 
@@ -54,6 +54,15 @@ pub struct NoticeDetails {
     /// The zone at the visit's place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<Zone>,
+    /// When the visit began before it was moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_at_before: Option<DateTime<Utc>>,
+    /// When the visit would begin, as is proposed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposed_start_at: Option<DateTime<Utc>>,
+    /// The counter-offer that proposes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counter_offer_id: Option<CounterOfferId>,
     /// Minutes on the table that the therapist asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 90)]
@@ -80,6 +89,10 @@ pub struct NoticeDetails {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(example = "US-TX-LMT")]
     pub type_code: Option<String>,
+    /// Why a credential was decided on as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["illegible"]))]
+    pub reason_codes: Option<Vec<String>>,
     /// The last date of the credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_on: Option<NaiveDate>,

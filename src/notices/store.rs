@@ -35,6 +35,41 @@ pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<NoticeView>>
     Ok(notices)
 }
 
+/// How many notices of someone are unread, of months since then; 1,000 at the most.
+pub(super) async fn unread(db: &PgPool, reader: AccountId, since: NaiveDate) -> Result<i64> {
+    let unread = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "unread!" FROM (
+               SELECT FROM notices WHERE account_id = $1 AND read_at IS NULL AND id >= month_id($2) LIMIT 1000) AS found"#,
+        reader.0,
+        since
+    );
+    Ok(unread.fetch_one(db).await?)
+}
+
+/// Marks a notice and all older ones as read; false where there is no such notice to `reader`.
+pub(super) async fn read_up_to(
+    db: &PgPool,
+    reader: AccountId,
+    id: NoticeId,
+    since: NaiveDate,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let last = sqlx::query_scalar!("SELECT position FROM notices WHERE account_id = $1 AND id = $2", reader.0, id.0)
+        .fetch_optional(db)
+        .await?;
+    let Some(last) = last else { return Ok(false) };
+    sqlx::query!(
+        "UPDATE notices SET read_at = $3 WHERE account_id = $1 AND position <= $2 AND read_at IS NULL AND id >= month_id($4)",
+        reader.0,
+        last,
+        now,
+        since
+    )
+    .execute(db)
+    .await?;
+    Ok(true)
+}
+
 /// Marks a notice as read, once; none where there is no such notice to `reader`.
 pub(super) async fn read(
     db: &PgPool,

@@ -37,8 +37,16 @@ struct Row {
 /// When a visit is.
 const VISIT: &[&str] = &["start_at", "time_zone"];
 
+/// What is proposed for a visit, and when that is as it stands.
+const PROPOSAL: &[&str] = &["start_at", "time_zone", "proposed_start_at", "counter_offer_id"];
+
 const fn row(on: &'static str, to: To, kind: &'static str) -> Row {
     Row { on, by: None, at: None, to, kind, with: VISIT }
+}
+
+/// A decision about a credential. The words for its holder are read with the credential.
+const fn decision(on: &'static str, kind: &'static str) -> Row {
+    Row { with: &["type", "reason_codes"], ..row(on, To::Therapist, kind) }
 }
 
 const TABLE: &[Row] = &[
@@ -51,14 +59,14 @@ const TABLE: &[Row] = &[
     Row { by: Some(Party::Client), ..row("booking.cancel", To::Others, "visit_cancelled") },
     Row { by: Some(Party::Therapist), ..row("booking.cancel", To::Others, "visit_cancelled") },
     Row { by: Some(Party::Admin), ..row("booking.cancel", To::Others, "visit_cancelled") },
-    row("booking.reschedule", To::Others, "visit_moved"),
-    row("booking.agree", To::Others, "visit_moved"),
+    Row { with: &["start_at", "time_zone", "start_at_before"], ..row("booking.reschedule", To::Others, "visit_moved") },
+    Row { with: &["start_at", "time_zone", "start_at_before"], ..row("booking.agree", To::Others, "visit_moved") },
     row("booking.reassign", To::Client, "visit_reassigned"),
     row("booking.reassign", To::Former, "visit_given_away"),
     row("booking.reassign", To::Therapist, "visit_taken_over"),
-    row("booking.propose", To::Others, "time_proposed"),
-    row("booking.proposal_declined", To::Others, "proposal_declined"),
-    row("booking.proposal_withdrawn", To::Others, "proposal_withdrawn"),
+    Row { with: PROPOSAL, ..row("booking.propose", To::Others, "time_proposed") },
+    Row { with: PROPOSAL, ..row("booking.proposal_declined", To::Others, "proposal_declined") },
+    Row { with: PROPOSAL, ..row("booking.proposal_withdrawn", To::Others, "proposal_withdrawn") },
     row("booking.on_the_way", To::Others, "therapist_on_the_way"),
     row("booking.arrive", To::Others, "therapist_arrived"),
     Row {
@@ -76,11 +84,21 @@ const TABLE: &[Row] = &[
     Row { with: &["start_at", "time_zone", "charge"], ..row("booking.lower_charge", To::Both, "charge_lowered") },
     row("booking.put_at_risk", To::Therapist, "visit_at_risk"),
     row("booking.restored", To::Therapist, "visit_restored"),
+    row("booking.offered_again", To::Client, "visit_free_again"),
     row("booking.overdue", To::Therapist, "visit_overdue"),
     Row {
         with: &["start_at", "time_zone", "local_start_before", "local_start"],
         ..row("booking.local_time_changed", To::Both, "visit_local_time_changed")
     },
+    decision("credential.verify", "credential_verified"),
+    decision("credential.reject", "credential_rejected"),
+    decision("credential.request_info", "credential_info_requested"),
+    decision("credential.suspend", "credential_suspended"),
+    decision("credential.reinstate", "credential_reinstated"),
+    decision("credential.revoke", "credential_revoked"),
+    // A list was taken back, and with it what it had decided.
+    decision("credential.roll_back", "credential_decision_taken_back"),
+    Row { with: &[], ..row("therapist.bookable", To::Therapist, "now_bookable") },
     Row { with: &["error"], ..row("calendar.failing", To::Therapist, "calendar_failing") },
     Row {
         with: &["type", "expires_on", "days_before"],

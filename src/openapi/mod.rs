@@ -28,7 +28,8 @@ who may not practise at that place on that day.\n\n\
 Instants are RFC 3339 in UTC, with the IANA `time_zone` of the place beside them; a date means a date in that zone. \
 Money is in minor units of its currency. Errors are problem details (RFC 9457) with a stable `code`; each response lists its \
 codes in `x-codes`, and the table of all refusals stands at the end, with the operations for those who run the service. Lists come in \
-pages: pass `next_cursor` as `cursor`. Changes with `PUT` and `PATCH` need the resource's `ETag` in `If-Match`. \
+pages: pass `next_cursor` as `cursor`. A query parameter that an operation does not know is refused, with any method; several values of one parameter \
+are separated by commas. Changes with `PUT` and `PATCH` need the resource's `ETag` in `If-Match`. \
 Kinds and codes grow: take one that you do not know as any other.";
 
 /// The document of these operations, complete.
@@ -183,7 +184,8 @@ fn complete_operation(method: &str, operation: &mut Value, shared: &mut Map<Stri
         // What a file may have is its own operation's to say.
         (has_body && !is_form, "BodyTooLarge"),
         (has_body, form("NotAForm", "NotJson")),
-        (has_body || has_parameter("query", None) || has_parameter("path", Some("date")), "Invalid"),
+        // A query that nobody reads is refused as well.
+        (!is_probe, "Invalid"),
         // A step honours If-Match, and can do without.
         (method != "post" && has_parameter("header", Some("If-Match")), "PreconditionRequired"),
         (true, "TooManyRequests"),

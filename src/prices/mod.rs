@@ -3,10 +3,12 @@
 mod admin;
 mod entries;
 pub mod policy;
+mod public_policies;
 pub mod routes;
 mod services;
 mod store;
 mod tariff;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,7 @@ pub use policy::Policy;
 pub use services::refuse_unknown_offers;
 pub use store::{next_change, tariff};
 pub use tariff::{About, PriceBreakdown, Tariff, kilometres};
+pub use terms::CancellationTerms;
 
 use crate::error::FieldError;
 use crate::ids::{AccountId, ServiceId, TariffId};

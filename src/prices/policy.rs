@@ -138,6 +138,22 @@ impl Policy {
         Money { amount: fee.amount.max(visit.least_fee.min(visit.price.amount)), ..fee }
     }
 
+    /// The last instant at which calling `visit` off is free; the start itself where it is free until then, and none where it never is.
+    pub fn free_until(&self, visit: Agreed) -> Option<DateTime<Utc>> {
+        let minutes = TimeDelta::minutes(self.rules.free_within_minutes_of_booking);
+        let grace = (minutes > TimeDelta::zero() && visit.booked_at < visit.start_at)
+            .then(|| (visit.booked_at + minutes).min(visit.start_at));
+        let free = self.rules.tiers.iter().rfind(|tier| tier.fee_percent == 0 && visit.least_fee == 0);
+        let notice = free.map(|tier| visit.start_at - TimeDelta::minutes(tier.minutes_before));
+        grace.into_iter().chain(notice.filter(|until| *until >= visit.booked_at)).max()
+    }
+
+    /// Until when notice alone makes calling off free, the time just after booking aside; none where it never does.
+    pub fn free_notice(&self, start_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let free = self.rules.tiers.iter().rfind(|tier| tier.fee_percent == 0);
+        free.map(|tier| start_at - TimeDelta::minutes(tier.minutes_before))
+    }
+
     /// What a client pays of `price` who is not there, or for whose sake the therapist came in vain.
     pub fn no_show_fee(&self, price: Money) -> Money {
         price.percent(self.rules.no_show_percent)

@@ -94,6 +94,26 @@ pub async fn tariff<'c>(db: impl PgExecutor<'c>, wanted: PriceQuery<'_>, at: Dat
     Ok(Some(tariff))
 }
 
+/// The cancellation policies in force at `at`, by country: that of all others first, which has none.
+pub(super) async fn policies(db: &PgPool, at: DateTime<Utc>) -> Result<Vec<(Option<String>, Policy)>> {
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT ON (place = $2, place) place, entry FROM tariffs
+           WHERE kind = 'cancellation_policy' AND effective_from <= $1 AND withdrawn_at IS NULL
+           ORDER BY place = $2 DESC, place, effective_from DESC"#,
+        at,
+        EVERYWHERE
+    )
+    .fetch_all(db)
+    .await?;
+    let mut policies = Vec::new();
+    for row in rows {
+        let found: CancellationPolicy = read(row.entry)?;
+        let place = Some(row.place).filter(|place| place != EVERYWHERE);
+        policies.extend(found.terms.map(|rules| (place, Policy { version: found.version, rules })));
+    }
+    Ok(policies)
+}
+
 /// When the next version of anything takes effect after `at`, as far as any is known.
 pub async fn next_change<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
     let next = sqlx::query_scalar!("SELECT min(effective_from) FROM tariffs WHERE effective_from > $1", at);

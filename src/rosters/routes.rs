@@ -254,6 +254,9 @@ struct ImportsQuery {
 async fn list_roster_imports(app: Data<App>, _me: As<Admin>, Query(query): Query<ImportsQuery>) -> Result<Reply> {
     let before = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let source = query.source.as_ref().map(SourceCode::as_str);
+    if source.is_some_and(|source| SOURCES.iter().all(|known| known.code != source)) {
+        return Err(FieldError::new("/source", "is not a source of rosters.").into());
+    }
     let imports = store::list(&app.db, source, query.state, before, query.limit.probe()).await?;
     Reply::ok(&Page::cut(imports, query.limit, |import| import.id)?)
 }

@@ -10,13 +10,14 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::explain::{diary, is_insider};
+use super::moving::{Moving, Said};
 use super::{GivenPlace, Setting};
 use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::availability::{Engine, Rule};
 use crate::error::{FieldError, Refusal, Result};
 use crate::http::{Json, Origin, Page, Reply};
-use crate::ids::{AddressId, ServiceId, TherapistId};
+use crate::ids::{AddressId, BookingId, ServiceId, TherapistId};
 use crate::search::Searches;
 use crate::values::{Country, Instant, Latitude, Longitude, Span};
 
@@ -50,6 +51,8 @@ struct StartsAsked {
     /// The region's code within the country (ISO 3166-2).
     #[schema(max_length = 10, example = "NSW")]
     region: Option<String>,
+    /// A booking of the caller's that is to be moved: its own time counts as free, and its place is meant, so that none is given.
+    moving: Option<BookingId>,
     /// When the time on the table would begin.
     #[schema(min_items = 1, max_items = 50)]
     starts: Vec<Instant>,
@@ -120,16 +123,25 @@ async fn check(app: Arc<App>, caller: Option<Principal>, asked: StartsAsked) -> 
     let span = Span { start: *first, end: Span::of_minutes(*last, 1).end };
     let (service, minutes) = (asked.service_id, asked.duration_minutes);
     let mut db = app.db.acquire().await?;
-    let setting = Setting::read(&mut db, caller, &given, service, minutes, |_| span, now).await?;
-    let client = caller.and_then(Principal::client);
+    let said = Said { therapist: Some(asked.therapist_id), service, minutes, given: &given };
+    let moving = match asked.moving {
+        Some(id) => Some(Moving::find(&mut db, id, caller, said, now).await?),
+        None => None,
+    };
+    let setting = match &moving {
+        Some(moving) => moving.setting(&mut db, span).await?,
+        None => Setting::read(&mut db, caller, &given, service, minutes, |_| span, now).await?,
+    };
+    let client = moving.as_ref().map(|moving| moving.client).or_else(|| caller.and_then(Principal::client));
     let diary = diary(&app, &mut db, asked.therapist_id, &setting, client, span, now).await?;
     drop(db);
-    let visit = setting.visit();
+    let visit = moving.as_ref().map_or_else(|| setting.visit(), |moving| moving.visit(&setting));
+    let binds = |rule: &Rule| moving.as_ref().is_none_or(|moving| moving.is_bound(*rule));
     let insider = is_insider(caller, asked.therapist_id);
     let checked = starts.into_iter().map(|start| {
         // Years may lie between two starts: each gets an engine that looks about it alone, as a booking does.
         let engine = Engine::new(&diary, &visit, Span::of_minutes(start, 1), now);
-        let rules = engine.refusals(start);
+        let rules = engine.refusals(start).filter(binds);
         let refusals: Vec<Why> = if insider { rules.map(Why::Rule).collect() } else { codes(rules) };
         StartChecked { start_at: start, bookable: refusals.is_empty(), refusals }
     });

@@ -15,11 +15,16 @@ use crate::error::{Error, FieldError, Result};
 use crate::ids::{AccountId, TherapistId};
 use crate::values::{Role, Span};
 
-/// A start on the grid that is not offered, and every rule that refuses it.
+/// Starts on the grid, one after the other, that are not offered, and the rules that refuse each of them.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct RefusedStart {
-    /// When the time on the table would begin.
+pub(super) struct RefusedStarts {
+    /// When the time on the table would begin, at the first of them.
     start_at: DateTime<Utc>,
+    /// The same at the last of them.
+    last_start_at: DateTime<Utc>,
+    /// How many they are.
+    #[schema(example = 96)]
+    starts: usize,
     /// The rules, in the order in which they are asked.
     refusals: Vec<Rule>,
 }
@@ -59,6 +64,25 @@ pub(super) async fn diary(
     found.pop().ok_or_else(|| FieldError::new("/therapist_id", "is not a therapist.").into())
 }
 
+/// Puts starts together that follow each other on the grid and are refused by the same rules; `offered` are those in between.
+fn runs(refused: Vec<(DateTime<Utc>, Vec<Rule>)>, offered: &[DateTime<Utc>]) -> Vec<RefusedStarts> {
+    let mut runs: Vec<RefusedStarts> = Vec::new();
+    for (start_at, refusals) in refused {
+        let follows = |run: &RefusedStarts| {
+            let next = offered.partition_point(|offered| *offered <= run.last_start_at);
+            run.refusals == refusals && offered.get(next).is_none_or(|offered| *offered > start_at)
+        };
+        match runs.last_mut().filter(|run| follows(run)) {
+            Some(run) => {
+                run.last_start_at = start_at;
+                run.starts += 1;
+            }
+            None => runs.push(RefusedStarts { start_at, last_start_at: start_at, starts: 1, refusals }),
+        }
+    }
+    runs
+}
+
 /// The starts on the grid within `span` that are not offered.
 pub(super) async fn refused(
     app: &App,
@@ -67,10 +91,11 @@ pub(super) async fn refused(
     setting: &Setting,
     span: Span,
     now: DateTime<Utc>,
-) -> Result<Vec<RefusedStart>> {
+) -> Result<Vec<RefusedStarts>> {
     let diary = diary(app, db.get().await?, therapist, setting, None, span, now).await?;
     db.give_back();
     let visit = setting.visit();
-    let refused = Engine::new(&diary, &visit, span, now).refused(span).into_iter();
-    Ok(refused.map(|(start_at, refusals)| RefusedStart { start_at, refusals }).collect())
+    let engine = Engine::new(&diary, &visit, span, now);
+    let offered: Vec<DateTime<Utc>> = engine.starts(span).into_iter().map(|start| start.at).collect();
+    Ok(runs(engine.refused(span), &offered))
 }

@@ -15,6 +15,7 @@ use super::candidates::{Batch, Criteria, at_a_time, best_anywhere, best_near, by
 use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::availability::hints;
+use crate::catalogue::refuse_unknown_filters;
 use crate::error::{FieldError, Result};
 use crate::http::{Cursor, Limit, Origin, Page, Query, Reply};
 use crate::ids::{ServiceId, TherapistId};
@@ -125,6 +126,8 @@ async fn find(app: Arc<App>, caller: Option<Principal>, search: TherapistQuery) 
         client: caller.and_then(Principal::client),
     };
     let mut db = app.db.acquire().await?;
+    let Criteria { service, .. } = wanted;
+    refuse_unknown_filters(&mut *db, service, search.technique.as_ref(), search.condition.as_ref()).await?;
     page(&mut db, wanted, order, dates, search.limit, search.cursor, app.clock.now()).await
 }
 
@@ -255,7 +258,7 @@ async fn bookable(
     let in_order = some.iter().filter_map(|after| {
         let mut therapist = shown.remove(&after.2)?;
         let area = therapist.area;
-        therapist.distance_km = wanted.point.map(|point| area.point().distance_km(point).ceil());
+        therapist.distance_km = wanted.point.zip(area).map(|(point, area)| area.point().distance_km(point).ceil());
         Some((therapist, after.clone()))
     });
     Ok(in_order.collect())

@@ -7,8 +7,10 @@ mod check;
 mod explain;
 mod list;
 mod matching;
+mod moving;
 mod preview;
 mod quotes;
+mod readiness;
 mod searches;
 mod setting;
 mod slots;
@@ -26,6 +28,7 @@ pub fn routes(config: &mut ServiceConfig) {
     slots::routes(config);
     check::routes(config);
     preview::routes(config);
+    readiness::routes(config);
     quotes::routes(config);
     list::routes(config);
 }

@@ -11,18 +11,20 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::cache::{Listed, Question};
 use super::candidates::Reach;
-use super::explain::RefusedStart;
+use super::explain::RefusedStarts;
 use super::matching::{Lasting, Search};
+use super::moving::{Moving, Said};
 use super::{GivenPlace, explain};
 use crate::App;
 use crate::auth::{Caller, Principal};
-use crate::availability::Start;
 use crate::availability::travel::{Roads, TravelMinutes};
+use crate::availability::{Engine, Start};
+use crate::catalogue::refuse_unknown_filters;
 use crate::db::{Lent, in_time};
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Origin, Query, Reply};
-use crate::ids::{AddressId, ServiceId, TherapistId};
-use crate::prices::{About, Tariff};
+use crate::ids::{AddressId, BookingId, ServiceId, TherapistId};
+use crate::prices::{About, Tariff, kilometres};
 use crate::search::SearchCache;
 use crate::search::Searches;
 use crate::values::wall_clock::dates;
@@ -95,7 +97,11 @@ struct SlotQuery {
     /// From `next_cursor` of the page before.
     #[param(inline)]
     cursor: Option<Cursor>,
-    /// Also lists each start on the grid that is not offered, with every rule that refuses it. With `therapist_id` alone, for that
+    /// A booking of the caller's that is to be moved: its own time counts as free, its place and its therapist are meant, and each price is that of
+    /// the move. Together with `service_id` and `duration_minutes` as they are booked, and without a place.
+    moving: Option<BookingId>,
+    /// Also lists the starts on the grid that are not offered, with every rule that refuses them: those that follow each other and have the same
+    /// rules are one run. With `therapist_id` alone, for that
     /// therapist and for admins.
     #[serde(default)]
     explain: bool,
@@ -174,7 +180,7 @@ struct SlotPage {
     next_available: Option<NextAvailable>,
     /// With `explain`: the starts on the therapist's grid that are not offered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<Vec<RefusedStart>>,
+    refused: Option<Vec<RefusedStarts>>,
 }
 
 /// The soonest visit after the range that was asked for.
@@ -219,6 +225,10 @@ async fn list_slots(
         country: query.country.clone(),
         region: query.region.clone(),
     };
+    if let Some(id) = query.moving {
+        let asked = moves(app.clone(), caller, query, given, id);
+        return app.part::<Searches>()?.run(caller, origin, asked).await.and_then(|page| Reply::ok(&page));
+    }
     let (place, kind) = given.find(&app.db, caller).await?;
     let question = query.common(caller, &place, kind);
     if let Some(question) = &question {
@@ -238,6 +248,53 @@ async fn list_slots(
         }
         None => searches.run(caller, origin, search(app.clone(), asked)).await,
     }
+}
+
+/// The times that a booking could be moved to.
+async fn moves(
+    app: Arc<App>,
+    caller: Option<Principal>,
+    query: SlotQuery,
+    given: GivenPlace,
+    id: BookingId,
+) -> Result<SlotPage> {
+    let now = app.clock.now();
+    let (Day(from), Day(to)) = (query.from, query.to);
+    let mut db = Lent::by(&app.db);
+    let said = Said {
+        therapist: query.therapist_id,
+        service: query.service_id,
+        minutes: query.duration_minutes,
+        given: &given,
+    };
+    let moving = Moving::find(db.get().await?, id, caller, said, now).await?;
+    let span = dates(moving.place.zone, from, to);
+    let setting = moving.setting(db.get().await?, span).await?;
+    let diary =
+        explain::diary(&app, db.get().await?, moving.therapist, &setting, Some(moving.client), span, now).await?;
+    db.give_back();
+    let visit = moving.visit(&setting);
+    let engine = Engine::new(&diary, &visit, span, now);
+    let insider = explain::is_insider(caller, moving.therapist);
+    let slots: Vec<Slot> = moving
+        .starts(&engine, span)
+        .into_iter()
+        .map(|start| Slot::new(start, &setting.tariff, &moving.about(start.at, now), insider))
+        .collect();
+    let kilometres = diary.rules.base.map(|base| kilometres(base, moving.place.point));
+    let found = TherapistSlots {
+        therapist: SlotTherapist { id: moving.therapist, display_name: diary.name.clone(), rating: diary.rating },
+        distance_km: kilometres.unwrap_or_default().into(),
+        price: setting.tariff.base,
+        slots,
+    };
+    Ok(SlotPage {
+        data: if found.slots.is_empty() { Vec::new() } else { vec![found] },
+        time_zone: moving.place.zone,
+        next_cursor: None,
+        next_available: None,
+        refused: None,
+    })
 }
 
 impl SlotQuery {
@@ -276,6 +333,7 @@ async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
     let (Day(from), Day(to)) = (query.from, query.to);
     let mut db = Lent::by(&app.db);
     let (span, visit) = (dates(place.zone, from, to), (query.service_id, query.duration_minutes));
+    refuse_unknown_filters(db.get().await?, None, query.technique.as_ref(), query.condition.as_ref()).await?;
     let setting = app.part::<SearchCache>()?.setting(db.get().await?, place, kind, visit, span, now).await?;
     let reach = Reach {
         point: setting.place.point,

@@ -6,6 +6,7 @@ mod follow;
 mod framing;
 mod limits;
 mod peers;
+mod queries;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -34,6 +35,7 @@ use self::follow::followed;
 use self::limits::most_connections;
 pub use self::limits::{LEAST_RATE, Limits};
 use self::peers::Peers;
+use self::queries::refuse_unread;
 use crate::App;
 use crate::auth::identify;
 use crate::error::{Error, request_id};
@@ -162,6 +164,7 @@ fn operations(
         ))
         .default_service(web::to(refuse_unknown))
         // The last one is the outermost.
+        .wrap(from_fn(refuse_unread))
         .wrap(from_fn(compress))
         .wrap(from_fn(admit_accepted))
         .wrap(from_fn(identify))

@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use super::RaisedTask;
 use super::store::{self, Listed};
+use super::table::{kinds, subjects};
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::db::uninterrupted;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::events::Event;
 use crate::http::{Cursor, Limit, OrDefault, Page, Path, Query, Reply};
 use crate::ids::TaskId;
@@ -71,10 +72,18 @@ struct TaskPage {
     responses((status = 200, description = "A page of tasks.", body = TaskPage)))]
 #[get("/v1/admin/tasks")]
 async fn list_tasks(app: Data<App>, _me: As<Admin>, Query(query): Query<TaskQuery>) -> Result<Reply> {
+    let kind = query.kind.as_ref().map(TaskTerm::as_str);
+    if kind.is_some_and(|kind| !kinds().contains(&kind)) {
+        return Err(FieldError::new("/kind", "is not a kind of task.").into());
+    }
+    let subject_type = query.subject_type.as_ref().map(TaskTerm::as_str);
+    if subject_type.is_some_and(|subject_type| !subjects().contains(subject_type)) {
+        return Err(FieldError::new("/subject_type", "is nothing that tasks are about.").into());
+    }
     let after: Option<(Instant, TaskId)> = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let listed = Listed {
-        kind: query.kind.as_ref().map(TaskTerm::as_str),
-        subject_type: query.subject_type.as_ref().map(TaskTerm::as_str),
+        kind,
+        subject_type,
         subject: query.subject_id,
         open: query.open.unwrap_or(true),
         after: after.map(|(Instant(at), id)| (at, id)),

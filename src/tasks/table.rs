@@ -110,3 +110,9 @@ pub fn kinds() -> Vec<&'static str> {
     let kinds: BTreeSet<&str> = TABLE.iter().map(|row| row.kind).collect();
     kinds.into_iter().collect()
 }
+
+/// Every kind of thing that a task is about.
+pub(super) fn subjects() -> BTreeSet<&'static str> {
+    let own = |row: &Row| row.on.split_once('.').map_or(row.on, |(feature, _)| feature);
+    TABLE.iter().map(|row| row.about.map_or_else(|| own(row), |(subject_type, _)| subject_type)).collect()
+}

@@ -1,12 +1,14 @@
 //! Therapists: how they present themselves, where they go and what they offer.
 
+mod bookable;
 pub mod routes;
 mod store;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use store::{PROFILE, area, booking_mode, exists, gender, is_shown, profile, public, rate};
+pub use bookable::BOOKABLE;
+pub use store::{PROFILE, area, booking_mode, exists, gender, is_shown, offers_of, profile, public, rate};
 
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::{BookingMode, Gender, Point, Rating, SlotAnchor, TravelMode, Zone, bounded_number, bounded_text};
@@ -152,11 +154,13 @@ pub struct PublicTherapist {
     pub booking_mode: BookingMode,
     /// How clients rate the therapist.
     pub rating: Rating,
-    /// Where the therapist works, to a fiftieth of a degree.
-    pub area: Area,
+    /// Where the therapist works, to a fiftieth of a degree; null where they have not said so, which nobody but themself and staff see.
+    pub area: Option<Area>,
     /// Kilometres from that area to the point that was asked for, rounded up; null without one.
     #[schema(example = 4)]
     pub distance_km: Option<f64>,
+    /// Whether clients can book the therapist, and so see this. Always true but for the therapist and staff.
+    pub bookable: bool,
 }
 
 /// A place too coarse to find a door: the middle of the square of a fiftieth of a degree, about 2 km wide, that holds

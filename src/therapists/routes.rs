@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use actix_web::web::Data;
 use actix_web::{get, patch, put};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -13,6 +14,7 @@ use crate::App;
 use crate::auth::{As, Caller, Therapist};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Result};
+use crate::events::Event;
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::TherapistId;
 use crate::values::{
@@ -126,6 +128,13 @@ impl ProfilePatch {
     }
 }
 
+/// The fields in which two profiles differ, by name: what stands in them tells of a person.
+fn changed(before: &Profile, after: &Profile) -> Vec<String> {
+    let (before, after) = (json!(before), json!(after));
+    let fields = after.as_object().into_iter().flatten();
+    fields.filter(|(name, value)| before[name] != **value).map(|(name, _)| name.clone()).collect()
+}
+
 /// Change my profile
 ///
 /// Changes the caller's profile and rules. Visits that are booked already stay as they are.
@@ -145,9 +154,15 @@ async fn update_own_profile(
         work.lock_time(me.therapist()).await?;
         let current = store::lock(&mut work, me.therapist()).await?;
         if_match.check(&current)?;
-        let profile = patch.apply(current)?;
+        let profile = patch.apply(current.clone())?;
         catalogue::refuse_unknown_tags(&mut work, &profile.techniques, &profile.conditions).await?;
         store::update(&mut work, &profile).await?;
+        let changed = changed(&current, &profile);
+        if !changed.is_empty() {
+            let details = json!({ "changed": changed });
+            work.announce(Event::new("therapist.update", "therapist", profile.id).about(profile.id).with(details))
+                .await?;
+        }
         work.commit().await?;
         Reply::ok(&profile)
     })
@@ -208,6 +223,9 @@ async fn replace_own_services(
         let services = store::offers(&mut **work, &[me.therapist()]).await?.remove(&me.therapist()).unwrap_or_default();
         if_match.check(&Offers { services })?;
         store::replace_offers(&mut work, me.therapist(), &offers).await?;
+        let details = json!({ "services": offers.services.iter().map(|offer| offer.service_id).collect::<Vec<_>>() });
+        let id = me.therapist();
+        work.announce(Event::new("therapist.offers", "therapist", id).about(id).with(details)).await?;
         work.commit().await?;
         Reply::ok(&offers)
     })
@@ -216,12 +234,17 @@ async fn replace_own_services(
 
 /// Show a therapist
 ///
-/// The public profile of a therapist that can be booked.
-#[utoipa::path(tag = "Therapists", operation_id = "get_therapist",
+/// The public profile of a therapist that can be booked. The therapist and staff see it also while nobody else does: `bookable` is then
+/// false.
+#[utoipa::path(tag = "Therapists", operation_id = "get_therapist", security((), ("bearer" = ["client", "therapist", "admin"])),
     params(("id" = TherapistId, Path, description = "The therapist.")),
     responses((status = 200, description = "The therapist.", body = PublicTherapist)))]
 #[get("/v1/therapists/{id}")]
-async fn get_therapist(app: Data<App>, _caller: Caller, Path(id): Path<TherapistId>) -> Result<Reply> {
-    let therapist = store::one(&mut *app.db.acquire().await?, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
-    Reply::ok(&therapist)
+async fn get_therapist(app: Data<App>, Caller(caller): Caller, Path(id): Path<TherapistId>) -> Result<Reply> {
+    let mut db = app.db.acquire().await?;
+    let therapist = match store::one(&mut db, id, app.clock.now()).await? {
+        None if store::is_insider(caller, id) => store::preview(&mut db, id).await?,
+        therapist => therapist,
+    };
+    Reply::ok(&therapist.ok_or(Error::NotFound)?)
 }

@@ -119,6 +119,60 @@ pub(super) async fn offers<'c>(
     Ok(offers)
 }
 
+/// What one therapist offers.
+pub async fn offers_of(tx: &mut Tx, id: TherapistId) -> Result<Vec<Offer>> {
+    Ok(offers(&mut **tx, &[id]).await?.remove(&id).unwrap_or_default())
+}
+
+/// The columns of what is shown of a therapist.
+macro_rules! shown {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            Shown,
+            r#"SELECT t.id, a.display_name, t.bio, t.gender AS "gender: Gender", t.languages, t.techniques, t.conditions,
+                      t.area_latitude, t.area_longitude, t.booking_mode AS "booking_mode: BookingMode", t.rating_count, t.rating_sum
+               FROM therapists t JOIN accounts a ON a.id = t.id "# + $tail,
+            $($arg),+
+        )
+    };
+}
+
+struct Shown {
+    id: TherapistId,
+    display_name: String,
+    bio: Option<String>,
+    gender: Option<Gender>,
+    languages: Vec<String>,
+    techniques: Vec<String>,
+    conditions: Vec<String>,
+    area_latitude: Option<f64>,
+    area_longitude: Option<f64>,
+    booking_mode: BookingMode,
+    rating_count: i32,
+    rating_sum: i32,
+}
+
+impl Shown {
+    fn with(self, services: Vec<Offer>, bookable: bool) -> PublicTherapist {
+        let area = self.area_latitude.zip(self.area_longitude);
+        PublicTherapist {
+            services,
+            id: self.id,
+            display_name: self.display_name,
+            bio: self.bio,
+            gender: self.gender,
+            languages: self.languages,
+            techniques: self.techniques,
+            conditions: self.conditions,
+            booking_mode: self.booking_mode,
+            rating: Rating::of(self.rating_count, self.rating_sum),
+            area: area.map(|(latitude, longitude)| Area { latitude, longitude }),
+            distance_km: None,
+            bookable,
+        }
+    }
+}
+
 /// The public profiles of those who accept bookings, may practise somewhere on `today`, and are not at odds with `client`; in no
 /// order, without a distance.
 pub async fn public(
@@ -127,13 +181,9 @@ pub async fn public(
     client: Option<AccountId>,
     today: NaiveDate,
 ) -> Result<Vec<PublicTherapist>> {
-    let rows = sqlx::query!(
-        r#"SELECT t.id, a.display_name, t.bio, t.gender AS "gender: Gender", t.languages, t.techniques, t.conditions,
-                  t.area_latitude AS "area_latitude!", t.area_longitude AS "area_longitude!",
-                  t.booking_mode AS "booking_mode: BookingMode", t.rating_count, t.rating_sum
-           FROM therapists t JOIN accounts a ON a.id = t.id
-           WHERE t.id = ANY ($1) AND t.accepting_bookings AND t.area_latitude IS NOT NULL AND may_practise_somewhere(t.id, $2)
-             AND NOT EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $3)"#,
+    let rows = shown!(
+        "WHERE t.id = ANY ($1) AND t.accepting_bookings AND t.area_latitude IS NOT NULL AND may_practise_somewhere(t.id, $2)
+           AND NOT EXISTS (SELECT FROM blocks b WHERE b.therapist_id = t.id AND b.client_id = $3)",
         ids as &[TherapistId],
         today,
         client.map(|id| id.0)
@@ -141,27 +191,31 @@ pub async fn public(
     .fetch_all(&mut *db)
     .await?;
     let mut offers = offers(db, ids).await?;
-    let shown = rows.into_iter().map(|row| PublicTherapist {
-        services: offers.remove(&row.id).unwrap_or_default(),
-        id: row.id,
-        display_name: row.display_name,
-        bio: row.bio,
-        gender: row.gender,
-        languages: row.languages,
-        techniques: row.techniques,
-        conditions: row.conditions,
-        booking_mode: row.booking_mode,
-        rating: Rating::of(row.rating_count, row.rating_sum),
-        area: Area { latitude: row.area_latitude, longitude: row.area_longitude },
-        distance_km: None,
-    });
-    Ok(shown.collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let services = offers.remove(&row.id).unwrap_or_default();
+            row.with(services, true)
+        })
+        .collect())
+}
+
+/// What would be shown of a therapist, whether or not they can be booked; none where there is no such therapist.
+pub(super) async fn preview(db: &mut PgConnection, id: TherapistId) -> Result<Option<PublicTherapist>> {
+    let row = shown!("WHERE t.id = $1", id.0).fetch_optional(&mut *db).await?;
+    let services = offers(db, &[id]).await?.remove(&id).unwrap_or_default();
+    Ok(row.map(|row| row.with(services, false)))
 }
 
 /// The therapist, if they can be booked.
 pub async fn one(db: &mut PgConnection, id: TherapistId, now: DateTime<Utc>) -> Result<Option<PublicTherapist>> {
     let found = public(db, &[id], None, now.date_naive()).await?.pop();
     Ok(found.filter(|therapist| !therapist.services.is_empty()))
+}
+
+/// Whether `caller` is the therapist, or staff: they see also who cannot be booked.
+pub(super) fn is_insider(caller: Option<Principal>, id: TherapistId) -> bool {
+    caller.is_some_and(|caller| caller.role == Role::Admin || caller.account == id.into())
 }
 
 /// Whether `caller` may see what is told of a therapist: whoever can be booked is shown to everyone, anyone to themself and to admins.
@@ -171,8 +225,7 @@ pub async fn is_shown(
     caller: Option<Principal>,
     now: DateTime<Utc>,
 ) -> Result<bool> {
-    let insider = caller.is_some_and(|caller| caller.role == Role::Admin || caller.account == id.into());
-    if insider { exists(db, id).await } else { Ok(one(db, id, now).await?.is_some()) }
+    if is_insider(caller, id) { exists(db, id).await } else { Ok(one(db, id, now).await?.is_some()) }
 }
 
 pub(super) async fn replace_offers(tx: &mut Tx, id: TherapistId, offers: &Offers) -> Result<()> {

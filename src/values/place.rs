@@ -87,6 +87,15 @@ impl Place {
     }
 }
 
+impl Place {
+    /// The place of a point as the map draws it: the region where it draws one, else the country; none at sea.
+    pub fn at(point: Point) -> Option<Self> {
+        let areas = drawn_at(point);
+        let drawn = areas.iter().find(|area| area.contains('-')).or_else(|| areas.first())?;
+        Some(Self { point, zone: zone_at(point)?, jurisdiction: drawn.parse().ok()? })
+    }
+}
+
 /// The time zone at a point, also at sea; none only where the map of zones has a hole.
 fn zone_at(point: Point) -> Option<Zone> {
     static ZONES: LazyLock<EmbeddedFinder> = LazyLock::new(EmbeddedFinder::new);
@@ -145,7 +154,7 @@ pub struct Jurisdiction(String);
 
 impl Jurisdiction {
     /// The jurisdiction of a country and the code of one of its regions, `NSW` or `AU-NSW`.
-    fn of(country: &Country, region: &str) -> Option<Self> {
+    pub fn of(country: &Country, region: &str) -> Option<Self> {
         let region = region.to_ascii_uppercase();
         let code = match region.split_once('-') {
             Some(_) => region,

@@ -114,7 +114,9 @@ async fn every_step_from_every_state_does_what_the_table_says() {
                 }
             }
         }
-        for (name, action) in [("submit", ReviewAction::Submit), ("withdraw", ReviewAction::Withdraw)] {
+        for (name, action) in
+            [("submit", ReviewAction::Submit), ("withdraw", ReviewAction::Withdraw), ("reopen", ReviewAction::Reopen)]
+        {
             put(&app, id, from, &admin).await;
             let answer = therapist.act(&format!("{mine}/{name}")).await;
             match read(from).after(action, Party::Therapist) {

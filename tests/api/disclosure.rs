@@ -27,7 +27,7 @@ const STATUSES: [&str; 11] = [
 const SHOWN: [&str; 5] = ["confirmed", "on_the_way", "arrived", "in_progress", "completed"];
 
 /// Fields of a booking that everyone sees who sees it at all: nothing of where and of health.
-const COMMON: [&str; 17] = [
+const COMMON: [&str; 23] = [
     "id",
     "status",
     "seen_as",
@@ -40,6 +40,12 @@ const COMMON: [&str; 17] = [
     "price_breakdown",
     "charge",
     "cancellation_policy",
+    "cancellation_terms",
+    "free_until",
+    "counter_offer",
+    "actions",
+    "step_times",
+    "updated_at",
     "respond_by",
     "cancellation",
     "no_show_report",

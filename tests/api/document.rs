@@ -24,6 +24,7 @@ const PUBLIC: &[&str] = &[
     "list_conditions",
     "list_credential_requirements",
     "list_credential_types",
+    "list_policies_in_force",
     "list_services",
     "list_slots",
     "list_techniques",

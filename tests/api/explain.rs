@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -49,19 +50,34 @@ async fn every_start_is_offered_or_explained() {
     let off = json!({ "start_at": "2026-12-02T04:00:00Z", "end_at": "2026-12-02T09:00:00Z" });
     therapist.post("/v1/therapists/me/time-off", off).await.is(201);
     let page = explained(&therapist, &therapist.id.to_string()).await.is(200).body;
-    let refused: HashMap<&str, Vec<&str>> = page["refused"]
-        .as_array()
-        .unwrap()
+    let runs = page["refused"].as_array().unwrap();
+    let refused: HashMap<String, Vec<&str>> = runs
         .iter()
-        .map(|refused| {
-            let rules = refused["refusals"].as_array().unwrap().iter().map(|rule| rule.as_str().unwrap()).collect();
-            (refused["start_at"].as_str().unwrap(), rules)
+        .flat_map(|run| {
+            let rules: Vec<&str> =
+                run["refusals"].as_array().unwrap().iter().map(|rule| rule.as_str().unwrap()).collect();
+            let at = |name: &str| run[name].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+            let count = run["starts"].as_i64().unwrap();
+            assert_eq!(at("start_at") + TimeDelta::minutes(15) * (count as i32 - 1), at("last_start_at"), "{run}");
+            let starts = (0..count).map(move |n| at("start_at") + TimeDelta::minutes(15 * n));
+            starts
+                .map(move |start| (start.to_rfc3339_opts(SecondsFormat::Secs, true), rules.clone()))
+                .collect::<Vec<_>>()
         })
         .collect();
     let offered = page["data"][0]["slots"].as_array().unwrap();
     assert_eq!(refused.len() + offered.len(), 2 * 96, "each quarter of an hour once");
     assert!(offered.iter().all(|slot| !refused.contains_key(slot["start_at"].as_str().unwrap())));
     assert!(refused.values().all(|rules| !rules.is_empty()));
+    // Neighbours with the same rules are one run, unless a start is offered between them.
+    assert!(runs.len() < 20, "{}", runs.len());
+    for pair in runs.windows(2).filter(|pair| pair[0]["refusals"] == pair[1]["refusals"]) {
+        let between = offered.iter().any(|slot| {
+            let at = slot["start_at"].as_str().unwrap();
+            pair[0]["last_start_at"].as_str().unwrap() < at && at < pair[1]["start_at"].as_str().unwrap()
+        });
+        assert!(between, "{pair:?}");
+    }
     assert_eq!(refused["2026-11-30T13:00:00Z"], ["hours", "daily_cap"]);
     assert_eq!(refused["2026-12-01T01:00:00Z"], ["taken", "daily_cap"]);
     assert_eq!(refused["2026-12-01T05:15:00Z"], ["hours", "daily_cap"]);
@@ -86,7 +102,10 @@ async fn only_the_therapist_and_admins_hear_the_reasons() {
     // Whoever is out of reach is not listed, and explained all the same.
     therapist.change("/v1/therapists/me", json!({ "service_radius_km": 1, "accepting_bookings": false })).await.is(200);
     let page = explained(&therapist, &id).await.is(200).body;
-    assert_eq!((page["data"].as_array().unwrap().len(), page["refused"].as_array().unwrap().len()), (0, 192));
+    let runs = page["refused"].as_array().unwrap();
+    let starts: i64 = runs.iter().map(|run| run["starts"].as_i64().unwrap()).sum();
+    assert_eq!((page["data"].as_array().unwrap().len(), starts), (0, 192));
+    assert!(runs.len() < 10, "{}", runs.len());
     let rules = json!(["not_accepting", "outside_area", "hours"]);
     assert_eq!(page["refused"][0]["refusals"], rules);
 }

@@ -380,6 +380,10 @@ impl App {
             .is(200);
         therapist.works(&WEEK.map(|day| (day, "09:00", "17:00"))).await;
         self.license(&therapist, "2027-12-31").await;
+        // The service would have told them as it verified the last one.
+        self.sql(&format!("INSERT INTO bookable_therapists VALUES ('{}', '{}')", therapist.id, self.now()))
+            .await
+            .unwrap();
         therapist
     }
 

@@ -50,14 +50,14 @@ async fn tasks_wait_oldest_first_until_they_are_resolved() {
         ("subject_type=credential", 2),
         (&format!("subject_id={booking}"), 2),
         (&format!("subject_id={booking}&subject_type=booking"), 1),
-        ("kind=nothing", 0),
+        ("kind=visit_overdue", 0),
         ("open=false", 0),
         ("open=true", 3),
     ] {
         let page = admin.get(&format!("{TASKS}?{filter}")).await.is(200).body;
         assert_eq!(page["data"].as_array().unwrap().len(), count, "{filter}");
     }
-    let filtered = admin.get(&format!("{TASKS}?kind=nothing&subject_type=credential")).await.is(200).body;
+    let filtered = admin.get(&format!("{TASKS}?kind=visit_overdue&subject_type=credential")).await.is(200).body;
     assert_eq!(filtered["counts"], json!({ "status_unknown": 2 }), "the filter by kind aside");
 
     let mut seen = Vec::new();

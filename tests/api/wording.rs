@@ -193,7 +193,10 @@ async fn a_query_and_a_path_are_found_fault_with_in_words_of_http() {
         (slots("duration_minutes=-99999"), (minutes, "out_of_range", "is too small.")),
         (slots("duration_minutes=60&duration_minutes=60"), (minutes, "duplicate", "is given twice.")),
         (slots(""), (minutes, "missing", "is missing.")),
-        (slots("duration_minutes=60&a/b=1"), ("/a~1b", "unknown", "is not known here.")),
+        (
+            "/v1/me/notices?a/b=1".to_owned(),
+            ("/a~1b", "unknown", "is not known here; known are `unread`, `limit`, `cursor`."),
+        ),
         (slots("duration_minutes=60&explain=yes"), ("/explain", "wrong_type", "must be true or false.")),
         (slots("duration_minutes=60&therapist_id=x"), ("/therapist_id", "invalid", "must be a UUID.")),
         (

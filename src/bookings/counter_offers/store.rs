@@ -6,7 +6,7 @@ use crate::availability::reservations::{self, Taking};
 use crate::bookings::Booking;
 use crate::bookings::lifecycle::Party;
 use crate::db::{BATCH, Tx, in_batches};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::{TimeLock, Work};
 use crate::ids::{BookingId, CounterOfferId};
 use crate::values::{Money, Span, Zone};
@@ -14,21 +14,24 @@ use crate::values::{Money, Span, Zone};
 /// How long a counter-offer is kept after the time that it proposed.
 const KEPT: TimeDelta = TimeDelta::days(400);
 
-/// What was proposed for a booking, oldest first. What was not answered in time has expired, whether that is written down or
-/// not.
-pub(super) async fn list(tx: &mut Tx, booking: BookingId, now: DateTime<Utc>) -> Result<Vec<CounterOffer>> {
-    let rows = sqlx::query!(
-        r#"SELECT o.id, o.booking_id, o.party AS "by: Party", o.start_at, o.amount, b.currency, b.time_zone AS "time_zone: Zone",
-                  CASE WHEN o.status = 'open' AND o.expires_at <= $2 THEN 'expired' ELSE o.status END AS "status!: OfferStatus",
-                  o.created_at, o.expires_at
-           FROM counter_offers o JOIN bookings b ON b.id = o.booking_id WHERE o.booking_id = $1 ORDER BY o.position"#,
-        booking.0,
-        now
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let offers = rows.into_iter().map(|row| {
-        Ok(CounterOffer {
+struct Columns {
+    id: CounterOfferId,
+    booking_id: BookingId,
+    by: Party,
+    start_at: DateTime<Utc>,
+    amount: i64,
+    currency: String,
+    time_zone: Zone,
+    status: OfferStatus,
+    created_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+impl TryFrom<Columns> for CounterOffer {
+    type Error = Error;
+
+    fn try_from(row: Columns) -> Result<Self> {
+        Ok(Self {
             id: row.id,
             booking_id: row.booking_id,
             by: row.by,
@@ -39,8 +42,45 @@ pub(super) async fn list(tx: &mut Tx, booking: BookingId, now: DateTime<Utc>) ->
             created_at: row.created_at,
             expires_at: row.expires_at,
         })
-    });
-    offers.collect()
+    }
+}
+
+/// The columns of a counter-offer, read alike everywhere; `$2` is the time.
+macro_rules! offers {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            Columns,
+            r#"SELECT o.id AS "id: CounterOfferId", o.booking_id AS "booking_id: BookingId", o.party AS "by: Party", o.start_at, o.amount, b.currency,
+                      b.time_zone AS "time_zone: Zone",
+                      CASE WHEN o.status = 'open' AND o.expires_at <= $2 THEN 'expired' ELSE o.status END AS "status!: OfferStatus",
+                      o.created_at, o.expires_at
+               FROM counter_offers o JOIN bookings b ON b.id = o.booking_id "# + $tail,
+            $($arg),+
+        )
+    };
+}
+
+/// What was proposed for a booking, oldest first. What was not answered in time has expired, whether that is written down or
+/// not.
+pub(super) async fn list(tx: &mut Tx, booking: BookingId, now: DateTime<Utc>) -> Result<Vec<CounterOffer>> {
+    let rows = offers!("WHERE o.booking_id = $1 ORDER BY o.position", booking.0, now).fetch_all(&mut **tx).await?;
+    rows.into_iter().map(CounterOffer::try_from).collect()
+}
+
+/// What is proposed for these bookings and not answered yet: one at the most for each.
+pub(in crate::bookings) async fn open(
+    tx: &mut Tx,
+    bookings: &[BookingId],
+    now: DateTime<Utc>,
+) -> Result<Vec<CounterOffer>> {
+    let rows = offers!(
+        "WHERE o.booking_id = ANY ($1) AND o.status = 'open' AND o.expires_at > $2",
+        bookings as &[BookingId],
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(CounterOffer::try_from).collect()
 }
 
 /// Stores an open counter-offer, and reserves what it takes up (`during`) and its visit does not hold itself.

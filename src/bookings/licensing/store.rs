@@ -38,10 +38,33 @@ pub(super) async fn reliances(tx: &mut Tx, bookings: &[BookingId]) -> Result<Has
     Ok(reliances)
 }
 
-/// Puts a visit at risk, or takes it out.
-pub(super) async fn set_at_risk(tx: &mut Tx, booking: BookingId, since: Option<DateTime<Utc>>) -> Result<()> {
-    sqlx::query!("UPDATE bookings SET at_risk_since = $2 WHERE id = $1", booking.0, since).execute(&mut **tx).await?;
+/// Puts a visit at risk since then until it is called off, or takes it out.
+pub(super) async fn set_at_risk(
+    tx: &mut Tx,
+    booking: BookingId,
+    risk: Option<(DateTime<Utc>, DateTime<Utc>)>,
+) -> Result<()> {
+    let (since, until) = risk.unzip();
+    sqlx::query!("UPDATE bookings SET at_risk_since = $2, call_off_at = $3 WHERE id = $1", booking.0, since, until)
+        .execute(&mut **tx)
+        .await?;
     Ok(())
+}
+
+/// When each of these visits is called off, where that was written down.
+pub async fn deadlines(tx: &mut Tx, visits: &[Booking]) -> Result<HashMap<BookingId, DateTime<Utc>>> {
+    let ids: Vec<BookingId> =
+        visits.iter().filter(|visit| visit.at_risk_since.is_some()).map(|visit| visit.id).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: BookingId", call_off_at AS "call_off_at!" FROM bookings WHERE id = ANY ($1) AND call_off_at IS NOT NULL"#,
+        &ids as &[BookingId]
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.call_off_at)).collect())
 }
 
 /// Who has to answer for it that the visit is at risk.

@@ -1,3 +1,5 @@
+mod submission;
+
 use std::time::Duration;
 
 use actix_web::http::header::{self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue};
@@ -19,7 +21,7 @@ use crate::credentials;
 use crate::credentials::documents::Inspector;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, Problem, Refusal, Result, refused};
-use crate::events::Event;
+use crate::events::{Event, Work};
 use crate::http::{Fingerprint, Page, Part, Path, Query, Reply, Upload, UploadLimits};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
@@ -28,6 +30,7 @@ use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
 pub(in crate::credentials) fn routes(config: &mut ServiceConfig) {
     config.service(upload_document).service(list_own_documents).service(download_own_document);
     config.service(remove_document).service(list_documents).service(download_document);
+    submission::routes(config);
 }
 
 /// What one document may be, and how long it may take to arrive.
@@ -153,18 +156,33 @@ async fn add(
     let mut work = app.begin(Some(me)).await?;
     let route = "POST /v1/therapists/me/credentials/{id}/documents";
     let once = Once::claim(&mut work, route, key, print).await?;
+    let stored = add_to(&mut work, me, credential, &document).await?;
+    let location = format!("/v1/therapists/me/credentials/{credential}/documents/{}", document.id);
+    let reply = Reply::created(location, &stored.document)?;
+    once.keep(&mut work, &reply).await?;
+    work.commit().await?;
+    Ok(reply)
+}
+
+/// Adds a document to the caller's own credential, and announces it.
+async fn add_to(
+    work: &mut Work,
+    me: AccountId,
+    credential: CredentialId,
+    document: &Document,
+) -> Result<ReviewedDocument> {
     // Two files at once must not both be the last.
-    store::lock_evidence(&mut work, me).await?;
-    lock_open(&mut work, me.into(), credential).await?;
-    if store::kept(&mut work, me.into()).await? + document.size > MAX_KEPT {
+    store::lock_evidence(work, me).await?;
+    lock_open(work, me.into(), credential).await?;
+    if store::kept(work, me.into()).await? + document.size > MAX_KEPT {
         return Err(Refusal::TooMuchEvidence.into());
     }
-    if store::count(&mut work, credential).await? >= MAX_DOCUMENTS {
+    if store::count(work, credential).await? >= MAX_DOCUMENTS {
         return Err(Refusal::TooManyDocuments.into());
     }
-    store::lock_digest(&mut work, &document.sha256).await?;
-    store::insert(&mut work, credential, &document).await?;
-    let documents = store::of(&mut work, &[credential]).await?;
+    store::lock_digest(work, &document.sha256).await?;
+    store::insert(work, credential, document).await?;
+    let documents = store::of(work, &[credential]).await?;
     let (_, stored) = documents
         .into_iter()
         .find(|(_, stored)| stored.document.id == document.id)
@@ -174,13 +192,9 @@ async fn add(
         let event = Event::new("credential.evidence_shared", "credential", credential).about(TherapistId::from(me));
         work.announce(event.with(details)).await?;
     }
-    let location = format!("/v1/therapists/me/credentials/{credential}/documents/{}", document.id);
-    let reply = Reply::created(location, &stored.document)?;
-    once.keep(&mut work, &reply).await?;
     let details = json!({ "credential": credential, "sha256": stored.document.sha256, "sent_sha256": stored.document.sent_sha256 });
     work.announce(event("document.upload", me.into(), document.id, details)).await?;
-    work.commit().await?;
-    Ok(reply)
+    Ok(stored)
 }
 
 /// Locks the caller's own credential, if documents may come and go there.

@@ -7,14 +7,15 @@ use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::App;
+use crate::accounts::{self, Sought};
 use crate::auth::{Admin, As};
 use crate::credentials::review::ReviewState;
 use crate::credentials::store::{self, Counts, Queue, QueueOrder};
 use crate::credentials::views::{CredentialFile, Decision, ReviewedCredential};
-use crate::credentials::{TypeCode, documents};
+use crate::credentials::{CredentialNumber, TypeCode, documents};
 use crate::db::uninterrupted;
-use crate::error::{Error, Result};
-use crate::http::{Cursor, Limit, Page, Part, Path, Query, Reply};
+use crate::error::{Error, FieldError, Result};
+use crate::http::{Cursor, Limit, Page, Part, Path, Query, Reply, Several};
 use crate::ids::{CredentialId, TherapistId};
 use crate::values::{Day, Jurisdiction};
 
@@ -25,13 +26,16 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(get_credential).service(get_credential_history);
 }
 
+/// The most therapists whose names are taken to fit a search.
+const MOST_NAMED: i64 = 100;
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct QueueQuery {
-    /// In this state.
-    #[param(inline)]
-    review_state: Option<ReviewState>,
+    /// In one of these states, separated by commas.
+    #[param(inline, value_type = Option<Vec<ReviewState>>, style = Form, explode = false)]
+    review_state: Option<Several<ReviewState>>,
     /// Of this type.
     #[serde(rename = "type")]
     #[param(inline)]
@@ -44,6 +48,12 @@ struct QueueQuery {
     expires_before: Option<Day>,
     /// Of this therapist.
     therapist_id: Option<TherapistId>,
+    /// Beginnings of words of the name on it, or of the name that its therapist goes by.
+    #[param(inline)]
+    q: Option<Sought>,
+    /// Whose number begins so, however it is written.
+    #[param(inline)]
+    number: Option<CredentialNumber>,
     /// Whether another therapist claims the number.
     duplicate: Option<bool>,
     /// `true`: which nobody reviews at present, submitted or with a claim that has lapsed.
@@ -74,8 +84,29 @@ struct QueueQuery {
 async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Query<QueueQuery>) -> Result<Reply> {
     uninterrupted(async move {
         let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
+        if let Some(code) = &query.type_code
+            && !store::is_type(&app.db, code).await?
+        {
+            return Err(FieldError::new("/type", "is not a credential type.").into());
+        }
+        let names = query.q.as_ref().map(Sought::in_names);
+        let therapists = match &query.q {
+            Some(sought) => Some(accounts::named(&app.db, sought, MOST_NAMED).await?),
+            None => None,
+        };
+        let numbers = query
+            .number
+            .as_ref()
+            .map(|number| number.as_str().parse::<Sought>().ok().and_then(|number| number.in_numbers()));
+        let numbers = match numbers {
+            Some(None) => return Err(FieldError::new("/number", "must hold two digits.").into()),
+            numbers => numbers.flatten(),
+        };
         let wanted = Queue {
-            review_state: query.review_state,
+            names,
+            named: therapists,
+            numbers,
+            review_states: query.review_state.map(|Several(states)| states),
             type_code: query.type_code.as_ref().map(TypeCode::as_str),
             jurisdiction: query.jurisdiction.as_ref(),
             expires_before: query.expires_before.map(|Day(date)| date),

@@ -3,23 +3,25 @@
 use actix_web::post;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::checks::CheckBody;
 use crate::App;
 use crate::auth::{Admin, As};
+use crate::credentials::followed::{FollowedVisit, Previewing, visits};
 use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState, approval};
 use crate::credentials::steps::{self, By, Check, Grounds};
 use crate::credentials::store::{self, Row};
 use crate::credentials::views::ReviewedCredential;
-use crate::credentials::{BoardStatus, Method, ReviewNote, SourceUrl};
+use crate::credentials::{BoardStatus, HolderMessage, Method, ReviewNote, SourceUrl};
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::Party;
-use crate::http::{Json, Path, Reply};
+use crate::http::{Json, Path, Query, Reply};
 use crate::ids::{AccountId, CredentialId};
+use crate::values::bounded_number;
 
 /// The operations of a review.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -38,10 +40,30 @@ enum Wanted {
     Reinstate(CheckBody),
 }
 
+/// A credential after a step of staff, and what followed.
+#[derive(Serialize, ToSchema)]
+struct Reviewed {
+    #[serde(flatten)]
+    credential: ReviewedCredential,
+    /// Whether this is only what would be: nothing has changed.
+    preview: bool,
+    /// The visits for which something followed, soonest first.
+    visits: Vec<FollowedVisit>,
+}
+
 /// Takes an admin's step under the therapist's lock, since it may change what can be booked.
-async fn review(app: Data<App>, me: As<Admin>, id: CredentialId, wanted: Wanted) -> Result<Reply> {
+async fn review(
+    app: Data<App>,
+    me: As<Admin>,
+    id: CredentialId,
+    Previewing { preview }: Previewing,
+    wanted: Wanted,
+) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
+        if preview {
+            work.preview();
+        }
         let mut row = steps::locked(&mut work, id).await?.ok_or(Error::NotFound)?;
         let now = app.clock.now();
         let (action, grounds) = match wanted {
@@ -50,7 +72,8 @@ async fn review(app: Data<App>, me: As<Admin>, id: CredentialId, wanted: Wanted)
             Wanted::Reinstate(body) => reinstate(&mut work, &row, body, me.account(), now).await?,
         };
         steps::take(&mut work, &mut row, action, By::admin(me.account()), grounds).await?;
-        let reply = store::reviewed(&mut work, &[id], me.account(), now).await?.pop().ok_or(Error::NotFound)?;
+        let credential = store::reviewed(&mut work, &[id], me.account(), now).await?.pop().ok_or(Error::NotFound)?;
+        let reply = Reviewed { credential, preview, visits: visits(&work) };
         work.commit().await?;
         Reply::ok(&reply)
     })
@@ -120,9 +143,11 @@ async fn checked(tx: &mut Tx, row: &Row, body: CheckBody, admin: AccountId, now:
     Ok(Grounds {
         codes,
         note: note.map(|note| note.as_str().to_owned()),
+        message: None,
         method: method.map(|method| method.as_str().to_owned()),
         source_url: found.source_url.clone(),
         check: Some(Check { id, found }),
+        hold_minutes: None,
     })
 }
 
@@ -131,11 +156,11 @@ async fn checked(tx: &mut Tx, row: &Row, body: CheckBody, admin: AccountId, now:
 /// Takes a credential up for 30 minutes, in which no other admin can decide on it. Claiming again prolongs it.
 #[utoipa::path(tag = "Licence checks", operation_id = "claim_credential", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")),
-    responses((status = 200, description = "The credential, claimed.", body = ReviewedCredential)),
+    responses((status = 200, description = "The credential, claimed.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![AlreadyClaimed, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/claim")]
 async fn claim_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    review(app, me, id, Wanted::Step(ReviewAction::Claim, Grounds::default())).await
+    review(app, me, id, Previewing::default(), Wanted::Step(ReviewAction::Claim, Grounds::default())).await
 }
 
 /// Release a credential
@@ -144,11 +169,11 @@ async fn claim_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Credenti
 /// the caller does not give.
 #[utoipa::path(tag = "Licence checks", operation_id = "release_credential", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")),
-    responses((status = 200, description = "The credential, back in the queue.", body = ReviewedCredential)),
+    responses((status = 200, description = "The credential, back in the queue.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/release")]
 async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
-    review(app, me, id, Wanted::Step(ReviewAction::Release, Grounds::default())).await
+    review(app, me, id, Previewing::default(), Wanted::Step(ReviewAction::Release, Grounds::default())).await
 }
 
 /// Verify a credential
@@ -158,7 +183,7 @@ async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Creden
 /// credential then waits for a second admin, who verifies it in the same way.
 #[utoipa::path(tag = "Licence checks", operation_id = "verify_credential", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody,
-    responses((status = 200, description = "The credential, verified or waiting for a second admin.", body = ReviewedCredential)),
+    responses((status = 200, description = "The credential, verified or waiting for a second admin.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![
         ClaimNotHeld, DuplicateClaim, OwnCredential, SecondAdminNeeded, ContentChanged, InvalidTransition, OverrideNotStated,
         InsuranceBelowMinimum, EvidenceMissing
@@ -171,7 +196,7 @@ async fn verify_credential(
     Json(body, _): Json<CheckBody>,
 ) -> Result<Reply> {
     body.refuse_contradiction()?;
-    review(app, me, id, Wanted::Verify(body)).await
+    review(app, me, id, Previewing::default(), Wanted::Verify(body)).await
 }
 
 /// A decision and its grounds.
@@ -181,7 +206,10 @@ struct DecisionBody {
     /// At least one.
     #[schema(min_items = 1, max_items = 15)]
     reason_codes: Vec<ReasonCode>,
+    /// For staff alone.
     note: Option<ReviewNote>,
+    /// For the holder of the credential.
+    message: Option<HolderMessage>,
     method: Option<Method>,
     source_url: Option<SourceUrl>,
 }
@@ -196,9 +224,11 @@ impl DecisionBody {
                 return Ok(Grounds {
                     codes: self.reason_codes,
                     note: self.note.map(|note| note.as_str().to_owned()),
+                    message: self.message.map(|message| message.as_str().to_owned()),
                     method: self.method.map(|method| method.as_str().to_owned()),
                     source_url: self.source_url.map(|url| url.as_str().to_owned()),
                     check: None,
+                    hold_minutes: None,
                 });
             }
         };
@@ -206,21 +236,55 @@ impl DecisionBody {
     }
 }
 
+/// For how many minutes after a decision against a credential no visit is called off for it, unless said.
+const HOLD_MINUTES: i64 = 15;
+
+bounded_number! {
+    /// For how many minutes at least no visit is called off for a decision: 15 unless said, and never beyond a minute before the start.
+    HoldMinutes(i64) in 0 ..= 60, example 15;
+}
+
+/// A decision that puts a credential out of force, and its grounds.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BarringBody {
+    /// At least one.
+    #[schema(min_items = 1, max_items = 15)]
+    reason_codes: Vec<ReasonCode>,
+    /// For staff alone.
+    note: Option<ReviewNote>,
+    /// For the holder of the credential.
+    message: Option<HolderMessage>,
+    method: Option<Method>,
+    source_url: Option<SourceUrl>,
+    hold_minutes: Option<HoldMinutes>,
+}
+
+impl BarringBody {
+    fn grounds(self) -> Result<Grounds> {
+        let Self { reason_codes, note, message, method, source_url, hold_minutes } = self;
+        let decision = DecisionBody { reason_codes, note, message, method, source_url };
+        let hold = hold_minutes.map_or(HOLD_MINUTES, |HoldMinutes(minutes)| minutes);
+        Ok(Grounds { hold_minutes: Some(hold), ..decision.grounds()? })
+    }
+}
+
 /// Reject a credential
 ///
 /// Finds that the credential is not what it says, or is not enough.
 #[utoipa::path(tag = "Licence checks", operation_id = "reject_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody,
-    responses((status = 200, description = "The credential, rejected.", body = ReviewedCredential)),
+    params(("id" = CredentialId, Path, description = "The credential."), Previewing), request_body = DecisionBody,
+    responses((status = 200, description = "The credential, rejected.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/reject")]
 async fn reject_credential(
     app: Data<App>,
     me: As<Admin>,
     Path(id): Path<CredentialId>,
+    Query(previewing): Query<Previewing>,
     Json(body, _): Json<DecisionBody>,
 ) -> Result<Reply> {
-    review(app, me, id, Wanted::Step(ReviewAction::Reject, body.grounds()?)).await
+    review(app, me, id, previewing, Wanted::Step(ReviewAction::Reject, body.grounds()?)).await
 }
 
 /// Ask for more
@@ -228,7 +292,7 @@ async fn reject_credential(
 /// Gives the credential back to the therapist, to be completed and submitted again.
 #[utoipa::path(tag = "Licence checks", operation_id = "request_credential_info", security(("bearer" = ["admin"])),
     params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody,
-    responses((status = 200, description = "The credential, waiting for the therapist.", body = ReviewedCredential)),
+    responses((status = 200, description = "The credential, waiting for the therapist.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/request-info")]
 async fn request_credential_info(
@@ -237,59 +301,64 @@ async fn request_credential_info(
     Path(id): Path<CredentialId>,
     Json(body, _): Json<DecisionBody>,
 ) -> Result<Reply> {
-    review(app, me, id, Wanted::Step(ReviewAction::RequestInfo, body.grounds()?)).await
+    review(app, me, id, Previewing::default(), Wanted::Step(ReviewAction::RequestInfo, body.grounds()?)).await
 }
 
 /// Suspend a credential
 ///
-/// Puts a verified credential out of force. Visits that rest on it follow at once: those under 24 hours ahead are called off
-/// with a full refund, later ones are at risk, and staff are alerted of one that has begun.
+/// Puts a verified credential out of force at once. Visits that rest on it are at risk: they must not be carried out, and are called off with a full
+/// refund 24 hours before their start, those that are sooner after `hold_minutes`. Reinstated until then, they stand as before. Staff are alerted of
+/// one that has begun. The answer lists what followed.
 #[utoipa::path(tag = "Licence checks", operation_id = "suspend_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody,
-    responses((status = 200, description = "The credential, suspended.", body = ReviewedCredential)),
+    params(("id" = CredentialId, Path, description = "The credential."), Previewing), request_body = BarringBody,
+    responses((status = 200, description = "The credential, suspended.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/suspend")]
 async fn suspend_credential(
     app: Data<App>,
     me: As<Admin>,
     Path(id): Path<CredentialId>,
-    Json(body, _): Json<DecisionBody>,
+    Query(previewing): Query<Previewing>,
+    Json(body, _): Json<BarringBody>,
 ) -> Result<Reply> {
-    review(app, me, id, Wanted::Step(ReviewAction::Suspend, body.grounds()?)).await
+    review(app, me, id, previewing, Wanted::Step(ReviewAction::Suspend, body.grounds()?)).await
 }
 
 /// Reinstate a credential
 ///
 /// Puts a suspended credential back into force on a fresh verification, which is recorded. Visits at risk are restored;
-/// what was called off stays so.
+/// what was called off stays so. The clients of what was called off within the last hour, and could be booked as it was, are told that the time is free
+/// again.
 #[utoipa::path(tag = "Licence checks", operation_id = "reinstate_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody,
-    responses((status = 200, description = "The credential, in force again.", body = ReviewedCredential)),
+    params(("id" = CredentialId, Path, description = "The credential."), Previewing), request_body = CheckBody,
+    responses((status = 200, description = "The credential, in force again.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition, ReinstatementBarred, EvidenceMissing]))))]
 #[post("/v1/admin/credentials/{id}/reinstate")]
 async fn reinstate_credential(
     app: Data<App>,
     me: As<Admin>,
     Path(id): Path<CredentialId>,
+    Query(previewing): Query<Previewing>,
     Json(body, _): Json<CheckBody>,
 ) -> Result<Reply> {
     body.refuse_contradiction()?;
-    review(app, me, id, Wanted::Reinstate(body)).await
+    review(app, me, id, previewing, Wanted::Reinstate(body)).await
 }
 
 /// Revoke a credential
 ///
 /// Puts a credential that is not decided against out of force for good. Visits follow as after a suspension.
 #[utoipa::path(tag = "Licence checks", operation_id = "revoke_credential", security(("bearer" = ["admin"])),
-    params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody,
-    responses((status = 200, description = "The credential, revoked.", body = ReviewedCredential)),
+    params(("id" = CredentialId, Path, description = "The credential."), Previewing), request_body = BarringBody,
+    responses((status = 200, description = "The credential, revoked.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/revoke")]
 async fn revoke_credential(
     app: Data<App>,
     me: As<Admin>,
     Path(id): Path<CredentialId>,
-    Json(body, _): Json<DecisionBody>,
+    Query(previewing): Query<Previewing>,
+    Json(body, _): Json<BarringBody>,
 ) -> Result<Reply> {
-    review(app, me, id, Wanted::Step(ReviewAction::Revoke, body.grounds()?)).await
+    review(app, me, id, previewing, Wanted::Step(ReviewAction::Revoke, body.grounds()?)).await
 }

@@ -49,6 +49,11 @@ struct JurisdictionQuery {
     responses((status = 200, description = "A page of jurisdictions.", body = Page<Territory>)))]
 #[get("/v1/admin/jurisdictions")]
 async fn list_jurisdictions(app: Data<App>, _me: As<Admin>, Query(query): Query<JurisdictionQuery>) -> Result<Reply> {
+    if let Some(parent) = &query.parent
+        && !store::knows(&app.db, parent).await?
+    {
+        return Err(FieldError::new("/parent", "is not a place that the service knows.").into());
+    }
     let after: Option<JurisdictionCode> = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let listed =
         Listed { parent: query.parent.as_ref(), level: query.level, after: after.as_ref(), count: query.limit.probe() };

@@ -2,7 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{delete, get, post, put};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -10,9 +10,11 @@ use super::{Change, Group, Rule, ServiceKind, rules_changed, store};
 use crate::App;
 use crate::auth::{Admin, As};
 use crate::catalogue;
+use crate::credentials::followed::{Foreseen, Previewing};
 use crate::credentials::{Requirement, TypeCode};
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Result, refused};
+use crate::events::Work;
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::RequirementId;
@@ -57,6 +59,16 @@ async fn list_admin_credential_requirements(
 ) -> Result<Reply> {
     let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let (jurisdiction, kind) = (query.jurisdiction.as_ref(), query.service_kind.as_ref());
+    if let Some(jurisdiction) = jurisdiction
+        && !store::knows(&app.db, jurisdiction).await?
+    {
+        return Err(FieldError::new("/jurisdiction", "is not a jurisdiction that the service knows.").into());
+    }
+    if let Some(kind) = kind
+        && !catalogue::is_kind(&app.db, kind.as_str()).await?
+    {
+        return Err(FieldError::new("/service_kind", "is not a kind of service in the catalogue.").into());
+    }
     let rules = store::rules(&app.db, jurisdiction, kind, after, query.limit.probe()).await?;
     Reply::ok(&Page::cut(rules, query.limit, |rule| {
         let Requirement { jurisdiction, group, .. } = &rule.requirement;
@@ -129,13 +141,39 @@ fn place_of(rule: &Rule) -> Result<JurisdictionCode> {
     rule.requirement.jurisdiction.parse().map_err(Error::Internal)
 }
 
+/// What a change of a requirement is answered with: what it is now, or what would follow.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum RuleAnswer {
+    Saved(Rule),
+    Foreseen(Foreseen),
+}
+
+/// Begins a change, or a look at what it would do.
+async fn begin(app: &App, me: &As<Admin>, previewing: &Previewing) -> Result<Work> {
+    let mut work = app.begin(Some(me.account())).await?;
+    if previewing.preview {
+        work.preview();
+    }
+    Ok(work)
+}
+
+/// Tells what would follow, and drops it all.
+async fn foreseen(work: Work) -> Result<Reply> {
+    let foreseen = RuleAnswer::Foreseen(Foreseen::of(&work));
+    work.rollback().await?;
+    Reply::ok(&foreseen)
+}
+
 /// Add a requirement
 ///
 /// A rule that changes on a date is two requirements of one group, of which the first ends the day before the second
 /// begins. Visits that are booked are held against it.
 #[utoipa::path(tag = "Licence checks", operation_id = "create_credential_requirement", security(("bearer" = ["admin"])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = RuleBody, responses((status = 201, description = "The requirement.", body = Rule,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat."), Previewing),
+    request_body = RuleBody, responses(
+    (status = 200, description = "With `preview`: what would follow.", body = Foreseen),
+    (status = 201, description = "The requirement.", body = Rule,
      headers(("Location" = String, description = "Where the requirement is found.")))),
     extensions(("x-refusals" = json!(refused![RequirementOverlaps]))))]
 #[post("/v1/admin/credential-requirements")]
@@ -143,17 +181,21 @@ async fn create_credential_requirement(
     app: Data<App>,
     me: As<Admin>,
     key: IdempotencyKey,
+    Query(previewing): Query<Previewing>,
     Json(new, print): Json<RuleBody>,
 ) -> Result<Reply> {
     uninterrupted(async move {
         let now = app.clock.now();
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = begin(&app, &me, &previewing).await?;
         let route = "POST /v1/admin/credential-requirements";
         let once = Once::claim(&mut work, route, key, print).await?;
         store::lock(&mut work).await?;
         let rule = new.checked(&mut work, RequirementId::new(now)).await?;
         store::save_rule(&mut work, &rule).await?;
         rules_changed(&mut work, Some(&place_of(&rule)?)).await?;
+        if work.is_preview() {
+            return foreseen(work).await;
+        }
         let subject = &rule.id.to_string();
         let reply = Reply::created(format!("/v1/admin/credential-requirements/{subject}"), &rule)?;
         once.keep(&mut work, &reply).await?;
@@ -181,8 +223,9 @@ async fn get_credential_requirement(app: Data<App>, _me: As<Admin>, Path(id): Pa
 /// Visits that are booked are held against it anew. To change a rule from a date on, let it end and add another.
 #[utoipa::path(tag = "Licence checks", operation_id = "replace_credential_requirement", security(("bearer" = ["admin"])),
     params(("id" = RequirementId, Path, description = "The requirement."),
-           ("If-Match" = String, Header, description = "The ETag of the requirement as it was read.")),
-    request_body = RuleBody, responses((status = 200, description = "The requirement as it is now.", body = Rule)),
+           ("If-Match" = String, Header, description = "The ETag of the requirement as it was read."), Previewing),
+    request_body = RuleBody,
+    responses((status = 200, description = "The requirement as it is now; with `preview`, what would follow.", body = RuleAnswer)),
     extensions(("x-refusals" = json!(refused![RequirementOverlaps]))))]
 #[put("/v1/admin/credential-requirements/{id}")]
 async fn replace_credential_requirement(
@@ -190,10 +233,11 @@ async fn replace_credential_requirement(
     me: As<Admin>,
     Path(id): Path<RequirementId>,
     if_match: IfMatch,
+    Query(previewing): Query<Previewing>,
     Json(body, _): Json<RuleBody>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = begin(&app, &me, &previewing).await?;
         store::lock(&mut work).await?;
         let before = store::rule(&mut **work, id).await?.ok_or(Error::NotFound)?;
         if_match.check(&before)?;
@@ -204,11 +248,14 @@ async fn replace_credential_requirement(
         if left != entered {
             rules_changed(&mut work, Some(&left)).await?;
         }
+        if work.is_preview() {
+            return foreseen(work).await;
+        }
         let (kind, subject) = ("requirement.update", &*id.to_string());
         let change = Change { kind, subject, before: Some(&before), after: Some(&after) };
         change.announce(&mut work).await?;
         work.commit().await?;
-        Reply::ok(&after)
+        Reply::ok(&RuleAnswer::Saved(after))
     })
     .await
 }
@@ -217,16 +264,25 @@ async fn replace_credential_requirement(
 ///
 /// It is asked for no more, as if it had never been. A place that is left without any requirement is not served.
 #[utoipa::path(tag = "Licence checks", operation_id = "delete_credential_requirement", security(("bearer" = ["admin"])),
-    params(("id" = RequirementId, Path, description = "The requirement.")),
-    responses((status = 204, description = "The requirement is gone.")))]
+    params(("id" = RequirementId, Path, description = "The requirement."), Previewing),
+    responses((status = 200, description = "With `preview`: what would follow.", body = Foreseen),
+              (status = 204, description = "The requirement is gone.")))]
 #[delete("/v1/admin/credential-requirements/{id}")]
-async fn delete_credential_requirement(app: Data<App>, me: As<Admin>, Path(id): Path<RequirementId>) -> Result<Reply> {
+async fn delete_credential_requirement(
+    app: Data<App>,
+    me: As<Admin>,
+    Path(id): Path<RequirementId>,
+    Query(previewing): Query<Previewing>,
+) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = begin(&app, &me, &previewing).await?;
         store::lock(&mut work).await?;
         let before = store::rule(&mut **work, id).await?.ok_or(Error::NotFound)?;
         store::delete_rule(&mut work, id).await?;
         rules_changed(&mut work, Some(&place_of(&before)?)).await?;
+        if work.is_preview() {
+            return foreseen(work).await;
+        }
         let (kind, subject) = ("requirement.delete", &*id.to_string());
         Change { kind, subject, before: Some(&before), after: None }.announce(&mut work).await?;
         work.commit().await?;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::BoardStatus;
+use super::super::TypeCode;
 use super::super::review::ReviewState;
 use super::super::views::ReviewedCredential;
 use super::{Columns, credentials, typed};
@@ -32,11 +33,17 @@ pub(in super::super) enum QueueOrder {
 
 /// Which credentials the queue shows.
 pub(in super::super) struct Queue<'a> {
-    pub review_state: Option<ReviewState>,
+    /// In one of these states; in any where there are none.
+    pub review_states: Option<Vec<ReviewState>>,
     pub type_code: Option<&'a str>,
     pub jurisdiction: Option<&'a Jurisdiction>,
     pub expires_before: Option<NaiveDate>,
     pub therapist: Option<TherapistId>,
+    /// Patterns that the name on it fits, or else its therapist is one of `named`.
+    pub names: Option<Vec<String>>,
+    pub named: Option<Vec<AccountId>>,
+    /// Patterns of which its number fits one.
+    pub numbers: Option<[String; 2]>,
     /// Whose number another therapist claims as well.
     pub duplicate: Option<bool>,
     /// Which nobody reviews at present: submitted, or in review with a claim that has lapsed.
@@ -78,10 +85,15 @@ impl Queue<'_> {
     /// In which states the review may stand, as the database calls them.
     fn states(&self) -> Vec<String> {
         let fits = |state: &&ReviewState| {
-            self.review_state.is_none_or(|wanted| wanted == **state)
+            self.review_states.as_ref().is_none_or(|wanted| wanted.contains(*state))
                 && (self.order != QueueOrder::NextVisit || WAITED_FOR.contains(*state))
         };
         ReviewState::ALL.iter().filter(fits).map(name).collect()
+    }
+
+    /// Whether a person or a number is looked for.
+    fn is_sought(&self) -> bool {
+        self.names.is_some() || self.numbers.is_some()
     }
 
     /// How many are looked at: as many as a page holds, where each will fit.
@@ -90,6 +102,7 @@ impl Queue<'_> {
         let sparse = self.jurisdiction.is_some()
             || self.duplicate.is_some()
             || self.unclaimed
+            || self.is_sought()
             || if by_end { self.type_code.is_some() } else { self.expires_before.is_some() };
         if sparse { LOOKED_AT } else { self.count }
     }
@@ -102,10 +115,12 @@ fn beginning() -> (Instant, CredentialId) {
 
 /// Says of the credentials `next`, which have an id and an instant, whether they fit all that is asked for, in their order. `$1` are the
 /// states, `$2` is the type, `$3` the place, `$4` before when they end, `$5` whose they are, `$6` whether their number is claimed by
-/// another, `$7` whether nobody reviews them, `$8` the time, `$9` and `$10` after what they come, and `$11` how many are looked at.
+/// another, `$7` whether nobody reviews them, `$8` the time, `$9` and `$10` after what they come, and `$11` how many are looked at. `$12` are
+/// patterns of names, `$13` people who are called so, `$14` and `$15` patterns of numbers.
 macro_rules! fitting {
     ($tx:expr, $wanted:expr, $now:expr, $after:expr, $looked_at:expr, $more:literal, $($next:literal)+) => {{
         let (wanted, (Instant(at), id)) = ($wanted, $after);
+        let [number, bare] = wanted.numbers.as_ref().map_or([None, None], |numbers| numbers.each_ref().map(Some));
         let rows = sqlx::query!(
             "WITH next AS MATERIALIZED ("
                 $(+ $next)+
@@ -118,7 +133,9 @@ macro_rules! fitting {
                      AND ($6::bool IS NULL OR $6 = EXISTS (
                          SELECT FROM number_claims n
                          WHERE n.type = c.type AND n.jurisdiction = c.issuing_jurisdiction AND n.normalised_number = c.normalised_number
-                           AND n.therapist_id <> c.therapist_id))"#
+                           AND n.therapist_id <> c.therapist_id))
+                     AND ($12::text[] IS NULL OR c.therapist_id = ANY ($13::uuid[]) OR ' ' || lower(c.name_on_credential) LIKE ALL ($12))
+                     AND ($14::text IS NULL OR c.normalised_number LIKE $14 OR c.normalised_number LIKE $15)"#
                 + $more
                 + r#") IS TRUE AS "fits!"
              FROM next JOIN credentials c ON c.id = next.id ORDER BY next.at, next.id"#,
@@ -133,6 +150,10 @@ macro_rules! fitting {
             at,
             id.0,
             $looked_at,
+            wanted.names.as_deref(),
+            wanted.named.as_deref() as Option<&[AccountId]>,
+            number,
+            bare,
         )
         .fetch_all(&mut **$tx)
         .await?;
@@ -156,6 +177,7 @@ pub(in super::super) async fn queue(tx: &mut Tx, wanted: &Queue<'_>, now: DateTi
     match wanted.order {
         QueueOrder::NextVisit => by_visit(tx, wanted, now).await,
         _ if wanted.therapist.is_some() => of_one(tx, wanted, after, now).await,
+        QueueOrder::SubmittedAt if wanted.is_sought() => sought(tx, wanted, after, now).await,
         QueueOrder::SubmittedAt if wanted.duplicate == Some(true) => duplicates(tx, wanted, after, now).await,
         QueueOrder::SubmittedAt if wanted.type_code.is_some() => of_a_type(tx, wanted, after, now).await,
         QueueOrder::SubmittedAt => by_submission(tx, wanted, after, now).await,
@@ -266,6 +288,23 @@ async fn of_one(
     )
 }
 
+/// Those of a person or with a number, which are few.
+async fn sought(tx: &mut Tx, wanted: &Queue<'_>, after: (Instant, CredentialId), now: DateTime<Utc>) -> Result<Waiting> {
+    fitting!(
+        tx,
+        wanted,
+        now,
+        after,
+        wanted.count,
+        "",
+        "SELECT id, coalesce(submitted_at, '2100-12-31 00:00:00+00') AS at FROM credentials
+         WHERE review_state = ANY ($1) AND (coalesce(submitted_at, '2100-12-31 00:00:00+00'), id) > ($9::timestamptz, $10::uuid)
+           AND ($12::text[] IS NULL OR therapist_id = ANY ($13::uuid[]) OR ' ' || lower(name_on_credential) LIKE ALL ($12))
+           AND ($14::text IS NULL OR normalised_number LIKE $14 OR normalised_number LIKE $15)
+         ORDER BY at, id LIMIT $11"
+    )
+}
+
 /// Those whose number was ever claimed by two, which are few.
 async fn duplicates(
     tx: &mut Tx,
@@ -330,6 +369,7 @@ async fn of_visits(tx: &mut Tx, wanted: &Queue<'_>, after: Option<Key>, now: Dat
         Some(Key(_, Instant(start), Some(visit), id)) if start > now => (start, visit.0, id.0),
         _ => (now, Uuid::nil(), Uuid::nil()),
     };
+    let [number, bare] = wanted.numbers.as_ref().map_or([None, None], |numbers| numbers.each_ref().map(Some));
     let rows = sqlx::query!(
         r#"WITH visits AS MATERIALIZED (
                SELECT v.id, v.start_at, v.therapist_id FROM unnest(ARRAY['requested', 'confirmed']) AS state CROSS JOIN LATERAL (
@@ -350,6 +390,8 @@ async fn of_visits(tx: &mut Tx, wanted: &Queue<'_>, after: Option<Key>, now: Dat
                      WHERE n.type = c.type AND n.jurisdiction = c.issuing_jurisdiction AND n.normalised_number = c.normalised_number
                        AND n.therapist_id <> c.therapist_id))
                  AND (v.start_at, v.id, c.id) > ($9, $10, $11)
+                 AND ($13::text[] IS NULL OR c.therapist_id = ANY ($14::uuid[]) OR ' ' || lower(c.name_on_credential) LIKE ALL ($13))
+                 AND ($15::text IS NULL OR c.normalised_number LIKE $15 OR c.normalised_number LIKE $16)
                  -- The cheap look first: whether this visit rests on such a credential at all.
                  AND CASE WHEN rests_on(v.id, c.type) THEN next_visit_of(c.therapist_id, c.type, $8) = v.start_at ELSE false END
            ) AS c ON true
@@ -366,6 +408,10 @@ async fn of_visits(tx: &mut Tx, wanted: &Queue<'_>, after: Option<Key>, now: Dat
         visit,
         id,
         VISITS,
+        wanted.names.as_deref(),
+        wanted.named.as_deref() as Option<&[AccountId]>,
+        number,
+        bare,
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -382,6 +428,15 @@ async fn of_visits(tx: &mut Tx, wanted: &Queue<'_>, after: Option<Key>, now: Dat
     };
     let found = rows.into_iter().filter_map(|row| Some((row.id?, key(row.start_at, Some(row.visit), row.id?))));
     Ok(Waiting { found: found.collect(), rest: Some(rest) })
+}
+
+/// Whether there is a type of credential with this code.
+pub(in super::super) async fn is_type(db: &PgPool, code: &TypeCode) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM credential_types WHERE code = $1) AS "found!""#,
+        code.as_str()
+    );
+    Ok(found.fetch_one(db).await?)
 }
 
 /// How much there is to do.

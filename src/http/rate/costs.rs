@@ -16,11 +16,14 @@ const UPLOAD: u32 = 20;
 const HEAVY: u32 = 50;
 
 /// The operations that cost another sum than [`cost`] says of all others.
-const COSTS: [(&str, &str, u32); 21] = [
+const COSTS: [(&str, &str, u32); 25] = [
     ("GET", "/openapi.json", SEARCH),
     ("GET", "/v1/slots", SEARCH),
     ("POST", "/v1/slots/check", SEARCH),
+    ("GET", "/v1/me/changes", LIST),
     ("GET", "/v1/therapists", SEARCH),
+    ("GET", "/v1/therapists/me/readiness", SEARCH),
+    ("GET", "/v1/admin/therapists/{id}/readiness", SEARCH),
     ("GET", "/v1/therapists/me/availability", SEARCH),
     ("GET", "/v1/therapists/me/bookings-outside-hours", SEARCH),
     ("GET", "/v1/therapists/me/day", LIST),
@@ -31,6 +34,7 @@ const COSTS: [(&str, &str, u32); 21] = [
     ("POST", "/v1/bookings/{id}/reschedule", SEARCH),
     ("POST", "/v1/auth/register", SEARCH),
     ("POST", "/v1/therapists/me/credentials/{id}/documents", UPLOAD),
+    ("POST", "/v1/therapists/me/credential-submissions", UPLOAD),
     ("GET", "/v1/therapists/me/credentials/{id}/documents/{document_id}", SEARCH),
     ("GET", "/v1/admin/credentials/{id}/documents/{document_id}", SEARCH),
     ("GET", "/v1/admin/audit/verify", HEAVY),

@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{Scene, THURSDAY, WEDNESDAY, moves, reserved, scene, scene_with, span, told};
+use super::{Scene, THURSDAY, WEDNESDAY, agreed, moves, reserved, scene, scene_with, span, told};
 use crate::support::{Answer, Person, WEEK, at, send};
 
 async fn proposes(who: &Person, path: &str, start: &str) -> Answer {
@@ -37,7 +37,7 @@ async fn a_client_accepts_another_time_for_a_request() {
     );
     assert_eq!(client.get(&at).await.is(200).body, offer.body);
     assert_eq!(client.get(&format!("{path}/counter-offers")).await.is(200).body["data"], json!([offer.body]));
-    assert_eq!(scene.booking().await, before, "the visit stands");
+    assert_eq!(agreed(&scene.booking().await), agreed(&before), "the visit stands");
     assert_eq!(reserved(app).await, [span("01 23:50", "02 01:10"), span("02 23:50", "03 01:10")]);
     assert_eq!(told(client).await, ["time_proposed"]);
 
@@ -436,7 +436,11 @@ async fn a_therapist_who_accepts_another_time_for_a_request_has_confirmed_it() {
     let Scene { app, therapist, client, path, .. } = &scene_with("request").await;
     let before = client.get(path).await.is(200).body;
     let at = proposed(client, path, THURSDAY).await;
-    assert_eq!(client.get(path).await.is(200).body, before, "neither its time nor its deadline moves");
+    assert_eq!(
+        agreed(&client.get(path).await.is(200).body),
+        agreed(&before),
+        "neither its time nor its deadline moves"
+    );
     assert!(therapist.get(path).await.is(200).body["address"].is_null(), "the door is not shown before the yes");
     let accepted = answers(therapist, &at, "accept").await.is(200).body;
     assert_eq!((&accepted["status"], &accepted["start_at"]), (&json!("confirmed"), &json!(THURSDAY)));

@@ -1,0 +1,122 @@
+//! A credential, its file and its submission in one call.
+
+use actix_web::post;
+use actix_web::web::{Bytes, Data};
+use tokio::time::timeout;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::super::{Arrived, Document, key};
+use super::{LIMITS, PATIENCE, add_to, described, discard, hex};
+use crate::App;
+use crate::auth::{As, Therapist};
+use crate::credentials::Credential;
+use crate::credentials::documents::Inspector;
+use crate::credentials::documents::store::lock_evidence;
+use crate::credentials::routes::{NewCredential, enter, submit};
+use crate::error::{Error, FieldError, Problem, Result, refused};
+use crate::http::{Fingerprint, Reply, Upload, json_field};
+use crate::idempotency::{IdempotencyKey, Once};
+use crate::ids::AccountId;
+
+/// The operation that does all three.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(submit_new_credential);
+}
+
+/// A credential and the file that shows it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes the form, which is read part by part")]
+struct SubmissionForm {
+    /// The credential, as JSON of at most 1,024 bytes.
+    #[schema(value_type = NewCredential)]
+    credential: NewCredential,
+    /// A PDF, a JPEG, a PNG, a WebP or a TIFF. It comes last.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// Enter and submit a credential
+///
+/// Enters a credential, adds the file that shows it and hands it in, all or nothing. What holds for each of the three holds here; further files are
+/// added to a draft one by one.
+#[utoipa::path(tag = "Credentials", operation_id = "submit_new_credential", security(("bearer" = ["therapist"])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body(content = SubmissionForm, content_type = "multipart/form-data"), responses(
+    (status = 201, description = "The credential, submitted.", body = Credential,
+     headers(("Location" = String, description = "Where the credential is found."))),
+    (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json")),
+    extensions(("x-refusals" = json!(refused![
+        TooManyCredentials, TooManyOpenCredentials, EvidenceMissing, TooManyUploads, DocumentEmpty, DocumentTypeUnsupported, DocumentHeic,
+        DocumentSeveralPictures, DocumentUnreadable, DocumentEncrypted, DocumentActive, DocumentHasFiles, DocumentUnsafe, DocumentTooLarge,
+        DocumentTooLong, TooManyDocuments, TooMuchEvidence
+    ]))))]
+#[post("/v1/therapists/me/credential-submissions")]
+async fn submit_new_credential(
+    app: Data<App>,
+    me: As<Therapist>,
+    key: IdempotencyKey,
+    upload: Upload,
+) -> Result<Reply> {
+    let arrival = app.part::<Inspector>()?.admit(me.account())?;
+    let file = upload.open(&["credential"], LIMITS).await?;
+    let text = file
+        .fields
+        .get("credential")
+        .ok_or_else(|| FieldError::new("/credential", "is missing, or comes after the file."))?;
+    let new: NewCredential = json_field("credential", text)?;
+    let text = text.clone();
+    let sent = Arrived::take(file.chunks).await?;
+    // Carried to its end also when the caller hangs up: a file and its row belong together.
+    let kept = tokio::spawn(async move {
+        let _arrival = arrival;
+        let _place = app.part::<Inspector>()?.place().await?;
+        let sent = sent.read().await?;
+        let sent_sha256 = hex(&sent);
+        let print = Fingerprint::of(format!("{text} {sent_sha256}").as_bytes());
+        let clean = app.part::<Inspector>()?.inspect(sent).await?;
+        let document = described(&app, &clean, sent_sha256, file.name.as_deref())?;
+        keep(&app, me.account(), new, document, clean.bytes.into(), (key, print)).await
+    });
+    let kept =
+        timeout(PATIENCE, kept).await.map_err(|_| Error::Unavailable("the file takes too long to keep".to_owned()))?;
+    kept.map_err(|error| Error::Internal(error.to_string()))?
+}
+
+/// Puts the file into storage, then all rows into the database.
+async fn keep(
+    app: &App,
+    me: AccountId,
+    new: NewCredential,
+    document: Document,
+    bytes: Bytes,
+    once: (IdempotencyKey, Fingerprint),
+) -> Result<Reply> {
+    let id = document.id;
+    app.storage.put(key(id), bytes).await?;
+    let outcome = save(app, me, new, document, once).await;
+    // Where the database did not say whether the rows stand, the file is left to the sweep, which asks again.
+    if !matches!(outcome, Ok(_) | Err(Error::Unavailable(_) | Error::Internal(_))) {
+        discard(app, id).await;
+    }
+    outcome
+}
+
+async fn save(
+    app: &App,
+    me: AccountId,
+    new: NewCredential,
+    document: Document,
+    (key, print): (IdempotencyKey, Fingerprint),
+) -> Result<Reply> {
+    let mut work = app.begin(Some(me)).await?;
+    let once = Once::claim(&mut work, "POST /v1/therapists/me/credential-submissions", key, print).await?;
+    lock_evidence(&mut work, me).await?;
+    let id = enter(&mut work, me.into(), new).await?.credential.id;
+    add_to(&mut work, me, id, &document).await?;
+    let submitted = submit(&mut work, me, id).await?;
+    let reply = Reply::created(format!("/v1/therapists/me/credentials/{id}"), &submitted)?;
+    once.keep(&mut work, &reply).await?;
+    work.commit().await?;
+    Ok(reply)
+}
