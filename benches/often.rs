@@ -373,7 +373,7 @@ impl Field {
         let select = select_1(&self.db).await;
         let mut all = Vec::new();
         for operation in &self.operations {
-            all.push(self.alone(operation, timed).await);
+            all.push(self.alone(operation, seconds, timed).await);
         }
         for (operation, measured) in self.operations.iter().zip(&mut all) {
             measured.rate = self.together(operation, seconds);
@@ -408,7 +408,7 @@ impl Field {
     }
 
     /// What one caller gets who asks one thing after the other.
-    async fn alone(&self, operation: &Operation, timed: bool) -> Measured {
+    async fn alone(&self, operation: &Operation, seconds: Duration, timed: bool) -> Measured {
         let mut caller = Caller::new(self.service.address);
         let mut ask = |n: usize| {
             let request = (operation.request)(n);
@@ -437,7 +437,7 @@ impl Field {
             let (took, length) = ask(n);
             times.push(took);
             bytes = length;
-            if operation.once.is_none() && begun.elapsed() > Duration::from_secs(4) {
+            if operation.once.is_none() && begun.elapsed() > seconds {
                 break;
             }
         }
