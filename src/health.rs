@@ -54,7 +54,7 @@ async fn get_liveness() -> Result<Reply> {
     (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json")))]
 #[get("/readyz")]
 async fn get_readiness(app: Data<App>) -> Result<Reply> {
-    sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&app.db).await?;
+    sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&*app.db).await?;
     Reply::ok(&Readiness { status: "ok", time_zones: rules::current().version() })
 }
 

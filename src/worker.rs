@@ -52,7 +52,7 @@ impl Run for SweepAll {
         )
         .bind(SweepOne::NAME)
         .bind(names)
-        .execute(&app.db)
+        .execute(&*app.db)
         .await?;
         Ok(())
     }

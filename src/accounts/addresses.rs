@@ -365,7 +365,7 @@ async fn create_address(
     responses((status = 200, description = "The address.", body = AddressView)))]
 #[get("/v1/me/addresses/{id}")]
 async fn get_address(app: Data<App>, me: As<Client>, Path(id): Path<AddressId>) -> Result<Reply> {
-    let address = visit_address(&app.db, me.account(), id).await?.ok_or(Error::NotFound)?;
+    let address = visit_address(&*app.db, me.account(), id).await?.ok_or(Error::NotFound)?;
     Reply::ok(&AddressView::new(address, &app.cipher)?)
 }
 

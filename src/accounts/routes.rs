@@ -132,7 +132,7 @@ async fn owner(app: &App, sent: Login) -> Result<Option<AccountId>> {
 }
 
 async fn begin(app: &App, id: AccountId) -> Result<Reply> {
-    let account = store::find(&app.db, id).await?;
+    let account = store::find(&*app.db, id).await?;
     Reply::ok(&sign_in(app, app.begin(None).await?, account).await?)
 }
 
@@ -198,7 +198,7 @@ async fn logout(app: Data<App>, Json(body, _): Json<Refresh>) -> Result<Reply> {
     responses((status = 200, description = "The caller's account.", body = Account)))]
 #[get("/v1/me")]
 async fn get_me(app: Data<App>, me: As<Anyone>) -> Result<Reply> {
-    Reply::ok(&store::find(&app.db, me.account()).await?)
+    Reply::ok(&store::find(&*app.db, me.account()).await?)
 }
 
 /// What to change; what is left out stays.

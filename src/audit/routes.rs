@@ -135,7 +135,7 @@ async fn verify_audit(app: Data<App>, _me: As<Admin>, Query(query): Query<Verify
             entries: found.entries,
             first_broken: found.breaks.first().copied(),
             broken: found.breaks.len(),
-            head: super::newest_head(&app.db).await?.map(|head| head.to_string()),
+            head: super::newest_head(&*app.db).await?.map(|head| head.to_string()),
             key_id: key_id.map(str::to_owned),
             public_key,
             next_cursor: found.rest.as_ref().map(Cursor::after).transpose()?,

@@ -47,7 +47,7 @@ pub(super) fn date(name: &str, text: &str) -> Result<NaiveDate> {
 #[get("/v1/therapists/me/overrides/{date}")]
 async fn get_override(app: Data<App>, me: As<Therapist>, Path(path): Path<String>) -> Result<Reply> {
     let date = date("date", &path)?;
-    Reply::ok(&store::find_override(&app.db, me.therapist(), date).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::find_override(&*app.db, me.therapist(), date).await?.ok_or(Error::NotFound)?)
 }
 
 /// Replace a date's hours

@@ -66,7 +66,7 @@ async fn list_time_off(app: Data<App>, me: As<Therapist>, Query(query): Query<Pa
     let after = after.map(|(Instant(start), id): (Instant, TimeOffId)| (start, id));
     let found = store::list(&app.db, &app.cipher, me.therapist(), after, query.limit.probe()).await?;
     let page = Page::cut(found, query.limit, |off| (off.start_at, off.id))?;
-    let data = with_hits(&app.db, me.therapist(), page.data, app.clock.now()).await?;
+    let data = with_hits(&*app.db, me.therapist(), page.data, app.clock.now()).await?;
     Reply::ok(&Page { data, next_cursor: page.next_cursor })
 }
 
@@ -130,8 +130,8 @@ async fn create_time_off(
     responses((status = 200, description = "The time off.", body = TimeOffView)))]
 #[get("/v1/therapists/me/time-off/{id}")]
 async fn get_time_off(app: Data<App>, me: As<Therapist>, Path(id): Path<TimeOffId>) -> Result<Reply> {
-    let time_off = store::find(&app.db, &app.cipher, me.therapist(), id).await?.ok_or(Error::NotFound)?;
-    Reply::ok(&view(&app.db, me.therapist(), time_off, app.clock.now()).await?)
+    let time_off = store::find(&*app.db, &app.cipher, me.therapist(), id).await?.ok_or(Error::NotFound)?;
+    Reply::ok(&view(&*app.db, me.therapist(), time_off, app.clock.now()).await?)
 }
 
 /// What of a time off is to change: what is left out stays as it is.

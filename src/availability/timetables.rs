@@ -52,7 +52,7 @@ async fn in_force<'c>(
     responses((status = 200, description = "The week.", body = Schedule)))]
 #[get("/v1/therapists/me/schedule")]
 async fn get_schedule(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
-    let (zone, _, timetable) = in_force(&app.db, me.therapist(), app.clock.now()).await?;
+    let (zone, _, timetable) = in_force(&*app.db, me.therapist(), app.clock.now()).await?;
     Reply::ok(&Schedule::new(zone, &timetable.weekly))
 }
 
@@ -98,7 +98,7 @@ async fn replace_schedule(
 #[get("/v1/therapists/me/schedules")]
 async fn list_schedules(app: Data<App>, me: As<Therapist>, Query(query): Query<Paging>) -> Result<Reply> {
     let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
-    let found = store::schedules(&app.db, me.therapist(), after.map(|Day(date)| date), query.limit.probe()).await?;
+    let found = store::schedules(&*app.db, me.therapist(), after.map(|Day(date)| date), query.limit.probe()).await?;
     Reply::ok(&Page::cut(found, query.limit, |schedule| schedule.effective_from)?)
 }
 
@@ -113,7 +113,7 @@ async fn list_schedules(app: Data<App>, me: As<Therapist>, Query(query): Query<P
 #[get("/v1/therapists/me/schedules/{effective_from}")]
 async fn get_dated_schedule(app: Data<App>, me: As<Therapist>, Path(path): Path<String>) -> Result<Reply> {
     let date = date("effective_from", &path)?;
-    Reply::ok(&store::find_schedule(&app.db, me.therapist(), date).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::find_schedule(&*app.db, me.therapist(), date).await?.ok_or(Error::NotFound)?)
 }
 
 /// Plan a timetable

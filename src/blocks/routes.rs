@@ -87,7 +87,7 @@ async fn list_blocks(app: Data<App>, me: As<Parties>, Query(query): Query<BlockQ
     let found = store::list(&app.db, me.account(), after, query.limit.probe()).await?;
     let page = Page::cut(found, query.limit, |block| (block.created_at, block.other))?;
     let ids: Vec<AccountId> = page.data.iter().map(|block| block.other).collect();
-    let mut names = accounts::names(&app.db, &ids).await?;
+    let mut names = accounts::names(&*app.db, &ids).await?;
     let views = page.data.into_iter().map(|block| {
         let pair = Pair::of(&me.principal, block.other);
         let name = names.remove(&block.other).unwrap_or_default();

@@ -31,14 +31,14 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 async fn list_bookings_outside_hours(app: Data<App>, me: As<Therapist>, Query(query): Query<Paging>) -> Result<Reply> {
     let after = query.cursor.map(|cursor| cursor.key()).transpose()?;
     let after: Option<(DateTime<Utc>, BookingId)> = after.map(|(Instant(start), id)| (start, id));
-    let visits = store::ahead(&app.db, me.therapist(), app.clock.now()).await?;
+    let visits = store::ahead(&*app.db, me.therapist(), app.clock.now()).await?;
     let (Some((_, first)), Some((_, last))) = (visits.first(), visits.last()) else {
         return Reply::ok(&Page::<Hit>::whole(Vec::new()));
     };
     // No visit lasts a day, whichever ends last.
     let span = Span { start: first.start, end: last.start + Days::new(1) };
     let dates = span.start.date_naive() - Days::new(3)..=span.end.date_naive() + Days::new(3);
-    let (zone, hours) = availability::hours_of(&app.db, me.therapist(), dates).await?;
+    let (zone, hours) = availability::hours_of(&*app.db, me.therapist(), dates).await?;
     let windows = hours.windows(zone, span);
     let outside = visits.into_iter().filter(|(_, table)| !windows.iter().any(|window| window.contains(*table)));
     let hits = outside.map(|(id, table)| Hit { id, start_at: table.start });

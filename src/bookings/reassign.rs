@@ -196,7 +196,7 @@ async fn list_candidates(
         };
         found.truncate(MOST_CANDIDATES);
         let ids: Vec<AccountId> = found.iter().map(|(_, id)| (*id).into()).collect();
-        let mut names = accounts::names(&app.db, &ids).await?;
+        let mut names = accounts::names(&*app.db, &ids).await?;
         let shown = found.into_iter().map(|(distance_km, id)| Candidate {
             therapist_id: id,
             display_name: names.remove(&id.into()).unwrap_or_default(),

@@ -206,8 +206,8 @@ impl Wish {
     pub async fn fits_anew(mut self, work: &mut Work) -> Result<bool> {
         let (now, span) = (work.now(), Span::of_minutes(self.start, 1));
         self.asked_at = None;
-        let read = availability::diary(&mut ***work, self.therapist, self.enquiry(), span, now).await?;
-        Ok(read.is_some_and(|(diary, _)| self.judge(&diary, now).is_ok()))
+        let read = availability::diaries(&mut ***work, &[self.therapist], self.enquiry(), span, now).await?;
+        Ok(read.first().is_some_and(|diary| self.judge(diary, now).is_ok()))
     }
 
     /// Whether the visit may take place with the therapist of `diary`.

@@ -34,7 +34,7 @@ pub fn routes(config: &mut ServiceConfig) {
     responses((status = 200, description = "All of them, in the order in which they came.", body = Page<Calendar>)))]
 #[get("/v1/therapists/me/calendars")]
 async fn list_calendars(app: Data<App>, me: As<Therapist>, Query(part): Query<Part>) -> Result<Reply> {
-    Reply::ok(&Page::part(store::list(&app.db, &app.cipher, me.therapist(), None, app.clock.now()).await?, &part)?)
+    Reply::ok(&Page::part(store::list(&*app.db, &app.cipher, me.therapist(), None, app.clock.now()).await?, &part)?)
 }
 
 /// A calendar to be subscribed to.
@@ -100,7 +100,7 @@ async fn create_calendar(
     responses((status = 200, description = "The calendar.", body = Calendar)))]
 #[get("/v1/therapists/me/calendars/{id}")]
 async fn get_calendar(app: Data<App>, me: As<Therapist>, Path(id): Path<CalendarId>) -> Result<Reply> {
-    Reply::ok(&store::find(&app.db, &app.cipher, me.therapist(), id, app.clock.now()).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::find(&*app.db, &app.cipher, me.therapist(), id, app.clock.now()).await?.ok_or(Error::NotFound)?)
 }
 
 /// Leave a calendar elsewhere

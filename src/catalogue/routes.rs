@@ -20,7 +20,7 @@ pub fn routes(config: &mut ServiceConfig) {
     responses((status = 200, description = "The techniques.", body = Page<Technique>)))]
 #[get("/v1/techniques")]
 async fn list_techniques(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {
-    Ok(Reply::ok(&Page::part(store::techniques(&app.db).await?, &part)?)?.public())
+    Ok(Reply::ok(&Page::part(store::techniques(&*app.db).await?, &part)?)?.public())
 }
 
 /// List conditions
@@ -30,5 +30,5 @@ async fn list_techniques(app: Data<App>, _caller: Caller, Query(part): Query<Par
     responses((status = 200, description = "The conditions.", body = Page<Technique>)))]
 #[get("/v1/conditions")]
 async fn list_conditions(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {
-    Ok(Reply::ok(&Page::part(store::conditions(&app.db).await?, &part)?)?.public())
+    Ok(Reply::ok(&Page::part(store::conditions(&*app.db).await?, &part)?)?.public())
 }

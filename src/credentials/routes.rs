@@ -80,12 +80,12 @@ async fn list_credential_requirements(
     _caller: Caller,
     Query(query): Query<RequiredWhere>,
 ) -> Result<Reply> {
-    let kind = catalogue::kind_of(&app.db, query.service_id).await?;
+    let kind = catalogue::kind_of(&*app.db, query.service_id).await?;
     let kind = kind.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
-    if query.jurisdiction.is_local() && !rules::knows(&app.db, &query.jurisdiction).await? {
+    if query.jurisdiction.is_local() && !rules::knows(&*app.db, &query.jurisdiction).await? {
         return Err(FieldError::new("/jurisdiction", "is not a place that the service knows.").into());
     }
-    let required = rules::required(&app.db, query.jurisdiction.chain(), None, &kind).await?;
+    let required = rules::required(&*app.db, query.jurisdiction.chain(), None, &kind).await?;
     Ok(Reply::ok(&Page::part(required.groups, &Part { limit: query.limit, cursor: query.cursor.clone() })?)?.public())
 }
 

@@ -178,7 +178,7 @@ async fn settle_all(
 /// Compares one credential with the list that is in effect, and lets what is found take effect. Nothing happens where its type
 /// has no list, or none was applied.
 pub async fn check(app: &App, credential: CredentialId) -> Result<()> {
-    let Some((type_code, therapist)) = type_of(&app.db, credential).await? else { return Ok(()) };
+    let Some((type_code, therapist)) = type_of(&*app.db, credential).await? else { return Ok(()) };
     let Some(source) = Source::of_type(&type_code) else { return Ok(()) };
     let mut work = app.begin(None).await?;
     work.lock_time(therapist).await?;

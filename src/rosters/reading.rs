@@ -78,7 +78,7 @@ pub async fn read(
     let worker = Worker { import: id, mark: Uuid::now_v7() };
     let list = begin(shop, worker).await?;
     rows::forget(&shop.db, id).await?;
-    let kind = kind_of(&shop.db, list).await?;
+    let kind = kind_of(&*shop.db, list).await?;
     let (feed, chunks) = mpsc::channel::<Result<Bytes>>(4);
     let (hand_over, parsed) = mpsc::channel(2);
     let parser = tokio::task::spawn_blocking(move || parse(list, kind, id, Chunks::new(chunks), &hand_over));
@@ -259,14 +259,14 @@ impl Read for Chunks {
 
 /// Compares every credential of the list's type with its rows; those that were compared before are left as they are.
 pub(super) async fn match_held(shop: &Workshop, worker: Worker, list: List) -> Result<()> {
-    let kind = kind_of(&shop.db, list).await?;
+    let kind = kind_of(&*shop.db, list).await?;
     let mut after = None;
     loop {
-        let batch = held(&shop.db, &kind, list.source.code, Which::After(after, HELD_AT_A_TIME)).await?;
+        let batch = held(&*shop.db, &kind, list.source.code, Which::After(after, HELD_AT_A_TIME)).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         after = Some(last.id);
         let numbers: Vec<String> = batch.iter().map(|held| held.number.clone()).collect();
-        let rows = by_number(rows::of_numbers(&shop.db, worker.import, &kind.code, &numbers).await?);
+        let rows = by_number(rows::of_numbers(&*shop.db, worker.import, &kind.code, &numbers).await?);
         let now = shop.clock.now();
         let found: Vec<Finding> = batch.into_iter().map(|held| finding(held, &rows, list, &shop.clock)).collect();
         let mut tx = shop.begin(None).await?;

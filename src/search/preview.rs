@@ -117,12 +117,12 @@ async fn preview(app: Arc<App>, me: TherapistId, query: DatesQuery) -> Result<Av
     let zone = availability::zone(&app.db, me).await?;
     let span = dates(zone, from, to);
     let asked = Enquiry::default();
-    let mut diaries = diaries(&app.db, &[me], asked, span, now).await?;
-    app.part::<Roads>()?.fill_between(&app.db, &mut diaries, now).await?;
+    let mut diaries = diaries(&*app.db, &[me], asked, span, now).await?;
+    app.part::<Roads>()?.fill_between(&*app.db, &mut diaries, now).await?;
     let diary = diaries.pop().ok_or(Error::NotFound)?;
-    let busy = availability::busy(&app.db, me, span).await?;
+    let busy = availability::busy(&*app.db, me, span).await?;
     let lengths = availability::lengths(&app.db, me, span).await?;
-    let unbookable = availability::fit(&app.db, me).await?.unbookable(&diary.hours, diary.zone, span);
+    let unbookable = availability::fit(&*app.db, me).await?.unbookable(&diary.hours, diary.zone, span);
     Ok(AvailabilityPreview { time_zone: zone, data: intervals(&diary, &merged(busy), &lengths, span), unbookable })
 }
 

@@ -97,15 +97,15 @@ async fn create_quote(app: Data<App>, Caller(caller): Caller, Json(body, _): Jso
         let terms = CancellationTerms::of(&moving.policy, moving.agreed(price.total, start), moving.place.zone);
         return Reply::ok(&Quote { price, terms });
     }
-    let (place, kind) = given.find(&app.db, caller).await?;
-    if catalogue::kind_of(&app.db, body.service_id).await?.is_none() {
+    let (place, kind) = given.find(&*app.db, caller).await?;
+    if catalogue::kind_of(&*app.db, body.service_id).await?.is_none() {
         return Err(FieldError::new("/service_id", "is not in the catalogue.").into());
     }
     let distance_km = match body.therapist_id {
         None => None,
         Some(therapist) => {
             let shown = therapists::is_shown(&mut *app.db.acquire().await?, therapist, caller, now).await?;
-            let area = if shown { therapists::area(&app.db, therapist).await? } else { None };
+            let area = if shown { therapists::area(&*app.db, therapist).await? } else { None };
             let area = area.ok_or_else(|| FieldError::new("/therapist_id", "is not a therapist."))?;
             area.map(|area| kilometres(area, place.point))
         }
@@ -118,7 +118,7 @@ async fn create_quote(app: Data<App>, Caller(caller): Caller, Json(body, _): Jso
         zone: place.zone,
         span: Span::of_minutes(start, body.duration_minutes.into()),
     };
-    let tariff = prices::tariff(&app.db, wanted, now).await?.ok_or_else(unsold)?;
+    let tariff = prices::tariff(&*app.db, wanted, now).await?.ok_or_else(unsold)?;
     let about = About { zone: place.zone, asked_at: now, kind: kind.or(body.kind), distance_km };
     let price = tariff.breakdown(&about, start);
     let visit = Agreed { price: price.total, booked_at: now, start_at: start, least_fee: 0 };

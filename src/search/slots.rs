@@ -229,7 +229,7 @@ async fn list_slots(
         let asked = moves(app.clone(), caller, query, given, id);
         return app.part::<Searches>()?.run(caller, origin, asked).await.and_then(|page| Reply::ok(&page));
     }
-    let (place, kind) = given.find(&app.db, caller).await?;
+    let (place, kind) = given.find(&*app.db, caller).await?;
     let question = query.common(caller, &place, kind);
     if let Some(question) = &question {
         let client = caller.and_then(Principal::client);

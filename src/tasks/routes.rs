@@ -103,7 +103,7 @@ async fn list_tasks(app: Data<App>, _me: As<Admin>, Query(query): Query<TaskQuer
     responses((status = 200, description = "The task.", body = RaisedTask)))]
 #[get("/v1/admin/tasks/{id}")]
 async fn get_task(app: Data<App>, _me: As<Admin>, Path(id): Path<TaskId>) -> Result<Reply> {
-    Reply::ok(&store::find(&app.db, id).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::find(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// How a task was resolved.

@@ -176,7 +176,7 @@ async fn update_own_profile(
     responses((status = 200, description = "The offers.", body = Offers)))]
 #[get("/v1/therapists/me/services")]
 async fn get_own_services(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
-    let services = store::offers(&app.db, &[me.therapist()]).await?.remove(&me.therapist()).unwrap_or_default();
+    let services = store::offers(&*app.db, &[me.therapist()]).await?.remove(&me.therapist()).unwrap_or_default();
     Reply::ok(&Offers { services })
 }
 

@@ -208,7 +208,7 @@ fn event(kind: &'static str, therapist: TherapistId, document: DocumentId, detai
 }
 
 async fn refuse_anothers(app: &App, credential: CredentialId, me: TherapistId) -> Result<()> {
-    let holder = credentials::store::holder(&app.db, credential).await?;
+    let holder = credentials::store::holder(&*app.db, credential).await?;
     if holder == Some(me) { Ok(()) } else { Err(Error::NotFound) }
 }
 
@@ -330,7 +330,7 @@ async fn list_documents(
     Query(part): Query<Part>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        credentials::store::holder(&app.db, id).await?.ok_or(Error::NotFound)?;
+        credentials::store::holder(&*app.db, id).await?.ok_or(Error::NotFound)?;
         let mut work = app.begin(Some(me.account())).await?;
         let documents = store::of(&mut work, &[id]).await?;
         work.commit().await?;

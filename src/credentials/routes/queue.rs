@@ -91,7 +91,7 @@ async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Quer
         }
         let names = query.q.as_ref().map(Sought::in_names);
         let therapists = match &query.q {
-            Some(sought) => Some(accounts::named(&app.db, sought, MOST_NAMED).await?),
+            Some(sought) => Some(accounts::named(&*app.db, sought, MOST_NAMED).await?),
             None => None,
         };
         let numbers = query

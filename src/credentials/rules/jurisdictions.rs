@@ -50,7 +50,7 @@ struct JurisdictionQuery {
 #[get("/v1/admin/jurisdictions")]
 async fn list_jurisdictions(app: Data<App>, _me: As<Admin>, Query(query): Query<JurisdictionQuery>) -> Result<Reply> {
     if let Some(parent) = &query.parent
-        && !store::knows(&app.db, parent).await?
+        && !store::knows(&*app.db, parent).await?
     {
         return Err(FieldError::new("/parent", "is not a place that the service knows.").into());
     }
@@ -165,7 +165,7 @@ async fn create_jurisdiction(
     responses((status = 200, description = "The jurisdiction.", body = DrawnTerritory)))]
 #[get("/v1/admin/jurisdictions/{code}")]
 async fn get_jurisdiction(app: Data<App>, _me: As<Admin>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
-    Reply::ok(&store::territory(&app.db, &code).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::territory(&*app.db, &code).await?.ok_or(Error::NotFound)?)
 }
 
 /// What to change; what is left out stays.

@@ -60,12 +60,12 @@ async fn list_admin_credential_requirements(
     let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let (jurisdiction, kind) = (query.jurisdiction.as_ref(), query.service_kind.as_ref());
     if let Some(jurisdiction) = jurisdiction
-        && !store::knows(&app.db, jurisdiction).await?
+        && !store::knows(&*app.db, jurisdiction).await?
     {
         return Err(FieldError::new("/jurisdiction", "is not a jurisdiction that the service knows.").into());
     }
     if let Some(kind) = kind
-        && !catalogue::is_kind(&app.db, kind.as_str()).await?
+        && !catalogue::is_kind(&*app.db, kind.as_str()).await?
     {
         return Err(FieldError::new("/service_kind", "is not a kind of service in the catalogue.").into());
     }
@@ -215,7 +215,7 @@ async fn create_credential_requirement(
     responses((status = 200, description = "The requirement.", body = Rule)))]
 #[get("/v1/admin/credential-requirements/{id}")]
 async fn get_credential_requirement(app: Data<App>, _me: As<Admin>, Path(id): Path<RequirementId>) -> Result<Reply> {
-    Reply::ok(&store::rule(&app.db, id).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::rule(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Replace a requirement

@@ -194,7 +194,7 @@ async fn create_credential_type(
     responses((status = 200, description = "The type.", body = EditedType)))]
 #[get("/v1/admin/credential-types/{code}")]
 async fn get_credential_type(app: Data<App>, _me: As<Admin>, Path(code): Path<TypeCode>) -> Result<Reply> {
-    let kind = find_type(&app.db, code.as_str()).await?.ok_or(Error::NotFound)?;
+    let kind = find_type(&*app.db, code.as_str()).await?.ok_or(Error::NotFound)?;
     Reply::ok(&EditedType::from(&kind))
 }
 

@@ -62,7 +62,7 @@ async fn create_cancellation_policy(
     responses((status = 200, description = "The version.", body = Version<CancellationPolicy>)))]
 #[get("/v1/admin/cancellation-policies/{id}")]
 async fn get_cancellation_policy(app: Data<App>, _me: As<Admin>, Path(id): Path<TariffId>) -> Result<Reply> {
-    Reply::ok(&store::find::<CancellationPolicy>(&app.db, id).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::find::<CancellationPolicy>(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a cancellation policy

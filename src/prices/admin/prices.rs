@@ -54,7 +54,7 @@ async fn create_price(
     responses((status = 200, description = "The version.", body = Version<Price>)))]
 #[get("/v1/admin/prices/{id}")]
 async fn get_price(app: Data<App>, _me: As<Admin>, Path(id): Path<TariffId>) -> Result<Reply> {
-    Reply::ok(&store::find::<Price>(&app.db, id).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::find::<Price>(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a price

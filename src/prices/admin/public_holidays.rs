@@ -58,7 +58,7 @@ async fn create_public_holiday(
     responses((status = 200, description = "The version.", body = Version<PublicHoliday>)))]
 #[get("/v1/admin/public-holidays/{id}")]
 async fn get_public_holiday(app: Data<App>, _me: As<Admin>, Path(id): Path<TariffId>) -> Result<Reply> {
-    Reply::ok(&store::find::<PublicHoliday>(&app.db, id).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::find::<PublicHoliday>(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a public holiday

@@ -54,7 +54,7 @@ async fn create_surcharge(
     responses((status = 200, description = "The version.", body = Version<Surcharge>)))]
 #[get("/v1/admin/surcharges/{id}")]
 async fn get_surcharge(app: Data<App>, _me: As<Admin>, Path(id): Path<TariffId>) -> Result<Reply> {
-    Reply::ok(&store::find::<Surcharge>(&app.db, id).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::find::<Surcharge>(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a surcharge
