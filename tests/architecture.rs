@@ -21,7 +21,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("bookings", "visits and their steps"),
     ("search", "what may be booked, and with whom"),
     ("availability rosters", "a therapist's time; authorities' lists"),
-    ("credentials", "who may practise where"),
+    ("credentials care", "who may practise where; what suits whom"),
     ("therapists", "profiles and offers"),
     ("prices tasks", "what visits cost; work for staff"),
     ("accounts catalogue notices audit", "people, services, what they are told, what was done"),
