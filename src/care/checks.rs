@@ -106,8 +106,11 @@ fn rule_faults(
     }
     let mut asks = false;
     rule.when.walk(&mut |part| asks |= part.question().is_some());
-    if !asks {
-        refuse("/when", "asks nothing of the person.".to_owned());
+    // Whatever makes a service less suitable names an answer. What the law of a place asks for needs none.
+    let light =
+        |effect: &Effect| matches!(effect, Effect::Credential { .. } | Effect::Consent { .. } | Effect::Tell { .. });
+    if !asks && !rule.effects.iter().all(light) {
+        refuse("/when", "asks nothing of the person, and yet limits or refuses.".to_owned());
     }
     if rule.sources.is_empty() {
         refuse("/sources", "names at least one source.".to_owned());

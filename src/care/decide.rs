@@ -48,6 +48,8 @@ pub struct ServiceProfile {
     pub pressure_from: Pressure,
     /// The firmest.
     pub pressure_to: Pressure,
+    /// The regions that it works on.
+    pub regions: RegionSet,
 }
 
 /// What is asked for.
@@ -61,7 +63,7 @@ pub struct Asked<'a> {
     pub pressure: Option<Pressure>,
     /// Minutes on the table.
     pub minutes: i16,
-    /// Regions to be worked on; none of them for the whole body.
+    /// Regions to be worked on; none of them for all that the service works on.
     pub regions: RegionSet,
     /// The country and the region of the visit.
     pub place: &'a [String],
@@ -76,6 +78,10 @@ impl Asked<'_> {
 
     fn pressure(&self) -> Pressure {
         self.pressure.unwrap_or(self.service.pressure_from)
+    }
+
+    fn regions(&self) -> RegionSet {
+        if self.regions.is_empty() { self.service.regions } else { self.regions }
     }
 }
 
@@ -168,11 +174,10 @@ impl Limits {
     pub fn empty(&self, asked: &Asked<'_>) -> bool {
         let core = || asked.service.techniques.iter().filter(|(_, core)| *core);
         let is_out = |slug: &String| self.techniques.contains(slug);
-        let focus = if asked.regions.is_empty() { RegionSet::ALL } else { asked.regions };
         self.pressure.is_some_and(|most| most < asked.service.pressure_from)
             || (core().next().is_some() && core().all(|(slug, _)| is_out(slug)))
             || (!asked.techniques.is_empty() && asked.techniques.iter().all(is_out))
-            || self.regions.holds(focus)
+            || self.regions.holds(asked.regions())
             || self.positions.as_ref().is_some_and(BTreeSet::is_empty)
     }
 
@@ -420,9 +425,7 @@ impl Case<'_> {
             Condition::Technique(slugs) => self.sure(self.asked.techniques().any(|slug| slugs.contains(slug))),
             Condition::Pressure(least) => self.sure(self.asked.pressure() >= *least),
             Condition::Place(places) => self.sure(self.asked.place.iter().any(|place| places.contains(place))),
-            Condition::Region(InRegion { question: None, any_of }) => {
-                self.sure(self.asked.regions.is_empty() || self.asked.regions.meets(*any_of))
-            }
+            Condition::Region(InRegion { question: None, any_of }) => self.sure(self.asked.regions().meets(*any_of)),
             Condition::Region(InRegion { question: Some(question), any_of }) => self.answered(question, |value| {
                 Truth::of(matches!(value, Value::Regions(regions) if regions.meets(*any_of)))
             }),
@@ -672,6 +675,7 @@ fn about(condition: &Condition, facts: &Facts, date: NaiveDate) -> Between {
         techniques: Vec::new(),
         pressure_from: Pressure::Light,
         pressure_to: Pressure::Deep,
+        regions: RegionSet::ALL,
     };
     let asked = Asked {
         service: &service,

@@ -346,10 +346,13 @@ impl<'a> Catalogue<'a> {
         if wrong.is_empty() { Ok(answers) } else { Err(wrong) }
     }
 
-    /// The required questions that are put and not answered.
-    pub fn missing(&self, facts: &Facts) -> Vec<&'a str> {
+    /// The required questions that are put for certain and not answered. Answers are looked at as of `today`, when they are given.
+    pub fn missing(&self, facts: &Facts, today: NaiveDate) -> Vec<&'a str> {
+        let is_put = |question: &Question| {
+            question.enabled_when.as_ref().is_none_or(|when| super::decide::is_so(when, facts, today) == Some(true))
+        };
         let open = self.iter().filter(|question| question.required && facts.get(&question.code).is_none());
-        open.map(|question| question.code.as_str()).collect()
+        open.filter(|question| is_put(question)).map(|question| question.code.as_str()).collect()
     }
 
     /// The answers that count: without those to questions that are not put.
