@@ -31,13 +31,15 @@ CREATE INDEX screening_drafts_by_change ON screening_drafts (changed_at);
 CREATE TABLE screenings (
     id             uuid        NOT NULL CONSTRAINT screenings_pkey PRIMARY KEY,
     recipient_id   uuid        NOT NULL CONSTRAINT screenings_recipient_exists REFERENCES recipients,
+    -- Counts a recipient's screenings from 1: two of one millisecond have an order, too.
+    number         integer     NOT NULL CONSTRAINT screenings_number_positive CHECK (number > 0),
     -- Codes and versions.
     questionnaires jsonb       NOT NULL CONSTRAINT screenings_questionnaires_list CHECK (jsonb_typeof(questionnaires) = 'array'),
     answers_sealed text        NOT NULL CONSTRAINT screenings_answers_length CHECK (octet_length(answers_sealed) <= 200000),
     -- By the calendar where the client lives.
     given_on       date        NOT NULL,
-    created_at     timestamptz NOT NULL
+    created_at     timestamptz NOT NULL,
+    CONSTRAINT screenings_number_unique UNIQUE (recipient_id, number)
 );
-CREATE INDEX screenings_by_recipient ON screenings (recipient_id, id);
 CREATE TRIGGER screenings_append_only BEFORE UPDATE OR DELETE ON screenings FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER screenings_keep BEFORE TRUNCATE ON screenings FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

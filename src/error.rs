@@ -156,8 +156,6 @@ refusals! {
     QuestionnaireOutdated = CONFLICT "questionnaire_outdated" "The questions have changed since they were read; read them again. Answers that still fit can be sent again.";
     /// More people than one account books for.
     TooManyRecipients = UNPROCESSABLE_ENTITY "too_many_recipients" "An account keeps at most 20 recipients.";
-    /// The account's own recipient.
-    OwnRecipientStays = CONFLICT "own_recipient_stays" "The recipient for oneself stays; its answers can be erased with it as long as nothing else needs them.";
     /// More answers in a day than anyone has.
     TooManyScreenings = TOO_MANY_REQUESTS "too_many_screenings" "A recipient is screened at most 20 times in 24 hours.";
     /// The same key, another request.

@@ -45,6 +45,11 @@ const TABLES: &[(&str, &str)] = &[
         "bookings booking_events reliances booking_credentials holds incidents counter_offers therapist_lapses zone_rules",
     ),
     ("calendars", "calendars calendar_fetches busy_intervals calendar_feeds"),
+    (
+        "care",
+        "questionnaires questionnaire_uses care_rule_sets care_policies emergency_numbers recipients subject_keys screening_drafts \
+         screenings",
+    ),
     ("catalogue", "techniques conditions services service_techniques"),
     (
         "credentials",

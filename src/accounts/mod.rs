@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
-pub use store::{create_admin, names, rate, ratings};
+pub use store::{create_admin, names, rate, ratings, zone};
 
 use crate::ids::AccountId;
 use crate::values::{Role, Zone, bounded_text};

@@ -38,7 +38,7 @@ pub enum MedicineClass {
 }
 
 /// A medicine that a person takes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Medicine {
     /// Of what kind it is.

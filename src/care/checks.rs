@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
+use serde_path_to_error::Segment;
 
 use super::answers::{Answer, BORN_ON, Known};
-use super::decide::{Asked, Rules, ServiceProfile, decide};
+use super::decide::{Asked, Decision, Rules, ServiceProfile, decide};
 use super::questions::{CODE_FORM, Catalogue, QuestionType, Questionnaire, is_code};
 use super::rules::{Bounded, Bounds, Condition, Effect, Example, InRegion, Is, Limit, Rule, RuleSet, Sought, Takes};
 use crate::error::FieldError;
-use crate::values::checked_text;
+use crate::values::{Jurisdiction, checked_text};
 
 /// The most rules of a set.
 const MOST_RULES: usize = 300;
@@ -35,20 +37,25 @@ pub fn read(json: &Json) -> Result<RuleSet, FieldError> {
     if json.to_string().len() > LARGEST {
         return Err(FieldError::new("", "has at most 64 kB."));
     }
+    read_form(json)
+}
+
+/// Reads data of our own; what is wrong with its form, with a pointer into it.
+pub(super) fn read_form<T: DeserializeOwned>(json: &Json) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(json).map_err(|error| {
-        let pointer: String = error.path().iter().fold(String::new(), |mut pointer, segment| {
-            use serde_path_to_error::Segment;
-            match segment {
-                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
-                Segment::Enum { variant } => pointer.push_str(&format!("/{variant}")),
-                Segment::Unknown => {}
-            }
-            pointer
-        });
+        let pointer: String = error
+            .path()
+            .iter()
+            .map(|segment| match segment {
+                Segment::Seq { index } => format!("/{index}"),
+                Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+                Segment::Enum { variant } => format!("/{variant}"),
+                Segment::Unknown => String::new(),
+            })
+            .collect();
         FieldError::new(
             pointer,
-            "is not of the form that rules have: a field or a kind is unknown, missing or of another type.",
+            "is not of the form that is asked for: a field or a kind is unknown, missing or of another type.",
         )
     })
 }
@@ -240,8 +247,7 @@ fn part_fault(part: &Condition, catalogue: &Catalogue<'_>, known: Option<&Vocabu
         }
         Condition::Pressure(_) => None,
         Condition::Place(places) => {
-            let sound =
-                !places.is_empty() && places.iter().all(|place| place.parse::<crate::values::Jurisdiction>().is_ok());
+            let sound = !places.is_empty() && places.iter().all(|place| place.parse::<Jurisdiction>().is_ok());
             (!sound).then(|| "names countries and regions, such as US and US-TX.".to_owned())
         }
     }
@@ -255,7 +261,24 @@ fn try_example(
     known: &Vocabulary<'_>,
     catalogue: &Catalogue<'_>,
 ) -> Result<(), (&'static str, String)> {
-    let service = known.services.iter().find(|service| service.slug == example.service);
+    let decision = outcome_of(rules, example, known.services, catalogue)?;
+    if decision.outcome != example.outcome {
+        return Err(("/outcome", format!("comes out as `{}`.", crate::values::name(&decision.outcome))));
+    }
+    if !decision.hits.iter().any(|hit| hit.rule == rule) {
+        return Err(("", "does not meet the rule.".to_owned()));
+    }
+    Ok(())
+}
+
+/// What comes of a worked example by `rules`; the part that cannot be tried, and why.
+pub(super) fn outcome_of(
+    rules: &Rules,
+    example: &Example,
+    services: &[ServiceProfile],
+    catalogue: &Catalogue<'_>,
+) -> Result<Decision, (&'static str, String)> {
+    let service = services.iter().find(|service| service.slug == example.service);
     let service = service.ok_or_else(|| ("/service", "is not in the catalogue.".to_owned()))?;
     let (mut answers, mut born) = (Vec::new(), None);
     for (code, value) in &example.answers {
@@ -279,13 +302,8 @@ fn try_example(
     if catalogue.put(&answers, &facts).len() != answers.len() {
         return Err(("/answers", "answer a question that other answers make void.".to_owned()));
     }
-    let place: Vec<String> = example
-        .place
-        .as_ref()
-        .map(|place| place.parse::<crate::values::Jurisdiction>().map(|place| place.chain()))
-        .transpose()
-        .map_err(|_| ("/place", "is no country or region.".to_owned()))?
-        .unwrap_or_default();
+    let place = example.place.as_ref().map(|place| place.parse::<Jurisdiction>().map(|place| place.chain()));
+    let place = place.transpose().map_err(|_| ("/place", "is no country or region.".to_owned()))?.unwrap_or_default();
     let asked = Asked {
         service,
         techniques: &[],
@@ -294,12 +312,5 @@ fn try_example(
         regions: example.regions,
         place: &place,
     };
-    let decision = decide(rules, &facts, &[], &asked, example.date);
-    if decision.outcome != example.outcome {
-        return Err(("/outcome", format!("comes out as `{}`.", crate::values::name(&decision.outcome))));
-    }
-    if !decision.hits.iter().any(|hit| hit.rule == rule) {
-        return Err(("", "does not meet the rule.".to_owned()));
-    }
-    Ok(())
+    Ok(decide(rules, &facts, &[], &asked, example.date))
 }

@@ -141,8 +141,7 @@ impl Limits {
     }
 
     fn add(&mut self, limit: &Limit, answered: RegionSet) {
-        let of = |a: Option<Pressure>, b: Option<Pressure>| [a, b].into_iter().flatten().min();
-        self.pressure = of(self.pressure, limit.pressure);
+        self.pressure = [self.pressure, limit.pressure].into_iter().flatten().min();
         self.minutes = [self.minutes, limit.minutes].into_iter().flatten().min();
         let regions = limit.regions | answered;
         self.regions = self.regions | if limit.distal { regions.with_distal() } else { regions };

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::answers::{Answer, Fact, Facts, Known, Medicine, PartialDate, Value};
 use super::body::RegionSet;
-use super::rules::{Condition, OnUnknown};
+use super::rules::Condition;
 use crate::error::FieldError;
 use crate::values::checked_text;
 
@@ -59,7 +59,7 @@ pub struct Choice {
 }
 
 /// One question.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     /// A stable name: the same question has the same code in every questionnaire and version.
@@ -87,10 +87,7 @@ pub struct Question {
     /// For how many days an answer counts; as long as the place says, where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lasts_days: Option<i32>,
-    /// What is done with "I don't know", where rules say nothing else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_unknown: Option<OnUnknown>,
-    /// Whether it is not to be shown to who only helps to fill the form in.
+    /// Whether client apps show it apart, since it is for the person alone to see.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sensitive: bool,
 }
@@ -122,6 +119,23 @@ pub struct Questionnaire {
     pub questions: Vec<Question>,
 }
 
+/// An answer, of the kind that its question has. It is read by the question; this describes it for who writes a client.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(example = true)]
+pub enum AnswerValue {
+    /// To `yes_no`.
+    YesNo(bool),
+    /// To `number` and `nrs`.
+    Number(i32),
+    /// To `choice`, `date`, `partial_date` and `text`.
+    Text(String),
+    /// To `choices` and `regions`.
+    Codes(Vec<String>),
+    /// To `medicines`.
+    Medicines(Vec<Medicine>),
+}
+
 /// What is said in answer to a question: one of three.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -132,7 +146,7 @@ pub struct GivenAnswer {
     pub question: String,
     /// The answer, of the kind that the question has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, example = true)]
+    #[schema(value_type = Option<AnswerValue>)]
     pub value: Option<Json>,
     /// "I don't know."
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

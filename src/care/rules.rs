@@ -10,15 +10,19 @@ use super::body::{Position, Product, RegionSet};
 use crate::values::Pressure;
 
 /// When a rule holds. In three-valued logic: an answer that is not known is neither yes nor no.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = CareCondition)]
 pub enum Condition {
     /// All of these.
-    All(Vec<Self>),
+    #[schema(no_recursion)]
+    All(Vec<Condition>),
     /// Any of these.
-    Any(Vec<Self>),
+    #[schema(no_recursion)]
+    Any(Vec<Condition>),
     /// Not this.
-    Not(Box<Self>),
+    #[schema(no_recursion)]
+    Not(Box<Condition>),
     /// A yes or no is this, or an option was chosen.
     Is(Is),
     /// So many days have passed since a date that was answered. A date ahead has not passed, and then it does not hold.
@@ -44,8 +48,9 @@ pub enum Condition {
 }
 
 /// A question and the answer that is looked for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = IsAnswered)]
 pub struct Is {
     /// The question.
     pub question: String,
@@ -54,8 +59,9 @@ pub struct Is {
 }
 
 /// An answer that is looked for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = SoughtAnswer)]
 pub enum Sought {
     /// Yes or no.
     YesNo(bool),
@@ -64,8 +70,9 @@ pub enum Sought {
 }
 
 /// Bounds on what a question's answer comes to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BoundedAnswer)]
 pub struct Bounded {
     /// The question.
     pub question: String,
@@ -78,8 +85,9 @@ pub struct Bounded {
 }
 
 /// Bounds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AgeBounds)]
 pub struct Bounds {
     /// At least so much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,8 +98,9 @@ pub struct Bounds {
 }
 
 /// Regions that are looked for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RegionSought)]
 pub struct InRegion {
     /// The question; none for the regions that the visit is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,8 +110,9 @@ pub struct InRegion {
 }
 
 /// Medicines that are looked for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MedicineSought)]
 pub struct Takes {
     /// The question.
     pub question: String,
@@ -111,8 +121,9 @@ pub struct Takes {
 }
 
 /// What follows where a rule holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = CareEffect)]
 pub enum Effect {
     /// Not suitable, whatever a provider says.
     Refuse,
@@ -151,8 +162,9 @@ pub enum Effect {
 }
 
 /// How soon to see a doctor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CareUrgency)]
 pub enum Urgency {
     /// Today or tomorrow.
     Urgent,
@@ -161,8 +173,9 @@ pub enum Urgency {
 }
 
 /// Until so many days after a date that was answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NotNowUntil)]
 pub struct Until {
     /// The question that the date answers.
     pub question: String,
@@ -208,8 +221,9 @@ pub enum Scope {
 }
 
 /// What is avoided or kept below.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CareLimit)]
 pub struct Limit {
     /// No firmer than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,8 +256,9 @@ const fn is_empty(set: &RegionSet) -> bool {
 }
 
 /// Who is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CareAudience)]
 pub enum Audience {
     /// The person who answered.
     Person,
@@ -252,8 +267,9 @@ pub enum Audience {
 }
 
 /// What is done where an answer is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OnUnknown)]
 pub enum OnUnknown {
     /// As if the rule held: the safe side.
     Fire,
@@ -264,8 +280,9 @@ pub enum OnUnknown {
 }
 
 /// One rule.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CareRule)]
 pub struct Rule {
     /// A stable name.
     pub code: String,
@@ -295,12 +312,28 @@ impl Rule {
     }
 }
 
+/// An answer of a worked case, as the document describes it: a value, or null for "I don't know".
+#[derive(Debug)]
+pub struct ExampleAnswer;
+
+impl ToSchema for ExampleAnswer {}
+
+impl utoipa::PartialSchema for ExampleAnswer {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, Type};
+        let unknown = ObjectBuilder::new().schema_type(Type::Null);
+        OneOfBuilder::new().item(Ref::from_schema_name("AnswerValue")).item(unknown).into()
+    }
+}
+
 /// A worked case: with these answers, on this date, this is the outcome, and the rule is among the reasons.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RuleExample)]
 pub struct Example {
     /// Answers by question: a value as the API takes it, or null for "I don't know".
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, ExampleAnswer>)]
     pub answers: BTreeMap<String, serde_json::Value>,
     /// The service, by slug.
     pub service: String,
@@ -320,8 +353,9 @@ pub struct Example {
 }
 
 /// A set of rules, as it is written down.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CareRuleSet)]
 pub struct RuleSet {
     /// What rules rest on, by a short name.
     pub sources: BTreeMap<String, String>,

@@ -17,6 +17,7 @@ use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
 use knead::bookings::jobs::LapseRequests;
 use knead::calendars::Fetcher;
+use knead::care::RuleCache;
 use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
@@ -268,6 +269,7 @@ impl App {
             .with(roads)
             .with(Searches::new())
             .with(SearchCache::default())
+            .with(RuleCache::default())
             .with(Fetcher::with_loopback())
             .with(Inspector::new())
             .with(bounds);

@@ -113,7 +113,8 @@ std::thread_local! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    // More of them with PROPTEST_CASES.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(1500), ..ProptestConfig::default() })]
 
     #[test]
     fn the_order_of_rules_never_matters(answers in person(), (s, pressure, regions, day, born) in wish(), seed in any::<u64>()) {
