@@ -8,7 +8,7 @@ use crate::events::Reactions;
 use crate::queue::{self, Kind, Sweep};
 use crate::seals::SealedTable;
 use crate::{
-    accounts, audit, auth, availability, blocks, bookings, calendars, catalogue, credentials, health, idempotency,
+    accounts, audit, auth, availability, blocks, bookings, calendars, care, catalogue, credentials, health, idempotency,
     notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists, worker,
 };
 
@@ -41,6 +41,7 @@ const FEATURES: &[Doors] = &[
     Doors { routes: &[accounts::routes::routes], sealed: accounts::addresses::SEALED, ..SHUT },
     Doors { routes: &[catalogue::routes::routes], ..SHUT },
     Doors { routes: &[prices::routes::routes], ..SHUT },
+    Doors { routes: &[care::routes::routes], sweeps: care::SWEEPS, sealed: care::SEALED, ..SHUT },
     // Before the therapists' own pages, whose last segment is an id.
     Doors {
         routes: &[credentials::routes::routes, credentials::rules::routes],

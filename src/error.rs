@@ -149,6 +149,16 @@ refusals! {
     VersionTaken = CONFLICT "version_taken" "The latest version is another than you took it for; read it, and number yours one higher.";
     /// Withdrawal of what is history, or is about to be.
     VersionInForce = CONFLICT "version_in_force" "A version can be withdrawn until a minute before it takes effect; add another one that replaces it.";
+    /// Rules whose worked examples come out otherwise.
+    RuleExamplesFail = UNPROCESSABLE_ENTITY "rule_examples_fail" "A worked example does not come out as it says; see `errors`.";
+    /// A set of rules that was withdrawn, or whose time has come before it was published.
+    RuleSetNotOpen = CONFLICT "rule_set_not_open" "This set of rules was withdrawn, or was to take effect before it was published; propose it anew.";
+    /// Answers to another version of the questions than the one in force.
+    QuestionnaireOutdated = CONFLICT "questionnaire_outdated" "The questions have changed since they were read; read them again. Answers that still fit can be sent again.";
+    /// More people than one account books for.
+    TooManyRecipients = UNPROCESSABLE_ENTITY "too_many_recipients" "An account keeps at most 20 recipients.";
+    /// More answers in a day than anyone has.
+    TooManyScreenings = TOO_MANY_REQUESTS "too_many_screenings" "A recipient is screened at most 20 times in 24 hours.";
     /// The same key, another request.
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This Idempotency-Key was used for a different request.";
     /// The same key, and the first request is still running.
@@ -258,6 +268,9 @@ pub enum Error {
     /// A rule of the domain says no to a step, and where the thing stands.
     #[error("{}", .0.sentence())]
     RefusedStep(Refusal, Box<Bearings>),
+    /// A rule of the domain says no, to these fields.
+    #[error("{}", .0.sentence())]
+    RefusedFields(Refusal, Vec<FieldError>),
     /// No valid access token.
     #[error("unauthorized")]
     Unauthorized,
@@ -308,7 +321,7 @@ impl Error {
         match self {
             Self::Malformed(why) => Self::Malformed(why.clone()),
             Self::Invalid(fields) => Self::Invalid(fields.clone()),
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) => Self::Refused(*refusal),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => Self::Refused(*refusal),
             Self::NotFound => Self::NotFound,
             Self::TooManyRequests(seconds) => Self::TooManyRequests(*seconds),
             Self::Unavailable(why) => Self::Unavailable(why.clone()),
@@ -447,7 +460,7 @@ impl Error {
         match self {
             Self::Malformed(_) => "malformed",
             Self::Invalid(_) => "invalid",
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) => refusal.code(),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => refusal.code(),
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
@@ -469,7 +482,7 @@ impl Error {
     fn detail(&self) -> String {
         let sentence = match self {
             Self::Malformed(detail) => return detail.clone(),
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) => refusal.sentence(),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => refusal.sentence(),
             Self::Invalid(_) => "One or more fields are not valid; see `errors`.",
             Self::Unauthorized => "This operation needs a valid access token.",
             Self::Forbidden => "Your role may not do this.",
@@ -496,7 +509,7 @@ impl ResponseError for Error {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) => refusal.status(),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => refusal.status(),
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -532,7 +545,7 @@ impl ResponseError for Error {
             Self::TooManyRequests(seconds) => {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
-            Self::Unavailable(_) | Self::Refused(Refusal::TooManyUploads) => {
+            Self::Unavailable(_) | Self::Refused(Refusal::TooManyUploads | Refusal::TooManyScreenings) => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             Self::Unauthorized | Self::Refused(Refusal::WrongPassword | Refusal::RefreshTokenInvalid) => {
@@ -555,7 +568,7 @@ impl ResponseError for Error {
             code: Cow::Borrowed(self.code()),
             request_id: request_id(),
             errors: match self {
-                Self::Invalid(errors) => errors.clone(),
+                Self::Invalid(errors) | Self::RefusedFields(_, errors) => errors.clone(),
                 _ => Vec::new(),
             },
         })

@@ -78,6 +78,16 @@ ids! {
     IncidentId,
     /// A version of a price, a surcharge, a cancellation policy or a public holiday.
     TariffId,
+    /// A version of what is asked before a visit.
+    QuestionnaireId,
+    /// A version of the rules of care.
+    RuleSetId,
+    /// A version of what a place asks for in care.
+    CarePolicyId,
+    /// A person whom visits are for.
+    RecipientId,
+    /// What a person answered at one time.
+    ScreeningId,
 }
 
 impl From<TherapistId> for AccountId {

@@ -10,6 +10,7 @@ pub mod availability;
 pub mod blocks;
 pub mod bookings;
 pub mod calendars;
+pub mod care;
 pub mod catalogue;
 pub mod cipher;
 pub mod clock;

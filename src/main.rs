@@ -14,6 +14,7 @@ use knead::availability::hints;
 use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
+use knead::care::RuleCache;
 use knead::clock::Clock;
 use knead::config::{self, AuditKey, Config, DataKeys, Database, LogFormat, Switch};
 use knead::credentials::documents::Inspector;
@@ -282,6 +283,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(Searches::new())
         .with(SearchCache::default())
         .with(Sessions::default())
+        .with(RuleCache::default())
         .with(Fetcher::new())
         .with(Inspector::new())
         .with(config.bounds);

@@ -21,7 +21,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("bookings", "visits and their steps"),
     ("search", "what may be booked, and with whom"),
     ("availability rosters", "a therapist's time; authorities' lists"),
-    ("credentials", "who may practise where"),
+    ("credentials care", "who may practise where; what suits whom"),
     ("therapists", "profiles and offers"),
     ("prices tasks", "what visits cost; work for staff"),
     ("accounts catalogue notices audit", "people, services, what they are told, what was done"),
@@ -45,6 +45,11 @@ const TABLES: &[(&str, &str)] = &[
         "bookings booking_events reliances booking_credentials holds incidents counter_offers therapist_lapses zone_rules",
     ),
     ("calendars", "calendars calendar_fetches busy_intervals calendar_feeds"),
+    (
+        "care",
+        "questionnaires questionnaire_uses care_rule_sets care_policies emergency_numbers recipients subject_keys screening_drafts \
+         screenings",
+    ),
     ("catalogue", "techniques conditions services service_techniques"),
     (
         "credentials",

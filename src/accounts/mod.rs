@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
 pub use sought::{Sought, named};
-pub use store::{create_admin, find_any, names, rate, ratings};
+pub use store::{create_admin, find_any, names, rate, ratings, zone};
 
 use crate::ids::AccountId;
 use crate::values::{Role, Zone, bounded_text};

@@ -111,6 +111,12 @@ pub(super) async fn login(db: &PgPool, email: &str) -> Result<Option<(AccountId,
     Ok(row.map(|row| (row.id, row.password_hash)))
 }
 
+/// The zone that the owner of an account lives in.
+pub async fn zone<'c>(db: impl PgExecutor<'c>, id: AccountId) -> Result<Zone> {
+    let zone = sqlx::query_scalar!(r#"SELECT time_zone AS "zone: Zone" FROM accounts WHERE id = $1"#, id.0);
+    Ok(zone.fetch_one(db).await?)
+}
+
 /// The display names of these accounts.
 pub async fn names<'c>(db: impl PgExecutor<'c>, ids: &[AccountId]) -> Result<HashMap<AccountId, String>> {
     let rows = sqlx::query!("SELECT id, display_name FROM accounts WHERE id = ANY ($1)", ids as &[AccountId])

@@ -13,7 +13,7 @@ use super::opening::open;
 use super::store::{self, New};
 use super::views::{ClientBooking, Known, Viewer};
 use super::wish::{Decided, Wanted, Wish};
-use super::{Booking, FocusArea, NOTES, Notes, Pressure, holds, respond_by, seal_focus_areas};
+use super::{Booking, FocusArea, NOTES, Notes, holds, respond_by, seal_focus_areas};
 use crate::App;
 use crate::auth::{As, Client};
 use crate::availability::Rule;
@@ -24,7 +24,7 @@ use crate::events::{Event, Work};
 use crate::http::{Json, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
-use crate::values::{BookingMode, Gender, Instant, name};
+use crate::values::{BookingMode, Gender, Instant, Pressure, name};
 
 /// The operation that books.
 pub(super) fn routes(config: &mut ServiceConfig) {

@@ -50,7 +50,7 @@ use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::{Policy, PriceBreakdown};
-use crate::values::{Gender, Money, Role, Span, Zone, bounded_text, name, wall_clock};
+use crate::values::{Gender, Money, Pressure, Role, Span, Zone, bounded_text, name, wall_clock};
 use lifecycle::{Action, Party, Status};
 
 bounded_text! {
@@ -60,21 +60,6 @@ bounded_text! {
     FocusArea line 1..=60, example "shoulders";
     /// Why a step was taken.
     Reason prose 1..=500, example "I have caught a cold.";
-}
-
-/// How firm the touch should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Pressure {
-    /// Light.
-    Light,
-    /// Medium.
-    Medium,
-    /// Firm.
-    Firm,
-    /// Deep.
-    Deep,
 }
 
 /// One of the two sides of a visit.

@@ -10,7 +10,7 @@ use super::lifecycle::{Action, Party, Status};
 use super::list::Sort;
 use super::missed::Report;
 use super::reschedule::Change;
-use super::{Booking, Cancelled, Extension, KeptReason, Pressure};
+use super::{Booking, Cancelled, Extension, KeptReason};
 use crate::accounts::Address;
 use crate::availability::reservations::{self, range};
 use crate::availability::schedule::Hit;
@@ -24,7 +24,7 @@ use crate::ids::{AccountId, BookingId, ServiceId, TherapistId, uuid_at};
 use crate::prices::Policy;
 use crate::prices::PriceBreakdown;
 use crate::values::wall_clock::{dates, in_all_zones};
-use crate::values::{Gender, Money, Span, Zone, name};
+use crate::values::{Gender, Money, Pressure, Span, Zone, name};
 
 struct Columns {
     id: BookingId,

@@ -7,12 +7,12 @@ use serde::Serialize;
 use sqlx::types::Json;
 use utoipa::ToSchema;
 
+use super::Booking;
 use super::around::{Around, Surroundings};
 use super::lifecycle::{Action, Party, Status};
 use super::missed::NoShowReport;
 use super::reschedule::Change;
 use super::store::Event;
-use super::{Booking, Pressure};
 use crate::accounts::{self, Address, AddressView, Remarks};
 use crate::catalogue;
 use crate::cipher::Cipher;
@@ -23,7 +23,7 @@ use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::prices::policy::BookingPolicy;
 use crate::prices::{CancellationTerms, PriceBreakdown};
-use crate::values::{AddressKind, Gender, Money, Rating, Zone};
+use crate::values::{AddressKind, Gender, Money, Pressure, Rating, Zone};
 
 /// What both parties and staff see.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,9 +6,12 @@ mod store;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use store::{first, is_kind, kind_of, names, refuse_unknown_filters, refuse_unknown_tags, services};
+pub use store::{
+    first, is_kind, kind_of, manners, names, refuse_unknown_filters, refuse_unknown_tags, services, technique_slugs,
+};
 
 use crate::ids::ServiceId;
+use crate::values::Pressure;
 
 /// A technique that a therapist works with.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,4 +39,21 @@ pub struct Service {
     pub kind: String,
     /// What it is made of.
     pub techniques: Vec<Technique>,
+}
+
+/// How a service is done, as far as it matters whom it suits.
+#[derive(Debug)]
+pub struct Manner {
+    /// The service's id.
+    pub id: ServiceId,
+    /// A stable, readable name.
+    pub slug: String,
+    /// The lightest pressure that it is done with.
+    pub pressure_from: Pressure,
+    /// The firmest.
+    pub pressure_to: Pressure,
+    /// The regions of the body that it works on, as codes or groups of them.
+    pub works_on: Vec<String>,
+    /// Its techniques, and whether each is at the core of it.
+    pub techniques: Vec<(String, bool)>,
 }

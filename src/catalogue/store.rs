@@ -1,12 +1,13 @@
 use std::collections::HashMap;
 
+use sqlx::types::Json;
 use sqlx::{PgExecutor, PgPool};
 
-use super::{Service, Technique};
+use super::{Manner, Service, Technique};
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Result};
 use crate::ids::ServiceId;
-use crate::values::Slug;
+use crate::values::{Pressure, Slug};
 
 /// Every service, or the one named, in the order of the catalogue.
 pub async fn services(db: &PgPool, one: Option<ServiceId>) -> Result<Vec<Service>> {
@@ -37,6 +38,33 @@ pub async fn services(db: &PgPool, one: Option<ServiceId>) -> Result<Vec<Service
         kind: row.kind,
     });
     Ok(services.collect())
+}
+
+/// How every service is done, in the order of the catalogue.
+pub async fn manners<'c>(db: impl PgExecutor<'c>) -> Result<Vec<Manner>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, slug, pressure_from AS "pressure_from: Pressure", pressure_to AS "pressure_to: Pressure",
+                  works_on AS "works_on: Json<Vec<String>>",
+                  coalesce(array_agg(technique ORDER BY technique) FILTER (WHERE technique IS NOT NULL), '{}') AS "techniques!",
+                  coalesce(array_agg(core ORDER BY technique) FILTER (WHERE technique IS NOT NULL), '{}') AS "core!"
+           FROM services LEFT JOIN service_techniques ON service_id = id GROUP BY id ORDER BY position, id"#
+    )
+    .fetch_all(db)
+    .await?;
+    let manners = rows.into_iter().map(|row| Manner {
+        id: row.id,
+        slug: row.slug,
+        pressure_from: row.pressure_from,
+        pressure_to: row.pressure_to,
+        works_on: row.works_on.0,
+        techniques: row.techniques.into_iter().zip(row.core).collect(),
+    });
+    Ok(manners.collect())
+}
+
+/// The slugs of all techniques.
+pub async fn technique_slugs<'c>(db: impl PgExecutor<'c>) -> Result<Vec<String>> {
+    Ok(slugs(techniques(db).await?))
 }
 
 pub(super) async fn techniques<'c>(db: impl PgExecutor<'c>) -> Result<Vec<Technique>> {

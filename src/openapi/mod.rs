@@ -127,6 +127,7 @@ fn tags() -> Value {
         { "name": "Therapists", "description": "Client apps and therapists: profiles, offers and search." },
         { "name": "Availability", "description": "Client apps: slots. Therapists: the working hours and time off that they come of." },
         { "name": "Bookings", "description": "Client apps and therapists: visits, from request to end." },
+        { "name": "Care", "description": "Client apps: what is asked before a visit, and what suits whom. Admins: the versions of questions, rules and policies." },
         { "name": "After the visit", "description": "Client apps and therapists: reviews, and what a therapist notes." },
         { "name": "Incidents", "description": "Client apps and therapists: what went wrong at a visit. Admins look into it." },
         { "name": "Blocks", "description": "Client apps and therapists: people who do not wish to meet again." },

@@ -80,3 +80,18 @@ pub enum AddressKind {
     /// Anything else.
     Other,
 }
+
+/// How firm the touch should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Pressure {
+    /// Light.
+    Light,
+    /// Medium.
+    Medium,
+    /// Firm.
+    Firm,
+    /// Deep.
+    Deep,
+}

@@ -14,7 +14,7 @@ pub mod wall_clock;
 mod week;
 pub mod zones;
 
-pub use kinds::{AddressKind, BookingMode, Gender, Role, SlotAnchor, TravelMode};
+pub use kinds::{AddressKind, BookingMode, Gender, Pressure, Role, SlotAnchor, TravelMode};
 pub use money::Money;
 pub use place::{Country, Jurisdiction, JurisdictionCode, Latitude, Longitude, Place, Point};
 pub use rating::Rating;

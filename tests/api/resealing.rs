@@ -51,7 +51,10 @@ impl Kept {
         let put = |text| therapist.request(Method::PUT, &notes).json(&json!({ "text": text }));
         send(put("Trapezius")).await.is(200);
         send(put("Lumbago").header("If-Match", "*")).await.is(200);
+        let recipient = json!({ "relation": "partner", "display_name": "Wilhelmina" });
+        let recipient = client.post("/v1/me/recipients", recipient).await.is(201).header("location");
         let reads = vec![
+            ("client", recipient),
             ("client", format!("/v1/me/addresses/{address}")),
             ("client", hold.header("location")),
             ("client", visit.clone()),
@@ -99,9 +102,19 @@ async fn an_old_key_can_be_retired() {
     let kept = Kept::write(&app).await;
     let (old, new) = (app.data_keys().to_owned(), generate_data_key().unwrap());
     let (old_seals, before) = (app.service.cipher.begins().unwrap(), kept.read(&app).await);
-    for words in
-        ["Ring 4.", "A parrot", "Sciatica", "neck", "Shingles", "Hernia", "Rude", "Lumbago", "shoulder", "Spoke"]
-    {
+    for words in [
+        "Ring 4.",
+        "A parrot",
+        "Sciatica",
+        "neck",
+        "Shingles",
+        "Hernia",
+        "Rude",
+        "Lumbago",
+        "shoulder",
+        "Spoke",
+        "Wilhelmina",
+    ] {
         assert!(before.iter().any(|text| text.contains(words)), "{words}");
     }
     let sealed = tables_with(&app, &old_seals).await;
@@ -115,6 +128,7 @@ async fn an_old_key_can_be_retired() {
         "idempotency_keys",
         "incidents",
         "session_notes",
+        "subject_keys",
         "time_off",
     ];
     assert!(
@@ -128,9 +142,14 @@ async fn an_old_key_can_be_retired() {
     let line = |rows: &str, table: &str| {
         assert!(lines.lines().any(|line| line == format!("{table}: {rows} sealed anew, 0 left")), "{lines}")
     };
-    for (table, rows) in
-        [("addresses", "1"), ("bookings", "2"), ("events", "1"), ("session_notes", "2"), ("time_off", "1")]
-    {
+    for (table, rows) in [
+        ("addresses", "1"),
+        ("bookings", "2"),
+        ("events", "1"),
+        ("session_notes", "2"),
+        ("subject_keys", "1"),
+        ("time_off", "1"),
+    ] {
         line(rows, table);
     }
     assert_eq!(tables_with(&app, &old_seals).await, Vec::<String>::new());
@@ -144,7 +163,7 @@ async fn an_old_key_can_be_retired() {
     kept.client.at(&alone).books_with_key("k", &other).await.refused(422, "idempotency_key_reused");
     let (ok, lines, error) = reseal(&app, &[&new]);
     assert!(
-        ok && lines.lines().count() == 10 && lines.lines().all(|line| line.ends_with(": 0 sealed anew, 0 left")),
+        ok && lines.lines().count() == 11 && lines.lines().all(|line| line.ends_with(": 0 sealed anew, 0 left")),
         "{lines}{error}"
     );
     // What nobody has a key for is left as it is, and said.

@@ -101,7 +101,7 @@ async fn one_month_is_read_for_one_row() {
     assert!(of_a_code.contains("on events_2026_01"), "no one knows when it was made: {of_a_code}");
 }
 
-async fn sweep(app: &App) {
+pub async fn sweep(app: &App) {
     app.sql("SELECT graphile_worker.add_job('sweep', 'null'::json)").await.unwrap();
     // The sweep asks for the sweeps, which are jobs of their own.
     app.run_jobs().await;

@@ -17,6 +17,7 @@ use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
 use knead::bookings::jobs::LapseRequests;
 use knead::calendars::Fetcher;
+use knead::care::RuleCache;
 use knead::cipher::{Cipher, generate_data_key};
 use knead::clock::Clock;
 use knead::credentials::documents::Inspector;
@@ -270,6 +271,7 @@ impl App {
             .with(Searches::new())
             .with(SearchCache::default())
             .with(Sessions::default())
+            .with(RuleCache::default())
             .with(Fetcher::with_loopback())
             .with(Inspector::new())
             .with(bounds);

@@ -16,7 +16,7 @@ const UPLOAD: u32 = 20;
 const HEAVY: u32 = 50;
 
 /// The operations that cost another sum than [`cost`] says of all others.
-const COSTS: [(&str, &str, u32); 25] = [
+const COSTS: [(&str, &str, u32); 28] = [
     ("GET", "/openapi.json", SEARCH),
     ("GET", "/v1/slots", SEARCH),
     ("POST", "/v1/slots/check", SEARCH),
@@ -32,6 +32,9 @@ const COSTS: [(&str, &str, u32); 25] = [
     ("POST", "/v1/therapists/me/calendars/{id}/refresh", SEARCH),
     ("GET", "/v1/calendar-feeds/{token}", SEARCH),
     ("POST", "/v1/bookings/{id}/reschedule", SEARCH),
+    ("GET", "/v1/me/recipients/{id}/suitability", SEARCH),
+    ("POST", "/v1/me/recipients/{id}/screenings", SEARCH),
+    ("POST", "/v1/admin/care-rule-sets/{id}/preview", SEARCH),
     ("POST", "/v1/auth/register", SEARCH),
     ("POST", "/v1/therapists/me/credentials/{id}/documents", UPLOAD),
     ("POST", "/v1/therapists/me/credential-submissions", UPLOAD),

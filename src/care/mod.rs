@@ -1,0 +1,30 @@
+//! Care: whether a massage suits a person, how, and what comes first. Answers are facts, rules are data, and one pure function decides.
+//!
+//! The rules that come with the service are a start. They warn whoever runs it to have a clinician review them, as licences are reviewed.
+
+mod admin;
+pub mod answers;
+pub mod body;
+pub mod checks;
+pub mod decide;
+mod people;
+pub mod published;
+pub mod questions;
+pub mod routes;
+pub mod rules;
+#[cfg(test)]
+mod tests;
+
+use decide::PREGNANCY_DAYS;
+pub use decide::{Asked, Clearance, Decision, Outcome, Rules, ServiceProfile, alternatives, decide};
+pub use published::RuleCache;
+
+use crate::queue::Sweep;
+use crate::seals::SealedTable;
+
+/// What is deleted here in the end.
+pub const SWEEPS: &[Sweep] =
+    &[Sweep { name: "screening_drafts", run: |app, now| Box::pin(people::forget_drafts(app, now)) }];
+
+/// The tables that keep something sealed.
+pub const SEALED: &[SealedTable] = &[people::SUBJECT_KEYS];

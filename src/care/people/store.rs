@@ -1,0 +1,222 @@
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgExecutor;
+use sqlx::types::Json;
+
+use super::QuestionnaireRef;
+use super::recipients::{Relation, StoredRecipient};
+use crate::cipher::Sealed;
+use crate::db::{BATCH, Tx};
+use crate::error::Result;
+use crate::ids::{AccountId, RecipientId, ScreeningId};
+
+/// The columns of a recipient with its key, read alike everywhere.
+macro_rules! recipients {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            StoredRecipient,
+            r#"SELECT recipients.id AS "id: RecipientId", relation AS "relation: Relation", profile_sealed AS "profile: Sealed", key_sealed AS "key: Sealed",
+                      created_at
+               FROM recipients JOIN subject_keys ON subject_keys.id = recipients.id
+               WHERE account_id = $1 AND removed_at IS NULL "# + $tail,
+            $($arg),+
+        )
+    };
+}
+
+/// The recipients of an account, oneself first.
+pub(super) async fn recipients<'c>(db: impl PgExecutor<'c>, account: AccountId) -> Result<Vec<StoredRecipient>> {
+    Ok(recipients!("ORDER BY relation <> 'self', recipients.id", account.0).fetch_all(db).await?)
+}
+
+/// One of an account's recipients.
+pub(super) async fn recipient<'c>(
+    db: impl PgExecutor<'c>,
+    account: AccountId,
+    id: RecipientId,
+) -> Result<Option<StoredRecipient>> {
+    Ok(recipients!("AND recipients.id = $2", account.0, id.0).fetch_optional(db).await?)
+}
+
+/// Stores a recipient with its key.
+pub(super) async fn insert(tx: &mut Tx, account: AccountId, recipient: &StoredRecipient) -> Result<()> {
+    sqlx::query!(
+        "WITH made AS (INSERT INTO recipients (id, account_id, relation, profile_sealed, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING id)
+         INSERT INTO subject_keys (id, key_sealed) SELECT id, $6 FROM made",
+        recipient.id.0,
+        account.0,
+        recipient.relation as Relation,
+        &recipient.profile as &Sealed,
+        recipient.created_at,
+        &recipient.key as &Sealed,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn update_profile(tx: &mut Tx, id: RecipientId, profile: &Sealed) -> Result<()> {
+    sqlx::query!("UPDATE recipients SET profile_sealed = $2 WHERE id = $1", id.0, profile as &Sealed)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Erases a recipient: without the key nothing opens any more.
+pub(super) async fn erase(tx: &mut Tx, id: RecipientId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "WITH key AS (DELETE FROM subject_keys WHERE id = $1), draft AS (DELETE FROM screening_drafts WHERE recipient_id = $1)
+         UPDATE recipients SET removed_at = $2 WHERE id = $1",
+        id.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Answers that are kept, sealed by their person's key.
+pub(super) struct StoredDraft {
+    pub questionnaires: Json<Vec<QuestionnaireRef>>,
+    pub answers: Sealed,
+    pub changed_at: DateTime<Utc>,
+}
+
+/// The draft of a recipient, if it was changed after `since`.
+pub(super) async fn draft<'c>(
+    db: impl PgExecutor<'c>,
+    recipient: RecipientId,
+    since: DateTime<Utc>,
+) -> Result<Option<StoredDraft>> {
+    let draft = sqlx::query_as!(
+        StoredDraft,
+        r#"SELECT questionnaires AS "questionnaires: Json<Vec<QuestionnaireRef>>", answers_sealed AS "answers: Sealed", changed_at
+           FROM screening_drafts WHERE recipient_id = $1 AND changed_at > $2"#,
+        recipient.0,
+        since
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(draft)
+}
+
+pub(super) async fn put_draft(tx: &mut Tx, recipient: RecipientId, draft: &StoredDraft) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO screening_drafts (recipient_id, questionnaires, answers_sealed, changed_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (recipient_id) DO UPDATE SET questionnaires = $2, answers_sealed = $3, changed_at = $4",
+        recipient.0,
+        &draft.questionnaires as _,
+        &draft.answers as &Sealed,
+        draft.changed_at,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn delete_draft(tx: &mut Tx, recipient: RecipientId) -> Result<()> {
+    sqlx::query!("DELETE FROM screening_drafts WHERE recipient_id = $1", recipient.0).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Deletes drafts that nobody has changed since, a batch of them; how many there were.
+pub(super) async fn delete_drafts<'c>(db: impl PgExecutor<'c>, until: DateTime<Utc>) -> Result<u64> {
+    let deleted = sqlx::query!(
+        "DELETE FROM screening_drafts WHERE recipient_id IN
+            (SELECT recipient_id FROM screening_drafts WHERE changed_at <= $1 ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        until,
+        BATCH
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
+/// What a person answered at one time.
+pub(super) struct StoredScreening {
+    pub id: ScreeningId,
+    /// Counts the recipient's screenings from 1.
+    pub number: i32,
+    pub questionnaires: Json<Vec<QuestionnaireRef>>,
+    pub answers: Sealed,
+    pub given_on: NaiveDate,
+    pub created_at: DateTime<Utc>,
+}
+
+/// The columns of a screening, read alike everywhere.
+macro_rules! screenings {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            StoredScreening,
+            r#"SELECT id, number, questionnaires AS "questionnaires: Json<Vec<QuestionnaireRef>>", answers_sealed AS "answers: Sealed", given_on, created_at
+               FROM screenings WHERE recipient_id = $1 "# + $tail,
+            $($arg),+
+        )
+    };
+}
+
+/// Screenings of a recipient, the latest first, from before `before`.
+pub(super) async fn screenings<'c>(
+    db: impl PgExecutor<'c>,
+    recipient: RecipientId,
+    before: Option<i32>,
+    count: i64,
+) -> Result<Vec<StoredScreening>> {
+    let found = screenings!(
+        "AND ($2::integer IS NULL OR number < $2) ORDER BY number DESC LIMIT $3",
+        recipient.0,
+        before,
+        count
+    );
+    Ok(found.fetch_all(db).await?)
+}
+
+pub(super) async fn screening<'c>(
+    db: impl PgExecutor<'c>,
+    recipient: RecipientId,
+    id: ScreeningId,
+) -> Result<Option<StoredScreening>> {
+    Ok(screenings!("AND id = $2", recipient.0, id.0).fetch_optional(db).await?)
+}
+
+/// The latest screening that answers each questionnaire, in the order in which they were given.
+pub(super) async fn latest_screenings<'c>(
+    db: impl PgExecutor<'c>,
+    recipient: RecipientId,
+) -> Result<Vec<StoredScreening>> {
+    let found = screenings!(
+        "AND id IN (SELECT DISTINCT ON (answered ->> 'code') s.id FROM screenings s, jsonb_array_elements(s.questionnaires) AS answered
+                    WHERE s.recipient_id = $1 ORDER BY answered ->> 'code', s.number DESC)
+         ORDER BY number",
+        recipient.0
+    );
+    Ok(found.fetch_all(db).await?)
+}
+
+/// How many screenings a recipient has had since, and the number of the last one of all.
+pub(super) async fn count_since(tx: &mut Tx, recipient: RecipientId, since: DateTime<Utc>) -> Result<(i64, i32)> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) FILTER (WHERE created_at > $2) AS "count!", coalesce(max(number), 0) AS "last!" FROM screenings WHERE recipient_id = $1"#,
+        recipient.0,
+        since
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok((row.count, row.last))
+}
+
+pub(super) async fn insert_screening(tx: &mut Tx, recipient: RecipientId, screening: &StoredScreening) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO screenings (id, recipient_id, number, questionnaires, answers_sealed, given_on, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        screening.id.0,
+        recipient.0,
+        screening.number,
+        &screening.questionnaires as _,
+        &screening.answers as &Sealed,
+        screening.given_on,
+        screening.created_at,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
