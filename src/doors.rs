@@ -8,8 +8,8 @@ use crate::events::Reactions;
 use crate::queue::{self, Kind, Sweep};
 use crate::seals::SealedTable;
 use crate::{
-    accounts, audit, auth, availability, blocks, bookings, calendars, care, catalogue, credentials, health, idempotency,
-    notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists, worker,
+    accounts, audit, auth, availability, blocks, bookings, calendars, care, catalogue, credentials, health,
+    idempotency, notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists, worker,
 };
 
 /// What one feature opens.

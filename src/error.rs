@@ -321,7 +321,9 @@ impl Error {
         match self {
             Self::Malformed(why) => Self::Malformed(why.clone()),
             Self::Invalid(fields) => Self::Invalid(fields.clone()),
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => Self::Refused(*refusal),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => {
+                Self::Refused(*refusal)
+            }
             Self::NotFound => Self::NotFound,
             Self::TooManyRequests(seconds) => Self::TooManyRequests(*seconds),
             Self::Unavailable(why) => Self::Unavailable(why.clone()),
@@ -482,7 +484,9 @@ impl Error {
     fn detail(&self) -> String {
         let sentence = match self {
             Self::Malformed(detail) => return detail.clone(),
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => refusal.sentence(),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => {
+                refusal.sentence()
+            }
             Self::Invalid(_) => "One or more fields are not valid; see `errors`.",
             Self::Unauthorized => "This operation needs a valid access token.",
             Self::Forbidden => "Your role may not do this.",
@@ -509,7 +513,9 @@ impl ResponseError for Error {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => refusal.status(),
+            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => {
+                refusal.status()
+            }
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,

@@ -79,7 +79,11 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "the diary is one statement: each round trip under the lock makes everybody wait",
     ),
     ("bookings/around/store.rs", "events", "when a booking was brought where is what its events say"),
-    ("bookings/changes/store.rs", "audit_links events", "what changed is what was announced, in the order in which it was chained"),
+    (
+        "bookings/changes/store.rs",
+        "audit_links events",
+        "what changed is what was announced, in the order in which it was chained",
+    ),
     ("bookings/holds/store.rs", "reservations", "a hold is saved in one statement with its time"),
     (
         "bookings/licensing/store.rs",

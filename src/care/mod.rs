@@ -14,6 +14,7 @@ pub mod routes;
 pub mod rules;
 #[cfg(test)]
 mod tests;
+mod truth;
 
 use decide::PREGNANCY_DAYS;
 pub use decide::{Asked, Clearance, Decision, Outcome, Rules, ServiceProfile, alternatives, decide};

@@ -305,13 +305,13 @@ impl<'a> Catalogue<'a> {
             for code in before {
                 self.settle(&code, given, age, facts, settled);
             }
-            super::decide::is_so(when, facts, age.0)
+            super::truth::is_so(when, facts, age.0)
         });
         let known = match put {
             Some(true) => given.get(code).map(|known| (*known).clone()),
             Some(false) => Some(Known::Skipped),
             // What it depends on is in doubt, or was not answered.
-            None => super::decide::is_in_doubt(question.enabled_when.as_ref(), facts, age.0).then_some(Known::InDoubt),
+            None => super::truth::is_in_doubt(question.enabled_when.as_ref(), facts, age.0).then_some(Known::InDoubt),
         };
         if let Some(known) = known {
             facts.put(code, known, question.expires_on(age.0, age.1));
@@ -363,7 +363,7 @@ impl<'a> Catalogue<'a> {
     /// The required questions that are put for certain and not answered. Answers are looked at as of `today`, when they are given.
     pub fn missing(&self, facts: &Facts, today: NaiveDate) -> Vec<&'a str> {
         let is_put = |question: &Question| {
-            question.enabled_when.as_ref().is_none_or(|when| super::decide::is_so(when, facts, today) == Some(true))
+            question.enabled_when.as_ref().is_none_or(|when| super::truth::is_so(when, facts, today) == Some(true))
         };
         let open = self.iter().filter(|question| question.required && facts.get(&question.code).is_none());
         open.filter(|question| is_put(question)).map(|question| question.code.as_str()).collect()

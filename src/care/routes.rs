@@ -97,7 +97,7 @@ struct QuestionnairesIn {
 #[get("/v1/questionnaires")]
 async fn list_questionnaires(app: Data<App>, _caller: Caller, Query(query): Query<QuestionnairesIn>) -> Result<Reply> {
     let places = places(query.country.as_ref(), query.region.as_ref())?;
-    let all = published::questionnaires(&app.db, app.clock.now()).await?;
+    let all = published::questionnaires(&*app.db, app.clock.now()).await?;
     let put = all.into_iter().filter(|(_, uses)| published::is_put(uses, &places, query.service_id));
     let views: Vec<QuestionnaireView> = put.map(|(questionnaire, _)| questionnaire.into()).collect();
     Ok(Reply::ok(&Page::part(views, &Part { limit: query.limit, cursor: query.cursor })?)?.public())
@@ -118,7 +118,7 @@ async fn get_questionnaire(
 ) -> Result<Reply> {
     // No code of ours is longer, and none has what PostgreSQL does not keep.
     let code = Some(code).filter(|code| super::questions::is_code(code)).ok_or(Error::NotFound)?;
-    let found = published::questionnaire(&app.db, &code, version).await?.ok_or(Error::NotFound)?;
+    let found = published::questionnaire(&*app.db, &code, version).await?.ok_or(Error::NotFound)?;
     Ok(Reply::ok(&QuestionnaireView::from(found))?.public())
 }
 

@@ -37,6 +37,10 @@ pub struct Service {
     pub description: String,
     /// What licence requirements are written for.
     pub kind: String,
+    /// The lightest pressure that it is done with.
+    pub pressure_from: Pressure,
+    /// The firmest.
+    pub pressure_to: Pressure,
     /// What it is made of.
     pub techniques: Vec<Technique>,
 }

@@ -13,7 +13,8 @@ use crate::values::{Pressure, Slug};
 pub async fn services(db: &PgPool, one: Option<ServiceId>) -> Result<Vec<Service>> {
     let one = one.map(|id| id.0);
     let rows = sqlx::query!(
-        "SELECT id, slug, name, description, kind FROM services WHERE $1::uuid IS NULL OR id = $1 ORDER BY position, id",
+        r#"SELECT id, slug, name, description, kind, pressure_from AS "pressure_from: Pressure", pressure_to AS "pressure_to: Pressure"
+           FROM services WHERE $1::uuid IS NULL OR id = $1 ORDER BY position, id"#,
         one
     )
     .fetch_all(db)
@@ -36,6 +37,8 @@ pub async fn services(db: &PgPool, one: Option<ServiceId>) -> Result<Vec<Service
         name: row.name,
         description: row.description,
         kind: row.kind,
+        pressure_from: row.pressure_from,
+        pressure_to: row.pressure_to,
     });
     Ok(services.collect())
 }

@@ -14,7 +14,7 @@ use crate::db::Tx;
 use crate::error::{Error, FieldError, Result};
 use crate::http::{Cursor, Limit, Page, Part, Path, Query, Reply};
 use crate::ids::ServiceId;
-use crate::values::{Country, Money};
+use crate::values::{Country, Money, Pressure};
 
 /// The operations on services.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -47,6 +47,10 @@ pub struct Service {
     /// What licence requirements are written for.
     #[schema(example = "massage")]
     pub kind: String,
+    /// The lightest pressure that it is done with.
+    pub pressure_from: Pressure,
+    /// The firmest.
+    pub pressure_to: Pressure,
     /// Shortest first; empty where the service is not sold in the country.
     pub durations: Vec<PricedDuration>,
     /// What it is made of.
@@ -63,6 +67,8 @@ async fn priced(app: &App, country: &str, one: Option<ServiceId>) -> Result<Vec<
         name: service.name,
         description: service.description,
         kind: service.kind,
+        pressure_from: service.pressure_from,
+        pressure_to: service.pressure_to,
         techniques: service.techniques,
     });
     Ok(services.collect())

@@ -16,6 +16,7 @@ async fn services_have_the_prices_of_the_country() {
         .unwrap()
         .clone();
     assert_eq!(found["id"], DEEP_TISSUE);
+    assert_eq!((&found["pressure_from"], &found["pressure_to"]), (&json!("firm"), &json!("deep")));
     assert!(!found["techniques"].as_array().unwrap().is_empty());
     let hour = json!({ "duration_minutes": 60, "price": { "amount": 12900, "currency": "AUD" } });
     assert!(found["durations"].as_array().unwrap().contains(&hour));

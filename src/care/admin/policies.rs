@@ -150,7 +150,7 @@ async fn create_care_policy(
     responses((status = 200, description = "The version.", body = CarePolicy)))]
 #[get("/v1/admin/care-policies/{id}")]
 async fn get_care_policy(app: Data<App>, _me: As<Admin>, Path(id): Path<CarePolicyId>) -> Result<Reply> {
-    Reply::ok(&store::policy(&app.db, id).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::policy(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a care policy

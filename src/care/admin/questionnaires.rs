@@ -214,7 +214,7 @@ async fn checked(
     responses((status = 200, description = "The version.", body = QuestionnaireVersion)))]
 #[get("/v1/admin/questionnaires/{id}")]
 async fn get_admin_questionnaire(app: Data<App>, _me: As<Admin>, Path(id): Path<QuestionnaireId>) -> Result<Reply> {
-    Reply::ok(&store::questionnaire(&app.db, id).await?.ok_or(Error::NotFound)?)
+    Reply::ok(&store::questionnaire(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a questionnaire

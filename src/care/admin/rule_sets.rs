@@ -173,7 +173,7 @@ async fn create_care_rule_set(
     responses((status = 200, description = "The set.", body = RuleSetVersion)))]
 #[get("/v1/admin/care-rule-sets/{id}")]
 async fn get_care_rule_set(app: Data<App>, _me: As<Admin>, Path(id): Path<RuleSetId>) -> Result<Reply> {
-    let (summary, rule_set) = store::rule_set(&app.db, id).await?.ok_or(Error::NotFound)?;
+    let (summary, rule_set) = store::rule_set(&*app.db, id).await?.ok_or(Error::NotFound)?;
     Reply::ok(&RuleSetVersion { summary, rule_set })
 }
 
@@ -290,7 +290,7 @@ async fn preview_care_rule_set(
     _: OrDefault<crate::http::Nothing>,
 ) -> Result<Reply> {
     let now = app.clock.now();
-    let (summary, set) = store::rule_set(&app.db, id).await?.ok_or(Error::NotFound)?;
+    let (summary, set) = store::rule_set(&*app.db, id).await?.ok_or(Error::NotFound)?;
     let current = app.part::<RuleCache>()?.rules(&app.db, now).await?;
     let by_code = |set: &RuleSet| -> BTreeMap<String, Rule> {
         set.rules.iter().map(|rule| (rule.code.clone(), rule.clone())).collect()
@@ -298,8 +298,8 @@ async fn preview_care_rule_set(
     let (old, new) = (by_code(&current.set), by_code(&set));
     let at = summary.effective_from.max(now);
     let questionnaires: Vec<_> =
-        published::questionnaires(&app.db, at).await?.into_iter().map(|(questionnaire, _)| questionnaire).collect();
-    let services: Vec<_> = published::services(&app.db).await?.into_iter().map(|(_, service)| service).collect();
+        published::questionnaires(&*app.db, at).await?.into_iter().map(|(questionnaire, _)| questionnaire).collect();
+    let services: Vec<_> = published::services(&*app.db).await?.into_iter().map(|(_, service)| service).collect();
     let (catalogue, rules) = (Catalogue::of(&questionnaires), Rules::from(&set));
     let mut examples = Vec::new();
     for rule in current.rules.iter() {

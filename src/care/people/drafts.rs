@@ -64,8 +64,8 @@ impl DraftView {
     responses((status = 200, description = "The draft.", body = DraftView)))]
 #[get("/v1/me/recipients/{id}/screening-draft")]
 async fn get_screening_draft(app: Data<App>, me: As<Client>, Path(id): Path<RecipientId>) -> Result<Reply> {
-    let recipient = find(&app.db, &app.cipher, me.account(), id).await?;
-    let draft = store::draft(&app.db, id, app.clock.now() - KEPT).await?.ok_or(Error::NotFound)?;
+    let recipient = find(&*app.db, &app.cipher, me.account(), id).await?;
+    let draft = store::draft(&*app.db, id, app.clock.now() - KEPT).await?.ok_or(Error::NotFound)?;
     Reply::ok(&DraftView::opened(draft, &recipient)?)
 }
 
@@ -124,5 +124,5 @@ async fn put_screening_draft(
 
 /// Deletes drafts that nobody has changed for long.
 pub async fn forget_drafts(app: &App, now: DateTime<Utc>) -> Result<()> {
-    in_batches(|| store::delete_drafts(&app.db, now - KEPT)).await
+    in_batches(|| store::delete_drafts(&*app.db, now - KEPT)).await
 }

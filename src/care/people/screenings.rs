@@ -106,8 +106,8 @@ async fn list_screenings(
     Path(id): Path<RecipientId>,
     Query(query): Query<Paging>,
 ) -> Result<Reply> {
-    let recipient = find(&app.db, &app.cipher, me.account(), id).await?;
-    let found = store::screenings(&app.db, id, query.after()?, query.limit.probe()).await?;
+    let recipient = find(&*app.db, &app.cipher, me.account(), id).await?;
+    let found = store::screenings(&*app.db, id, query.after()?, query.limit.probe()).await?;
     let Page { data, next_cursor } = Page::cut(found, query.limit, |screening| screening.number)?;
     let views = data.into_iter().map(|screening| ScreeningView::opened(screening, &recipient));
     Reply::ok(&Page { data: views.collect::<Result<Vec<_>>>()?, next_cursor })
@@ -126,8 +126,8 @@ async fn get_screening(
     me: As<Client>,
     Path((id, screening)): Path<(RecipientId, ScreeningId)>,
 ) -> Result<Reply> {
-    let recipient = find(&app.db, &app.cipher, me.account(), id).await?;
-    let found = store::screening(&app.db, id, screening).await?.ok_or(Error::NotFound)?;
+    let recipient = find(&*app.db, &app.cipher, me.account(), id).await?;
+    let found = store::screening(&*app.db, id, screening).await?.ok_or(Error::NotFound)?;
     Reply::ok(&ScreeningView::opened(found, &recipient)?)
 }
 

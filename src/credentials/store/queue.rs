@@ -289,7 +289,12 @@ async fn of_one(
 }
 
 /// Those of a person or with a number, which are few.
-async fn sought(tx: &mut Tx, wanted: &Queue<'_>, after: (Instant, CredentialId), now: DateTime<Utc>) -> Result<Waiting> {
+async fn sought(
+    tx: &mut Tx,
+    wanted: &Queue<'_>,
+    after: (Instant, CredentialId),
+    now: DateTime<Utc>,
+) -> Result<Waiting> {
     fitting!(
         tx,
         wanted,
