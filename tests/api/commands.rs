@@ -134,7 +134,7 @@ async fn migrating_twice_and_at_once_does_no_harm() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_admin_is_made_on_the_command_line() {
     let app = App::start().await;
-    let database: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&app.service.db).await.unwrap();
+    let database: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&*app.service.db).await.unwrap();
     let url = support::url_of(&database);
     let create = |email: &str, password: &str| {
         let mut create = knead();

@@ -151,7 +151,7 @@ impl Scene {
         let written = app.rows(disclosures).await - before;
         let latest: Option<DateTime<Utc>> =
             sqlx::query_scalar("SELECT max(at) FROM events WHERE kind = 'booking.address_disclosed'")
-                .fetch_one(&app.service.db)
+                .fetch_one(&*app.service.db)
                 .await
                 .unwrap();
         let lately = latest.is_some_and(|at| at > app.now() - TimeDelta::hours(1));

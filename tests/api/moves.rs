@@ -66,7 +66,7 @@ async fn reserved(app: &App) -> Vec<(String, String)> {
         "SELECT to_char(lower(during) AT TIME ZONE 'UTC', 'DD HH24:MI'), to_char(upper(during) AT TIME ZONE 'UTC', 'DD HH24:MI')
          FROM reservations ORDER BY lower(during)",
     )
-    .fetch_all(&app.service.db)
+    .fetch_all(&*app.service.db)
     .await
     .unwrap()
 }

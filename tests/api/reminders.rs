@@ -22,7 +22,7 @@ async fn verified(app: &App, therapist: &Person, code: &str, expires_on: &str) -
     .bind(code)
     .bind(expires_on)
     .bind(app.now())
-    .execute(&app.service.db)
+    .execute(&*app.service.db)
     .await
     .unwrap();
     id

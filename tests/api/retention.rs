@@ -18,7 +18,7 @@ async fn every_table_says_how_its_rows_end() {
         "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition",
     )
-    .fetch_all(&app.service.db)
+    .fetch_all(&*app.service.db)
     .await
     .unwrap();
     let page = include_str!("../../docs/retention.md");
@@ -183,7 +183,7 @@ async fn a_sweep_that_fails_keeps_no_other_from_its_turn() {
     // The queue lets go of the key of one that just ran, and gives it up: it is no run that waits.
     let waiting: Vec<String> =
         sqlx::query_scalar("SELECT key FROM graphile_worker._private_jobs WHERE key IS NOT NULL ORDER BY key")
-            .fetch_all(&app.service.db)
+            .fetch_all(&*app.service.db)
             .await
             .unwrap();
     assert_eq!(waiting, ["sweep_one:counter_offers", "sweep_one:tasks"]);

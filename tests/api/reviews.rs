@@ -181,7 +181,7 @@ async fn no_review_is_lost_or_counted_twice_however_many_come_at_once() {
     )
     .await
     .unwrap();
-    let ids: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM bookings").fetch_all(&scene.app.service.db).await.unwrap();
+    let ids: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM bookings").fetch_all(&*scene.app.service.db).await.unwrap();
     let mut tasks = JoinSet::new();
     for (i, id) in ids.iter().enumerate() {
         // Both sides at once, and the client twice.
@@ -200,7 +200,7 @@ async fn no_review_is_lost_or_counted_twice_however_many_come_at_once() {
     let seen = scene.therapist.get(&scene.path).await.is(200).body;
     assert_eq!(seen["client"]["rating"], json!({ "average": average, "count": 31 }));
     let open = format!("SELECT count(*) FROM reviews WHERE opens_at <= '{}'", scene.app.now());
-    let open: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(open)).fetch_one(&scene.app.service.db).await.unwrap();
+    let open: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(open)).fetch_one(&*scene.app.service.db).await.unwrap();
     assert_eq!(open, 62, "whoever writes second opens both");
     let path = format!("/v1/therapists/{}/reviews", scene.therapist.id);
     let (mut query, mut found) = ("?limit=7".to_owned(), 0);

@@ -87,7 +87,7 @@ fn state_of(review: &str, board: &str) -> (String, String) {
 }
 
 async fn tasks(app: &App) -> Vec<String> {
-    sqlx::query_scalar("SELECT kind FROM tasks ORDER BY kind").fetch_all(&app.service.db).await.unwrap()
+    sqlx::query_scalar("SELECT kind FROM tasks ORDER BY kind").fetch_all(&*app.service.db).await.unwrap()
 }
 
 fn id_of(path: &str) -> RosterImportId {
@@ -205,7 +205,7 @@ async fn findings_take_effect_once_and_are_taken_back() {
         "SELECT kind FROM events WHERE subject_type = 'roster_import' AND subject_id = $1 ORDER BY position",
     )
     .bind(id_of(&path).to_string())
-    .fetch_all(&app.service.db)
+    .fetch_all(&*app.service.db)
     .await
     .unwrap();
     let expected = ["uploaded", "previewed", "apply", "applied", "roll_back", "rolled_back"];
@@ -316,7 +316,7 @@ async fn the_rules_stop_what_cannot_be_trusted() {
     let details: Value = sqlx::query_scalar(
         "SELECT details FROM events WHERE kind = 'roster_import.apply' ORDER BY position DESC LIMIT 1",
     )
-    .fetch_one(&app.service.db)
+    .fetch_one(&*app.service.db)
     .await
     .unwrap();
     assert_eq!(details["overridden"], json!(["rows_fell"]));
@@ -358,7 +358,7 @@ async fn unknown_words_blank_dates_and_clear_but_inactive_verify_nobody() {
     let reasons = async |id: Uuid| -> Value {
         sqlx::query_scalar("SELECT verdict FROM roster_findings WHERE credential_id = $1")
             .bind(id)
-            .fetch_one(&app.service.db)
+            .fetch_one(&*app.service.db)
             .await
             .unwrap()
     };
@@ -413,7 +413,7 @@ async fn an_interrupted_apply_goes_on_where_it_was() {
     let checks: i64 =
         sqlx::query_scalar("SELECT count(*) FROM credential_verifications WHERE credential_id = ANY ($1)")
             .bind(&ids[..3])
-            .fetch_one(&app.service.db)
+            .fetch_one(&*app.service.db)
             .await
             .unwrap();
     assert_eq!(checks, 3, "one each");
@@ -529,7 +529,7 @@ async fn what_a_person_decided_is_asked_again_only_when_the_row_changes() {
     let list = |name: &str, status: &str, more: u32| washington(&[line(60_000_001, name, status, "06/30/2028")], more);
     let resolve = async || {
         let open: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM tasks WHERE resolved_at IS NULL")
-            .fetch_all(&app.service.db)
+            .fetch_all(&*app.service.db)
             .await
             .unwrap();
         for task in &open {
@@ -628,7 +628,7 @@ async fn a_list_bears_the_day_that_it_is_where_its_authority_sits() {
     let public = async || {
         let therapist: Uuid = sqlx::query_scalar("SELECT therapist_id FROM credentials WHERE id = $1")
             .bind(id)
-            .fetch_one(&app.service.db)
+            .fetch_one(&*app.service.db)
             .await
             .unwrap();
         let page = app.admin().await.get(&format!("/v1/therapists/{therapist}/credentials")).await.is(200).body;

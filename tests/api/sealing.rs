@@ -14,7 +14,7 @@ pub async fn tables_with(app: &App, needle: &str) -> Vec<String> {
         "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
          WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname NOT IN ('pg_catalog', 'information_schema')",
     )
-    .fetch_all(&app.service.db)
+    .fetch_all(&*app.service.db)
     .await
     .unwrap();
     assert!(tables.len() > 20, "{tables:?}");
@@ -26,7 +26,7 @@ pub async fn tables_with(app: &App, needle: &str) -> Vec<String> {
         let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
             .bind(needle)
             .bind(&hex)
-            .fetch_one(&app.service.db)
+            .fetch_one(&*app.service.db)
             .await
             .unwrap();
         if rows > 0 {

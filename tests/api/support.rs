@@ -240,7 +240,7 @@ impl App {
 
     /// Chains all that has been committed, as the sequencer does.
     pub async fn chain_audit(&self) {
-        while sequencer::chain(&self.service.db, self.audit_keys(), self.now()).await.unwrap() {}
+        while sequencer::chain(&*self.service.db, self.audit_keys(), self.now()).await.unwrap() {}
     }
 
     /// Another process on the same database, with these keys to seal what is kept.
@@ -306,7 +306,7 @@ impl App {
         tx.commit().await.unwrap();
         sqlx::query("UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 second' WHERE run_at <= $1")
             .bind(self.now())
-            .execute(&self.service.db)
+            .execute(&*self.service.db)
             .await
             .unwrap();
         worker::workers(&self.service, std::future::pending()).await.unwrap().run_once().await.unwrap();
@@ -319,12 +319,12 @@ impl App {
     /// How many rows there are in a table, or in whatever may follow FROM.
     pub async fn rows(&self, of: &str) -> i64 {
         let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {of}"));
-        sqlx::query_scalar(count).fetch_one(&self.service.db).await.expect(of)
+        sqlx::query_scalar(count).fetch_one(&*self.service.db).await.expect(of)
     }
 
     /// The number that a query answers with.
     pub async fn count(&self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query).fetch_one(&self.service.db).await.expect(query)
+        sqlx::query_scalar(query).fetch_one(&*self.service.db).await.expect(query)
     }
 
     /// Fails unless what happened to each thing is counted from 1 without a gap, and each event's id is of the instant that it happened at.
@@ -339,7 +339,7 @@ impl App {
     }
 
     pub async fn sql(&self, statement: &str) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.service.db).await.map(drop)
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&*self.service.db).await.map(drop)
     }
 
     /// Someone without an account.
@@ -402,7 +402,7 @@ impl App {
             .bind(code)
             .bind(expires_on)
             .bind(self.now())
-            .execute(&self.service.db)
+            .execute(&*self.service.db)
             .await
             .unwrap();
         }

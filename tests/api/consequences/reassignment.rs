@@ -93,7 +93,7 @@ async fn another_therapist_takes_a_visit_over_at_its_time() {
     assert_eq!(old.get("/v1/bookings").await.is(200).body["data"], json!([]));
     assert_eq!(new.get(path).await.is(200).body["address"]["line1"], "12 Crown Street");
     let reserved = sqlx::query_scalar::<_, Uuid>("SELECT therapist_id FROM reservations")
-        .fetch_all(&app.service.db)
+        .fetch_all(&*app.service.db)
         .await
         .unwrap();
     assert_eq!(reserved, [new.id]);
@@ -275,7 +275,7 @@ async fn two_admins_who_reassign_at_once_leave_one_therapist() {
         );
         let holder = client.get(path).await.is(200).body["therapist"]["id"].clone();
         let reserved = sqlx::query_scalar::<_, Uuid>("SELECT therapist_id FROM reservations")
-            .fetch_all(&app.service.db)
+            .fetch_all(&*app.service.db)
             .await
             .unwrap();
         assert_eq!(json!(reserved), json!([holder]));

@@ -110,7 +110,7 @@ async fn a_policy_of_a_group_insures_everyone_in_it() {
     for therapist in [&one, &other] {
         let id: Uuid = sqlx::query_scalar("SELECT id FROM credentials WHERE type = 'INSURANCE' AND therapist_id = $1")
             .bind(therapist.id)
-            .fetch_one(&app.service.db)
+            .fetch_one(&*app.service.db)
             .await
             .unwrap();
         let number = format!(

@@ -56,7 +56,7 @@ async fn staff_lower_what_a_visit_costs_that_ended_early() {
     assert!(scene.admin.get(&format!("{}/events", scene.path)).await.is(200).text.contains("ill"));
     assert_eq!(tasks(&scene.admin, true).await, Vec::<String>::new());
     let kept: String = sqlx::query_scalar("SELECT details::text FROM events WHERE kind = 'booking.lower_charge'")
-        .fetch_one(&scene.app.service.db)
+        .fetch_one(&*scene.app.service.db)
         .await
         .unwrap();
     let kept: Value = serde_json::from_str(&kept).unwrap();
