@@ -11,7 +11,7 @@ use super::decide::{Asked, Decision, Rules, ServiceProfile, decide};
 use super::questions::{CODE_FORM, Catalogue, QuestionType, Questionnaire, is_code};
 use super::rules::{Bounded, Bounds, Condition, Effect, Example, InRegion, Is, Limit, Rule, RuleSet, Sought, Takes};
 use crate::error::FieldError;
-use crate::values::{Jurisdiction, checked_text};
+use crate::values::{Jurisdiction, Strict, checked_text};
 
 /// The most rules of a set.
 const MOST_RULES: usize = 300;
@@ -42,7 +42,7 @@ pub fn read(json: &Json) -> Result<RuleSet, FieldError> {
 
 /// Reads data of our own; what is wrong with its form, with a pointer into it.
 pub(super) fn read_form<T: DeserializeOwned>(json: &Json) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(json).map_err(|error| {
+    serde_path_to_error::deserialize(Strict(json)).map_err(|error| {
         let pointer: String = error
             .path()
             .iter()

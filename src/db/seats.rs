@@ -71,3 +71,28 @@ impl Deref for Db {
         pools.get(SEAT.get()).unwrap_or(&pools[0])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_thread_that_takes_a_seat_has_connections_of_its_own_and_all_others_share() {
+        let most = |db: &Db| db.options().get_max_connections();
+        let db = Db::shared_out("postgres://localhost/knead", 16, 2).expect("pools");
+        assert_eq!(most(&db), 8, "half of all, for whoever has no seat");
+        let seat = || {
+            let db = db.clone();
+            std::thread::spawn(move || {
+                db.take_seat();
+                (SEAT.get(), most(&db))
+            })
+        };
+        let (first, second) = (seat().join().expect("a seat"), seat().join().expect("a seat"));
+        assert_eq!((first, second), ((1, 4), (2, 4)));
+        assert_eq!(most(&db), 8, "nothing has changed for this thread");
+        let small = Db::shared_out("postgres://localhost/knead", 2, 16).expect("pools");
+        small.take_seat();
+        assert_eq!(most(&small), LEAST);
+    }
+}

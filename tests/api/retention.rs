@@ -67,7 +67,7 @@ async fn history_has_its_months_made_ahead() {
 async fn whoever_writes_is_not_kept_waiting_for_new_months() {
     let app = App::start().await;
     let mut writer = app.service.db.begin().await.unwrap();
-    sqlx::query("LOCK TABLE bookings IN ROW EXCLUSIVE MODE").execute(&mut *writer).await.unwrap();
+    sqlx::query("LOCK TABLE reliances IN ROW EXCLUSIVE MODE").execute(&mut *writer).await.unwrap();
     let begun = Instant::now();
     let error = app.sql("SELECT make_months('reliances', '2030-01-01', 0)").await.unwrap_err();
     assert!(error.to_string().contains("lock timeout") && begun.elapsed() < Duration::from_secs(1), "{error}");
