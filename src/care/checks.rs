@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use serde_path_to_error::Segment;
 
 use super::answers::{Answer, BORN_ON, Known};
@@ -11,7 +12,7 @@ use super::decide::{Asked, Decision, Rules, ServiceProfile, decide};
 use super::questions::{CODE_FORM, Catalogue, QuestionType, Questionnaire, is_code};
 use super::rules::{Bounded, Bounds, Condition, Effect, Example, InRegion, Is, Limit, Rule, RuleSet, Sought, Takes};
 use crate::error::FieldError;
-use crate::values::{Jurisdiction, Strict, checked_text};
+use crate::values::{Jurisdiction, checked_text};
 
 /// The most rules of a set.
 const MOST_RULES: usize = 300;
@@ -40,9 +41,25 @@ pub fn read(json: &Json) -> Result<RuleSet, FieldError> {
     read_form(json)
 }
 
+/// Where a list was sent for an object, whose parts the parser would take in their order.
+fn list_for_object(sent: &Json, read: &Json, at: &str) -> Option<String> {
+    match (sent, read) {
+        (Json::Array(_), Json::Object(_)) => Some(at.to_owned()),
+        (Json::Array(sent), Json::Array(read)) => sent
+            .iter()
+            .zip(read)
+            .enumerate()
+            .find_map(|(i, (sent, read))| list_for_object(sent, read, &format!("{at}/{i}"))),
+        (Json::Object(sent), Json::Object(read)) => {
+            sent.iter().find_map(|(key, sent)| list_for_object(sent, read.get(key)?, &format!("{at}/{key}")))
+        }
+        _ => None,
+    }
+}
+
 /// Reads data of our own; what is wrong with its form, with a pointer into it.
-pub(super) fn read_form<T: DeserializeOwned>(json: &Json) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(Strict(json)).map_err(|error| {
+pub(super) fn read_form<T: DeserializeOwned + Serialize>(json: &Json) -> Result<T, FieldError> {
+    let read = serde_path_to_error::deserialize(json).map_err(|error| {
         let pointer: String = error
             .path()
             .iter()
@@ -57,7 +74,11 @@ pub(super) fn read_form<T: DeserializeOwned>(json: &Json) -> Result<T, FieldErro
             pointer,
             "is not of the form that is asked for: a field or a kind is unknown, missing or of another type.",
         )
-    })
+    })?;
+    match list_for_object(json, &json!(read), "") {
+        Some(pointer) => Err(FieldError::new(pointer, "must be an object.")),
+        None => Ok(read),
+    }
 }
 
 /// What is wrong with a set of rules; pointers into its JSON. Examples are tried once all else is right.
@@ -313,4 +334,19 @@ pub(super) fn outcome_of(
         place: &place,
     };
     Ok(decide(rules, &facts, &[], &asked, example.date))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_in_the_place_of_an_object_is_found_at_every_depth() {
+        let read = json!({ "a": [{ "b": { "c": 1 } }], "d": [1, 2] });
+        let found = |sent: Json| list_for_object(&sent, &read, "");
+        assert_eq!(found(read.clone()), None);
+        assert_eq!(found(json!([[], []])), Some(String::new()));
+        assert_eq!(found(json!({ "a": [[1]], "d": [1, 2] })), Some("/a/0".to_owned()));
+        assert_eq!(found(json!({ "a": [{ "b": [1] }], "d": [1, 2] })), Some("/a/0/b".to_owned()));
+    }
 }

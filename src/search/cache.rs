@@ -164,12 +164,15 @@ impl DiaryRead {
     }
 }
 
+/// By which diaries can be told to have changed, for those who ask at the same time.
+type Revisions = Together<(TherapistId, Option<AccountId>), Option<(Revision, bool)>>;
+
 /// What this process knows.
 pub struct SearchCache {
     diaries: Cache<TherapistId, Arc<StoredDiary>, Bytes>,
     settings: Cache<At, Arc<KeptSetting>, Bytes>,
     answers: Cache<Question, Arc<KeptAnswer>, Bytes>,
-    revisions: Together<(TherapistId, Option<AccountId>), Option<(Revision, bool)>>,
+    revisions: Revisions,
 }
 
 impl Default for SearchCache {

@@ -107,7 +107,7 @@ async fn starts_are_counted_from_the_window_that_began_last() {
     assert_eq!(listed(TUESDAY).await, tuesday);
     assert_eq!(listed("2026-12-02").await, ["2026-12-01T13:40:00Z"], "what runs on past midnight is counted on");
     // Whoever asks for nobody in particular goes by hints, which know the same starts.
-    hints::refresh(&*app.service.db, app.now()).await.unwrap();
+    hints::refresh(&app.service.db, app.now()).await.unwrap();
     let anybody = async || {
         let path = format!(
             "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&from={TUESDAY}&to={TUESDAY}&latitude=-33.8886&longitude=151.2111\

@@ -241,7 +241,7 @@ async fn fifty_writers_and_four_sequencers_at_once_make_one_whole_chain() {
     let sequencer = async |_| {
         let mut chained = 0;
         while !done.load(Ordering::Relaxed) {
-            chained += u32::from(chain(&*app.service.db, keys, now).await.unwrap());
+            chained += u32::from(chain(&app.service.db, keys, now).await.unwrap());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         chained
@@ -261,7 +261,7 @@ async fn one_sequencer_works_at_a_time() {
     app.sql(&adding(3)).await.unwrap();
     let mut other = app.service.db.begin().await.unwrap();
     sqlx::query("SELECT pg_advisory_xact_lock(x'6b6e65616400'::bigint)").execute(&mut *other).await.unwrap();
-    let go = || chain(&*app.service.db, app.audit_keys(), app.now());
+    let go = || chain(&app.service.db, app.audit_keys(), app.now());
     assert!(!go().await.unwrap(), "another one is at it");
     assert_eq!(app.rows("audit_links").await, 0);
     other.rollback().await.unwrap();
@@ -455,7 +455,7 @@ async fn tampering_is_named_by_its_place() {
 
         // Nothing is signed on top of it as if nothing were wrong.
         app.sql(&adding(1)).await.unwrap();
-        drop(chain(&*app.service.db, app.audit_keys(), app.now()).await);
+        drop(chain(&app.service.db, app.audit_keys(), app.now()).await);
         assert_eq!(verified(&admin).await["intact"], false, "{statement}");
     }
 }
@@ -477,7 +477,7 @@ async fn nothing_is_signed_on_top_of_an_end_that_was_cut() {
         tamper(&app, statement).await;
         let links = app.rows("audit_links").await;
         app.sql(&adding(1)).await.unwrap();
-        chain(&*app.service.db, app.audit_keys(), app.now()).await.expect_err(statement);
+        chain(&app.service.db, app.audit_keys(), app.now()).await.expect_err(statement);
         assert_eq!(app.rows("audit_links").await, links, "{statement}");
         assert_eq!(app.rows("audit_pending").await, 1, "it waits");
     }
@@ -557,7 +557,7 @@ async fn keys_are_rotated() {
     app.sql(&adding(1)).await.unwrap();
 
     let forgetful = app.signing_audit_by(fresh.clone());
-    chain(&*forgetful.service.db, forgetful.audit_keys(), app.now()).await.expect_err("the old key is not known");
+    chain(&forgetful.service.db, forgetful.audit_keys(), app.now()).await.expect_err("the old key is not known");
     let found = verified(&admin.at(&forgetful)).await;
     assert_eq!(found["first_broken"]["damage"], "forged");
 
@@ -582,7 +582,7 @@ async fn heads_are_thinned_to_one_a_day() {
         app.advance(TimeDelta::hours(18));
     }
     // Begun at 1:00 on 30 November by UTC; it is 1:00 on 5 December.
-    knead::audit::thin_heads(&*app.service.db, app.now()).await.unwrap();
+    knead::audit::thin_heads(&app.service.db, app.now()).await.unwrap();
     let left: Vec<i64> =
         sqlx::query_scalar("SELECT size FROM audit_heads ORDER BY size").fetch_all(&*app.service.db).await.unwrap();
     assert_eq!(left, [3, 6, 9, 12, 13, 14, 15]);

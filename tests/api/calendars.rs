@@ -160,7 +160,7 @@ async fn only_what_is_still_to_come_ends_the_hints_when_it_is_dropped() {
     app.run_jobs().await;
     assert_eq!(app.rows("busy_intervals").await, 4);
     for (kept, good) in [(&all[2..], true), (&all[3..], false), (&[][..], false)] {
-        hints::refresh(&*app.service.db, app.now()).await.unwrap();
+        hints::refresh(&app.service.db, app.now()).await.unwrap();
         elsewhere.serves(&calendar_of(kept));
         read(&app, &therapist, &calendar).await;
         let left = i64::try_from(kept.len()).unwrap();
@@ -171,7 +171,7 @@ async fn only_what_is_still_to_come_ends_the_hints_when_it_is_dropped() {
     // Whoever leaves a calendar may be free at any of its times.
     elsewhere.serves(&calendar_of(&all));
     read(&app, &therapist, &calendar).await;
-    hints::refresh(&*app.service.db, app.now()).await.unwrap();
+    hints::refresh(&app.service.db, app.now()).await.unwrap();
     therapist.delete(&calendar).await.is(204);
     assert_eq!(app.rows("hint_states WHERE good_until = 'epoch'").await, 1);
 }

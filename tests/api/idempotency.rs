@@ -96,10 +96,10 @@ async fn answers_are_kept_for_two_days() {
         .await
         .is(201);
     app.advance(TimeDelta::hours(48));
-    knead::idempotency::forget_old_keys(&*app.service.db, app.now()).await.unwrap();
+    knead::idempotency::forget_old_keys(&app.service.db, app.now()).await.unwrap();
     assert_eq!(app.rows("idempotency_keys").await, 1);
     app.advance(TimeDelta::seconds(1));
-    knead::idempotency::forget_old_keys(&*app.service.db, app.now()).await.unwrap();
+    knead::idempotency::forget_old_keys(&app.service.db, app.now()).await.unwrap();
     assert_eq!(app.rows("idempotency_keys").await, 0);
 }
 

@@ -192,7 +192,7 @@ async fn no_change_is_lost_beside_a_running_service() {
     }));
     let resealing = async {
         for _ in 0..10 {
-            seals::reseal(&*both.service.db, &both.service.cipher, &sealed()).await.unwrap();
+            seals::reseal(&both.service.db, &both.service.cipher, &sealed()).await.unwrap();
         }
     };
     tokio::join!(changes, resealing);
@@ -211,7 +211,7 @@ async fn what_somebody_is_at_is_left_and_not_waited_for() {
     let mut tx = app.service.db.begin().await.unwrap();
     sqlx::query("UPDATE addresses SET label = 'Changed' WHERE id = $1").bind(busy).execute(&mut *tx).await.unwrap();
     let run = async || {
-        let tables = seals::reseal(&*both.service.db, &both.service.cipher, &sealed()).await.unwrap();
+        let tables = seals::reseal(&both.service.db, &both.service.cipher, &sealed()).await.unwrap();
         let of = tables.into_iter().find(|resealed| resealed.table == "addresses").unwrap();
         (of.sealed, of.left)
     };

@@ -9,7 +9,7 @@ use crate::support::{App, DEEP_TISSUE, Person, WEEK};
 const SURRY_HILLS: &str = "latitude=-33.8886&longitude=151.2111&country=AU&region=NSW";
 
 async fn refresh(app: &App) {
-    hints::refresh(&*app.service.db, app.now()).await.unwrap();
+    hints::refresh(&app.service.db, app.now()).await.unwrap();
 }
 
 /// A page of slots of an hour in Surry Hills.
@@ -198,7 +198,7 @@ async fn bookings_leave_hints_behind_and_a_job_catches_up() {
     // What was made step by step is what is made anew.
     let all = "SELECT sum(hashtext(hints::text))::int8 FROM hints";
     let kept = app.count(all).await;
-    assert_eq!(hints::rebuild(&*app.service.db, app.now()).await.unwrap(), 1);
+    assert_eq!(hints::rebuild(&app.service.db, app.now()).await.unwrap(), 1);
     assert_eq!(app.count(all).await, kept);
 
     // Nobody is hidden where the job has not run for weeks.
@@ -222,10 +222,10 @@ async fn hints_are_made_of_all_whom_nobody_else_sees_to() {
         // Three batches' worth, first in line.
         let first = "SELECT therapist_id FROM hint_states ORDER BY good_until, therapist_id LIMIT 155 FOR UPDATE";
         assert_eq!(sqlx::query(first).fetch_all(&mut *other).await.unwrap().len(), 155);
-        assert_eq!(hints::refresh(&*app.service.db, app.now()).await.unwrap(), 15, "{due}");
+        assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 15, "{due}");
         other.rollback().await.unwrap();
-        assert_eq!(hints::refresh(&*app.service.db, app.now()).await.unwrap(), 155, "{due}");
-        assert_eq!(hints::refresh(&*app.service.db, app.now()).await.unwrap(), 0, "{due}");
+        assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 155, "{due}");
+        assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 0, "{due}");
     }
 }
 
@@ -237,10 +237,10 @@ async fn a_diary_that_cannot_be_read_keeps_nobody_else_from_their_hints() {
     app.sql("UPDATE hint_states SET good_until = 'epoch'::timestamptz - interval '1 day' WHERE therapist_id::text LIKE '%000001'")
         .await
         .unwrap();
-    assert_eq!(hints::refresh(&*app.service.db, app.now()).await.unwrap(), 59);
-    assert_eq!(hints::refresh(&*app.service.db, app.now()).await.unwrap(), 0, "it is left, and nobody is made twice");
+    assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 59);
+    assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 0, "it is left, and nobody is made twice");
     app.sql("UPDATE accounts SET time_zone = 'Australia/Sydney' WHERE id::text LIKE '%000001'").await.unwrap();
-    assert_eq!(hints::refresh(&*app.service.db, app.now()).await.unwrap(), 1);
+    assert_eq!(hints::refresh(&app.service.db, app.now()).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -98,8 +98,8 @@ async fn a_proposal_holds_its_time_and_lapses_by_itself() {
     assert_eq!(app.rows("counter_offers WHERE status = 'expired'").await, 1);
 
     scene.app.advance(TimeDelta::hours(14));
-    knead::bookings::counter_offers::forget_lapsed(&*scene.app.service.db, scene.app.now()).await.unwrap();
-    knead::availability::reservations::forget_lapsed(&*scene.app.service.db, scene.app.now()).await.unwrap();
+    knead::bookings::counter_offers::forget_lapsed(&scene.app.service.db, scene.app.now()).await.unwrap();
+    knead::availability::reservations::forget_lapsed(&scene.app.service.db, scene.app.now()).await.unwrap();
     assert_eq!(scene.app.rows("reservations WHERE offer_id IS NOT NULL").await, 0);
     assert_eq!(scene.app.rows("counter_offers WHERE status = 'expired'").await, 2);
     assert_eq!(status(&scene.client, &next).await, "expired");

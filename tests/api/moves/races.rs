@@ -239,8 +239,8 @@ async fn a_proposal_that_lapses_while_it_is_accepted_is_one_or_the_other() {
         let sweep = async {
             app.advance(TimeDelta::seconds(1));
             let late = app.now() + TimeDelta::hours(2);
-            knead::bookings::counter_offers::forget_lapsed(&*app.service.db, late).await.unwrap();
-            knead::availability::reservations::forget_lapsed(&*app.service.db, late).await.unwrap();
+            knead::bookings::counter_offers::forget_lapsed(&app.service.db, late).await.unwrap();
+            knead::availability::reservations::forget_lapsed(&app.service.db, late).await.unwrap();
         };
         let accept = format!("{offer}/accept");
         let (accepted, ()) = tokio::join!(client.act(&accept), sweep);
