@@ -12,7 +12,7 @@ use crate::values::Pressure;
 /// When a rule holds. In three-valued logic: an answer that is not known is neither yes nor no.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[schema(as = CareCondition)]
+#[schema(as = CareCondition, example = json!({ "pressure": "firm" }))]
 pub enum Condition {
     /// All of these.
     #[schema(no_recursion)]

@@ -132,7 +132,7 @@ struct GroupView {
 
 /// What a therapist still has to do.
 #[derive(Debug, Serialize, ToSchema)]
-struct Readiness {
+struct TherapistReadiness {
     /// Whether clients find the therapist: every step is done.
     bookable: bool,
     /// The steps, in the order in which they are best taken.
@@ -154,7 +154,7 @@ struct Readiness {
 /// What the caller still has to do before clients can book them: each step with the call that takes it, what the place of the base requires with the
 /// credentials that meet it, and the first start that could be booked.
 #[utoipa::path(tag = "Therapists", operation_id = "get_own_readiness", security(("bearer" = ["therapist"])),
-    responses((status = 200, description = "What is there, and what is not.", body = Readiness)))]
+    responses((status = 200, description = "What is there, and what is not.", body = TherapistReadiness)))]
 #[get("/v1/therapists/me/readiness")]
 async fn get_readiness_to_work(app: Data<App>, me: As<Therapist>, origin: Origin) -> Result<Reply> {
     let app = app.into_inner();
@@ -167,7 +167,7 @@ async fn get_readiness_to_work(app: Data<App>, me: As<Therapist>, origin: Origin
 /// The same for staff. Each such look is written down.
 #[utoipa::path(tag = "Therapists", operation_id = "get_therapist_readiness", security(("bearer" = ["admin"])),
     params(("id" = TherapistId, Path, description = "The therapist.")),
-    responses((status = 200, description = "What is there, and what is not.", body = Readiness)))]
+    responses((status = 200, description = "What is there, and what is not.", body = TherapistReadiness)))]
 #[get("/v1/admin/therapists/{id}/readiness")]
 async fn get_therapist_readiness(
     app: Data<App>,
@@ -181,7 +181,7 @@ async fn get_therapist_readiness(
 }
 
 /// What `therapist` still has to do. A look by staff is written down.
-async fn of(app: Arc<App>, therapist: TherapistId, staff: Option<Principal>) -> Result<Readiness> {
+async fn of(app: Arc<App>, therapist: TherapistId, staff: Option<Principal>) -> Result<TherapistReadiness> {
     let mut work = app.begin(staff.map(|staff| staff.account)).await?;
     if !therapists::exists(&mut **work, therapist).await? {
         return Err(Error::NotFound);
@@ -208,7 +208,7 @@ async fn of(app: Arc<App>, therapist: TherapistId, staff: Option<Principal>) -> 
         None => (None, Vec::new()),
     };
     let (jurisdiction, time_zone) = place.map(|place| (place.jurisdiction, place.zone)).unzip();
-    Ok(Readiness { bookable, steps, jurisdiction, time_zone, groups, first_start_at, refused_by })
+    Ok(TherapistReadiness { bookable, steps, jurisdiction, time_zone, groups, first_start_at, refused_by })
 }
 
 /// Whether the therapist works at any time that could be booked.
