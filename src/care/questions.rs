@@ -130,10 +130,19 @@ pub enum AnswerValue {
     Number(i32),
     /// To `choice`, `date`, `partial_date` and `text`.
     Text(String),
-    /// To `choices` and `regions`.
-    Codes(Vec<String>),
-    /// To `medicines`.
-    Medicines(Vec<Medicine>),
+    /// To `choices`, `regions` and `medicines`.
+    Several(Vec<AnswerItem>),
+}
+
+/// One of several things that are named in an answer. Generators of clients cannot tell lists apart, and so there is one list of either.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(example = "low_back")]
+pub enum AnswerItem {
+    /// The code of an option or a region.
+    Code(String),
+    /// A medicine.
+    Medicine(Medicine),
 }
 
 /// What is said in answer to a question: one of three.
