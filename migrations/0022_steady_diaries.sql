@@ -25,6 +25,9 @@ CREATE OR REPLACE FUNCTION diary_changes() RETURNS trigger LANGUAGE plpgsql AS $
 BEGIN
     UPDATE hint_states SET revision = new_revision(), steady = CASE TG_TABLE_NAME WHEN 'reservations' THEN steady ELSE new_revision() END
     WHERE therapist_id = CASE TG_OP WHEN 'DELETE' THEN OLD.therapist_id ELSE NEW.therapist_id END;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no such therapist' USING ERRCODE = 'foreign_key_violation';
+    END IF;
     RETURN NULL;
 END
 $$;

@@ -16,16 +16,6 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE OR REPLACE FUNCTION diary_changes() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE hint_states SET revision = new_revision(), steady = CASE TG_TABLE_NAME WHEN 'reservations' THEN steady ELSE new_revision() END
-    WHERE therapist_id = CASE TG_OP WHEN 'DELETE' THEN OLD.therapist_id ELSE NEW.therapist_id END;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no such therapist' USING ERRCODE = 'foreign_key_violation';
-    END IF;
-    RETURN NULL;
-END
-$$;
 
 ALTER TABLE bookings DROP CONSTRAINT bookings_client_exists, DROP CONSTRAINT bookings_therapist_exists, DROP CONSTRAINT bookings_service_exists;
 ALTER TABLE reservations DROP CONSTRAINT reservations_therapist_exists, DROP CONSTRAINT reservations_booking_exists;
