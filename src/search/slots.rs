@@ -396,7 +396,9 @@ async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
         && basis.is_common(client)
         && !app.part::<Roads>()?.are_asked()
     {
-        app.part::<SearchCache>()?.keep(question, basis, reply.clone().written(), now);
+        let written = reply.written();
+        app.part::<SearchCache>()?.keep(question, basis, written.clone(), now);
+        return Ok(written.into());
     }
     Ok(reply)
 }
