@@ -3,29 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use crate::support::{Answer, App, DEEP_TISSUE, Person};
-
-const START: &str = "2026-12-03T03:00:00Z";
-
-struct Scene {
-    app: App,
-    therapist: Person,
-    client: Person,
-    address: Uuid,
-    path: String,
-}
+use crate::support::{Answer, DEEP_TISSUE, Person};
+use crate::told::{START, Scene};
 
 impl Scene {
-    async fn new() -> Self {
-        let app = App::start().await;
-        let therapist = app.therapist().await;
-        let (client, address) = app.client_at_home().await;
-        let path = client.books(&therapist, address, START).await.is(201).header("location");
-        Self { app, therapist, client, address, path }
-    }
-
     fn id(&self) -> &str {
         self.path.rsplit('/').next().unwrap()
     }

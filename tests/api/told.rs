@@ -6,18 +6,20 @@ use uuid::Uuid;
 
 use crate::support::{App, Person, send};
 
-const START: &str = "2026-12-03T03:00:00Z";
+/// When it begins.
+pub const START: &str = "2026-12-03T03:00:00Z";
 
-struct Scene {
-    app: App,
-    therapist: Person,
-    client: Person,
-    address: Uuid,
-    path: String,
+/// A visit that is booked.
+pub struct Scene {
+    pub app: App,
+    pub therapist: Person,
+    pub client: Person,
+    pub address: Uuid,
+    pub path: String,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let app = App::start().await;
         let therapist = app.therapist().await;
         let (client, address) = app.client_at_home().await;

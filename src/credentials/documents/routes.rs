@@ -92,7 +92,8 @@ async fn upload_document(
         let print = Fingerprint::of(format!("{credential} {sent_sha256}").as_bytes());
         let clean = app.part::<Inspector>()?.inspect(sent).await?;
         let document = described(&app, &clean, sent_sha256, file.name.as_deref())?;
-        keep(&app, me.account(), credential, document, clean.bytes.into(), (key, print)).await
+        let (id, bytes) = (document.id, clean.bytes.into());
+        keep(&app, id, bytes, add(&app, me.account(), credential, document, (key, print))).await
     });
     let kept =
         timeout(PATIENCE, kept).await.map_err(|_| Error::Unavailable("the file takes too long to keep".to_owned()))?;
@@ -119,19 +120,11 @@ fn described(app: &App, clean: &Clean, sent_sha256: String, name: Option<&str>) 
     })
 }
 
-/// Puts the file into storage, then its row into the database.
-async fn keep(
-    app: &App,
-    me: AccountId,
-    credential: CredentialId,
-    document: Document,
-    bytes: Bytes,
-    once: (IdempotencyKey, Fingerprint),
-) -> Result<Reply> {
-    let id = document.id;
+/// Puts the file into storage, then what names it into the database, as `save` does.
+async fn keep(app: &App, id: DocumentId, bytes: Bytes, save: impl Future<Output = Result<Reply>>) -> Result<Reply> {
     app.storage.put(key(id), bytes).await?;
-    let outcome = add(app, me, credential, document, once).await;
-    // Where the database did not say whether the row stands, the file is left to the sweep, which asks again.
+    let outcome = save.await;
+    // Where the database did not say whether it stands, the file is left to the sweep, which asks again.
     if !matches!(outcome, Ok(_) | Err(Error::Unavailable(_) | Error::Internal(_))) {
         discard(app, id).await;
     }

@@ -1,13 +1,13 @@
 //! A credential, its file and its submission in one call.
 
 use actix_web::post;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::super::{Arrived, Document, key};
-use super::{LIMITS, PATIENCE, add_to, described, discard, hex};
+use super::super::{Arrived, Document};
+use super::{LIMITS, PATIENCE, add_to, described, hex, keep};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::credentials::Credential;
@@ -76,30 +76,12 @@ async fn submit_new_credential(
         let print = Fingerprint::of(format!("{text} {sent_sha256}").as_bytes());
         let clean = app.part::<Inspector>()?.inspect(sent).await?;
         let document = described(&app, &clean, sent_sha256, file.name.as_deref())?;
-        keep(&app, me.account(), new, document, clean.bytes.into(), (key, print)).await
+        let (id, bytes) = (document.id, clean.bytes.into());
+        keep(&app, id, bytes, save(&app, me.account(), new, document, (key, print))).await
     });
     let kept =
         timeout(PATIENCE, kept).await.map_err(|_| Error::Unavailable("the file takes too long to keep".to_owned()))?;
     kept.map_err(|error| Error::Internal(error.to_string()))?
-}
-
-/// Puts the file into storage, then all rows into the database.
-async fn keep(
-    app: &App,
-    me: AccountId,
-    new: NewCredential,
-    document: Document,
-    bytes: Bytes,
-    once: (IdempotencyKey, Fingerprint),
-) -> Result<Reply> {
-    let id = document.id;
-    app.storage.put(key(id), bytes).await?;
-    let outcome = save(app, me, new, document, once).await;
-    // Where the database did not say whether the rows stand, the file is left to the sweep, which asks again.
-    if !matches!(outcome, Ok(_) | Err(Error::Unavailable(_) | Error::Internal(_))) {
-        discard(app, id).await;
-    }
-    outcome
 }
 
 async fn save(
