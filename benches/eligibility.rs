@@ -131,7 +131,7 @@ fn median(mut call: impl FnMut()) -> Duration {
 fn main() {
     let (diary, required) = (diary(), required());
     let place = Point { latitude: 34.09, longitude: -118.36 };
-    let visit = Visit { place, zone: los_angeles(), minutes: 60, required: &required, except: None };
+    let visit = Visit { place, zone: los_angeles(), minutes: 60, required: &required, except: None, care: None };
     let start = at("2026-12-08T21:00:00Z");
     let day = los_angeles().wall(start).date();
     let span = Span::of_minutes(start, 1);

@@ -142,7 +142,7 @@ fn main() {
     let now: DateTime<Utc> = span.start - TimeDelta::days(1);
     let required = required();
     let place = Point { latitude: -33.8886, longitude: 151.2111 };
-    let visit = Visit { place, zone: sydney(), minutes: 60, required: &required, except: None };
+    let visit = Visit { place, zone: sydney(), minutes: 60, required: &required, except: None, care: None };
     println!(
         "one therapist, {DAYS} days, 2 windows and {VISITS} visits a day, 5 groups; median of {ROUNDS} rounds of {LISTS}"
     );

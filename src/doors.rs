@@ -74,7 +74,14 @@ const FEATURES: &[Doors] = &[
 /// Who reacts to what is announced, in order. Rows come with the event; what takes more comes after it.
 pub const REACTIONS: Reactions = Reactions {
     follows: &[notices::table::follows, tasks::table::follows],
-    effects: &[therapists::PROFILE, therapists::BOOKABLE, bookings::reacts::ON_CREDENTIALS, bookings::reacts::ON_RULES],
+    effects: &[
+        therapists::PROFILE,
+        therapists::BOOKABLE,
+        bookings::reacts::ON_CREDENTIALS,
+        bookings::reacts::ON_RULES,
+        bookings::reacts::ON_ANSWERS,
+        bookings::reacts::ON_CARE_RULES,
+    ],
 };
 
 /// Every operation there is: what the server is configured with, and what the document is made from.

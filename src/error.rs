@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -155,6 +155,18 @@ refusals! {
     RuleSetNotOpen = CONFLICT "rule_set_not_open" "This set of rules was withdrawn, or was to take effect before it was published; propose it anew.";
     /// Answers to another version of the questions than the one in force.
     QuestionnaireOutdated = CONFLICT "questionnaire_outdated" "The questions have changed since they were read; read them again. Answers that still fit can be sent again.";
+    /// A visit that is not booked or begun without answers, by the policy of its place.
+    CareAnswersNeeded = CONFLICT "care_answers_needed" "The questions about health must be answered first; see the recipient's questionnaires.";
+    /// A healthcare provider's word comes first.
+    CareClearanceNeeded = UNPROCESSABLE_ENTITY "care_clearance_needed" "By what was answered, this needs a healthcare provider's clearance first.";
+    /// Possible on another day.
+    CareNotNow = UNPROCESSABLE_ENTITY "care_not_now" "By what was answered, this is not possible on this day.";
+    /// Not this, for this person.
+    CareNotSuitable = UNPROCESSABLE_ENTITY "care_not_suitable" "This does not suit the person whom the visit is for.";
+    /// Firmer or longer than suits.
+    CareLimitsExceeded = UNPROCESSABLE_ENTITY "care_limits_exceeded" "By what was answered, this goes beyond what suits; see `errors`.";
+    /// No massage: a doctor.
+    CareSeekHelp = UNPROCESSABLE_ENTITY "care_seek_help" "By what was answered, see a doctor, and do not book a massage now.";
     /// More people than one account books for.
     TooManyRecipients = UNPROCESSABLE_ENTITY "too_many_recipients" "An account keeps at most 20 recipients.";
     /// More answers in a day than anyone has.
@@ -271,6 +283,9 @@ pub enum Error {
     /// A rule of the domain says no, to these fields.
     #[error("{}", .0.sentence())]
     RefusedFields(Refusal, Vec<FieldError>),
+    /// What the person whom a visit is for has answered says no.
+    #[error("{}", .0.sentence())]
+    RefusedCare(Refusal, Box<CareRefused>),
     /// No valid access token.
     #[error("unauthorized")]
     Unauthorized,
@@ -321,15 +336,38 @@ impl Error {
         match self {
             Self::Malformed(why) => Self::Malformed(why.clone()),
             Self::Invalid(fields) => Self::Invalid(fields.clone()),
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => {
-                Self::Refused(*refusal)
-            }
+            Self::Refused(refusal)
+            | Self::RefusedStep(refusal, _)
+            | Self::RefusedFields(refusal, _)
+            | Self::RefusedCare(refusal, _) => Self::Refused(*refusal),
             Self::NotFound => Self::NotFound,
             Self::TooManyRequests(seconds) => Self::TooManyRequests(*seconds),
             Self::Unavailable(why) => Self::Unavailable(why.clone()),
             other => Self::Internal(other.to_string()),
         }
     }
+}
+
+/// What was wished for beyond what suits, and what is possible instead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CareRefused {
+    /// The fields that go beyond it.
+    pub errors: Vec<FieldError>,
+    /// What is possible instead.
+    pub care: CareInstead,
+}
+
+/// What a person whom a visit does not suit is told. It tells of their health, so that nobody else is given it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CareInstead {
+    /// What the rules say to them.
+    #[schema(example = json!(["Bruises come easily with blood thinners."]))]
+    pub advice: Vec<String>,
+    /// The first day from which it is possible again, where that can be told.
+    pub not_before: Option<NaiveDate>,
+    /// Services that suit instead, by slug, the mildest outcome first.
+    #[schema(example = json!(["swedish"]))]
+    pub alternatives: Vec<String>,
 }
 
 /// Where a thing stands of which a step was refused.
@@ -435,6 +473,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = json!(["cancel", "on_the_way"]))]
     pub allowed: Option<Vec<String>>,
+    /// What is possible instead, where the visit does not suit the caller or a minor of theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub care: Option<CareInstead>,
 }
 
 impl Error {
@@ -462,7 +503,10 @@ impl Error {
         match self {
             Self::Malformed(_) => "malformed",
             Self::Invalid(_) => "invalid",
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => refusal.code(),
+            Self::Refused(refusal)
+            | Self::RefusedStep(refusal, _)
+            | Self::RefusedFields(refusal, _)
+            | Self::RefusedCare(refusal, _) => refusal.code(),
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
@@ -484,9 +528,10 @@ impl Error {
     fn detail(&self) -> String {
         let sentence = match self {
             Self::Malformed(detail) => return detail.clone(),
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => {
-                refusal.sentence()
-            }
+            Self::Refused(refusal)
+            | Self::RefusedStep(refusal, _)
+            | Self::RefusedFields(refusal, _)
+            | Self::RefusedCare(refusal, _) => refusal.sentence(),
             Self::Invalid(_) => "One or more fields are not valid; see `errors`.",
             Self::Unauthorized => "This operation needs a valid access token.",
             Self::Forbidden => "Your role may not do this.",
@@ -513,9 +558,10 @@ impl ResponseError for Error {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Refused(refusal) | Self::RefusedStep(refusal, _) | Self::RefusedFields(refusal, _) => {
-                refusal.status()
-            }
+            Self::Refused(refusal)
+            | Self::RefusedStep(refusal, _)
+            | Self::RefusedFields(refusal, _)
+            | Self::RefusedCare(refusal, _) => refusal.status(),
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -575,7 +621,12 @@ impl ResponseError for Error {
             request_id: request_id(),
             errors: match self {
                 Self::Invalid(errors) | Self::RefusedFields(_, errors) => errors.clone(),
+                Self::RefusedCare(_, refused) => refused.errors.clone(),
                 _ => Vec::new(),
+            },
+            care: match self {
+                Self::RefusedCare(_, refused) => Some(refused.care.clone()),
+                _ => None,
             },
         })
     }

@@ -48,7 +48,7 @@ const TABLES: &[(&str, &str)] = &[
     (
         "care",
         "questionnaires questionnaire_uses care_rule_sets care_policies emergency_numbers recipients subject_keys screening_drafts \
-         screenings",
+         screenings booking_care",
     ),
     ("catalogue", "techniques conditions services service_techniques"),
     (
@@ -92,7 +92,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
     ),
     (
         "bookings/opening.rs",
-        "accounts addresses hint_states idempotency_keys reservations rulebook services therapists",
+        "accounts addresses hint_states idempotency_keys recipients reservations rulebook services therapists",
         "a booking begins with two looks: each round trip is a part of what it costs",
     ),
     ("bookings/proof/store.rs", "credential_verifications", "a proof names the verification that a visit relied on"),

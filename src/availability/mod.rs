@@ -16,6 +16,7 @@ mod timetables;
 pub mod travel;
 pub mod unbookable;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -29,6 +30,7 @@ pub use store::{
 pub use stored::{Reserved, Revision, StoredDiary};
 pub use time_off::NOTE as TIME_OFF_NOTE;
 
+use crate::care::VisitCare;
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
@@ -171,6 +173,8 @@ pub struct Visit<'a> {
     pub required: &'a Required,
     /// A booking whose own time counts as free, and what is proposed for it.
     pub except: Option<BookingId>,
+    /// Whether it suits the person whom it is for; none where nothing is known or asked of them.
+    pub care: Option<&'a VisitCare>,
 }
 
 /// A rule that refuses a start.
@@ -188,6 +192,8 @@ pub enum Rule {
     OutsideArea,
     /// A required credential is not usable for the whole visit.
     Credentials,
+    /// It does not suit the person whom the visit is for. Only that person's own account asks so that it is weighed.
+    Care,
     /// Too soon.
     Notice,
     /// Too far ahead.
@@ -208,7 +214,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they are asked.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotAccepting,
         Self::Blocked,
         Self::NotOffered,
@@ -216,6 +222,7 @@ impl Rule {
         Self::Notice,
         Self::Horizon,
         Self::Credentials,
+        Self::Care,
         Self::Grid,
         Self::Hours,
         Self::TimeOff,
@@ -234,6 +241,12 @@ impl Rule {
         Refusal::NoticeTooShort,
         Refusal::BeyondHorizon,
         Refusal::SlotUnavailable,
+        Refusal::CareAnswersNeeded,
+        Refusal::CareClearanceNeeded,
+        Refusal::CareNotNow,
+        Refusal::CareNotSuitable,
+        Refusal::CareLimitsExceeded,
+        Refusal::CareSeekHelp,
     ];
 }
 
@@ -252,6 +265,7 @@ impl From<Rule> for Refusal {
             Rule::NotOffered => Self::ServiceNotOffered,
             Rule::OutsideArea => Self::OutsideServiceArea,
             Rule::Credentials => Self::CredentialNotValid,
+            Rule::Care => Self::CareNotSuitable,
             Rule::Notice => Self::NoticeTooShort,
             Rule::Horizon => Self::BeyondHorizon,
             Rule::Grid | Rule::Hours | Rule::TimeOff | Rule::Taken | Rule::Travel | Rule::DailyCap => {
@@ -288,6 +302,8 @@ pub struct Engine<'a> {
     /// The therapist's clock, and the one at the place.
     face: Face,
     at_place: Face,
+    /// What the place requires, and the training that the person needs.
+    required: Cow<'a, Required>,
     windows: Vec<Span>,
     grid: Grid,
     time_off: Vec<Span>,
@@ -326,16 +342,21 @@ impl<'a> Engine<'a> {
             }
         });
         let neighbours = neighbours.collect();
-        let dates = wall_clock::local_date(visit.zone, span.start).iter_days();
         let days = at_place.day(span.start)..=at_place.day(span.end);
-        let licensed = days.zip(dates).map(|(day, date)| {
+        let dates = || days.clone().zip(wall_clock::local_date(visit.zone, span.start).iter_days());
+        let required = match visit.care {
+            Some(care) => Cow::Owned(with_training(visit.required, care, dates().map(|(_, date)| date))),
+            None => Cow::Borrowed(visit.required),
+        };
+        let licensed = dates().map(|(day, date)| {
             let until = |last: Option<NaiveDate>| {
-                last.is_some_and(|last| relied_on(visit.required, &diary.standings, date, last).is_some())
+                last.is_some_and(|last| relied_on(&required, &diary.standings, date, last).is_some())
             };
             (day, [until(Some(date)), until(date.succ_opt())])
         });
         Self {
             licensed: licensed.collect(),
+            required,
             windows: diary.hours.windows(diary.zone, span.widened(0, visit.minutes)),
             grid: Grid::new(&diary.hours, diary.zone, rules.starts(), around),
             time_off: merged(diary.time_off.clone()),
@@ -372,7 +393,7 @@ impl<'a> Engine<'a> {
     pub fn may_last(&self, start: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), Rule> {
         let table = Span::of_minutes(start, self.visit.minutes);
         let added = Span { start: until, end: table.widened(0, self.diary.rules.packup_minutes).end };
-        let rules = [Rule::Credentials, Rule::TimeOff, Rule::Taken];
+        let rules = [Rule::Credentials, Rule::Care, Rule::TimeOff, Rule::Taken];
         if let Some(rule) = rules.into_iter().find(|rule| self.refuses(*rule, table, added)) {
             return Err(rule);
         }
@@ -401,7 +422,7 @@ impl<'a> Engine<'a> {
     /// The credentials that a visit at `start` relies on, one for each group; none where one is missing.
     pub fn relied_on(&self, start: DateTime<Utc>) -> Option<Vec<(&Requirement, &Standing)>> {
         let (first, last) = wall_clock::dates_of(self.visit.zone, Span::of_minutes(start, self.visit.minutes));
-        relied_on(self.visit.required, &self.diary.standings, first, last)
+        relied_on(&self.required, &self.diary.standings, first, last)
     }
 
     fn refuses(&self, rule: Rule, table: Span, occupied: Span) -> bool {
@@ -411,6 +432,10 @@ impl<'a> Engine<'a> {
             Rule::Notice => start < self.bounds.0 || start <= self.now,
             Rule::Horizon => start > self.bounds.1,
             Rule::Credentials => !self.is_licensed(table),
+            Rule::Care => self.visit.care.is_some_and(|care| {
+                let (first, last) = wall_clock::dates_of(self.visit.zone, table);
+                care.refusal(first, last).is_some()
+            }),
             Rule::Grid => !self.grid.has(&self.face, start),
             Rule::Hours => {
                 let window = self.windows.partition_point(|window| window.end <= start);
@@ -464,6 +489,24 @@ impl<'a> Engine<'a> {
         let [from_previous, to_next] = self.ways(occupied).map(|way| way.and_then(near));
         TravelMinutes { from_previous, to_next }
     }
+}
+
+/// What a place requires, and the training that the person needs on any of `dates` and the days after them.
+fn with_training(required: &Required, care: &VisitCare, dates: impl Iterator<Item = NaiveDate>) -> Required {
+    let mut required = required.clone();
+    let place = required.chain.first().cloned().unwrap_or_default();
+    let days: BTreeSet<NaiveDate> = dates.flat_map(|date| [Some(date), date.succ_opt()]).flatten().collect();
+    for day in days {
+        let trainings = care
+            .on(day)
+            .needs
+            .credentials
+            .iter()
+            .map(|code| Requirement::training(code, &place, day))
+            .collect::<Vec<_>>();
+        required.groups.extend(trainings);
+    }
+    required
 }
 
 /// Whether a way takes longer than there is time for it.

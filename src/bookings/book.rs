@@ -12,7 +12,7 @@ use super::lifecycle::{Action, Party, Status};
 use super::opening::open;
 use super::store::{self, New};
 use super::views::{ClientBooking, Known, Viewer};
-use super::wish::{Decided, Wanted, Wish};
+use super::wish::{Wanted, Wish};
 use super::{Booking, FocusArea, NOTES, Notes, holds, respond_by, seal_focus_areas};
 use crate::App;
 use crate::auth::{As, Client};
@@ -23,7 +23,7 @@ use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, Work};
 use crate::http::{Json, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
-use crate::ids::{AddressId, BookingId, HoldId, ServiceId, TherapistId};
+use crate::ids::{AddressId, BookingId, HoldId, RecipientId, ServiceId, TherapistId};
 use crate::values::{BookingMode, Gender, Instant, Pressure, name};
 
 /// The operation that books.
@@ -45,6 +45,8 @@ struct NewBooking {
     start_at: Option<Instant>,
     /// One of the caller's addresses.
     address_id: Option<AddressId>,
+    /// For whom, if not for the caller: one of the caller's recipients. A hold knows it.
+    recipient_id: Option<RecipientId>,
     /// For the therapist, once the visit is confirmed.
     notes: Option<Notes>,
     #[serde(default)]
@@ -76,7 +78,10 @@ impl NewBooking {
             wrong.map(|(name, _)| FieldError::new(format!("/{name}"), detail)).collect()
         };
         if let Some(hold) = self.hold_id {
-            let errors = pointers(true, "is known from the hold.");
+            let mut errors = pointers(true, "is known from the hold.");
+            if self.recipient_id.is_some() {
+                errors.push(FieldError::new("/recipient_id", "is known from the hold."));
+            }
             return if errors.is_empty() { Ok(Slot::Held(hold)) } else { Err(Error::Invalid(errors)) };
         }
         let fields = (self.therapist_id, self.service_id, self.duration_minutes, self.start_at, self.address_id);
@@ -84,7 +89,8 @@ impl NewBooking {
         else {
             return Err(Error::Invalid(pointers(false, "is needed where there is no `hold_id`.")));
         };
-        Ok(Slot::Wanted(Wanted { therapist_id, service_id, duration_minutes, start_at, address_id }))
+        let recipient_id = self.recipient_id;
+        Ok(Slot::Wanted(Wanted { therapist_id, service_id, duration_minutes, start_at, address_id, recipient_id }))
     }
 }
 
@@ -128,7 +134,7 @@ async fn create_booking(
                     Some(hold) => book_held(&app, &mut work, hold, details, once).await?,
                     None => {
                         let known = found.known(&wanted);
-                        let wish = Wish::new(&mut work, &app, &wanted, me.account(), found).await?;
+                        let wish = Wish::new(&mut work, &app, &wanted, details.pressure, me.account(), found).await?;
                         book(&app, &mut work, wish, &known, details, once).await?
                     }
                 }
@@ -143,7 +149,7 @@ async fn create_booking(
 /// Books what a client holds; under the client's lock.
 async fn book_held(app: &App, work: &mut Work, hold: HoldId, details: Details, once: Once) -> Result<Reply> {
     let client = work.by().ok_or(Error::Unauthorized)?;
-    let wish = holds::consume(work, hold, client).await?;
+    let wish = holds::consume(work, hold, details.pressure, client).await?;
     let known = Known::read(work, &[wish.client, wish.therapist.into()], &[wish.service], Viewer::Client).await?;
     book(app, work, wish, &known, details, once).await
 }
@@ -165,15 +171,16 @@ async fn book(
     details: Details,
     once: Once,
 ) -> Result<Reply> {
-    let (lock, Decided { during, relied_on, mode }) = wish.reserve(work, app, &once).await?;
+    let (lock, decided) = wish.reserve(work, app, &once).await?;
     let at = work.now();
     let id = BookingId::new(at);
     let notes = details.notes.map(|notes| app.cipher.seal(NOTES, id, notes.as_str())).transpose()?;
     let focus_areas_sealed = seal_focus_areas(&app.cipher, id, &details.focus_areas)?;
-    let status = if mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
+    let status = if decided.mode == BookingMode::Instant { Status::Confirmed } else { Status::Requested };
     let booking = Booking {
         id,
         client: wish.client,
+        recipient: wish.recipient,
         therapist: wish.therapist,
         service: wish.service,
         status,
@@ -198,6 +205,7 @@ async fn book(
         at_risk_since: None,
         free_to_cancel: false,
         least_fee: 0,
+        care_at_risk_since: None,
         created_at: at,
     };
     let seen = known.view(&app.cipher, booking.clone(), Viewer::Client)?;
@@ -208,10 +216,12 @@ async fn book(
         ..event(kind(Action::Create), &booking, json!({}))
     };
     let rows = work.rows(&event);
+    let (during, relied_on) = (decided.during, &decided.relied_on);
     let new = New { booking: &booking, during, relied_on, kept: once.kept(&reply)?, event: &event, rows };
     if !store::insert(work, &lock, &new).await? {
         return Err(Refusal::SlotUnavailable.into());
     }
+    decided.record_care(work, id).await?;
     work.react(&event).await?;
     Ok(reply)
 }

@@ -53,8 +53,12 @@ const OF_VISITS: &[&str] = &[
     "booking.local_time_changed",
 ];
 
+/// What a client is told of besides.
+const OF_CLIENTS: &[&str] = &["booking.care_unsettled", "booking.care_settled"];
+
 /// What a therapist is told of besides.
 const OF_THERAPISTS: &[&str] = &[
+    "booking.care_changed",
     "booking.given_away",
     "booking.put_at_risk",
     "booking.restored",
@@ -150,7 +154,8 @@ async fn list_changes(app: Data<App>, me: As<Parties>, Query(query): Query<Chang
         let kinds = [OF_VISITS, OF_THERAPISTS].concat();
         store::of_therapist(&app.db, account.into(), &kinds, asked).await?
     } else {
-        store::of_client(&app.db, account, OF_VISITS, asked).await?
+        let kinds = [OF_VISITS, OF_CLIENTS].concat();
+        store::of_client(&app.db, account, &kinds, asked).await?
     };
     let more = data.len() > query.limit.get();
     data.truncate(query.limit.get());

@@ -43,11 +43,11 @@ pub async fn requote(
 
 impl Booking {
     /// What `party` pays to call the visit off at `now`. Only a client pays, and only for a visit that was agreed and
-    /// that its therapist may carry out: all of it once the therapist is on the way. A visit that its therapist has moved, or that
-    /// was given to another one, costs nothing until its start; one that its client had moved late costs at least what it would have cost then.
+    /// that its therapist may carry out: all of it once the therapist is on the way. A visit that its therapist has moved, that
+    /// was given to another one, or that does not suit the person any more, costs nothing until its start; one that its client had moved late costs at least what it would have cost then.
     pub fn fee(&self, party: Party, now: DateTime<Utc>) -> Money {
         let vain = self.status == Status::Requested || self.at_risk_since.is_some();
-        let forced = self.free_to_cancel && now < self.start_at;
+        let forced = self.is_free_to_cancel() && now < self.start_at;
         if party != Party::Client || vain || forced {
             return self.price.percent(0);
         }
@@ -58,6 +58,11 @@ impl Booking {
         self.policy.fee(Agreed { price, booked_at, start_at, least_fee }, now)
     }
 
+    /// Whether calling it off costs nothing until its start: it is not what was booked first, or does not suit the person any more.
+    fn is_free_to_cancel(&self) -> bool {
+        self.free_to_cancel || self.care_at_risk_since.is_some()
+    }
+
     /// What calling the visit off costs its client, in words, and until when it is free: to the start where its therapist has moved it or it was given
     /// away. A visit that is only asked for is told as one that was agreed when it was.
     pub fn cancellation_terms(&self) -> CancellationTerms {
@@ -65,13 +70,17 @@ impl Booking {
         let mut terms =
             CancellationTerms::of(&self.policy, Agreed { price, booked_at, start_at, least_fee }, self.time_zone);
         terms.free_until = match self.status {
-            Status::Requested | Status::Confirmed if self.free_to_cancel => Some(start_at),
+            Status::Requested | Status::Confirmed if self.is_free_to_cancel() => Some(start_at),
             Status::Requested | Status::Confirmed => terms.free_until,
             _ => None,
         };
         if self.free_to_cancel {
             terms.cancellation_terms =
                 "Calling off is free until the start, because the visit is not what was booked first.".to_owned();
+        } else if self.care_at_risk_since.is_some() {
+            terms.cancellation_terms =
+                "Calling off is free until the start, because the visit does not suit by what was answered since."
+                    .to_owned();
         }
         terms
     }

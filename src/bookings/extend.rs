@@ -18,7 +18,7 @@ use super::wish::{Decided, Wish};
 use super::{Booking, Extension};
 use crate::App;
 use crate::auth::{As, Client, Therapist};
-use crate::availability::travel::Roads;
+use crate::care::VisitCare;
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Refusal, Result, refused};
 use crate::events::Work;
@@ -58,7 +58,9 @@ const ANSWERED_WITHIN: TimeDelta = TimeDelta::minutes(10);
     request_body = AskedExtension, responses(
     (status = 200, description = "The booking, which lasts so long already.", body = BookingView),
     (status = 202, description = "The booking as it stands, with the `extension` that its client is asked for.", body = BookingView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, ClientBusy, ServiceNotOffered, CredentialNotValid]))))]
+    extensions(("x-refusals" = json!(refused![
+        InvalidTransition, SlotUnavailable, ClientBusy, ServiceNotOffered, CredentialNotValid, ..VisitCare::REFUSALS
+    ]))))]
 #[post("/v1/bookings/{id}/extend")]
 async fn extend_booking(
     app: Data<App>,
@@ -113,7 +115,7 @@ async fn lengthened(app: &App, work: &mut Work, booking: &Booking, minutes: i16)
     let table = Span::of_minutes(longer.start_at, longer.duration_minutes.into());
     store::refuse_busy_client(work, booking, table, now).await?;
     reprice(work, booking, &mut longer, now).await?;
-    let decided = Wish::requested(work, &longer).await?.prolong(work, app.part::<Roads>()?).await?;
+    let decided = Wish::requested(work, &longer).await?.prolong(work, app).await?;
     Ok((longer, decided))
 }
 
@@ -124,7 +126,9 @@ async fn lengthened(app: &App, work: &mut Work, booking: &Booking, minutes: i16)
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The state of the booking that the caller knows.")),
     request_body = Option<Nothing>, responses((status = 200, description = "The booking, longer.", body = BookingView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, ClientBusy, ServiceNotOffered, CredentialNotValid]))))]
+    extensions(("x-refusals" = json!(refused![
+        InvalidTransition, SlotUnavailable, ClientBusy, ServiceNotOffered, CredentialNotValid, ..VisitCare::REFUSALS
+    ]))))]
 #[post("/v1/bookings/{id}/extension/accept")]
 async fn accept_extension(
     app: Data<App>,
@@ -139,9 +143,9 @@ async fn accept_extension(
         let asked = booking.extension.ok_or(Refusal::InvalidTransition)?.minutes;
         let step = if asked == booking.duration_minutes { Step::Done } else { step };
         if admit(&app, &mut work, &known, (Action::Extend, Ok(step)), &booking, party).await?.is_some() {
-            let (longer, Decided { during, relied_on, .. }) = lengthened(&app, &mut work, &booking, asked).await?;
-            save(&mut work, &lock, &longer, during).await?;
-            store::rely_on(&mut work, id, &relied_on).await?;
+            let (longer, decided) = lengthened(&app, &mut work, &booking, asked).await?;
+            save(&mut work, &lock, &longer, decided.during).await?;
+            decided.record(&mut work, id).await?;
             let taken = Taken { action: Action::Extend, party, from: booking.status, reason: None };
             work.announce(events::step(&longer, taken, change(&booking, &longer))).await?;
             booking = longer;

@@ -26,10 +26,10 @@ use crate::error::{Error, Refusal, Result, refused};
 use crate::events::Work;
 use crate::http::{Json, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
-use crate::ids::{AccountId, HoldId, ServiceId, TherapistId};
+use crate::ids::{AccountId, HoldId, RecipientId, ServiceId, TherapistId};
 use crate::prices::policy::Agreed;
 use crate::prices::{CancellationTerms, PriceBreakdown, Terms};
-use crate::values::{Money, Zone};
+use crate::values::{Money, Pressure, Zone};
 
 /// The operations on holds.
 pub fn routes(config: &mut ServiceConfig) {
@@ -51,6 +51,8 @@ pub(super) struct Hold {
     pub duration_minutes: i16,
     pub address: Address,
     pub terms: Terms,
+    /// For whom it is.
+    pub recipient: Option<RecipientId>,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
@@ -75,6 +77,8 @@ struct HoldView {
     time_zone: Zone,
     /// Where, as the address was when the slot was held.
     address: AddressView,
+    /// For whom; null where its client has entered nobody, not even themself.
+    recipient_id: Option<RecipientId>,
     /// What the visit will cost.
     price: Money,
     /// How the price comes about.
@@ -99,6 +103,7 @@ impl HoldView {
             end_at: hold.start_at + TimeDelta::minutes(hold.duration_minutes.into()),
             time_zone: hold.address.time_zone,
             address: AddressView::new(hold.address, cipher)?,
+            recipient_id: hold.recipient,
             price: hold.terms.breakdown.total,
             price_breakdown: hold.terms.breakdown,
             expires_at: hold.expires_at,
@@ -128,7 +133,7 @@ async fn create_hold(
         let once = Once::of(&work, "POST /v1/holds", key, print)?;
         // Under the client's lock, because two requests must not both be the third.
         let (once, found) = open(&mut work, once, me.account(), &wanted).await?;
-        let mut wish = Wish::new(&mut work, &app, &wanted, me.account(), found).await?;
+        let mut wish = Wish::new(&mut work, &app, &wanted, None, me.account(), found).await?;
         let now = work.now();
         let many = store::live(&mut work, me.account(), None, now).await?.len() >= MOST;
         if many
@@ -147,6 +152,7 @@ async fn create_hold(
             duration_minutes: wish.minutes,
             address: wish.address,
             terms: wish.terms,
+            recipient: wish.recipient,
             created_at: at,
             expires_at: at + HELD,
         };
@@ -226,7 +232,12 @@ async fn release(work: &mut Work, id: HoldId, client: AccountId, booked: bool) -
 }
 
 /// Turns a live hold into the wish that it stands for, and takes it away: whatever fails later brings it back.
-pub(super) async fn consume(work: &mut Work, id: HoldId, client: AccountId) -> Result<Wish> {
+pub(super) async fn consume(
+    work: &mut Work,
+    id: HoldId,
+    pressure: Option<Pressure>,
+    client: AccountId,
+) -> Result<Wish> {
     let hold = release(work, id, client, true).await?.ok_or(Refusal::HoldExpired)?;
-    Wish::held(work, hold, client).await
+    Wish::held(work, hold, pressure, client).await
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{counter_offers, holds, lapse, licensing, local_times, missed, overdue};
+use super::{care, counter_offers, holds, lapse, licensing, local_times, missed, overdue};
 use crate::App;
 use crate::error::Result;
-use crate::ids::BookingId;
+use crate::ids::{BookingId, RecipientId};
 use crate::queue::{Job, Kind, Run, Sweep};
 
 /// The kinds of jobs that are carried out here.
@@ -17,6 +17,9 @@ pub const JOBS: &[Kind] = &[
     Kind::of::<AlertOverdue>().every_minutes(5),
     Kind::of::<ReconcilePlace>(),
     Kind::of::<SettleReport>(),
+    Kind::of::<ReconsiderVisits>(),
+    Kind::of::<ReconsiderAll>(),
+    Kind::of::<SettleCare>(),
     Kind::of::<FollowZoneRules>().hourly_at(7),
 ];
 
@@ -103,6 +106,54 @@ impl Job for ReconcilePlace {
 impl Run for ReconcilePlace {
     async fn run(self, app: Arc<App>) -> Result<()> {
         licensing::reconcile_place(&app, self.country.as_deref()).await
+    }
+}
+
+/// Decides again on the visits ahead of a person, whose answers have changed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReconsiderVisits {
+    /// Whose visits.
+    pub recipient: RecipientId,
+}
+
+impl Job for ReconsiderVisits {
+    const NAME: &'static str = "reconsider_visits";
+}
+
+impl Run for ReconsiderVisits {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        care::reconsider(&app, self.recipient).await
+    }
+}
+
+/// Decides again on the visits ahead of everyone, since the rules of care have changed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReconsiderAll;
+
+impl Job for ReconsiderAll {
+    const NAME: &'static str = "reconsider_all_visits";
+}
+
+impl Run for ReconsiderAll {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        care::reconsider_all(&app).await
+    }
+}
+
+/// Calls a visit off that still does not suit the person whom it is for, 24 hours before its start.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SettleCare {
+    /// The booking.
+    pub booking: BookingId,
+}
+
+impl Job for SettleCare {
+    const NAME: &'static str = "settle_care";
+}
+
+impl Run for SettleCare {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        care::settle(&app, self.booking).await
     }
 }
 

@@ -4,6 +4,7 @@ mod actions;
 mod around;
 mod book;
 pub mod bounds;
+pub mod care;
 mod changes;
 mod charge;
 pub mod costs;
@@ -48,7 +49,7 @@ pub use store::{completed_at, find, has_begun, live_between, lock, met};
 use crate::accounts::Address;
 use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
-use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::ids::{AccountId, BookingId, RecipientId, ServiceId, TherapistId};
 use crate::prices::{Policy, PriceBreakdown};
 use crate::values::{Gender, Money, Pressure, Role, Span, Zone, bounded_text, name, wall_clock};
 use lifecycle::{Action, Party, Status};
@@ -88,6 +89,8 @@ impl Side {
 pub struct Booking {
     pub id: BookingId,
     pub client: AccountId,
+    /// For whom it is; none for the client, where nothing was known of them when it was booked.
+    pub recipient: Option<RecipientId>,
     pub therapist: TherapistId,
     pub service: ServiceId,
     pub status: Status,
@@ -122,6 +125,8 @@ pub struct Booking {
     pub free_to_cancel: bool,
     /// What calling it off costs at the least: what it would have cost when its client asked for another time.
     pub least_fee: i64,
+    /// Since when the answers of the person whom it is for speak against it, as far as it is still to take place.
+    pub care_at_risk_since: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -224,6 +229,7 @@ impl Booking {
     fn enter(&mut self, status: Status) {
         self.status = status;
         self.at_risk_since = self.at_risk_since.filter(|_| status.is_live());
+        self.care_at_risk_since = self.care_at_risk_since.filter(|_| status.is_live());
     }
 
     /// Whether the therapist may see the door at `now`: from confirmation until 24 hours after the visit, and as long
@@ -257,6 +263,7 @@ mod tests {
         Booking {
             id: BookingId::new(created_at),
             client: AccountId::new(created_at),
+            recipient: None,
             therapist: TherapistId::new(created_at),
             service: ServiceId::new(created_at),
             status: Status::Confirmed,
@@ -295,6 +302,7 @@ mod tests {
             at_risk_since: None,
             free_to_cancel: false,
             least_fee: 0,
+            care_at_risk_since: None,
             created_at,
         }
     }

@@ -14,7 +14,7 @@ use crate::db::Tx;
 use crate::error::Result;
 use crate::events::{TimeLock, Work, lock_number};
 use crate::idempotency::{GivenAnswer, Once};
-use crate::ids::{AccountId, HoldId, TherapistId};
+use crate::ids::{AccountId, HoldId, RecipientId, TherapistId};
 use crate::values::{Point, Span};
 
 /// What the fields of a slot refer to.
@@ -31,6 +31,8 @@ pub(super) struct Opened {
     pub steady: Option<i64>,
     /// What the client holds already with the same fields.
     pub hold: Option<HoldId>,
+    /// For whom it is: the recipient that is named, or the one for the client themself; none where there is no such recipient of theirs.
+    pub recipient: Option<RecipientId>,
 }
 
 impl Opened {
@@ -64,14 +66,18 @@ pub(super) async fn open(work: &mut Work, once: Once, client: AccountId, wanted:
                   (SELECT id FROM holds h
                    WHERE h.client_id = $3 AND h.therapist_id = $7 AND h.service_id = $8 AND h.duration_minutes = $9 AND h.start_at = $10
                      AND h.address ->> 'id' = $6::uuid::text AND h.expires_at > $11 AND h.ended_at IS NULL
-                   LIMIT 1) AS "hold?: HoldId"
+                     AND h.recipient_id IS NOT DISTINCT FROM r.id
+                   LIMIT 1) AS "hold?: HoldId",
+                  r.id AS "recipient?: RecipientId"
            FROM locks CROSS JOIN rulebook
            LEFT JOIN idempotency_keys given ON given.account_id = $3 AND given.route = $4 AND given.key = $5
            LEFT JOIN addresses place ON place.client_id = $3 AND place.id = $6
            LEFT JOIN therapists t ON t.id = $7
            LEFT JOIN accounts a ON a.id = t.id
            LEFT JOIN hint_states state ON state.therapist_id = t.id
-           LEFT JOIN services s ON s.id = $8"#,
+           LEFT JOIN services s ON s.id = $8
+           LEFT JOIN recipients r ON r.account_id = $3 AND r.removed_at IS NULL
+                AND CASE WHEN $12::uuid IS NULL THEN r.relation = 'self' ELSE r.id = $12 END"#,
         once.lock(),
         lock_number(client.0),
         client.0,
@@ -83,6 +89,7 @@ pub(super) async fn open(work: &mut Work, once: Once, client: AccountId, wanted:
         wanted.duration_minutes,
         wanted.start_at.0,
         now,
+        wanted.recipient_id.map(|id| id.0),
     )
     .fetch_one(&mut ***work)
     .await?;
@@ -108,6 +115,7 @@ pub(super) async fn open(work: &mut Work, once: Once, client: AccountId, wanted:
         rulebook: row.rulebook,
         steady: row.steady,
         hold: row.hold,
+        recipient: row.recipient,
     };
     Ok((once, found))
 }

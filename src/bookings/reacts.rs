@@ -3,10 +3,11 @@
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 
-use super::jobs::ReconcilePlace;
+use super::jobs::{ReconcilePlace, ReconsiderAll, ReconsiderVisits};
 use super::licensing::{RULES_HOLD, foresee, offer_again, reconcile_after};
 use crate::error::Result;
 use crate::events::{Effect, Event, Party, Work};
+use crate::ids::RecipientId;
 use crate::queue::enqueue;
 
 /// Visits follow what becomes of their therapist's credentials.
@@ -21,6 +22,20 @@ pub const ON_RULES: Effect = Effect {
     what: "visits in the country are held against what it requires now, by two jobs",
     on: &["rules.change"],
     run: hold_visits_against_rules,
+};
+
+/// Visits follow what the people whom they are for answer.
+pub const ON_ANSWERS: Effect = Effect {
+    what: "the person's visits ahead are decided on again, by a job",
+    on: &["screening.create", "recipient.update", "recipient.erase"],
+    run: reconsider_visits,
+};
+
+/// Visits follow the rules of care.
+pub const ON_CARE_RULES: Effect = Effect {
+    what: "all visits ahead are decided on again once the rules take effect, by a job",
+    on: &["care_rules.publish"],
+    run: reconsider_all_visits,
 };
 
 /// What changes what is in force, besides steps to and from `verified`.
@@ -42,6 +57,24 @@ fn hold_visits_against_credentials<'a>(work: &'a mut Work, event: &'a Event) -> 
         if event.kind == "credential.reinstate" {
             offer_again(work, &lock).await?;
         }
+        Ok(())
+    })
+}
+
+fn reconsider_visits<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let Some(recipient) = event.subject_id().map(RecipientId) else { return Ok(()) };
+        let now = work.now();
+        enqueue(work, &ReconsiderVisits { recipient }, now).await?;
+        Ok(())
+    })
+}
+
+fn reconsider_all_visits<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let effective_from = event.details.get("effective_from").and_then(|from| from.as_str()?.parse().ok());
+        let due = effective_from.unwrap_or(work.now());
+        enqueue(work, &ReconsiderAll, due).await?;
         Ok(())
     })
 }

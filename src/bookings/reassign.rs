@@ -187,7 +187,8 @@ async fn list_candidates(
         if !is_movable(&booking, now) {
             return Err(Refusal::InvalidTransition.into());
         }
-        let wish = Wish::requested(&mut work, &booking).await?;
+        let mut wish = Wish::requested(&mut work, &booking).await?;
+        wish.look_into_care(&mut work, &app).await?;
         work.commit().await?;
         let gender = booking.therapist_gender.or(query.gender);
         let mut found = match query.gender {
@@ -339,7 +340,7 @@ async fn hand_over(
     if !reservations::reserve(work, new_time, booking.id, taking, now).await? {
         return Err(Refusal::SlotUnavailable.into());
     }
-    store::rely_on(work, booking.id, &decided.relied_on).await?;
+    decided.record(work, booking.id).await?;
     let taken =
         Taken { action: Action::Reassign, party: Party::Admin, from: booking.status, reason: note.map(Why::Theirs) };
     work.announce(events::step(&booking, taken, json!({ "former_therapist": old }))).await?;

@@ -15,7 +15,7 @@ use super::lifecycle::{Action, Party, Status, Step, step};
 use super::steps::{Begun, admit, begin, view};
 use super::store;
 use super::views::BookingView;
-use super::wish::{Decided, Wish};
+use super::wish::Wish;
 use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{As, Parties};
@@ -172,9 +172,8 @@ pub(super) async fn carry_out(
     store::refuse_busy_client(work, booking, Span::of_minutes(moved.start_at, moved.duration_minutes.into()), now)
         .await?;
     let own = taken.action == Action::Agree || taken.party == Party::Therapist;
-    let Decided { during, relied_on, .. } =
-        Wish::requested(work, &moved).await?.of_its_own(own).decide(work, app).await?;
-    holds::give_way(work, lock, booking.client, during).await?;
+    let decided = Wish::requested(work, &moved).await?.of_its_own(own).decide(work, app).await?;
+    holds::give_way(work, lock, booking.client, decided.during).await?;
     let asked_at = moved.asked_at.unwrap_or(now);
     reprice(work, booking, &mut moved, asked_at).await?;
     if (taken.action, taken.party) == (Action::Reschedule, Party::Therapist)
@@ -186,8 +185,10 @@ pub(super) async fn carry_out(
     }
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;
-    save(work, lock, &moved, during).await?;
-    store::rely_on(work, moved.id, &relied_on).await?;
+    // And it suits the person then.
+    moved.care_at_risk_since = None;
+    save(work, lock, &moved, decided.during).await?;
+    decided.record(work, moved.id).await?;
     work.announce(events::step(&moved, taken, change(booking, &moved))).await?;
     Ok(moved)
 }

@@ -8,11 +8,12 @@ use super::lifecycle::{Action, Party, Step, step};
 use super::steps::{Asked, party, take, view};
 use super::views::{BookingEvent, BookingView};
 use super::{
-    Reason, actions, book, changes, charge, counter_offers, day, extend, holds, incidents, list, missed, outside_hours,
-    overdue, proof, reassign, reliability, reschedule, store, visit,
+    Reason, actions, book, care, changes, charge, counter_offers, day, extend, holds, incidents, list, missed,
+    outside_hours, overdue, proof, reassign, reliability, reschedule, store, visit,
 };
 use crate::App;
 use crate::auth::{Anyone, As, Therapist};
+use crate::care::VisitCare;
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
 use crate::http::{IfMatch, Nothing, OrDefault, Page, Paging, Path, Query, Reply};
@@ -41,6 +42,7 @@ pub fn routes(config: &mut ServiceConfig) {
     proof::routes(config);
     changes::routes(config);
     reliability::routes(config);
+    care::routes(config);
 }
 
 /// Show a booking
@@ -101,7 +103,9 @@ async fn get_booking_events(
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The booking, confirmed.", body = BookingView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, SlotUnavailable, CredentialNotValid, OutsideServiceArea, Blocked]))))]
+    extensions(("x-refusals" = json!(refused![
+        InvalidTransition, SlotUnavailable, CredentialNotValid, OutsideServiceArea, Blocked, ..VisitCare::TO_OTHERS
+    ]))))]
 #[post("/v1/bookings/{id}/accept")]
 async fn accept_booking(
     app: Data<App>,

@@ -154,8 +154,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 // Nor does the time that was proposed instead count for anything.
                 counter_offers::close(&mut work, &lock, id, OfferStatus::Obsolete).await?;
                 let mut wish = Wish::requested(&mut work, &booking).await?.of_its_own(true);
-                let decided = wish.decide(&mut work, app).await?;
-                store::rely_on(&mut work, id, &decided.relied_on).await?;
+                wish.decide(&mut work, app).await?.record(&mut work, id).await?;
             }
             Action::Cancel => {
                 let fee = booking.fee(party, now).amount;
@@ -167,7 +166,7 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                     reliability::record(&mut work, &booking, Lapse::LateCancellation).await?;
                 }
             }
-            _ => visit::decide(&mut work, &mut booking, action, party).await?,
+            _ => visit::decide(app, &mut work, &mut booking, action, party).await?,
         }
         booking.enter(status);
         let taken = Taken { action, party, from, reason: reason.map(Why::Theirs) };

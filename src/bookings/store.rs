@@ -20,7 +20,7 @@ use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::idempotency::{Kept, within_allowance};
-use crate::ids::{AccountId, BookingId, ServiceId, TherapistId, uuid_at};
+use crate::ids::{AccountId, BookingId, RecipientId, ServiceId, TherapistId, uuid_at};
 use crate::prices::Policy;
 use crate::prices::PriceBreakdown;
 use crate::values::wall_clock::{dates, in_all_zones};
@@ -30,6 +30,7 @@ struct Columns {
     id: BookingId,
     client_id: AccountId,
     therapist_id: TherapistId,
+    recipient: Option<RecipientId>,
     service_id: ServiceId,
     status: Status,
     start_at: DateTime<Utc>,
@@ -62,6 +63,7 @@ struct Columns {
     at_risk_since: Option<DateTime<Utc>>,
     free_to_cancel: bool,
     least_fee: i64,
+    care_at_risk_since: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
@@ -79,6 +81,7 @@ impl TryFrom<Columns> for Booking {
             id: row.id,
             client: row.client_id,
             therapist: row.therapist_id,
+            recipient: row.recipient,
             service: row.service_id,
             status: row.status,
             start_at: row.start_at,
@@ -102,6 +105,7 @@ impl TryFrom<Columns> for Booking {
             at_risk_since: row.at_risk_since.filter(|_| row.status.is_live()),
             free_to_cancel: row.free_to_cancel,
             least_fee: row.least_fee,
+            care_at_risk_since: row.care_at_risk_since.filter(|_| row.status.is_live()),
             created_at: row.created_at,
         })
     }
@@ -113,7 +117,7 @@ macro_rules! bookings {
     ($($tail:literal)+, $now:expr, $($arg:expr),+) => {
         sqlx::query_as!(
             Columns,
-            r#"SELECT id, client_id, therapist_id, service_id,
+            r#"SELECT id, client_id, therapist_id, recipient_id AS "recipient: RecipientId", service_id,
                       CASE WHEN status = 'requested' AND respond_by <= $1 THEN 'expired' ELSE status END AS "status!: Status",
                       start_at, duration_minutes, time_zone AS "time_zone: Zone", address AS "address: Json<Address>", amount,
                       currency, price_breakdown AS "price_breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>",
@@ -127,7 +131,7 @@ macro_rules! bookings {
                           SELECT jsonb_build_object('action', action, 'at', at, 'own', reason, 'sealed', reason_sealed)
                           FROM booking_events e
                           WHERE e.booking = bookings.id::text AND e.id >= history_of(bookings.id::text) AND e.action = 'cancel' LIMIT 1
-                      ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, created_at
+                      ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, care_at_risk_since, created_at
                FROM bookings "# $(+ $tail)+,
             $now,
             $($arg),+
@@ -246,7 +250,7 @@ async fn keys(tx: &mut Tx, listed: &Listed, now: DateTime<Utc>) -> Result<Vec<Bo
                          AND ($18::timestamptz IS NULL OR EXISTS (
                              SELECT FROM events e
                              WHERE e.subject_type = 'booking' AND e.subject_id = bookings.id::text AND e.id >= least_id($18) AND e.at >= $18
-                               AND e.kind NOT IN ('booking.address_disclosed', 'booking.relied_anew', 'booking.proof_read')))"#,
+                               AND e.kind NOT IN ('booking.address_disclosed', 'booking.relied_anew', 'booking.proof_read', 'booking.care_sheet_read')))"#,
                     $order,
                     "",
                     client.map(|client| client.0),
@@ -510,7 +514,7 @@ pub(super) struct New<'a> {
     /// The time that it reserves, from set-up to pack-up.
     pub during: Span,
     /// The credentials that it relies on.
-    pub relied_on: Vec<Reliance>,
+    pub relied_on: &'a [Reliance],
     /// The answer to its key.
     pub kept: Option<Kept>,
     /// That it was booked.
@@ -535,7 +539,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
     let booking = new.booking;
     let kept = new.kept.as_ref();
     let lapses = booking.respond_by.filter(|_| booking.status == Status::Requested);
-    let relied_on = ReliedOn::new(&new.relied_on);
+    let relied_on = ReliedOn::new(new.relied_on);
     let reserved = sqlx::query_scalar!(
         r#"WITH reservation AS (
                INSERT INTO reservations (id, therapist_id, during, start_at, latitude, longitude, hold_expires_at, booking_id)
@@ -543,8 +547,8 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
            ), booking AS (
                INSERT INTO bookings (id, client_id, therapist_id, service_id, status, start_at, duration_minutes, time_zone,
                                     jurisdiction, address, amount, currency, policy, notes_sealed, focus_areas_sealed, pressure, respond_by, created_at,
-                                    asked_at, price_breakdown, therapist_gender, local_start)
-               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24, $36, $38 FROM reservation RETURNING id
+                                    asked_at, price_breakdown, therapist_gender, local_start, recipient_id)
+               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $23, $24, $36, $38, $46 FROM reservation RETURNING id
            ), event AS (
                INSERT INTO events (id, at, kind, subject_type, subject_id, number, therapist_id, client_id, actor_id, party, to_state, details)
                SELECT $37, $18, $33, 'booking', booking.id, 1, $3, $2, $2, 'client', $5, $34 FROM booking
@@ -606,6 +610,7 @@ async fn try_insert(tx: &mut Tx, new: &New<'_>) -> Result<bool> {
         relied_on.authorities as _,
         relied_on.verifications as _,
         relied_on.expires_on as _,
+        booking.recipient.map(|id| id.0),
     )
     .fetch_optional(&mut **tx)
     .await
@@ -670,7 +675,7 @@ pub(super) async fn rely_on(work: &mut Work, booking: BookingId, relied_on: &[Re
 pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
         "UPDATE bookings SET status = $2, start_at = $3, duration_minutes = $4, amount = $5, currency = $6, asked_at = $7,
-                respond_by = $8, at_risk_since = $9, free_to_cancel = $10, least_fee = $11, price_breakdown = $12,
+                respond_by = $8, at_risk_since = $9, care_at_risk_since = $14, free_to_cancel = $10, least_fee = $11, price_breakdown = $12,
                 overdue_told_at = NULL, local_start = CASE WHEN start_at = $3 THEN local_start ELSE $13 END
          WHERE id = $1",
         booking.id.0,
@@ -686,6 +691,7 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
         booking.least_fee,
         Json(&booking.breakdown) as _,
         booking.time_zone.wall(booking.start_at),
+        booking.care_at_risk_since,
     )
     .execute(&mut **tx)
     .await?;
@@ -812,15 +818,20 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -
 /// That a therapist was shown a client's address.
 const ADDRESS_DISCLOSED: &str = "booking.address_disclosed";
 
-/// Announces that their therapist was shown the addresses of these bookings, once an hour for each: an app that asks again and again
-/// tells nothing new.
+/// Announces that their therapist was shown the addresses of these bookings.
 pub(super) async fn record_disclosures(work: &mut Work, shown: &[&Booking]) -> Result<()> {
+    record_looks(work, shown, ADDRESS_DISCLOSED).await
+}
+
+/// Announces that their therapist was shown something of these bookings, `kind`, once an hour for each: an app that asks again and again
+/// tells nothing new.
+pub(super) async fn record_looks(work: &mut Work, shown: &[&Booking], kind: &str) -> Result<()> {
     let subjects: Vec<String> = shown.iter().map(|booking| booking.id.to_string()).collect();
     let lately = sqlx::query!(
         r#"SELECT subject_id, therapist_id AS "therapist_id: TherapistId" FROM events
            WHERE subject_type = 'booking' AND subject_id = ANY ($1) AND kind = $2 AND at > $3 AND id >= least_id($3)"#,
         &subjects,
-        ADDRESS_DISCLOSED,
+        kind,
         work.now() - TimeDelta::hours(1)
     )
     .fetch_all(&mut ***work)
@@ -829,7 +840,7 @@ pub(super) async fn record_disclosures(work: &mut Work, shown: &[&Booking]) -> R
         let is_known =
             lately.iter().any(|known| known.subject_id == subject && known.therapist_id == Some(booking.therapist));
         if !is_known {
-            work.announce(events::event(ADDRESS_DISCLOSED, booking, json!({}))).await?;
+            work.announce(events::event(kind, booking, json!({}))).await?;
         }
     }
     Ok(())

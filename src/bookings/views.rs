@@ -20,7 +20,7 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::events::Work;
 use crate::http::{IfMatch, Reply};
-use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::ids::{AccountId, BookingId, RecipientId, ServiceId, TherapistId};
 use crate::prices::policy::BookingPolicy;
 use crate::prices::{CancellationTerms, PriceBreakdown};
 use crate::values::{AddressKind, Gender, Money, Pressure, Rating, Zone};
@@ -133,6 +133,8 @@ pub(super) struct ClientBooking {
     #[serde(flatten)]
     around: Around,
     therapist: PersonRef,
+    /// For whom it is; null where the client had entered nobody, not even themself.
+    recipient_id: Option<RecipientId>,
     /// The address as it was when the visit was booked.
     address: AddressView,
     notes: Option<String>,
@@ -410,6 +412,7 @@ impl Known {
                 common,
                 around: self.around.of(&booking, viewer),
                 therapist: self.person(booking.therapist.into()),
+                recipient_id: booking.recipient,
                 notes: booking.notes(cipher)?,
                 focus_areas: booking.focus_areas(cipher)?,
                 address: AddressView::new(booking.address, cipher)?,

@@ -15,9 +15,10 @@ use super::licensing;
 use super::lifecycle::{Action, Party, Status};
 use super::steps::{Asked, take};
 use super::views::BookingView;
-use super::{Booking, Cancelled, Reason, missed, store};
+use super::{Booking, Cancelled, Reason, care, missed, store};
 use crate::App;
 use crate::auth::{As, Parties, Principal, Therapist, TherapistOrAdmin};
+use crate::care::VisitCare;
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Refusal, Result, refused};
 use crate::events::Work;
@@ -32,9 +33,18 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// Whether a step may be taken, and how the visit ends by it, if it ends short.
-pub(super) async fn decide(work: &mut Work, booking: &mut Booking, action: Action, party: Party) -> Result<()> {
-    if matches!(action, Action::OnTheWay | Action::Start) && !licensing::is_licensed(work, booking).await? {
-        return Err(Refusal::CredentialNotValid.into());
+pub(super) async fn decide(
+    app: &App,
+    work: &mut Work,
+    booking: &mut Booking,
+    action: Action,
+    party: Party,
+) -> Result<()> {
+    if matches!(action, Action::OnTheWay | Action::Start) {
+        if !licensing::is_licensed(work, booking).await? {
+            return Err(Refusal::CredentialNotValid.into());
+        }
+        care::refuse_to_begin(app, work, booking).await?;
     }
     let now = work.now();
     match (action, party) {
@@ -76,7 +86,7 @@ fn ended_short(booking: &Booking, action: Action, party: Party, now: DateTime<Ut
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
     request_body = Option<Nothing>, responses((status = 200, description = "The booking, on its way.", body = BookingView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, TooLate, CredentialNotValid]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, TooLate, CredentialNotValid, ..VisitCare::TO_OTHERS]))))]
 #[post("/v1/bookings/{id}/on-the-way")]
 async fn set_out_for_booking(
     app: Data<App>,
@@ -115,7 +125,7 @@ async fn arrive_at_booking(
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
     request_body = Option<Nothing>, responses((status = 200, description = "The booking, in progress.", body = BookingView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, TooLate, CredentialNotValid]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, TooLate, CredentialNotValid, ..VisitCare::TO_OTHERS]))))]
 #[post("/v1/bookings/{id}/start")]
 async fn start_booking(
     app: Data<App>,

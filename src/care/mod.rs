@@ -15,10 +15,12 @@ pub mod rules;
 #[cfg(test)]
 mod tests;
 mod truth;
+mod visits;
 
 use decide::PREGNANCY_DAYS;
-pub use decide::{Asked, Clearance, Decision, Outcome, Rules, ServiceProfile, alternatives, decide};
-pub use published::RuleCache;
+pub use decide::{Asked, Clearance, Decision, Limits, Outcome, Rules, ServiceProfile, alternatives, decide};
+pub use published::{CareMode, RuleCache};
+pub use visits::{CareQuery, Standing, VisitCare, account_of_oneself, care_mode, is_recipient, next_care_change};
 
 use crate::queue::Sweep;
 use crate::seals::SealedTable;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 
 use super::decide::{Rules, ServiceProfile};
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::ids::{RuleSetId, ServiceId};
 use crate::values::Jurisdiction;
 
-pub use store::{emergency_number, policy};
+pub use store::{emergency_number, next_policy, policy};
 
 /// The place that stands for all places.
 pub const EVERYWHERE: &str = "*";
@@ -44,8 +44,8 @@ pub struct RuleCache(Mutex<Vec<Arc<PublishedRules>>>);
 
 impl RuleCache {
     /// The rules that are in force at `at`.
-    pub async fn rules(&self, db: &PgPool, at: DateTime<Utc>) -> Result<Arc<PublishedRules>> {
-        let id = store::rules_in_force(db, at).await?;
+    pub async fn rules(&self, db: &mut PgConnection, at: DateTime<Utc>) -> Result<Arc<PublishedRules>> {
+        let id = store::rules_in_force(&mut *db, at).await?;
         let id = id.ok_or_else(|| Error::Internal("no rules of care are in force".to_owned()))?;
         if let Some(known) = self.known(id) {
             return Ok(known);

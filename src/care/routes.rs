@@ -146,7 +146,7 @@ struct CareRuleView {
     responses((status = 200, description = "The rules, by code.", body = Page<CareRuleView>)))]
 #[get("/v1/care-rules")]
 async fn list_care_rules(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {
-    let published = app.part::<RuleCache>()?.rules(&app.db, app.clock.now()).await?;
+    let published = app.part::<RuleCache>()?.rules(&mut *app.db.acquire().await?, app.clock.now()).await?;
     let view = |rule: &super::rules::Rule| CareRuleView {
         code: rule.code.clone(),
         version: published.version,

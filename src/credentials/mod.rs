@@ -174,15 +174,29 @@ pub struct Requirement {
     pub valid_until: Option<NaiveDate>,
 }
 
+/// What the groups of training begin with, which no place names so.
+const TRAINING: &str = "training:";
+
 impl Requirement {
     /// Whether it is asked for on any day from `first` to `last`.
     fn applies(&self, first: NaiveDate, last: NaiveDate) -> bool {
         self.valid_from.is_none_or(|from| from <= last) && self.valid_until.is_none_or(|until| first <= until)
     }
 
-    /// Whether a county or a city asks for it.
-    fn is_local(&self) -> bool {
-        self.jurisdiction.contains('.')
+    /// Training that the person needs whom the visit is for, on one day at a place.
+    pub fn training(code: &str, place: &str, on: NaiveDate) -> Self {
+        Self {
+            jurisdiction: place.to_owned(),
+            group: format!("{TRAINING}{code}"),
+            options: vec![code.to_ascii_uppercase().replace('_', "-")],
+            valid_from: Some(on),
+            valid_until: Some(on),
+        }
+    }
+
+    /// Whether a country or a region asks for it of everyone, and not a county or a city, nor a person's health.
+    fn is_general(&self) -> bool {
+        !self.jurisdiction.contains('.') && !self.group.starts_with(TRAINING)
     }
 }
 
@@ -271,7 +285,7 @@ fn covering<'a>(usable: &[&'a Standing], first: NaiveDate, last: NaiveDate) -> O
 
 /// The credentials that a visit from `first` to `last` relies on, for each group that is `required` then. None where
 /// a group is not met, and none where nothing is required: a place whose rules we do not know is not served. What a county or
-/// a city asks for comes on top of the rules of its region or country, and opens no place that has none.
+/// a city asks for comes on top of the rules of its region or country, and opens no place that has none; nor does training that a person needs.
 pub fn relied_on<'a>(
     required: &'a Required,
     standings: &'a [Standing],
@@ -279,7 +293,7 @@ pub fn relied_on<'a>(
     last: NaiveDate,
 ) -> Option<Vec<(&'a Requirement, &'a Standing)>> {
     let asked: Vec<_> = met(required, standings, first, last).collect();
-    asked.iter().find(|(requirement, _)| !requirement.is_local())?;
+    asked.iter().find(|(requirement, _)| requirement.is_general())?;
     let mut relied_on = Vec::with_capacity(asked.len());
     for (requirement, standings) in asked {
         relied_on.extend(standings?.into_iter().map(|standing| (requirement, standing)));

@@ -84,6 +84,9 @@ const TABLE: &[Row] = &[
     Row { with: &["start_at", "time_zone", "charge"], ..row("booking.lower_charge", To::Both, "charge_lowered") },
     row("booking.put_at_risk", To::Therapist, "visit_at_risk"),
     row("booking.restored", To::Therapist, "visit_restored"),
+    row("booking.care_unsettled", To::Client, "visit_care_unsettled"),
+    row("booking.care_settled", To::Client, "visit_care_settled"),
+    row("booking.care_changed", To::Therapist, "visit_sheet_changed"),
     row("booking.offered_again", To::Client, "visit_free_again"),
     row("booking.overdue", To::Therapist, "visit_overdue"),
     Row {

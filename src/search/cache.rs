@@ -15,6 +15,7 @@ use sqlx::{PgConnection, PgPool};
 use super::Setting;
 use super::slots::SlotOrder;
 use crate::availability::{self, Diary, Enquiry, MARGIN, Revision, StoredDiary};
+use crate::care::next_care_change;
 use crate::db::Together;
 use crate::error::Result;
 use crate::http::Written;
@@ -47,7 +48,7 @@ type At = (String, [u64; 2], ServiceId, i16);
 struct KeptSetting {
     /// In changes of what holds for all.
     rulebook: i64,
-    /// When a price takes effect that was known then.
+    /// When a price or a policy of care takes effect that was known then.
     until: Option<DateTime<Utc>>,
     span: Span,
     setting: Setting,
@@ -247,6 +248,7 @@ impl SearchCache {
             return Ok(Some(Setting { place, kind, tariff: setting.tariff.as_of(now), ..setting }));
         }
         let until = prices::next_change(&mut *db, now).await?;
+        let until = until.into_iter().chain(next_care_change(&mut *db, now).await?).min();
         let setting = Setting::at(db, place, kind, service, minutes, wide, now).await?;
         if let Some(setting) = setting.clone() {
             self.settings.insert(at, Arc::new(KeptSetting { rulebook, until, span: wide, setting }));

@@ -14,7 +14,7 @@ use super::moving::{Moving, Said};
 use super::{GivenPlace, Setting};
 use crate::App;
 use crate::auth::{Caller, Principal};
-use crate::availability::{Engine, Rule};
+use crate::availability::{Engine, Rule, Visit};
 use crate::error::{FieldError, Refusal, Result};
 use crate::http::{Json, Origin, Page, Reply};
 use crate::ids::{AddressId, BookingId, ServiceId, TherapistId};
@@ -134,8 +134,13 @@ async fn check(app: Arc<App>, caller: Option<Principal>, asked: StartsAsked) -> 
     };
     let client = moving.as_ref().map(|moving| moving.client).or_else(|| caller.and_then(Principal::client));
     let diary = diary(&app, &mut db, asked.therapist_id, &setting, client, span, now).await?;
+    let care = match &moving {
+        Some(moving) => moving.care(&app, &mut db, now).await?,
+        None => None,
+    };
     drop(db);
     let visit = moving.as_ref().map_or_else(|| setting.visit(), |moving| moving.visit(&setting));
+    let visit = Visit { care: care.as_ref(), ..visit };
     let binds = |rule: &Rule| moving.as_ref().is_none_or(|moving| moving.is_bound(*rule));
     let insider = is_insider(caller, asked.therapist_id);
     let checked = starts.into_iter().map(|start| {

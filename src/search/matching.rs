@@ -10,7 +10,8 @@ use super::cache::{Basis, DiaryRead};
 use super::candidates::{self, Batch, LOOKED_AT, Reach, at_a_time};
 use crate::App;
 use crate::availability::travel::Roads;
-use crate::availability::{Diary, Engine, Enquiry, Start};
+use crate::availability::{Diary, Engine, Enquiry, Start, Visit};
+use crate::care::VisitCare;
 use crate::db::Lent;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page};
@@ -73,6 +74,8 @@ fn mark(id: TherapistId) -> u32 {
 pub(super) struct Search<'a> {
     pub app: &'a App,
     pub setting: &'a Setting,
+    /// What decides whether a start suits the person whom the visit is for, where one is named.
+    pub care: Option<&'a VisitCare>,
     pub reach: Reach<'a>,
     /// Who asks, if a client does.
     pub client: Option<AccountId>,
@@ -84,7 +87,7 @@ impl Search<'_> {
     /// The starts of those of `ids` who have any, in the same order. No connection is held while they are computed.
     async fn starts(&self, db: &mut Lent<'_>, ids: &[TherapistId]) -> Result<Vec<Match>> {
         let asked = Enquiry { visit: Some((self.reach.service, self.reach.minutes)), client: self.client };
-        let visit = self.setting.visit();
+        let visit = Visit { care: self.care, ..self.setting.visit() };
         let read = self.app.part::<SearchCache>()?.diaries(db.get().await?, ids, asked, self.span, self.now).await?;
         let (mut diaries, bases): (Vec<Diary>, Vec<Basis>) =
             read.into_iter().map(|DiaryRead { diary, basis }| (diary, basis)).unzip();

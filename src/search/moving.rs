@@ -6,14 +6,16 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::{GivenPlace, Setting};
+use crate::App;
 use crate::accounts::Address;
 use crate::auth::Principal;
 use crate::availability::{Engine, Start, Visit};
+use crate::care::{CareQuery, VisitCare};
 use crate::error::{Error, FieldError, Result};
-use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
+use crate::ids::{AccountId, BookingId, RecipientId, ServiceId, TherapistId};
 use crate::prices::policy::Agreed;
 use crate::prices::{About, Policy, PriceBreakdown, unsold};
-use crate::values::{Money, Place, Role, Span, Zone};
+use crate::values::{Money, Place, Pressure, Role, Span, Zone};
 
 /// A visit that is to be moved.
 pub(super) struct Moving {
@@ -29,6 +31,10 @@ pub(super) struct Moving {
     pub policy: Policy,
     created_at: DateTime<Utc>,
     least_fee: i64,
+    recipient: Option<RecipientId>,
+    pressure: Option<Pressure>,
+    /// Whether its client asks, for whom what does not suit the recipient is left out. Nobody else learns by it.
+    by_client: bool,
     /// Whether its therapist asks: what they set for others does not bind them.
     own: bool,
 }
@@ -58,6 +64,7 @@ impl Moving {
             r#"SELECT client_id AS "client: AccountId", therapist_id AS "therapist: TherapistId", service_id AS "service: ServiceId", duration_minutes,
                       start_at, time_zone AS "time_zone: Zone", address AS "address: Json<Address>",
                       price_breakdown AS "breakdown: Json<PriceBreakdown>", policy AS "policy: Json<Policy>", created_at, least_fee,
+                      recipient_id AS "recipient: RecipientId", pressure AS "pressure: Pressure",
                       (status = 'confirmed' OR (status = 'requested' AND respond_by > $2)) AND start_at > $2 AS "movable!"
                FROM bookings WHERE id = $1"#,
             id.0,
@@ -105,6 +112,9 @@ impl Moving {
             policy: row.policy.0,
             created_at: row.created_at,
             least_fee: row.least_fee,
+            recipient: row.recipient,
+            pressure: row.pressure,
+            by_client: caller.role == Role::Client,
             own: caller.role == Role::Therapist,
         })
     }
@@ -115,6 +125,22 @@ impl Moving {
         let priced_at = self.breakdown.priced_at;
         let setting = Setting::at(db, self.place.clone(), kind, self.service, self.minutes, span, priced_at).await?;
         setting.ok_or_else(|| unsold().into())
+    }
+
+    /// What decides whether another start suits the person whom it is for, where its client asks.
+    pub async fn care(&self, app: &App, db: &mut PgConnection, now: DateTime<Utc>) -> Result<Option<VisitCare>> {
+        if !self.by_client {
+            return Ok(None);
+        }
+        let query = CareQuery {
+            account: self.client,
+            recipient: self.recipient,
+            service: self.service,
+            minutes: self.minutes,
+            pressure: self.pressure,
+            place: &self.address.jurisdiction,
+        };
+        VisitCare::read(app, db, query, now).await
     }
 
     /// What the engine asks of another start.

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgExecutor};
 use crate::accounts::visit_address;
 use crate::auth::Principal;
 use crate::availability::Visit;
+use crate::care::{CareMode, care_mode};
 use crate::credentials::{Required, required_for};
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AddressId, ServiceId};
@@ -73,6 +74,8 @@ pub struct Setting {
     pub tariff: Tariff,
     /// What the place requires for this kind of service.
     pub required: Required,
+    /// How much the place asks of a person's health.
+    pub care: CareMode,
 }
 
 impl Setting {
@@ -122,8 +125,9 @@ impl Setting {
             zone: place.zone,
             span,
         };
-        let tariff = prices::tariff(db, wanted, now).await?;
-        Ok(tariff.map(|tariff| Self { place, kind, service, minutes, tariff, required }))
+        let Some(tariff) = prices::tariff(&mut *db, wanted, now).await? else { return Ok(None) };
+        let care = care_mode(db, &place.jurisdiction, now).await?;
+        Ok(Some(Self { place, kind, service, minutes, tariff, required, care }))
     }
 
     /// What the price hangs on besides the start, asked for at `now` of a therapist so many kilometres away.
@@ -139,6 +143,7 @@ impl Setting {
             minutes: self.minutes.into(),
             required: &self.required,
             except: None,
+            care: None,
         }
     }
 }

@@ -18,12 +18,13 @@ use super::{GivenPlace, explain};
 use crate::App;
 use crate::auth::{Caller, Principal};
 use crate::availability::travel::{Roads, TravelMinutes};
-use crate::availability::{Engine, Start};
+use crate::availability::{Engine, Start, Visit};
+use crate::care::{self, CareQuery, VisitCare};
 use crate::catalogue::refuse_unknown_filters;
 use crate::db::{Lent, in_time};
-use crate::error::Result;
+use crate::error::{Error, FieldError, Result};
 use crate::http::{Cursor, Limit, Origin, Query, Reply};
-use crate::ids::{AddressId, BookingId, ServiceId, TherapistId};
+use crate::ids::{AddressId, BookingId, RecipientId, ServiceId, TherapistId};
 use crate::prices::{About, Tariff, kilometres};
 use crate::search::SearchCache;
 use crate::search::Searches;
@@ -72,6 +73,8 @@ struct SlotQuery {
     /// The region's code within the country (ISO 3166-2).
     #[param(max_length = 10, example = "NSW")]
     region: Option<String>,
+    /// For whom the visit is: one of the caller's recipients. What does not suit them is not listed. Without it, nobody's health is weighed.
+    recipient_id: Option<RecipientId>,
     /// This therapist alone.
     therapist_id: Option<TherapistId>,
     /// Of this gender.
@@ -226,10 +229,17 @@ async fn list_slots(
         region: query.region.clone(),
     };
     if let Some(id) = query.moving {
+        if query.recipient_id.is_some() {
+            return Err(FieldError::new("/recipient_id", "is known from the booking.").into());
+        }
         let asked = moves(app.clone(), caller, query, given, id);
         return app.part::<Searches>()?.run(caller, origin, asked).await.and_then(|page| Reply::ok(&page));
     }
     let (place, kind) = given.find(&*app.db, caller).await?;
+    let care = match query.recipient_id {
+        Some(recipient) => weighed(&app, caller, &query, recipient, &place).await?,
+        None => None,
+    };
     let question = query.common(caller, &place, kind);
     if let Some(question) = &question {
         let client = caller.and_then(Principal::client);
@@ -239,7 +249,7 @@ async fn list_slots(
         }
     }
     let searches = app.part::<Searches>()?;
-    let asked = SlotSearch { caller, query, explained, place, kind, question };
+    let asked = SlotSearch { caller, query, explained, place, kind, care, question };
     match asked.question.clone().filter(|_| caller.is_none()) {
         Some(question) => {
             let app = app.clone();
@@ -248,6 +258,33 @@ async fn list_slots(
         }
         None => searches.run(caller, origin, search(app.clone(), asked)).await,
     }
+}
+
+/// What decides whether a visit suits a recipient of the caller's.
+///
+/// # Errors
+/// Points to `recipient_id` where there is no such recipient of theirs.
+async fn weighed(
+    app: &App,
+    caller: Option<Principal>,
+    query: &SlotQuery,
+    recipient: RecipientId,
+    place: &Place,
+) -> Result<Option<Arc<VisitCare>>> {
+    let account = caller.ok_or(Error::Unauthorized)?.client().ok_or(Error::Forbidden)?;
+    let mut conn = app.db.acquire().await?;
+    if !care::is_recipient(&mut conn, account, recipient).await? {
+        return Err(FieldError::new("/recipient_id", "is not one of your recipients.").into());
+    }
+    let asked = CareQuery {
+        account,
+        recipient: Some(recipient),
+        service: query.service_id,
+        minutes: query.duration_minutes,
+        pressure: None,
+        place: &place.jurisdiction,
+    };
+    Ok(VisitCare::read(app, &mut conn, asked, app.clock.now()).await?.map(Arc::new))
 }
 
 /// The times that a booking could be moved to.
@@ -272,8 +309,9 @@ async fn moves(
     let setting = moving.setting(db.get().await?, span).await?;
     let diary =
         explain::diary(&app, db.get().await?, moving.therapist, &setting, Some(moving.client), span, now).await?;
+    let care = moving.care(&app, db.get().await?, now).await?;
     db.give_back();
-    let visit = moving.visit(&setting);
+    let visit = Visit { care: care.as_ref(), ..moving.visit(&setting) };
     let engine = Engine::new(&diary, &visit, span, now);
     let insider = explain::is_insider(caller, moving.therapist);
     let slots: Vec<Slot> = moving
@@ -302,7 +340,7 @@ impl SlotQuery {
     fn common(&self, caller: Option<Principal>, place: &Place, kind: Option<AddressKind>) -> Option<Question> {
         let narrowed =
             self.gender.is_some() || self.technique.is_some() || self.condition.is_some() || self.language.is_some();
-        let plain = !narrowed && !self.explain && self.cursor.is_none();
+        let plain = !narrowed && !self.explain && self.cursor.is_none() && self.recipient_id.is_none();
         let listed = match self.therapist_id {
             Some(therapist) if explain::is_insider(caller, therapist) => return None,
             Some(therapist) => Listed::One(therapist),
@@ -322,13 +360,15 @@ struct SlotSearch {
     explained: Option<TherapistId>,
     place: Place,
     kind: Option<AddressKind>,
+    /// What decides whether a start suits the recipient.
+    care: Option<Arc<VisitCare>>,
     /// Where the answer may be the same for all.
     question: Option<Question>,
 }
 
 /// The page that the caller asks for.
 async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
-    let SlotSearch { caller, query, explained, place, kind, question } = asked;
+    let SlotSearch { caller, query, explained, place, kind, care, question } = asked;
     let now = app.clock.now();
     let (Day(from), Day(to)) = (query.from, query.to);
     let mut db = Lent::by(&app.db);
@@ -350,7 +390,8 @@ async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
     // Days make an answer long, so that a page of many days holds fewer therapists.
     let days = usize::try_from((to - from).num_days() + 1).unwrap_or(1);
     let limit = query.limit.at_most(MOST_STARTS / (STARTS_A_DAY * days));
-    let search = Search { app: &app, setting: &setting, reach, client, span, now };
+    let care = care.as_deref();
+    let search = Search { app: &app, setting: &setting, care, reach, client, span, now };
     let first = query.cursor.is_none();
     let found = match (query.therapist_id, query.sort) {
         (Some(therapist), _) => search.only(&mut db, therapist).await?,

@@ -10,6 +10,7 @@ mod borders;
 mod bounds;
 mod calendars;
 mod care;
+mod care_visits;
 mod catalogue;
 mod commands;
 mod compression;

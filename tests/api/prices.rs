@@ -381,6 +381,8 @@ fn booking(body: &Value, client: Uuid) -> Booking {
         at_risk_since: None,
         free_to_cancel: false,
         least_fee: 0,
+        recipient: None,
+        care_at_risk_since: None,
         created_at: at(body["created_at"].as_str().unwrap()),
     }
 }

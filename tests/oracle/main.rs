@@ -45,6 +45,7 @@ fn compare(case: &Case, tally: &mut Tally) -> TestCaseResult {
         minutes: case.minutes,
         required: &case.required,
         except: case.except,
+        care: None,
     };
     let span = Span { start: instant(oracle.span.start), end: instant(oracle.span.end) };
     let engine = Engine::new(&case.diary, &visit, span, case.now);

@@ -174,6 +174,8 @@ impl<'a> Oracle<'a> {
             Rule::DailyCap => rules.daily_cap.is_some_and(|cap| self.others_on_date_of(table.start) >= cap),
             Rule::Travel => self.too_far_from_neighbours(&occupied),
             Rule::Credentials => !self.may_practise(&table),
+            // The oracle knows of nobody's health.
+            Rule::Care => false,
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) async fn times(
                       min(at) FILTER (WHERE moves AND to_state = 'on_the_way') AS on_the_way_at, min(at) FILTER (WHERE moves AND to_state = 'arrived') AS arrived_at,
                       min(at) FILTER (WHERE moves AND to_state = 'in_progress') AS started_at, min(at) FILTER (WHERE moves AND to_state = 'completed') AS completed_at
                FROM events CROSS JOIN LATERAL (SELECT from_state IS DISTINCT FROM to_state AS moves) AS step WHERE subject_type = 'booking' AND subject_id = asked::text AND id >= history_of(asked::text)
-                 AND kind NOT IN ('booking.address_disclosed', 'booking.relied_anew', 'booking.proof_read')
+                 AND kind NOT IN ('booking.address_disclosed', 'booking.relied_anew', 'booking.proof_read', 'booking.care_sheet_read')
            ) AS happened WHERE happened.updated_at IS NOT NULL"#,
         bookings as &[BookingId]
     )

@@ -10,14 +10,14 @@ use crate::bookings::bounds::HOLDS_COUNT;
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::events::{TimeLock, Work};
-use crate::ids::{AccountId, HoldId, TherapistId};
+use crate::ids::{AccountId, HoldId, RecipientId, TherapistId};
 use crate::prices::Terms;
 
 /// A client's live holds, or the one of them that is named.
 pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, now: DateTime<Utc>) -> Result<Vec<Hold>> {
     let rows = sqlx::query!(
         r#"SELECT id, therapist_id, service_id, start_at, duration_minutes, address AS "address: Json<Address>",
-                  terms AS "terms: Json<Terms>", created_at, expires_at
+                  terms AS "terms: Json<Terms>", recipient_id AS "recipient: RecipientId", created_at, expires_at
            FROM holds WHERE client_id = $1 AND ($2::uuid IS NULL OR id = $2) AND expires_at > $3 AND ended_at IS NULL ORDER BY id"#,
         client.0,
         one.map(|id| id.0),
@@ -34,6 +34,7 @@ pub(super) async fn live(tx: &mut Tx, client: AccountId, one: Option<HoldId>, no
             duration_minutes: row.duration_minutes,
             address: row.address.0,
             terms: row.terms.0,
+            recipient: row.recipient,
             created_at: row.created_at,
             expires_at: row.expires_at,
         })
@@ -71,8 +72,8 @@ async fn try_insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -
              VALUES ($1, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id
          ), hold AS (
              INSERT INTO holds (id, client_id, therapist_id, service_id, start_at, duration_minutes, address, amount, currency,
-                                created_at, expires_at, terms)
-             SELECT $1, $2, $3, $9, $5, $10, $11, $12, $13, $14, $8, $15 FROM reservation
+                                created_at, expires_at, terms, recipient_id)
+             SELECT $1, $2, $3, $9, $5, $10, $11, $12, $13, $14, $8, $15, $16 FROM reservation
          )
          SELECT id FROM reservation",
         hold.id.0,
@@ -90,6 +91,7 @@ async fn try_insert(tx: &mut Tx, hold: &Hold, client: AccountId, during: Span) -
         hold.terms.breakdown.total.currency.code(),
         hold.created_at,
         Json(&hold.terms) as _,
+        hold.recipient.map(|id| id.0),
     )
     .fetch_optional(&mut **tx)
     .await?;

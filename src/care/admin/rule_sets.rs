@@ -291,7 +291,7 @@ async fn preview_care_rule_set(
 ) -> Result<Reply> {
     let now = app.clock.now();
     let (summary, set) = store::rule_set(&*app.db, id).await?.ok_or(Error::NotFound)?;
-    let current = app.part::<RuleCache>()?.rules(&app.db, now).await?;
+    let current = app.part::<RuleCache>()?.rules(&mut *app.db.acquire().await?, now).await?;
     let by_code = |set: &RuleSet| -> BTreeMap<String, Rule> {
         set.rules.iter().map(|rule| (rule.code.clone(), rule.clone())).collect()
     };

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 
+use super::QuestionnaireRef;
 use super::recipients::Recipient;
 use super::screenings::ANSWERS;
 use super::store;
@@ -12,11 +13,39 @@ use crate::care::questions::{GivenAnswer, Questionnaire};
 use crate::error::{Error, Result};
 use crate::ids::RecipientId;
 
-/// Facts about a recipient, of answers that count for `usual_days` where their question says nothing else.
-pub(super) async fn of(conn: &mut PgConnection, recipient: &Recipient, usual_days: i32) -> Result<Facts> {
-    let mut facts = Facts::default();
+/// What a person has answered.
+#[derive(Default)]
+pub struct Told {
+    /// What follows of it.
+    pub facts: Facts,
+    /// Which version of each questionnaire was answered last.
+    pub answered: Vec<Answered>,
+}
+
+/// The last answers to a questionnaire.
+pub struct Answered {
+    /// Its code.
+    pub code: String,
+    /// The version that was answered.
+    pub version: i32,
+    /// The date, where the client lives.
+    pub on: NaiveDate,
+}
+
+/// Notes what a screening answers, in the place of what was answered before.
+fn note(answered: &mut Vec<Answered>, questionnaires: &[QuestionnaireRef], on: NaiveDate) {
+    for one in questionnaires {
+        answered.retain(|known| known.code != one.code);
+        answered.push(Answered { code: one.code.clone(), version: one.version, on });
+    }
+}
+
+/// What a recipient has answered; answers count for `usual_days` where their question says nothing else.
+pub async fn of(conn: &mut PgConnection, recipient: &Recipient, usual_days: i32) -> Result<Told> {
+    let (mut facts, mut answered) = (Facts::default(), Vec::new());
     // The latest of a questionnaire comes last, and takes the place of those before it.
     for screening in store::latest_screenings(&mut *conn, recipient.id).await? {
+        note(&mut answered, &screening.questionnaires.0, screening.given_on);
         let given: Vec<GivenAnswer> = recipient.cipher.open_value(ANSWERS, screening.id, &screening.answers)?;
         let mut questionnaires = Vec::new();
         for one in &screening.questionnaires.0 {
@@ -32,7 +61,7 @@ pub(super) async fn of(conn: &mut PgConnection, recipient: &Recipient, usual_day
     if let Some(born) = recipient.born_on {
         facts.born_on(born);
     }
-    Ok(facts)
+    Ok(Told { facts, answered })
 }
 
 /// Reads answers that were read before: that they do not fit is our own fault.
@@ -42,13 +71,10 @@ fn read(questionnaires: &[Questionnaire], given: &[GivenAnswer], on: NaiveDate) 
 }
 
 /// Which version of each questionnaire was answered last, and on which day.
-pub(super) async fn answered(conn: &mut PgConnection, recipient: RecipientId) -> Result<Vec<(String, i32, NaiveDate)>> {
-    let mut latest: Vec<(String, i32, NaiveDate)> = Vec::new();
+pub(super) async fn answered(conn: &mut PgConnection, recipient: RecipientId) -> Result<Vec<Answered>> {
+    let mut answered = Vec::new();
     for screening in store::latest_screenings(&mut *conn, recipient).await? {
-        for one in screening.questionnaires.0 {
-            latest.retain(|(code, ..)| *code != one.code);
-            latest.push((one.code, one.version, screening.given_on));
-        }
+        note(&mut answered, &screening.questionnaires.0, screening.given_on);
     }
-    Ok(latest)
+    Ok(answered)
 }

@@ -1,9 +1,9 @@
 //! People whom visits are for, and what they answer. Whatever tells of a person is sealed under a key of that person's own.
 
 mod drafts;
-mod facts;
+pub(super) mod facts;
 mod keys;
-mod recipients;
+pub(super) mod recipients;
 mod screenings;
 mod store;
 mod suitability;

@@ -70,7 +70,7 @@ struct Profile {
 }
 
 /// A recipient, opened.
-pub(super) struct Recipient {
+pub struct Recipient {
     pub id: RecipientId,
     pub relation: Relation,
     pub born_on: Option<NaiveDate>,
@@ -93,7 +93,7 @@ impl Recipient {
     }
 
     /// Whether the account answers for a minor.
-    fn is_minor(&self, terms: &CareTerms, today: NaiveDate) -> bool {
+    pub fn is_minor(&self, terms: &CareTerms, today: NaiveDate) -> bool {
         let years = self.born_on.and_then(|born| today.years_since(born));
         years.is_some_and(|years| i64::from(years) < i64::from(terms.adult_age))
     }
@@ -107,6 +107,25 @@ pub(super) async fn find<'c>(
     id: RecipientId,
 ) -> Result<Recipient> {
     Recipient::opened(store::recipient(db, account, id).await?.ok_or(Error::NotFound)?, cipher)
+}
+
+/// The recipient of an account that is named, or the one for oneself; none where there is none, or no more.
+pub async fn named(
+    db: &mut sqlx::PgConnection,
+    cipher: &Cipher,
+    account: AccountId,
+    id: Option<RecipientId>,
+) -> Result<Option<Recipient>> {
+    let found = match id {
+        Some(id) => store::recipient(db, account, id).await?,
+        None => store::oneself(db, account).await?,
+    };
+    found.map(|stored| Recipient::opened(stored, cipher)).transpose()
+}
+
+/// Whether an account has this recipient.
+pub async fn is_known(db: &mut sqlx::PgConnection, account: AccountId, id: RecipientId) -> Result<bool> {
+    Ok(store::recipient(db, account, id).await?.is_some())
 }
 
 /// The same, locked: what is answered of one person goes one after the other.
@@ -174,8 +193,8 @@ impl Frame {
         let answered = facts::answered(conn, recipient.id).await?;
         let lasts = i64::from(self.terms.answers_last_days);
         let is_current = |(code, version): &(String, i32)| {
-            let latest = answered.iter().find(|(known, ..)| known == code);
-            latest.is_some_and(|(_, answered, on)| answered == version && (self.today - *on).num_days() < lasts)
+            let latest = answered.iter().find(|known| known.code == *code);
+            latest.is_some_and(|last| last.version == *version && (self.today - last.on).num_days() < lasts)
         };
         let care_state = if answered.is_empty() {
             CareState::Unanswered

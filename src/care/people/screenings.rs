@@ -164,11 +164,11 @@ async fn create_screening(
 ) -> Result<Reply> {
     uninterrupted(async move {
         refuse_too_many(&new.answers)?;
-        let rules = app.part::<RuleCache>()?.rules(&app.db, app.clock.now()).await?;
         let mut work = app.begin(Some(me.account())).await?;
         let once = Once::claim(&mut work, "POST /v1/me/recipients/{id}/screenings", key, print.about(id)).await?;
         let recipient = lock(&mut work, &app.cipher, me.account(), id).await?;
         let now = work.now();
+        let rules = app.part::<RuleCache>()?.rules(&mut work, now).await?;
         let there = published::questionnaires(&mut **work, now).await?.into_iter().map(|(one, _)| one).collect();
         let questionnaires = named(&new.questionnaires, there)?;
         if questionnaires
@@ -222,7 +222,7 @@ async fn create_screening(
         work.announce(Event::new("screening.create", "recipient", id).with(details)).await?;
         let location = format!("/v1/me/recipients/{id}/screenings/{}", screening.id);
         let terms = policy(&mut **work, &[], now).await?;
-        let facts = facts::of(&mut work, &recipient, terms.answers_last_days).await?;
+        let facts = facts::of(&mut work, &recipient, terms.answers_last_days).await?.facts;
         let (mut decisions, mut advice, mut worst) = (Vec::new(), Vec::new(), Outcome::Suitable);
         for (service_id, service) in published::services(&mut **work).await? {
             let asked = Asked {

@@ -37,6 +37,11 @@ pub(super) async fn recipient<'c>(
     Ok(recipients!("AND recipients.id = $2", account.0, id.0).fetch_optional(db).await?)
 }
 
+/// The recipient whom an account's holder is to themself.
+pub(super) async fn oneself<'c>(db: impl PgExecutor<'c>, account: AccountId) -> Result<Option<StoredRecipient>> {
+    Ok(recipients!("AND relation = 'self'", account.0).fetch_optional(db).await?)
+}
+
 /// Stores a recipient with its key.
 pub(super) async fn insert(tx: &mut Tx, account: AccountId, recipient: &StoredRecipient) -> Result<()> {
     sqlx::query!(

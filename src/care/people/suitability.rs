@@ -134,8 +134,8 @@ async fn get_suitability(
     }
     let (now, Day(date)) = (app.clock.now(), query.date);
     let places = places(query.country.as_ref(), query.region.as_ref())?;
-    let published = app.part::<RuleCache>()?.rules(&app.db, now).await?;
     let mut conn = app.db.acquire().await?;
+    let published = app.part::<RuleCache>()?.rules(&mut conn, now).await?;
     let recipient = recipients::find(&mut *conn, &app.cipher, me.account(), id).await?;
     let services = published::services(&mut *conn).await?;
     let service = services.iter().find(|(known, _)| *known == query.service_id);
@@ -143,7 +143,7 @@ async fn get_suitability(
     let terms = policy(&mut *conn, &places, now).await?;
     let facts = match terms.mode {
         CareMode::Off => crate::care::answers::Facts::default(),
-        _ => facts::of(&mut conn, &recipient, terms.answers_last_days).await?,
+        _ => facts::of(&mut conn, &recipient, terms.answers_last_days).await?.facts,
     };
     let asked = Asked {
         service,

@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 
 use super::{CareMode, CareTerms, EVERYWHERE, QuestionnaireUse};
 use crate::care::questions::{Purpose, Question, Questionnaire};
@@ -8,7 +8,7 @@ use crate::care::rules::RuleSet;
 use crate::error::{Error, Result};
 use crate::ids::RuleSetId;
 
-pub(super) async fn rules_in_force(db: &PgPool, at: DateTime<Utc>) -> Result<Option<RuleSetId>> {
+pub(super) async fn rules_in_force(db: &mut PgConnection, at: DateTime<Utc>) -> Result<Option<RuleSetId>> {
     let id = sqlx::query_scalar!(
         "SELECT id FROM care_rule_sets WHERE published_at IS NOT NULL AND withdrawn_at IS NULL AND effective_from <= $1
          ORDER BY effective_from DESC, version DESC LIMIT 1",
@@ -19,7 +19,7 @@ pub(super) async fn rules_in_force(db: &PgPool, at: DateTime<Utc>) -> Result<Opt
     Ok(id)
 }
 
-pub(super) async fn rule_set(db: &PgPool, id: RuleSetId) -> Result<(i32, RuleSet)> {
+pub(super) async fn rule_set(db: &mut PgConnection, id: RuleSetId) -> Result<(i32, RuleSet)> {
     let row = sqlx::query!(r#"SELECT version, body AS "body: Json<RuleSet>" FROM care_rule_sets WHERE id = $1"#, id.0)
         .fetch_one(db)
         .await?;
@@ -90,6 +90,17 @@ pub async fn policy<'c>(db: impl PgExecutor<'c>, places: &[String], at: DateTime
         adult_age: row.adult_age,
         retention_years: row.retention_years,
     })
+}
+
+/// When the next policy takes effect that is known at `at`, of any place.
+pub async fn next_policy<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    let next = sqlx::query_scalar!(
+        "SELECT min(effective_from) FROM care_policies WHERE effective_from > $1 AND withdrawn_at IS NULL",
+        at
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(next)
 }
 
 /// Whom to call in an emergency in a country; the number that most countries know, where the country's own is not known.

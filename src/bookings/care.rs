@@ -1,0 +1,147 @@
+//! Whether visits suit the people whom they are for, from booking to their beginning.
+//!
+//! No state says so: it is decided whenever it matters, by what is answered then. What is kept is that a client was told, so that they are told once.
+
+mod store;
+mod views;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::events::{Taken, Why, event};
+use super::jobs::SettleCare;
+use super::lifecycle::{Action, Party, Status, Step, step};
+use super::steps::{Begun, begin_as_system};
+use super::{Booking, Cancelled};
+use crate::App;
+use crate::care::{self, CareQuery, VisitCare};
+use crate::error::Result;
+use crate::events::{TimeLock, Work};
+use crate::ids::{BookingId, RecipientId};
+use crate::queue::enqueue;
+
+pub(super) use views::routes;
+
+/// From so long before its start on, a visit that does not suit the person is called off.
+const CALL_OFF_LEAD: TimeDelta = TimeDelta::hours(24);
+
+/// How many visits of one client are called off so late without a fee within [`WAIVED_WITHIN`]: nobody is to hide a fever for its price, and
+/// nobody is to find that answers are a way around the policy.
+const WAIVED: i64 = 2;
+const WAIVED_WITHIN: TimeDelta = TimeDelta::days(365);
+
+/// What the parties of a visit that is called off are told: nothing of anyone's health.
+const CALLED_OFF: &str = "The visit cannot take place as it was booked.";
+
+/// What decides whether `booking` suits the person whom it is for, as things stand; none where nothing can speak against it.
+async fn of(app: &App, work: &mut Work, booking: &Booking) -> Result<Option<VisitCare>> {
+    let query = CareQuery {
+        account: booking.client,
+        recipient: booking.recipient,
+        service: booking.service,
+        minutes: booking.duration_minutes,
+        pressure: booking.pressure,
+        place: &booking.address.jurisdiction,
+    };
+    let now = work.now();
+    VisitCare::read(app, work, query, now).await
+}
+
+/// Refuses to begin a visit that does not suit the person by what is known now, and writes down why it does where it does.
+pub(super) async fn refuse_to_begin(app: &App, work: &mut Work, booking: &Booking) -> Result<()> {
+    let Some(care) = of(app, work, booking).await? else { return Ok(()) };
+    let (first, last) = booking.dates();
+    if let Some(refusal) = care.refusal_to_begin(first, last) {
+        return Err(refusal.into());
+    }
+    care.record(work, booking.id, (first, last)).await
+}
+
+/// Decides again on the visits ahead of a recipient, whose answers have changed. Running it again changes nothing.
+pub(super) async fn reconsider(app: &App, recipient: RecipientId) -> Result<()> {
+    let mut work = app.begin(None).await?;
+    let now = work.now();
+    let oneself = care::account_of_oneself(&mut work, recipient).await?;
+    let visits = store::ahead(&mut work, recipient, oneself, now).await?;
+    work.commit().await?;
+    for visit in visits {
+        reconsider_visit(app, visit).await?;
+    }
+    Ok(())
+}
+
+/// Decides again on the visits ahead of everyone, since the rules have changed.
+pub(super) async fn reconsider_all(app: &App) -> Result<()> {
+    let mut after = None;
+    loop {
+        let recipients = store::recipients_with_visits(&app.db, after, app.clock.now()).await?;
+        for recipient in &recipients {
+            reconsider(app, *recipient).await?;
+        }
+        match recipients.last() {
+            Some(last) => after = Some(*last),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn reconsider_visit(app: &App, id: BookingId) -> Result<()> {
+    let Some(Begun { mut work, lock, booking, .. }) = begin_as_system(app, id).await? else { return Ok(()) };
+    let now = work.now();
+    if booking.status.is_live() && booking.status != Status::InProgress && booking.start_at > now {
+        let care = of(app, &mut work, &booking).await?;
+        let (first, last) = booking.dates();
+        let suits = care.as_ref().is_none_or(|care| care.suits(first, last));
+        match (suits, booking.care_at_risk_since) {
+            (true, Some(_)) => {
+                store::set_at_risk(&mut work, id, None).await?;
+                work.announce(event("booking.care_settled", &booking, json!({}))).await?;
+            }
+            (false, since) => {
+                let due = call_off_at(booking.start_at);
+                if since.is_none() {
+                    store::set_at_risk(&mut work, id, Some(now)).await?;
+                }
+                if due <= now {
+                    call_off(&mut work, &lock, booking).await?;
+                } else if since.is_none() {
+                    enqueue(&mut work, &SettleCare { booking: id }, due).await?;
+                    work.announce(event("booking.care_unsettled", &booking, json!({}))).await?;
+                }
+                return work.commit().await;
+            }
+            (true, None) => {}
+        }
+        if let Some(care) = care
+            && booking.status != Status::Requested
+            && care.record_if_changed(&mut work, id, (first, last)).await?
+        {
+            work.announce(event("booking.care_changed", &booking, json!({}))).await?;
+        }
+    }
+    work.commit().await
+}
+
+/// When a visit that does not suit the person is called off.
+fn call_off_at(start: DateTime<Utc>) -> DateTime<Utc> {
+    start - CALL_OFF_LEAD
+}
+
+/// Calls off a visit that still does not suit the person 24 hours before its start: the job's part. It looks at the present state, so that it may run
+/// twice, early or late.
+pub(super) async fn settle(app: &App, id: BookingId) -> Result<()> {
+    reconsider_visit(app, id).await
+}
+
+/// Cancels a visit in the service's name. It costs nothing the first times; then it costs what the policy asks of a client who calls off now.
+async fn call_off(work: &mut Work, lock: &TimeLock, mut booking: Booking) -> Result<()> {
+    let (from, now) = (booking.status, work.now());
+    let Ok(Step::To(status)) = step(&booking, Action::Cancel, Party::System, now) else { return Ok(()) };
+    let waived = store::called_off_late(work, booking.client, now - WAIVED_WITHIN).await? < WAIVED;
+    let told_before = booking.care_at_risk_since.is_some();
+    let fee = if waived || told_before { 0 } else { booking.fee(Party::Client, now).amount };
+    booking.cancelled = Some(Cancelled { by: Party::System, at: now, fee });
+    booking.enter(status);
+    let taken = Taken { action: Action::Cancel, party: Party::System, from, reason: Some(Why::Ours(CALLED_OFF)) };
+    super::store::save(work, lock, &booking, taken).await
+}

@@ -1,0 +1,74 @@
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::{AccountId, BookingId, RecipientId};
+
+/// How many recipients are looked at in one go.
+const BATCH: i64 = 500;
+
+/// The visits ahead of a recipient, by their start; those of which nobody is named too, where the recipient is the holder of an account: `oneself`.
+pub(super) async fn ahead(
+    tx: &mut Tx,
+    recipient: RecipientId,
+    oneself: Option<AccountId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<BookingId>> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT id AS "id!: BookingId" FROM (
+               SELECT id, start_at, status FROM bookings WHERE recipient_id = $1 AND start_at > $3
+               UNION ALL
+               SELECT id, start_at, status FROM bookings WHERE client_id = $2 AND recipient_id IS NULL AND start_at > $3
+           ) AS ahead
+           WHERE status IN ('requested', 'confirmed', 'on_the_way', 'arrived') ORDER BY start_at, id"#,
+        recipient.0,
+        oneself.map(|account| account.0),
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(ids)
+}
+
+/// The next recipients after `after` who have visits ahead.
+pub(super) async fn recipients_with_visits(
+    db: &PgPool,
+    after: Option<RecipientId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<RecipientId>> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT DISTINCT recipient_id AS "id!: RecipientId" FROM bookings
+           WHERE recipient_id IS NOT NULL AND ($1::uuid IS NULL OR recipient_id > $1) AND start_at > $2
+             AND status IN ('requested', 'confirmed', 'on_the_way', 'arrived')
+           ORDER BY recipient_id LIMIT $3"#,
+        after.map(|id| id.0),
+        now,
+        BATCH
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids)
+}
+
+/// Writes down since when answers speak against a visit, or that they do not any more.
+pub(super) async fn set_at_risk(tx: &mut Tx, booking: BookingId, since: Option<DateTime<Utc>>) -> Result<()> {
+    sqlx::query!("UPDATE bookings SET care_at_risk_since = $2 WHERE id = $1", booking.0, since)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// How many visits of a client were called off since then for their answers, within a day of their start.
+pub(super) async fn called_off_late(tx: &mut Tx, client: AccountId, since: DateTime<Utc>) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM bookings
+           WHERE client_id = $1 AND start_at > $2 AND status = 'cancelled' AND cancelled_by = 'system' AND cancelled_at > $2
+             AND care_at_risk_since = cancelled_at"#,
+        client.0,
+        since
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(count)
+}

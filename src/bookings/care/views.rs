@@ -1,0 +1,148 @@
+//! How a visit stands with the person whom it is for, as each party may know it.
+
+use actix_web::get;
+use actix_web::web::Data;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::of;
+use crate::App;
+use crate::auth::{As, Parties};
+use crate::bookings::lifecycle::{Party, Status};
+use crate::bookings::steps::party;
+use crate::bookings::{Booking, store};
+use crate::care::{Limits, Standing, VisitCare};
+use crate::db::uninterrupted;
+use crate::error::{Error, Result};
+use crate::http::{Path, Reply};
+use crate::ids::{BookingId, RecipientId};
+
+pub(in crate::bookings) fn routes(config: &mut ServiceConfig) {
+    config.service(get_booking_care);
+}
+
+/// How long after a visit its therapist sees the sheet.
+const SHEET_SHOWN: TimeDelta = TimeDelta::hours(72);
+
+/// That a therapist was shown what a person has to say of their health.
+const SHEET_READ: &str = "booking.care_sheet_read";
+
+/// For whom it is written down.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = BookingCareSeenAs)]
+enum SeenAs {
+    /// For the client.
+    Client,
+    /// For the therapist.
+    Therapist,
+}
+
+/// How a visit stands, for its client.
+#[derive(Debug, Serialize, ToSchema)]
+struct ClientCare {
+    /// `client`.
+    seen_as: SeenAs,
+    /// For whom the visit is; null where its client has entered nobody, not even themself.
+    recipient_id: Option<RecipientId>,
+    /// Whether it may take place, as things stand.
+    state: Standing,
+    /// What applies; null where the person is an adult who is not the client: it is theirs to tell.
+    limits: Option<Limits>,
+    /// What the rules say to the person; empty where the person is an adult who is not the client.
+    #[schema(example = json!(["Bruises come easily with blood thinners."]))]
+    advice: Vec<String>,
+    /// By when the questions must be answered, where they are not.
+    due_by: Option<DateTime<Utc>>,
+}
+
+/// How a visit stands, for its therapist.
+#[derive(Debug, Serialize, ToSchema)]
+struct TherapistCare {
+    /// `therapist`.
+    seen_as: SeenAs,
+    /// What applies, until 72 hours after the visit; null from then on.
+    limits: Option<Limits>,
+    /// The training that the visit needs, by code.
+    #[schema(example = json!(["prenatal"]))]
+    training: Vec<String>,
+    /// What the rules say to whoever carries the visit out: from its confirmation until 72 hours after it, and null else.
+    #[schema(example = json!(["Light pressure over the legs."]))]
+    sheet: Option<Vec<String>>,
+}
+
+/// How a visit stands with the person whom it is for, by whoever looks at it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum BookingCare {
+    /// For its client.
+    Client(ClientCare),
+    /// For its therapist.
+    Therapist(TherapistCare),
+}
+
+/// Show what suits the person
+///
+/// How the visit stands with the person whom it is for, decided anew. Its client sees whether it may take place, what applies and what to do.
+/// Its therapist sees what applies, and from confirmation until 72 hours after the visit the sheet: what to heed, and never the answers
+/// themselves. Each such look is written down. Nobody else sees any of it.
+#[utoipa::path(tag = "Care", operation_id = "get_booking_care", security(("bearer" = ["client", "therapist"])),
+    params(("id" = BookingId, Path, description = "The booking.")),
+    responses((status = 200, description = "How the visit stands.", body = BookingCare)))]
+#[get("/v1/bookings/{id}/care")]
+async fn get_booking_care(app: Data<App>, me: As<Parties>, Path(id): Path<BookingId>) -> Result<Reply> {
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let now = work.now();
+        let booking = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
+        let care = of(&app, &mut work, &booking).await?;
+        let seen = if party == Party::Client {
+            BookingCare::Client(for_client(&booking, care.as_ref()))
+        } else {
+            let seen = for_therapist(&booking, care.as_ref(), now);
+            if seen.sheet.as_ref().is_some_and(|sheet| !sheet.is_empty()) {
+                store::record_looks(&mut work, &[&booking], SHEET_READ).await?;
+            }
+            BookingCare::Therapist(seen)
+        };
+        work.commit().await?;
+        Reply::ok(&seen)
+    })
+    .await
+}
+
+fn for_client(booking: &Booking, care: Option<&VisitCare>) -> ClientCare {
+    let (first, last) = booking.dates();
+    let state = care.map_or(Standing::NotAsked, |care| care.standing(first, last));
+    let own = care.filter(|care| care.is_accounts_own()).map(|care| care.decision(first, last));
+    let (limits, advice) = own.map(|decision| (decision.limits, decision.advice)).unzip();
+    ClientCare {
+        seen_as: SeenAs::Client,
+        recipient_id: booking.recipient,
+        state,
+        limits,
+        advice: advice.unwrap_or_default().into_iter().map(|advice| advice.text).collect(),
+        due_by: (state == Standing::AnswersNeeded).then_some(booking.start_at),
+    }
+}
+
+fn for_therapist(booking: &Booking, care: Option<&VisitCare>, now: DateTime<Utc>) -> TherapistCare {
+    use Status::{Arrived, Completed, Confirmed, InProgress, OnTheWay, Requested};
+    let (first, last) = booking.dates();
+    let is_recent = now < booking.end_at() + SHEET_SHOWN;
+    let is_on = matches!(booking.status, Confirmed | OnTheWay | Arrived | InProgress | Completed) && is_recent;
+    let decision = care.filter(|_| is_on || booking.status == Requested).map(|care| care.decision(first, last));
+    let sheet = is_on.then(|| {
+        let told = decision.iter().flat_map(|decision| &decision.sheet);
+        told.map(|advice| advice.text.clone()).collect()
+    });
+    TherapistCare {
+        seen_as: SeenAs::Therapist,
+        training: decision.iter().flat_map(|decision| decision.needs.credentials.clone()).collect(),
+        limits: decision.map(|decision| decision.limits),
+        sheet,
+    }
+}

@@ -1,0 +1,344 @@
+//! Whether a visit suits the person whom it is for: what searches, bookings and their steps ask.
+
+mod store;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+
+use super::body::RegionSet;
+use super::decide::{Asked, Decision, Outcome, ServiceProfile, alternatives, decide};
+use super::people::facts::{self, Answered, Told};
+use super::people::recipients::{self, Recipient, Relation};
+use super::published::{self, CareMode, CareTerms, PublishedRules, RuleCache};
+use super::questions::Purpose;
+use crate::App;
+use crate::error::{CareInstead, CareRefused, Error, FieldError, Refusal, Result};
+use crate::events::Work;
+use crate::ids::{AccountId, BookingId, RecipientId, ServiceId};
+use crate::values::{Jurisdiction, Pressure};
+
+/// The column of proofs, to which they are sealed.
+const PROOF: &str = "booking_care.proof";
+
+/// What is asked of care for a visit.
+#[derive(Clone, Copy, Debug)]
+pub struct CareQuery<'a> {
+    /// Who books.
+    pub account: AccountId,
+    /// For whom; the account's holder, unless said.
+    pub recipient: Option<RecipientId>,
+    /// What is booked.
+    pub service: ServiceId,
+    /// Minutes on the table.
+    pub minutes: i16,
+    /// The pressure, if one was chosen.
+    pub pressure: Option<Pressure>,
+    /// Where it is.
+    pub place: &'a Jurisdiction,
+}
+
+/// What decides on visits of one person with one service, day by day.
+pub struct VisitCare {
+    /// The person; none where nothing is known of anyone, and answers are asked for.
+    recipient: Option<Recipient>,
+    rules: Arc<PublishedRules>,
+    told: Told,
+    service: ServiceProfile,
+    services: Vec<ServiceProfile>,
+    pressure: Option<Pressure>,
+    minutes: i16,
+    places: Vec<String>,
+    terms: CareTerms,
+    /// The questionnaires of health that are put there, with the version that is in force.
+    put: Vec<(String, i32)>,
+    /// On which day it is for an account to know why: that of an adult is that person's own.
+    today: NaiveDate,
+    /// What was decided, by the date of the visit at its place.
+    decided: Mutex<BTreeMap<NaiveDate, Arc<Decision>>>,
+}
+
+/// Where a visit stands with the person whom it is for. It says nothing of their health but whether the visit suits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = CareStanding)]
+pub enum Standing {
+    /// Nothing was answered, and nothing has to be.
+    NotAsked,
+    /// The questions must be answered before it begins.
+    AnswersNeeded,
+    /// It may take place, as it is or within limits.
+    Suits,
+    /// It may not take place.
+    DoesNotSuit,
+}
+
+impl std::fmt::Debug for VisitCare {
+    /// Without anything of the person.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VisitCare").finish_non_exhaustive()
+    }
+}
+
+/// Why a visit was taken to suit a person: with the answers in its hits alone, the same rules hold again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Proof {
+    rules_version: i32,
+    service: String,
+    pressure: Option<Pressure>,
+    minutes: i16,
+    places: Vec<String>,
+    first: NaiveDate,
+    last: NaiveDate,
+    decision: Decision,
+}
+
+impl VisitCare {
+    /// What it refuses with.
+    pub const REFUSALS: &[Refusal] = &[
+        Refusal::CareAnswersNeeded,
+        Refusal::CareClearanceNeeded,
+        Refusal::CareNotNow,
+        Refusal::CareNotSuitable,
+        Refusal::CareLimitsExceeded,
+        Refusal::CareSeekHelp,
+    ];
+
+    /// What anyone but the person's own account is told of that.
+    pub const TO_OTHERS: &[Refusal] = &[Refusal::CareAnswersNeeded, Refusal::CareNotSuitable];
+
+    /// Reads what decides; none where nothing can speak against the visit, because the place asks for nothing, or because nothing was answered
+    /// and nothing has to be.
+    pub async fn read(
+        app: &App,
+        db: &mut PgConnection,
+        query: CareQuery<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>> {
+        let places = query.place.chain();
+        let recipient = recipients::named(&mut *db, &app.cipher, query.account, query.recipient).await?;
+        let terms = published::policy(&mut *db, &places, now).await?;
+        let told = match &recipient {
+            Some(recipient) if terms.mode != CareMode::Off => facts::of(db, recipient, terms.answers_last_days).await?,
+            _ => Told::default(),
+        };
+        let asks = matches!(terms.mode, CareMode::BeforeStart | CareMode::BeforeBooking);
+        if !asks && told.facts.iter().next().is_none() {
+            return Ok(None);
+        }
+        let put = if asks { put(db, &places, query.service, now).await? } else { Vec::new() };
+        let services = published::services(&mut *db).await?;
+        let service = services.iter().find(|(id, _)| *id == query.service).map(|(_, profile)| profile.clone());
+        Ok(Some(Self {
+            recipient,
+            rules: app.part::<RuleCache>()?.rules(db, now).await?,
+            told,
+            service: service.ok_or(Error::NotFound)?,
+            services: services.into_iter().map(|(_, profile)| profile).collect(),
+            pressure: query.pressure,
+            minutes: query.minutes,
+            places,
+            terms,
+            put,
+            today: now.date_naive(),
+            decided: Mutex::default(),
+        }))
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            service: &self.service,
+            techniques: &[],
+            pressure: self.pressure,
+            minutes: self.minutes,
+            regions: RegionSet::default(),
+            place: &self.places,
+        }
+    }
+
+    /// The decision for a day at the place of the visit.
+    pub fn on(&self, date: NaiveDate) -> Arc<Decision> {
+        let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        let decide = || Arc::new(decide(&self.rules.rules, &self.told.facts, &[], &self.asked(), date));
+        decided.entry(date).or_insert_with(decide).clone()
+    }
+
+    /// The decision for a visit that lies on these dates.
+    pub fn decision(&self, first: NaiveDate, last: NaiveDate) -> Decision {
+        let nights = first.iter_days().skip(1).take_while(|date| *date <= last);
+        nights.fold((*self.on(first)).clone(), |joined, date| joined.with_next_day((*self.on(date)).clone()))
+    }
+
+    /// Whether every questionnaire of health that is put there is answered for a visit on `date`.
+    pub fn is_answered(&self, date: NaiveDate) -> bool {
+        self.put.iter().all(|(code, version)| {
+            let is_last = |last: &&Answered| last.code == *code && last.version == *version;
+            let last = self.told.answered.iter().find(is_last);
+            last.is_some_and(|last| (date - last.on).num_days() < i64::from(self.terms.answers_last_days))
+        })
+    }
+
+    /// Why the visit cannot be booked for these dates; none where it can.
+    pub fn refusal(&self, first: NaiveDate, last: NaiveDate) -> Option<Refusal> {
+        let decision = self.decision(first, last);
+        match decision.outcome {
+            Outcome::Emergency | Outcome::Urgent => Some(Refusal::CareSeekHelp),
+            Outcome::Refused => Some(Refusal::CareNotSuitable),
+            Outcome::NotNow => Some(Refusal::CareNotNow),
+            Outcome::ClearanceNeeded => Some(Refusal::CareClearanceNeeded),
+            Outcome::Suitable | Outcome::Adapted => {
+                if self.terms.mode == CareMode::BeforeBooking && !self.is_answered(last) {
+                    Some(Refusal::CareAnswersNeeded)
+                } else {
+                    let exceeded = !decision.limits.exceeded(&self.asked()).is_empty();
+                    exceeded.then_some(Refusal::CareLimitsExceeded)
+                }
+            }
+        }
+    }
+
+    /// Whether a visit that is booked still suits the person on these dates. Limits do not speak against it, because its therapist keeps to
+    /// them; nor does it that answers are missing, until it begins.
+    pub fn suits(&self, first: NaiveDate, last: NaiveDate) -> bool {
+        self.decision(first, last).outcome <= Outcome::Adapted
+    }
+
+    /// Where the visit stands on these dates.
+    pub fn standing(&self, first: NaiveDate, last: NaiveDate) -> Standing {
+        match self.refusal_to_begin(first, last) {
+            Some(Refusal::CareAnswersNeeded) => Standing::AnswersNeeded,
+            Some(_) => Standing::DoesNotSuit,
+            None => Standing::Suits,
+        }
+    }
+
+    /// Why the visit cannot begin on these dates; none where it can. What it is is the person's own, so that others are told the least.
+    pub fn refusal_to_begin(&self, first: NaiveDate, last: NaiveDate) -> Option<Refusal> {
+        let asks = matches!(self.terms.mode, CareMode::BeforeStart | CareMode::BeforeBooking);
+        if !self.suits(first, last) {
+            Some(Refusal::CareNotSuitable)
+        } else {
+            (asks && !self.is_answered(last)).then_some(Refusal::CareAnswersNeeded)
+        }
+    }
+
+    /// The refusal of a visit on these dates, as whoever asks is told of it: in full where they answer for the person, and else that it does not
+    /// suit.
+    pub fn error(&self, first: NaiveDate, last: NaiveDate, by_account: bool) -> Error {
+        let refusal = self.refusal(first, last).unwrap_or(Refusal::CareNotSuitable);
+        if !by_account || !self.is_accounts_own() {
+            return untold(refusal).into();
+        }
+        let decision = self.decision(first, last);
+        let asked = self.asked();
+        let others = match refusal {
+            Refusal::CareSeekHelp => Vec::new(),
+            _ => alternatives(&self.rules.rules, &self.told.facts, &[], &asked, first, &self.services),
+        };
+        let care = CareInstead {
+            advice: decision.advice.into_iter().map(|advice| advice.text).collect(),
+            not_before: decision.not_before,
+            alternatives: others.into_iter().map(|other| other.service).collect(),
+        };
+        let errors = match refusal {
+            Refusal::CareLimitsExceeded => decision.limits.exceeded(&asked),
+            _ => Vec::new(),
+        };
+        let errors = errors.into_iter().map(|pointer| FieldError::new(pointer, "goes beyond what suits.")).collect();
+        Error::RefusedCare(refusal, Box::new(CareRefused { errors, care }))
+    }
+
+    /// Whether the account answers for the person: for oneself or a minor. Another adult's health is that person's own.
+    pub fn is_accounts_own(&self) -> bool {
+        self.recipient.as_ref().is_none_or(|recipient| {
+            recipient.relation == Relation::Oneself || recipient.is_minor(&self.terms, self.today)
+        })
+    }
+
+    /// Writes down why the visit was taken to suit the person; nothing where nothing is known of anyone.
+    pub async fn record(
+        &self,
+        work: &mut Work,
+        booking: BookingId,
+        (first, last): (NaiveDate, NaiveDate),
+    ) -> Result<()> {
+        let Some(recipient) = &self.recipient else { return Ok(()) };
+        let proof = Proof {
+            rules_version: self.rules.version,
+            service: self.service.slug.clone(),
+            pressure: self.pressure,
+            minutes: self.minutes,
+            places: self.places.clone(),
+            first,
+            last,
+            decision: self.decision(first, last),
+        };
+        let sealed = recipient.cipher.seal_value(PROOF, booking, &proof)?;
+        store::insert_proof(work, booking, recipient.id, self.rules.id, &sealed).await
+    }
+
+    /// The same, where its limits or what its therapist is told are others than when it was decided on last; whether they are.
+    pub async fn record_if_changed(
+        &self,
+        work: &mut Work,
+        booking: BookingId,
+        (first, last): (NaiveDate, NaiveDate),
+    ) -> Result<bool> {
+        let Some(recipient) = &self.recipient else { return Ok(false) };
+        let decision = self.decision(first, last);
+        let before = match store::last_proof(work, booking, recipient.id).await? {
+            Some(sealed) => recipient.cipher.open_value::<Proof>(PROOF, booking, &sealed)?.decision,
+            None => decide(&self.rules.rules, &super::answers::Facts::default(), &[], &self.asked(), first),
+        };
+        let changed = before.limits != decision.limits || before.sheet != decision.sheet;
+        if changed {
+            self.record(work, booking, (first, last)).await?;
+        }
+        Ok(changed)
+    }
+}
+
+/// How much a place asks of a person's health.
+pub async fn care_mode(db: &mut PgConnection, place: &Jurisdiction, now: DateTime<Utc>) -> Result<CareMode> {
+    Ok(published::policy(db, &place.chain(), now).await?.mode)
+}
+
+/// The account whose holder a recipient is; none where they are someone else to it.
+pub async fn account_of_oneself(db: &mut PgConnection, id: RecipientId) -> Result<Option<AccountId>> {
+    store::account_of_oneself(db, id).await
+}
+
+/// When a policy takes effect that is known at `now`, wherever it holds.
+pub async fn next_care_change(db: &mut PgConnection, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    published::next_policy(db, now).await
+}
+
+/// Whether an account has this recipient.
+pub async fn is_recipient(db: &mut PgConnection, account: AccountId, id: RecipientId) -> Result<bool> {
+    recipients::is_known(db, account, id).await
+}
+
+/// What anyone may be told of a refusal: neither of health, nor how bad it is.
+fn untold(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::CareAnswersNeeded => refusal,
+        _ => Refusal::CareNotSuitable,
+    }
+}
+
+/// The questionnaires of health that are put at a place for a service, with their versions.
+async fn put(
+    db: &mut PgConnection,
+    places: &[String],
+    service: ServiceId,
+    now: DateTime<Utc>,
+) -> Result<Vec<(String, i32)>> {
+    let all = published::questionnaires(db, now).await?.into_iter();
+    let put =
+        all.filter(|(one, uses)| one.purpose == Purpose::Health && published::is_put(uses, places, Some(service)));
+    Ok(put.map(|(one, _)| (one.code, one.version)).collect())
+}
