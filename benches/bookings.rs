@@ -89,6 +89,12 @@ async fn main() {
                 waits.entry((count, name)).or_default().extend(attempts);
             }
             let (_, field) = &fields[0];
+            if (round, count) == (0, 1) {
+                // One client books all that pgbench does, which is more than a client may.
+                let own = PgPool::connect(&server.url("bookings_0")).await.expect("a connection");
+                execute(&own, "ALTER TABLE key_allowances DROP CONSTRAINT key_allowances_keys, DROP CONSTRAINT key_allowances_bytes").await;
+                own.close().await;
+            }
             let path = folder.path().join("booking.sql");
             write(&path, &field.script.text).expect("the script");
             let theirs = field.script.pgbench(&server, "bookings_0", &path, count, seconds, round);

@@ -180,9 +180,16 @@ impl Limits {
 
     /// Which fields of a wish go beyond these limits, or beyond the service's own span: JSON pointers.
     pub fn exceeded(&self, asked: &Asked<'_>) -> Vec<&'static str> {
-        let chosen = asked.pressure.is_some_and(|chosen| {
-            chosen > asked.service.pressure_to || self.pressure.is_some_and(|most| chosen > most)
-        });
+        let mut exceeded = self.exceeded_alone(asked);
+        if asked.pressure.is_some_and(|chosen| chosen > asked.service.pressure_to) && !exceeded.contains(&"/pressure") {
+            exceeded.insert(0, "/pressure");
+        }
+        exceeded
+    }
+
+    /// Which fields of a wish go beyond these limits: JSON pointers.
+    pub fn exceeded_alone(&self, asked: &Asked<'_>) -> Vec<&'static str> {
+        let chosen = asked.pressure.is_some_and(|chosen| self.pressure.is_some_and(|most| chosen > most));
         let long = self.minutes.is_some_and(|most| asked.minutes > most);
         let there = !asked.regions.is_empty() && self.regions.meets(asked.regions);
         let done = asked.techniques.iter().any(|slug| self.techniques.contains(slug));

@@ -150,10 +150,14 @@ impl VisitCare {
     }
 
     fn asked(&self) -> Asked<'_> {
+        self.asked_at(self.pressure)
+    }
+
+    fn asked_at(&self, pressure: Option<Pressure>) -> Asked<'_> {
         Asked {
             service: &self.service,
             techniques: &[],
-            pressure: self.pressure,
+            pressure,
             minutes: self.minutes,
             regions: RegionSet::default(),
             place: &self.places,
@@ -185,20 +189,29 @@ impl VisitCare {
     /// Why the visit cannot be booked for these dates; none where it can.
     pub fn refusal(&self, first: NaiveDate, last: NaiveDate) -> Option<Refusal> {
         let decision = self.decision(first, last);
+        if !self.exceeded(&decision, first).is_empty() {
+            return Some(Refusal::CareLimitsExceeded);
+        }
         match decision.outcome {
             Outcome::Emergency | Outcome::Urgent => Some(Refusal::CareSeekHelp),
             Outcome::Refused => Some(Refusal::CareNotSuitable),
             Outcome::NotNow => Some(Refusal::CareNotNow),
             Outcome::ClearanceNeeded => Some(Refusal::CareClearanceNeeded),
             Outcome::Suitable | Outcome::Adapted => {
-                if self.terms.mode == CareMode::BeforeBooking && !self.is_answered(last) {
-                    Some(Refusal::CareAnswersNeeded)
-                } else {
-                    let exceeded = !decision.limits.exceeded(&self.asked()).is_empty();
-                    exceeded.then_some(Refusal::CareLimitsExceeded)
-                }
+                let is_missing = self.terms.mode == CareMode::BeforeBooking && !self.is_answered(last);
+                is_missing.then_some(Refusal::CareAnswersNeeded)
             }
         }
+    }
+
+    /// Which fields go beyond what suits, where the rest does: JSON pointers. Rules can speak against a pressure that was chosen, and not against
+    /// the service as such.
+    fn exceeded(&self, decision: &Decision, date: NaiveDate) -> Vec<&'static str> {
+        if decision.outcome <= Outcome::Adapted {
+            return decision.limits.exceeded_alone(&self.asked());
+        }
+        let gentler = || decide(&self.rules.rules, &self.told.facts, &[], &self.asked_at(None), date);
+        if self.pressure.is_some() && gentler().outcome <= Outcome::Adapted { vec!["/pressure"] } else { Vec::new() }
     }
 
     /// Whether a visit that is booked still suits the person on these dates. Limits do not speak against it, because its therapist keeps to
@@ -233,22 +246,21 @@ impl VisitCare {
         if !by_account || !self.is_accounts_own() {
             return untold(refusal).into();
         }
-        let decision = self.decision(first, last);
-        let asked = self.asked();
+        let (decision, asked) = (self.decision(first, last), self.asked());
         let others = match refusal {
             Refusal::CareSeekHelp => Vec::new(),
             _ => alternatives(&self.rules.rules, &self.told.facts, &[], &asked, first, &self.services),
         };
         let care = CareInstead {
-            advice: decision.advice.into_iter().map(|advice| advice.text).collect(),
+            advice: decision.advice.iter().map(|advice| advice.text.clone()).collect(),
             not_before: decision.not_before,
             alternatives: others.into_iter().map(|other| other.service).collect(),
         };
-        let errors = match refusal {
-            Refusal::CareLimitsExceeded => decision.limits.exceeded(&asked),
-            _ => Vec::new(),
-        };
-        let errors = errors.into_iter().map(|pointer| FieldError::new(pointer, "goes beyond what suits.")).collect();
+        let errors = self
+            .exceeded(&decision, first)
+            .into_iter()
+            .map(|pointer| FieldError::new(pointer, "goes beyond what suits."))
+            .collect();
         Error::RefusedCare(refusal, Box::new(CareRefused { errors, care }))
     }
 
