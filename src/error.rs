@@ -157,6 +157,8 @@ refusals! {
     QuestionnaireOutdated = CONFLICT "questionnaire_outdated" "The questions have changed since they were read; read them again. Answers that still fit can be sent again.";
     /// A visit that is not booked or begun without answers, by the policy of its place.
     CareAnswersNeeded = CONFLICT "care_answers_needed" "The questions about health must be answered first; see the recipient's questionnaires.";
+    /// A visit that does not begin before its client has said again that nothing has changed.
+    CareConfirmationNeeded = CONFLICT "care_confirmation_needed" "Whoever the visit is for must first say whether anything has changed since the answers.";
     /// A healthcare provider's word comes first.
     CareClearanceNeeded = UNPROCESSABLE_ENTITY "care_clearance_needed" "By what was answered, this needs a healthcare provider's clearance first.";
     /// Possible on another day.

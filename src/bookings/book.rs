@@ -13,7 +13,7 @@ use super::opening::open;
 use super::store::{self, New};
 use super::views::{ClientBooking, Known, Viewer};
 use super::wish::{Wanted, Wish};
-use super::{Booking, FocusArea, NOTES, Notes, holds, respond_by, seal_focus_areas};
+use super::{Booking, FocusArea, NOTES, Notes, focus_areas, holds, respond_by, seal_focus_areas};
 use crate::App;
 use crate::auth::{As, Client};
 use crate::availability::Rule;
@@ -206,6 +206,7 @@ async fn book(
         free_to_cancel: false,
         least_fee: 0,
         care_at_risk_since: None,
+        care_confirmed_at: None,
         created_at: at,
     };
     let seen = known.view(&app.cipher, booking.clone(), Viewer::Client)?;
@@ -224,11 +225,4 @@ async fn book(
     decided.record_care(work, id).await?;
     work.react(&event).await?;
     Ok(reply)
-}
-
-fn focus_areas(areas: &[FocusArea]) -> Result<Vec<String>> {
-    if areas.len() > 10 {
-        return Err(FieldError::new("/focus_areas", "holds at most 10 entries.").into());
-    }
-    Ok(areas.iter().map(|area| area.as_str().to_owned()).collect())
 }

@@ -14,7 +14,7 @@ use super::lifecycle::{Action, Party, Status, Step, step};
 use super::steps::{Begun, begin_as_system};
 use super::{Booking, Cancelled};
 use crate::App;
-use crate::care::{self, CareQuery, VisitCare};
+use crate::care::{self, CareQuery, ToBegin, VisitCare};
 use crate::error::Result;
 use crate::events::{TimeLock, Work};
 use crate::ids::{BookingId, RecipientId};
@@ -47,14 +47,28 @@ async fn of(app: &App, work: &mut Work, booking: &Booking) -> Result<Option<Visi
     VisitCare::read(app, work, query, now).await
 }
 
+/// Refuses what its client wishes where it does not suit the person, and writes down why it does where it does.
+pub(super) async fn admit(app: &App, work: &mut Work, booking: &Booking) -> Result<()> {
+    let Some(care) = of(app, work, booking).await? else { return Ok(()) };
+    let (first, last) = booking.dates();
+    if care.refusal(first, last).is_some() {
+        return Err(care.error(first, last, true));
+    }
+    care.record(work, booking.id, (first, last)).await
+}
+
+fn to_begin(booking: &Booking) -> ToBegin {
+    ToBegin { start: booking.start_at, dates: booking.dates(), confirmed_at: booking.care_confirmed_at }
+}
+
 /// Refuses to begin a visit that does not suit the person by what is known now, and writes down why it does where it does.
 pub(super) async fn refuse_to_begin(app: &App, work: &mut Work, booking: &Booking) -> Result<()> {
     let Some(care) = of(app, work, booking).await? else { return Ok(()) };
-    let (first, last) = booking.dates();
-    if let Some(refusal) = care.refusal_to_begin(first, last) {
+    let visit = to_begin(booking);
+    if let Some(refusal) = care.refusal_to_begin(&visit) {
         return Err(refusal.into());
     }
-    care.record(work, booking.id, (first, last)).await
+    care.record(work, booking.id, visit.dates).await
 }
 
 /// Decides again on the visits ahead of a recipient, whose answers have changed. Running it again changes nothing.

@@ -50,6 +50,7 @@ const OF_VISITS: &[&str] = &[
     "booking.extension_declined",
     "booking.extend",
     "booking.lower_charge",
+    "booking.update",
     "booking.local_time_changed",
 ];
 

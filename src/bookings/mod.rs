@@ -10,6 +10,7 @@ mod charge;
 pub mod costs;
 pub mod counter_offers;
 mod day;
+mod details;
 pub mod entries;
 mod events;
 mod extend;
@@ -48,7 +49,7 @@ pub use store::{completed_at, find, has_begun, live_between, lock, met};
 
 use crate::accounts::Address;
 use crate::cipher::{Cipher, Sealed};
-use crate::error::Result;
+use crate::error::{FieldError, Result};
 use crate::ids::{AccountId, BookingId, RecipientId, ServiceId, TherapistId};
 use crate::prices::{Policy, PriceBreakdown};
 use crate::values::{Gender, Money, Pressure, Role, Span, Zone, bounded_text, name, wall_clock};
@@ -127,6 +128,8 @@ pub struct Booking {
     pub least_fee: i64,
     /// Since when the answers of the person whom it is for speak against it, as far as it is still to take place.
     pub care_at_risk_since: Option<DateTime<Utc>>,
+    /// When its client last said that nothing has changed since the answers.
+    pub care_confirmed_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -154,6 +157,14 @@ pub const NOTES: &str = "bookings.notes";
 
 /// The column of the parts of the body to work on, which tell of health.
 pub const FOCUS_AREAS: &str = "bookings.focus_areas";
+
+/// The parts of the body to work on, as they are kept.
+fn focus_areas(areas: &[FocusArea]) -> Result<Vec<String>> {
+    if areas.len() > 10 {
+        return Err(FieldError::new("/focus_areas", "holds at most 10 entries.").into());
+    }
+    Ok(areas.iter().map(|area| area.as_str().to_owned()).collect())
+}
 
 fn seal_focus_areas(cipher: &Cipher, booking: BookingId, areas: &[String]) -> Result<Option<Sealed>> {
     (!areas.is_empty()).then(|| cipher.seal_value(FOCUS_AREAS, booking, &areas)).transpose()
@@ -303,6 +314,7 @@ mod tests {
             free_to_cancel: false,
             least_fee: 0,
             care_at_risk_since: None,
+            care_confirmed_at: None,
             created_at,
         }
     }

@@ -8,7 +8,7 @@ use super::lifecycle::{Action, Party, Step, step};
 use super::steps::{Asked, party, take, view};
 use super::views::{BookingEvent, BookingView};
 use super::{
-    Reason, actions, book, care, changes, charge, counter_offers, day, extend, holds, incidents, list, missed,
+    Reason, actions, book, care, changes, charge, counter_offers, day, details, extend, holds, incidents, list, missed,
     outside_hours, overdue, proof, reassign, reliability, reschedule, store, visit,
 };
 use crate::App;
@@ -43,6 +43,7 @@ pub fn routes(config: &mut ServiceConfig) {
     changes::routes(config);
     reliability::routes(config);
     care::routes(config);
+    details::routes(config);
 }
 
 /// Show a booking

@@ -1,10 +1,11 @@
 //! Steps in a booking's life: begin, lock, admit, take, and what it looks like to whoever took one.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 
 use super::actions::refused;
 use super::counter_offers::{self, OfferStatus};
-use super::events::{Taken, Why};
+use super::events::{Taken, Why, event};
 use super::incidents::{self, NewIncident};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reliability::{self, Lapse};
@@ -19,6 +20,9 @@ use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Reply};
 use crate::ids::{AccountId, BookingId};
 use crate::values::Role;
+
+/// From so long before its start on a therapist may object to a visit: earlier, whoever does not want it calls it off.
+const OBJECTIONS: TimeDelta = TimeDelta::hours(24);
 
 /// What the caller is to a booking; nothing at all where they may not know of it.
 pub fn party(booking: &Booking, me: &Principal) -> Option<Party> {
@@ -128,13 +132,15 @@ pub(super) struct Asked {
     pub reason: Option<Reason>,
     /// What went wrong, where the visit is broken off for it.
     pub incident: Option<NewIncident>,
+    /// Whether a therapist calls the visit off because it would harm, which is not held against them.
+    pub objects: bool,
     /// The state that the caller knows, where it is said.
     pub if_match: IfMatch,
 }
 
 impl Asked {
     pub fn new(action: Action, reason: Option<Reason>, if_match: IfMatch) -> Self {
-        Self { action, reason, incident: None, if_match }
+        Self { action, reason, incident: None, objects: false, if_match }
     }
 }
 
@@ -161,7 +167,10 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 booking.cancelled = Some(Cancelled { by: party, at: now, fee });
                 booking.cancel_reason = Some(KeptReason { action, at: now, own: None, sealed: reason.clone() });
                 // Who may not carry the visit out does right by saying so.
-                let to_blame = party == Party::Therapist && booking.at_risk_since.is_none();
+                let to_blame = party == Party::Therapist && booking.at_risk_since.is_none() && !asked.objects;
+                if asked.objects && now < booking.start_at - OBJECTIONS {
+                    return Err(Refusal::TooEarly.into());
+                }
                 if to_blame && booking.policy.is_late(booking.start_at, now) {
                     reliability::record(&mut work, &booking, Lapse::LateCancellation).await?;
                 }
@@ -173,6 +182,9 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
         store::save(&mut work, &lock, &booking, taken).await?;
         if from == Status::InProgress && party == Party::Therapist {
             visit::tell_if_early(&mut work, &booking).await?;
+        }
+        if asked.objects {
+            work.announce(event("booking.care_objected", &booking, json!({}))).await?;
         }
         if let Some(incident) = asked.incident {
             incidents::report(app, &mut work, &booking, party, me.account, incident).await?;

@@ -64,6 +64,7 @@ struct Columns {
     free_to_cancel: bool,
     least_fee: i64,
     care_at_risk_since: Option<DateTime<Utc>>,
+    care_confirmed_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
@@ -106,6 +107,7 @@ impl TryFrom<Columns> for Booking {
             free_to_cancel: row.free_to_cancel,
             least_fee: row.least_fee,
             care_at_risk_since: row.care_at_risk_since.filter(|_| row.status.is_live()),
+            care_confirmed_at: row.care_confirmed_at,
             created_at: row.created_at,
         })
     }
@@ -131,7 +133,7 @@ macro_rules! bookings {
                           SELECT jsonb_build_object('action', action, 'at', at, 'own', reason, 'sealed', reason_sealed)
                           FROM booking_events e
                           WHERE e.booking = bookings.id::text AND e.id >= history_of(bookings.id::text) AND e.action = 'cancel' LIMIT 1
-                      ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, care_at_risk_since, created_at
+                      ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, care_at_risk_since, care_confirmed_at, created_at
                FROM bookings "# $(+ $tail)+,
             $now,
             $($arg),+
@@ -692,6 +694,20 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
         Json(&booking.breakdown) as _,
         booking.time_zone.wall(booking.start_at),
         booking.care_at_risk_since,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Saves what a booking's client wants its therapist to know.
+pub(super) async fn save_wishes(tx: &mut Tx, booking: &Booking) -> Result<()> {
+    sqlx::query!(
+        "UPDATE bookings SET notes_sealed = $2, focus_areas_sealed = $3, pressure = $4 WHERE id = $1",
+        booking.id.0,
+        booking.notes_sealed.as_ref() as Option<&Sealed>,
+        booking.focus_areas_sealed.as_ref() as Option<&Sealed>,
+        booking.pressure as Option<Pressure>,
     )
     .execute(&mut **tx)
     .await?;

@@ -19,8 +19,11 @@ mod visits;
 
 use decide::PREGNANCY_DAYS;
 pub use decide::{Asked, Clearance, Decision, Limits, Outcome, Rules, ServiceProfile, alternatives, decide};
+pub use people::{Introduced, Relation, introduce};
 pub use published::{CareMode, RuleCache};
-pub use visits::{CareQuery, Standing, VisitCare, account_of_oneself, care_mode, is_recipient, next_care_change};
+pub use visits::{
+    CareQuery, Standing, ToBegin, VisitCare, account_of_oneself, care_mode, is_recipient, next_care_change,
+};
 
 use crate::queue::Sweep;
 use crate::seals::SealedTable;

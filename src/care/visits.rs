@@ -5,7 +5,7 @@ mod store;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -62,6 +62,17 @@ pub struct VisitCare {
     decided: Mutex<BTreeMap<NaiveDate, Arc<Decision>>>,
 }
 
+/// What of a visit bears on whether it may begin.
+#[derive(Clone, Copy, Debug)]
+pub struct ToBegin {
+    /// When it is to begin.
+    pub start: DateTime<Utc>,
+    /// The first and the last date of it, at its place.
+    pub dates: (NaiveDate, NaiveDate),
+    /// When its client last said that nothing has changed since the answers.
+    pub confirmed_at: Option<DateTime<Utc>>,
+}
+
 /// Where a visit stands with the person whom it is for. It says nothing of their health but whether the visit suits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +82,8 @@ pub enum Standing {
     NotAsked,
     /// The questions must be answered before it begins.
     AnswersNeeded,
+    /// The client must say before it begins whether anything has changed.
+    ConfirmationNeeded,
     /// It may take place, as it is or within limits.
     Suits,
     /// It may not take place.
@@ -109,7 +122,8 @@ impl VisitCare {
     ];
 
     /// What anyone but the person's own account is told of that.
-    pub const TO_OTHERS: &[Refusal] = &[Refusal::CareAnswersNeeded, Refusal::CareNotSuitable];
+    pub const TO_OTHERS: &[Refusal] =
+        &[Refusal::CareAnswersNeeded, Refusal::CareConfirmationNeeded, Refusal::CareNotSuitable];
 
     /// Reads what decides; none where nothing can speak against the visit, because the place asks for nothing, or because nothing was answered
     /// and nothing has to be.
@@ -220,23 +234,37 @@ impl VisitCare {
         self.decision(first, last).outcome <= Outcome::Adapted
     }
 
-    /// Where the visit stands on these dates.
-    pub fn standing(&self, first: NaiveDate, last: NaiveDate) -> Standing {
-        match self.refusal_to_begin(first, last) {
+    /// Where a visit stands.
+    pub fn standing(&self, visit: &ToBegin) -> Standing {
+        match self.refusal_to_begin(visit) {
             Some(Refusal::CareAnswersNeeded) => Standing::AnswersNeeded,
+            Some(Refusal::CareConfirmationNeeded) => Standing::ConfirmationNeeded,
             Some(_) => Standing::DoesNotSuit,
             None => Standing::Suits,
         }
     }
 
-    /// Why the visit cannot begin on these dates; none where it can. What it is is the person's own, so that others are told the least.
-    pub fn refusal_to_begin(&self, first: NaiveDate, last: NaiveDate) -> Option<Refusal> {
-        let asks = matches!(self.terms.mode, CareMode::BeforeStart | CareMode::BeforeBooking);
+    /// From when on before a visit that starts then its client is asked whether anything has changed.
+    pub fn confirm_from(&self, start: DateTime<Utc>) -> DateTime<Utc> {
+        start - TimeDelta::hours(self.terms.confirm_hours.into())
+    }
+
+    /// Why a visit cannot begin; none where it can. What it is is the person's own, so that others are told the least.
+    pub fn refusal_to_begin(&self, visit: &ToBegin) -> Option<Refusal> {
+        let (first, last) = visit.dates;
         if !self.suits(first, last) {
-            Some(Refusal::CareNotSuitable)
-        } else {
-            (asks && !self.is_answered(last)).then_some(Refusal::CareAnswersNeeded)
+            return Some(Refusal::CareNotSuitable);
         }
+        if !matches!(self.terms.mode, CareMode::BeforeStart | CareMode::BeforeBooking) {
+            return None;
+        }
+        if !self.is_answered(last) {
+            return Some(Refusal::CareAnswersNeeded);
+        }
+        let from = self.confirm_from(visit.start);
+        let is_fresh = self.told.answered.iter().any(|last| last.on >= from.date_naive());
+        let is_confirmed = is_fresh || visit.confirmed_at.is_some_and(|at| at >= from);
+        (!is_confirmed).then_some(Refusal::CareConfirmationNeeded)
     }
 
     /// The refusal of a visit on these dates, as whoever asks is told of it: in full where they answer for the person, and else that it does not

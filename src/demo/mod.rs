@@ -11,9 +11,10 @@ use crate::accounts::addresses::{ACCESS_NOTES, REMARKS};
 use crate::availability::TIME_OFF_NOTE;
 use crate::bookings::lifecycle::Action;
 use crate::bookings::{FOCUS_AREAS, KeptReason, NOTES};
+use crate::care::{Introduced, Relation, introduce};
 use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
-use crate::ids::BookingId;
+use crate::ids::{AccountId, BookingId};
 use crate::values::Zone;
 use crate::values::wall_clock::local_date;
 
@@ -48,6 +49,7 @@ pub async fn fill(db: &mut PgConnection, cipher: &Cipher, now: DateTime<Utc>, pa
     seal_bookings(&mut tx, cipher).await?;
     seal_reasons(&mut tx, cipher).await?;
     seal_time_off(&mut tx, cipher).await?;
+    introduce_people(&mut tx, cipher, now).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -126,6 +128,27 @@ async fn seal_reasons(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
         )
         .execute(&mut *db)
         .await?;
+    }
+    Ok(())
+}
+
+/// Mia, who takes blood thinners, books for a partner who expects a child, and for a daughter who is well.
+async fn introduce_people(db: &mut PgConnection, cipher: &Cipher, now: DateTime<Utc>) -> Result<()> {
+    let mia = sqlx::query_scalar!(r#"SELECT id AS "id: AccountId" FROM accounts WHERE email = 'client@knead.example'"#)
+        .fetch_one(&mut *db)
+        .await?;
+    let at = (today(now), now);
+    let due_on = today(now) + TimeDelta::days(100);
+    let born_on = |years: i64| Some(today(now) - TimeDelta::days(365 * years));
+    let thinned = json!({ "takes_medicines": true, "medicines": [{ "class": "anticoagulant", "name": "Apixaban" }] });
+    let pregnant =
+        json!({ "pregnant": true, "due_on": due_on, "pregnancy_high_risk": false, "pregnancy_warning": false });
+    for who in [
+        Introduced { relation: Relation::Oneself, display_name: None, born_on: born_on(38), answers: thinned },
+        Introduced { relation: Relation::Partner, display_name: Some("Ines"), born_on: born_on(34), answers: pregnant },
+        Introduced { relation: Relation::Child, display_name: Some("Noa"), born_on: born_on(15), answers: json!({}) },
+    ] {
+        introduce(&mut *db, cipher, mia, who, at).await?;
     }
     Ok(())
 }

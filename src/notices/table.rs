@@ -87,6 +87,8 @@ const TABLE: &[Row] = &[
     row("booking.care_unsettled", To::Client, "visit_care_unsettled"),
     row("booking.care_settled", To::Client, "visit_care_settled"),
     row("booking.care_changed", To::Therapist, "visit_sheet_changed"),
+    Row { at: Some("confirmed"), ..row("booking.update", To::Therapist, "visit_wishes_changed") },
+    Row { at: Some("on_the_way"), ..row("booking.update", To::Therapist, "visit_wishes_changed") },
     row("booking.offered_again", To::Client, "visit_free_again"),
     row("booking.overdue", To::Therapist, "visit_overdue"),
     Row {

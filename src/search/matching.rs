@@ -18,7 +18,7 @@ use crate::http::{Cursor, Limit, Page};
 use crate::ids::{AccountId, TherapistId};
 use crate::prices;
 use crate::search::SearchCache;
-use crate::values::{Instant, Rating, Span};
+use crate::values::{Instant, Rating, Span, TimeOfDay, Zone};
 
 /// How many therapists are looked at for one page: what a request costs does not grow with the city.
 const MOST_CANDIDATES: usize = 300;
@@ -70,12 +70,35 @@ fn mark(id: TherapistId) -> u32 {
     id.0.as_bytes().iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
+/// Times of day between which a visit may start, by the clock of its place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TimesOfDay {
+    pub earliest: Option<TimeOfDay>,
+    /// Before `earliest` where the night lies between them.
+    pub latest: Option<TimeOfDay>,
+}
+
+impl TimesOfDay {
+    /// Whether a start lies between them.
+    pub fn hold(self, zone: Zone, start: DateTime<Utc>) -> bool {
+        let at = || TimeOfDay::of(zone.wall(start).time());
+        match (self.earliest, self.latest) {
+            (None, None) => true,
+            (Some(earliest), None) => at() >= earliest,
+            (None, Some(latest)) => at() <= latest,
+            (Some(earliest), Some(latest)) if earliest <= latest => (earliest..=latest).contains(&at()),
+            (Some(earliest), Some(latest)) => at() >= earliest || at() <= latest,
+        }
+    }
+}
+
 /// What is looked for: a visit, within a stretch of time, with whoever reaches its place.
 pub(super) struct Search<'a> {
     pub app: &'a App,
     pub setting: &'a Setting,
     /// What decides whether a start suits the person whom the visit is for, where one is named.
     pub care: Option<&'a VisitCare>,
+    pub times: TimesOfDay,
     pub reach: Reach<'a>,
     /// Who asks, if a client does.
     pub client: Option<AccountId>,
@@ -97,7 +120,8 @@ impl Search<'_> {
         let mut read: HashMap<TherapistId, (Diary, Basis)> = read.collect();
         let found = ids.iter().filter_map(|id| {
             let (diary, basis) = read.remove(id)?;
-            let starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
+            let mut starts = Engine::new(&diary, &visit, self.span, self.now).starts(self.span);
+            starts.retain(|start| self.times.hold(visit.zone, start.at));
             let kilometres = prices::kilometres(diary.rules.base?, visit.place);
             (!starts.is_empty()).then_some(Match {
                 id: *id,

@@ -12,7 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::cache::{Listed, Question};
 use super::candidates::Reach;
 use super::explain::RefusedStarts;
-use super::matching::{Lasting, Search};
+use super::matching::{Lasting, Search, TimesOfDay};
 use super::moving::{Moving, Said};
 use super::{GivenPlace, explain};
 use crate::App;
@@ -30,7 +30,7 @@ use crate::search::SearchCache;
 use crate::search::Searches;
 use crate::values::wall_clock::dates;
 use crate::values::{
-    AddressKind, Country, Day, Gender, Language, Latitude, Longitude, Money, Place, Rating, Slug, Zone, dates_between,
+    AddressKind, Country, Day, Gender, Language, Latitude, Longitude, Money, Place, Rating, Slug, TimeOfDay, Zone, dates_between,
 };
 
 /// How many starts a page holds, so that an answer stays at about 300 kB.
@@ -59,6 +59,15 @@ struct SlotQuery {
     /// The last date, included; at most 14 days.
     #[param(inline)]
     to: Day,
+    /// No start before this time of day, by the clock of the place: `HH:MM`.
+    #[param(inline)]
+    earliest: Option<TimeOfDay>,
+    /// No start after this time of day, by the clock of the place: `HH:MM`. Before `earliest`, the evening and the night are meant.
+    #[param(inline)]
+    latest: Option<TimeOfDay>,
+    /// Starts of each therapist at the most, the soonest ones.
+    #[param(minimum = 1, maximum = 1000)]
+    per_therapist: Option<u16>,
     /// One of the caller's addresses; else `latitude`, `longitude`, `country` and `region`.
     address_id: Option<AddressId>,
     /// Where the visit is.
@@ -220,6 +229,9 @@ async fn list_slots(
     let app = app.into_inner();
     let now = app.clock.now();
     dates_between(query.from.0, query.to.0)?;
+    if query.per_therapist.is_some_and(|most| !(1..=1000).contains(&most)) {
+        return Err(FieldError::new("/per_therapist", "must lie between 1 and 1000.").into());
+    }
     let explained = query.explain.then(|| explain::asked_of(caller, query.therapist_id)).transpose()?;
     let given = GivenPlace {
         address_id: query.address_id,
@@ -314,9 +326,12 @@ async fn moves(
     let visit = Visit { care: care.as_ref(), ..moving.visit(&setting) };
     let engine = Engine::new(&diary, &visit, span, now);
     let insider = explain::is_insider(caller, moving.therapist);
+    let times = TimesOfDay { earliest: query.earliest, latest: query.latest };
     let slots: Vec<Slot> = moving
         .starts(&engine, span)
         .into_iter()
+        .filter(|start| times.hold(moving.place.zone, start.at))
+        .take(query.per_therapist.map_or(usize::MAX, usize::from))
         .map(|start| Slot::new(start, &setting.tariff, &moving.about(start.at, now), insider))
         .collect();
     let kilometres = diary.rules.base.map(|base| kilometres(base, moving.place.point));
@@ -340,7 +355,8 @@ impl SlotQuery {
     fn common(&self, caller: Option<Principal>, place: &Place, kind: Option<AddressKind>) -> Option<Question> {
         let narrowed =
             self.gender.is_some() || self.technique.is_some() || self.condition.is_some() || self.language.is_some();
-        let plain = !narrowed && !self.explain && self.cursor.is_none() && self.recipient_id.is_none();
+        let timed = self.earliest.is_some() || self.latest.is_some() || self.per_therapist.is_some();
+        let plain = !narrowed && !timed && !self.explain && self.cursor.is_none() && self.recipient_id.is_none();
         let listed = match self.therapist_id {
             Some(therapist) if explain::is_insider(caller, therapist) => return None,
             Some(therapist) => Listed::One(therapist),
@@ -391,7 +407,8 @@ async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
     let days = usize::try_from((to - from).num_days() + 1).unwrap_or(1);
     let limit = query.limit.at_most(MOST_STARTS / (STARTS_A_DAY * days));
     let care = care.as_deref();
-    let search = Search { app: &app, setting: &setting, care, reach, client, span, now };
+    let times = TimesOfDay { earliest: query.earliest, latest: query.latest };
+    let search = Search { app: &app, setting: &setting, care, times, reach, client, span, now };
     let first = query.cursor.is_none();
     let found = match (query.therapist_id, query.sort) {
         (Some(therapist), _) => search.only(&mut db, therapist).await?,
@@ -410,7 +427,12 @@ async fn search(app: Arc<App>, asked: SlotSearch) -> Result<Reply> {
             therapist: SlotTherapist { id: found.id, display_name: found.name, rating: found.rating },
             distance_km: found.kilometres.into(),
             price: setting.tariff.base,
-            slots: found.starts.into_iter().map(|start| Slot::new(start, &setting.tariff, &about, insider)).collect(),
+            slots: found
+                .starts
+                .into_iter()
+                .take(query.per_therapist.map_or(usize::MAX, usize::from))
+                .map(|start| Slot::new(start, &setting.tariff, &about, insider))
+                .collect(),
         }
     });
     let next_available = next.and_then(|found| {

@@ -1,5 +1,6 @@
 //! Days of the week and times of day, as people say them.
 
+use chrono::{NaiveTime, Timelike};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -62,6 +63,11 @@ impl TimeOfDay {
     /// Minutes after midnight.
     pub fn minutes(self) -> i32 {
         self.0
+    }
+
+    /// The time that a clock shows, its seconds left out.
+    pub fn of(time: NaiveTime) -> Self {
+        Self(i32::try_from(time.num_seconds_from_midnight() / 60).unwrap_or_default())
     }
 
     /// The time that a clock shows so many minutes after some midnight.

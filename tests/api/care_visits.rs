@@ -1,11 +1,12 @@
 //! What people answer and the visits that are for them: what is listed, booked, begun and called off.
 
 use chrono::TimeDelta;
+use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::care::{SWEDISH, publishes, screens};
-use crate::support::{Answer, App, DEEP_TISSUE, Dice, Person};
+use crate::support::{Answer, App, DEEP_TISSUE, Dice, Person, send};
 
 const RECIPIENTS: &str = "/v1/me/recipients";
 
@@ -351,17 +352,69 @@ async fn an_adults_health_is_told_to_nobody_else_and_a_childs_to_its_guardian() 
     scene.app.nobody().get(&open).await.refused(401, "unauthorized");
 }
 
+/// Adds a version of what Sydney asks, in force two minutes later.
+async fn asks(app: &App, admin: &Person, version: i32, mode: &str) {
+    let terms =
+        json!({ "mode": mode, "answers_last_days": 365, "confirm_hours": 48, "adult_age": 18, "retention_years": 7 });
+    let from = app.now() + TimeDelta::minutes(2);
+    let body = json!({ "place": "AU-NSW", "version": version, "terms": terms, "effective_from": from });
+    admin.post("/v1/admin/care-policies", body).await.is(201);
+    app.advance(TimeDelta::minutes(2));
+}
+
+#[tokio::test]
+async fn before_it_begins_the_client_says_that_nothing_has_changed() {
+    let scene = Scene::start().await;
+    let admin = scene.app.admin().await;
+    asks(&scene.app, &admin, 2, "before_start").await;
+    scene.answers(json!({})).await;
+    let booked = scene.books(SWEDISH, "2026-12-09T23:00:00Z", json!({})).await.is(201).id().to_string();
+    let path = format!("/v1/bookings/{booked}/care");
+    let seen = scene.client.get(&path).await.is(200).body;
+    assert_eq!(
+        (&seen["state"], &seen["confirm_from"]),
+        (&json!("confirmation_needed"), &json!("2026-12-07T23:00:00Z"))
+    );
+    let confirm = format!("{path}/confirm");
+    scene.client.act(&confirm).await.refused(409, "too_early");
+    scene.therapist.act(&confirm).await.refused(403, "forbidden");
+    scene.app.client().await.act(&confirm).await.refused(404, "not_found");
+    scene.app.advance(TimeDelta::days(9) + TimeDelta::hours(21));
+    scene.therapist.act(&format!("/v1/bookings/{booked}/on-the-way")).await.refused(409, "care_confirmation_needed");
+    assert_eq!(scene.client.act(&confirm).await.is(200).body["state"], "suits");
+    assert_eq!(scene.client.act(&confirm).await.is(200).body["due_by"], Value::Null, "again changes nothing");
+    scene.app.advance(TimeDelta::minutes(45));
+    scene.begins(&booked).await.is(200);
+    scene.client.act(&confirm).await.refused(409, "invalid_transition");
+}
+
+#[tokio::test]
+async fn a_therapist_objects_at_the_door_and_nothing_is_held_against_anyone() {
+    let scene = Scene::start().await;
+    let booked = scene.books(SWEDISH, MORNING, json!({})).await.is(201).id().to_string();
+    let path = format!("/v1/bookings/{booked}/care/object");
+    let reason = json!({ "reason": "The client has a fever." });
+    scene.therapist.post(&path, reason.clone()).await.refused(409, "too_early");
+    scene.client.post(&path, reason.clone()).await.refused(403, "forbidden");
+    scene.app.therapist().await.post(&path, reason.clone()).await.refused(404, "not_found");
+    scene.therapist.post(&path, json!({})).await.points_to(&["/reason"]);
+    scene.app.advance(TimeDelta::hours(69));
+    for step in ["on-the-way", "arrive"] {
+        scene.therapist.act(&format!("/v1/bookings/{booked}/{step}")).await.is(200);
+    }
+    let ended = scene.therapist.post(&path, reason.clone()).await.is(200).body;
+    assert_eq!((&ended["status"], &ended["cancellation"]["fee"]["amount"]), (&json!("cancelled"), &json!(0)));
+    assert_eq!(scene.therapist.post(&path, reason).await.is(200).body["status"], "cancelled", "again changes nothing");
+    assert_eq!(scene.app.rows("therapist_lapses").await, 0);
+    assert_eq!(scene.app.rows("events WHERE kind = 'booking.care_objected'").await, 1);
+    assert_eq!(scene.app.rows("events WHERE reason LIKE '%fever%' OR details::text LIKE '%fever%'").await, 0);
+}
+
 #[tokio::test]
 async fn places_ask_before_a_visit_is_booked_or_begins() {
     let scene = Scene::start().await;
     let admin = scene.app.admin().await;
-    let policy = async |version: i32, mode: &str| {
-        let terms = json!({ "mode": mode, "answers_last_days": 365, "confirm_hours": 48, "adult_age": 18, "retention_years": 7 });
-        let from = scene.app.now() + TimeDelta::minutes(2);
-        let body = json!({ "place": "AU-NSW", "version": version, "terms": terms, "effective_from": from });
-        admin.post("/v1/admin/care-policies", body).await.is(201);
-        scene.app.advance(TimeDelta::minutes(2));
-    };
+    let policy = async |version: i32, mode: &str| asks(&scene.app, &admin, version, mode).await;
     // What is known of the place is in memory by now.
     let first = scene.books(SWEDISH, "2026-12-03T01:00:00Z", json!({})).await.is(201).id();
     policy(2, "before_booking").await;
@@ -416,6 +469,41 @@ async fn an_erased_person_leaves_visits_whose_proof_nobody_opens() {
     assert_eq!((&care["state"], &care["recipient_id"]), (&json!("not_asked"), &json!(id)));
     assert_eq!(scene.app.rows("subject_keys").await, 1, "the client's own");
     assert_eq!(scene.app.rows("booking_care").await, 1);
+}
+
+#[tokio::test]
+async fn wishes_change_until_the_therapist_is_at_the_door() {
+    let scene = Scene::start().await;
+    scene.answers(json!({ "osteoporosis": "mild" })).await;
+    let wished = json!({ "pressure": "light", "notes": "Left knee.", "focus_areas": ["knees"] });
+    let booked = scene.books(SWEDISH, MORNING, wished).await.is(201).id().to_string();
+    let path = format!("/v1/bookings/{booked}");
+    let patch = async |who: &Person, body: Value| send(who.request(Method::PATCH, &path).json(&body)).await;
+    let changed = patch(&scene.client, json!({ "notes": null, "pressure": "medium" })).await.is(200);
+    assert_eq!(
+        (&changed.body["notes"], &changed.body["pressure"], &changed.body["focus_areas"]),
+        (&Value::Null, &json!("medium"), &json!(["knees"]))
+    );
+    let firm = patch(&scene.client, json!({ "pressure": "deep" })).await.refused(422, "care_limits_exceeded");
+    assert_eq!(firm.body["errors"][0]["pointer"], "/pressure");
+    assert_eq!(scene.client.get(&path).await.is(200).body["pressure"], "medium", "the old wish stands");
+    patch(&scene.client, json!({})).await.is(200);
+    patch(&scene.client, json!({ "pressure": "medium" })).await.is(200);
+    let told = scene.told(&scene.therapist).await;
+    assert_eq!(told.iter().filter(|kind| *kind == "visit_wishes_changed").count(), 1, "{told:?}");
+    patch(&scene.client, json!({ "pressure": "harder" })).await.points_to(&["/pressure"]);
+    patch(&scene.client, json!({ "start_at": MORNING })).await.points_to(&["/start_at"]);
+    patch(&scene.client, json!({ "focus_areas": vec!["back"; 11] })).await.points_to(&["/focus_areas"]);
+    patch(&scene.therapist, json!({})).await.refused(403, "forbidden");
+    patch(&scene.app.client().await, json!({})).await.refused(404, "not_found");
+    let stale = scene.client.request(Method::PATCH, &path).header("If-Match", "\"old\"").json(&json!({ "notes": "Both." }));
+    send(stale).await.refused(412, "precondition_failed");
+    assert_eq!(scene.app.rows("events WHERE kind = 'booking.update' AND details::text ~ 'nee|medium'").await, 0);
+    scene.app.advance(TimeDelta::hours(69));
+    for step in ["on-the-way", "arrive"] {
+        scene.therapist.act(&format!("{path}/{step}")).await.is(200);
+    }
+    patch(&scene.client, json!({ "notes": "Both." })).await.refused(409, "invalid_transition");
 }
 
 /// What is listed for a person books, and what is not listed does not.
@@ -482,7 +570,11 @@ async fn bookings_that_race_with_a_harsher_answer_never_begin() {
         }
         scene.app.run_jobs().await;
         scene.app.run_jobs().await;
-        assert_eq!(scene.app.rows("bookings WHERE status IN ('confirmed', 'on_the_way', 'in_progress')").await, 0, "{round}");
+        assert_eq!(
+            scene.app.rows("bookings WHERE status IN ('confirmed', 'on_the_way', 'in_progress')").await,
+            0,
+            "{round}"
+        );
         scene.app.advance(TimeDelta::days(4));
     }
 }

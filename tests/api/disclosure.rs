@@ -107,7 +107,7 @@ impl Scene {
         let before = app.rows(disclosures).await;
 
         let seen = client.get(path).await.is(200);
-        let own = ["therapist", "address", "notes", "focus_areas", "pressure", "therapist_gender"];
+        let own = ["therapist", "address", "notes", "focus_areas", "pressure", "therapist_gender", "recipient_id"];
         assert_eq!(fields(&seen.body), with(&own), "client, {what}");
         assert_eq!(
             (&seen.body["address"]["access_notes"], &seen.body["notes"]),

@@ -383,6 +383,7 @@ fn booking(body: &Value, client: Uuid) -> Booking {
         least_fee: 0,
         recipient: None,
         care_at_risk_since: None,
+        care_confirmed_at: None,
         created_at: at(body["created_at"].as_str().unwrap()),
     }
 }

@@ -111,6 +111,45 @@ async fn no_slot_tells_where_someone_else_is_visited() {
 }
 
 #[tokio::test]
+async fn starts_are_asked_for_by_the_time_of_day_at_the_place() {
+    let app = App::start().await;
+    let (therapist, client) = (app.therapist().await, app.client().await);
+    therapist.works(&[("wednesday", "09:00", "17:00"), ("thursday", "18:00", "02:00")]).await;
+    let starts = async |dates: &str, more: &str| {
+        let path = format!(
+            "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&{dates}&latitude=-33.8886&longitude=151.2111&country=AU&region=NSW{more}"
+        );
+        let page = client.get(&path).await.is(200).body;
+        let slots = page["data"].as_array().unwrap().iter().flat_map(|found| found["slots"].as_array().unwrap().clone());
+        let slots: Vec<String> = slots.map(|slot| slot["start_at"].as_str().unwrap().to_owned()).collect();
+        (slots, page["next_available"]["start_at"].clone())
+    };
+    let (day, night) = ("from=2026-12-02&to=2026-12-02", "from=2026-12-03&to=2026-12-04");
+    let (all, _) = starts(day, "").await;
+    // Sydney is eleven hours ahead.
+    let (some, _) = starts(day, "&earliest=14:00&latest=14:30").await;
+    assert_eq!(some, ["2026-12-02T03:00:00Z", "2026-12-02T03:15:00Z", "2026-12-02T03:30:00Z"]);
+    assert_eq!(starts(day, "&earliest=14:00").await.0.len() + starts(day, "&latest=13:59").await.0.len(), all.len());
+    assert_eq!(starts(day, "&per_therapist=2").await.0, all[..2]);
+    let (late, _) = starts(night, "&earliest=23:30&latest=00:15").await;
+    assert_eq!(
+        late,
+        ["2026-12-03T12:30:00Z", "2026-12-03T12:45:00Z", "2026-12-03T13:00:00Z", "2026-12-03T13:15:00Z"],
+        "over midnight"
+    );
+    let (none, next) = starts(day, "&earliest=19:00").await;
+    assert_eq!((none.len(), next), (0, json!("2026-12-03T08:00:00Z")), "who comes next does so in these hours");
+    for (more, pointer) in
+        [("&earliest=25:00", "/earliest"), ("&latest=noon", "/latest"), ("&per_therapist=0", "/per_therapist")]
+    {
+        let path = format!(
+            "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&{day}&latitude=-33.8886&longitude=151.2111&country=AU&region=NSW{more}"
+        );
+        client.get(&path).await.points_to(&[pointer]);
+    }
+}
+
+#[tokio::test]
 async fn validity_ends_with_the_day_at_the_place() {
     let app = App::start().await;
     let therapist = app.therapist().await;

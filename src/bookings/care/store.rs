@@ -59,6 +59,12 @@ pub(super) async fn set_at_risk(tx: &mut Tx, booking: BookingId, since: Option<D
     Ok(())
 }
 
+/// Writes down when its client said of a visit that nothing has changed.
+pub(super) async fn confirm(tx: &mut Tx, booking: BookingId, at: DateTime<Utc>) -> Result<()> {
+    sqlx::query!("UPDATE bookings SET care_confirmed_at = $2 WHERE id = $1", booking.0, at).execute(&mut **tx).await?;
+    Ok(())
+}
+
 /// How many visits of a client were called off since then for their answers, within a day of their start.
 pub(super) async fn called_off_late(tx: &mut Tx, client: AccountId, since: DateTime<Utc>) -> Result<i64> {
     let count = sqlx::query_scalar!(

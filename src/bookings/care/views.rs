@@ -1,26 +1,30 @@
 //! How a visit stands with the person whom it is for, as each party may know it.
 
-use actix_web::get;
 use actix_web::web::Data;
+use actix_web::{get, post};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::of;
+use super::store as care_store;
+use super::{of, to_begin};
 use crate::App;
-use crate::auth::{As, Parties};
-use crate::bookings::lifecycle::{Party, Status};
-use crate::bookings::steps::party;
-use crate::bookings::{Booking, store};
+use crate::auth::{As, Client, Parties, Therapist};
+use crate::bookings::events::event;
+use crate::bookings::lifecycle::{Action, Party, Status};
+use crate::bookings::steps::{Asked, Begun, begin, party, take};
+use crate::bookings::views::BookingView;
+use crate::bookings::{Booking, Reason, store};
 use crate::care::{Limits, Standing, VisitCare};
 use crate::db::uninterrupted;
-use crate::error::{Error, Result};
-use crate::http::{Path, Reply};
+use crate::error::{Error, Refusal, Result, refused};
+use crate::http::{IfMatch, Json, Nothing, OrDefault, Path, Reply};
 use crate::ids::{BookingId, RecipientId};
 
 pub(in crate::bookings) fn routes(config: &mut ServiceConfig) {
-    config.service(get_booking_care);
+    config.service(get_booking_care).service(confirm_booking_care).service(object_to_booking);
 }
 
 /// How long after a visit its therapist sees the sheet.
@@ -54,7 +58,9 @@ struct ClientCare {
     /// What the rules say to the person; empty where the person is an adult who is not the client.
     #[schema(example = json!(["Bruises come easily with blood thinners."]))]
     advice: Vec<String>,
-    /// By when the questions must be answered, where they are not.
+    /// From when on the client can say that nothing has changed, where that must be said.
+    confirm_from: Option<DateTime<Utc>>,
+    /// By when the questions must be answered, or it must be said that nothing has changed, where that is so.
     due_by: Option<DateTime<Utc>>,
 }
 
@@ -114,9 +120,74 @@ async fn get_booking_care(app: Data<App>, me: As<Parties>, Path(id): Path<Bookin
     .await
 }
 
+/// Say that nothing has changed
+///
+/// The client says that the answers still hold: from `confirm_hours` before the start, which the policy of the place sets. Whoever has to say otherwise
+/// answers anew. Again changes nothing but when it was said.
+#[utoipa::path(tag = "Care", operation_id = "confirm_booking_care", security(("bearer" = ["client"])),
+    params(("id" = BookingId, Path, description = "The booking.")), request_body = Option<Nothing>,
+    responses((status = 200, description = "How the visit stands.", body = BookingCare)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly]))))]
+#[post("/v1/bookings/{id}/care/confirm")]
+async fn confirm_booking_care(
+    app: Data<App>,
+    me: As<Client>,
+    Path(id): Path<BookingId>,
+    _: OrDefault<Nothing>,
+) -> Result<Reply> {
+    uninterrupted(async move {
+        let Begun { mut work, mut booking, .. } = begin(&app, &me.principal, id).await?;
+        let now = work.now();
+        if !booking.status.is_live() || booking.status == Status::InProgress {
+            return Err(Refusal::InvalidTransition.into());
+        }
+        let care = of(&app, &mut work, &booking).await?;
+        if care.as_ref().is_some_and(|care| now < care.confirm_from(booking.start_at)) {
+            return Err(Refusal::TooEarly.into());
+        }
+        booking.care_confirmed_at = Some(now);
+        care_store::confirm(&mut work, id, now).await?;
+        work.announce(event("booking.care_confirmed", &booking, json!({}))).await?;
+        let seen = BookingCare::Client(for_client(&booking, care.as_ref()));
+        work.commit().await?;
+        Reply::ok(&seen)
+    })
+    .await
+}
+
+/// Why a therapist does not carry a visit out.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Objection {
+    /// What speaks against it. The client is told; nobody else reads it.
+    reason: Reason,
+}
+
+/// Object to a visit
+///
+/// The therapist finds that the visit would harm: from a day before its start on, on the way or at the door. It is called off, the client pays nothing, and
+/// nothing is held against the therapist.
+#[utoipa::path(tag = "Care", operation_id = "object_to_booking", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
+    request_body = Objection, responses((status = 200, description = "The booking, called off.", body = BookingView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly]))))]
+#[post("/v1/bookings/{id}/care/object")]
+async fn object_to_booking(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<BookingId>,
+    if_match: IfMatch,
+    Json(body, _): Json<Objection>,
+) -> Result<Reply> {
+    let asked = Asked { objects: true, ..Asked::new(Action::Cancel, Some(body.reason), if_match) };
+    uninterrupted(async move { take(&app, me.principal, id, asked).await }).await
+}
+
 fn for_client(booking: &Booking, care: Option<&VisitCare>) -> ClientCare {
     let (first, last) = booking.dates();
-    let state = care.map_or(Standing::NotAsked, |care| care.standing(first, last));
+    let state = care.map_or(Standing::NotAsked, |care| care.standing(&to_begin(booking)));
+    let asks = matches!(state, Standing::AnswersNeeded | Standing::ConfirmationNeeded);
     let own = care.filter(|care| care.is_accounts_own()).map(|care| care.decision(first, last));
     let (limits, advice) = own.map(|decision| (decision.limits, decision.advice)).unzip();
     ClientCare {
@@ -125,7 +196,10 @@ fn for_client(booking: &Booking, care: Option<&VisitCare>) -> ClientCare {
         state,
         limits,
         advice: advice.unwrap_or_default().into_iter().map(|advice| advice.text).collect(),
-        due_by: (state == Standing::AnswersNeeded).then_some(booking.start_at),
+        confirm_from: care
+            .filter(|_| state == Standing::ConfirmationNeeded)
+            .map(|care| care.confirm_from(booking.start_at)),
+        due_by: asks.then_some(booking.start_at),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod drafts;
 pub(super) mod facts;
+mod introduced;
 mod keys;
 pub(super) mod recipients;
 mod screenings;
@@ -13,7 +14,9 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use drafts::forget_drafts;
+pub use introduced::{Introduced, introduce};
 pub use keys::SUBJECT_KEYS;
+pub use recipients::Relation;
 
 use crate::care::questions::{Catalogue, Questionnaire, is_code};
 use crate::error::{Error, FieldError, Result};

@@ -31,7 +31,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 const MOST: usize = 20;
 
 /// The column of profiles, to which they are sealed.
-const PROFILE: &str = "recipients.profile";
+pub(super) const PROFILE: &str = "recipients.profile";
 
 /// Who a recipient is to the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -63,10 +63,10 @@ pub(super) struct StoredRecipient {
 
 /// What tells who a person is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Profile {
+pub(super) struct Profile {
     /// None for oneself, whose name is the account's.
-    display_name: Option<String>,
-    born_on: Option<NaiveDate>,
+    pub display_name: Option<String>,
+    pub born_on: Option<NaiveDate>,
 }
 
 /// A recipient, opened.
@@ -238,7 +238,7 @@ async fn add(
     let (own, key) = keys::generate(cipher, id)?;
     let stored =
         StoredRecipient { id, relation, profile: own.seal_value(PROFILE, id, &profile)?, key, created_at: now };
-    store::insert(work, account, &stored).await?;
+    store::insert(&mut ***work, account, &stored).await?;
     // Ids alone: who the person is to the account is nobody else's business.
     work.announce(Event::new("recipient.create", "recipient", id)).await?;
     Recipient::opened(stored, cipher)

@@ -214,7 +214,7 @@ async fn create_screening(
             given_on: today,
             created_at: now,
         };
-        store::insert_screening(&mut work, id, &screening).await?;
+        store::insert_screening(&mut **work, id, &screening).await?;
         store::delete_draft(&mut work, id).await?;
         // Ids and versions alone: what came of the answers is health, too.
         let details =

@@ -43,7 +43,7 @@ pub(super) async fn oneself<'c>(db: impl PgExecutor<'c>, account: AccountId) -> 
 }
 
 /// Stores a recipient with its key.
-pub(super) async fn insert(tx: &mut Tx, account: AccountId, recipient: &StoredRecipient) -> Result<()> {
+pub(super) async fn insert<'c>(db: impl PgExecutor<'c>, account: AccountId, recipient: &StoredRecipient) -> Result<()> {
     sqlx::query!(
         "WITH made AS (INSERT INTO recipients (id, account_id, relation, profile_sealed, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING id)
          INSERT INTO subject_keys (id, key_sealed) SELECT id, $6 FROM made",
@@ -54,7 +54,7 @@ pub(super) async fn insert(tx: &mut Tx, account: AccountId, recipient: &StoredRe
         recipient.created_at,
         &recipient.key as &Sealed,
     )
-    .execute(&mut **tx)
+    .execute(db)
     .await?;
     Ok(())
 }
@@ -209,7 +209,11 @@ pub(super) async fn count_since(tx: &mut Tx, recipient: RecipientId, since: Date
     Ok((row.count, row.last))
 }
 
-pub(super) async fn insert_screening(tx: &mut Tx, recipient: RecipientId, screening: &StoredScreening) -> Result<()> {
+pub(super) async fn insert_screening<'c>(
+    db: impl PgExecutor<'c>,
+    recipient: RecipientId,
+    screening: &StoredScreening,
+) -> Result<()> {
     sqlx::query!(
         "INSERT INTO screenings (id, recipient_id, number, questionnaires, answers_sealed, given_on, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -221,7 +225,7 @@ pub(super) async fn insert_screening(tx: &mut Tx, recipient: RecipientId, screen
         screening.given_on,
         screening.created_at,
     )
-    .execute(&mut **tx)
+    .execute(db)
     .await?;
     Ok(())
 }
