@@ -30,7 +30,8 @@ use crate::search::SearchCache;
 use crate::search::Searches;
 use crate::values::wall_clock::dates;
 use crate::values::{
-    AddressKind, Country, Day, Gender, Language, Latitude, Longitude, Money, Place, Rating, Slug, TimeOfDay, Zone, dates_between,
+    AddressKind, Country, Day, Gender, Language, Latitude, Longitude, Money, Place, Rating, Slug, TimeOfDay, Zone,
+    dates_between,
 };
 
 /// How many starts a page holds, so that an answer stays at about 300 kB.

@@ -496,7 +496,8 @@ async fn wishes_change_until_the_therapist_is_at_the_door() {
     patch(&scene.client, json!({ "focus_areas": vec!["back"; 11] })).await.points_to(&["/focus_areas"]);
     patch(&scene.therapist, json!({})).await.refused(403, "forbidden");
     patch(&scene.app.client().await, json!({})).await.refused(404, "not_found");
-    let stale = scene.client.request(Method::PATCH, &path).header("If-Match", "\"old\"").json(&json!({ "notes": "Both." }));
+    let stale =
+        scene.client.request(Method::PATCH, &path).header("If-Match", "\"old\"").json(&json!({ "notes": "Both." }));
     send(stale).await.refused(412, "precondition_failed");
     assert_eq!(scene.app.rows("events WHERE kind = 'booking.update' AND details::text ~ 'nee|medium'").await, 0);
     scene.app.advance(TimeDelta::hours(69));

@@ -120,7 +120,8 @@ async fn starts_are_asked_for_by_the_time_of_day_at_the_place() {
             "/v1/slots?service_id={DEEP_TISSUE}&duration_minutes=60&{dates}&latitude=-33.8886&longitude=151.2111&country=AU&region=NSW{more}"
         );
         let page = client.get(&path).await.is(200).body;
-        let slots = page["data"].as_array().unwrap().iter().flat_map(|found| found["slots"].as_array().unwrap().clone());
+        let slots =
+            page["data"].as_array().unwrap().iter().flat_map(|found| found["slots"].as_array().unwrap().clone());
         let slots: Vec<String> = slots.map(|slot| slot["start_at"].as_str().unwrap().to_owned()).collect();
         (slots, page["next_available"]["start_at"].clone())
     };
