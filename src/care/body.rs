@@ -197,6 +197,7 @@ impl utoipa::PartialSchema for RegionSet {
 /// How a person can lie or sit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = BodyPosition)]
 pub enum Position {
     /// On the front.
     Prone,

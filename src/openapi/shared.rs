@@ -50,6 +50,7 @@ const SOMETIMES: &[(&str, &str)] = &[
     ("NoticeDetails", "type"),
     ("PriceBreakdown", "agreed_for"),
     ("Problem", "allowed"),
+    ("Problem", "care"),
     ("Problem", "errors"),
     ("Problem", "not_before"),
     ("Problem", "state"),
