@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
+use futures_util::{StreamExt, stream};
 use knead::clock::Clock;
 use knead::postgres::{Options, Server};
 use regex::Regex;
@@ -35,8 +36,10 @@ const THERAPISTS: usize = 1_000;
 /// Days ahead with slots, and slots on each.
 const DAYS: usize = 50;
 const SLOTS: usize = 15;
-/// So many that none has more ahead than people have.
-const CLIENTS: usize = 256;
+/// So many that none has more ahead than people have, and no more than therapists, because one turn of them all is at one time.
+const CLIENTS: usize = THERAPISTS;
+/// How many register at a time.
+const REGISTERING: usize = 4;
 /// Clients who want one slot at a time.
 const RACERS: usize = 64;
 const DEEP_TISSUE: &str = "019b76da-a800-7c02-8b52-6f1d8e203c02";
@@ -353,8 +356,7 @@ struct Person {
 }
 
 async fn register(service: &Service) -> Vec<Person> {
-    let mut people = Vec::new();
-    for n in 0..CLIENTS {
+    let people = stream::iter(0..CLIENTS).map(|n| async move {
         let body = json!({ "email": format!("c{n}@knead.test"), "password": "correct horse battery", "role": "client", "display_name": "Mia" });
         let signed_in: Value = post(service, "/v1/auth/register", None, "", &body).await.1;
         let token = signed_in["access_token"].as_str().expect("a token").to_owned();
@@ -362,9 +364,9 @@ async fn register(service: &Service) -> Vec<Person> {
                            "postcode": "2010", "country": "AU", "latitude": -33.8886, "longitude": 151.2111 });
         let (_, kept) = post(service, "/v1/me/addresses", Some(&token), "", &home).await;
         let text = |value: &Value| value.as_str().expect("an id").to_owned();
-        people.push(Person { address: text(&kept["id"]), token });
-    }
-    people
+        Person { address: text(&kept["id"]), token }
+    });
+    people.buffered(REGISTERING).collect().await
 }
 
 async fn post(service: &Service, path: &str, token: Option<&str>, key: &str, body: &Value) -> (u16, Value) {

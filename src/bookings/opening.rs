@@ -1,7 +1,7 @@
 //! What a booking or a hold begins with. Each round trip is a part of what a booking costs, so all that is read before the therapist's lock is
 //! read in two looks: one that claims the key and finds what the fields refer to, and one that decides whether the lock is worth taking.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 
 use super::bounds::{Ahead, CANCELLATIONS_COUNT, STILL_OPEN};
@@ -188,14 +188,14 @@ async fn look(
                FROM (
                    SELECT count(*) FILTER (WHERE open AND start_at > $8) AS visits,
                           count(*) FILTER (WHERE open AND status = 'requested') AS requests,
-                          coalesce(bool_or(open AND start_at < $6 AND start_at + make_interval(mins => duration_minutes) > $5), false) AS busy,
+                          coalesce(bool_or(open AND start_at < $6 AND start_at > $12::timestamptz AND start_at + make_interval(mins => duration_minutes) > $5), false) AS busy,
                           count(*) FILTER (WHERE cancelled_by = 'client' AND fee = 0 AND cancelled_at > $7 AND at_risk_since IS NULL
                                              AND NOT free_to_cancel) AS cancellations
                    FROM (
                        SELECT status, start_at, duration_minutes, cancelled_by, cancelled_at, fee, at_risk_since, free_to_cancel,
                               status IN ('confirmed', 'on_the_way', 'arrived', 'in_progress')
                                   OR (status = 'requested' AND respond_by > $3) AS open
-                       FROM bookings WHERE client_id = $4 AND start_at > least($7, $5::timestamptz - interval '4 hours')
+                       FROM bookings WHERE client_id = $4 AND start_at > least($7, $12::timestamptz)
                    ) AS visits
                ) AS ahead
            )
@@ -214,6 +214,8 @@ async fn look(
         once.route(),
         once.key(),
         lock_number(therapist.0),
+        // No visit is longer.
+        table.start - TimeDelta::hours(4),
     )
     .fetch_one(&mut **tx)
     .await?;
