@@ -266,6 +266,11 @@ impl Field {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The number of the first of so many slots at times of their own, `CLIENTS` apart, at which nobody has a visit.
+    fn fresh(&self, count: usize) -> usize {
+        self.next.fetch_add(count * CLIENTS, Ordering::Relaxed) + CLIENTS
+    }
+
     /// The clients take turns, because nobody has two visits at one time: each of them has this number's start once.
     fn wish(&self, number: usize, client: usize) -> Value {
         let (slot, day) = (number / CLIENTS % SLOTS, number / CLIENTS / SLOTS % DAYS);
@@ -437,7 +442,7 @@ async fn contend(field: &Arc<Field>, seconds: u64) {
     let mut attempts = Vec::new();
     let started = Instant::now();
     for _ in 0..200 {
-        let slot = field.next();
+        let slot = field.fresh(1);
         let mut tasks = JoinSet::new();
         for n in 0..RACERS {
             let field = field.clone();
@@ -453,8 +458,8 @@ async fn contend(field: &Arc<Field>, seconds: u64) {
         percentile(&attempts, 99),
         percentile(&attempts, 100)
     );
-    let first = field.next.fetch_add(20 * seconds as usize + 20, Ordering::Relaxed);
-    let changing = move |_: &Field, since: Duration| first + (since.as_millis() / 50) as usize;
+    let first = field.fresh(20 * seconds as usize + 20);
+    let changing = move |_: &Field, since: Duration| first + (since.as_millis() / 50) as usize * CLIENTS;
     let (rate, attempts) = load(field, RACERS, Duration::from_secs(seconds), true, changing).await;
     println!(
         "64 clients on one start that changes every 50 ms: {rate:.0} attempts/s, {:?}; p99 {:.1?}",

@@ -28,7 +28,7 @@ pub use store::{
     zone,
 };
 pub use stored::{Reserved, Revision, StoredDiary};
-pub use time_off::NOTE as TIME_OFF_NOTE;
+pub use time_off::{NOTE as TIME_OFF_NOTE, VisitsInTimeOff};
 
 use crate::care::VisitCare;
 use crate::credentials::{Required, Requirement, Standing, relied_on};

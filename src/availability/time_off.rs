@@ -5,7 +5,8 @@ mod store;
 use actix_web::web::Data;
 use actix_web::{delete, get, patch, post};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::PgExecutor;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -18,6 +19,7 @@ use crate::App;
 use crate::auth::{As, Therapist};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
+use crate::events::{Event, Party};
 use crate::http::{IfMatch, Json, Page, Paging, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{TherapistId, TimeOffId};
@@ -77,6 +79,27 @@ struct NewTimeOff {
     start_at: Instant,
     end_at: Instant,
     note: Option<TimeOffNote>,
+    #[serde(default)]
+    #[schema(inline)]
+    visits: VisitsInTimeOff,
+}
+
+/// What becomes of the confirmed visits within time off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VisitsInTimeOff {
+    /// They take place. Staff are told of those that begin within a day.
+    #[default]
+    Keep,
+    /// Somebody else is to take them over, and their clients are told; a day before its start, or after two hours of search, what nobody takes over is
+    /// called off.
+    HandOver,
+}
+
+/// What is announced of time off: not why it is taken.
+fn event(kind: &str, therapist: TherapistId, time_off: &TimeOff, visits: VisitsInTimeOff) -> Event {
+    let details = json!({ "start_at": time_off.start_at, "end_at": time_off.end_at, "visits": visits });
+    Event { party: Some(Party::Therapist), ..Event::new(kind, "time_off", time_off.id).about(therapist).with(details) }
 }
 
 /// Time off must last.
@@ -86,8 +109,8 @@ fn refuse_backwards(start: DateTime<Utc>, end: DateTime<Utc>) -> Result<()> {
 
 /// Take time off
 ///
-/// Nothing can be booked in it from now on. Visits that are booked within it are listed and stay booked. It may touch and
-/// overlap other time off.
+/// Nothing can be booked in it from now on. Visits that are booked within it are listed. `visits` says whether they take place nevertheless, or are
+/// handed over. It may touch and overlap other time off.
 #[utoipa::path(tag = "Availability", operation_id = "create_time_off", security(("bearer" = ["therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewTimeOff, responses((status = 201, description = "The time off, and the bookings that it hits.", body = TimeOffView,
@@ -113,6 +136,7 @@ async fn create_time_off(
             return Err(Refusal::TooMuchTimeOff.into());
         }
         store::insert(&mut work, &app.cipher, me.therapist(), &time_off).await?;
+        work.announce(event("time_off.create", me.therapist(), &time_off, new.visits)).await?;
         let location = format!("/v1/therapists/me/time-off/{}", time_off.id);
         let reply = Reply::created(location, &view(&mut **work, me.therapist(), time_off, now).await?)?;
         once.keep(&mut work, &reply).await?;
@@ -197,7 +221,7 @@ async fn update_time_off(
 
 /// End a time off
 ///
-/// The time can be booked again.
+/// The time can be booked again. Visits that were handed over in it, and that nobody has taken over, are the therapist's own again.
 #[utoipa::path(tag = "Availability", operation_id = "delete_time_off", security(("bearer" = ["therapist"])),
     params(("id" = TimeOffId, Path, description = "The time off.")),
     responses((status = 204, description = "The time off is gone.")))]
@@ -206,9 +230,11 @@ async fn delete_time_off(app: Data<App>, me: As<Therapist>, Path(id): Path<TimeO
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         work.lock_time(me.therapist()).await?;
-        let existed = store::delete(&mut work, me.therapist(), id).await?;
+        let found = store::find(&mut **work, &app.cipher, me.therapist(), id).await?.ok_or(Error::NotFound)?;
+        store::delete(&mut work, me.therapist(), id).await?;
+        work.announce(event("time_off.delete", me.therapist(), &found, VisitsInTimeOff::Keep)).await?;
         work.commit().await?;
-        if existed { Ok(Reply::none()) } else { Err(Error::NotFound) }
+        Ok(Reply::none())
     })
     .await
 }

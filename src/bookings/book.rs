@@ -207,6 +207,7 @@ async fn book(
         least_fee: 0,
         care_at_risk_since: None,
         care_confirmed_at: None,
+        handed_over_at: None,
         created_at: at,
     };
     let seen = known.view(&app.cipher, booking.clone(), Viewer::Client)?;

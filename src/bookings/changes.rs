@@ -51,6 +51,8 @@ const OF_VISITS: &[&str] = &[
     "booking.extend",
     "booking.lower_charge",
     "booking.update",
+    "booking.hand_over",
+    "booking.take_back",
     "booking.local_time_changed",
 ];
 

@@ -74,13 +74,10 @@ impl Booking {
             Status::Requested | Status::Confirmed => terms.free_until,
             _ => None,
         };
-        if self.free_to_cancel {
+        // One sentence for all reasons, because therapist and staff read it too, and one reason is the client's health.
+        if self.is_free_to_cancel() {
             terms.cancellation_terms =
                 "Calling off is free until the start, because the visit is not what was booked first.".to_owned();
-        } else if self.care_at_risk_since.is_some() {
-            terms.cancellation_terms =
-                "Calling off is free until the start, because the visit does not suit by what was answered since."
-                    .to_owned();
         }
         terms
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{care, counter_offers, holds, lapse, licensing, local_times, missed, overdue};
+use super::{care, counter_offers, handing_over, holds, lapse, licensing, local_times, missed, overdue};
 use crate::App;
 use crate::error::Result;
 use crate::ids::{BookingId, RecipientId};
@@ -20,6 +20,7 @@ pub const JOBS: &[Kind] = &[
     Kind::of::<ReconsiderVisits>(),
     Kind::of::<ReconsiderAll>(),
     Kind::of::<SettleCare>(),
+    Kind::of::<SettleHandedOver>(),
     Kind::of::<FollowZoneRules>().hourly_at(7),
 ];
 
@@ -154,6 +155,23 @@ impl Job for SettleCare {
 impl Run for SettleCare {
     async fn run(self, app: Arc<App>) -> Result<()> {
         care::settle(&app, self.booking).await
+    }
+}
+
+/// Calls a visit off that was handed over, and that nobody has taken over in time.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SettleHandedOver {
+    /// The booking.
+    pub booking: BookingId,
+}
+
+impl Job for SettleHandedOver {
+    const NAME: &'static str = "settle_handed_over";
+}
+
+impl Run for SettleHandedOver {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        handing_over::settle(&app, self.booking).await
     }
 }
 

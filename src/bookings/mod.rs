@@ -14,6 +14,7 @@ mod details;
 pub mod entries;
 mod events;
 mod extend;
+pub mod handing_over;
 pub mod holds;
 mod incidents;
 pub mod jobs;
@@ -130,6 +131,8 @@ pub struct Booking {
     pub care_at_risk_since: Option<DateTime<Utc>>,
     /// When its client last said that nothing has changed since the answers.
     pub care_confirmed_at: Option<DateTime<Utc>>,
+    /// Since when its therapist, who cannot come, wants somebody else to take it over.
+    pub handed_over_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -244,12 +247,13 @@ impl Booking {
     }
 
     /// Whether the therapist may see the door at `now`: from confirmation until 24 hours after the visit, and as long
-    /// as it was not called off and is not at risk.
+    /// as it was not called off, is not at risk and was not handed over.
     pub fn discloses_address(&self, now: DateTime<Utc>) -> bool {
         use Status::{Arrived, Completed, Confirmed, InProgress, OnTheWay};
         matches!(self.status, Confirmed | OnTheWay | Arrived | InProgress | Completed)
             && now < self.end_at() + TimeDelta::hours(24)
             && self.at_risk_since.is_none()
+            && self.handed_over_at.is_none()
     }
 }
 
@@ -315,6 +319,7 @@ mod tests {
             least_fee: 0,
             care_at_risk_since: None,
             care_confirmed_at: None,
+            handed_over_at: None,
             created_at,
         }
     }

@@ -325,6 +325,7 @@ async fn hand_over(
     holds::give_way(work, new_time, booking.client, decided.during).await?;
     booking.therapist = new;
     booking.at_risk_since = None;
+    booking.handed_over_at = None;
     // The client chose someone else.
     booking.free_to_cancel = true;
     if booking.status == Status::Requested {

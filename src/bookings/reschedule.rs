@@ -185,6 +185,7 @@ pub(super) async fn carry_out(
     }
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;
+    moved.handed_over_at = None;
     // And it suits the person then.
     moved.care_at_risk_since = None;
     save(work, lock, &moved, decided.during).await?;

@@ -65,6 +65,7 @@ struct Columns {
     least_fee: i64,
     care_at_risk_since: Option<DateTime<Utc>>,
     care_confirmed_at: Option<DateTime<Utc>>,
+    handed_over_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
@@ -108,6 +109,7 @@ impl TryFrom<Columns> for Booking {
             least_fee: row.least_fee,
             care_at_risk_since: row.care_at_risk_since.filter(|_| row.status.is_live()),
             care_confirmed_at: row.care_confirmed_at,
+            handed_over_at: row.handed_over_at.filter(|_| row.status.is_live()),
             created_at: row.created_at,
         })
     }
@@ -133,7 +135,7 @@ macro_rules! bookings {
                           SELECT jsonb_build_object('action', action, 'at', at, 'own', reason, 'sealed', reason_sealed)
                           FROM booking_events e
                           WHERE e.booking = bookings.id::text AND e.id >= history_of(bookings.id::text) AND e.action = 'cancel' LIMIT 1
-                      ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, care_at_risk_since, care_confirmed_at, created_at
+                      ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, care_at_risk_since, care_confirmed_at, handed_over_at, created_at
                FROM bookings "# $(+ $tail)+,
             $now,
             $($arg),+
@@ -678,7 +680,7 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
         "UPDATE bookings SET status = $2, start_at = $3, duration_minutes = $4, amount = $5, currency = $6, asked_at = $7,
                 respond_by = $8, at_risk_since = $9, care_at_risk_since = $14, free_to_cancel = $10, least_fee = $11, price_breakdown = $12,
-                overdue_told_at = NULL, local_start = CASE WHEN start_at = $3 THEN local_start ELSE $13 END
+                overdue_told_at = NULL, handed_over_at = $15, local_start = CASE WHEN start_at = $3 THEN local_start ELSE $13 END
          WHERE id = $1",
         booking.id.0,
         booking.status as Status,
@@ -694,6 +696,7 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
         Json(&booking.breakdown) as _,
         booking.time_zone.wall(booking.start_at),
         booking.care_at_risk_since,
+        booking.handed_over_at,
     )
     .execute(&mut **tx)
     .await?;
@@ -731,11 +734,23 @@ pub(super) async fn save_extension(tx: &mut Tx, booking: &Booking) -> Result<()>
 /// Saves who carries a booking out from now on.
 pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
-        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, free_to_cancel = $4 WHERE id = $1",
+        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, handed_over_at = NULL, free_to_cancel = $4 WHERE id = $1",
         booking.id.0,
         booking.therapist.0,
         booking.respond_by,
         booking.free_to_cancel,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes down since when a visit is to be taken over by somebody else, which frees its client to call it off, or that it is not any more.
+pub(super) async fn set_handed_over(tx: &mut Tx, booking: BookingId, since: Option<DateTime<Utc>>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE bookings SET handed_over_at = $2, free_to_cancel = free_to_cancel OR $2::timestamptz IS NOT NULL WHERE id = $1",
+        booking.0,
+        since
     )
     .execute(&mut **tx)
     .await?;

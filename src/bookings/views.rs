@@ -67,6 +67,9 @@ pub(super) struct Common {
     no_show_report: Option<NoShowReport>,
     /// A longer visit that its therapist asks for, where the client has not answered.
     extension: Option<OpenExtension>,
+    /// Since when its therapist, who cannot come, wants somebody else to take it over; until somebody does, its client may call it off free of charge
+    /// or move it.
+    handed_over_at: Option<DateTime<Utc>>,
     /// When it was booked.
     created_at: DateTime<Utc>,
 }
@@ -504,6 +507,7 @@ impl Common {
                     price: Money { amount: open.amount, ..booking.price },
                     expires_at: open.expires_at,
                 }),
+            handed_over_at: booking.handed_over_at,
             created_at: booking.created_at,
         })
     }

@@ -41,6 +41,10 @@ pub(super) async fn decide(
     party: Party,
 ) -> Result<()> {
     if matches!(action, Action::OnTheWay | Action::Start) {
+        // Somebody else is looked for: whoever can come after all ends their time off.
+        if booking.handed_over_at.is_some() {
+            return Err(Refusal::InvalidTransition.into());
+        }
         if !licensing::is_licensed(work, booking).await? {
             return Err(Refusal::CredentialNotValid.into());
         }

@@ -56,8 +56,6 @@ pub struct VisitCare {
     terms: CareTerms,
     /// The questionnaires of health that are put there, with the version that is in force.
     put: Vec<(String, i32)>,
-    /// On which day it is for an account to know why: that of an adult is that person's own.
-    today: NaiveDate,
     /// What was decided, by the date of the visit at its place.
     decided: Mutex<BTreeMap<NaiveDate, Arc<Decision>>>,
 }
@@ -158,7 +156,6 @@ impl VisitCare {
             places,
             terms,
             put,
-            today: now.date_naive(),
             decided: Mutex::default(),
         }))
     }
@@ -271,7 +268,7 @@ impl VisitCare {
     /// suit.
     pub fn error(&self, first: NaiveDate, last: NaiveDate, by_account: bool) -> Error {
         let refusal = self.refusal(first, last).unwrap_or(Refusal::CareNotSuitable);
-        if !by_account || !self.is_accounts_own() {
+        if !by_account || !self.is_accounts_own(first) {
             return untold(refusal).into();
         }
         let (decision, asked) = (self.decision(first, last), self.asked());
@@ -292,11 +289,11 @@ impl VisitCare {
         Error::RefusedCare(refusal, Box::new(CareRefused { errors, care }))
     }
 
-    /// Whether the account answers for the person: for oneself or a minor. Another adult's health is that person's own.
-    pub fn is_accounts_own(&self) -> bool {
-        self.recipient.as_ref().is_none_or(|recipient| {
-            recipient.relation == Relation::Oneself || recipient.is_minor(&self.terms, self.today)
-        })
+    /// Whether the account answers for the person on `date`: for oneself or a minor. Another adult's health is that person's own.
+    pub fn is_accounts_own(&self, date: NaiveDate) -> bool {
+        self.recipient
+            .as_ref()
+            .is_none_or(|recipient| recipient.relation == Relation::Oneself || recipient.is_minor(&self.terms, date))
     }
 
     /// Writes down why the visit was taken to suit the person; nothing where nothing is known of anyone.

@@ -89,6 +89,8 @@ const TABLE: &[Row] = &[
     row("booking.care_changed", To::Therapist, "visit_sheet_changed"),
     Row { at: Some("confirmed"), ..row("booking.update", To::Therapist, "visit_wishes_changed") },
     Row { at: Some("on_the_way"), ..row("booking.update", To::Therapist, "visit_wishes_changed") },
+    row("booking.hand_over", To::Client, "visit_handed_over"),
+    row("booking.take_back", To::Client, "visit_taken_back"),
     row("booking.offered_again", To::Client, "visit_free_again"),
     row("booking.overdue", To::Therapist, "visit_overdue"),
     Row {

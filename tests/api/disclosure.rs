@@ -27,7 +27,7 @@ const STATUSES: [&str; 11] = [
 const SHOWN: [&str; 5] = ["confirmed", "on_the_way", "arrived", "in_progress", "completed"];
 
 /// Fields of a booking that everyone sees who sees it at all: nothing of where and of health.
-const COMMON: [&str; 23] = [
+const COMMON: [&str; 24] = [
     "id",
     "status",
     "seen_as",
@@ -50,6 +50,7 @@ const COMMON: [&str; 23] = [
     "cancellation",
     "no_show_report",
     "extension",
+    "handed_over_at",
     "created_at",
 ];
 

@@ -53,6 +53,7 @@ mod schedule;
 mod sealing;
 mod search;
 mod session_notes;
+mod sick_days;
 mod slots;
 mod sockets;
 mod storage;

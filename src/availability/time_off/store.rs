@@ -110,9 +110,9 @@ pub(super) async fn update(tx: &mut Tx, cipher: &Cipher, therapist: TherapistId,
 }
 
 /// Whether there was such a time off to delete.
-pub(super) async fn delete(tx: &mut Tx, therapist: TherapistId, id: TimeOffId) -> Result<bool> {
-    let deleted = sqlx::query!("DELETE FROM time_off WHERE therapist_id = $1 AND id = $2", therapist.0, id.0)
+pub(super) async fn delete(tx: &mut Tx, therapist: TherapistId, id: TimeOffId) -> Result<()> {
+    sqlx::query!("DELETE FROM time_off WHERE therapist_id = $1 AND id = $2", therapist.0, id.0)
         .execute(&mut **tx)
         .await?;
-    Ok(deleted.rows_affected() == 1)
+    Ok(())
 }

@@ -188,7 +188,7 @@ fn for_client(booking: &Booking, care: Option<&VisitCare>) -> ClientCare {
     let (first, last) = booking.dates();
     let state = care.map_or(Standing::NotAsked, |care| care.standing(&to_begin(booking)));
     let asks = matches!(state, Standing::AnswersNeeded | Standing::ConfirmationNeeded);
-    let own = care.filter(|care| care.is_accounts_own()).map(|care| care.decision(first, last));
+    let own = care.filter(|care| care.is_accounts_own(first)).map(|care| care.decision(first, last));
     let (limits, advice) = own.map(|decision| (decision.limits, decision.advice)).unzip();
     ClientCare {
         seen_as: SeenAs::Client,
