@@ -497,14 +497,7 @@ fn with_training(required: &Required, care: &VisitCare, dates: impl Iterator<Ite
     let place = required.chain.first().cloned().unwrap_or_default();
     let days: BTreeSet<NaiveDate> = dates.flat_map(|date| [Some(date), date.succ_opt()]).flatten().collect();
     for day in days {
-        let trainings = care
-            .on(day)
-            .needs
-            .credentials
-            .iter()
-            .map(|code| Requirement::training(code, &place, day))
-            .collect::<Vec<_>>();
-        required.groups.extend(trainings);
+        required.groups.extend(care.training(day).iter().map(|code| Requirement::training(code, &place, day)));
     }
     required
 }

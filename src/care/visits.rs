@@ -2,7 +2,7 @@
 
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
+use super::answers::Facts;
 use super::body::RegionSet;
 use super::decide::{Asked, Decision, Outcome, ServiceProfile, alternatives, decide};
 use super::people::facts::{self, Answered, Told};
@@ -56,8 +57,18 @@ pub struct VisitCare {
     terms: CareTerms,
     /// The questionnaires of health that are put there, with the version that is in force.
     put: Vec<(String, i32)>,
-    /// What was decided, by the date of the visit at its place.
-    decided: Mutex<BTreeMap<NaiveDate, Arc<Decision>>>,
+    /// What was decided, by the first and the last date of a visit at its place: a search asks the same for every start of a day.
+    decided: Mutex<BTreeMap<(NaiveDate, NaiveDate), Arc<Verdict>>>,
+}
+
+/// What comes of a visit on some dates.
+#[derive(Debug)]
+struct Verdict {
+    decision: Decision,
+    /// Which fields go beyond what suits, where the rest does: JSON pointers.
+    exceeded: Vec<&'static str>,
+    /// Why the visit cannot be booked; none where it can.
+    refusal: Option<Refusal>,
 }
 
 /// What of a visit bears on whether it may begin.
@@ -160,10 +171,6 @@ impl VisitCare {
         }))
     }
 
-    fn asked(&self) -> Asked<'_> {
-        self.asked_at(self.pressure)
-    }
-
     fn asked_at(&self, pressure: Option<Pressure>) -> Asked<'_> {
         Asked {
             service: &self.service,
@@ -175,21 +182,50 @@ impl VisitCare {
         }
     }
 
-    /// The decision for a day at the place of the visit.
-    pub fn on(&self, date: NaiveDate) -> Arc<Decision> {
+    fn verdict(&self, first: NaiveDate, last: NaiveDate) -> Arc<Verdict> {
         let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
-        let decide = || Arc::new(decide(&self.rules.rules, &self.told.facts, &[], &self.asked(), date));
-        decided.entry(date).or_insert_with(decide).clone()
+        decided.entry((first, last)).or_insert_with(|| Arc::new(self.judge(first, last))).clone()
     }
 
-    /// The decision for a visit that lies on these dates.
-    pub fn decision(&self, first: NaiveDate, last: NaiveDate) -> Decision {
+    fn judge(&self, first: NaiveDate, last: NaiveDate) -> Verdict {
+        let asked = self.asked_at(self.pressure);
+        let on = |date, asked| decide(&self.rules.rules, &self.told.facts, &[], asked, date);
         let nights = first.iter_days().skip(1).take_while(|date| *date <= last);
-        nights.fold((*self.on(first)).clone(), |joined, date| joined.with_next_day((*self.on(date)).clone()))
+        let decision = nights.fold(on(first, &asked), |joined, date| joined.with_next_day(on(date, &asked)));
+        let exceeded = match decision.outcome {
+            Outcome::Suitable | Outcome::Adapted => decision.limits.exceeded_alone(&asked),
+            // Rules can speak against a pressure that was chosen, and not against the service as such.
+            _ if self.pressure.is_some() && on(first, &self.asked_at(None)).outcome <= Outcome::Adapted => {
+                vec!["/pressure"]
+            }
+            _ => Vec::new(),
+        };
+        let refusal = match decision.outcome {
+            _ if !exceeded.is_empty() => Some(Refusal::CareLimitsExceeded),
+            Outcome::Emergency | Outcome::Urgent => Some(Refusal::CareSeekHelp),
+            Outcome::Refused => Some(Refusal::CareNotSuitable),
+            Outcome::NotNow => Some(Refusal::CareNotNow),
+            Outcome::ClearanceNeeded => Some(Refusal::CareClearanceNeeded),
+            Outcome::Suitable | Outcome::Adapted => {
+                let is_missing = self.terms.mode == CareMode::BeforeBooking && !self.is_answered(last);
+                is_missing.then_some(Refusal::CareAnswersNeeded)
+            }
+        };
+        Verdict { decision, exceeded, refusal }
+    }
+
+    /// The decision for a visit that lies on these dates, at its place.
+    pub fn decision(&self, first: NaiveDate, last: NaiveDate) -> Decision {
+        self.verdict(first, last).decision.clone()
+    }
+
+    /// The training that the person needs of a therapist on `date`, by code.
+    pub fn training(&self, date: NaiveDate) -> BTreeSet<String> {
+        self.verdict(date, date).decision.needs.credentials.clone()
     }
 
     /// Whether every questionnaire of health that is put there is answered for a visit on `date`.
-    pub fn is_answered(&self, date: NaiveDate) -> bool {
+    fn is_answered(&self, date: NaiveDate) -> bool {
         self.put.iter().all(|(code, version)| {
             let is_last = |last: &&Answered| last.code == *code && last.version == *version;
             let last = self.told.answered.iter().find(is_last);
@@ -199,36 +235,14 @@ impl VisitCare {
 
     /// Why the visit cannot be booked for these dates; none where it can.
     pub fn refusal(&self, first: NaiveDate, last: NaiveDate) -> Option<Refusal> {
-        let decision = self.decision(first, last);
-        if !self.exceeded(&decision, first).is_empty() {
-            return Some(Refusal::CareLimitsExceeded);
-        }
-        match decision.outcome {
-            Outcome::Emergency | Outcome::Urgent => Some(Refusal::CareSeekHelp),
-            Outcome::Refused => Some(Refusal::CareNotSuitable),
-            Outcome::NotNow => Some(Refusal::CareNotNow),
-            Outcome::ClearanceNeeded => Some(Refusal::CareClearanceNeeded),
-            Outcome::Suitable | Outcome::Adapted => {
-                let is_missing = self.terms.mode == CareMode::BeforeBooking && !self.is_answered(last);
-                is_missing.then_some(Refusal::CareAnswersNeeded)
-            }
-        }
-    }
-
-    /// Which fields go beyond what suits, where the rest does: JSON pointers. Rules can speak against a pressure that was chosen, and not against
-    /// the service as such.
-    fn exceeded(&self, decision: &Decision, date: NaiveDate) -> Vec<&'static str> {
-        if decision.outcome <= Outcome::Adapted {
-            return decision.limits.exceeded_alone(&self.asked());
-        }
-        let gentler = || decide(&self.rules.rules, &self.told.facts, &[], &self.asked_at(None), date);
-        if self.pressure.is_some() && gentler().outcome <= Outcome::Adapted { vec!["/pressure"] } else { Vec::new() }
+        self.verdict(first, last).refusal
     }
 
     /// Whether a visit that is booked still suits the person on these dates. Limits do not speak against it, because its therapist keeps to
-    /// them; nor does it that answers are missing, until it begins.
+    /// them, nor does a pressure that was chosen before; nor does it that answers are missing, until it begins.
     pub fn suits(&self, first: NaiveDate, last: NaiveDate) -> bool {
-        self.decision(first, last).outcome <= Outcome::Adapted
+        let verdict = self.verdict(first, last);
+        verdict.decision.outcome <= Outcome::Adapted || !verdict.exceeded.is_empty()
     }
 
     /// Where a visit stands.
@@ -267,25 +281,23 @@ impl VisitCare {
     /// The refusal of a visit on these dates, as whoever asks is told of it: in full where they answer for the person, and else that it does not
     /// suit.
     pub fn error(&self, first: NaiveDate, last: NaiveDate, by_account: bool) -> Error {
-        let refusal = self.refusal(first, last).unwrap_or(Refusal::CareNotSuitable);
+        let verdict = self.verdict(first, last);
+        let refusal = verdict.refusal.unwrap_or(Refusal::CareNotSuitable);
         if !by_account || !self.is_accounts_own(first) {
             return untold(refusal).into();
         }
-        let (decision, asked) = (self.decision(first, last), self.asked());
+        let asked = self.asked_at(self.pressure);
         let others = match refusal {
             Refusal::CareSeekHelp => Vec::new(),
             _ => alternatives(&self.rules.rules, &self.told.facts, &[], &asked, first, &self.services),
         };
         let care = CareInstead {
-            advice: decision.advice.iter().map(|advice| advice.text.clone()).collect(),
-            not_before: decision.not_before,
+            advice: verdict.decision.advice.iter().map(|advice| advice.text.clone()).collect(),
+            not_before: verdict.decision.not_before,
             alternatives: others.into_iter().map(|other| other.service).collect(),
         };
-        let errors = self
-            .exceeded(&decision, first)
-            .into_iter()
-            .map(|pointer| FieldError::new(pointer, "goes beyond what suits."))
-            .collect();
+        let beyond = |pointer: &&'static str| FieldError::new(*pointer, "goes beyond what suits.");
+        let errors = verdict.exceeded.iter().map(beyond).collect();
         Error::RefusedCare(refusal, Box::new(CareRefused { errors, care }))
     }
 
@@ -329,7 +341,7 @@ impl VisitCare {
         let decision = self.decision(first, last);
         let before = match store::last_proof(work, booking, recipient.id).await? {
             Some(sealed) => recipient.cipher.open_value::<Proof>(PROOF, booking, &sealed)?.decision,
-            None => decide(&self.rules.rules, &super::answers::Facts::default(), &[], &self.asked(), first),
+            None => decide(&self.rules.rules, &Facts::default(), &[], &self.asked_at(self.pressure), first),
         };
         let changed = before.limits != decision.limits || before.sheet != decision.sheet;
         if changed {

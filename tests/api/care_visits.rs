@@ -255,7 +255,7 @@ async fn no_visit_begins_against_what_is_answered_by_then() {
 async fn limits_that_change_are_told_to_the_therapist_and_the_visit_stands() {
     let scene = Scene::start().await;
     scene.answers(json!({})).await;
-    let booked = scene.books(SWEDISH, MORNING, json!({ "pressure": "medium" })).await.is(201).id().to_string();
+    let booked = scene.books(SWEDISH, MORNING, json!({ "pressure": "firm" })).await.is(201).id().to_string();
     let care = async || scene.therapist.get(&format!("/v1/bookings/{booked}/care")).await.is(200).body;
     assert_eq!((&care().await["limits"]["pressure"], &care().await["sheet"]), (&Value::Null, &json!([])));
     scene.answers(thinned()).await;
