@@ -224,6 +224,31 @@ fn a_feature_keeps_to_its_own_tables() {
     assert_eq!(foreign, listed, "ask the table's own feature, or say in FOREIGN why not");
 }
 
+/// The document has one schema for each name, and a second one would silently stand for the first.
+#[test]
+fn no_two_schemas_have_one_name() {
+    let derived = Regex::new(
+        r"#\[derive\([^)]*\bToSchema\b[^)]*\)\](?<rest>(?:\s*(?:#\[[^\n]*\]|///[^\n]*))*)\s*(?:pub(?:\([^)]*\))? )?(?:struct|enum) (?<name>\w+)",
+    )
+    .unwrap();
+    let renamed = Regex::new(r"schema\([^\n]*\bas = (\w+)").unwrap();
+    // Texts with bounds are schemas by the name that the macro is given.
+    let bounded = Regex::new(r"(?m)^    (\w+) (?:prose|line|like) ").unwrap();
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources() {
+        let own = derived.captures_iter(&source.text).map(|one| match renamed.captures(&one["rest"]) {
+            Some(other) => other[1].to_owned(),
+            None => one["name"].to_owned(),
+        });
+        for name in own.chain(bounded.captures_iter(&source.text).map(|one| one[1].to_owned())) {
+            found.entry(name).or_default().push(source.path.clone());
+        }
+    }
+    assert!(found.len() > 300, "{}", found.len());
+    let twice: Vec<_> = found.iter().filter(|(_, places)| places.len() > 1).collect();
+    assert!(twice.is_empty(), "give one of them a name by `schema(as = ..)`: {twice:?}");
+}
+
 #[test]
 fn the_database_reads_no_zone_that_is_stored() {
     let stored = Regex::new(r"(?i)at\s+time\s+zone\s+[^']|\btimezone\(").unwrap();

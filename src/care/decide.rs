@@ -18,6 +18,7 @@ pub(super) const PREGNANCY_DAYS: i32 = 280;
 /// What comes of a decision, from the mildest to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CareOutcome)]
 pub enum Outcome {
     /// As it is asked for.
     Suitable,

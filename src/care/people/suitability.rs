@@ -53,6 +53,7 @@ struct SuitabilityIn {
 
 /// A rule that holds, and why.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CareReason)]
 struct Reason {
     /// The rule.
     #[schema(example = "anticoagulant")]
