@@ -182,7 +182,7 @@ async fn get_care_rule_set(app: Data<App>, _me: As<Admin>, Path(id): Path<RuleSe
 /// Another admin than the one who proposed it lets it take effect. What it is checked against is looked at anew, because questions may have changed since. Again
 /// changes nothing.
 #[utoipa::path(tag = "Care", operation_id = "publish_care_rule_set", security(("bearer" = ["admin"])),
-    params(("id" = RuleSetId, Path, description = "The set.")), request_body = crate::http::Nothing,
+    params(("id" = RuleSetId, Path, description = "The set.")), request_body = Option<crate::http::Nothing>,
     responses((status = 200, description = "The set, which takes effect at its instant.", body = RuleSetSummary)),
     extensions(("x-refusals" = json!(refused![SecondAdminNeeded, RuleSetNotOpen, RuleExamplesFail]))))]
 #[post("/v1/admin/care-rule-sets/{id}/publish")]
@@ -280,7 +280,7 @@ struct RuleSetPreview {
 ///
 /// What it would change against the rules in force: rule by rule, and example by example. Changes nothing.
 #[utoipa::path(tag = "Care", operation_id = "preview_care_rule_set", security(("bearer" = ["admin"])),
-    params(("id" = RuleSetId, Path, description = "The set.")), request_body = crate::http::Nothing,
+    params(("id" = RuleSetId, Path, description = "The set.")), request_body = Option<crate::http::Nothing>,
     responses((status = 200, description = "What would change.", body = RuleSetPreview)))]
 #[post("/v1/admin/care-rule-sets/{id}/preview")]
 async fn preview_care_rule_set(
