@@ -231,7 +231,7 @@ impl Rule {
         Self::DailyCap,
     ];
 
-    /// What they refuse with.
+    /// What they refuse with; [`Rule::Care`] refuses with [`VisitCare::REFUSALS`].
     pub const REFUSALS: &[Refusal] = &[
         Refusal::NotAcceptingBookings,
         Refusal::Blocked,
@@ -241,12 +241,6 @@ impl Rule {
         Refusal::NoticeTooShort,
         Refusal::BeyondHorizon,
         Refusal::SlotUnavailable,
-        Refusal::CareAnswersNeeded,
-        Refusal::CareClearanceNeeded,
-        Refusal::CareNotNow,
-        Refusal::CareNotSuitable,
-        Refusal::CareLimitsExceeded,
-        Refusal::CareSeekHelp,
     ];
 }
 

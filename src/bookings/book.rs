@@ -18,6 +18,7 @@ use crate::App;
 use crate::auth::{As, Client};
 use crate::availability::Rule;
 use crate::bookings::bounds::Bounds;
+use crate::care::VisitCare;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, Work};
@@ -104,7 +105,7 @@ impl NewBooking {
     request_body = NewBooking, responses((status = 201, description = "The booking.", body = ClientBooking,
      headers(("Location" = String, description = "Where the booking is found."),
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before.")))),
-    extensions(("x-refusals" = json!(refused![HoldExpired, ..Bounds::REFUSALS, ..Rule::REFUSALS]))))]
+    extensions(("x-refusals" = json!(refused![HoldExpired, ..Bounds::REFUSALS, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
 #[post("/v1/bookings")]
 async fn create_booking(
     app: Data<App>,

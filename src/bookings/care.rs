@@ -5,14 +5,14 @@
 mod store;
 mod views;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::json;
 
-use super::events::{Taken, Why, event};
+use super::events::event;
 use super::jobs::SettleCare;
 use super::lifecycle::{Action, Party, Status, Step, step};
-use super::steps::{Begun, begin_as_system};
-use super::{Booking, Cancelled};
+use super::steps::{self, Begun, begin_as_system};
+use super::{Booking, CALL_OFF_LEAD};
 use crate::App;
 use crate::care::{self, CareQuery, ToBegin, VisitCare};
 use crate::error::Result;
@@ -21,9 +21,6 @@ use crate::ids::{BookingId, RecipientId};
 use crate::queue::enqueue;
 
 pub(super) use views::routes;
-
-/// From so long before its start on, a visit that does not suit the person is called off.
-const CALL_OFF_LEAD: TimeDelta = TimeDelta::hours(24);
 
 /// How many visits of one client are called off so late without a fee within [`WAIVED_WITHIN`]: nobody is to hide a fever for its price, and
 /// nobody is to find that answers are a way around the policy.
@@ -99,7 +96,9 @@ pub(super) async fn reconsider_all(app: &App) -> Result<()> {
     }
 }
 
-async fn reconsider_visit(app: &App, id: BookingId) -> Result<()> {
+/// Decides again on one visit: it stands, its client is told, or within 24 hours of its start it is called off. It looks at the present state, so that
+/// it may run twice, early or late.
+pub(super) async fn reconsider_visit(app: &App, id: BookingId) -> Result<()> {
     let Some(Begun { mut work, lock, booking, .. }) = begin_as_system(app, id).await? else { return Ok(()) };
     let now = work.now();
     if booking.status.is_live() && booking.status != Status::InProgress && booking.start_at > now {
@@ -112,7 +111,7 @@ async fn reconsider_visit(app: &App, id: BookingId) -> Result<()> {
                 work.announce(event("booking.care_settled", &booking, json!({}))).await?;
             }
             (false, since) => {
-                let due = call_off_at(booking.start_at);
+                let due = booking.start_at - CALL_OFF_LEAD;
                 if since.is_none() {
                     store::set_at_risk(&mut work, id, Some(now)).await?;
                 }
@@ -136,26 +135,12 @@ async fn reconsider_visit(app: &App, id: BookingId) -> Result<()> {
     work.commit().await
 }
 
-/// When a visit that does not suit the person is called off.
-fn call_off_at(start: DateTime<Utc>) -> DateTime<Utc> {
-    start - CALL_OFF_LEAD
-}
-
-/// Calls off a visit that still does not suit the person 24 hours before its start: the job's part. It looks at the present state, so that it may run
-/// twice, early or late.
-pub(super) async fn settle(app: &App, id: BookingId) -> Result<()> {
-    reconsider_visit(app, id).await
-}
-
 /// Cancels a visit in the service's name. It costs nothing the first times; then it costs what the policy asks of a client who calls off now.
-async fn call_off(work: &mut Work, lock: &TimeLock, mut booking: Booking) -> Result<()> {
-    let (from, now) = (booking.status, work.now());
+async fn call_off(work: &mut Work, lock: &TimeLock, booking: Booking) -> Result<()> {
+    let now = work.now();
     let Ok(Step::To(status)) = step(&booking, Action::Cancel, Party::System, now) else { return Ok(()) };
     let waived = store::called_off_late(work, booking.client, now - WAIVED_WITHIN).await? < WAIVED;
     let told_before = booking.care_at_risk_since.is_some();
     let fee = if waived || told_before { 0 } else { booking.fee(Party::Client, now).amount };
-    booking.cancelled = Some(Cancelled { by: Party::System, at: now, fee });
-    booking.enter(status);
-    let taken = Taken { action: Action::Cancel, party: Party::System, from, reason: Some(Why::Ours(CALLED_OFF)) };
-    super::store::save(work, lock, &booking, taken).await
+    steps::call_off(work, lock, booking, (Party::System, status), fee, CALLED_OFF).await
 }

@@ -25,6 +25,7 @@ use super::{Booking, holds, respond_by};
 use crate::App;
 use crate::auth::{Anyone, As, Parties, Principal};
 use crate::availability::Rule;
+use crate::care::VisitCare;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, TimeLock, Work};
@@ -98,7 +99,7 @@ pub(super) struct CounterOffer {
      headers(("Location" = String, description = "Where the counter-offer is found."),
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before.")))),
     extensions(("x-refusals" = json!(refused![
-        InvalidTransition, CounterOfferOpen, TooManyCounterOffers, ClientBusy, ..Rule::REFUSALS
+        InvalidTransition, CounterOfferOpen, TooManyCounterOffers, ClientBusy, ..Rule::REFUSALS, ..VisitCare::REFUSALS
     ]))))]
 #[post("/v1/bookings/{id}/counter-offers")]
 async fn create_counter_offer(

@@ -19,7 +19,7 @@ use crate::db::uninterrupted;
 use crate::error::{Refusal, Result, refused};
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::BookingId;
-use crate::values::{Pressure, present};
+use crate::values::{Pressure, name, present};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(update_booking);
@@ -91,7 +91,7 @@ async fn update_booking(
             store::save_wishes(&mut work, &booking).await?;
             let told = Event {
                 party: Some(Party::Client),
-                to: Some(crate::values::name(&booking.status)),
+                to: Some(name(&booking.status)),
                 ..event("booking.update", &booking, json!({ "changed": changed }))
             };
             work.announce(told).await?;

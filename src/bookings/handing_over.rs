@@ -5,12 +5,12 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::events::{Event, Taken, Why, event};
+use super::events::{Event, event};
 use super::jobs::SettleHandedOver;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reliability::{self, Lapse};
-use super::steps::{Begun, begin_as_system};
-use super::{Booking, Cancelled, store};
+use super::steps::{self, Begun, begin_as_system};
+use super::{Booking, CALL_OFF_LEAD, store};
 use crate::App;
 use crate::availability::VisitsInTimeOff;
 use crate::error::Result;
@@ -32,9 +32,6 @@ pub const ON_TIME_OFF_ENDED: Effect = Effect {
     on: &["time_off.delete"],
     run: take_visits_back,
 };
-
-/// From so long before its start on, a visit that nobody takes over is called off.
-const CALL_OFF_LEAD: TimeDelta = TimeDelta::hours(24);
 
 /// How long staff have at least to find somebody, where the start leaves them so long.
 const SEARCH: TimeDelta = TimeDelta::hours(2);
@@ -68,9 +65,9 @@ fn call_off_at(start: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     (start - CALL_OFF_LEAD).max(now + SEARCH).min(start - LAST_MOMENT).max(now)
 }
 
-fn look_into_visits<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+fn look_into_visits<'a>(work: &'a mut Work, taken: &'a Event) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
-        let Some((therapist, off)) = event.therapist.zip(TimeOff::of(event)) else { return Ok(()) };
+        let Some((therapist, off)) = taken.therapist.zip(TimeOff::of(taken)) else { return Ok(()) };
         work.lock_time(therapist).await?;
         let now = work.now();
         let visits = store::live(work, therapist, now).await?;
@@ -79,7 +76,7 @@ fn look_into_visits<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, R
             match off.visits {
                 VisitsInTimeOff::HandOver if visit.handed_over_at.is_none() => hand_over(work, &visit).await?,
                 VisitsInTimeOff::Keep if visit.start_at - now < CALL_OFF_LEAD => {
-                    work.announce(super::events::event("booking.kept_in_time_off", &visit, json!({}))).await?;
+                    work.announce(event("booking.kept_in_time_off", &visit, json!({}))).await?;
                 }
                 _ => {}
             }
@@ -97,15 +94,15 @@ async fn hand_over(work: &mut Work, visit: &Booking) -> Result<()> {
     work.announce(Event { party: Some(Party::Therapist), ..told }).await
 }
 
-fn take_visits_back<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+fn take_visits_back<'a>(work: &'a mut Work, taken: &'a Event) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
-        let Some((therapist, off)) = event.therapist.zip(TimeOff::of(event)) else { return Ok(()) };
+        let Some((therapist, off)) = taken.therapist.zip(TimeOff::of(taken)) else { return Ok(()) };
         work.lock_time(therapist).await?;
         let now = work.now();
         let visits = store::live(work, therapist, now).await?;
         for visit in visits.into_iter().filter(|visit| visit.handed_over_at.is_some() && off.hits(visit)) {
             store::set_handed_over(work, visit.id, None).await?;
-            let told = super::events::event("booking.take_back", &visit, json!({}));
+            let told = event("booking.take_back", &visit, json!({}));
             work.announce(Event { party: Some(Party::Therapist), ..told }).await?;
         }
         Ok(())
@@ -115,7 +112,7 @@ fn take_visits_back<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, R
 /// Calls off a visit that nobody has taken over in time: the job's part. It looks at the present state, so that it may run twice, early or late.
 /// It is the therapist who calls it off, who pays for nothing; whether that is late counts from when they said so.
 pub(super) async fn settle(app: &App, id: BookingId) -> Result<()> {
-    let Some(Begun { mut work, lock, mut booking, .. }) = begin_as_system(app, id).await? else { return Ok(()) };
+    let Some(Begun { mut work, lock, booking, .. }) = begin_as_system(app, id).await? else { return Ok(()) };
     let now = work.now();
     let Some(since) = booking.handed_over_at.filter(|_| booking.status == Status::Confirmed) else { return Ok(()) };
     let due = call_off_at(booking.start_at, since);
@@ -126,17 +123,7 @@ pub(super) async fn settle(app: &App, id: BookingId) -> Result<()> {
         if booking.policy.is_late(booking.start_at, since) {
             reliability::record(&mut work, &booking, Lapse::LateCancellation).await?;
         }
-        let from = booking.status;
-        booking.cancelled = Some(Cancelled { by: Party::Therapist, at: now, fee: 0 });
-        booking.enter(status);
-        let reason = Some(Why::Ours(CALLED_OFF));
-        store::save(
-            &mut work,
-            &lock,
-            &booking,
-            Taken { action: Action::Cancel, party: Party::Therapist, from, reason },
-        )
-        .await?;
+        steps::call_off(&mut work, &lock, booking, (Party::Therapist, status), 0, CALLED_OFF).await?;
     }
     work.commit().await
 }

@@ -20,6 +20,7 @@ use crate::accounts::{Address, AddressView};
 use crate::auth::{As, Client};
 use crate::availability::Rule;
 use crate::bookings::bounds::Bounds;
+use crate::care::VisitCare;
 use crate::cipher::Cipher;
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
@@ -120,7 +121,7 @@ impl HoldView {
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = Wanted, responses((status = 201, description = "The hold.", body = HoldView,
      headers(("Location" = String, description = "Where the hold is found.")))),
-    extensions(("x-refusals" = json!(refused![TooManyHolds, ..Bounds::REFUSALS, ..Rule::REFUSALS]))))]
+    extensions(("x-refusals" = json!(refused![TooManyHolds, ..Bounds::REFUSALS, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
 #[post("/v1/holds")]
 async fn create_hold(
     app: Data<App>,

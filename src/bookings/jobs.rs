@@ -154,7 +154,7 @@ impl Job for SettleCare {
 
 impl Run for SettleCare {
     async fn run(self, app: Arc<App>) -> Result<()> {
-        care::settle(&app, self.booking).await
+        care::reconsider_visit(&app, self.booking).await
     }
 }
 

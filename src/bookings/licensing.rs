@@ -19,13 +19,13 @@ pub(super) use foresight::foresee;
 pub(super) use store::deadlines;
 pub use store::therapists_with_visits;
 
-use super::events::{Taken, Why, event};
+use super::events::event;
 use super::jobs::SettleAtRisk;
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::reliability::{self, Lapse};
-use super::steps::{Begun, begin_as_system};
-use super::store::{live, rely_on, save};
-use super::{Booking, Cancelled};
+use super::steps::{self, Begun, begin_as_system};
+use super::store::{live, rely_on};
+use super::{Booking, CALL_OFF_LEAD};
 use crate::App;
 use crate::catalogue;
 use crate::credentials::{self, Reliance, Required, missing, relied_on, requirements};
@@ -35,9 +35,6 @@ use crate::events::{TimeLock, Work};
 use crate::ids::{BookingId, ServiceId, TherapistId};
 use crate::queue::enqueue;
 use crate::values::{Jurisdiction, Span};
-
-/// From so long before its start on, a visit without a licensed therapist is called off.
-pub(super) const NOTICE: TimeDelta = TimeDelta::hours(24);
 
 /// How long staff may think better of a change of rules before it calls a visit off.
 pub(super) const RULES_HOLD: TimeDelta = TimeDelta::minutes(15);
@@ -66,12 +63,12 @@ enum Consequence {
 /// When a visit that begins at `start` is called off if its therapist may not carry it out from now on: 24 hours before, after `hold` at the soonest,
 /// and before the start.
 fn call_off_at(start: DateTime<Utc>, hold: TimeDelta, now: DateTime<Utc>) -> DateTime<Utc> {
-    (start - NOTICE).max(now + hold).min(start - LAST_MOMENT)
+    (start - CALL_OFF_LEAD).max(now + hold).min(start - LAST_MOMENT)
 }
 
 /// When a visit at risk is called off; none where it is not at risk.
 fn deadline(visit: &Booking, written: &HashMap<BookingId, DateTime<Utc>>) -> Option<DateTime<Utc>> {
-    visit.at_risk_since.map(|_| written.get(&visit.id).copied().unwrap_or(visit.start_at - NOTICE))
+    visit.at_risk_since.map(|_| written.get(&visit.id).copied().unwrap_or(visit.start_at - CALL_OFF_LEAD))
 }
 
 /// What follows for a visit from whether its therapist is `licensed` for every date of it, at its place. `at_risk` is until when it is at risk, where
@@ -93,7 +90,7 @@ fn consequence(
         (false, _) if status == Status::InProgress || visit.start <= now => Consequence::Alert,
         (false, Some(until)) if until < now => Consequence::CallOff,
         (false, Some(_)) => Consequence::Stands,
-        (false, None) if visit.start - now < NOTICE && call_off_at(visit.start, hold, now) <= now => {
+        (false, None) if visit.start - now < CALL_OFF_LEAD && call_off_at(visit.start, hold, now) <= now => {
             Consequence::CallOff
         }
         (false, None) => Consequence::PutAtRisk,
@@ -237,8 +234,8 @@ pub async fn settle(app: &App, id: BookingId) -> Result<()> {
 
 /// Cancels a visit in the name of whoever has to answer for it; the client gets everything back. What is late counts against the
 /// therapist as their own cancellation would.
-async fn call_off(work: &mut Work, lock: &TimeLock, mut booking: Booking, by: Party) -> Result<()> {
-    let (from, now) = (booking.status, work.now());
+async fn call_off(work: &mut Work, lock: &TimeLock, booking: Booking, by: Party) -> Result<()> {
+    let now = work.now();
     // A therapist declines what was only asked for, and whatever cannot be called off as theirs is as the system's.
     let theirs = (by == Party::Therapist).then(|| step(&booking, Action::Cancel, by, now));
     let (party, status) = match theirs {
@@ -251,10 +248,7 @@ async fn call_off(work: &mut Work, lock: &TimeLock, mut booking: Booking, by: Pa
     if party == Party::Therapist && booking.policy.is_late(booking.start_at, now) {
         reliability::record(work, &booking, Lapse::LateCancellation).await?;
     }
-    booking.cancelled = Some(Cancelled { by: party, at: now, fee: 0 });
-    booking.enter(status);
-    let taken = Taken { action: Action::Cancel, party, from, reason: Some(Why::Ours(CALLED_OFF)) };
-    save(work, lock, &booking, taken).await
+    steps::call_off(work, lock, booking, (party, status), 0, CALLED_OFF).await
 }
 
 /// What is told of a visit that takes place without a licence.
@@ -284,7 +278,7 @@ mod tests {
     /// What follows, `left` before the start of an hour's visit.
     fn before(left: TimeDelta, status: Status, at_risk: bool, licensed: bool) -> Consequence {
         let (start, now) = (noon() + left, noon());
-        let until = at_risk.then(|| start - NOTICE);
+        let until = at_risk.then(|| start - CALL_OFF_LEAD);
         consequence(status, Span::of_minutes(start, 60), until, licensed, TimeDelta::zero(), now)
     }
 
@@ -307,7 +301,8 @@ mod tests {
     #[test]
     fn whoever_is_licensed_keeps_their_visits() {
         for status in LIVE {
-            for left in [TimeDelta::days(30), NOTICE, TimeDelta::seconds(1), TimeDelta::zero(), -TimeDelta::minutes(59)]
+            for left in
+                [TimeDelta::days(30), CALL_OFF_LEAD, TimeDelta::seconds(1), TimeDelta::zero(), -TimeDelta::minutes(59)]
             {
                 assert_eq!(before(left, status, false, true), Consequence::Stands, "{status:?} {left}");
                 assert_eq!(before(left, status, true, true), Consequence::Restore, "{status:?} {left}");
@@ -319,11 +314,12 @@ mod tests {
     fn time_to_find_someone_else_ends_24_hours_before_the_start() {
         let moment = TimeDelta::microseconds(1);
         for status in [Status::Requested, Status::Confirmed, Status::OnTheWay, Status::Arrived] {
-            for left in [TimeDelta::days(30), NOTICE] {
+            for left in [TimeDelta::days(30), CALL_OFF_LEAD] {
                 assert_eq!(before(left, status, false, false), Consequence::PutAtRisk, "{status:?} {left}");
                 assert_eq!(before(left, status, true, false), Consequence::Stands, "once");
             }
-            for (left, at_risk) in [(NOTICE - moment, false), (NOTICE - moment, true), (moment, false), (moment, true)]
+            for (left, at_risk) in
+                [(CALL_OFF_LEAD - moment, false), (CALL_OFF_LEAD - moment, true), (moment, false), (moment, true)]
             {
                 assert_eq!(before(left, status, at_risk, false), Consequence::CallOff, "{status:?} {left}");
             }

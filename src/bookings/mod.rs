@@ -86,6 +86,9 @@ impl Side {
     }
 }
 
+/// From so long before its start on, a visit is called off that cannot take place as things stand: whoever waits for it is to plan anew.
+const CALL_OFF_LEAD: TimeDelta = TimeDelta::hours(24);
+
 /// A booked visit, as it is stored.
 #[derive(Clone, Debug)]
 pub struct Booking {

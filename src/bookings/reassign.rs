@@ -12,18 +12,19 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::counter_offers::{self, OfferStatus};
 use super::events::{self, Taken, Why};
-use super::licensing::{NOTICE, Rules, deadlines};
+use super::licensing::{Rules, deadlines};
 use super::lifecycle::{Action, Party, Status, Step, step};
 use super::store;
 use super::views::{AdminBooking, BookingView, Viewer, view_of, views};
 use super::wish::Wish;
-use super::{Booking, KeptReason, Reason, holds, respond_by};
+use super::{Booking, CALL_OFF_LEAD, KeptReason, Reason, holds, respond_by};
 use crate::App;
 use crate::accounts;
 use crate::auth::{Admin, As};
 use crate::availability::reservations::{self, Taking};
 use crate::availability::travel::Roads;
 use crate::availability::{Diary, Rule};
+use crate::care::VisitCare;
 use crate::catalogue::refuse_unknown_filters;
 use crate::cipher::Sealed;
 use crate::credentials::{self, missing};
@@ -107,7 +108,7 @@ async fn list_bookings_at_risk(app: Data<App>, me: As<Admin>, Query(query): Quer
                 group: asked.group.clone(),
                 options: asked.options.clone(),
             });
-            let cancels_at = deadlines.get(&booking.id).copied().unwrap_or(booking.start_at - NOTICE);
+            let cancels_at = deadlines.get(&booking.id).copied().unwrap_or(booking.start_at - CALL_OFF_LEAD);
             facts.push((booking.at_risk_since, missing.collect(), cancels_at));
         }
         let shown = views(&app.cipher, &mut work, page.data, Viewer::Admin).await?;
@@ -262,7 +263,7 @@ struct ReassignBody {
 #[utoipa::path(tag = "Bookings", operation_id = "reassign_booking", security(("bearer" = ["admin"])),
     params(("id" = BookingId, Path, description = "The booking.")), request_body = ReassignBody,
     responses((status = 200, description = "The booking, with its new therapist.", body = BookingView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, ..Rule::REFUSALS]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
 #[post("/v1/admin/bookings/{id}/reassign")]
 async fn reassign_booking(
     app: Data<App>,

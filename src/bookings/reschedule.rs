@@ -22,6 +22,7 @@ use crate::auth::{As, Parties};
 use crate::availability::Rule;
 use crate::availability::reservations::{self, Taking};
 use crate::bookings::bounds::Bounds;
+use crate::care::VisitCare;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Refusal, Result, refused};
 use crate::events::{TimeLock, Work};
@@ -90,7 +91,7 @@ pub(super) struct NewStart {
     (status = 200, description = "The booking, moved.", body = BookingView),
     (status = 202, description = "The visit stands; the time is proposed to the therapist.", body = CounterOffer)),
     extensions(("x-refusals" = json!(refused![
-        InvalidTransition, ClientBusy, CounterOfferOpen, TooManyMoves, TooLateToMove, ..Rule::REFUSALS
+        InvalidTransition, ClientBusy, CounterOfferOpen, TooManyMoves, TooLateToMove, ..Rule::REFUSALS, ..VisitCare::REFUSALS
     ]))))]
 #[post("/v1/bookings/{id}/reschedule")]
 async fn reschedule_booking(

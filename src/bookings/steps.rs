@@ -126,6 +126,22 @@ pub(super) async fn view(app: &App, work: &mut Work, booking: Booking, party: Pa
     view_of(&app.cipher, work, booking, viewer).await?.reply()
 }
 
+/// Calls a visit off in the name of `party`, which leads to `status`, for a reason of the service's own; its client pays `fee`.
+pub(super) async fn call_off(
+    work: &mut Work,
+    lock: &TimeLock,
+    mut booking: Booking,
+    (party, status): (Party, Status),
+    fee: i64,
+    reason: &'static str,
+) -> Result<()> {
+    let from = booking.status;
+    booking.cancelled = Some(Cancelled { by: party, at: work.now(), fee });
+    booking.enter(status);
+    store::save(work, lock, &booking, Taken { action: Action::Cancel, party, from, reason: Some(Why::Ours(reason)) })
+        .await
+}
+
 /// A step that the caller asks for.
 pub(super) struct Asked {
     pub action: Action,
