@@ -60,6 +60,7 @@ UNION ALL
 SELECT pg_temp.id('0000000c', n), 'c' || n || '@knead.test', 'x', 'client', name, 'Australia/Sydney', today - interval '2 years' FROM people, given
 UNION ALL
 SELECT pg_temp.id('0000000d', n), 'a' || n || '@knead.test', 'x', 'admin', 'Admin', 'UTC', today - interval '2 years' FROM given, generate_series(1, 20) n;
+UPDATE accounts SET grants = '{owner}' WHERE role = 'admin';
 INSERT INTO therapists (id, gender, languages, techniques, conditions, base_latitude, base_longitude, booking_mode, rating_count, rating_sum)
 SELECT id, (ARRAY['female', 'male', 'non_binary'])[1 + n % 3], ARRAY['en'], ARRAY['stripping'], ARRAY['back-pain'], latitude, longitude,
        CASE WHEN n % 3 = 0 AND n > free + 1 THEN 'request' ELSE 'instant' END, n % 40,

@@ -173,6 +173,10 @@ refusals! {
     TooManyRecipients = UNPROCESSABLE_ENTITY "too_many_recipients" "An account keeps at most 20 recipients.";
     /// More answers in a day than anyone has.
     TooManyScreenings = TOO_MANY_REQUESTS "too_many_screenings" "A recipient is screened at most 20 times in 24 hours.";
+    /// Somebody who gives grants, and would give or take their own.
+    OwnGrants = CONFLICT "own_grants" "Nobody changes their own grants; ask another owner.";
+    /// Nobody would be left who gives grants.
+    LastOwner = CONFLICT "last_owner" "One owner has to stay.";
     /// The same key, another request.
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This Idempotency-Key was used for a different request.";
     /// The same key, and the first request is still running.
@@ -536,7 +540,7 @@ impl Error {
             | Self::RefusedCare(refusal, _) => refusal.sentence(),
             Self::Invalid(_) => "One or more fields are not valid; see `errors`.",
             Self::Unauthorized => "This operation needs a valid access token.",
-            Self::Forbidden => "Your role may not do this.",
+            Self::Forbidden => "Your role or your grants do not allow this.",
             Self::NotFound => "There is no such resource.",
             Self::MethodNotAllowed(_) => "This path does not know this method; see the Allow header.",
             Self::NotAcceptable => "The Accept header admits nothing that this operation answers with.",

@@ -27,7 +27,7 @@ use knead::rosters::command::Asked;
 use knead::seals::Resealed;
 use knead::search::{SearchCache, Searches};
 use knead::values::zones::rules::{self, Wanted};
-use knead::values::{Day, EmailAddress};
+use knead::values::{Day, EmailAddress, Grant, Grants};
 use knead::{accounts, audit, db, dev, doors, openapi, rosters, seals, server, worker};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -128,6 +128,20 @@ enum Admin {
         /// Read the password from standard input.
         #[arg(long, required = true)]
         password_stdin: bool,
+        /// What the admin may do, separated by commas.
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "owner")]
+        grants: Vec<Grant>,
+    },
+    /// Say what an admin may do from now on.
+    Grant {
+        #[command(flatten)]
+        database: Database,
+        /// The address that signs in.
+        #[arg(long)]
+        email: EmailAddress,
+        /// All that the admin may do, separated by commas.
+        #[arg(long, value_enum, value_delimiter = ',', required = true)]
+        grants: Vec<Grant>,
     },
 }
 
@@ -212,7 +226,10 @@ async fn main() -> ExitCode {
             println!("{:#}", openapi::document(doors::routes));
             Ok(())
         }
-        Command::Admin(Admin::Create { database, email, password_stdin: _ }) => create_admin(database, email).await,
+        Command::Admin(Admin::Create { database, email, password_stdin: _, grants }) => {
+            create_admin(database, email, grants.into()).await
+        }
+        Command::Admin(Admin::Grant { database, email, grants }) => grant(database, email, grants.into()).await,
         Command::Audit(command) => look_at_audit(command).await,
         Command::Roster(Roster::Import { database, file, source, source_date, apply }) => {
             import_roster(database, Asked { file: &file, source: &source, source_date, apply }).await
@@ -437,7 +454,7 @@ async fn work(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn create_admin(database: Database, email: EmailAddress) -> Result<(), Failure> {
+async fn create_admin(database: Database, email: EmailAddress, grants: Grants) -> Result<(), Failure> {
     let mut password = String::new();
     std::io::stdin().read_to_string(&mut password)?;
     let password =
@@ -445,9 +462,22 @@ async fn create_admin(database: Database, email: EmailAddress) -> Result<(), Fai
     let hash = Passwords::new()?.hash(password).await?;
     let pool = db::pool(database.database_url.expose_secret(), 1)?;
     let shop = Workshop { db: pool.into(), clock: Clock::System, reactions: REACTIONS };
-    let id = accounts::create_admin(&shop, email.as_str(), &hash).await?;
+    let id = accounts::create_admin(&shop, email.as_str(), &hash, grants).await?;
     println!("{id}");
     Ok(())
+}
+
+async fn grant(database: Database, email: EmailAddress, grants: Grants) -> Result<(), Failure> {
+    let pool = db::pool(database.database_url.expose_secret(), 1)?;
+    let shop = Workshop { db: pool.into(), clock: Clock::System, reactions: REACTIONS };
+    match accounts::grant(&shop, email.as_str(), grants).await {
+        Ok(id) => {
+            println!("{id}");
+            Ok(())
+        }
+        Err(knead::error::Error::NotFound) => Err(format!("no admin signs in as {}", email.as_str()).into()),
+        Err(other) => Err(other.into()),
+    }
 }
 
 async fn import_roster(database: Database, asked: Asked<'_>) -> Result<(), Failure> {

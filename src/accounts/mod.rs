@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod routes;
 mod sought;
+mod staff;
 mod store;
 
 use chrono::{DateTime, Utc};
@@ -11,10 +12,11 @@ use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
 pub use sought::{Sought, named};
+pub use staff::grant;
 pub use store::{create_admin, find_any, names, rate, ratings, zone};
 
 use crate::ids::AccountId;
-use crate::values::{Role, Zone, bounded_text};
+use crate::values::{Grants, Role, Zone, bounded_text};
 
 bounded_text! {
     /// A refresh token as a caller sends it.
@@ -45,6 +47,8 @@ pub struct Account {
     pub email: String,
     /// What the account is for.
     pub role: Role,
+    /// What an admin may do; empty for everyone else.
+    pub grants: Grants,
     /// The name that others see.
     #[schema(example = "Mia Chen")]
     pub display_name: String,

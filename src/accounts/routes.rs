@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Account, RegistrableRole, SentToken, addresses, store};
+use super::{Account, RegistrableRole, SentToken, addresses, staff, store};
 use crate::App;
 use crate::auth::Passwords;
 use crate::auth::Tokens;
@@ -15,12 +15,13 @@ use crate::events::Work;
 use crate::http::RateLimits;
 use crate::http::{IfMatch, Json, Origin, Reply};
 use crate::ids::{AccountId, SessionId};
-use crate::values::{DisplayName, EmailAddress, Phone, Role, Zone};
+use crate::values::{DisplayName, EmailAddress, Grants, Phone, Role, Zone};
 
 /// The operations on accounts and addresses.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(register).service(login).service(refresh).service(logout).service(get_me).service(update_me);
     addresses::routes(config);
+    staff::routes(config);
 }
 
 /// A new account.
@@ -89,6 +90,7 @@ async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registratio
             email: new.email.as_str(),
             password_hash: &password_hash,
             role: new.role.into(),
+            grants: Grants::default(),
             display_name: new.display_name.as_str(),
             phone: new.phone.as_ref().map(Phone::as_str),
             time_zone: new.time_zone.unwrap_or(Zone::UTC),

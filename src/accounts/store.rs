@@ -8,13 +8,14 @@ use crate::db::Tx;
 use crate::error::{OnConstraint, Refusal, Result};
 use crate::events::{Event, Work, Workshop};
 use crate::ids::{AccountId, TherapistId};
-use crate::values::{Rating, Role, Zone};
+use crate::values::{Grant, Grants, Rating, Role, Zone};
 
 /// An account to be stored.
 pub(super) struct NewAccount<'a> {
     pub email: &'a str,
     pub password_hash: &'a str,
     pub role: Role,
+    pub grants: Grants,
     pub display_name: &'a str,
     pub phone: Option<&'a str>,
     pub time_zone: Zone,
@@ -25,9 +26,9 @@ pub(super) async fn insert(work: &mut Work, new: NewAccount<'_>) -> Result<Accou
     let id = AccountId::new(now);
     let account = sqlx::query_as!(
         Account,
-        r#"INSERT INTO accounts (id, email, password_hash, role, display_name, phone, time_zone, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-           RETURNING id, email::text AS "email!", role AS "role: Role", display_name, phone,
+        r#"INSERT INTO accounts (id, email, password_hash, role, display_name, phone, time_zone, created_at, grants)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+           RETURNING id, email::text AS "email!", role AS "role: Role", grants AS "grants: Vec<Grant>", display_name, phone,
                      time_zone AS "time_zone: Zone", created_at"#,
         id.0,
         new.email as _,
@@ -37,23 +38,29 @@ pub(super) async fn insert(work: &mut Work, new: NewAccount<'_>) -> Result<Accou
         new.phone,
         new.time_zone as Zone,
         now,
+        &new.grants.iter().collect::<Vec<_>>() as &[Grant],
     )
     .fetch_one(&mut ***work)
     .await
     .on_constraint("accounts_email_taken", Refusal::EmailTaken)?;
     let therapist = (new.role == Role::Therapist).then(|| TherapistId::from(id));
-    let made = Event::new("account.create", "account", id).about(therapist).with(json!({ "role": new.role }));
+    let mut details = json!({ "role": new.role });
+    if new.role == Role::Admin {
+        details["grants"] = json!(new.grants);
+    }
+    let made = Event::new("account.create", "account", id).about(therapist).with(details);
     work.announce(made).await?;
     Ok(account)
 }
 
 /// Makes an admin's account; `email_taken` where the address has one.
-pub async fn create_admin(shop: &Workshop, email: &str, password_hash: &str) -> Result<AccountId> {
+pub async fn create_admin(shop: &Workshop, email: &str, password_hash: &str, grants: Grants) -> Result<AccountId> {
     let mut work = shop.begin(None).await?;
     let new = NewAccount {
         email,
         password_hash,
         role: Role::Admin,
+        grants,
         display_name: "Admin",
         phone: None,
         time_zone: Zone::UTC,
@@ -68,7 +75,7 @@ macro_rules! account {
     ($tail:literal, $id:expr) => {
         sqlx::query_as!(
             Account,
-            r#"SELECT id, email::text AS "email!", role AS "role: Role", display_name, phone,
+            r#"SELECT id, email::text AS "email!", role AS "role: Role", grants AS "grants: Vec<Grant>", display_name, phone,
                       time_zone AS "time_zone: Zone", created_at
                FROM accounts WHERE id = $1 "#
                 + $tail,

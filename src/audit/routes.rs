@@ -8,7 +8,7 @@ use super::store::{self, Listed};
 use super::{AuditEvent, Break, Place};
 use crate::App;
 use crate::audit::Keys;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Auditor};
 use crate::db::uninterrupted;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page, Query, Reply};
@@ -62,10 +62,10 @@ struct AuditQuery {
 /// List the audit
 ///
 /// What was done, by whom, to what; newest first.
-#[utoipa::path(tag = "Audit", operation_id = "list_audit_events", security(("bearer" = ["admin"])), params(AuditQuery),
+#[utoipa::path(tag = "Audit", operation_id = "list_audit_events", security(("bearer" = ["admin:auditor"])), params(AuditQuery),
     responses((status = 200, description = "A page of entries.", body = Page<AuditEvent>)))]
 #[get("/v1/admin/audit")]
-async fn list_audit_events(app: Data<App>, _me: As<Admin>, Query(query): Query<AuditQuery>) -> Result<Reply> {
+async fn list_audit_events(app: Data<App>, _me: As<Auditor>, Query(query): Query<AuditQuery>) -> Result<Reply> {
     let after: Option<(i64, Instant)> = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let listed = Listed {
         subject_type: query.subject_type.as_ref().map(Term::as_str),
@@ -122,10 +122,10 @@ struct Verified {
 /// Recomputes the chain over all entries, holds it against every signed head, and looks for entries that are in no chain. Names
 /// the first place that is broken. One answer covers a part of a long audit, which goes on with `next_cursor`. Entries are
 /// chained and signed within about a second; one that waits longer than a minute counts as broken.
-#[utoipa::path(tag = "Audit", operation_id = "verify_audit", security(("bearer" = ["admin"])), params(VerifyQuery),
+#[utoipa::path(tag = "Audit", operation_id = "verify_audit", security(("bearer" = ["admin:auditor"])), params(VerifyQuery),
     responses((status = 200, description = "What was found.", body = Verified)))]
 #[get("/v1/admin/audit/verify")]
-async fn verify_audit(app: Data<App>, _me: As<Admin>, Query(query): Query<VerifyQuery>) -> Result<Reply> {
+async fn verify_audit(app: Data<App>, _me: As<Auditor>, Query(query): Query<VerifyQuery>) -> Result<Reply> {
     let from = query.cursor.as_ref().map(Cursor::key).transpose()?.unwrap_or(Place::Chain(0));
     uninterrupted(async move {
         let found = super::verify(&app.db, app.part::<Keys>()?, from, MOST, app.clock.now()).await?;

@@ -15,6 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 
 pub use passwords::{Password, Passwords};
+use sessions::Holder;
 pub use sessions::{REFRESH_GRACE, Sessions};
 pub use store::{add_refresh_token, begin_session, log_out, use_refresh_token};
 pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
@@ -26,7 +27,7 @@ use crate::http::RateLimits;
 use crate::http::{Tally, is_api};
 use crate::ids::{AccountId, SessionId, TherapistId};
 use crate::queue::Sweep;
-use crate::values::Role;
+use crate::values::{Grant, Grants, Role, name};
 
 /// What is deleted here in the end.
 pub const SWEEPS: &[Sweep] =
@@ -41,12 +42,27 @@ pub struct Principal {
     pub session: SessionId,
     /// The account's role.
     pub role: Role,
+    /// What an admin may do; nobody else has any.
+    pub grants: Grants,
 }
 
 impl Principal {
     /// The account, if it is a client's.
     pub fn client(self) -> Option<AccountId> {
         (self.role == Role::Client).then_some(self.account)
+    }
+
+    /// Whether the document means the caller by `who`: `client`, `therapist`, `admin`, or `admin:` and a grant.
+    pub fn is_meant(self, who: &str) -> bool {
+        match who.strip_prefix("admin:") {
+            Some(grant) => Grant::ALL.into_iter().any(|one| name(&one) == grant && self.may_any(&[one])),
+            None => name(&self.role) == who,
+        }
+    }
+
+    /// Whether it is an admin whose grants allow what one of these allows.
+    pub fn may_any(self, grants: &[Grant]) -> bool {
+        self.role == Role::Admin && grants.iter().any(|grant| self.grants.allow(*grant))
     }
 }
 
@@ -86,8 +102,9 @@ async fn principal(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -
     let claims = bearer(request).filter(|_| is_api(request)).and_then(|token| tokens.verify(token, now));
     tally.count_caller(claims.as_ref().map(|claims| claims.sub))?;
     let Some(claims) = claims else { return Ok(None) };
-    let role = in_time(app.part::<Sessions>()?.role(&app.db, claims.sid, claims.sub)).await?;
-    Ok(role.map(|role| Principal { account: claims.sub, session: claims.sid, role }))
+    let holder = in_time(app.part::<Sessions>()?.holder(&app.db, claims.sid, claims.sub)).await?;
+    let principal = |Holder { role, grants }| Principal { account: claims.sub, session: claims.sid, role, grants };
+    Ok(holder.map(principal))
 }
 
 /// The token that was sent (RFC 6750, 2.1).
@@ -99,18 +116,18 @@ fn bearer(request: &ServiceRequest) -> Option<&str> {
 
 /// Whom an operation is for.
 pub trait Audience {
-    /// Whether `role` belongs to the audience.
-    fn admits(role: Role) -> bool;
+    /// Whether the caller belongs to the audience.
+    fn admits(caller: Principal) -> bool;
 }
 
 macro_rules! audiences {
-    ($($(#[$doc:meta])* $name:ident => $roles:pat,)+) => {$(
+    ($($(#[$doc:meta])* $name:ident => [$($role:ident),*], [$($grant:ident),*];)+) => {$(
         $(#[$doc])*
         pub enum $name {}
 
         impl Audience for $name {
-            fn admits(role: Role) -> bool {
-                matches!(role, $roles)
+            fn admits(caller: Principal) -> bool {
+                [$(Role::$role),*].contains(&caller.role) || caller.may_any(&[$(Grant::$grant),*])
             }
         }
     )+};
@@ -118,19 +135,40 @@ macro_rules! audiences {
 
 audiences! {
     /// Clients alone.
-    Client => Role::Client,
+    Client => [Client], [];
     /// Therapists alone.
-    Therapist => Role::Therapist,
-    /// Admins alone.
-    Admin => Role::Admin,
+    Therapist => [Therapist], [];
     /// The two parties of a visit.
-    Parties => Role::Client | Role::Therapist,
-    /// Whoever carries visits out, and staff in their stead.
-    TherapistOrAdmin => Role::Therapist | Role::Admin,
+    Parties => [Client, Therapist], [];
     /// Everyone with an account.
-    Anyone => Role::Client | Role::Therapist | Role::Admin,
+    Anyone => [Client, Therapist, Admin], [];
+    /// Every admin, whatever their grants.
+    Staff => [Admin], [];
+    /// Whoever gives grants.
+    Owner => [], [Owner];
+    /// Whoever verifies licences, and says which ones are required.
+    Verifier => [], [Verifier];
+    /// Whoever looks after people and their visits.
+    Support => [], [Support];
+    /// Whoever sets prices and terms.
+    Finance => [], [Finance];
+    /// Whoever reads what was done.
+    Auditor => [], [Auditor];
+    /// Whoever writes what is asked of people's health, and the rules.
+    CareEditor => [], [Care, Owner];
+    /// Whoever reads the letters of healthcare providers. Owners do not.
+    CareReviewer => [], [Care];
+    /// Whoever talks to therapists.
+    VerifierOrSupport => [], [Verifier, Support];
+    /// Whoever has to know why a therapist was allowed to carry a visit out.
+    VerifierSupportOrAuditor => [], [Verifier, Support, Auditor];
+    /// Whoever may forgo a charge.
+    SupportOrFinance => [], [Support, Finance];
+    /// The parties of a visit, and staff who look after it.
+    PartiesOrSupport => [Client, Therapist], [Support];
+    /// Whoever carries visits out, and staff in their stead.
+    TherapistOrSupport => [Therapist], [Support];
 }
-
 /// The caller, signed in as one of `A`: 401 for nobody, 403 for the wrong role. It waits for nothing, so that it
 /// decides before the body is looked at.
 pub struct As<A> {
@@ -160,7 +198,7 @@ impl<A: Audience> FromRequest for As<A> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Principal>() {
             None => Err(Error::Unauthorized),
-            Some(principal) if !A::admits(principal.role) => Err(Error::Forbidden),
+            Some(principal) if !A::admits(*principal) => Err(Error::Forbidden),
             Some(principal) => Ok(Self { principal: *principal, audience: PhantomData }),
         })
     }

@@ -7,13 +7,20 @@ use super::store;
 use crate::db::Together;
 use crate::error::Result;
 use crate::ids::{AccountId, SessionId};
-use crate::values::Role;
+use crate::values::{Grants, Role};
 
 /// Statements about sessions that are under way at a time.
 const AT_ONCE: usize = 2;
 
+/// What the account of a session is for, and may do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holder {
+    pub role: Role,
+    pub grants: Grants,
+}
+
 /// Which sessions are alive, as the database says for each request; requests that come at the same time ask together.
-pub struct Sessions(Together<(SessionId, AccountId), Option<Role>>);
+pub struct Sessions(Together<(SessionId, AccountId), Option<Holder>>);
 
 impl Default for Sessions {
     fn default() -> Self {
@@ -22,8 +29,8 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// The role of the account whose session this is, while the session lasts.
-    pub(super) async fn role(&self, db: &PgPool, session: SessionId, account: AccountId) -> Result<Option<Role>> {
+    /// Whose session this is, while it lasts.
+    pub(super) async fn holder(&self, db: &PgPool, session: SessionId, account: AccountId) -> Result<Option<Holder>> {
         let db = db.clone();
         let read = move |asked: Vec<_>| {
             let db = db.clone();

@@ -2,27 +2,32 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::RefreshToken;
-use super::sessions::{EXPIRED_KEPT, REFRESH, Rotation, rotation};
+use super::sessions::{EXPIRED_KEPT, Holder, REFRESH, Rotation, rotation};
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{AccountId, SessionId};
-use crate::values::Role;
+use crate::values::{Grant, Role};
 
-/// The role of each account whose session it is, in the order of `asked`, while the session lasts.
-pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)]) -> Result<Vec<Option<Role>>> {
+/// The holder of each session, in the order of `asked`, while the session lasts.
+pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)]) -> Result<Vec<Option<Holder>>> {
     let sessions: Vec<_> = asked.iter().map(|(session, _)| session.0).collect();
     let accounts: Vec<_> = asked.iter().map(|(_, account)| account.0).collect();
-    let roles = sqlx::query_scalar!(
-        // Subqueries are asked one by one, by the key, however many the planner counts on.
-        r#"SELECT (SELECT a.role FROM sessions s JOIN accounts a ON a.id = s.account_id
-                   WHERE s.id = asked.session AND s.account_id = asked.account AND s.ended_at IS NULL) AS "role: Role"
-           FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (session, account, n) ORDER BY n"#,
+    let rows = sqlx::query!(
+        // The limit keeps the planner from joining: sessions are asked for one by one, by the key, however many it counts on.
+        r#"SELECT role AS "role?: Role", grants AS "grants?: Vec<Grant>"
+           FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (session, account, n)
+           LEFT JOIN LATERAL (SELECT a.role, a.grants FROM sessions s JOIN accounts a ON a.id = s.account_id
+                              WHERE s.id = asked.session AND s.account_id = asked.account AND s.ended_at IS NULL LIMIT 1) AS holder ON true
+           ORDER BY n"#,
         &sessions,
         &accounts
     )
     .fetch_all(db)
     .await?;
-    Ok(roles)
+    let holder = |role: Option<Role>, grants: Option<Vec<Grant>>| {
+        Some(Holder { role: role?, grants: grants.unwrap_or_default().into() })
+    };
+    Ok(rows.into_iter().map(|row| holder(row.role, row.grants)).collect())
 }
 
 /// Begins a session of the account.

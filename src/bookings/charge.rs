@@ -12,7 +12,7 @@ use super::steps::{Begun, admit, begin, view};
 use super::views::BookingView;
 use super::{Booking, KeptReason, Reason, store};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, SupportOrFinance};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::http::{IfMatch, Json, Path, Reply};
@@ -71,7 +71,7 @@ impl LowerCharge {
 /// is, and what is asked for must be less, so that nobody is ever charged more by it; `price` stays what was agreed. Client and therapist are
 /// told, and the task `visit_ended_early` is settled. Asking for the same again changes nothing. A visit that is not over, and one with a
 /// report that nobody came which is not settled, cannot be lowered yet.
-#[utoipa::path(tag = "Bookings", operation_id = "lower_charge", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "lower_charge", security(("bearer" = ["admin:support", "admin:finance"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
     request_body = LowerCharge, responses(
@@ -80,7 +80,7 @@ impl LowerCharge {
 #[post("/v1/admin/bookings/{id}/lower-charge")]
 async fn lower_charge(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<SupportOrFinance>,
     Path(id): Path<BookingId>,
     known: IfMatch,
     Json(body, _): Json<LowerCharge>,

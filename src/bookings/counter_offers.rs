@@ -23,7 +23,7 @@ use super::views::BookingView;
 use super::wish::Wish;
 use super::{Booking, holds, respond_by};
 use crate::App;
-use crate::auth::{Anyone, As, Parties, Principal};
+use crate::auth::{As, Parties, PartiesOrSupport, Principal};
 use crate::availability::Rule;
 use crate::care::VisitCare;
 use crate::db::uninterrupted;
@@ -201,13 +201,13 @@ fn proposal(kind: &'static str, booking: &Booking, party: Party, offer: &Counter
 /// List counter-offers
 ///
 /// Every time that was proposed for a visit, oldest first.
-#[utoipa::path(tag = "Bookings", operation_id = "list_counter_offers", security(("bearer" = ["client", "therapist", "admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "list_counter_offers", security(("bearer" = ["client", "therapist", "admin:support"])),
     params(("id" = BookingId, Path, description = "The booking."), Part),
     responses((status = 200, description = "The counter-offers.", body = Page<CounterOffer>)))]
 #[get("/v1/bookings/{id}/counter-offers")]
 async fn list_counter_offers(
     app: Data<App>,
-    me: As<Anyone>,
+    me: As<PartiesOrSupport>,
     Path(id): Path<BookingId>,
     Query(part): Query<Part>,
 ) -> Result<Reply> {
@@ -217,14 +217,14 @@ async fn list_counter_offers(
 /// Show a counter-offer
 ///
 /// One of the times that were proposed for a visit.
-#[utoipa::path(tag = "Bookings", operation_id = "get_counter_offer", security(("bearer" = ["client", "therapist", "admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "get_counter_offer", security(("bearer" = ["client", "therapist", "admin:support"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("offer_id" = CounterOfferId, Path, description = "The counter-offer.")),
     responses((status = 200, description = "The counter-offer.", body = CounterOffer)))]
 #[get("/v1/bookings/{id}/counter-offers/{offer_id}")]
 async fn get_counter_offer(
     app: Data<App>,
-    me: As<Anyone>,
+    me: As<PartiesOrSupport>,
     Path((id, offer)): Path<(BookingId, CounterOfferId)>,
 ) -> Result<Reply> {
     uninterrupted(async move {

@@ -16,7 +16,7 @@ use super::Booking;
 use super::lifecycle::Party;
 use super::steps::party;
 use crate::App;
-use crate::auth::{Admin, Anyone, As, Parties};
+use crate::auth::{As, Parties, PartiesOrSupport, Support};
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
 use crate::events::{Event, Work};
@@ -218,13 +218,13 @@ async fn report_incident(
 ///
 /// Those that the caller reported, oldest first; each of them for admins, whose look is written down.
 #[utoipa::path(tag = "Incidents", operation_id = "list_booking_incidents",
-    security(("bearer" = ["client", "therapist", "admin"])),
+    security(("bearer" = ["client", "therapist", "admin:support"])),
     params(("id" = BookingId, Path, description = "The booking."), Part),
     responses((status = 200, description = "The incidents.", body = Page<OwnIncident>)))]
 #[get("/v1/bookings/{id}/incidents")]
 async fn list_booking_incidents(
     app: Data<App>,
-    me: As<Anyone>,
+    me: As<PartiesOrSupport>,
     Path(id): Path<BookingId>,
     Query(part): Query<Part>,
 ) -> Result<Reply> {
@@ -273,10 +273,10 @@ struct IncidentQuery {
 /// List incidents
 ///
 /// What was reported, longest waiting first. The words are shown with each alone.
-#[utoipa::path(tag = "Incidents", operation_id = "list_incidents", security(("bearer" = ["admin"])), params(IncidentQuery),
+#[utoipa::path(tag = "Incidents", operation_id = "list_incidents", security(("bearer" = ["admin:support"])), params(IncidentQuery),
     responses((status = 200, description = "A page of incidents.", body = Page<ListedIncident>)))]
 #[get("/v1/admin/incidents")]
-async fn list_incidents(app: Data<App>, _me: As<Admin>, Query(query): Query<IncidentQuery>) -> Result<Reply> {
+async fn list_incidents(app: Data<App>, _me: As<Support>, Query(query): Query<IncidentQuery>) -> Result<Reply> {
     let after: Option<(Instant, IncidentId)> = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let listed = Listed {
         kind: query.kind,
@@ -294,11 +294,11 @@ async fn list_incidents(app: Data<App>, _me: As<Admin>, Query(query): Query<Inci
 /// Show an incident
 ///
 /// One incident in the reporter's words. Each such look is written down.
-#[utoipa::path(tag = "Incidents", operation_id = "get_incident", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Incidents", operation_id = "get_incident", security(("bearer" = ["admin:support"])),
     params(("id" = IncidentId, Path, description = "The incident.")),
     responses((status = 200, description = "The incident.", body = Incident)))]
 #[get("/v1/admin/incidents/{id}")]
-async fn get_incident(app: Data<App>, me: As<Admin>, Path(id): Path<IncidentId>) -> Result<Reply> {
+async fn get_incident(app: Data<App>, me: As<Support>, Path(id): Path<IncidentId>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let incident = store::lock(&app, &mut work, id).await?.ok_or(Error::NotFound)?;
@@ -319,13 +319,13 @@ struct IncidentResolution {
 /// Resolve an incident
 ///
 /// Says what was found or done, for staff alone; the task of its visit is resolved with its last open incident. One that is resolved already stays as it is.
-#[utoipa::path(tag = "Incidents", operation_id = "resolve_incident", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Incidents", operation_id = "resolve_incident", security(("bearer" = ["admin:support"])),
     params(("id" = IncidentId, Path, description = "The incident.")), request_body = IncidentResolution,
     responses((status = 200, description = "The incident, resolved.", body = Incident)))]
 #[post("/v1/admin/incidents/{id}/resolve")]
 async fn resolve_incident(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Support>,
     Path(id): Path<IncidentId>,
     Json(body, _): Json<IncidentResolution>,
 ) -> Result<Reply> {

@@ -13,7 +13,7 @@ use super::store::{self, Listed};
 use super::views::{BookingView, Viewer, views};
 use crate::App;
 use crate::accounts::{self, Sought};
-use crate::auth::{Anyone, As, Principal};
+use crate::auth::{As, PartiesOrSupport, Principal};
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Result};
 use crate::events::Work;
@@ -129,11 +129,11 @@ fn numbers(number: &Sought) -> Result<(BookingId, BookingId)> {
 ///
 /// The caller's own bookings, or all of them for admins; by their start, unless said otherwise. A list shows no addresses to
 /// therapists.
-#[utoipa::path(tag = "Bookings", operation_id = "list_bookings", security(("bearer" = ["client", "therapist", "admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "list_bookings", security(("bearer" = ["client", "therapist", "admin:support"])),
     params(BookingQuery),
     responses((status = 200, description = "A page of bookings.", body = Page<BookingView>)))]
 #[get("/v1/bookings")]
-async fn list_bookings(app: Data<App>, me: As<Anyone>, Query(query): Query<BookingQuery>) -> Result<Reply> {
+async fn list_bookings(app: Data<App>, me: As<PartiesOrSupport>, Query(query): Query<BookingQuery>) -> Result<Reply> {
     uninterrupted(async move {
         let Principal { account, role, .. } = me.principal;
         let sort = query.sort;

@@ -16,7 +16,7 @@ use super::steps::{Begun, admit, begin, begin_as_system, view};
 use super::views::BookingView;
 use super::{Booking, Cancelled, KeptReason, Reason, store};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Support};
 use crate::cipher::Sealed;
 use crate::db::uninterrupted;
 use crate::error::{Refusal, Result, refused};
@@ -185,7 +185,7 @@ struct NoShowDecision {
 ///
 /// Upholds a client's report that nobody came, or rejects it: upheld, the visit costs nothing and tells against its therapist; rejected, the
 /// client pays as one who was not there. Staff decide once, also after the therapist's silence has upheld it for the time being.
-#[utoipa::path(tag = "Bookings", operation_id = "decide_no_show", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "decide_no_show", security(("bearer" = ["admin:support"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
     request_body = NoShowDecision,
@@ -194,7 +194,7 @@ struct NoShowDecision {
 #[post("/v1/admin/bookings/{id}/no-show-decision")]
 async fn decide_no_show(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Support>,
     Path(id): Path<BookingId>,
     known: IfMatch,
     Json(body, _): Json<NoShowDecision>,

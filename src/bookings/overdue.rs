@@ -16,7 +16,7 @@ use super::lifecycle::Status;
 use super::steps::{Begun, begin_as_system};
 use super::views::{AdminBooking, BookingView, Viewer, views};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Support};
 use crate::db::uninterrupted;
 use crate::error::Result;
 use crate::http::{Cursor, Limit, Page, Query, Reply};
@@ -92,10 +92,10 @@ struct OverdueVisit {
 ///
 /// Visits that were agreed and are neither completed nor ended otherwise 40 minutes after their end, longest waiting first.
 /// Completing or stopping one takes it off the list.
-#[utoipa::path(tag = "Bookings", operation_id = "list_bookings_overdue", security(("bearer" = ["admin"])), params(OverdueQuery),
+#[utoipa::path(tag = "Bookings", operation_id = "list_bookings_overdue", security(("bearer" = ["admin:support"])), params(OverdueQuery),
     responses((status = 200, description = "A page of visits.", body = Page<OverdueVisit>)))]
 #[get("/v1/admin/bookings/overdue")]
-async fn list_bookings_overdue(app: Data<App>, me: As<Admin>, Query(query): Query<OverdueQuery>) -> Result<Reply> {
+async fn list_bookings_overdue(app: Data<App>, me: As<Support>, Query(query): Query<OverdueQuery>) -> Result<Reply> {
     uninterrupted(async move {
         let now = app.clock.now();
         let after = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id));

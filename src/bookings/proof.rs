@@ -16,7 +16,7 @@ use super::events::event;
 use super::lifecycle::{Party, Status};
 use crate::App;
 use crate::audit::{self, Positions};
-use crate::auth::{Admin, As};
+use crate::auth::{As, VerifierSupportOrAuditor};
 use crate::credentials::BoardStatus;
 use crate::credentials::checks::CheckMethod;
 use crate::db::uninterrupted;
@@ -235,11 +235,15 @@ impl LicenceProof {
 /// Whether the therapist of a visit was licensed for it, answered from what was written down when the visit came to rely on
 /// it: what was required by whom, which credential met it, and what a source had said of that. Later changes to credentials
 /// or requirements do not change the answer. Each reading is audited.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_licence_proof", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "get_licence_proof", security(("bearer" = ["admin:verifier", "admin:support", "admin:auditor"])),
     params(("id" = BookingId, Path, description = "The booking.")),
     responses((status = 200, description = "The proof.", body = LicenceProof)))]
 #[get("/v1/admin/bookings/{id}/licence-proof")]
-async fn get_licence_proof(app: Data<App>, me: As<Admin>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn get_licence_proof(
+    app: Data<App>,
+    me: As<VerifierSupportOrAuditor>,
+    Path(id): Path<BookingId>,
+) -> Result<Reply> {
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;

@@ -20,7 +20,7 @@ use super::wish::Wish;
 use super::{Booking, CALL_OFF_LEAD, KeptReason, Reason, holds, respond_by};
 use crate::App;
 use crate::accounts;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Support};
 use crate::availability::reservations::{self, Taking};
 use crate::availability::travel::Roads;
 use crate::availability::{Diary, Rule};
@@ -87,10 +87,10 @@ struct AtRisk {
 ///
 /// Visits whose therapist may not carry them out as things stand, soonest first. Each can be reassigned; what is left is
 /// called off 24 hours before its start, or when whoever barred the therapist can take it back no more.
-#[utoipa::path(tag = "Bookings", operation_id = "list_bookings_at_risk", security(("bearer" = ["admin"])), params(AtRiskQuery),
+#[utoipa::path(tag = "Bookings", operation_id = "list_bookings_at_risk", security(("bearer" = ["admin:support"])), params(AtRiskQuery),
     responses((status = 200, description = "A page of visits.", body = Page<AtRisk>)))]
 #[get("/v1/admin/bookings/at-risk")]
-async fn list_bookings_at_risk(app: Data<App>, me: As<Admin>, Query(query): Query<AtRiskQuery>) -> Result<Reply> {
+async fn list_bookings_at_risk(app: Data<App>, me: As<Support>, Query(query): Query<AtRiskQuery>) -> Result<Reply> {
     uninterrupted(async move {
         let after = query.cursor.map(|cursor| cursor.key()).transpose()?.map(|(Instant(start), id)| (start, id));
         let mut work = app.begin(Some(me.account())).await?;
@@ -169,14 +169,14 @@ fn is_movable(booking: &Booking, now: DateTime<Utc>) -> bool {
 ///
 /// Therapists who can take the visit over at its time, nearest first: the 20 nearest of the 300 nearest who offer it
 /// there. The same rules decide as when it was booked, with notice and horizon counted from when the client first asked.
-#[utoipa::path(tag = "Bookings", operation_id = "list_candidates", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "list_candidates", security(("bearer" = ["admin:support"])),
     params(("id" = BookingId, Path, description = "The booking."), CandidateQuery),
     responses((status = 200, description = "The candidates.", body = Page<Candidate>)),
     extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[get("/v1/admin/bookings/{id}/candidates")]
 async fn list_candidates(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Support>,
     Path(id): Path<BookingId>,
     Query(query): Query<CandidateQuery>,
 ) -> Result<Reply> {
@@ -260,14 +260,14 @@ struct ReassignBody {
 /// client may call it off free of charge until its start. A request still waits for
 /// an answer, now the other therapist's. The same rules decide as when it was booked, with notice and horizon counted from
 /// when the client first asked. Whoever had it before sees it no more. Reassigning it to the therapist who has it changes nothing.
-#[utoipa::path(tag = "Bookings", operation_id = "reassign_booking", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "reassign_booking", security(("bearer" = ["admin:support"])),
     params(("id" = BookingId, Path, description = "The booking.")), request_body = ReassignBody,
     responses((status = 200, description = "The booking, with its new therapist.", body = BookingView)),
     extensions(("x-refusals" = json!(refused![InvalidTransition, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
 #[post("/v1/admin/bookings/{id}/reassign")]
 async fn reassign_booking(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Support>,
     Path(id): Path<BookingId>,
     Json(body, _): Json<ReassignBody>,
 ) -> Result<Reply> {

@@ -12,7 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub(super) use store::record;
 
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Support};
 use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
@@ -86,13 +86,13 @@ struct LapseQuery {
 /// Show a therapist's reliability
 ///
 /// How often the therapist called visits off, and each time that a client was let down: late is when a client would have paid for calling off.
-#[utoipa::path(tag = "Bookings", operation_id = "get_therapist_reliability", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "get_therapist_reliability", security(("bearer" = ["admin:support"])),
     params(("id" = TherapistId, Path, description = "The therapist."), LapseQuery),
     responses((status = 200, description = "Counts, and a page of lapses.", body = Reliability)))]
 #[get("/v1/admin/therapists/{id}/reliability")]
 async fn get_therapist_reliability(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Support>,
     Path(id): Path<TherapistId>,
     Query(query): Query<LapseQuery>,
 ) -> Result<Reply> {

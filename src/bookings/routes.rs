@@ -12,7 +12,7 @@ use super::{
     outside_hours, overdue, proof, reassign, reliability, reschedule, store, visit,
 };
 use crate::App;
-use crate::auth::{Anyone, As, Therapist};
+use crate::auth::{As, PartiesOrSupport, Therapist};
 use crate::care::VisitCare;
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
@@ -51,11 +51,11 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Its client, its therapist and admins see it, each in their own way. The therapist sees suburb and postcode at first;
 /// from confirmation until 24 hours after the visit the whole address with its access notes, and each such look is
 /// written down.
-#[utoipa::path(tag = "Bookings", operation_id = "get_booking", security(("bearer" = ["client", "therapist", "admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "get_booking", security(("bearer" = ["client", "therapist", "admin:support"])),
     params(("id" = BookingId, Path, description = "The booking.")),
     responses((status = 200, description = "The booking.", body = BookingView)))]
 #[get("/v1/bookings/{id}")]
-async fn get_booking(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn get_booking(app: Data<App>, me: As<PartiesOrSupport>, Path(id): Path<BookingId>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let now = work.now();
@@ -73,13 +73,13 @@ async fn get_booking(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) 
 /// Every step of its life, oldest first, in pages. Why a visit was broken off, and what staff wrote, is shown to its author and to
 /// admins alone.
 #[utoipa::path(tag = "Bookings", operation_id = "get_booking_events",
-    security(("bearer" = ["client", "therapist", "admin"])),
+    security(("bearer" = ["client", "therapist", "admin:support"])),
     params(("id" = BookingId, Path, description = "The booking."), Paging),
     responses((status = 200, description = "A page of events.", body = Page<BookingEvent>)))]
 #[get("/v1/bookings/{id}/events")]
 async fn get_booking_events(
     app: Data<App>,
-    me: As<Anyone>,
+    me: As<PartiesOrSupport>,
     Path(id): Path<BookingId>,
     Query(page): Query<Paging>,
 ) -> Result<Reply> {
@@ -153,12 +153,12 @@ struct CancellationQuote {
 ///
 /// What it would cost the caller to call the visit off now.
 #[utoipa::path(tag = "Bookings", operation_id = "get_cancellation_quote",
-    security(("bearer" = ["client", "therapist", "admin"])),
+    security(("bearer" = ["client", "therapist", "admin:support"])),
     params(("id" = BookingId, Path, description = "The booking.")),
     responses((status = 200, description = "Fee and refund.", body = CancellationQuote)),
     extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[get("/v1/bookings/{id}/cancellation-quote")]
-async fn get_cancellation_quote(app: Data<App>, me: As<Anyone>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn get_cancellation_quote(app: Data<App>, me: As<PartiesOrSupport>, Path(id): Path<BookingId>) -> Result<Reply> {
     uninterrupted(async move {
         let now = app.clock.now();
         let mut work = app.begin(Some(me.account())).await?;
@@ -187,7 +187,7 @@ struct CancelBody {
 ///
 /// Calls the visit off under the policy that it was booked with; its time is free again. A therapist and an admin cause
 /// no fee.
-#[utoipa::path(tag = "Bookings", operation_id = "cancel_booking", security(("bearer" = ["client", "therapist", "admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "cancel_booking", security(("bearer" = ["client", "therapist", "admin:support"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")), request_body = Option<CancelBody>,
     responses((status = 200, description = "The booking, cancelled.", body = BookingView)),
@@ -195,7 +195,7 @@ struct CancelBody {
 #[post("/v1/bookings/{id}/cancel")]
 async fn cancel_booking(
     app: Data<App>,
-    me: As<Anyone>,
+    me: As<PartiesOrSupport>,
     Path(id): Path<BookingId>,
     if_match: IfMatch,
     OrDefault(body): OrDefault<CancelBody>,

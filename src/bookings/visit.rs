@@ -17,7 +17,7 @@ use super::steps::{Asked, take};
 use super::views::BookingView;
 use super::{Booking, Cancelled, Reason, care, missed, store};
 use crate::App;
-use crate::auth::{As, Parties, Principal, Therapist, TherapistOrAdmin};
+use crate::auth::{As, Parties, Principal, Therapist, TherapistOrSupport};
 use crate::care::VisitCare;
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Refusal, Result, refused};
@@ -161,7 +161,7 @@ fn refuse_unexplained(me: &Principal, reason: Option<&Reason>) -> Result<()> {
 ///
 /// The visit has taken place; what is left of its time is free again. An admin can say so in the therapist's stead, with a
 /// reason, once the agreed end has come, also where a step before was forgotten. Staff look into a visit of which less than half took place.
-#[utoipa::path(tag = "Bookings", operation_id = "complete_booking", security(("bearer" = ["therapist", "admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "complete_booking", security(("bearer" = ["therapist", "admin:support"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
     request_body = Option<StepBody>, responses((status = 200, description = "The booking, completed.", body = BookingView)),
@@ -169,7 +169,7 @@ fn refuse_unexplained(me: &Principal, reason: Option<&Reason>) -> Result<()> {
 #[post("/v1/bookings/{id}/complete")]
 async fn complete_booking(
     app: Data<App>,
-    me: As<TherapistOrAdmin>,
+    me: As<TherapistOrSupport>,
     Path(id): Path<BookingId>,
     if_match: IfMatch,
     OrDefault(body): OrDefault<StepBody>,
@@ -247,7 +247,7 @@ struct StopBody {
 /// The therapist breaks the visit off and leaves, at any time from setting out, without a penalty and without having to say
 /// why. The client pays the same where the visit had begun, else nothing. An admin can do so in the therapist's stead,
 /// with a reason.
-#[utoipa::path(tag = "Bookings", operation_id = "stop_booking", security(("bearer" = ["therapist", "admin"])),
+#[utoipa::path(tag = "Bookings", operation_id = "stop_booking", security(("bearer" = ["therapist", "admin:support"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the booking as it was read, where it matters.")),
     request_body = Option<StopBody>,
@@ -256,7 +256,7 @@ struct StopBody {
 #[post("/v1/bookings/{id}/stop")]
 async fn stop_booking(
     app: Data<App>,
-    me: As<TherapistOrAdmin>,
+    me: As<TherapistOrSupport>,
     Path(id): Path<BookingId>,
     if_match: IfMatch,
     OrDefault(body): OrDefault<StopBody>,

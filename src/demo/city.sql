@@ -184,6 +184,7 @@ FROM demo CROSS JOIN LATERAL (
         ('therapist@knead.example', 'therapist', 'Sam Okafor', '+61270109002', now - interval '8000 hours'),
         ('client@knead.example',    'client',    'Mia Chen',   '+61270109003', now - interval '3000 hours')
 ) AS someone (email, role, display_name, phone, created_at);
+UPDATE accounts SET grants = '{care,owner}' WHERE role = 'admin';
 
 
 -- ---------------------------------------------------------------------------------------------------------------------

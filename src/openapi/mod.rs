@@ -49,7 +49,8 @@ fn complete(mut document: Value) -> Value {
     document["tags"] = tags();
     document["components"]["securitySchemes"] = json!({ "bearer": {
         "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-        "description": "An access token from log-in. An operation names the roles that it is for.",
+        "description": "An access token from log-in. An operation names whom it is for: `client`, `therapist`, `admin` for every admin, and \
+                        `admin:verifier` for admins with that grant. An owner has every grant but `care`.",
     }});
     // A disclosed booking is a therapist's booking with more in it, so that it fits both.
     if let Some(view) = document["components"]["schemas"]["BookingView"].as_object_mut()

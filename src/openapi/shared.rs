@@ -14,7 +14,7 @@ const RESPONSES: [(&str, &str, &str, &str); 17] = [
     ("BodyUnreadable", "400", "malformed", "The body is not JSON, or a required header is missing."),
     ("FormUnreadable", "400", "malformed", "The form cannot be read."),
     ("Unauthorized", "401", "unauthorized", "No valid access token."),
-    ("Forbidden", "403", "forbidden", "The wrong role."),
+    ("Forbidden", "403", "forbidden", "The wrong role, or an admin without the grant."),
     ("NotFound", "404", "not_found", "No such resource, or not the caller's to know of."),
     ("JsonNotAcceptable", "406", "not_acceptable", "The Accept header does not admit JSON."),
     ("NotAcceptable", "406", "not_acceptable", "The Accept header does not admit what is answered."),

@@ -8,7 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::{FoundPerson, Person, store};
 use crate::App;
 use crate::accounts::Sought;
-use crate::auth::{Admin, As};
+use crate::auth::{As, VerifierOrSupport};
 use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -44,10 +44,10 @@ struct AccountQuery {
 ///
 /// The people who fit what is known of them, by name: 100 at the most, so that whoever fits too many is asked for more. Each search is written down,
 /// with whom it found and without what was asked.
-#[utoipa::path(tag = "Accounts", operation_id = "find_accounts", security(("bearer" = ["admin"])), params(AccountQuery),
+#[utoipa::path(tag = "Accounts", operation_id = "find_accounts", security(("bearer" = ["admin:verifier", "admin:support"])), params(AccountQuery),
     responses((status = 200, description = "The people.", body = Page<FoundPerson>)))]
 #[get("/v1/admin/accounts")]
-async fn find_accounts(app: Data<App>, me: As<Admin>, Query(query): Query<AccountQuery>) -> Result<Reply> {
+async fn find_accounts(app: Data<App>, me: As<VerifierOrSupport>, Query(query): Query<AccountQuery>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let found = store::find(&mut work, &query.q, query.role).await?;
@@ -64,11 +64,11 @@ async fn find_accounts(app: Data<App>, me: As<Admin>, Query(query): Query<Accoun
 ///
 /// Everything that staff need when someone rings: the account, a therapist's standing, what is ahead and what was last. Each such look is written
 /// down.
-#[utoipa::path(tag = "Accounts", operation_id = "get_account", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Accounts", operation_id = "get_account", security(("bearer" = ["admin:verifier", "admin:support"])),
     params(("id" = AccountId, Path, description = "The account.")),
     responses((status = 200, description = "The person.", body = Person)))]
 #[get("/v1/admin/accounts/{id}")]
-async fn get_account(app: Data<App>, me: As<Admin>, Path(id): Path<AccountId>) -> Result<Reply> {
+async fn get_account(app: Data<App>, me: As<VerifierOrSupport>, Path(id): Path<AccountId>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let person = store::person(&mut work, id).await?.ok_or(Error::NotFound)?;

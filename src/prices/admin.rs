@@ -16,7 +16,7 @@ use super::Version;
 use super::entries::{EVERYWHERE, Entry, Kind, faults, is_open};
 use super::store::{self, Listed};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Finance};
 use crate::catalogue;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Refusal, Result};
@@ -64,7 +64,7 @@ async fn list<T: Entry>(app: &App, query: VersionQuery) -> Result<Reply> {
 
 async fn create<T: Entry>(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Finance>,
     key: IdempotencyKey,
     route: &'static str,
     entry: T,
@@ -131,7 +131,7 @@ async fn refuse_wrong<T: Entry>(tx: &mut Tx, entry: &T, mut faults: Vec<FieldErr
     Ok(())
 }
 
-async fn withdraw<T: Entry>(app: Data<App>, me: As<Admin>, id: TariffId) -> Result<Reply> {
+async fn withdraw<T: Entry>(app: Data<App>, me: As<Finance>, id: TariffId) -> Result<Reply> {
     uninterrupted(async move {
         let admin = me.account();
         let mut work = app.begin(Some(admin)).await?;

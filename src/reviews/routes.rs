@@ -9,7 +9,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::store::{self, Listed, Published};
 use super::{Hidden, HidingReason, Review, ReviewText, Stars, reviewable};
 use crate::App;
-use crate::auth::{Admin, As, Caller, Parties};
+use crate::auth::{As, Caller, Parties, Support};
 use crate::bookings::{self, Side};
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
@@ -255,10 +255,10 @@ struct ReviewQuery {
 /// List reviews
 ///
 /// Reviews of both sides, hidden ones too, newest first.
-#[utoipa::path(tag = "After the visit", operation_id = "list_reviews", security(("bearer" = ["admin"])), params(ReviewQuery),
+#[utoipa::path(tag = "After the visit", operation_id = "list_reviews", security(("bearer" = ["admin:support"])), params(ReviewQuery),
     responses((status = 200, description = "A page of reviews.", body = Page<AdminReview>)))]
 #[get("/v1/admin/reviews")]
-async fn list_reviews(app: Data<App>, _me: As<Admin>, Query(query): Query<ReviewQuery>) -> Result<Reply> {
+async fn list_reviews(app: Data<App>, _me: As<Support>, Query(query): Query<ReviewQuery>) -> Result<Reply> {
     let listed = Listed {
         booking: query.booking_id,
         therapist: query.therapist_id,
@@ -284,13 +284,13 @@ struct HideBody {
 /// Hide a review
 ///
 /// Only its author sees it from now on, and its stars count no more. One that is hidden already stays as it is.
-#[utoipa::path(tag = "After the visit", operation_id = "hide_review", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "After the visit", operation_id = "hide_review", security(("bearer" = ["admin:support"])),
     params(("id" = ReviewId, Path, description = "The review.")), request_body = HideBody,
     responses((status = 200, description = "The review, hidden.", body = AdminReview)))]
 #[post("/v1/admin/reviews/{id}/hide")]
 async fn hide_review(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Support>,
     Path(id): Path<ReviewId>,
     Json(body, _): Json<HideBody>,
 ) -> Result<Reply> {
@@ -300,11 +300,11 @@ async fn hide_review(
 /// Show a review again
 ///
 /// As if it had never been hidden. One that is not hidden stays as it is.
-#[utoipa::path(tag = "After the visit", operation_id = "restore_review", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "After the visit", operation_id = "restore_review", security(("bearer" = ["admin:support"])),
     params(("id" = ReviewId, Path, description = "The review.")),
     responses((status = 200, description = "The review.", body = AdminReview)))]
 #[post("/v1/admin/reviews/{id}/restore")]
-async fn restore_review(app: Data<App>, me: As<Admin>, Path(id): Path<ReviewId>) -> Result<Reply> {
+async fn restore_review(app: Data<App>, me: As<Support>, Path(id): Path<ReviewId>) -> Result<Reply> {
     uninterrupted(async move { set_hidden(&app, me.account(), id, None).await }).await
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, FieldError, Result};
 use crate::ids::{AccountId, BookingId, RecipientId, ServiceId, TherapistId};
 use crate::prices::policy::Agreed;
 use crate::prices::{About, Policy, PriceBreakdown, unsold};
-use crate::values::{Money, Place, Pressure, Role, Span, Zone};
+use crate::values::{Grant, Money, Place, Pressure, Role, Span, Zone};
 
 /// A visit that is to be moved.
 pub(super) struct Moving {
@@ -73,7 +73,7 @@ impl Moving {
         .fetch_optional(db)
         .await?;
         let is_theirs = |client: AccountId, therapist: TherapistId| match caller.role {
-            Role::Admin => true,
+            Role::Admin => caller.may_any(&[Grant::Support]),
             Role::Client => client == caller.account,
             Role::Therapist => therapist == caller.account.into(),
         };

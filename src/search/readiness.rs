@@ -11,7 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Searches, Setting, explain};
 use crate::App;
-use crate::auth::{Admin, As, Principal, Therapist};
+use crate::auth::{As, Principal, Therapist, VerifierOrSupport};
 use crate::availability::{Engine, Enquiry, Rule, diaries};
 use crate::catalogue;
 use crate::credentials::review::ReviewState;
@@ -165,13 +165,13 @@ async fn get_readiness_to_work(app: Data<App>, me: As<Therapist>, origin: Origin
 /// Show what a therapist is missing
 ///
 /// The same for staff. Each such look is written down.
-#[utoipa::path(tag = "Therapists", operation_id = "get_therapist_readiness", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Therapists", operation_id = "get_therapist_readiness", security(("bearer" = ["admin:verifier", "admin:support"])),
     params(("id" = TherapistId, Path, description = "The therapist.")),
     responses((status = 200, description = "What is there, and what is not.", body = TherapistReadiness)))]
 #[get("/v1/admin/therapists/{id}/readiness")]
 async fn get_therapist_readiness(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<VerifierOrSupport>,
     origin: Origin,
     Path(id): Path<TherapistId>,
 ) -> Result<Reply> {

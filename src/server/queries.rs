@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::auth::Principal;
 use crate::error::{Error, FieldError};
 use crate::http::{is_api, route};
-use crate::values::name;
 
 /// The middleware that answers 422 where a query is sent to an operation that reads none. Operations with a query of their own refuse
 /// what they do not know by themselves. The probes and the keys are left alone, because software of others calls them.
@@ -41,10 +40,11 @@ fn unread(request: &ServiceRequest) -> Option<String> {
 /// Whether the operation is for the caller.
 fn admits(operation: &Value, request: &ServiceRequest) -> bool {
     let schemes = operation["security"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let role = request.extensions().get::<Principal>().map(|principal| name(&principal.role));
-    let is_meant = |scheme: &Value| match scheme["bearer"].as_array() {
-        Some(roles) => roles.iter().any(|one| one.as_str() == role.as_deref()),
-        None => true,
+    let caller = request.extensions().get::<Principal>().copied();
+    let is_meant = |scheme: &Value| match (scheme["bearer"].as_array(), caller) {
+        (Some(whom), Some(caller)) => whom.iter().filter_map(Value::as_str).any(|who| caller.is_meant(who)),
+        (Some(_), None) => false,
+        (None, _) => true,
     };
     schemes.is_empty() || schemes.iter().any(is_meant)
 }

@@ -12,7 +12,7 @@ use super::RaisedTask;
 use super::store::{self, Listed};
 use super::table::{kinds, subjects};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Staff};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Result};
 use crate::events::Event;
@@ -71,7 +71,7 @@ struct TaskPage {
 #[utoipa::path(tag = "Licence checks", operation_id = "list_tasks", security(("bearer" = ["admin"])), params(TaskQuery),
     responses((status = 200, description = "A page of tasks.", body = TaskPage)))]
 #[get("/v1/admin/tasks")]
-async fn list_tasks(app: Data<App>, _me: As<Admin>, Query(query): Query<TaskQuery>) -> Result<Reply> {
+async fn list_tasks(app: Data<App>, _me: As<Staff>, Query(query): Query<TaskQuery>) -> Result<Reply> {
     let kind = query.kind.as_ref().map(TaskTerm::as_str);
     if kind.is_some_and(|kind| !kinds().contains(&kind)) {
         return Err(FieldError::new("/kind", "is not a kind of task.").into());
@@ -102,7 +102,7 @@ async fn list_tasks(app: Data<App>, _me: As<Admin>, Query(query): Query<TaskQuer
     params(("id" = TaskId, Path, description = "The task.")),
     responses((status = 200, description = "The task.", body = RaisedTask)))]
 #[get("/v1/admin/tasks/{id}")]
-async fn get_task(app: Data<App>, _me: As<Admin>, Path(id): Path<TaskId>) -> Result<Reply> {
+async fn get_task(app: Data<App>, _me: As<Staff>, Path(id): Path<TaskId>) -> Result<Reply> {
     Reply::ok(&store::find(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
@@ -123,7 +123,7 @@ struct Resolution {
 #[post("/v1/admin/tasks/{id}/resolve")]
 async fn resolve_task(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Staff>,
     Path(id): Path<TaskId>,
     OrDefault(resolution): OrDefault<Resolution>,
 ) -> Result<Reply> {

@@ -1,5 +1,6 @@
 //! Values that check themselves when they are read: a request that holds them is already valid.
 
+mod grants;
 pub mod grid;
 mod kinds;
 mod money;
@@ -14,6 +15,7 @@ pub mod wall_clock;
 mod week;
 pub mod zones;
 
+pub use grants::{Grant, Grants};
 pub use kinds::{AddressKind, BookingMode, Gender, Pressure, Role, SlotAnchor, TravelMode};
 pub use money::Money;
 pub use place::{Country, Jurisdiction, JurisdictionCode, Latitude, Longitude, Place, Point};

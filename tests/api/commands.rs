@@ -148,6 +148,19 @@ async fn an_admin_is_made_on_the_command_line() {
     app.nobody().log_in("boss@knead.test").await.get("/v1/admin/credentials").await.is(200);
     let (ok, error) = create("boss@knead.test", PASSWORD);
     assert!(!ok && error.contains("exists"), "{error}");
+    let grant = |email: &str, grants: &str| {
+        let mut grant = knead();
+        grant.args(["admin", "grant", "--email", email, "--grants", grants]).env("DATABASE_URL", &url);
+        output(&mut grant)
+    };
+    let (ok, _, error) = grant("boss@knead.test", "support,care");
+    assert!(!ok && error.contains("owner"), "one owner stays: {error}");
+    assert!(create("second@knead.test", PASSWORD).0);
+    assert!(grant("boss@knead.test", "support,care").0);
+    let boss = app.nobody().log_in("boss@knead.test").await;
+    assert_eq!(boss.get("/v1/me").await.is(200).body["grants"], serde_json::json!(["support", "care"]));
+    let (ok, _, error) = grant("nobody@knead.test", "support");
+    assert!(!ok && error.contains("no admin signs in"), "{error}");
     let (ok, error) = create("other@knead.test", "short");
     assert!(!ok && error.contains("password"), "{error}");
 }

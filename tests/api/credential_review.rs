@@ -536,7 +536,9 @@ async fn nobody_decides_on_a_credential_of_their_own() {
     let (therapist, admin) = (app.newcomer().await, app.admin().await);
     let path = submitted(&therapist, texas("MT123456")).await;
     // A therapist's account cannot be an admin's; should one become one, it still has no say in its own case.
-    app.sql(&format!("UPDATE accounts SET role = 'admin' WHERE id = '{}'", therapist.id)).await.unwrap();
+    app.sql(&format!("UPDATE accounts SET role = 'admin', grants = '{{owner}}' WHERE id = '{}'", therapist.id))
+        .await
+        .unwrap();
     let both = app.nobody().log_in(&therapist.email).await;
     step(&both, &path, "claim", json!({})).await.refused(409, "own_credential");
     step(&both, &path, "revoke", against("expired")).await.refused(409, "own_credential");

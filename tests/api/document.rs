@@ -6,8 +6,9 @@ use knead::bookings::lifecycle;
 use knead::credentials::review;
 use knead::doors::routes;
 use knead::openapi::document;
+use knead::values::{Grant, Grants};
 use reqwest::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::support::{App, DEEP_TISSUE, Person, send};
 
@@ -65,6 +66,17 @@ fn with_nobodys_id(segment: &str) -> &str {
 }
 
 impl Operation {
+    /// Whether it is for `role`, or for an admin with these grants.
+    fn admits(&self, role: &str, grants: &[Grant]) -> bool {
+        let grants: Grants = grants.iter().copied().collect();
+        let may = |grant: &str| {
+            let grant: Grant = serde_json::from_value(json!(grant)).expect("a grant");
+            role == "admin" && grants.allow(grant)
+        };
+        let fits = |who: &String| who.strip_prefix("admin:").map_or(who == role, may);
+        self.roles.as_ref().is_none_or(|roles| roles.iter().any(fits))
+    }
+
     fn sends(&self, media: &str) -> bool {
         self.value["requestBody"]["content"].get(media).is_some()
     }
@@ -159,7 +171,12 @@ async fn call(person: &Person, operation: &Operation, body: &str) -> u16 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_refuses_whom_it_is_not_for() {
     let app = App::start().await;
-    let people = [("client", app.client().await), ("therapist", app.therapist().await), ("admin", app.admin().await)];
+    let owner = [Grant::Owner];
+    let people = [
+        ("client", [].as_slice(), app.client().await),
+        ("therapist", &[], app.therapist().await),
+        ("admin", &owner, app.admin().await),
+    ];
     for operation in operations() {
         let media = if operation.sends(FORM) { FORM } else { "application/json" };
         let example = operation.value["requestBody"]["content"][media]["example"].to_string();
@@ -167,13 +184,32 @@ async fn every_operation_refuses_whom_it_is_not_for() {
         for body in ["{", example.as_str()] {
             let status = call(&app.nobody(), &operation, body).await;
             assert!(operation.roles.is_none() || status == 401, "{} answers nobody with {status}", operation.id);
-            for (role, person) in &people {
+            for (role, grants, person) in &people {
                 let status = call(person, &operation, body).await;
-                let welcome = operation.roles.as_ref().is_none_or(|roles| roles.contains(*role));
+                let welcome = operation.admits(role, grants);
                 assert_eq!(status == 403, !welcome, "{} answers a {role} with {status}", operation.id);
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_for_admins_asks_for_the_grant_that_it_names() {
+    let app = App::start().await;
+    let mut admins = vec![(Vec::new(), app.admin_with(&[]).await)];
+    for grant in Grant::ALL {
+        admins.push((vec![grant], app.admin_with(&[grant]).await));
+    }
+    let (mut admitted, mut refused) = (0, 0);
+    for operation in operations().iter().filter(|operation| operation.roles.is_some()) {
+        for (grants, person) in &admins {
+            let welcome = operation.admits("admin", grants);
+            let status = call(person, operation, "{").await;
+            assert_eq!(status == 403, !welcome, "{} answers an admin with {grants:?} with {status}", operation.id);
+            *(if welcome { &mut admitted } else { &mut refused }) += 1;
+        }
+    }
+    assert!(admitted > 200 && refused > 500, "{admitted} {refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -194,7 +230,7 @@ async fn what_is_unchanged_is_answered_with_304_exactly_where_it_is_declared() {
             .replace(&format!("/v1/me/addresses/{NOBODYS}"), &format!("/v1/me/addresses/{address}"))
             .replace(&format!("/v1/calendar-feeds/{NOBODYS}"), feed.trim_start_matches("http://knead.test"));
         for (role, person) in people {
-            if operation.roles.as_ref().is_some_and(|roles| !roles.contains(role)) {
+            if !operation.admits(role, &[Grant::Owner]) {
                 continue;
             }
             let known = send(person.request(Method::GET, &path).header("If-None-Match", "*")).await;

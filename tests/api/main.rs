@@ -56,6 +56,7 @@ mod session_notes;
 mod sick_days;
 mod slots;
 mod sockets;
+mod staff;
 mod storage;
 mod strict;
 mod support;

@@ -29,6 +29,7 @@ use knead::queue::enqueue;
 use knead::search::{SearchCache, Searches};
 use knead::server::Limits;
 use knead::storage::Storage;
+use knead::values::Grant;
 use knead::{App as Service, db, worker};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -420,11 +421,19 @@ impl App {
         }
     }
 
+    /// An owner.
     pub async fn admin(&self) -> Person {
+        self.admin_with(&[Grant::Owner]).await
+    }
+
+    /// An admin with these grants.
+    pub async fn admin_with(&self, grants: &[Grant]) -> Person {
         let email = format!("admin-{}@knead.test", Uuid::now_v7());
         let password = knead::auth::Password::new(PASSWORD).unwrap();
         let hash = self.service.part::<Passwords>().unwrap().hash(password).await.unwrap();
-        knead::accounts::create_admin(&self.service.workshop(), &email, &hash).await.unwrap();
+        knead::accounts::create_admin(&self.service.workshop(), &email, &hash, grants.iter().copied().collect())
+            .await
+            .unwrap();
         self.nobody().log_in(&email).await
     }
 

@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{is_open, lock, store, time_faults};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, CareEditor};
 use crate::care::published::{CareTerms, EVERYWHERE};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
@@ -81,10 +81,10 @@ fn faults(terms: &CareTerms) -> Vec<FieldError> {
 /// List care policies
 ///
 /// How much each place asks for: every version by place and number.
-#[utoipa::path(tag = "Care", operation_id = "list_care_policies", security(("bearer" = ["admin"])), params(Paging),
+#[utoipa::path(tag = "Care", operation_id = "list_care_policies", security(("bearer" = ["admin:care", "admin:owner"])), params(Paging),
     responses((status = 200, description = "A page of versions.", body = Page<CarePolicy>)))]
 #[get("/v1/admin/care-policies")]
-async fn list_care_policies(app: Data<App>, _me: As<Admin>, Query(query): Query<Paging>) -> Result<Reply> {
+async fn list_care_policies(app: Data<App>, _me: As<CareEditor>, Query(query): Query<Paging>) -> Result<Reply> {
     let found = store::policies(&app.db, query.after()?, query.limit.probe()).await?;
     Reply::ok(&Page::cut(found, query.limit, |policy| {
         (policy.place.as_ref().map_or(EVERYWHERE, Jurisdiction::as_str).to_owned(), policy.version)
@@ -94,7 +94,7 @@ async fn list_care_policies(app: Data<App>, _me: As<Admin>, Query(query): Query<
 /// Add a care policy
 ///
 /// Adds a version, which holds from its instant until the next one of its place. The nearest place decides: a region before its country.
-#[utoipa::path(tag = "Care", operation_id = "create_care_policy", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "create_care_policy", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewCarePolicy, responses((status = 201, description = "The version.", body = CarePolicy,
      headers(("Location" = String, description = "Where the version is found.")))),
@@ -102,7 +102,7 @@ async fn list_care_policies(app: Data<App>, _me: As<Admin>, Query(query): Query<
 #[post("/v1/admin/care-policies")]
 async fn create_care_policy(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<CareEditor>,
     key: IdempotencyKey,
     Json(new, print): Json<NewCarePolicy>,
 ) -> Result<Reply> {
@@ -145,23 +145,23 @@ async fn create_care_policy(
 /// Show a care policy
 ///
 /// One version.
-#[utoipa::path(tag = "Care", operation_id = "get_care_policy", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "get_care_policy", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("id" = CarePolicyId, Path, description = "The version.")),
     responses((status = 200, description = "The version.", body = CarePolicy)))]
 #[get("/v1/admin/care-policies/{id}")]
-async fn get_care_policy(app: Data<App>, _me: As<Admin>, Path(id): Path<CarePolicyId>) -> Result<Reply> {
+async fn get_care_policy(app: Data<App>, _me: As<CareEditor>, Path(id): Path<CarePolicyId>) -> Result<Reply> {
     Reply::ok(&store::policy(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a care policy
 ///
 /// Takes a version back before it takes effect. It stays in the list; its number is not given again. Again changes nothing.
-#[utoipa::path(tag = "Care", operation_id = "withdraw_care_policy", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "withdraw_care_policy", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("id" = CarePolicyId, Path, description = "The version.")),
     responses((status = 204, description = "The version will not take effect.")),
     extensions(("x-refusals" = json!(refused![VersionInForce]))))]
 #[delete("/v1/admin/care-policies/{id}")]
-async fn withdraw_care_policy(app: Data<App>, me: As<Admin>, Path(id): Path<CarePolicyId>) -> Result<Reply> {
+async fn withdraw_care_policy(app: Data<App>, me: As<CareEditor>, Path(id): Path<CarePolicyId>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         lock(&mut work).await?;

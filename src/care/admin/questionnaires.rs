@@ -12,7 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{below, is_open, lock, store, time_faults};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, CareEditor};
 use crate::care::checks::{self, Vocabulary};
 use crate::care::published::{self, QuestionnaireUse};
 use crate::care::questions::{self, Purpose, Question, Questionnaire};
@@ -90,10 +90,10 @@ const MOST_USES: usize = 100;
 /// List questionnaires for editing
 ///
 /// Every version by code and number: past, future and withdrawn ones too.
-#[utoipa::path(tag = "Care", operation_id = "list_admin_questionnaires", security(("bearer" = ["admin"])), params(Paging),
+#[utoipa::path(tag = "Care", operation_id = "list_admin_questionnaires", security(("bearer" = ["admin:care", "admin:owner"])), params(Paging),
     responses((status = 200, description = "A page of versions.", body = Page<QuestionnaireVersion>)))]
 #[get("/v1/admin/questionnaires")]
-async fn list_admin_questionnaires(app: Data<App>, _me: As<Admin>, Query(query): Query<Paging>) -> Result<Reply> {
+async fn list_admin_questionnaires(app: Data<App>, _me: As<CareEditor>, Query(query): Query<Paging>) -> Result<Reply> {
     // Versions are large; a few of them are a page.
     let limit = query.limit.at_most(20);
     let found = store::questionnaires(&app.db, query.after()?, limit.probe()).await?;
@@ -104,7 +104,7 @@ async fn list_admin_questionnaires(app: Data<App>, _me: As<Admin>, Query(query):
 ///
 /// Adds a version, which is put from its instant until the next one of its code. Answers that were given stay as they are. A version that takes away a question
 /// that rules in force look at is refused: those rules would never hold again.
-#[utoipa::path(tag = "Care", operation_id = "create_questionnaire", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "create_questionnaire", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewQuestionnaire, responses((status = 201, description = "The version.", body = QuestionnaireVersion,
      headers(("Location" = String, description = "Where the version is found.")))),
@@ -112,7 +112,7 @@ async fn list_admin_questionnaires(app: Data<App>, _me: As<Admin>, Query(query):
 #[post("/v1/admin/questionnaires")]
 async fn create_questionnaire(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<CareEditor>,
     key: IdempotencyKey,
     Json(new, print): Json<NewQuestionnaire>,
 ) -> Result<Reply> {
@@ -209,23 +209,27 @@ async fn checked(
 /// Show a questionnaire for editing
 ///
 /// One version, with where it is put.
-#[utoipa::path(tag = "Care", operation_id = "get_admin_questionnaire", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "get_admin_questionnaire", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("id" = QuestionnaireId, Path, description = "The version.")),
     responses((status = 200, description = "The version.", body = QuestionnaireVersion)))]
 #[get("/v1/admin/questionnaires/{id}")]
-async fn get_admin_questionnaire(app: Data<App>, _me: As<Admin>, Path(id): Path<QuestionnaireId>) -> Result<Reply> {
+async fn get_admin_questionnaire(
+    app: Data<App>,
+    _me: As<CareEditor>,
+    Path(id): Path<QuestionnaireId>,
+) -> Result<Reply> {
     Reply::ok(&store::questionnaire(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a questionnaire
 ///
 /// Takes a version back before it takes effect. It stays in the list; its number is not given again. Again changes nothing.
-#[utoipa::path(tag = "Care", operation_id = "withdraw_questionnaire", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "withdraw_questionnaire", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("id" = QuestionnaireId, Path, description = "The version.")),
     responses((status = 204, description = "The version will not take effect.")),
     extensions(("x-refusals" = json!(refused![VersionInForce]))))]
 #[delete("/v1/admin/questionnaires/{id}")]
-async fn withdraw_questionnaire(app: Data<App>, me: As<Admin>, Path(id): Path<QuestionnaireId>) -> Result<Reply> {
+async fn withdraw_questionnaire(app: Data<App>, me: As<CareEditor>, Path(id): Path<QuestionnaireId>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         lock(&mut work).await?;

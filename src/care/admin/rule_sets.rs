@@ -12,7 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{below, is_open, lock, store, time_faults};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, CareEditor};
 use crate::care::Outcome;
 use crate::care::checks::{self, Vocabulary};
 use crate::care::decide::Rules;
@@ -85,10 +85,10 @@ struct NewRuleSet {
 /// List sets of care rules
 ///
 /// Every set, the latest first, without its rules.
-#[utoipa::path(tag = "Care", operation_id = "list_care_rule_sets", security(("bearer" = ["admin"])), params(Paging),
+#[utoipa::path(tag = "Care", operation_id = "list_care_rule_sets", security(("bearer" = ["admin:care", "admin:owner"])), params(Paging),
     responses((status = 200, description = "A page of sets.", body = Page<RuleSetSummary>)))]
 #[get("/v1/admin/care-rule-sets")]
-async fn list_care_rule_sets(app: Data<App>, _me: As<Admin>, Query(query): Query<Paging>) -> Result<Reply> {
+async fn list_care_rule_sets(app: Data<App>, _me: As<CareEditor>, Query(query): Query<Paging>) -> Result<Reply> {
     let found = store::rule_sets(&app.db, query.after()?, query.limit.probe()).await?;
     Reply::ok(&Page::cut(found, query.limit, |set| set.version)?)
 }
@@ -115,7 +115,7 @@ async fn refuse_unsound(tx: &mut Tx, set: &RuleSet, at: DateTime<Utc>) -> Result
 ///
 /// Checks that rules speak of questions, options, services and techniques that there are, rest on a source, and do what their worked examples say. Another admin
 /// publishes the set.
-#[utoipa::path(tag = "Care", operation_id = "create_care_rule_set", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "create_care_rule_set", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewRuleSet, responses((status = 201, description = "The set.", body = RuleSetVersion,
      headers(("Location" = String, description = "Where the set is found.")))),
@@ -123,7 +123,7 @@ async fn refuse_unsound(tx: &mut Tx, set: &RuleSet, at: DateTime<Utc>) -> Result
 #[post("/v1/admin/care-rule-sets")]
 async fn create_care_rule_set(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<CareEditor>,
     key: IdempotencyKey,
     Json(new, print): Json<NewRuleSet>,
 ) -> Result<Reply> {
@@ -168,11 +168,11 @@ async fn create_care_rule_set(
 /// Show a set of care rules
 ///
 /// One set, with its rules.
-#[utoipa::path(tag = "Care", operation_id = "get_care_rule_set", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "get_care_rule_set", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("id" = RuleSetId, Path, description = "The set.")),
     responses((status = 200, description = "The set.", body = RuleSetVersion)))]
 #[get("/v1/admin/care-rule-sets/{id}")]
-async fn get_care_rule_set(app: Data<App>, _me: As<Admin>, Path(id): Path<RuleSetId>) -> Result<Reply> {
+async fn get_care_rule_set(app: Data<App>, _me: As<CareEditor>, Path(id): Path<RuleSetId>) -> Result<Reply> {
     let (summary, rule_set) = store::rule_set(&*app.db, id).await?.ok_or(Error::NotFound)?;
     Reply::ok(&RuleSetVersion { summary, rule_set })
 }
@@ -181,14 +181,14 @@ async fn get_care_rule_set(app: Data<App>, _me: As<Admin>, Path(id): Path<RuleSe
 ///
 /// Another admin than the one who proposed it lets it take effect. What it is checked against is looked at anew, because questions may have changed since. Again
 /// changes nothing.
-#[utoipa::path(tag = "Care", operation_id = "publish_care_rule_set", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "publish_care_rule_set", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("id" = RuleSetId, Path, description = "The set.")), request_body = Option<crate::http::Nothing>,
     responses((status = 200, description = "The set, which takes effect at its instant.", body = RuleSetSummary)),
     extensions(("x-refusals" = json!(refused![SecondAdminNeeded, RuleSetNotOpen, RuleExamplesFail]))))]
 #[post("/v1/admin/care-rule-sets/{id}/publish")]
 async fn publish_care_rule_set(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<CareEditor>,
     Path(id): Path<RuleSetId>,
     _: OrDefault<crate::http::Nothing>,
 ) -> Result<Reply> {
@@ -221,12 +221,12 @@ async fn publish_care_rule_set(
 /// Withdraw a set of care rules
 ///
 /// Takes back what was proposed, or was published and has not taken effect. It stays in the list; its number is not given again. Again changes nothing.
-#[utoipa::path(tag = "Care", operation_id = "withdraw_care_rule_set", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "withdraw_care_rule_set", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("id" = RuleSetId, Path, description = "The set.")),
     responses((status = 204, description = "The set will not take effect.")),
     extensions(("x-refusals" = json!(refused![VersionInForce]))))]
 #[delete("/v1/admin/care-rule-sets/{id}")]
-async fn withdraw_care_rule_set(app: Data<App>, me: As<Admin>, Path(id): Path<RuleSetId>) -> Result<Reply> {
+async fn withdraw_care_rule_set(app: Data<App>, me: As<CareEditor>, Path(id): Path<RuleSetId>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         lock(&mut work).await?;
@@ -279,13 +279,13 @@ struct RuleSetPreview {
 /// Preview a set of care rules
 ///
 /// What it would change against the rules in force: rule by rule, and example by example. Changes nothing.
-#[utoipa::path(tag = "Care", operation_id = "preview_care_rule_set", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Care", operation_id = "preview_care_rule_set", security(("bearer" = ["admin:care", "admin:owner"])),
     params(("id" = RuleSetId, Path, description = "The set.")), request_body = Option<crate::http::Nothing>,
     responses((status = 200, description = "What would change.", body = RuleSetPreview)))]
 #[post("/v1/admin/care-rule-sets/{id}/preview")]
 async fn preview_care_rule_set(
     app: Data<App>,
-    _me: As<Admin>,
+    _me: As<CareEditor>,
     Path(id): Path<RuleSetId>,
     _: OrDefault<crate::http::Nothing>,
 ) -> Result<Reply> {

@@ -16,7 +16,7 @@ use super::{
     refuse_closed, store,
 };
 use crate::App;
-use crate::auth::{Admin, As, Therapist};
+use crate::auth::{As, Therapist, Verifier};
 use crate::credentials;
 use crate::credentials::documents::Inspector;
 use crate::db::{Tx, uninterrupted};
@@ -312,13 +312,13 @@ async fn remove_document(
 ///
 /// The files that show a credential, oldest first, also those that the therapist removed after they were handed in, each with the
 /// other therapists' credentials that the same file was sent for.
-#[utoipa::path(tag = "Licence checks", operation_id = "list_documents", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "list_documents", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."), Part),
     responses((status = 200, description = "The documents.", body = Page<ReviewedDocument>)))]
 #[get("/v1/admin/credentials/{id}/documents")]
 async fn list_documents(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     Query(part): Query<Part>,
 ) -> Result<Reply> {
@@ -335,7 +335,7 @@ async fn list_documents(
 /// Download a document
 ///
 /// The file as it is kept. The reading is recorded in the audit.
-#[utoipa::path(tag = "Licence checks", operation_id = "download_document", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "download_document", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("document_id" = DocumentId, Path, description = "The document.")),
     responses((status = 200, description = "The file, as an attachment.",
@@ -343,7 +343,7 @@ async fn list_documents(
 #[get("/v1/admin/credentials/{id}/documents/{document_id}")]
 async fn download_document(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path((credential, id)): Path<(CredentialId, DocumentId)>,
 ) -> Result<HttpResponse> {
     serve(app, me.account(), credential, id, None).await

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Verifier};
 use crate::credentials::checks::{CheckMethod, Found};
 use crate::credentials::fhir;
 use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState};
@@ -122,7 +122,7 @@ impl CheckBody {
 /// Records what a source says of a credential that is verified or suspended, as a re-check does. Where nothing stands
 /// against it, a verified credential rests on it from now on; where something does, a task is raised, and suspending is a
 /// step of its own.
-#[utoipa::path(tag = "Licence checks", operation_id = "create_credential_check", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "create_credential_check", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = CheckBody, responses((status = 201, description = "What was recorded.", body = Verification,
@@ -131,7 +131,7 @@ impl CheckBody {
 #[post("/v1/admin/credentials/{id}/checks")]
 async fn create_credential_check(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     key: IdempotencyKey,
     Json(body, print): Json<CheckBody>,
@@ -169,7 +169,7 @@ async fn create_credential_check(
 }
 
 /// The credential under its therapist's lock, for an admin whose own it is not.
-async fn locked(tx: &mut Work, id: CredentialId, me: &As<Admin>) -> Result<Row> {
+async fn locked(tx: &mut Work, id: CredentialId, me: &As<Verifier>) -> Result<Row> {
     let row = steps::locked(tx, id).await?.ok_or(Error::NotFound)?;
     if me.account() == row.therapist.into() { Err(Refusal::OwnCredential.into()) } else { Ok(row) }
 }
@@ -178,7 +178,7 @@ async fn locked(tx: &mut Work, id: CredentialId, me: &As<Admin>) -> Result<Row> 
 ///
 /// What a source said of the credential. With `Accept: application/fhir+json` it is written as a VerificationResult of HL7
 /// FHIR R5.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_check", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_check", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("check_id" = VerificationId, Path, description = "The check.")),
     responses((status = 200, description = "The check.", content(
@@ -188,7 +188,7 @@ async fn locked(tx: &mut Work, id: CredentialId, me: &As<Admin>) -> Result<Row> 
 #[get("/v1/admin/credentials/{id}/checks/{check_id}")]
 async fn get_credential_check(
     app: Data<App>,
-    _me: As<Admin>,
+    _me: As<Verifier>,
     Path((id, check)): Path<(CredentialId, VerificationId)>,
     request: HttpRequest,
 ) -> Result<Reply> {
@@ -219,7 +219,7 @@ struct HoldBody {
 ///
 /// Bars a credential from use until the hold is lifted, whatever its review found; its review goes on. Visits follow as after
 /// a suspension.
-#[utoipa::path(tag = "Licence checks", operation_id = "create_credential_hold", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "create_credential_hold", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = HoldBody, responses((status = 201, description = "The hold.", body = Hold,
@@ -228,7 +228,7 @@ struct HoldBody {
 #[post("/v1/admin/credentials/{id}/holds")]
 async fn create_credential_hold(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     key: IdempotencyKey,
     Json(body, print): Json<HoldBody>,
@@ -272,7 +272,7 @@ fn held(row: &Row, kind: &'static str, hold: &Hold) -> Event {
 /// Lift a hold
 ///
 /// Ends a bar on the use of a credential. Lifting it again changes nothing. Visits at risk are restored.
-#[utoipa::path(tag = "Licence checks", operation_id = "lift_credential_hold", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "lift_credential_hold", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."),
            ("hold_id" = CredentialHoldId, Path, description = "The hold.")),
     responses((status = 200, description = "The hold, lifted.", body = Hold)),
@@ -280,7 +280,7 @@ fn held(row: &Row, kind: &'static str, hold: &Hold) -> Event {
 #[post("/v1/admin/credentials/{id}/holds/{hold_id}/lift")]
 async fn lift_credential_hold(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path((id, hold)): Path<(CredentialId, CredentialHoldId)>,
 ) -> Result<Reply> {
     uninterrupted(async move {

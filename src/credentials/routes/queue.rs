@@ -8,7 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::App;
 use crate::accounts::{self, Sought};
-use crate::auth::{Admin, As};
+use crate::auth::{As, Verifier};
 use crate::credentials::review::ReviewState;
 use crate::credentials::store::{self, Counts, Queue, QueueOrder};
 use crate::credentials::views::{CredentialFile, Decision, ReviewedCredential};
@@ -77,11 +77,11 @@ struct QueueQuery {
 ///
 /// Credentials of all therapists: longest waiting first, first to expire first, or those first on which the soonest visit
 /// rests. A page looks at a bounded number, so that it may hold fewer than `limit` and still have a `next_cursor`.
-#[utoipa::path(tag = "Licence checks", operation_id = "list_credential_queue", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "list_credential_queue", security(("bearer" = ["admin:verifier"])),
     params(QueueQuery),
     responses((status = 200, description = "A page of credentials.", body = Page<ReviewedCredential>)))]
 #[get("/v1/admin/credentials")]
-async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Query<QueueQuery>) -> Result<Reply> {
+async fn list_credential_queue(app: Data<App>, me: As<Verifier>, Query(query): Query<QueueQuery>) -> Result<Reply> {
     uninterrupted(async move {
         let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
         if let Some(code) = &query.type_code
@@ -135,10 +135,10 @@ async fn list_credential_queue(app: Data<App>, me: As<Admin>, Query(query): Quer
 /// Count the review queue
 ///
 /// How many credentials stand where, and what else there is to do.
-#[utoipa::path(tag = "Licence checks", operation_id = "count_credentials", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "count_credentials", security(("bearer" = ["admin:verifier"])),
     responses((status = 200, description = "The counts.", body = Counts)))]
 #[get("/v1/admin/credentials/counts")]
-async fn count_credentials(app: Data<App>, me: As<Admin>) -> Result<Reply> {
+async fn count_credentials(app: Data<App>, me: As<Verifier>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let counts = store::counts(&mut work, app.clock.now().date_naive()).await?;
@@ -152,11 +152,11 @@ async fn count_credentials(app: Data<App>, me: As<Admin>) -> Result<Reply> {
 ///
 /// Everything about a credential on one page: whose it is, the claim on it, its documents, what sources said, who else claims
 /// its number, bars on its use, and every decision.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_credential", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "get_credential", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential.")),
     responses((status = 200, description = "The credential.", body = CredentialFile)))]
 #[get("/v1/admin/credentials/{id}")]
-async fn get_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+async fn get_credential(app: Data<App>, me: As<Verifier>, Path(id): Path<CredentialId>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let row = store::find(&mut work, id).await?.ok_or(Error::NotFound)?;
@@ -178,13 +178,13 @@ async fn get_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Credential
 /// Show a credential's history
 ///
 /// Every step of the review, oldest first: who, when, what and why. It is never changed.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_history", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_history", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."), Part),
     responses((status = 200, description = "The steps.", body = Page<Decision>)))]
 #[get("/v1/admin/credentials/{id}/history")]
 async fn get_credential_history(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     Query(part): Query<Part>,
 ) -> Result<Reply> {

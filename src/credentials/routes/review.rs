@@ -9,7 +9,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::checks::CheckBody;
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Verifier};
 use crate::credentials::followed::{FollowedVisit, Previewing, visits};
 use crate::credentials::review::{ReasonCode, ReviewAction, ReviewState, approval};
 use crate::credentials::steps::{self, By, Check, Grounds};
@@ -54,7 +54,7 @@ struct Reviewed {
 /// Takes an admin's step under the therapist's lock, since it may change what can be booked.
 async fn review(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     id: CredentialId,
     Previewing { preview }: Previewing,
     wanted: Wanted,
@@ -154,12 +154,12 @@ async fn checked(tx: &mut Tx, row: &Row, body: CheckBody, admin: AccountId, now:
 /// Claim a credential
 ///
 /// Takes a credential up for 30 minutes, in which no other admin can decide on it. Claiming again prolongs it.
-#[utoipa::path(tag = "Licence checks", operation_id = "claim_credential", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "claim_credential", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential.")),
     responses((status = 200, description = "The credential, claimed.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![AlreadyClaimed, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/claim")]
-async fn claim_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+async fn claim_credential(app: Data<App>, me: As<Verifier>, Path(id): Path<CredentialId>) -> Result<Reply> {
     review(app, me, id, Previewing::default(), Wanted::Step(ReviewAction::Claim, Grounds::default())).await
 }
 
@@ -167,12 +167,12 @@ async fn claim_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Credenti
 ///
 /// Puts a credential back into the queue: one that the caller has claimed, or one that waits for a second approval which
 /// the caller does not give.
-#[utoipa::path(tag = "Licence checks", operation_id = "release_credential", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "release_credential", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential.")),
     responses((status = 200, description = "The credential, back in the queue.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/release")]
-async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<CredentialId>) -> Result<Reply> {
+async fn release_credential(app: Data<App>, me: As<Verifier>, Path(id): Path<CredentialId>) -> Result<Reply> {
     review(app, me, id, Previewing::default(), Wanted::Step(ReviewAction::Release, Grounds::default())).await
 }
 
@@ -181,7 +181,7 @@ async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Creden
 /// Finds that the credential is what it says; what was found is recorded. Where the type asks for four eyes, or another name,
 /// a disciplinary action or another's claim on the number is overridden by naming it among the reason codes, the
 /// credential then waits for a second admin, who verifies it in the same way.
-#[utoipa::path(tag = "Licence checks", operation_id = "verify_credential", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "verify_credential", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential.")), request_body = CheckBody,
     responses((status = 200, description = "The credential, verified or waiting for a second admin.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![
@@ -191,7 +191,7 @@ async fn release_credential(app: Data<App>, me: As<Admin>, Path(id): Path<Creden
 #[post("/v1/admin/credentials/{id}/verify")]
 async fn verify_credential(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     Json(body, _): Json<CheckBody>,
 ) -> Result<Reply> {
@@ -272,14 +272,14 @@ impl BarringBody {
 /// Reject a credential
 ///
 /// Finds that the credential is not what it says, or is not enough.
-#[utoipa::path(tag = "Licence checks", operation_id = "reject_credential", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "reject_credential", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."), Previewing), request_body = DecisionBody,
     responses((status = 200, description = "The credential, rejected.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/reject")]
 async fn reject_credential(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     Query(previewing): Query<Previewing>,
     Json(body, _): Json<DecisionBody>,
@@ -290,14 +290,14 @@ async fn reject_credential(
 /// Ask for more
 ///
 /// Gives the credential back to the therapist, to be completed and submitted again.
-#[utoipa::path(tag = "Licence checks", operation_id = "request_credential_info", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "request_credential_info", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential.")), request_body = DecisionBody,
     responses((status = 200, description = "The credential, waiting for the therapist.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![ClaimNotHeld, OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/request-info")]
 async fn request_credential_info(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     Json(body, _): Json<DecisionBody>,
 ) -> Result<Reply> {
@@ -309,14 +309,14 @@ async fn request_credential_info(
 /// Puts a verified credential out of force at once. Visits that rest on it are at risk: they must not be carried out, and are called off with a full
 /// refund 24 hours before their start, those that are sooner after `hold_minutes`. Reinstated until then, they stand as before. Staff are alerted of
 /// one that has begun. The answer lists what followed.
-#[utoipa::path(tag = "Licence checks", operation_id = "suspend_credential", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "suspend_credential", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."), Previewing), request_body = BarringBody,
     responses((status = 200, description = "The credential, suspended.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/suspend")]
 async fn suspend_credential(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     Query(previewing): Query<Previewing>,
     Json(body, _): Json<BarringBody>,
@@ -329,14 +329,14 @@ async fn suspend_credential(
 /// Puts a suspended credential back into force on a fresh verification, which is recorded. Visits at risk are restored;
 /// what was called off stays so. The clients of what was called off within the last hour, and could be booked as it was, are told that the time is free
 /// again.
-#[utoipa::path(tag = "Licence checks", operation_id = "reinstate_credential", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "reinstate_credential", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."), Previewing), request_body = CheckBody,
     responses((status = 200, description = "The credential, in force again.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition, ReinstatementBarred, EvidenceMissing]))))]
 #[post("/v1/admin/credentials/{id}/reinstate")]
 async fn reinstate_credential(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     Query(previewing): Query<Previewing>,
     Json(body, _): Json<CheckBody>,
@@ -348,14 +348,14 @@ async fn reinstate_credential(
 /// Revoke a credential
 ///
 /// Puts a credential that is not decided against out of force for good. Visits follow as after a suspension.
-#[utoipa::path(tag = "Licence checks", operation_id = "revoke_credential", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "revoke_credential", security(("bearer" = ["admin:verifier"])),
     params(("id" = CredentialId, Path, description = "The credential."), Previewing), request_body = BarringBody,
     responses((status = 200, description = "The credential, revoked.", body = Reviewed)),
     extensions(("x-refusals" = json!(refused![OwnCredential, InvalidTransition]))))]
 #[post("/v1/admin/credentials/{id}/revoke")]
 async fn revoke_credential(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<CredentialId>,
     Query(previewing): Query<Previewing>,
     Json(body, _): Json<BarringBody>,

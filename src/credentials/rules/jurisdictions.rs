@@ -10,7 +10,7 @@ use super::boundary::Boundary;
 use super::store::{self, Listed};
 use super::{Change, DrawnTerritory, Level, PlaceName, Territory, rules_changed};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Verifier};
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::http::{Cursor, IfMatch, Json, Limit, Page, Path, Query, Reply};
@@ -44,11 +44,15 @@ struct JurisdictionQuery {
 /// List jurisdictions
 ///
 /// The places whose rules decide who may practise, by code; without their boundaries.
-#[utoipa::path(tag = "Licence checks", operation_id = "list_jurisdictions", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "list_jurisdictions", security(("bearer" = ["admin:verifier"])),
     params(JurisdictionQuery),
     responses((status = 200, description = "A page of jurisdictions.", body = Page<Territory>)))]
 #[get("/v1/admin/jurisdictions")]
-async fn list_jurisdictions(app: Data<App>, _me: As<Admin>, Query(query): Query<JurisdictionQuery>) -> Result<Reply> {
+async fn list_jurisdictions(
+    app: Data<App>,
+    _me: As<Verifier>,
+    Query(query): Query<JurisdictionQuery>,
+) -> Result<Reply> {
     if let Some(parent) = &query.parent
         && !store::knows(&*app.db, parent).await?
     {
@@ -125,7 +129,7 @@ fn refuse_misplaced(drawn: &DrawnTerritory, parent: Option<&DrawnTerritory>) -> 
 ///
 /// A country or region by its ISO code, or a county or city below one, with its boundary. It has no effect before it
 /// requires something.
-#[utoipa::path(tag = "Licence checks", operation_id = "create_jurisdiction", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "create_jurisdiction", security(("bearer" = ["admin:verifier"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewJurisdiction, responses((status = 201, description = "The jurisdiction.", body = DrawnTerritory,
      headers(("Location" = String, description = "Where the jurisdiction is found.")))),
@@ -133,7 +137,7 @@ fn refuse_misplaced(drawn: &DrawnTerritory, parent: Option<&DrawnTerritory>) -> 
 #[post("/v1/admin/jurisdictions")]
 async fn create_jurisdiction(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     key: IdempotencyKey,
     Json(new, print): Json<NewJurisdiction>,
 ) -> Result<Reply> {
@@ -160,11 +164,11 @@ async fn create_jurisdiction(
 /// Show a jurisdiction
 ///
 /// A place, with its boundary.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_jurisdiction", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "get_jurisdiction", security(("bearer" = ["admin:verifier"])),
     params(("code" = JurisdictionCode, Path, description = "The jurisdiction.")),
     responses((status = 200, description = "The jurisdiction.", body = DrawnTerritory)))]
 #[get("/v1/admin/jurisdictions/{code}")]
-async fn get_jurisdiction(app: Data<App>, _me: As<Admin>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
+async fn get_jurisdiction(app: Data<App>, _me: As<Verifier>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
     Reply::ok(&store::territory(&*app.db, &code).await?.ok_or(Error::NotFound)?)
 }
 
@@ -181,7 +185,7 @@ struct JurisdictionPatch {
 ///
 /// A new boundary decides from now on which visits the rules of a county or city are for. Visits that are booked are held
 /// against it anew.
-#[utoipa::path(tag = "Licence checks", operation_id = "update_jurisdiction", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "update_jurisdiction", security(("bearer" = ["admin:verifier"])),
     params(("code" = JurisdictionCode, Path, description = "The jurisdiction."),
            ("If-Match" = String, Header, description = "The ETag of the jurisdiction as it was read.")),
     request_body = JurisdictionPatch,
@@ -189,7 +193,7 @@ struct JurisdictionPatch {
 #[patch("/v1/admin/jurisdictions/{code}")]
 async fn update_jurisdiction(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(code): Path<JurisdictionCode>,
     if_match: IfMatch,
     Json(patch, _): Json<JurisdictionPatch>,
@@ -234,12 +238,12 @@ async fn update_jurisdiction(
 /// Remove a jurisdiction
 ///
 /// Only one that nothing names any more.
-#[utoipa::path(tag = "Licence checks", operation_id = "delete_jurisdiction", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "delete_jurisdiction", security(("bearer" = ["admin:verifier"])),
     params(("code" = JurisdictionCode, Path, description = "The jurisdiction.")),
     responses((status = 204, description = "The jurisdiction is gone.")),
     extensions(("x-refusals" = json!(refused![JurisdictionInUse]))))]
 #[delete("/v1/admin/jurisdictions/{code}")]
-async fn delete_jurisdiction(app: Data<App>, me: As<Admin>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
+async fn delete_jurisdiction(app: Data<App>, me: As<Verifier>, Path(code): Path<JurisdictionCode>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         store::lock(&mut work).await?;

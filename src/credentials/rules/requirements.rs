@@ -8,7 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Change, Group, Rule, ServiceKind, rules_changed, store};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Verifier};
 use crate::catalogue;
 use crate::credentials::followed::{Foreseen, Previewing};
 use crate::credentials::{Requirement, TypeCode};
@@ -49,12 +49,12 @@ struct RuleQuery {
 ///
 /// Every requirement, past and future ones too, by jurisdiction, kind of service and group.
 #[utoipa::path(tag = "Licence checks", operation_id = "list_admin_credential_requirements",
-    security(("bearer" = ["admin"])), params(RuleQuery),
+    security(("bearer" = ["admin:verifier"])), params(RuleQuery),
     responses((status = 200, description = "A page of requirements.", body = Page<Rule>)))]
 #[get("/v1/admin/credential-requirements")]
 async fn list_admin_credential_requirements(
     app: Data<App>,
-    _me: As<Admin>,
+    _me: As<Verifier>,
     Query(query): Query<RuleQuery>,
 ) -> Result<Reply> {
     let after = query.cursor.as_ref().map(Cursor::key).transpose()?;
@@ -150,7 +150,7 @@ enum RuleAnswer {
 }
 
 /// Begins a change, or a look at what it would do.
-async fn begin(app: &App, me: &As<Admin>, previewing: &Previewing) -> Result<Work> {
+async fn begin(app: &App, me: &As<Verifier>, previewing: &Previewing) -> Result<Work> {
     let mut work = app.begin(Some(me.account())).await?;
     if previewing.preview {
         work.preview();
@@ -169,7 +169,7 @@ async fn foreseen(work: Work) -> Result<Reply> {
 ///
 /// A rule that changes on a date is two requirements of one group, of which the first ends the day before the second
 /// begins. Visits that are booked are held against it.
-#[utoipa::path(tag = "Licence checks", operation_id = "create_credential_requirement", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "create_credential_requirement", security(("bearer" = ["admin:verifier"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat."), Previewing),
     request_body = RuleBody, responses(
     (status = 200, description = "With `preview`: what would follow.", body = Foreseen),
@@ -179,7 +179,7 @@ async fn foreseen(work: Work) -> Result<Reply> {
 #[post("/v1/admin/credential-requirements")]
 async fn create_credential_requirement(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     key: IdempotencyKey,
     Query(previewing): Query<Previewing>,
     Json(new, print): Json<RuleBody>,
@@ -210,18 +210,18 @@ async fn create_credential_requirement(
 /// Show a requirement
 ///
 /// One requirement.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_requirement", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_requirement", security(("bearer" = ["admin:verifier"])),
     params(("id" = RequirementId, Path, description = "The requirement.")),
     responses((status = 200, description = "The requirement.", body = Rule)))]
 #[get("/v1/admin/credential-requirements/{id}")]
-async fn get_credential_requirement(app: Data<App>, _me: As<Admin>, Path(id): Path<RequirementId>) -> Result<Reply> {
+async fn get_credential_requirement(app: Data<App>, _me: As<Verifier>, Path(id): Path<RequirementId>) -> Result<Reply> {
     Reply::ok(&store::rule(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Replace a requirement
 ///
 /// Visits that are booked are held against it anew. To change a rule from a date on, let it end and add another.
-#[utoipa::path(tag = "Licence checks", operation_id = "replace_credential_requirement", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "replace_credential_requirement", security(("bearer" = ["admin:verifier"])),
     params(("id" = RequirementId, Path, description = "The requirement."),
            ("If-Match" = String, Header, description = "The ETag of the requirement as it was read."), Previewing),
     request_body = RuleBody,
@@ -230,7 +230,7 @@ async fn get_credential_requirement(app: Data<App>, _me: As<Admin>, Path(id): Pa
 #[put("/v1/admin/credential-requirements/{id}")]
 async fn replace_credential_requirement(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<RequirementId>,
     if_match: IfMatch,
     Query(previewing): Query<Previewing>,
@@ -263,14 +263,14 @@ async fn replace_credential_requirement(
 /// Remove a requirement
 ///
 /// It is asked for no more, as if it had never been. A place that is left without any requirement is not served.
-#[utoipa::path(tag = "Licence checks", operation_id = "delete_credential_requirement", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "delete_credential_requirement", security(("bearer" = ["admin:verifier"])),
     params(("id" = RequirementId, Path, description = "The requirement."), Previewing),
     responses((status = 200, description = "With `preview`: what would follow.", body = Foreseen),
               (status = 204, description = "The requirement is gone.")))]
 #[delete("/v1/admin/credential-requirements/{id}")]
 async fn delete_credential_requirement(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(id): Path<RequirementId>,
     Query(previewing): Query<Previewing>,
 ) -> Result<Reply> {

@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Authority, Category, Change, Cover, NewTypeCode, NumberPrefix, rules_changed, store};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Verifier};
 use crate::credentials::store::{find_type, types};
 use crate::credentials::{CredentialType, TypeCode};
 use crate::db::uninterrupted;
@@ -101,10 +101,10 @@ impl<'a> From<&'a CredentialType> for EditedType<'a> {
 /// List credential types for editing
 ///
 /// Every kind of credential, by code, with what only admins are told.
-#[utoipa::path(tag = "Licence checks", operation_id = "list_admin_credential_types", security(("bearer" = ["admin"])), params(Part),
+#[utoipa::path(tag = "Licence checks", operation_id = "list_admin_credential_types", security(("bearer" = ["admin:verifier"])), params(Part),
     responses((status = 200, description = "The types.", body = Page<EditedType>)))]
 #[get("/v1/admin/credential-types")]
-async fn list_admin_credential_types(app: Data<App>, _me: As<Admin>, Query(part): Query<Part>) -> Result<Reply> {
+async fn list_admin_credential_types(app: Data<App>, _me: As<Verifier>, Query(part): Query<Part>) -> Result<Reply> {
     let types = types(&app.db).await?;
     Reply::ok(&Page::part(types.iter().map(EditedType::from).collect(), &part)?)
 }
@@ -140,7 +140,7 @@ struct NewType {
 /// Add a credential type
 ///
 /// It can be entered by therapists at once, and required of them.
-#[utoipa::path(tag = "Licence checks", operation_id = "create_credential_type", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "create_credential_type", security(("bearer" = ["admin:verifier"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewType, responses((status = 201, description = "The type.", body = EditedType,
      headers(("Location" = String, description = "Where the type is found.")))),
@@ -148,7 +148,7 @@ struct NewType {
 #[post("/v1/admin/credential-types")]
 async fn create_credential_type(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     key: IdempotencyKey,
     Json(new, print): Json<NewType>,
 ) -> Result<Reply> {
@@ -189,11 +189,11 @@ async fn create_credential_type(
 /// Show a credential type
 ///
 /// One kind of credential, with what only admins are told.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_type", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "get_credential_type", security(("bearer" = ["admin:verifier"])),
     params(("code" = TypeCode, Path, description = "The type.")),
     responses((status = 200, description = "The type.", body = EditedType)))]
 #[get("/v1/admin/credential-types/{code}")]
-async fn get_credential_type(app: Data<App>, _me: As<Admin>, Path(code): Path<TypeCode>) -> Result<Reply> {
+async fn get_credential_type(app: Data<App>, _me: As<Verifier>, Path(code): Path<TypeCode>) -> Result<Reply> {
     let kind = find_type(&*app.db, code.as_str()).await?.ok_or(Error::NotFound)?;
     Reply::ok(&EditedType::from(&kind))
 }
@@ -252,7 +252,7 @@ impl TypePatch {
 ///
 /// A number's prefix, the place of the authority and whether numbers are shared tell one number from another, and cannot change once credentials of
 /// the type exist. A higher minimum cover may leave visits without an insurance; they are looked at anew.
-#[utoipa::path(tag = "Licence checks", operation_id = "update_credential_type", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "update_credential_type", security(("bearer" = ["admin:verifier"])),
     params(("code" = TypeCode, Path, description = "The type."),
            ("If-Match" = String, Header, description = "The ETag of the type as it was read.")),
     request_body = TypePatch, responses((status = 200, description = "The type as it is now.", body = EditedType)),
@@ -260,7 +260,7 @@ impl TypePatch {
 #[patch("/v1/admin/credential-types/{code}")]
 async fn update_credential_type(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Verifier>,
     Path(code): Path<TypeCode>,
     if_match: IfMatch,
     Json(patch, _): Json<TypePatch>,

@@ -6,7 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{VersionQuery, create, list, withdraw};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Finance};
 use crate::error::{Error, Result, refused};
 use crate::http::{Json, Page, Path, Query, Reply};
 use crate::idempotency::IdempotencyKey;
@@ -25,12 +25,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 /// List cancellation policies
 ///
 /// Versions by place, subject and number: those in force at an instant, or all of them. A country's policy takes the place of the one for all countries.
-#[utoipa::path(tag = "Prices", operation_id = "list_cancellation_policies", security(("bearer" = ["admin"])), params(VersionQuery),
+#[utoipa::path(tag = "Prices", operation_id = "list_cancellation_policies", security(("bearer" = ["admin:finance"])), params(VersionQuery),
     responses((status = 200, description = "A page of versions.", body = Page<Version<CancellationPolicy>>)))]
 #[get("/v1/admin/cancellation-policies")]
 async fn list_cancellation_policies(
     app: Data<App>,
-    _me: As<Admin>,
+    _me: As<Finance>,
     Query(query): Query<VersionQuery>,
 ) -> Result<Reply> {
     list::<CancellationPolicy>(&app, query).await
@@ -39,7 +39,7 @@ async fn list_cancellation_policies(
 /// Add a cancellation policy
 ///
 /// Adds a version, which holds from its instant until the next one. What is booked or held stays as it is. A country's policy takes the place of the one for all countries.
-#[utoipa::path(tag = "Prices", operation_id = "create_cancellation_policy", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Prices", operation_id = "create_cancellation_policy", security(("bearer" = ["admin:finance"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = CancellationPolicy, responses((status = 201, description = "The version.", body = Version<CancellationPolicy>,
      headers(("Location" = String, description = "Where the version is found.")))),
@@ -47,7 +47,7 @@ async fn list_cancellation_policies(
 #[post("/v1/admin/cancellation-policies")]
 async fn create_cancellation_policy(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Finance>,
     key: IdempotencyKey,
     Json(entry, print): Json<CancellationPolicy>,
 ) -> Result<Reply> {
@@ -57,22 +57,22 @@ async fn create_cancellation_policy(
 /// Show a cancellation policy
 ///
 /// One version. A country's policy takes the place of the one for all countries.
-#[utoipa::path(tag = "Prices", operation_id = "get_cancellation_policy", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Prices", operation_id = "get_cancellation_policy", security(("bearer" = ["admin:finance"])),
     params(("id" = TariffId, Path, description = "The version.")),
     responses((status = 200, description = "The version.", body = Version<CancellationPolicy>)))]
 #[get("/v1/admin/cancellation-policies/{id}")]
-async fn get_cancellation_policy(app: Data<App>, _me: As<Admin>, Path(id): Path<TariffId>) -> Result<Reply> {
+async fn get_cancellation_policy(app: Data<App>, _me: As<Finance>, Path(id): Path<TariffId>) -> Result<Reply> {
     Reply::ok(&store::find::<CancellationPolicy>(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a cancellation policy
 ///
 /// Takes a version back before it takes effect. It stays in the list; its number is not given again. Again changes nothing.
-#[utoipa::path(tag = "Prices", operation_id = "withdraw_cancellation_policy", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Prices", operation_id = "withdraw_cancellation_policy", security(("bearer" = ["admin:finance"])),
     params(("id" = TariffId, Path, description = "The version.")),
     responses((status = 204, description = "The version will not take effect.")),
     extensions(("x-refusals" = json!(refused![VersionInForce]))))]
 #[delete("/v1/admin/cancellation-policies/{id}")]
-async fn withdraw_cancellation_policy(app: Data<App>, me: As<Admin>, Path(id): Path<TariffId>) -> Result<Reply> {
+async fn withdraw_cancellation_policy(app: Data<App>, me: As<Finance>, Path(id): Path<TariffId>) -> Result<Reply> {
     withdraw::<CancellationPolicy>(app, me, id).await
 }

@@ -6,7 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{VersionQuery, create, list, withdraw};
 use crate::App;
-use crate::auth::{Admin, As};
+use crate::auth::{As, Finance};
 use crate::error::{Error, Result, refused};
 use crate::http::{Json, Page, Path, Query, Reply};
 use crate::idempotency::IdempotencyKey;
@@ -21,17 +21,17 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 /// List surcharges
 ///
 /// Versions by place, subject and number: those in force at an instant, or all of them. A region's surcharge takes the place of its country's of the same code.
-#[utoipa::path(tag = "Prices", operation_id = "list_surcharges", security(("bearer" = ["admin"])), params(VersionQuery),
+#[utoipa::path(tag = "Prices", operation_id = "list_surcharges", security(("bearer" = ["admin:finance"])), params(VersionQuery),
     responses((status = 200, description = "A page of versions.", body = Page<Version<Surcharge>>)))]
 #[get("/v1/admin/surcharges")]
-async fn list_surcharges(app: Data<App>, _me: As<Admin>, Query(query): Query<VersionQuery>) -> Result<Reply> {
+async fn list_surcharges(app: Data<App>, _me: As<Finance>, Query(query): Query<VersionQuery>) -> Result<Reply> {
     list::<Surcharge>(&app, query).await
 }
 
 /// Add a surcharge
 ///
 /// Adds a version, which holds from its instant until the next one. What is booked or held stays as it is. A region's surcharge takes the place of its country's of the same code.
-#[utoipa::path(tag = "Prices", operation_id = "create_surcharge", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Prices", operation_id = "create_surcharge", security(("bearer" = ["admin:finance"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = Surcharge, responses((status = 201, description = "The version.", body = Version<Surcharge>,
      headers(("Location" = String, description = "Where the version is found.")))),
@@ -39,7 +39,7 @@ async fn list_surcharges(app: Data<App>, _me: As<Admin>, Query(query): Query<Ver
 #[post("/v1/admin/surcharges")]
 async fn create_surcharge(
     app: Data<App>,
-    me: As<Admin>,
+    me: As<Finance>,
     key: IdempotencyKey,
     Json(entry, print): Json<Surcharge>,
 ) -> Result<Reply> {
@@ -49,22 +49,22 @@ async fn create_surcharge(
 /// Show a surcharge
 ///
 /// One version. A region's surcharge takes the place of its country's of the same code.
-#[utoipa::path(tag = "Prices", operation_id = "get_surcharge", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Prices", operation_id = "get_surcharge", security(("bearer" = ["admin:finance"])),
     params(("id" = TariffId, Path, description = "The version.")),
     responses((status = 200, description = "The version.", body = Version<Surcharge>)))]
 #[get("/v1/admin/surcharges/{id}")]
-async fn get_surcharge(app: Data<App>, _me: As<Admin>, Path(id): Path<TariffId>) -> Result<Reply> {
+async fn get_surcharge(app: Data<App>, _me: As<Finance>, Path(id): Path<TariffId>) -> Result<Reply> {
     Reply::ok(&store::find::<Surcharge>(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
 /// Withdraw a surcharge
 ///
 /// Takes a version back before it takes effect. It stays in the list; its number is not given again. Again changes nothing.
-#[utoipa::path(tag = "Prices", operation_id = "withdraw_surcharge", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Prices", operation_id = "withdraw_surcharge", security(("bearer" = ["admin:finance"])),
     params(("id" = TariffId, Path, description = "The version.")),
     responses((status = 204, description = "The version will not take effect.")),
     extensions(("x-refusals" = json!(refused![VersionInForce]))))]
 #[delete("/v1/admin/surcharges/{id}")]
-async fn withdraw_surcharge(app: Data<App>, me: As<Admin>, Path(id): Path<TariffId>) -> Result<Reply> {
+async fn withdraw_surcharge(app: Data<App>, me: As<Finance>, Path(id): Path<TariffId>) -> Result<Reply> {
     withdraw::<Surcharge>(app, me, id).await
 }

@@ -1,0 +1,2 @@
+ALTER TABLE accounts VALIDATE CONSTRAINT accounts_grants_known;
+ALTER TABLE accounts VALIDATE CONSTRAINT accounts_grants_of_admins;
