@@ -26,6 +26,7 @@ pub mod health;
 pub mod http;
 pub mod idempotency;
 pub mod ids;
+pub mod inspection;
 pub mod notices;
 pub mod openapi;
 pub mod people;

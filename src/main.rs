@@ -17,9 +17,9 @@ use knead::calendars::Fetcher;
 use knead::care::RuleCache;
 use knead::clock::Clock;
 use knead::config::{self, AuditKey, Config, DataKeys, Database, LogFormat, Switch};
-use knead::credentials::documents::Inspector;
 use knead::db::Db;
 use knead::doors::REACTIONS;
+use knead::inspection::Inspector;
 
 use knead::events::Workshop;
 use knead::http::RateLimits;

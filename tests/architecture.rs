@@ -25,7 +25,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("therapists", "profiles and offers"),
     ("prices tasks", "what visits cost; work for staff"),
     ("accounts catalogue notices audit", "people, services, what they are told, what was done"),
-    ("auth idempotency", "who calls, and one effect per key"),
+    ("auth idempotency inspection", "who calls, one effect per key, and what files may be"),
     ("http queue seals", "the manners of the API, later work, seals"),
     ("app", "what every operation works with"),
     ("events", "units of work, and what they announce"),

@@ -346,7 +346,7 @@ async fn what_every_viewer_opens_is_taken_and_written_anew() {
     let note = "<</Type/Annot/Subtype/Text/Rect[0 0 9 9]/Contents(see /JavaScript and /Movie)>>";
     let plain = pdf(1);
     let (photo, picture) = (jpeg(), png());
-    let inspector = knead::credentials::documents::Inspector::new();
+    let inspector = knead::inspection::Inspector::new();
     let as_kind = |format: ImageFormat| {
         let mut bytes = Cursor::new(Vec::new());
         halves().write_to(&mut bytes, format).unwrap();
@@ -399,7 +399,7 @@ async fn what_every_viewer_opens_is_taken_and_written_anew() {
 async fn what_an_earlier_version_held_is_not_kept() {
     // The script stands in the file, yet nothing refers to it.
     let bytes = joined(&[b"%PDF-1.5\n%/S/JavaScript/JS(app.alert\n", &pdf(1)[9..]]);
-    let inspector = knead::credentials::documents::Inspector::new();
+    let inspector = knead::inspection::Inspector::new();
     let kept = inspector.inspect(bytes.into()).await.expect("a page").bytes;
     assert!(!String::from_utf8_lossy(&kept).contains("JavaScript"));
     assert_eq!(Document::load_mem(&kept).unwrap().get_pages().len(), 1);
@@ -407,7 +407,7 @@ async fn what_an_earlier_version_held_is_not_kept() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_of_any_kind_is_refused_in_good_order() {
-    let inspector = knead::credentials::documents::Inspector::new();
+    let inspector = knead::inspection::Inspector::new();
     // Not random, so that what fails once fails again.
     let mut seed = 1_u64;
     let mut next = |below: usize| {

@@ -1,30 +1,22 @@
 mod submission;
 
-use std::time::Duration;
-
-use actix_web::http::header::{self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, delete, get, post};
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::json;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{
-    Arrived, Clean, Document, Extent, MAX_BYTES, MAX_DOCUMENTS, MAX_KEPT, ReviewedDocument, display_name, key,
-    refuse_closed, store,
-};
+use super::{Document, MAX_DOCUMENTS, MAX_KEPT, ReviewedDocument, key, refuse_closed, store};
 use crate::App;
 use crate::auth::{As, Therapist, Verifier};
 use crate::credentials;
-use crate::credentials::documents::Inspector;
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, Problem, Refusal, Result, refused};
 use crate::events::{Event, Work};
-use crate::http::{Fingerprint, Page, Part, Path, Query, Reply, Upload, UploadLimits};
+use crate::http::{Fingerprint, Page, Part, Path, Query, Reply, Upload};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
+use crate::inspection::{self, Arrived, Inspector, LIMITS};
 
 /// The operations on documents.
 pub(in crate::credentials) fn routes(config: &mut ServiceConfig) {
@@ -32,11 +24,6 @@ pub(in crate::credentials) fn routes(config: &mut ServiceConfig) {
     config.service(remove_document).service(list_documents).service(download_document);
     submission::routes(config);
 }
-
-/// What one document may be, and how long it may take to arrive.
-const LIMITS: UploadLimits = UploadLimits { bytes: MAX_BYTES as u64, time: Duration::from_secs(60) };
-/// How long a caller waits for a file to be kept, whose storage may be far away.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A form with a file in it.
 #[derive(ToSchema)]
@@ -66,11 +53,7 @@ struct EvidenceFile(#[expect(dead_code, reason = "it describes the answer, which
     (status = 201, description = "The document.", body = Document,
      headers(("Location" = String, description = "Where the file is found."))),
     (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json")),
-    extensions(("x-refusals" = json!(refused![
-        InvalidTransition, TooManyUploads, DocumentEmpty, DocumentTypeUnsupported, DocumentHeic, DocumentSeveralPictures,
-        DocumentUnreadable, DocumentEncrypted, DocumentActive, DocumentHasFiles, DocumentUnsafe, DocumentTooLarge,
-        DocumentTooLong, TooManyDocuments, TooMuchEvidence
-    ]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooManyDocuments, TooMuchEvidence, ..inspection::REFUSALS]))))]
 #[post("/v1/therapists/me/credentials/{id}/documents")]
 async fn upload_document(
     app: Data<App>,
@@ -82,42 +65,15 @@ async fn upload_document(
     let arrival = app.part::<Inspector>()?.admit(me.account())?;
     let file = upload.open(&[], LIMITS).await?;
     let sent = Arrived::take(file.chunks).await?;
-    // Carried to its end also when the caller hangs up: a file and its row belong together.
-    let kept = tokio::spawn(async move {
+    inspection::keep(async move {
         let _arrival = arrival;
         refuse_anothers(&app, credential, me.therapist()).await?;
-        let _place = app.part::<Inspector>()?.place().await?;
-        let sent = sent.read().await?;
-        let sent_sha256 = hex(&sent);
-        let print = Fingerprint::of(format!("{credential} {sent_sha256}").as_bytes());
-        let clean = app.part::<Inspector>()?.inspect(sent).await?;
-        let document = described(&app, &clean, sent_sha256, file.name.as_deref())?;
-        let (id, bytes) = (document.id, clean.bytes.into());
-        keep(&app, id, bytes, add(&app, me.account(), credential, document, (key, print))).await
-    });
-    let kept =
-        timeout(PATIENCE, kept).await.map_err(|_| Error::Unavailable("the file takes too long to keep".to_owned()))?;
-    kept.map_err(|error| Error::Internal(error.to_string()))?
-}
-
-fn described(app: &App, clean: &Clean, sent_sha256: String, name: Option<&str>) -> Result<Document> {
-    let now = app.clock.now();
-    let (pages, width, height) = match clean.extent {
-        Extent::Pages(pages) => (Some(pages), None, None),
-        Extent::Pixels(width, height) => (None, Some(width), Some(height)),
-    };
-    Ok(Document {
-        id: DocumentId::new(now),
-        sha256: hex(&clean.bytes),
-        sent_sha256,
-        size: i64::try_from(clean.bytes.len()).map_err(|error| Error::Internal(error.to_string()))?,
-        media_type: clean.media_type,
-        name: display_name(name, clean.media_type),
-        pages,
-        width,
-        height,
-        uploaded_at: now,
+        let file = app.part::<Inspector>()?.look_at(sent, file.name.as_deref()).await?;
+        let print = Fingerprint::of(format!("{credential} {}", file.facts.sent_sha256).as_bytes());
+        let document = Document::new(file.facts, app.clock.now());
+        keep(&app, document.id, file.bytes, add(&app, me.account(), credential, document, (key, print))).await
     })
+    .await
 }
 
 /// Puts the file into storage, then what names it into the database, as `save` does.
@@ -167,13 +123,13 @@ async fn add_to(
     // Two files at once must not both be the last.
     store::lock_evidence(work, me).await?;
     lock_open(work, me.into(), credential).await?;
-    if store::kept(work, me.into()).await? + document.size > MAX_KEPT {
+    if store::kept(work, me.into()).await? + document.file.size > MAX_KEPT {
         return Err(Refusal::TooMuchEvidence.into());
     }
     if store::count(work, credential).await? >= MAX_DOCUMENTS {
         return Err(Refusal::TooManyDocuments.into());
     }
-    store::lock_digest(work, &document.sha256).await?;
+    store::lock_digest(work, &document.file.sha256).await?;
     store::insert(work, credential, document).await?;
     let documents = store::of(work, &[credential]).await?;
     let (_, stored) = documents
@@ -185,7 +141,7 @@ async fn add_to(
         let event = Event::new("credential.evidence_shared", "credential", credential).about(TherapistId::from(me));
         work.announce(event.with(details)).await?;
     }
-    let details = json!({ "credential": credential, "sha256": stored.document.sha256, "sent_sha256": stored.document.sent_sha256 });
+    let details = json!({ "credential": credential, "sha256": stored.document.file.sha256, "sent_sha256": stored.document.file.sent_sha256 });
     work.announce(event("document.upload", me.into(), document.id, details)).await?;
     Ok(stored)
 }
@@ -203,10 +159,6 @@ fn event(kind: &'static str, therapist: TherapistId, document: DocumentId, detai
 async fn refuse_anothers(app: &App, credential: CredentialId, me: TherapistId) -> Result<()> {
     let holder = credentials::store::holder(&*app.db, credential).await?;
     if holder == Some(me) { Ok(()) } else { Err(Error::NotFound) }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// List my documents
@@ -262,19 +214,7 @@ async fn serve(
     })
     .await?;
     let file = shared.storage.read(key(id)).await?;
-    let name =
-        ExtendedValue { charset: Charset::Ext("UTF-8".to_owned()), language_tag: None, value: document.name.into() };
-    let attachment = ContentDisposition {
-        disposition: DispositionType::Attachment,
-        parameters: vec![DispositionParam::FilenameExt(name)],
-    };
-    Ok(HttpResponse::Ok()
-        .content_type(document.media_type.as_str())
-        .insert_header(attachment)
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox"))
-        .no_chunking(document.size.unsigned_abs())
-        .streaming(file))
+    Ok(document.file.attachment(file))
 }
 
 /// Remove a document

@@ -2,10 +2,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Document, MediaType, ReviewedDocument};
+use super::{Document, ReviewedDocument};
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId, DocumentId, TherapistId};
+use crate::inspection::{FileFacts, MediaType};
 
 struct Row {
     id: DocumentId,
@@ -27,14 +28,16 @@ impl From<Row> for Document {
     fn from(row: Row) -> Self {
         Self {
             id: row.id,
-            sha256: row.sha256,
-            sent_sha256: row.sent_sha256,
-            size: row.size,
-            media_type: row.media_type,
-            name: row.name,
-            pages: row.pages,
-            width: row.width,
-            height: row.height,
+            file: FileFacts {
+                sha256: row.sha256,
+                sent_sha256: row.sent_sha256,
+                size: row.size,
+                media_type: row.media_type,
+                name: row.name,
+                pages: row.pages,
+                width: row.width,
+                height: row.height,
+            },
             uploaded_at: row.uploaded_at,
         }
     }
@@ -147,14 +150,14 @@ pub(super) async fn insert(tx: &mut Tx, credential: CredentialId, document: &Doc
          VALUES ($1, $2, decode($3, 'hex'), decode($4, 'hex'), $5, $6, $7, $8, $9, $10, $11)",
         document.id.0,
         credential.0,
-        document.sent_sha256,
-        document.sha256,
-        document.size,
-        document.media_type as MediaType,
-        document.name,
-        document.pages,
-        document.width,
-        document.height,
+        document.file.sent_sha256,
+        document.file.sha256,
+        document.file.size,
+        document.file.media_type as MediaType,
+        document.file.name,
+        document.file.pages,
+        document.file.width,
+        document.file.height,
         document.uploaded_at,
     )
     .execute(&mut **tx)

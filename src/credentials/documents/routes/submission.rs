@@ -2,22 +2,21 @@
 
 use actix_web::post;
 use actix_web::web::Data;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::super::{Arrived, Document};
-use super::{LIMITS, PATIENCE, add_to, described, hex, keep};
+use super::super::Document;
+use super::{add_to, keep};
 use crate::App;
 use crate::auth::{As, Therapist};
 use crate::credentials::Credential;
-use crate::credentials::documents::Inspector;
 use crate::credentials::documents::store::lock_evidence;
 use crate::credentials::routes::{NewCredential, enter, submit};
-use crate::error::{Error, FieldError, Problem, Result, refused};
+use crate::error::{FieldError, Problem, Result, refused};
 use crate::http::{Fingerprint, Reply, Upload, json_field};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::AccountId;
+use crate::inspection::{self, Arrived, Inspector, LIMITS};
 
 /// The operation that does all three.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -47,9 +46,7 @@ struct SubmissionForm {
      headers(("Location" = String, description = "Where the credential is found."))),
     (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json")),
     extensions(("x-refusals" = json!(refused![
-        TooManyCredentials, TooManyOpenCredentials, EvidenceMissing, TooManyUploads, DocumentEmpty, DocumentTypeUnsupported, DocumentHeic,
-        DocumentSeveralPictures, DocumentUnreadable, DocumentEncrypted, DocumentActive, DocumentHasFiles, DocumentUnsafe, DocumentTooLarge,
-        DocumentTooLong, TooManyDocuments, TooMuchEvidence
+        TooManyCredentials, TooManyOpenCredentials, EvidenceMissing, TooManyDocuments, TooMuchEvidence, ..inspection::REFUSALS
     ]))))]
 #[post("/v1/therapists/me/credential-submissions")]
 async fn submit_new_credential(
@@ -67,21 +64,14 @@ async fn submit_new_credential(
     let new: NewCredential = json_field("credential", text)?;
     let text = text.clone();
     let sent = Arrived::take(file.chunks).await?;
-    // Carried to its end also when the caller hangs up: a file and its row belong together.
-    let kept = tokio::spawn(async move {
+    inspection::keep(async move {
         let _arrival = arrival;
-        let _place = app.part::<Inspector>()?.place().await?;
-        let sent = sent.read().await?;
-        let sent_sha256 = hex(&sent);
-        let print = Fingerprint::of(format!("{text} {sent_sha256}").as_bytes());
-        let clean = app.part::<Inspector>()?.inspect(sent).await?;
-        let document = described(&app, &clean, sent_sha256, file.name.as_deref())?;
-        let (id, bytes) = (document.id, clean.bytes.into());
-        keep(&app, id, bytes, save(&app, me.account(), new, document, (key, print))).await
-    });
-    let kept =
-        timeout(PATIENCE, kept).await.map_err(|_| Error::Unavailable("the file takes too long to keep".to_owned()))?;
-    kept.map_err(|error| Error::Internal(error.to_string()))?
+        let file = app.part::<Inspector>()?.look_at(sent, file.name.as_deref()).await?;
+        let print = Fingerprint::of(format!("{text} {}", file.facts.sent_sha256).as_bytes());
+        let document = Document::new(file.facts, app.clock.now());
+        keep(&app, document.id, file.bytes, save(&app, me.account(), new, document, (key, print))).await
+    })
+    .await
 }
 
 async fn save(

@@ -3,8 +3,8 @@
 use lopdf::{Dictionary, Document, LoadOptions, Object};
 
 use super::{Clean, Extent, find, is_something_else, unreadable, written};
-use crate::credentials::documents::{MAX_PAGES, MediaType};
 use crate::error::Refusal;
+use crate::inspection::{MAX_PAGES, MediaType};
 
 /// What the objects that a PDF holds compressed may unfold to, all of them together.
 const MAX_UNFOLDED: usize = 16 * 1024 * 1024;

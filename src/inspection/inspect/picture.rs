@@ -11,8 +11,8 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, Limits};
 use png::{Decoder, DecodingError, Encoder, Filter, Info, Transformations};
 
 use super::{Clean, Extent, is_something_else, unreadable, written};
-use crate::credentials::documents::MediaType;
 use crate::error::Refusal;
+use crate::inspection::MediaType;
 
 /// Pixels of a picture.
 const MAX_PIXELS: u64 = 40_000_000;
@@ -210,7 +210,7 @@ mod tests {
 
     use super::super::Written;
     use super::*;
-    use crate::credentials::documents::MAX_BYTES;
+    use crate::inspection::MAX_BYTES;
 
     /// A picture of noise, which no writer makes smaller than its bits.
     fn noise(side: u32, color_type: ColorType, bit_depth: BitDepth) -> Vec<u8> {

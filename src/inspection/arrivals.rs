@@ -60,11 +60,11 @@ impl Drop for Arrival {
 }
 
 /// A file that has arrived. It has no name on the disk, so that it is gone when it is dropped, or the process ends.
-pub(super) struct Arrived(File);
+pub struct Arrived(File);
 
 impl Arrived {
     /// Takes a file to the disk, chunk by chunk.
-    pub(super) async fn take(chunks: impl Stream<Item = Result<Bytes>>) -> Result<Self> {
+    pub async fn take(chunks: impl Stream<Item = Result<Bytes>>) -> Result<Self> {
         let file = tokio::task::spawn_blocking(tempfile::tempfile).await.map_err(|e| Error::Internal(e.to_string()))?;
         let mut file = tokio::fs::File::from_std(file.map_err(unwritten)?);
         let mut chunks = std::pin::pin!(chunks);
@@ -76,7 +76,7 @@ impl Arrived {
     }
 
     /// Reads it back into memory.
-    pub(super) async fn read(mut self) -> Result<Bytes> {
+    pub async fn read(mut self) -> Result<Bytes> {
         let read = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();
             self.0.rewind().and_then(|()| self.0.read_to_end(&mut bytes)).map(|_| bytes.into())
