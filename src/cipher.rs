@@ -1,4 +1,4 @@
-//! Text that is kept sealed: whoever gets hold of the database alone reads nothing of it.
+//! What is kept sealed: whoever gets hold of the database alone reads nothing of it.
 //!
 //! AES-256-GCM with a random nonce. What is sealed is bound to the column and the row that it belongs to and opens nowhere
 //! else, so that swapped rows are noticed. The id of the key stands in front: the first key seals, each of them opens.
@@ -37,7 +37,7 @@ struct Key {
     key: RandomizedNonceKey,
 }
 
-/// Seals and opens text.
+/// Seals and opens.
 #[derive(Clone)]
 pub struct Cipher(Arc<Vec<Key>>);
 
@@ -72,11 +72,16 @@ impl Cipher {
 
     /// Seals `text` for `row` of `column`.
     pub fn seal(&self, column: &str, row: impl fmt::Display, text: &str) -> Result<Sealed> {
+        Ok(Sealed(STANDARD_NO_PAD.encode(self.seal_bytes(column, row, text.as_bytes())?)))
+    }
+
+    /// Seals the bytes of a file: the key's id, the nonce, and the ciphertext with its tag.
+    pub fn seal_bytes(&self, column: &str, row: impl fmt::Display, bytes: &[u8]) -> Result<Vec<u8>> {
         let failed = || Error::Internal("nothing could be sealed".to_owned());
         let Key { id, key, .. } = self.0.first().ok_or_else(failed)?;
-        let mut secret = text.as_bytes().to_vec();
+        let mut secret = bytes.to_vec();
         let nonce = key.seal_in_place_append_tag(bound(column, row), &mut secret).map_err(|_| failed())?;
-        Ok(Sealed(STANDARD_NO_PAD.encode([id.as_slice(), nonce.as_ref(), &secret].concat())))
+        Ok([id.as_slice(), nonce.as_ref(), &secret].concat())
     }
 
     /// Seals more than a text: `value`, as JSON.
@@ -95,15 +100,20 @@ impl Cipher {
     pub fn open(&self, column: &str, row: impl fmt::Display, sealed: &Sealed) -> Result<String> {
         let failed = |why: &str| Error::Internal(format!("{column} does not open: {why}"));
         let bytes = STANDARD_NO_PAD.decode(&sealed.0).map_err(|_| failed("it is not base64"))?;
-        let (id, rest) = bytes.split_at_checked(ID).ok_or_else(|| failed("it is too short"))?;
+        String::from_utf8(self.open_bytes(column, row, &bytes)?).map_err(|_| failed("it is not text"))
+    }
+
+    /// Opens what [`seal_bytes`](Self::seal_bytes) sealed.
+    pub fn open_bytes(&self, column: &str, row: impl fmt::Display, sealed: &[u8]) -> Result<Vec<u8>> {
+        let failed = |why: &str| Error::Internal(format!("{column} does not open: {why}"));
+        let (id, rest) = sealed.split_at_checked(ID).ok_or_else(|| failed("it is too short"))?;
         let (nonce, secret) = rest.split_at_checked(NONCE_LEN).ok_or_else(|| failed("it is too short"))?;
         let key =
             self.0.iter().find(|key| key.id == id).ok_or_else(|| failed("its key is not among KNEAD_DATA_KEYS"))?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed("it has no nonce"))?;
         let mut secret = secret.to_vec();
-        let text = key.key.open_in_place(nonce, bound(column, row), &mut secret);
-        let text = text.map_err(|_| failed("it was changed, or belongs elsewhere"))?;
-        String::from_utf8(text.to_vec()).map_err(|_| failed("it is not text"))
+        let opened = key.key.open_in_place(nonce, bound(column, row), &mut secret);
+        Ok(opened.map_err(|_| failed("it was changed, or belongs elsewhere"))?.to_vec())
     }
 
     /// Opens what [`seal_value`](Self::seal_value) sealed.

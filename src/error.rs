@@ -173,6 +173,16 @@ refusals! {
     TooManyRecipients = UNPROCESSABLE_ENTITY "too_many_recipients" "An account keeps at most 20 recipients.";
     /// More answers in a day than anyone has.
     TooManyScreenings = TOO_MANY_REQUESTS "too_many_screenings" "A recipient is screened at most 20 times in 24 hours.";
+    /// Nothing shows what a healthcare provider says.
+    LetterMissing = UNPROCESSABLE_ENTITY "letter_missing" "A clearance needs a letter that shows it: upload one first.";
+    /// Whoever decides has not read what they decide on.
+    LetterUnread = CONFLICT "letter_unread" "Read every letter of the clearance before you decide on it.";
+    /// A clearance that changes nothing.
+    ClearanceNotValid = CONFLICT "clearance_not_valid" "By its provider, its services and its dates it lifts none of the rules that it names.";
+    /// More clearances than anyone has use for.
+    TooManyClearances = UNPROCESSABLE_ENTITY "too_many_clearances" "A recipient has at most 20 clearances that have not ended: withdraw one first.";
+    /// More letters than anyone has use for.
+    TooManyLetters = UNPROCESSABLE_ENTITY "too_many_letters" "A clearance has at most 5 letters, and those of a recipient at most 50 MB in all.";
     /// Somebody who gives grants, and would give or take their own.
     OwnGrants = CONFLICT "own_grants" "Nobody changes their own grants; ask another owner.";
     /// Nobody would be left who gives grants.

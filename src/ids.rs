@@ -88,6 +88,10 @@ ids! {
     RecipientId,
     /// What a person answered at one time.
     ScreeningId,
+    /// What a healthcare provider says of massage for a person.
+    ClearanceId,
+    /// A file that shows a clearance.
+    LetterId,
 }
 
 impl From<TherapistId> for AccountId {

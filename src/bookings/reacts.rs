@@ -24,10 +24,17 @@ pub const ON_RULES: Effect = Effect {
     run: hold_visits_against_rules,
 };
 
-/// Visits follow what the people whom they are for answer.
+/// Visits follow what the people whom they are for answer, and what healthcare providers say of them.
 pub const ON_ANSWERS: Effect = Effect {
     what: "the person's visits ahead are decided on again, by a job",
-    on: &["screening.create", "recipient.update", "recipient.erase"],
+    on: &[
+        "screening.create",
+        "recipient.update",
+        "recipient.erase",
+        "clearance.accept",
+        "clearance.withdraw",
+        "clearance.revoke",
+    ],
     run: reconsider_visits,
 };
 
@@ -63,7 +70,8 @@ fn hold_visits_against_credentials<'a>(work: &'a mut Work, event: &'a Event) -> 
 
 fn reconsider_visits<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
-        let Some(recipient) = event.subject_id().map(RecipientId) else { return Ok(()) };
+        let named = event.details.get("recipient").and_then(|id| id.as_str()?.parse().ok());
+        let Some(recipient) = named.or(event.subject_id()).map(RecipientId) else { return Ok(()) };
         let now = work.now();
         enqueue(work, &ReconsiderVisits { recipient }, now).await?;
         Ok(())

@@ -179,17 +179,11 @@ fn effect_faults(effect: &Effect, known: &Vocabulary<'_>, catalogue: &Catalogue<
         Effect::Clearance(need) => expect((1..=730).contains(&need.lasts_days), "`lasts_days` lies between 1 and 730."),
         Effect::Limit(limit) => {
             expect(**limit != Limit::default(), "limits nothing.");
-            expect(
-                limit.minutes.is_none_or(|minutes| (15..=240).contains(&minutes)),
-                "`minutes` lies between 15 and 240.",
-            );
-            let known_slugs = limit.techniques.iter().all(|slug| known.techniques.contains(slug));
-            expect(known_slugs, "names a technique that is not in the catalogue.");
             let regions = limit.answered.iter().all(|question| is_of(question, &[QuestionType::Regions]));
             expect(regions, "`answered` names questions for regions.");
-            expect(limit.positions.as_ref().is_none_or(|left| !left.is_empty()), "leaves no position.");
-            let distal = !limit.distal || !limit.regions.is_empty() || !limit.answered.is_empty();
-            expect(distal, "`distal` needs regions.");
+            for why in limit_faults(limit, known.techniques) {
+                expect(false, why);
+            }
         }
         Effect::Credential { training } => expect(is_code(training), "`training` is a code."),
         Effect::Consent { text } => expect(is_code(text), "`text` is a code."),
@@ -198,6 +192,20 @@ fn effect_faults(effect: &Effect, known: &Vocabulary<'_>, catalogue: &Catalogue<
         }
     }
     found
+}
+
+/// What is wrong with a limit, whoever sets it.
+pub(super) fn limit_faults(limit: &Limit, techniques: &BTreeSet<String>) -> Vec<&'static str> {
+    let checks = [
+        (limit.minutes.is_none_or(|minutes| (15..=240).contains(&minutes)), "`minutes` lies between 15 and 240."),
+        (
+            limit.techniques.iter().all(|slug| techniques.contains(slug)),
+            "names a technique that is not in the catalogue.",
+        ),
+        (limit.positions.as_ref().is_none_or(|left| !left.is_empty()), "leaves no position."),
+        (!limit.distal || !limit.regions.is_empty() || !limit.answered.is_empty(), "`distal` needs regions."),
+    ];
+    checks.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why).collect()
 }
 
 /// What is wrong with a condition. Without `known` it can only look at questions.

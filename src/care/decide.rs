@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 use super::answers::{Facts, Known, PartialDate, State, Value};
 use super::body::{Position, Product, RegionSet};
 use super::rules::{Audience, ClearanceNeed, Effect, Limit, OnUnknown, Provider, Rule, RuleSet, Scope, Turn, Urgency};
-use super::truth::{Case, Truth, after, birthday};
+pub(super) use super::truth::after;
+use super::truth::{Case, Truth, birthday};
 use crate::values::Pressure;
 
 /// Days of a pregnancy, from which its weeks are counted back: 40 weeks.
@@ -103,15 +104,20 @@ pub struct Clearance {
 }
 
 impl Clearance {
-    fn covers(&self, rule: &str, need: &ClearanceNeed, asked: &Asked<'_>, date: NaiveDate) -> bool {
-        let names_service = match need.scope {
-            _ if self.services.contains(&asked.service.slug) => true,
-            Scope::Any => self.services.is_empty(),
-            Scope::Service => false,
-        };
-        let until = self.until.min(after(self.given_on, need.lasts_days));
+    /// Whether it lifts a need of a rule, on its days and for what it names.
+    pub(super) fn lifts(&self, rule: &str, need: &ClearanceNeed) -> bool {
         // A specialist's word is worth a doctor's, and a doctor's a provider's.
-        self.rules.contains(rule) && self.from >= need.from && names_service && (self.given_on..=until).contains(&date)
+        self.rules.contains(rule) && self.from >= need.from && (need.scope == Scope::Any || !self.services.is_empty())
+    }
+
+    /// The last day on which it lifts a need.
+    pub(super) fn last_day(&self, need: &ClearanceNeed) -> NaiveDate {
+        self.until.min(after(self.given_on, need.lasts_days))
+    }
+
+    fn covers(&self, rule: &str, need: &ClearanceNeed, asked: &Asked<'_>, date: NaiveDate) -> bool {
+        let names_service = self.services.is_empty() || self.services.contains(&asked.service.slug);
+        self.lifts(rule, need) && names_service && (self.given_on..=self.last_day(need)).contains(&date)
     }
 }
 

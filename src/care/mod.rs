@@ -6,7 +6,9 @@ mod admin;
 pub mod answers;
 pub mod body;
 pub mod checks;
+pub mod clearances;
 pub mod decide;
+mod disclosures;
 mod people;
 pub mod published;
 pub mod questions;
@@ -29,8 +31,12 @@ use crate::queue::Sweep;
 use crate::seals::SealedTable;
 
 /// What is deleted here in the end.
-pub const SWEEPS: &[Sweep] =
-    &[Sweep { name: "screening_drafts", run: |app, now| Box::pin(people::forget_drafts(app, now)) }];
+pub const SWEEPS: &[Sweep] = &[
+    Sweep { name: "screening_drafts", run: |app, now| Box::pin(people::forget_drafts(app, now)) },
+    Sweep { name: "clearances", run: |app, now| Box::pin(clearances::forget_clearances(app, now)) },
+    // The last, so that what no row names goes in the same hour.
+    Sweep { name: "letter_files", run: |app, now| Box::pin(clearances::forget_letters(app, now)) },
+];
 
 /// The tables that keep something sealed.
 pub const SEALED: &[SealedTable] = &[people::SUBJECT_KEYS];

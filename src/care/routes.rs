@@ -6,7 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::published::{self, RuleCache};
 use super::questions::{Purpose, Question, Questionnaire};
-use super::{admin, people};
+use super::{admin, clearances, disclosures, people};
 use crate::App;
 use crate::accounts::Region;
 use crate::auth::Caller;
@@ -19,6 +19,8 @@ use crate::values::{Country, Jurisdiction};
 pub fn routes(config: &mut ServiceConfig) {
     config.service(list_questionnaires).service(get_questionnaire).service(list_care_rules);
     people::routes(config);
+    clearances::routes(config);
+    disclosures::routes(config);
     admin::routes(config);
 }
 

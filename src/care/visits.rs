@@ -12,7 +12,8 @@ use utoipa::ToSchema;
 
 use super::answers::Facts;
 use super::body::RegionSet;
-use super::decide::{Asked, Decision, Outcome, ServiceProfile, alternatives, decide};
+use super::decide::{Asked, Clearance, Decision, Outcome, ServiceProfile, alternatives, decide};
+use super::disclosures::{self, Seen};
 use super::people::facts::{self, Answered, Told};
 use super::people::recipients::{self, Recipient, Relation};
 use super::published::{self, CareMode, CareTerms, PublishedRules, RuleCache};
@@ -106,7 +107,7 @@ impl std::fmt::Debug for VisitCare {
     }
 }
 
-/// Why a visit was taken to suit a person: with the answers in its hits alone, the same rules hold again.
+/// Why a visit was taken to suit a person: with the answers in its hits and the clearances alone, the same rules hold again.
 #[derive(Debug, Serialize, Deserialize)]
 struct Proof {
     rules_version: i32,
@@ -116,6 +117,9 @@ struct Proof {
     places: Vec<String>,
     first: NaiveDate,
     last: NaiveDate,
+    /// What was accepted of healthcare providers' words.
+    #[serde(default)]
+    clearances: Vec<Clearance>,
     decision: Decision,
 }
 
@@ -189,7 +193,7 @@ impl VisitCare {
 
     fn judge(&self, first: NaiveDate, last: NaiveDate) -> Verdict {
         let asked = self.asked_at(self.pressure);
-        let on = |date, asked| decide(&self.rules.rules, &self.told.facts, &[], asked, date);
+        let on = |date, asked| decide(&self.rules.rules, &self.told.facts, &self.told.clearances, asked, date);
         let nights = first.iter_days().skip(1).take_while(|date| *date <= last);
         let decision = nights.fold(on(first, &asked), |joined, date| joined.with_next_day(on(date, &asked)));
         let exceeded = match decision.outcome {
@@ -289,7 +293,9 @@ impl VisitCare {
         let asked = self.asked_at(self.pressure);
         let others = match refusal {
             Refusal::CareSeekHelp => Vec::new(),
-            _ => alternatives(&self.rules.rules, &self.told.facts, &[], &asked, first, &self.services),
+            _ => {
+                alternatives(&self.rules.rules, &self.told.facts, &self.told.clearances, &asked, first, &self.services)
+            }
         };
         let care = CareInstead {
             advice: verdict.decision.advice.iter().map(|advice| advice.text.clone()).collect(),
@@ -324,10 +330,19 @@ impl VisitCare {
             places: self.places.clone(),
             first,
             last,
+            clearances: self.told.clearances.clone(),
             decision: self.decision(first, last),
         };
         let sealed = recipient.cipher.seal_value(PROOF, booking, &proof)?;
         store::insert_proof(work, booking, recipient.id, self.rules.id, &sealed).await
+    }
+
+    /// Writes down that the therapist was shown the sheet of a visit.
+    pub async fn record_look(&self, work: &mut Work, booking: BookingId, by: AccountId) -> Result<()> {
+        match &self.recipient {
+            Some(recipient) => disclosures::record(work, recipient.id, by, Seen::Sheet(booking)).await,
+            None => Ok(()),
+        }
     }
 
     /// The same, where its limits or what its therapist is told are others than when it was decided on last; whether they are.

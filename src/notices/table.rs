@@ -105,6 +105,10 @@ const TABLE: &[Row] = &[
     decision("credential.revoke", "credential_revoked"),
     // A list was taken back, and with it what it had decided.
     decision("credential.roll_back", "credential_decision_taken_back"),
+    Row { with: &[], ..row("clearance.accept", To::Client, "clearance_accepted") },
+    Row { with: &[], ..row("clearance.reject", To::Client, "clearance_rejected") },
+    Row { with: &[], ..row("clearance.request_info", To::Client, "clearance_info_requested") },
+    Row { with: &[], ..row("clearance.revoke", To::Client, "clearance_revoked") },
     Row { with: &[], ..row("therapist.bookable", To::Therapist, "now_bookable") },
     Row { with: &["error"], ..row("calendar.failing", To::Therapist, "calendar_failing") },
     Row {

@@ -8,22 +8,22 @@ use uuid::Uuid;
 use crate::care::{SWEDISH, publishes, screens};
 use crate::support::{Answer, App, DEEP_TISSUE, Dice, Person, send};
 
-const RECIPIENTS: &str = "/v1/me/recipients";
+pub const RECIPIENTS: &str = "/v1/me/recipients";
 
 /// Ten in the morning of 3 December in Sydney.
-const MORNING: &str = "2026-12-02T23:00:00Z";
+pub const MORNING: &str = "2026-12-02T23:00:00Z";
 
 /// A client at home, a therapist who offers Swedish and deep tissue massage, and the client's own recipient.
-struct Scene {
-    app: App,
-    therapist: Person,
-    client: Person,
+pub struct Scene {
+    pub app: App,
+    pub therapist: Person,
+    pub client: Person,
     address: Uuid,
-    oneself: String,
+    pub oneself: String,
 }
 
 impl Scene {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let app = App::start().await;
         let therapist = app.therapist().await;
         let offers = [SWEDISH, DEEP_TISSUE].map(|id| json!({ "service_id": id, "durations": [60, 90] }));
@@ -33,7 +33,7 @@ impl Scene {
         Self { app, therapist, client, address, oneself }
     }
 
-    async fn answers(&self, but: Value) {
+    pub async fn answers(&self, but: Value) {
         screens(&self.app, &self.client, &self.oneself, but).await.is(201);
     }
 
@@ -44,12 +44,12 @@ impl Scene {
         wish
     }
 
-    async fn books(&self, service: &str, start: &str, more: Value) -> Answer {
+    pub async fn books(&self, service: &str, start: &str, more: Value) -> Answer {
         self.client.books_with_key(&Uuid::now_v7().to_string(), &self.wish(service, start, more)).await
     }
 
     /// The starts that are listed for a recipient.
-    async fn slots(&self, service: &str, recipient: &str, from: &str, to: &str) -> Vec<String> {
+    pub async fn slots(&self, service: &str, recipient: &str, from: &str, to: &str) -> Vec<String> {
         let path = format!(
             "/v1/slots?service_id={service}&duration_minutes=60&from={from}&to={to}&address_id={}&therapist_id={}&recipient_id={recipient}",
             self.address, self.therapist.id
@@ -60,7 +60,7 @@ impl Scene {
     }
 
     /// The therapist takes the steps of a visit up to its beginning, at its time.
-    async fn begins(&self, booking: &str) -> Answer {
+    pub async fn begins(&self, booking: &str) -> Answer {
         for step in ["on-the-way", "arrive"] {
             let answer = self.therapist.act(&format!("/v1/bookings/{booking}/{step}")).await;
             if answer.status.as_u16() != 200 {
@@ -70,7 +70,7 @@ impl Scene {
         self.therapist.act(&format!("/v1/bookings/{booking}/start")).await
     }
 
-    async fn told(&self, who: &Person) -> Vec<String> {
+    pub async fn told(&self, who: &Person) -> Vec<String> {
         let notices = who.get("/v1/me/notices").await.is(200).body["data"].as_array().unwrap().clone();
         notices.iter().map(|notice| notice["kind"].as_str().unwrap().to_owned()).collect()
     }

@@ -288,6 +288,8 @@ fn the_lifecycles_are_printed_into_the_docs() {
     let steps = |table: String| format!("Steps that are not listed do not exist.\n\n{table}");
     let bookings = steps(lifecycle::markdown());
     assert_printed("booking-lifecycle", "The life of a booking", "`src/bookings/lifecycle.rs`", &bookings);
+    let clearances = steps(knead::care::clearances::markdown());
+    assert_printed("clearance-review", "The review of a clearance", "`src/care/clearances/mod.rs`", &clearances);
     let reviews = steps(review::markdown());
     assert_printed("credential-review", "The review of a credential", "`src/credentials/review.rs`", &reviews);
 }

@@ -43,7 +43,7 @@ fn pdf_with(pages: usize, extra: Dictionary) -> Vec<u8> {
     bytes
 }
 
-fn pdf(pages: usize) -> Vec<u8> {
+pub fn pdf(pages: usize) -> Vec<u8> {
     pdf_with(pages, Dictionary::new())
 }
 
@@ -99,7 +99,7 @@ pub fn files(folder: &Path) -> usize {
     entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
 
-async fn download(person: &Person, path: &str, accept: &str) -> (Answer, Vec<u8>) {
+pub async fn download(person: &Person, path: &str, accept: &str) -> (Answer, Vec<u8>) {
     let response = person.request(Method::GET, path).header("Accept", accept).send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes().await.unwrap().to_vec();

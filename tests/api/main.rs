@@ -12,6 +12,7 @@ mod calendars;
 mod care;
 mod care_visits;
 mod catalogue;
+mod clearances;
 mod commands;
 mod compression;
 mod consequences;

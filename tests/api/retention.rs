@@ -36,7 +36,7 @@ async fn history_has_its_months_made_ahead() {
     let app = App::start().await;
     let months = || app.rows("pg_inherits WHERE inhparent = 'notices'::regclass");
     let all = || app.rows("pg_inherits JOIN pg_partitioned_table ON inhparent = partrelid");
-    assert_eq!(all().await, 3 * months().await, "notices, events and reliances have the same");
+    assert_eq!(all().await, 4 * months().await, "notices, events, reliances and disclosures have the same");
     let before = months().await;
     app.advance(TimeDelta::days(400));
     sweep(&app).await;

@@ -1,6 +1,7 @@
 //! What admins may do is given by owners, one by one, and holds from the next request on.
 
 use futures_util::future::join;
+use knead::values::Grant;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -85,4 +86,13 @@ async fn of_two_owners_who_depose_each_other_one_stays() {
         assert_eq!(done, 1, "{} {}", of_a.text, of_b.text);
         assert_eq!(app.rows("accounts WHERE 'owner' = ANY (grants)").await, 1);
     }
+}
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_not_an_owners_to_read() {
+    let app = App::start().await;
+    let (owner, carer) = (app.admin().await, app.admin_with(&[Grant::Care]).await);
+    owner.get("/v1/admin/care-rule-sets").await.is(200);
+    carer.get("/v1/admin/care-rule-sets").await.is(200);
+    carer.get("/v1/admin/clearances").await.is(200);
+    owner.get("/v1/admin/clearances").await.refused(403, "forbidden");
 }

@@ -111,6 +111,9 @@ async fn get_booking_care(app: Data<App>, me: As<Parties>, Path(id): Path<Bookin
             let seen = for_therapist(&booking, care.as_ref(), now);
             if seen.sheet.as_ref().is_some_and(|sheet| !sheet.is_empty()) {
                 store::record_looks(&mut work, &[&booking], SHEET_READ).await?;
+                if let Some(care) = &care {
+                    care.record_look(&mut work, id, me.account()).await?;
+                }
             }
             BookingCare::Therapist(seen)
         };

@@ -8,8 +8,9 @@ use super::recipients::Recipient;
 use super::screenings::ANSWERS;
 use super::store;
 use crate::care::answers::{Answer, Facts};
-use crate::care::published;
+use crate::care::decide::Clearance;
 use crate::care::questions::{GivenAnswer, Questionnaire};
+use crate::care::{clearances, published};
 use crate::error::{Error, Result};
 use crate::ids::RecipientId;
 
@@ -20,6 +21,8 @@ pub struct Told {
     pub facts: Facts,
     /// Which version of each questionnaire was answered last.
     pub answered: Vec<Answered>,
+    /// What healthcare providers said, where it was accepted.
+    pub clearances: Vec<Clearance>,
 }
 
 /// The last answers to a questionnaire.
@@ -61,7 +64,11 @@ pub async fn of(conn: &mut PgConnection, recipient: &Recipient, usual_days: i32)
     if let Some(born) = recipient.born_on {
         facts.born_on(born);
     }
-    Ok(Told { facts, answered })
+    let clearances = match recipient.is_cleared {
+        true => clearances::accepted(conn, recipient).await?,
+        false => Vec::new(),
+    };
+    Ok(Told { facts, answered, clearances })
 }
 
 /// Reads answers that were read before: that they do not fit is our own fault.

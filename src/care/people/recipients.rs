@@ -55,10 +55,13 @@ pub enum Relation {
 /// A recipient as it is kept.
 pub(super) struct StoredRecipient {
     pub id: RecipientId,
+    pub account: AccountId,
     pub relation: Relation,
     pub profile: Sealed,
     pub key: Sealed,
     pub created_at: DateTime<Utc>,
+    /// Whether a clearance was accepted.
+    pub is_cleared: bool,
 }
 
 /// What tells who a person is.
@@ -72,9 +75,13 @@ pub(super) struct Profile {
 /// A recipient, opened.
 pub struct Recipient {
     pub id: RecipientId,
+    /// Who books for them.
+    pub account: AccountId,
     pub relation: Relation,
     pub born_on: Option<NaiveDate>,
     pub cipher: Cipher,
+    /// Whether a clearance was accepted.
+    pub is_cleared: bool,
     display_name: Option<String>,
     created_at: DateTime<Utc>,
 }
@@ -83,8 +90,16 @@ impl Recipient {
     fn opened(stored: StoredRecipient, cipher: &Cipher) -> Result<Self> {
         let own = keys::open(cipher, stored.id, &stored.key)?;
         let Profile { display_name, born_on } = own.open_value(PROFILE, stored.id, &stored.profile)?;
-        let (id, relation, created_at) = (stored.id, stored.relation, stored.created_at);
-        Ok(Self { id, relation, born_on, cipher: own, display_name, created_at })
+        let StoredRecipient { id, account, relation, created_at, is_cleared, .. } = stored;
+        Ok(Self { id, account, relation, born_on, cipher: own, is_cleared, display_name, created_at })
+    }
+
+    /// The name; the account's own where they are its holder.
+    pub async fn name(&self, db: &mut sqlx::PgConnection) -> Result<String> {
+        match &self.display_name {
+            Some(name) => Ok(name.clone()),
+            None => Ok(accounts::names(db, &[self.account]).await?.remove(&self.account).unwrap_or_default()),
+        }
     }
 
     fn profile(&self) -> Result<Sealed> {
@@ -99,8 +114,13 @@ impl Recipient {
     }
 }
 
+/// A recipient of anyone's, opened.
+pub async fn anyone<'c>(db: impl sqlx::PgExecutor<'c>, cipher: &Cipher, id: RecipientId) -> Result<Recipient> {
+    Recipient::opened(store::anyone(db, id).await?.ok_or(Error::NotFound)?, cipher)
+}
+
 /// One of the caller's recipients, opened.
-pub(super) async fn find<'c>(
+pub async fn find<'c>(
     db: impl sqlx::PgExecutor<'c>,
     cipher: &Cipher,
     account: AccountId,
@@ -129,7 +149,7 @@ pub async fn is_known(db: &mut sqlx::PgConnection, account: AccountId, id: Recip
 }
 
 /// The same, locked: what is answered of one person goes one after the other.
-pub(super) async fn lock(work: &mut Work, cipher: &Cipher, account: AccountId, id: RecipientId) -> Result<Recipient> {
+pub async fn lock(work: &mut Work, cipher: &Cipher, account: AccountId, id: RecipientId) -> Result<Recipient> {
     work.lock(id.0).await?;
     find(&mut ***work, cipher, account, id).await
 }
@@ -236,9 +256,9 @@ async fn add(
     let now = work.now();
     let id = RecipientId::new(now);
     let (own, key) = keys::generate(cipher, id)?;
-    let stored =
-        StoredRecipient { id, relation, profile: own.seal_value(PROFILE, id, &profile)?, key, created_at: now };
-    store::insert(&mut ***work, account, &stored).await?;
+    let profile = own.seal_value(PROFILE, id, &profile)?;
+    let stored = StoredRecipient { id, account, relation, profile, key, created_at: now, is_cleared: false };
+    store::insert(&mut ***work, &stored).await?;
     // Ids alone: who the person is to the account is nobody else's business.
     work.announce(Event::new("recipient.create", "recipient", id)).await?;
     Recipient::opened(stored, cipher)

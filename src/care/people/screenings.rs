@@ -222,7 +222,7 @@ async fn create_screening(
         work.announce(Event::new("screening.create", "recipient", id).with(details)).await?;
         let location = format!("/v1/me/recipients/{id}/screenings/{}", screening.id);
         let terms = policy(&mut **work, &[], now).await?;
-        let facts = facts::of(&mut work, &recipient, terms.answers_last_days).await?.facts;
+        let told = facts::of(&mut work, &recipient, terms.answers_last_days).await?;
         let (mut decisions, mut advice, mut worst) = (Vec::new(), Vec::new(), Outcome::Suitable);
         for (service_id, service) in published::services(&mut **work).await? {
             let asked = Asked {
@@ -233,7 +233,7 @@ async fn create_screening(
                 regions: RegionSet::default(),
                 place: &[],
             };
-            let decision = decide(&rules.rules, &facts, &[], &asked, today);
+            let decision = decide(&rules.rules, &told.facts, &told.clearances, &asked, today);
             worst = worst.max(decision.outcome);
             advice.extend(decision.advice);
             let (outcome, limits) = (decision.outcome, decision.limits);

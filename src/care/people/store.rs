@@ -14,10 +14,10 @@ macro_rules! recipients {
     ($tail:literal, $($arg:expr),+) => {
         sqlx::query_as!(
             StoredRecipient,
-            r#"SELECT recipients.id AS "id: RecipientId", relation AS "relation: Relation", profile_sealed AS "profile: Sealed", key_sealed AS "key: Sealed",
-                      created_at
-               FROM recipients JOIN subject_keys ON subject_keys.id = recipients.id
-               WHERE account_id = $1 AND removed_at IS NULL "# + $tail,
+            r#"SELECT recipients.id AS "id: RecipientId", account_id AS "account: AccountId", relation AS "relation: Relation", profile_sealed AS "profile: Sealed",
+                      key_sealed AS "key: Sealed", created_at,
+                      EXISTS (SELECT FROM clearances WHERE recipient_id = recipients.id AND state = 'accepted') AS "is_cleared!"
+               FROM recipients JOIN subject_keys ON subject_keys.id = recipients.id WHERE removed_at IS NULL "# + $tail,
             $($arg),+
         )
     };
@@ -25,7 +25,7 @@ macro_rules! recipients {
 
 /// The recipients of an account, oneself first.
 pub(super) async fn recipients<'c>(db: impl PgExecutor<'c>, account: AccountId) -> Result<Vec<StoredRecipient>> {
-    Ok(recipients!("ORDER BY relation <> 'self', recipients.id", account.0).fetch_all(db).await?)
+    Ok(recipients!("AND account_id = $1 ORDER BY relation <> 'self', recipients.id", account.0).fetch_all(db).await?)
 }
 
 /// One of an account's recipients.
@@ -34,21 +34,26 @@ pub(super) async fn recipient<'c>(
     account: AccountId,
     id: RecipientId,
 ) -> Result<Option<StoredRecipient>> {
-    Ok(recipients!("AND recipients.id = $2", account.0, id.0).fetch_optional(db).await?)
+    Ok(recipients!("AND account_id = $1 AND recipients.id = $2", account.0, id.0).fetch_optional(db).await?)
+}
+
+/// A recipient, whoever books for them.
+pub(super) async fn anyone<'c>(db: impl PgExecutor<'c>, id: RecipientId) -> Result<Option<StoredRecipient>> {
+    Ok(recipients!("AND recipients.id = $1", id.0).fetch_optional(db).await?)
 }
 
 /// The recipient whom an account's holder is to themself.
 pub(super) async fn oneself<'c>(db: impl PgExecutor<'c>, account: AccountId) -> Result<Option<StoredRecipient>> {
-    Ok(recipients!("AND relation = 'self'", account.0).fetch_optional(db).await?)
+    Ok(recipients!("AND account_id = $1 AND relation = 'self'", account.0).fetch_optional(db).await?)
 }
 
 /// Stores a recipient with its key.
-pub(super) async fn insert<'c>(db: impl PgExecutor<'c>, account: AccountId, recipient: &StoredRecipient) -> Result<()> {
+pub(super) async fn insert<'c>(db: impl PgExecutor<'c>, recipient: &StoredRecipient) -> Result<()> {
     sqlx::query!(
         "WITH made AS (INSERT INTO recipients (id, account_id, relation, profile_sealed, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING id)
          INSERT INTO subject_keys (id, key_sealed) SELECT id, $6 FROM made",
         recipient.id.0,
-        account.0,
+        recipient.account.0,
         recipient.relation as Relation,
         &recipient.profile as &Sealed,
         recipient.created_at,
@@ -69,7 +74,9 @@ pub(super) async fn update_profile(tx: &mut Tx, id: RecipientId, profile: &Seale
 /// Erases a recipient: without the key nothing opens any more.
 pub(super) async fn erase(tx: &mut Tx, id: RecipientId, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "WITH key AS (DELETE FROM subject_keys WHERE id = $1), draft AS (DELETE FROM screening_drafts WHERE recipient_id = $1)
+        "WITH key AS (DELETE FROM subject_keys WHERE id = $1), draft AS (DELETE FROM screening_drafts WHERE recipient_id = $1),
+              clearance AS (UPDATE clearances SET state = 'withdrawn', changed_at = $2, claimed_by = NULL, claimed_until = NULL
+                            WHERE recipient_id = $1 AND state NOT IN ('rejected', 'withdrawn', 'revoked'))
          UPDATE recipients SET removed_at = $2 WHERE id = $1",
         id.0,
         now

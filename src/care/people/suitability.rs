@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{facts, recipients};
+use super::facts::{self, Told};
+use super::recipients;
 use crate::App;
 use crate::accounts::Region;
 use crate::auth::{As, Client};
@@ -142,9 +143,9 @@ async fn get_suitability(
     let service = services.iter().find(|(known, _)| *known == query.service_id);
     let (_, service) = service.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
     let terms = policy(&mut *conn, &places, now).await?;
-    let facts = match terms.mode {
-        CareMode::Off => crate::care::answers::Facts::default(),
-        _ => facts::of(&mut conn, &recipient, terms.answers_last_days).await?.facts,
+    let Told { facts, clearances, .. } = match terms.mode {
+        CareMode::Off => Told::default(),
+        _ => facts::of(&mut conn, &recipient, terms.answers_last_days).await?,
     };
     let asked = Asked {
         service,
@@ -154,11 +155,14 @@ async fn get_suitability(
         regions: RegionSet::default(),
         place: &places,
     };
-    let decision = decide(&published.rules, &facts, &[], &asked, date);
+    let decision = decide(&published.rules, &facts, &clearances, &asked, date);
     let profiles: Vec<_> = services.iter().map(|(_, profile)| profile.clone()).collect();
     let is_urgent = decision.outcome >= Outcome::Urgent;
-    let others =
-        if is_urgent { Vec::new() } else { alternatives(&published.rules, &facts, &[], &asked, date, &profiles) };
+    let others = if is_urgent {
+        Vec::new()
+    } else {
+        alternatives(&published.rules, &facts, &clearances, &asked, date, &profiles)
+    };
     let number = match is_urgent {
         true => Some(emergency_number(&mut *conn, query.country.as_ref().map(Country::as_str)).await?),
         false => None,
