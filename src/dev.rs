@@ -14,6 +14,7 @@ use crate::cipher::{Cipher, generate_data_key};
 use crate::clock::Clock;
 use crate::demo;
 use crate::postgres::{Options, Server, default_root, reset};
+use crate::storage::Storage;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -56,7 +57,8 @@ pub async fn home(wipe: bool, with_demo: bool) -> Result<Home, Failure> {
     let data_key = kept_key(&root.join("data-key"), generate_data_key)?;
     let audit_key = kept_key(&root.join("audit-key"), generate_signing_key)?;
     if with_demo {
-        fill_demo(&database_url, &Cipher::new(&data_key.clone().into())?).await?;
+        let storage = Storage::open(&files.to_string_lossy())?;
+        fill_demo(&database_url, (&Cipher::new(&data_key.clone().into())?, &storage)).await?;
     }
     Ok(Home { postgres, database_url, signing_key, data_key, audit_key, files: files.to_string_lossy().into_owned() })
 }
@@ -76,10 +78,10 @@ pub async fn create_database(postgres: &Server, name: &str) -> Result<String, Fa
     Ok(postgres.url(name))
 }
 
-async fn fill_demo(url: &str, cipher: &Cipher) -> Result<(), Failure> {
+async fn fill_demo(url: &str, kept: (&Cipher, &Storage)) -> Result<(), Failure> {
     let hash = Passwords::new()?.hash(Password::new(demo::PASSWORD)?).await?;
     let mut connection = PgConnection::connect(url).await?;
-    if demo::fill(&mut connection, cipher, Clock::System.now(), &hash).await? {
+    if demo::fill(&mut connection, kept, Clock::System.now(), &hash).await? {
         eprintln!("Filled in the demo city ...");
     }
     connection.close().await?;

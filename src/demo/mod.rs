@@ -1,5 +1,7 @@
 //! The demo city: Sydney, with therapists, clients and visits around now.
 
+mod letter;
+
 use std::fmt::Display;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -11,10 +13,12 @@ use crate::accounts::addresses::{ACCESS_NOTES, REMARKS};
 use crate::availability::TIME_OFF_NOTE;
 use crate::bookings::lifecycle::Action;
 use crate::bookings::{FOCUS_AREAS, KeptReason, NOTES};
+use crate::care::clearances::{ClearanceState, introduce_clearance};
 use crate::care::{Introduced, Relation, introduce};
 use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId};
+use crate::storage::Storage;
 use crate::values::Zone;
 use crate::values::wall_clock::local_date;
 
@@ -29,7 +33,12 @@ pub const LOGINS: [(&str, &str); 3] =
 pub const DEEP_TISSUE: Uuid = uuid!("019b76da-a800-7c02-8b52-6f1d8e203c02");
 
 /// Fills an empty database with the city; leaves one that holds accounts as it is. Says whether it filled it.
-pub async fn fill(db: &mut PgConnection, cipher: &Cipher, now: DateTime<Utc>, password_hash: &str) -> Result<bool> {
+pub async fn fill(
+    db: &mut PgConnection,
+    (cipher, storage): (&Cipher, &Storage),
+    now: DateTime<Utc>,
+    password_hash: &str,
+) -> Result<bool> {
     let mut tx = db.begin().await?;
     let inhabited =
         sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM accounts) AS "inhabited!""#).fetch_one(&mut *tx).await?;
@@ -49,7 +58,7 @@ pub async fn fill(db: &mut PgConnection, cipher: &Cipher, now: DateTime<Utc>, pa
     seal_bookings(&mut tx, cipher).await?;
     seal_reasons(&mut tx, cipher).await?;
     seal_time_off(&mut tx, cipher).await?;
-    introduce_people(&mut tx, cipher, now).await?;
+    introduce_people(&mut tx, (cipher, storage), now).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -133,7 +142,11 @@ async fn seal_reasons(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
 }
 
 /// Mia, who takes blood thinners, books for a partner who expects a child, and for a daughter who is well.
-async fn introduce_people(db: &mut PgConnection, cipher: &Cipher, now: DateTime<Utc>) -> Result<()> {
+async fn introduce_people(
+    db: &mut PgConnection,
+    (cipher, storage): (&Cipher, &Storage),
+    now: DateTime<Utc>,
+) -> Result<()> {
     let mia = sqlx::query_scalar!(r#"SELECT id AS "id: AccountId" FROM accounts WHERE email = 'client@knead.example'"#)
         .fetch_one(&mut *db)
         .await?;
@@ -149,6 +162,24 @@ async fn introduce_people(db: &mut PgConnection, cipher: &Cipher, now: DateTime<
         Introduced { relation: Relation::Child, display_name: Some("Noa"), born_on: born_on(15), answers: json!({}) },
     ] {
         introduce(&mut *db, cipher, mia, who, at).await?;
+    }
+    let has_seizures = json!({ "epilepsy": "uncontrolled" });
+    for (name, state) in [("Wim", ClearanceState::Submitted), ("Greet", ClearanceState::Accepted)] {
+        let who = Introduced {
+            relation: Relation::Parent,
+            display_name: Some(name),
+            born_on: born_on(71),
+            answers: has_seizures.clone(),
+        };
+        let parent = introduce(&mut *db, cipher, mia, who, at).await?;
+        let given_on = today(now) - TimeDelta::days(3);
+        let terms = json!({
+            "rules": ["epilepsy_uncontrolled"], "provider": { "kind": "doctor", "name": "Dr. Lea Brandt, Surry Hills" }, "services": [],
+            "given_on": given_on, "until": given_on + TimeDelta::days(180), "limits": { "pressure": "light" },
+        });
+        let patient = format!("{name} Chen may have light massages until {}.", given_on + TimeDelta::days(180));
+        let letter = letter::pdf(&["Dr. Lea Brandt, Surry Hills", &given_on.to_string(), "", &patient])?;
+        introduce_clearance(&mut *db, (cipher, storage), parent, (terms, state), (&letter, now)).await?;
     }
     Ok(())
 }

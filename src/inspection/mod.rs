@@ -114,7 +114,7 @@ pub struct FileFacts {
 
 impl FileFacts {
     /// What is known of a clean file, which was sent as `sent` under a name.
-    fn new(clean: &Clean, sent_sha256: String, name: Option<&str>) -> Result<Self> {
+    pub fn new(clean: &Clean, sent_sha256: String, name: Option<&str>) -> Result<Self> {
         let (pages, width, height) = match clean.extent {
             Extent::Pages(pages) => (Some(pages), None, None),
             Extent::Pixels(width, height) => (None, Some(width), Some(height)),
@@ -169,7 +169,7 @@ pub async fn keep<T: Send + 'static>(kept: impl Future<Output = Result<T>> + Sen
 }
 
 /// The SHA-256 of a file, in hexadecimal.
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -35,13 +35,13 @@ const MAX_KEPT: i64 = 50 * 1024 * 1024;
 const ORPHANED: TimeDelta = TimeDelta::days(1);
 
 /// The column of what is known of a letter's file, to which it is sealed.
-const FACTS: &str = "clearance_letters.facts";
+pub(super) const FACTS: &str = "clearance_letters.facts";
 /// The file itself, which is sealed to the letter's id.
-const FILE: &str = "clearance_letters.file";
+pub(super) const FILE: &str = "clearance_letters.file";
 /// Where the files lie.
 const ROOM: &str = "letters";
 
-fn key(id: LetterId) -> Key {
+pub(super) fn key(id: LetterId) -> Key {
     Key { room: ROOM, id: id.0 }
 }
 

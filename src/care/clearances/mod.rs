@@ -1,6 +1,7 @@
 //! Clearances: what healthcare providers say of massage for a person. The person's account enters what a letter says, and staff who may read letters
 //! look whether it says so.
 
+mod introduced;
 mod letters;
 mod review;
 mod routes;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use introduced::introduce_clearance;
 pub use letters::forget_letters;
 pub use store::accepted;
 

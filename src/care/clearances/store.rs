@@ -85,6 +85,27 @@ pub(super) async fn insert(work: &mut Work, id: ClearanceId, recipient: Recipien
     Ok(())
 }
 
+/// Adds one that was handed in, and perhaps accepted, before anyone looked.
+pub(super) async fn introduce(
+    db: &mut PgConnection,
+    (id, state): (ClearanceId, ClearanceState),
+    recipient: RecipientId,
+    terms: &Sealed,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO clearances (id, recipient_id, state, terms_sealed, created_at, changed_at, submitted_at) VALUES ($1, $2, $3, $4, $5, $5, $5)",
+        id.0,
+        recipient.0,
+        state as ClearanceState,
+        terms as &Sealed,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn update(tx: &mut Tx, clearance: &StoredClearance) -> Result<()> {
     sqlx::query!(
         "UPDATE clearances SET state = $2, terms_sealed = $3, message_sealed = $4, changed_at = $5, submitted_at = $6, claimed_by = $7, claimed_until = $8,
@@ -218,7 +239,12 @@ pub(super) async fn kept(tx: &mut Tx, recipient: RecipientId) -> Result<i64> {
     Ok(kept.fetch_one(&mut **tx).await?)
 }
 
-pub(super) async fn insert_letter(tx: &mut Tx, clearance: ClearanceId, letter: &StoredLetter, size: i64) -> Result<()> {
+pub(super) async fn insert_letter(
+    db: &mut PgConnection,
+    clearance: ClearanceId,
+    letter: &StoredLetter,
+    size: i64,
+) -> Result<()> {
     sqlx::query!(
         "INSERT INTO clearance_letters (id, clearance_id, facts_sealed, size, uploaded_at) VALUES ($1, $2, $3, $4, $5)",
         letter.id.0,
@@ -227,7 +253,7 @@ pub(super) async fn insert_letter(tx: &mut Tx, clearance: ClearanceId, letter: &
         size,
         letter.uploaded_at,
     )
-    .execute(&mut **tx)
+    .execute(db)
     .await?;
     Ok(())
 }

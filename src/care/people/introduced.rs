@@ -33,7 +33,7 @@ pub async fn introduce(
     account: AccountId,
     who: Introduced<'_>,
     (today, now): (NaiveDate, DateTime<Utc>),
-) -> Result<()> {
+) -> Result<RecipientId> {
     let id = RecipientId::new(now);
     let (own, key) = keys::generate(cipher, id)?;
     let profile = Profile { display_name: who.display_name.map(str::to_owned), born_on: who.born_on };
@@ -56,7 +56,7 @@ pub async fn introduce(
         };
         store::insert_screening(&mut *db, id, &kept).await?;
     }
-    Ok(())
+    Ok(id)
 }
 
 /// What is answered to a question: as is said, or else that nothing is the matter; none where it is not put.
