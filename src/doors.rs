@@ -80,6 +80,7 @@ pub const REACTIONS: Reactions = Reactions {
         bookings::reacts::ON_CREDENTIALS,
         bookings::reacts::ON_RULES,
         bookings::reacts::ON_ANSWERS,
+        bookings::reacts::ON_CONSULTATION,
         bookings::reacts::ON_CARE_RULES,
         bookings::handing_over::ON_TIME_OFF,
         bookings::handing_over::ON_TIME_OFF_ENDED,

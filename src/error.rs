@@ -173,6 +173,18 @@ refusals! {
     TooManyRecipients = UNPROCESSABLE_ENTITY "too_many_recipients" "An account keeps at most 20 recipients.";
     /// More answers in a day than anyone has.
     TooManyScreenings = TOO_MANY_REQUESTS "too_many_screenings" "A recipient is screened at most 20 times in 24 hours.";
+    /// A consent that the visit needs is not there.
+    ConsentNeeded = CONFLICT "consent_needed" "This needs a consent of the person whom the visit is for.";
+    /// Somebody else would have to agree or sign.
+    GuardianNeeded = CONFLICT "guardian_needed" "This is for the person themself, or for the guardian of a minor.";
+    /// More versions than anyone has use for.
+    TooManyVersions = UNPROCESSABLE_ENTITY "too_many_versions" "A consultation has at most 50 versions.";
+    /// A consultation that not both have signed.
+    SignatureNeeded = CONFLICT "signature_needed" "Client and therapist have to sign the consultation first.";
+    /// A consultation that was signed, and changed since.
+    SignatureVoid = CONFLICT "signature_void" "The consultation has changed since it was signed; sign it again.";
+    /// More words than anyone has.
+    TooManyConsents = TOO_MANY_REQUESTS "too_many_consents" "At most 50 consents of a recipient are recorded in 24 hours.";
     /// Nothing shows what a healthcare provider says.
     LetterMissing = UNPROCESSABLE_ENTITY "letter_missing" "A clearance needs a letter that shows it: upload one first.";
     /// Whoever decides has not read what they decide on.
@@ -613,7 +625,8 @@ impl ResponseError for Error {
             Self::TooManyRequests(seconds) => {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
-            Self::Unavailable(_) | Self::Refused(Refusal::TooManyUploads | Refusal::TooManyScreenings) => {
+            Self::Unavailable(_)
+            | Self::Refused(Refusal::TooManyUploads | Refusal::TooManyScreenings | Refusal::TooManyConsents) => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             Self::Unauthorized | Self::Refused(Refusal::WrongPassword | Refusal::RefreshTokenInvalid) => {

@@ -92,6 +92,10 @@ ids! {
     ClearanceId,
     /// A file that shows a clearance.
     LetterId,
+    /// A version of a text that people agree to.
+    ConsentTextId,
+    /// What a person said to a text.
+    ConsentId,
 }
 
 impl From<TherapistId> for AccountId {

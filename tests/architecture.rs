@@ -48,7 +48,8 @@ const TABLES: &[(&str, &str)] = &[
     (
         "care",
         "questionnaires questionnaire_uses care_rule_sets care_policies emergency_numbers recipients subject_keys screening_drafts \
-         screenings booking_care clearances clearance_letters care_disclosures",
+         screenings booking_care clearances clearance_letters care_disclosures consent_texts \
+         consents consultations consultation_signatures",
     ),
     ("catalogue", "techniques conditions services service_techniques"),
     (

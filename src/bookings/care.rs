@@ -2,11 +2,13 @@
 //!
 //! No state says so: it is decided whenever it matters, by what is answered then. What is kept is that a client was told, so that they are told once.
 
+mod consultation;
 mod store;
 mod views;
 
 use chrono::TimeDelta;
 use serde_json::json;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::events::event;
 use super::jobs::SettleCare;
@@ -14,13 +16,20 @@ use super::lifecycle::{Action, Party, Status, Step, step};
 use super::steps::{self, Begun, begin_as_system};
 use super::{Booking, CALL_OFF_LEAD};
 use crate::App;
+use crate::care::consultations::{Content, Signers};
 use crate::care::{self, CareQuery, ToBegin, VisitCare};
 use crate::error::Result;
 use crate::events::{TimeLock, Work};
 use crate::ids::{BookingId, RecipientId};
 use crate::queue::enqueue;
 
-pub(super) use views::routes;
+pub(super) fn routes(config: &mut ServiceConfig) {
+    views::routes(config);
+    consultation::routes(config);
+}
+
+/// That a therapist was shown what a person has to say of their health.
+const SHEET_READ: &str = "booking.care_sheet_read";
 
 /// How many visits of one client are called off so late without a fee within [`WAIVED_WITHIN`]: nobody is to hide a fever for its price, and
 /// nobody is to find that answers are a way around the policy.
@@ -39,9 +48,24 @@ async fn of(app: &App, work: &mut Work, booking: &Booking) -> Result<Option<Visi
         minutes: booking.duration_minutes,
         pressure: booking.pressure,
         place: &booking.address.jurisdiction,
+        visit: Some((booking.id, booking.therapist)),
     };
     let now = work.now();
     VisitCare::read(app, work, query, now).await
+}
+
+/// The same, as if `content` were agreed on.
+async fn of_content(app: &App, work: &mut Work, booking: &Booking, content: &Content) -> Result<Option<VisitCare>> {
+    let mut care = of(app, work, booking).await?;
+    if let Some(care) = &mut care {
+        care.wish(content);
+    }
+    Ok(care)
+}
+
+/// Who signs for a visit.
+fn signers(booking: &Booking) -> Signers {
+    Signers { client: booking.client, therapist: booking.therapist }
 }
 
 /// Refuses what its client wishes where it does not suit the person, and writes down why it does where it does.

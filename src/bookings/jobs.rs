@@ -141,7 +141,7 @@ impl Run for ReconsiderAll {
     }
 }
 
-/// Calls a visit off that still does not suit the person whom it is for, 24 hours before its start.
+/// Decides again on one visit; 24 hours before its start, one that still does not suit the person whom it is for is called off.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SettleCare {
     /// The booking.

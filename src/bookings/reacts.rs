@@ -3,11 +3,11 @@
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 
-use super::jobs::{ReconcilePlace, ReconsiderAll, ReconsiderVisits};
+use super::jobs::{ReconcilePlace, ReconsiderAll, ReconsiderVisits, SettleCare};
 use super::licensing::{RULES_HOLD, foresee, offer_again, reconcile_after};
 use crate::error::Result;
 use crate::events::{Effect, Event, Party, Work};
-use crate::ids::RecipientId;
+use crate::ids::{BookingId, RecipientId};
 use crate::queue::enqueue;
 
 /// Visits follow what becomes of their therapist's credentials.
@@ -37,6 +37,10 @@ pub const ON_ANSWERS: Effect = Effect {
     ],
     run: reconsider_visits,
 };
+
+/// A visit follows what its parties agree on.
+pub const ON_CONSULTATION: Effect =
+    Effect { what: "the visit is decided on again, by a job", on: &["booking.consult"], run: reconsider_visit };
 
 /// Visits follow the rules of care.
 pub const ON_CARE_RULES: Effect = Effect {
@@ -74,6 +78,15 @@ fn reconsider_visits<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, 
         let Some(recipient) = named.or(event.subject_id()).map(RecipientId) else { return Ok(()) };
         let now = work.now();
         enqueue(work, &ReconsiderVisits { recipient }, now).await?;
+        Ok(())
+    })
+}
+
+fn reconsider_visit<'a>(work: &'a mut Work, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let Some(booking) = event.subject_id().map(BookingId) else { return Ok(()) };
+        let now = work.now();
+        enqueue(work, &SettleCare { booking }, now).await?;
         Ok(())
     })
 }

@@ -249,6 +249,7 @@ impl Wish {
                 minutes: self.minutes,
                 pressure: self.pressure,
                 place: &self.address.jurisdiction,
+                visit: None,
             };
             let now = work.now();
             self.care = Look::Taken(VisitCare::read(app, work, query, now).await?.map(Arc::new));

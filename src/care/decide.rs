@@ -468,7 +468,10 @@ fn apply(
             Outcome::Suitable
         }
         Effect::Consent { text } => {
-            decision.needs.consents.insert(text.clone());
+            // Nobody works on what needs a consent unless it is asked for by name.
+            if !rule.when.names_regions() || !case.asked.regions.is_empty() {
+                decision.needs.consents.insert(text.clone());
+            }
             Outcome::Suitable
         }
         Effect::Tell { to, text } => {

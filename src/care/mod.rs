@@ -7,6 +7,8 @@ pub mod answers;
 pub mod body;
 pub mod checks;
 pub mod clearances;
+pub mod consents;
+pub mod consultations;
 pub mod decide;
 mod disclosures;
 mod people;

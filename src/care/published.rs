@@ -157,4 +157,8 @@ pub struct CareTerms {
     /// For how many years records of treatment are kept; of minors from the day that they are of age.
     #[schema(minimum = 1, maximum = 30, example = 7)]
     pub retention_years: i32,
+    /// Whether a visit begins only with a consultation that client and therapist have signed.
+    #[serde(default)]
+    #[schema(example = false)]
+    pub signed_consultation: bool,
 }

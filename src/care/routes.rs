@@ -6,7 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::published::{self, RuleCache};
 use super::questions::{Purpose, Question, Questionnaire};
-use super::{admin, clearances, disclosures, people};
+use super::{admin, clearances, consents, disclosures, people};
 use crate::App;
 use crate::accounts::Region;
 use crate::auth::Caller;
@@ -20,6 +20,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(list_questionnaires).service(get_questionnaire).service(list_care_rules);
     people::routes(config);
     clearances::routes(config);
+    consents::routes(config);
     disclosures::routes(config);
     admin::routes(config);
 }

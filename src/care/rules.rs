@@ -383,6 +383,13 @@ impl Condition {
         }
     }
 
+    /// Whether it hangs on the regions that a visit is asked for.
+    pub(super) fn names_regions(&self) -> bool {
+        let mut found = false;
+        self.walk(&mut |part| found |= matches!(part, Self::Region(InRegion { question: None, .. })));
+        found
+    }
+
     /// How deep it nests; 1 for a condition without parts.
     pub(super) fn depth(&self) -> usize {
         match self {

@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 
 use super::answers::Facts;
 use super::body::RegionSet;
+use super::consents;
+use super::consultations::{self, Consultation, Content, Signed, Signers};
 use super::decide::{Asked, Clearance, Decision, Outcome, ServiceProfile, alternatives, decide};
 use super::disclosures::{self, Seen};
 use super::people::facts::{self, Answered, Told};
@@ -21,7 +23,7 @@ use super::questions::Purpose;
 use crate::App;
 use crate::error::{CareInstead, CareRefused, Error, FieldError, Refusal, Result};
 use crate::events::Work;
-use crate::ids::{AccountId, BookingId, RecipientId, ServiceId};
+use crate::ids::{AccountId, BookingId, RecipientId, ServiceId, TherapistId};
 use crate::values::{Jurisdiction, Pressure};
 
 /// The column of proofs, to which they are sealed.
@@ -42,6 +44,8 @@ pub struct CareQuery<'a> {
     pub pressure: Option<Pressure>,
     /// Where it is.
     pub place: &'a Jurisdiction,
+    /// The visit, once it is booked, with who carries it out: what is agreed on and signed for it decides as well.
+    pub visit: Option<(BookingId, TherapistId)>,
 }
 
 /// What decides on visits of one person with one service, day by day.
@@ -53,9 +57,15 @@ pub struct VisitCare {
     service: ServiceProfile,
     services: Vec<ServiceProfile>,
     pressure: Option<Pressure>,
+    techniques: Vec<String>,
+    regions: RegionSet,
     minutes: i16,
     places: Vec<String>,
     terms: CareTerms,
+    /// The texts that the person agrees to, by code.
+    consents: BTreeSet<String>,
+    /// How far the consultation is signed.
+    signed: Signed,
     /// The questionnaires of health that are put there, with the version that is in force.
     put: Vec<(String, i32)>,
     /// What was decided, by the first and the last date of a visit at its place: a search asks the same for every start of a day.
@@ -94,6 +104,10 @@ pub enum Standing {
     AnswersNeeded,
     /// The client must say before it begins whether anything has changed.
     ConfirmationNeeded,
+    /// The person must agree to something before it begins.
+    ConsentNeeded,
+    /// Client and therapist must sign the consultation before it begins.
+    SignatureNeeded,
     /// It may take place, as it is or within limits.
     Suits,
     /// It may not take place.
@@ -120,7 +134,40 @@ struct Proof {
     /// What was accepted of healthcare providers' words.
     #[serde(default)]
     clearances: Vec<Clearance>,
+    #[serde(default)]
+    techniques: Vec<String>,
+    #[serde(default)]
+    regions: RegionSet,
     decision: Decision,
+}
+
+/// What is agreed on and signed for a visit.
+#[derive(Default)]
+struct Agreed {
+    content: Option<Content>,
+    consents: BTreeSet<String>,
+    signed: Signed,
+}
+
+impl Agreed {
+    async fn read(
+        db: &mut PgConnection,
+        recipient: &Recipient,
+        visit: BookingId,
+        signers: Signers,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        let consents = consents::given(&mut *db, recipient.id, visit, now).await?;
+        let latest = consultations::latest(&mut *db, recipient, visit, signers).await?;
+        let mut signed = latest.as_ref().map_or(Signed::Missing, Consultation::signed);
+        let content = latest.map(|latest| latest.content);
+        if signed != Signed::ByBoth
+            && consultations::signed_before(db, recipient, visit, (signers, content.as_ref())).await?
+        {
+            signed = Signed::ByBoth;
+        }
+        Ok(Self { content, consents, signed })
+    }
 }
 
 impl VisitCare {
@@ -135,8 +182,14 @@ impl VisitCare {
     ];
 
     /// What anyone but the person's own account is told of that.
-    pub const TO_OTHERS: &[Refusal] =
-        &[Refusal::CareAnswersNeeded, Refusal::CareConfirmationNeeded, Refusal::CareNotSuitable];
+    pub const TO_OTHERS: &[Refusal] = &[
+        Refusal::CareAnswersNeeded,
+        Refusal::CareConfirmationNeeded,
+        Refusal::CareNotSuitable,
+        Refusal::ConsentNeeded,
+        Refusal::SignatureNeeded,
+        Refusal::SignatureVoid,
+    ];
 
     /// Reads what decides; none where nothing can speak against the visit, because the place asks for nothing, or because nothing was answered
     /// and nothing has to be.
@@ -154,34 +207,57 @@ impl VisitCare {
             _ => Told::default(),
         };
         let asks = matches!(terms.mode, CareMode::BeforeStart | CareMode::BeforeBooking);
-        if !asks && told.facts.iter().next().is_none() {
+        let mut agreed = Agreed::default();
+        if let (Some((visit, therapist)), Some(recipient)) = (query.visit, &recipient)
+            && terms.mode != CareMode::Off
+        {
+            agreed = Agreed::read(db, recipient, visit, Signers { client: query.account, therapist }, now).await?;
+        }
+        let is_signed = terms.signed_consultation && terms.mode != CareMode::Off;
+        if !asks && !is_signed && told.facts.iter().next().is_none() && agreed.content.is_none() {
             return Ok(None);
         }
         let put = if asks { put(db, &places, query.service, now).await? } else { Vec::new() };
         let services = published::services(&mut *db).await?;
         let service = services.iter().find(|(id, _)| *id == query.service).map(|(_, profile)| profile.clone());
-        Ok(Some(Self {
+        let mut care = Self {
             recipient,
             rules: app.part::<RuleCache>()?.rules(db, now).await?,
             told,
             service: service.ok_or(Error::NotFound)?,
             services: services.into_iter().map(|(_, profile)| profile).collect(),
             pressure: query.pressure,
+            techniques: Vec::new(),
+            regions: RegionSet::default(),
             minutes: query.minutes,
             places,
             terms,
+            consents: agreed.consents,
+            signed: agreed.signed,
             put,
             decided: Mutex::default(),
-        }))
+        };
+        if let Some(content) = &agreed.content {
+            care.wish(content);
+        }
+        Ok(Some(care))
+    }
+
+    /// Decides on what is agreed on, instead of the service as such.
+    pub fn wish(&mut self, content: &Content) {
+        self.pressure = content.pressure.or(self.pressure);
+        self.techniques = content.techniques.iter().cloned().collect();
+        self.regions = content.regions.focus;
+        self.decided = Mutex::default();
     }
 
     fn asked_at(&self, pressure: Option<Pressure>) -> Asked<'_> {
         Asked {
             service: &self.service,
-            techniques: &[],
+            techniques: &self.techniques,
             pressure,
             minutes: self.minutes,
-            regions: RegionSet::default(),
+            regions: self.regions,
             place: &self.places,
         }
     }
@@ -249,11 +325,19 @@ impl VisitCare {
         verdict.decision.outcome <= Outcome::Adapted || !verdict.exceeded.is_empty()
     }
 
+    /// Whether what is agreed on suits the person on these dates, in every respect.
+    pub fn suits_as_wished(&self, first: NaiveDate, last: NaiveDate) -> bool {
+        let verdict = self.verdict(first, last);
+        verdict.decision.outcome <= Outcome::Adapted && verdict.exceeded.is_empty()
+    }
+
     /// Where a visit stands.
     pub fn standing(&self, visit: &ToBegin) -> Standing {
         match self.refusal_to_begin(visit) {
             Some(Refusal::CareAnswersNeeded) => Standing::AnswersNeeded,
             Some(Refusal::CareConfirmationNeeded) => Standing::ConfirmationNeeded,
+            Some(Refusal::ConsentNeeded) => Standing::ConsentNeeded,
+            Some(Refusal::SignatureNeeded | Refusal::SignatureVoid) => Standing::SignatureNeeded,
             Some(_) => Standing::DoesNotSuit,
             None => Standing::Suits,
         }
@@ -270,16 +354,25 @@ impl VisitCare {
         if !self.suits(first, last) {
             return Some(Refusal::CareNotSuitable);
         }
-        if !matches!(self.terms.mode, CareMode::BeforeStart | CareMode::BeforeBooking) {
-            return None;
+        if matches!(self.terms.mode, CareMode::BeforeStart | CareMode::BeforeBooking) {
+            if !self.is_answered(last) {
+                return Some(Refusal::CareAnswersNeeded);
+            }
+            let from = self.confirm_from(visit.start);
+            let is_fresh = self.told.answered.iter().any(|last| last.on >= from.date_naive());
+            if !is_fresh && !visit.confirmed_at.is_some_and(|at| at >= from) {
+                return Some(Refusal::CareConfirmationNeeded);
+            }
         }
-        if !self.is_answered(last) {
-            return Some(Refusal::CareAnswersNeeded);
+        if !self.verdict(first, last).decision.needs.consents.is_subset(&self.consents) {
+            return Some(Refusal::ConsentNeeded);
         }
-        let from = self.confirm_from(visit.start);
-        let is_fresh = self.told.answered.iter().any(|last| last.on >= from.date_naive());
-        let is_confirmed = is_fresh || visit.confirmed_at.is_some_and(|at| at >= from);
-        (!is_confirmed).then_some(Refusal::CareConfirmationNeeded)
+        match self.signed {
+            Signed::ByBoth => None,
+            _ if !self.terms.signed_consultation => None,
+            Signed::Void => Some(Refusal::SignatureVoid),
+            Signed::Missing => Some(Refusal::SignatureNeeded),
+        }
     }
 
     /// The refusal of a visit on these dates, as whoever asks is told of it: in full where they answer for the person, and else that it does not
@@ -331,6 +424,8 @@ impl VisitCare {
             first,
             last,
             clearances: self.told.clearances.clone(),
+            techniques: self.techniques.clone(),
+            regions: self.regions,
             decision: self.decision(first, last),
         };
         let sealed = recipient.cipher.seal_value(PROOF, booking, &proof)?;

@@ -87,6 +87,8 @@ const TABLE: &[Row] = &[
     row("booking.care_unsettled", To::Client, "visit_care_unsettled"),
     row("booking.care_settled", To::Client, "visit_care_settled"),
     row("booking.care_changed", To::Therapist, "visit_sheet_changed"),
+    row("booking.consult", To::Others, "consultation_changed"),
+    row("booking.sign_consultation", To::Others, "consultation_signed"),
     Row { at: Some("confirmed"), ..row("booking.update", To::Therapist, "visit_wishes_changed") },
     Row { at: Some("on_the_way"), ..row("booking.update", To::Therapist, "visit_wishes_changed") },
     row("booking.hand_over", To::Client, "visit_handed_over"),

@@ -139,6 +139,7 @@ impl Moving {
             minutes: self.minutes,
             pressure: self.pressure,
             place: &self.address.jurisdiction,
+            visit: None,
         };
         VisitCare::read(app, db, query, now).await
     }

@@ -296,6 +296,7 @@ async fn weighed(
         minutes: query.duration_minutes,
         pressure: None,
         place: &place.jurisdiction,
+        visit: None,
     };
     Ok(VisitCare::read(app, &mut conn, asked, app.clock.now()).await?.map(Arc::new))
 }

@@ -254,7 +254,9 @@ async fn policies_are_versions_of_a_place() {
     let admin = app.admin().await;
     let path = "/v1/admin/care-policies";
     let listed = admin.get(path).await.is(200).body;
-    let terms = json!({ "mode": "asked", "answers_last_days": 365, "confirm_hours": 48, "adult_age": 18, "retention_years": 7 });
+    let terms = json!({
+        "mode": "asked", "answers_last_days": 365, "confirm_hours": 48, "adult_age": 18, "retention_years": 7, "signed_consultation": false,
+    });
     assert_eq!((&listed["data"][0]["place"], &listed["data"][0]["terms"]), (&Value::Null, &terms));
     let policy = |place: Value, number: i32, mode: &str| {
         let mut terms = terms.clone();

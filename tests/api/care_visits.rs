@@ -76,7 +76,7 @@ impl Scene {
     }
 }
 
-async fn oneself(client: &Person) -> String {
+pub async fn oneself(client: &Person) -> String {
     client.get(RECIPIENTS).await.is(200).body["data"][0]["id"].as_str().unwrap().to_owned()
 }
 

@@ -25,6 +25,7 @@ const PUBLIC: &[&str] = &[
     "get_therapist",
     "list_care_rules",
     "list_conditions",
+    "list_consent_texts",
     "list_credential_requirements",
     "list_credential_types",
     "list_policies_in_force",

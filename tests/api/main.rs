@@ -15,6 +15,7 @@ mod catalogue;
 mod clearances;
 mod commands;
 mod compression;
+mod consents;
 mod consequences;
 mod credential_review;
 mod credentials;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::store as care_store;
-use super::{of, to_begin};
+use super::{SHEET_READ, of, to_begin};
 use crate::App;
 use crate::auth::{As, Client, Parties, Therapist};
 use crate::bookings::events::event;
@@ -29,9 +29,6 @@ pub(in crate::bookings) fn routes(config: &mut ServiceConfig) {
 
 /// How long after a visit its therapist sees the sheet.
 const SHEET_SHOWN: TimeDelta = TimeDelta::hours(72);
-
-/// That a therapist was shown what a person has to say of their health.
-const SHEET_READ: &str = "booking.care_sheet_read";
 
 /// For whom it is written down.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -190,7 +187,7 @@ async fn object_to_booking(
 fn for_client(booking: &Booking, care: Option<&VisitCare>) -> ClientCare {
     let (first, last) = booking.dates();
     let state = care.map_or(Standing::NotAsked, |care| care.standing(&to_begin(booking)));
-    let asks = matches!(state, Standing::AnswersNeeded | Standing::ConfirmationNeeded);
+    let asks = !matches!(state, Standing::NotAsked | Standing::Suits | Standing::DoesNotSuit);
     let own = care.filter(|care| care.is_accounts_own(first)).map(|care| care.decision(first, last));
     let (limits, advice) = own.map(|decision| (decision.limits, decision.advice)).unzip();
     ClientCare {
@@ -206,12 +203,17 @@ fn for_client(booking: &Booking, care: Option<&VisitCare>) -> ClientCare {
     }
 }
 
+/// Whether its therapist is shown what to heed at a visit: from its confirmation until 72 hours after it.
+pub(super) fn shows_sheet(booking: &Booking, now: DateTime<Utc>) -> bool {
+    use Status::{Arrived, Completed, Confirmed, InProgress, OnTheWay};
+    matches!(booking.status, Confirmed | OnTheWay | Arrived | InProgress | Completed)
+        && now < booking.end_at() + SHEET_SHOWN
+}
+
 fn for_therapist(booking: &Booking, care: Option<&VisitCare>, now: DateTime<Utc>) -> TherapistCare {
-    use Status::{Arrived, Completed, Confirmed, InProgress, OnTheWay, Requested};
     let (first, last) = booking.dates();
-    let is_recent = now < booking.end_at() + SHEET_SHOWN;
-    let is_on = matches!(booking.status, Confirmed | OnTheWay | Arrived | InProgress | Completed) && is_recent;
-    let decision = care.filter(|_| is_on || booking.status == Requested).map(|care| care.decision(first, last));
+    let is_on = shows_sheet(booking, now);
+    let decision = care.filter(|_| is_on || booking.status == Status::Requested).map(|care| care.decision(first, last));
     let sheet = is_on.then(|| {
         let told = decision.iter().flat_map(|decision| &decision.sheet);
         told.map(|advice| advice.text.clone()).collect()

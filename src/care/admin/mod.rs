@@ -22,17 +22,21 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 const CARE: Uuid = uuid!("019b76da-a800-7e00-8a11-63617265726c");
 
 /// Locks what is published against whoever else would change it.
-async fn lock(work: &mut Work) -> Result<()> {
+pub(super) async fn lock(work: &mut Work) -> Result<()> {
     work.lock(CARE).await
 }
 
 /// Whether what takes effect then can still be added, published or withdrawn at `now`. A minute is far more than a transaction takes.
-fn is_open(effective_from: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+pub(super) fn is_open(effective_from: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     effective_from >= now + TimeDelta::minutes(1)
 }
 
 /// What is wrong with the time of a version; its number is held against the latest by the caller.
-fn time_faults(effective_from: DateTime<Utc>, last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Vec<FieldError> {
+pub(super) fn time_faults(
+    effective_from: DateTime<Utc>,
+    last: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Vec<FieldError> {
     let mut faults = Vec::new();
     if !is_open(effective_from, now) {
         faults.push(FieldError::new("/effective_from", "must lie at least a minute ahead: what has been is fixed."));

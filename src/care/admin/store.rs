@@ -229,7 +229,7 @@ macro_rules! policies {
     ($tail:literal, $($arg:expr),+) => {
         sqlx::query!(
             r#"SELECT id, nullif(place, '*') AS "place: Jurisdiction", version, mode AS "mode: CareMode", answers_last_days, confirm_hours, adult_age,
-                      retention_years, effective_from, created_at, created_by, withdrawn_at
+                      retention_years, signed_consultation, effective_from, created_at, created_by, withdrawn_at
                FROM care_policies "# + $tail,
             $($arg),+
         )
@@ -248,6 +248,7 @@ macro_rules! policy_of {
                 confirm_hours: $row.confirm_hours,
                 adult_age: $row.adult_age,
                 retention_years: $row.retention_years,
+                signed_consultation: $row.signed_consultation,
             },
             effective_from: $row.effective_from,
             created_at: $row.created_at,
@@ -291,8 +292,8 @@ pub(super) async fn insert_policy(tx: &mut Tx, policy: &CarePolicy) -> Result<()
     let terms = policy.terms;
     sqlx::query!(
         "INSERT INTO care_policies (id, place, version, mode, answers_last_days, confirm_hours, adult_age, retention_years, effective_from,
-                                    created_at, created_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                                    created_at, created_by, signed_consultation)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         policy.id.0,
         policy.place.as_ref().map_or(EVERYWHERE, Jurisdiction::as_str),
         policy.version,
@@ -304,6 +305,7 @@ pub(super) async fn insert_policy(tx: &mut Tx, policy: &CarePolicy) -> Result<()
         policy.effective_from,
         policy.created_at,
         policy.created_by.map(|admin| admin.0),
+        terms.signed_consultation,
     )
     .execute(&mut **tx)
     .await?;

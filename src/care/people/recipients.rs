@@ -94,6 +94,11 @@ impl Recipient {
         Ok(Self { id, account, relation, born_on, cipher: own, is_cleared, display_name, created_at })
     }
 
+    /// Whether the account can agree and sign for the person: the holder for themself, and a guardian for a minor.
+    pub fn may_sign(&self, terms: &CareTerms, today: NaiveDate) -> bool {
+        (self.relation == Relation::Oneself) != self.is_minor(terms, today)
+    }
+
     /// The name; the account's own where they are its holder.
     pub async fn name(&self, db: &mut sqlx::PgConnection) -> Result<String> {
         match &self.display_name {
@@ -141,6 +146,19 @@ pub async fn named(
         None => store::oneself(db, account).await?,
     };
     found.map(|stored| Recipient::opened(stored, cipher)).transpose()
+}
+
+/// The same; of oneself one is made where there is none.
+pub async fn named_or_oneself(
+    work: &mut Work,
+    cipher: &Cipher,
+    account: AccountId,
+    id: Option<RecipientId>,
+) -> Result<Option<Recipient>> {
+    if id.is_none() {
+        all(work, cipher, account).await?;
+    }
+    named(work, cipher, account, id).await
 }
 
 /// Whether an account has this recipient.

@@ -73,7 +73,8 @@ pub(super) async fn questionnaire<'c>(
 /// What is asked for at `at` in the nearest of these places, which are given widest first.
 pub async fn policy<'c>(db: impl PgExecutor<'c>, places: &[String], at: DateTime<Utc>) -> Result<CareTerms> {
     let row = sqlx::query!(
-        r#"SELECT mode AS "mode: CareMode", answers_last_days, confirm_hours, adult_age, retention_years FROM care_policies
+        r#"SELECT mode AS "mode: CareMode", answers_last_days, confirm_hours, adult_age, retention_years, signed_consultation
+           FROM care_policies
            WHERE (place = ANY ($1) OR place = $2) AND effective_from <= $3 AND withdrawn_at IS NULL
            ORDER BY coalesce(array_position($1, place), 0) DESC, effective_from DESC, version DESC LIMIT 1"#,
         places,
@@ -89,6 +90,7 @@ pub async fn policy<'c>(db: impl PgExecutor<'c>, places: &[String], at: DateTime
         confirm_hours: row.confirm_hours,
         adult_age: row.adult_age,
         retention_years: row.retention_years,
+        signed_consultation: row.signed_consultation,
     })
 }
 
