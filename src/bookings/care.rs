@@ -3,10 +3,11 @@
 //! No state says so: it is decided whenever it matters, by what is answered then. What is kept is that a client was told, so that they are told once.
 
 mod consultation;
+mod preview;
 mod store;
 mod views;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -26,6 +27,7 @@ use crate::queue::enqueue;
 pub(super) fn routes(config: &mut ServiceConfig) {
     views::routes(config);
     consultation::routes(config);
+    preview::routes(config);
 }
 
 /// That a therapist was shown what a person has to say of their health.
@@ -41,6 +43,12 @@ const CALLED_OFF: &str = "The visit cannot take place as it was booked.";
 
 /// What decides whether `booking` suits the person whom it is for, as things stand; none where nothing can speak against it.
 async fn of(app: &App, work: &mut Work, booking: &Booking) -> Result<Option<VisitCare>> {
+    let now = work.now();
+    of_at(app, work, booking, now).await
+}
+
+/// The same, as things will stand at `at` by what is known.
+async fn of_at(app: &App, work: &mut Work, booking: &Booking, at: DateTime<Utc>) -> Result<Option<VisitCare>> {
     let query = CareQuery {
         account: booking.client,
         recipient: booking.recipient,
@@ -50,8 +58,7 @@ async fn of(app: &App, work: &mut Work, booking: &Booking) -> Result<Option<Visi
         place: &booking.address.jurisdiction,
         visit: Some((booking.id, booking.therapist)),
     };
-    let now = work.now();
-    VisitCare::read(app, work, query, now).await
+    VisitCare::read(app, work, query, at).await
 }
 
 /// The same, as if `content` were agreed on.
@@ -120,41 +127,62 @@ pub(super) async fn reconsider_all(app: &App) -> Result<()> {
     }
 }
 
+/// What follows for a visit when it is decided on again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    /// It does not suit any more: its client is told.
+    unsettles: bool,
+    /// It does not suit, and begins within 24 hours.
+    calls_off: bool,
+    /// It suits again: its client is told.
+    settles: bool,
+    /// Its therapist is told of other limits, or another sheet.
+    changes_sheet: bool,
+}
+
+/// What follows for a visit by what decides on it, at `now`.
+async fn turn(work: &mut Work, booking: &Booking, care: Option<&VisitCare>, now: DateTime<Utc>) -> Result<Turn> {
+    if !booking.status.is_live() || booking.status == Status::InProgress || booking.start_at <= now {
+        return Ok(Turn::default());
+    }
+    let (first, last) = booking.dates();
+    let is_at_risk = booking.care_at_risk_since.is_some();
+    if care.is_some_and(|care| !care.suits(first, last)) {
+        let calls_off = booking.start_at - CALL_OFF_LEAD <= now;
+        return Ok(Turn { unsettles: !is_at_risk, calls_off, ..Turn::default() });
+    }
+    let changes_sheet = match care {
+        Some(care) if booking.status != Status::Requested => {
+            care.changes_sheet(work, booking.id, (first, last)).await?
+        }
+        _ => false,
+    };
+    Ok(Turn { settles: is_at_risk, changes_sheet, ..Turn::default() })
+}
+
 /// Decides again on one visit: it stands, its client is told, or within 24 hours of its start it is called off. It looks at the present state, so that
 /// it may run twice, early or late.
 pub(super) async fn reconsider_visit(app: &App, id: BookingId) -> Result<()> {
     let Some(Begun { mut work, lock, booking, .. }) = begin_as_system(app, id).await? else { return Ok(()) };
     let now = work.now();
-    if booking.status.is_live() && booking.status != Status::InProgress && booking.start_at > now {
-        let care = of(app, &mut work, &booking).await?;
-        let (first, last) = booking.dates();
-        let suits = care.as_ref().is_none_or(|care| care.suits(first, last));
-        match (suits, booking.care_at_risk_since) {
-            (true, Some(_)) => {
-                store::set_at_risk(&mut work, id, None).await?;
-                work.announce(event("booking.care_settled", &booking, json!({}))).await?;
-            }
-            (false, since) => {
-                let due = booking.start_at - CALL_OFF_LEAD;
-                if since.is_none() {
-                    store::set_at_risk(&mut work, id, Some(now)).await?;
-                }
-                if due <= now {
-                    call_off(&mut work, &lock, booking).await?;
-                } else if since.is_none() {
-                    enqueue(&mut work, &SettleCare { booking: id }, due).await?;
-                    work.announce(event("booking.care_unsettled", &booking, json!({}))).await?;
-                }
-                return work.commit().await;
-            }
-            (true, None) => {}
-        }
-        if let Some(care) = care
-            && booking.status != Status::Requested
-            && care.record_if_changed(&mut work, id, (first, last)).await?
-        {
-            work.announce(event("booking.care_changed", &booking, json!({}))).await?;
-        }
+    let care = of(app, &mut work, &booking).await?;
+    let turn = turn(&mut work, &booking, care.as_ref(), now).await?;
+    if turn.settles {
+        store::set_at_risk(&mut work, id, None).await?;
+        work.announce(event("booking.care_settled", &booking, json!({}))).await?;
+    }
+    if turn.unsettles {
+        store::set_at_risk(&mut work, id, Some(now)).await?;
+    }
+    if let Some(care) = care.filter(|_| turn.changes_sheet) {
+        care.record(&mut work, id, booking.dates()).await?;
+        work.announce(event("booking.care_changed", &booking, json!({}))).await?;
+    }
+    if turn.calls_off {
+        call_off(&mut work, &lock, booking).await?;
+    } else if turn.unsettles {
+        enqueue(&mut work, &SettleCare { booking: id }, booking.start_at - CALL_OFF_LEAD).await?;
+        work.announce(event("booking.care_unsettled", &booking, json!({}))).await?;
     }
     work.commit().await
 }

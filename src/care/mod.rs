@@ -21,6 +21,7 @@ mod tests;
 mod truth;
 mod visits;
 
+pub use admin::{RuleSetPreview, preview_rule_set};
 use decide::PREGNANCY_DAYS;
 pub use decide::{Asked, Clearance, Decision, Limits, Outcome, Rules, ServiceProfile, alternatives, decide};
 pub use people::{Introduced, Relation, introduce};

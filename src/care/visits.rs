@@ -243,6 +243,12 @@ impl VisitCare {
         Ok(Some(care))
     }
 
+    /// Decides by other rules than those in force.
+    pub fn under(&mut self, rules: Arc<PublishedRules>) {
+        self.rules = rules;
+        self.decided = Mutex::default();
+    }
+
     /// Decides on what is agreed on, instead of the service as such.
     pub fn wish(&mut self, content: &Content) {
         self.pressure = content.pressure.or(self.pressure);
@@ -440,8 +446,8 @@ impl VisitCare {
         }
     }
 
-    /// The same, where its limits or what its therapist is told are others than when it was decided on last; whether they are.
-    pub async fn record_if_changed(
+    /// Whether its limits, or what its therapist is told, are others than when it was decided on last.
+    pub async fn changes_sheet(
         &self,
         work: &mut Work,
         booking: BookingId,
@@ -453,11 +459,7 @@ impl VisitCare {
             Some(sealed) => recipient.cipher.open_value::<Proof>(PROOF, booking, &sealed)?.decision,
             None => decide(&self.rules.rules, &Facts::default(), &[], &self.asked_at(self.pressure), first),
         };
-        let changed = before.limits != decision.limits || before.sheet != decision.sheet;
-        if changed {
-            self.record(work, booking, (first, last)).await?;
-        }
-        Ok(changed)
+        Ok(before.limits != decision.limits || before.sheet != decision.sheet)
     }
 }
 

@@ -456,6 +456,57 @@ async fn stricter_rules_decide_on_visits_that_are_booked() {
     assert_eq!(scene.told(&scene.client).await, ["visit_care_unsettled"], "once, however often it runs");
 }
 
+/// A set with a rule changed, proposed for a day later; its path.
+async fn proposes(app: &App, version: i32, code: &str, change: impl Fn(&mut Value)) -> String {
+    let admin = app.admin().await;
+    let set = admin.get("/v1/admin/care-rule-sets").await.is(200).body["data"][0]["id"].clone();
+    let path = format!("/v1/admin/care-rule-sets/{}", set.as_str().unwrap());
+    let mut rules = admin.get(&path).await.is(200).body["rule_set"].clone();
+    change(rules["rules"].as_array_mut().unwrap().iter_mut().find(|rule| rule["code"] == code).unwrap());
+    let at = app.now() + TimeDelta::days(1);
+    let set = json!({ "version": version, "rule_set": rules, "effective_from": at });
+    admin.post("/v1/admin/care-rule-sets", set).await.is(201).header("location")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_foreseen_of_five_hundred_visits_is_what_follows() {
+    const VISITS: i64 = 500;
+    let scene = Scene::start().await;
+    scene.answers(json!({ "epilepsy": "controlled" })).await;
+    let soon = scene.books(SWEDISH, "2026-12-01T23:00:00Z", json!({})).await.is(201).id();
+    let booked = scene.books(SWEDISH, "2026-12-19T23:00:00Z", json!({})).await.is(201).id();
+    // The same visit every six hours, as rows alone.
+    let copy = format!(
+        "INSERT INTO bookings SELECT (jsonb_populate_record(b, jsonb_build_object('id', gen_random_uuid(), 'start_at', b.start_at + n * interval '6 hours'))).*
+         FROM bookings b, generate_series(1, {}) n WHERE id = '{booked}'",
+        VISITS - 2
+    );
+    scene.app.sql(&copy).await.unwrap();
+
+    let path = proposes(&scene.app, 2, "epilepsy_controlled", |rule| {
+        rule["effects"] = json!([{ "clearance": { "from": "doctor", "scope": "any", "lasts_days": 365 } }]);
+        rule["examples"][0]["outcome"] = json!("clearance_needed");
+    })
+    .await;
+    let admin = scene.app.admin().await;
+    let foreseen = admin.post(&format!("{path}/preview"), json!({})).await.is(200).body["visits"].clone();
+    assert_eq!(
+        foreseen,
+        json!({ "considered": 500, "unsettled": 500, "called_off": 1, "settled": 0, "sheets_changed": 0, "complete": true })
+    );
+    assert_eq!(scene.app.rows("events WHERE kind LIKE 'booking.care%'").await, 0, "a preview changes nothing");
+    scene.app.admin().await.post(&format!("{path}/publish"), json!({})).await.is(200);
+    scene.app.advance(TimeDelta::days(1));
+    for _ in 0..2 {
+        scene.app.run_jobs().await;
+        assert_eq!(scene.app.rows("events WHERE kind = 'booking.care_unsettled'").await, 499);
+        assert_eq!(scene.app.rows("bookings WHERE care_at_risk_since IS NOT NULL").await, VISITS);
+        assert_eq!(scene.app.rows("bookings WHERE status = 'cancelled'").await, 1);
+    }
+    let called_off = scene.client.get(&format!("/v1/bookings/{soon}")).await.is(200).body;
+    assert_eq!((&called_off["status"], &called_off["cancellation"]["fee"]["amount"]), (&json!("cancelled"), &json!(0)));
+}
+
 #[tokio::test]
 async fn an_erased_person_leaves_visits_whose_proof_nobody_opens() {
     let scene = Scene::start().await;

@@ -5,6 +5,8 @@ mod questionnaires;
 mod rule_sets;
 mod store;
 
+pub use rule_sets::{RuleSetPreview, preview_rule_set};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::{Uuid, uuid};

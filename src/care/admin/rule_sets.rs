@@ -1,6 +1,7 @@
 //! Sets of rules: proposed by one admin, looked at beforehand, and published by another.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use actix_web::web::Data;
 use actix_web::{delete, get, post};
@@ -16,7 +17,7 @@ use crate::auth::{As, CareEditor};
 use crate::care::Outcome;
 use crate::care::checks::{self, Vocabulary};
 use crate::care::decide::Rules;
-use crate::care::published::{self, RuleCache};
+use crate::care::published::{self, PublishedRules, RuleCache};
 use crate::care::questions::Catalogue;
 use crate::care::rules::{Rule, RuleSet};
 use crate::catalogue;
@@ -31,7 +32,7 @@ use crate::values::Instant;
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(list_care_rule_sets).service(create_care_rule_set);
     config.service(get_care_rule_set).service(withdraw_care_rule_set);
-    config.service(publish_care_rule_set).service(preview_care_rule_set);
+    config.service(publish_care_rule_set);
 }
 
 /// A set of rules, without its rules.
@@ -262,7 +263,7 @@ struct ExampleChange {
 
 /// What a set of rules would change.
 #[derive(Serialize, ToSchema)]
-struct RuleSetPreview {
+pub struct RuleSetPreview {
     /// The version that is in force.
     #[schema(example = 1)]
     compared_with: i32,
@@ -276,19 +277,11 @@ struct RuleSetPreview {
     examples: Vec<ExampleChange>,
 }
 
-/// Preview a set of care rules
-///
-/// What it would change against the rules in force: rule by rule, and example by example. Changes nothing.
-#[utoipa::path(tag = "Care", operation_id = "preview_care_rule_set", security(("bearer" = ["admin:care", "admin:owner"])),
-    params(("id" = RuleSetId, Path, description = "The set.")), request_body = Option<crate::http::Nothing>,
-    responses((status = 200, description = "What would change.", body = RuleSetPreview)))]
-#[post("/v1/admin/care-rule-sets/{id}/preview")]
-async fn preview_care_rule_set(
-    app: Data<App>,
-    _me: As<CareEditor>,
-    Path(id): Path<RuleSetId>,
-    _: OrDefault<crate::http::Nothing>,
-) -> Result<Reply> {
+/// What a set would change, with the set as it would be asked, and when it takes effect or would have.
+pub async fn preview_rule_set(
+    app: &App,
+    id: RuleSetId,
+) -> Result<(RuleSetPreview, Arc<PublishedRules>, DateTime<Utc>)> {
     let now = app.clock.now();
     let (summary, set) = store::rule_set(&*app.db, id).await?.ok_or(Error::NotFound)?;
     let current = app.part::<RuleCache>()?.rules(&mut *app.db.acquire().await?, now).await?;
@@ -317,13 +310,14 @@ async fn preview_care_rule_set(
         these.keys().filter(|code| !those.contains_key(*code)).cloned().collect()
     };
     let changed = new.iter().filter(|(code, rule)| old.get(*code).is_some_and(|old| old != *rule));
-    Reply::ok(&RuleSetPreview {
+    let preview = RuleSetPreview {
         compared_with: current.version,
         added: missing(&new, &old),
         removed: missing(&old, &new),
         changed: changed.map(|(code, _)| code.clone()).collect(),
         examples,
-    })
+    };
+    Ok((preview, Arc::new(PublishedRules { id, version: summary.version, rules, set }), at))
 }
 
 /// What an admin did. The rules themselves stand in the set.
