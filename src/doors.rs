@@ -9,7 +9,8 @@ use crate::queue::{self, Kind, Sweep};
 use crate::seals::SealedTable;
 use crate::{
     accounts, audit, auth, availability, blocks, bookings, calendars, care, catalogue, credentials, health,
-    idempotency, notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists, worker,
+    idempotency, notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists, treatments,
+    worker,
 };
 
 /// What one feature opens.
@@ -58,6 +59,7 @@ const FEATURES: &[Doors] = &[
         sealed: bookings::sealed::SEALED,
     },
     Doors { routes: &[reviews::routes::routes], ..SHUT },
+    Doors { routes: &[treatments::routes], ..SHUT },
     Doors { routes: &[session_notes::routes::routes], sealed: session_notes::SEALED, ..SHUT },
     Doors { routes: &[blocks::routes::routes], sealed: blocks::SEALED, ..SHUT },
     Doors { routes: &[notices::routes::routes], sweeps: notices::SWEEPS, ..SHUT },

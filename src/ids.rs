@@ -96,6 +96,8 @@ ids! {
     ConsentTextId,
     /// What a person said to a text.
     ConsentId,
+    /// How a person was at a time, in numbers.
+    MeasureId,
 }
 
 impl From<TherapistId> for AccountId {

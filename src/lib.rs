@@ -42,6 +42,7 @@ pub mod session_notes;
 pub mod storage;
 pub mod tasks;
 pub mod therapists;
+pub mod treatments;
 pub mod values;
 pub mod worker;
 

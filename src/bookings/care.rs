@@ -18,7 +18,7 @@ use super::steps::{self, Begun, begin_as_system};
 use super::{Booking, CALL_OFF_LEAD};
 use crate::App;
 use crate::care::consultations::{Content, Signers};
-use crate::care::{self, CareQuery, ToBegin, VisitCare};
+use crate::care::{self, CareQuery, Limits, ToBegin, VisitCare};
 use crate::error::Result;
 use crate::events::{TimeLock, Work};
 use crate::ids::{BookingId, RecipientId};
@@ -59,6 +59,12 @@ async fn of_at(app: &App, work: &mut Work, booking: &Booking, at: DateTime<Utc>)
         visit: Some((booking.id, booking.therapist)),
     };
     VisitCare::read(app, work, query, at).await
+}
+
+/// What applies to the person at a visit; none where nothing is known that could limit it.
+pub async fn limits(app: &App, work: &mut Work, booking: &Booking) -> Result<Option<Limits>> {
+    let (first, last) = booking.dates();
+    Ok(of(app, work, booking).await?.map(|care| care.decision(first, last).limits))
 }
 
 /// The same, as if `content` were agreed on.

@@ -172,6 +172,19 @@ pub(super) async fn report(
     Ok(id)
 }
 
+/// Tells staff that a treatment harmed the person, or went beyond what suited them. What it was stays the person's own.
+pub async fn report_of_treatment(
+    app: &App,
+    work: &mut Work,
+    booking: &Booking,
+    (party, reporter): (Party, AccountId),
+    harmed: bool,
+) -> Result<()> {
+    let kind = if harmed { IncidentKind::Injury } else { IncidentKind::Safety };
+    report(app, work, booking, party, reporter, NewIncident { kind, text: None }).await?;
+    Ok(())
+}
+
 /// Report an incident
 ///
 /// Tells staff what went wrong at a visit: its client or its therapist, at any time. The other party never learns of it.

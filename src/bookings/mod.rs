@@ -44,6 +44,7 @@ use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use incidents::report_of_treatment;
 pub use lapse::lapse;
 pub use steps::party;
 pub use store::{completed_at, find, has_begun, live_between, lock, met};

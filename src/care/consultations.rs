@@ -12,14 +12,12 @@ use utoipa::ToSchema;
 
 use super::body::RegionSet;
 use super::disclosures::{self, Seen};
-use super::people::recipients::{self, Recipient};
-use super::published::policy;
-use crate::App;
+use super::people::recipients::Recipient;
 use crate::catalogue;
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::events::{Party, Work};
-use crate::ids::{AccountId, BookingId, RecipientId, TherapistId};
-use crate::values::{Jurisdiction, Pressure, bounded_text};
+use crate::ids::{AccountId, BookingId, TherapistId};
+use crate::values::{Pressure, bounded_text};
 
 bounded_text! {
     /// What a person wants of a visit, or what hurts, in their words.
@@ -183,26 +181,6 @@ fn row(visit: BookingId, version: i32) -> String {
     format!("{visit}/{version}")
 }
 
-/// The person whom a visit is for: who is named, or else the client, of whom a recipient is made where there is none.
-pub async fn person(
-    app: &App,
-    work: &mut Work,
-    client: AccountId,
-    recipient: Option<RecipientId>,
-) -> Result<Option<Recipient>> {
-    recipients::named_or_oneself(work, &app.cipher, client, recipient).await
-}
-
-/// The same; none where nobody was entered, not even the client.
-pub async fn known_person(
-    app: &App,
-    work: &mut Work,
-    client: AccountId,
-    recipient: Option<RecipientId>,
-) -> Result<Option<Recipient>> {
-    recipients::named(work, &app.cipher, client, recipient).await
-}
-
 /// The latest version of a visit's consultation, of a person.
 pub async fn of_visit(
     work: &mut Work,
@@ -253,18 +231,6 @@ pub async fn write(
 /// Signs a version, for a party of the visit.
 pub async fn sign(work: &mut Work, visit: BookingId, version: i32, (party, account): (Party, AccountId)) -> Result<()> {
     store::insert_signature(work, (visit, version), party, account).await
-}
-
-/// Whether the account can sign for the person, at the place of the visit.
-pub async fn may_sign(
-    work: &mut Work,
-    person: &Recipient,
-    place: &Jurisdiction,
-    date: chrono::NaiveDate,
-) -> Result<bool> {
-    let now = work.now();
-    let terms = policy(&mut ***work, &place.chain(), now).await?;
-    Ok(person.may_sign(&terms, date))
 }
 
 /// Writes down that the therapist was shown what is agreed on.

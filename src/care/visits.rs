@@ -17,7 +17,7 @@ use super::consultations::{self, Consultation, Content, Signed, Signers};
 use super::decide::{Asked, Clearance, Decision, Outcome, ServiceProfile, alternatives, decide};
 use super::disclosures::{self, Seen};
 use super::people::facts::{self, Answered, Told};
-use super::people::recipients::{self, Recipient, Relation};
+use super::people::recipients::{self, Recipient};
 use super::published::{self, CareMode, CareTerms, PublishedRules, RuleCache};
 use super::questions::Purpose;
 use crate::App;
@@ -366,7 +366,7 @@ impl VisitCare {
             }
             let from = self.confirm_from(visit.start);
             let is_fresh = self.told.answered.iter().any(|last| last.on >= from.date_naive());
-            if !is_fresh && !visit.confirmed_at.is_some_and(|at| at >= from) {
+            if !is_fresh && visit.confirmed_at.is_none_or(|at| at < from) {
                 return Some(Refusal::CareConfirmationNeeded);
             }
         }
@@ -408,9 +408,7 @@ impl VisitCare {
 
     /// Whether the account answers for the person on `date`: for oneself or a minor. Another adult's health is that person's own.
     pub fn is_accounts_own(&self, date: NaiveDate) -> bool {
-        self.recipient
-            .as_ref()
-            .is_none_or(|recipient| recipient.relation == Relation::Oneself || recipient.is_minor(&self.terms, date))
+        self.recipient.as_ref().is_none_or(|recipient| recipient.is_accounts_own(&self.terms, date))
     }
 
     /// Writes down why the visit was taken to suit the person; nothing where nothing is known of anyone.

@@ -70,6 +70,7 @@ mod therapists;
 mod timetables;
 mod told;
 mod travel;
+mod treatments;
 mod uploads;
 mod visit_races;
 mod visits;

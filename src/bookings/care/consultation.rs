@@ -79,7 +79,7 @@ async fn get_consultation(app: Data<App>, me: As<Parties>, Path(id): Path<Bookin
         if party == Party::Therapist && !shows_sheet(&booking, now) {
             return Err(Error::NotFound);
         }
-        let person = consultations::known_person(&app, &mut work, booking.client, booking.recipient).await?;
+        let person = care::person(&app, &mut work, booking.client, booking.recipient).await?;
         let person = person.ok_or(Error::NotFound)?;
         let found = consultations::of_visit(&mut work, &person, id, signers(&booking)).await?.ok_or(Error::NotFound)?;
         if party == Party::Therapist {
@@ -123,7 +123,7 @@ async fn put_consultation(
     uninterrupted(async move {
         let Begun { mut work, booking, party, .. } = begin(&app, &me.principal, id).await?;
         refuse_closed(&booking, party)?;
-        let person = consultations::person(&app, &mut work, booking.client, booking.recipient).await?;
+        let person = care::person_entered(&app, &mut work, booking.client, booking.recipient).await?;
         let person = person.ok_or(Error::NotFound)?;
         let current = consultations::of_visit(&mut work, &person, id, signers(&booking)).await?;
         let before = current.as_ref().map(|current| current.version);
@@ -174,7 +174,7 @@ async fn sign_consultation(
 ) -> Result<Reply> {
     uninterrupted(async move {
         let Begun { mut work, booking, party, .. } = begin(&app, &me.principal, id).await?;
-        let person = consultations::person(&app, &mut work, booking.client, booking.recipient).await?;
+        let person = care::person_entered(&app, &mut work, booking.client, booking.recipient).await?;
         let person = person.ok_or(Error::NotFound)?;
         let current = consultations::of_visit(&mut work, &person, id, signers(&booking)).await?;
         let current = current.ok_or(Error::NotFound)?;
@@ -183,8 +183,8 @@ async fn sign_consultation(
             return Err(Refusal::SignatureVoid.into());
         }
         let (_, last) = booking.dates();
-        let may_sign = party != Party::Client
-            || consultations::may_sign(&mut work, &person, &booking.address.jurisdiction, last).await?;
+        let may_sign =
+            party != Party::Client || care::may_sign(&mut work, &person, &booking.address.jurisdiction, last).await?;
         if !may_sign {
             return Err(Refusal::GuardianNeeded.into());
         }

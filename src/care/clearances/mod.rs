@@ -215,7 +215,7 @@ impl Terms {
         // A letter says which regions it means; answers to questions are not in it.
         expect(self.limits.answered.is_empty(), "/limits/answered", "is for rules; name the regions.");
         for why in checks::limit_faults(&self.limits, known.techniques) {
-            expect(false, "/limits", &why);
+            expect(false, "/limits", why);
         }
         found
     }

@@ -1,5 +1,6 @@
 //! People whom visits are for, and what they answer. Whatever tells of a person is sealed under a key of that person's own.
 
+mod answering;
 mod drafts;
 pub(super) mod facts;
 mod introduced;
@@ -13,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use answering::{is_accounts_own, is_accounts_own_today, may_sign, person, person_entered};
 pub use drafts::forget_drafts;
 pub use introduced::{Introduced, introduce};
 pub use keys::SUBJECT_KEYS;
-pub use recipients::Relation;
+pub use recipients::{Recipient, Relation};
 
 use crate::care::questions::{Catalogue, Questionnaire, is_code};
 use crate::error::{Error, FieldError, Result};

@@ -94,6 +94,11 @@ impl Recipient {
         Ok(Self { id, account, relation, born_on, cipher: own, is_cleared, display_name, created_at })
     }
 
+    /// Whether the account answers for the person: for its holder, or a minor.
+    pub fn is_accounts_own(&self, terms: &CareTerms, today: NaiveDate) -> bool {
+        self.relation == Relation::Oneself || self.is_minor(terms, today)
+    }
+
     /// Whether the account can agree and sign for the person: the holder for themself, and a guardian for a minor.
     pub fn may_sign(&self, terms: &CareTerms, today: NaiveDate) -> bool {
         (self.relation == Relation::Oneself) != self.is_minor(terms, today)

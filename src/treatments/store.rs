@@ -1,0 +1,155 @@
+use chrono::{DateTime, Utc};
+
+use crate::bookings::lifecycle::Party;
+use crate::cipher::Sealed;
+use crate::db::Tx;
+use crate::error::Result;
+use crate::ids::{BookingId, MeasureId, RecipientId, TherapistId};
+
+/// A version of a record as it is kept.
+pub(super) struct StoredRecord {
+    pub version: i32,
+    pub content: Sealed,
+    pub written_at: DateTime<Utc>,
+}
+
+/// The latest version of a visit's record, of a person.
+pub(super) async fn record(tx: &mut Tx, booking: BookingId, recipient: RecipientId) -> Result<Option<StoredRecord>> {
+    let record = sqlx::query_as!(
+        StoredRecord,
+        r#"SELECT version, content_sealed AS "content: Sealed", written_at FROM treatment_records
+           WHERE booking_id = $1 AND recipient_id = $2 ORDER BY version DESC LIMIT 1"#,
+        booking.0,
+        recipient.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(record)
+}
+
+/// Adds a version; those before it stay.
+pub(super) async fn insert_record(
+    tx: &mut Tx,
+    booking: BookingId,
+    recipient: RecipientId,
+    (author, record): (TherapistId, &StoredRecord),
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO treatment_records (booking_id, version, recipient_id, author_id, content_sealed, written_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        booking.0,
+        record.version,
+        recipient.0,
+        author.0,
+        &record.content as &Sealed,
+        record.written_at,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A measure as it is kept.
+pub(super) struct StoredMeasure {
+    pub id: MeasureId,
+    pub booking_id: BookingId,
+    pub value: Sealed,
+    pub taken_by: Party,
+    pub taken_at: DateTime<Utc>,
+}
+
+/// The columns of a measure, read alike everywhere.
+macro_rules! measures {
+    ($tail:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            StoredMeasure,
+            r#"SELECT id AS "id: MeasureId", booking_id AS "booking_id: BookingId", value_sealed AS "value: Sealed", taken_by AS "taken_by: Party", taken_at
+               FROM measures "# + $tail,
+            $($arg),+
+        )
+    };
+}
+
+pub(super) async fn measures_of_booking(
+    tx: &mut Tx,
+    booking: BookingId,
+    recipient: RecipientId,
+) -> Result<Vec<StoredMeasure>> {
+    let found = measures!("WHERE booking_id = $1 AND recipient_id = $2 ORDER BY id", booking.0, recipient.0);
+    Ok(found.fetch_all(&mut **tx).await?)
+}
+
+/// The last thousand measures of a person, oldest first.
+pub(super) async fn measures_of_recipient(tx: &mut Tx, recipient: RecipientId) -> Result<Vec<StoredMeasure>> {
+    let found = measures!("WHERE recipient_id = $1 ORDER BY id DESC LIMIT 1000", recipient.0);
+    let mut found = found.fetch_all(&mut **tx).await?;
+    found.reverse();
+    Ok(found)
+}
+
+pub(super) async fn count_measures(tx: &mut Tx, booking: BookingId) -> Result<i64> {
+    let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM measures WHERE booking_id = $1"#, booking.0);
+    Ok(count.fetch_one(&mut **tx).await?)
+}
+
+pub(super) async fn insert_measure(tx: &mut Tx, recipient: RecipientId, measure: &StoredMeasure) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO measures (id, recipient_id, booking_id, taken_by, value_sealed, taken_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        measure.id.0,
+        recipient.0,
+        measure.booking_id.0,
+        measure.taken_by as Party,
+        &measure.value as &Sealed,
+        measure.taken_at,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What was said after a visit, as it is kept.
+pub(super) struct StoredFeedback {
+    pub number: i32,
+    pub content: Sealed,
+    pub given_at: DateTime<Utc>,
+}
+
+pub(super) async fn feedback(tx: &mut Tx, booking: BookingId, recipient: RecipientId) -> Result<Vec<StoredFeedback>> {
+    let said = sqlx::query_as!(
+        StoredFeedback,
+        r#"SELECT number, content_sealed AS "content: Sealed", given_at FROM aftercare_feedback
+           WHERE booking_id = $1 AND recipient_id = $2 ORDER BY number"#,
+        booking.0,
+        recipient.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(said)
+}
+
+/// The number of what was said last after a visit; 0 where nothing was.
+pub(super) async fn last_feedback(tx: &mut Tx, booking: BookingId) -> Result<i32> {
+    let last = sqlx::query_scalar!(
+        r#"SELECT coalesce(max(number), 0) AS "last!" FROM aftercare_feedback WHERE booking_id = $1"#,
+        booking.0
+    );
+    Ok(last.fetch_one(&mut **tx).await?)
+}
+
+pub(super) async fn insert_feedback(
+    tx: &mut Tx,
+    booking: BookingId,
+    recipient: RecipientId,
+    said: &StoredFeedback,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO aftercare_feedback (booking_id, number, recipient_id, content_sealed, given_at) VALUES ($1, $2, $3, $4, $5)",
+        booking.0,
+        said.number,
+        recipient.0,
+        &said.content as &Sealed,
+        said.given_at,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
