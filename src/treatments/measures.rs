@@ -46,8 +46,8 @@ struct ActivityScore {
 /// A measure, by its instrument.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "instrument", rename_all = "snake_case", deny_unknown_fields)]
-#[schema(as = MeasureValue, example = json!({ "instrument": "nrs", "score": 4 }))]
-enum Value {
+#[schema(example = json!({ "instrument": "nrs", "score": 4 }))]
+enum MeasureValue {
     /// How much it hurts, on a numeric rating scale.
     Nrs {
         /// From 0 for not at all to 10 for as much as can be.
@@ -79,7 +79,7 @@ enum Value {
     },
 }
 
-impl Value {
+impl MeasureValue {
     /// What is wrong with it, if anything is.
     fn fault(&self) -> Option<FieldError> {
         let range = "lies between 0 and 10.";
@@ -150,7 +150,7 @@ struct Measure {
     /// The visit that it was taken at.
     booking_id: BookingId,
     /// What was measured.
-    value: Value,
+    value: MeasureValue,
     /// The score that it comes to.
     #[schema(example = 4.0)]
     score: f64,
@@ -165,7 +165,7 @@ struct Measure {
 
 impl Measure {
     fn opened(stored: store::StoredMeasure, person: &Recipient) -> Result<Self> {
-        let value: Value = person.cipher.open_value(VALUE, stored.id, &stored.value)?;
+        let value: MeasureValue = person.cipher.open_value(VALUE, stored.id, &stored.value)?;
         let (score, highest) = value.score();
         let store::StoredMeasure { id, booking_id, taken_by, taken_at, .. } = stored;
         Ok(Self { id, booking_id, value, score, highest, taken_by, taken_at })
@@ -202,7 +202,7 @@ async fn list_measures(
 #[utoipa::path(tag = "After the visit", operation_id = "create_measure", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = Value, responses((status = 201, description = "The measure.", body = Measure)),
+    request_body = MeasureValue, responses((status = 201, description = "The measure.", body = Measure)),
     extensions(("x-refusals" = json!(refused![SessionNotesClosed, InvalidTransition, TooManyMeasures]))))]
 #[post("/v1/bookings/{id}/measures")]
 async fn create_measure(
@@ -210,7 +210,7 @@ async fn create_measure(
     me: As<Parties>,
     Path(id): Path<BookingId>,
     key: IdempotencyKey,
-    Json(value, print): Json<Value>,
+    Json(value, print): Json<MeasureValue>,
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
@@ -356,10 +356,10 @@ mod tests {
 
     #[test]
     fn scores_are_what_their_instruments_say() {
-        let agreed = |count: usize| Value::RolandMorris { answers: (0..24).map(|n| n < count).collect() };
+        let agreed = |count: usize| MeasureValue::RolandMorris { answers: (0..24).map(|n| n < count).collect() };
         assert_eq!(agreed(0).score(), (0.0, 24.0));
         assert_eq!(agreed(17).score(), (17.0, 24.0));
-        let psfs: Value = serde_json::from_value(json!({ "instrument": "psfs", "activities": [
+        let psfs: MeasureValue = serde_json::from_value(json!({ "instrument": "psfs", "activities": [
             { "activity": "Lifting", "score": 3 }, { "activity": "Sleeping", "score": 4 }, { "activity": "Sitting", "score": 4 }
         ] }))
         .expect("a measure");
@@ -370,7 +370,7 @@ mod tests {
             json!({ "instrument": "psfs", "activities": [] }),
             json!({ "instrument": "other", "name": "NDI", "score": 60, "highest": 50 }),
         ] {
-            let value: Value = serde_json::from_value(wrong.clone()).expect("a form");
+            let value: MeasureValue = serde_json::from_value(wrong.clone()).expect("a form");
             assert!(value.fault().is_some(), "{wrong}");
         }
     }
