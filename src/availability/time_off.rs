@@ -4,7 +4,7 @@ mod store;
 
 use actix_web::web::Data;
 use actix_web::{delete, get, patch, post};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgExecutor;
@@ -94,7 +94,12 @@ pub enum VisitsInTimeOff {
     /// Somebody else is to take them over, and their clients are told; a day before its start, or after two hours of search, what nobody takes over is
     /// called off.
     HandOver,
+    /// The same, because the therapist is not fit to treat, as with a fever: nothing is held against them. For time off that begins within 48 hours.
+    Unfit,
 }
+
+/// How far ahead a therapist can know not to be fit.
+const UNFIT_WITHIN: TimeDelta = TimeDelta::hours(48);
 
 /// What is announced of time off: not why it is taken.
 fn event(kind: &str, therapist: TherapistId, time_off: &TimeOff, visits: VisitsInTimeOff) -> Event {
@@ -110,7 +115,7 @@ fn refuse_backwards(start: DateTime<Utc>, end: DateTime<Utc>) -> Result<()> {
 /// Take time off
 ///
 /// Nothing can be booked in it from now on. Visits that are booked within it are listed. `visits` says whether they take place nevertheless, or are
-/// handed over. It may touch and overlap other time off.
+/// handed over, with or without the therapist to answer for it. It may touch and overlap other time off.
 #[utoipa::path(tag = "Availability", operation_id = "create_time_off", security(("bearer" = ["therapist"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewTimeOff, responses((status = 201, description = "The time off, and the bookings that it hits.", body = TimeOffView,
@@ -127,6 +132,9 @@ async fn create_time_off(
         let now = app.clock.now();
         let (Instant(start_at), Instant(end_at)) = (new.start_at, new.end_at);
         refuse_backwards(start_at, end_at)?;
+        if new.visits == VisitsInTimeOff::Unfit && start_at > now + UNFIT_WITHIN {
+            return Err(FieldError::new("/visits", "is `unfit` only for time off that begins within 48 hours.").into());
+        }
         let note = new.note.map(|note| note.as_str().to_owned());
         let time_off = TimeOff { id: TimeOffId::new(now), start_at, end_at, note };
         let mut work = app.begin(Some(me.account())).await?;

@@ -99,3 +99,21 @@ async fn of_visits_that_are_kept_staff_hear_within_a_day() {
     client.act(&format!("/v1/bookings/{today}/cancel")).await.is(200);
     assert_eq!(kinds(&admin, "/v1/admin/tasks").await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn nothing_is_held_against_a_therapist_who_is_not_fit_to_treat() {
+    for (visits_in, lapses) in [("hand_over", 1), ("unfit", 0)] {
+        let app = App::start().await;
+        let therapist = app.therapist().await;
+        let (client, [today, ..]) = visits(&app, &therapist).await;
+        let mut later = off("unfit");
+        (later["start_at"], later["end_at"]) = (json!("2026-12-05T00:00:00Z"), json!("2026-12-06T00:00:00Z"));
+        therapist.post(TIME_OFF, later).await.points_to(&["/visits"]);
+        therapist.post(TIME_OFF, off(visits_in)).await.is(201);
+        app.advance(TimeDelta::minutes(120));
+        app.run_jobs().await;
+        let ended = client.get(&format!("/v1/bookings/{today}")).await.is(200).body;
+        assert_eq!((&ended["status"], &ended["cancellation"]["fee"]["amount"]), (&json!("cancelled"), &json!(0)));
+        assert_eq!(app.rows("therapist_lapses").await, lapses, "{visits_in}");
+    }
+}
