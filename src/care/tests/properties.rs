@@ -278,3 +278,41 @@ fn a_decision_takes_microseconds() {
     println!("one decision by {} rules, of which {} hold: {each:?}", world.set.rules.len(), hits / rounds as usize);
     assert!(cfg!(debug_assertions) || each < std::time::Duration::from_micros(50), "{each:?}");
 }
+
+/// Thousands of people, every service, and dates over two years: each proof replays, and no order of rules matters. Fewer in a build that is not optimised.
+#[test]
+fn each_of_thousands_of_decisions_replays_from_its_proof() {
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::test_runner::TestRunner;
+    let people = if cfg!(debug_assertions) { 100 } else { 10_000 };
+    let world = World::new();
+    let mut turned = world.set.clone();
+    turned.rules.reverse();
+    let turned = Rules::from(&turned);
+    let mut runner = TestRunner::deterministic();
+    let (who, with) = (person(), letters());
+    let mut outcomes = std::collections::BTreeMap::new();
+    for n in 0..people {
+        let answers = who.new_tree(&mut runner).expect("a person").current();
+        let letters = with.new_tree(&mut runner).expect("letters").current();
+        let facts = world.facts(&answers, Some(1940 + n % 75));
+        for service in &world.services {
+            for day in ["2026-12-01", "2027-05-15", "2028-02-29"].map(date) {
+                let asked = asked(service, None);
+                let decision = decide(&world.rules, &facts, &letters, &asked, day);
+                let kept: Decision =
+                    serde_json::from_str(&serde_json::to_string(&decision).expect("JSON")).expect("a proof");
+                let again = decide(&world.rules, &kept.grounds(), &letters, &asked, day);
+                assert_eq!(
+                    (again.outcome, again.limits, again.hits),
+                    (decision.outcome, kept.limits, kept.hits),
+                    "{n}"
+                );
+                assert_eq!(decide(&turned, &facts, &letters, &asked, day), decision, "{n}");
+                *outcomes.entry(decision.outcome).or_insert(0_u32) += 1;
+            }
+        }
+    }
+    println!("{people} people: {outcomes:?}");
+    assert!(outcomes.len() >= 6, "{outcomes:?}");
+}
