@@ -179,10 +179,12 @@ refusals! {
     GuardianNeeded = CONFLICT "guardian_needed" "This is for the person themself, or for the guardian of a minor.";
     /// More versions than anyone has use for.
     TooManyVersions = UNPROCESSABLE_ENTITY "too_many_versions" "A consultation or a treatment record has at most 50 versions.";
+    /// A plan that the two agreed to runs.
+    PlanOpen = CONFLICT "plan_open" "A plan of the two runs; end it first.";
     /// More measures than anyone has use for.
     TooManyMeasures = UNPROCESSABLE_ENTITY "too_many_measures" "A visit has at most 40 measures.";
     /// More words than anyone has use for.
-    TooManyFeedbacks = UNPROCESSABLE_ENTITY "too_many_feedbacks" "At most 10 things are said after a visit.";
+    TooManyFeedbacks = UNPROCESSABLE_ENTITY "too_many_feedbacks" "At most 10 things are said after a visit, and 50 of a plan.";
     /// A consultation that not both have signed.
     SignatureNeeded = CONFLICT "signature_needed" "Client and therapist have to sign the consultation first.";
     /// A consultation that was signed, and changed since.

@@ -98,6 +98,8 @@ ids! {
     ConsentId,
     /// How a person was at a time, in numbers.
     MeasureId,
+    /// What a therapist proposes to a person over several visits.
+    PlanId,
 }
 
 impl From<TherapistId> for AccountId {

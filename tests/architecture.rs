@@ -65,7 +65,7 @@ const TABLES: &[(&str, &str)] = &[
     ("rosters", "roster_imports roster_rows roster_findings"),
     ("session_notes", "session_notes"),
     ("tasks", "tasks"),
-    ("treatments", "treatment_records measures aftercare_feedback"),
+    ("treatments", "treatment_records measures aftercare_feedback plans plan_feedback"),
     ("therapists", "therapists offers bookable_therapists"),
 ];
 

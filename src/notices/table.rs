@@ -107,6 +107,11 @@ const TABLE: &[Row] = &[
     decision("credential.revoke", "credential_revoked"),
     // A list was taken back, and with it what it had decided.
     decision("credential.roll_back", "credential_decision_taken_back"),
+    Row { with: &[], ..row("plan.propose", To::Client, "plan_proposed") },
+    Row { with: &[], ..row("plan.accept", To::Therapist, "plan_accepted") },
+    Row { with: &[], ..row("plan.decline", To::Therapist, "plan_declined") },
+    Row { with: &[], ..row("plan.feedback", To::Therapist, "plan_feedback_given") },
+    Row { with: &[], ..row("plan.end", To::Others, "plan_ended") },
     Row { with: &[], ..row("clearance.accept", To::Client, "clearance_accepted") },
     Row { with: &[], ..row("clearance.reject", To::Client, "clearance_rejected") },
     Row { with: &[], ..row("clearance.request_info", To::Client, "clearance_info_requested") },

@@ -3,6 +3,7 @@
 
 mod aftercare;
 mod measures;
+mod plans;
 mod records;
 mod store;
 
@@ -27,6 +28,7 @@ pub fn routes(config: &mut ServiceConfig) {
     records::routes(config);
     measures::routes(config);
     aftercare::routes(config);
+    plans::routes(config);
 }
 
 bounded_text! {

@@ -1,10 +1,12 @@
 use chrono::{DateTime, Utc};
 
+use super::plans::PlanState;
 use crate::bookings::lifecycle::Party;
 use crate::cipher::Sealed;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::{BookingId, MeasureId, RecipientId, TherapistId};
+use crate::events::Work;
+use crate::ids::{BookingId, MeasureId, PlanId, RecipientId, TherapistId};
 
 /// A version of a record as it is kept.
 pub(super) struct StoredRecord {
@@ -150,6 +152,114 @@ pub(super) async fn insert_feedback(
         said.given_at,
     )
     .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A plan as it is kept.
+pub(super) struct StoredPlan {
+    pub id: PlanId,
+    pub booking_id: BookingId,
+    pub state: PlanState,
+    pub content: Sealed,
+    pub proposed_at: DateTime<Utc>,
+    pub answered_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub ended_by: Option<Party>,
+}
+
+/// The latest plan of a therapist for a person.
+pub(super) async fn latest_plan(
+    tx: &mut Tx,
+    recipient: RecipientId,
+    therapist: TherapistId,
+) -> Result<Option<StoredPlan>> {
+    let plan = sqlx::query_as!(
+        StoredPlan,
+        r#"SELECT id AS "id: PlanId", booking_id AS "booking_id: BookingId", state AS "state: PlanState", content_sealed AS "content: Sealed", proposed_at,
+                  answered_at, ended_at, ended_by AS "ended_by: Party"
+           FROM plans WHERE recipient_id = $1 AND therapist_id = $2 ORDER BY state IN ('proposed', 'accepted') DESC, id DESC LIMIT 1"#,
+        recipient.0,
+        therapist.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(plan)
+}
+
+/// Adds a plan, proposed.
+pub(super) async fn insert_plan(
+    work: &mut Work,
+    (plan, booking): (PlanId, BookingId),
+    (recipient, therapist): (RecipientId, TherapistId),
+    content: &Sealed,
+) -> Result<()> {
+    let now = work.now();
+    sqlx::query!(
+        "INSERT INTO plans (id, booking_id, recipient_id, therapist_id, state, content_sealed, proposed_at) VALUES ($1, $2, $3, $4, 'proposed', $5, $6)",
+        plan.0,
+        booking.0,
+        recipient.0,
+        therapist.0,
+        content as &Sealed,
+        now,
+    )
+    .execute(&mut ***work)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn answer_plan(work: &mut Work, plan: PlanId, to: PlanState) -> Result<()> {
+    let now = work.now();
+    sqlx::query!("UPDATE plans SET state = $2, answered_at = $3 WHERE id = $1", plan.0, to as PlanState, now)
+        .execute(&mut ***work)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn end_plan(tx: &mut Tx, plan: PlanId, by: Party, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE plans SET state = 'ended', ended_at = $2, ended_by = $3 WHERE id = $1",
+        plan.0,
+        now,
+        by as Party
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What was said of a plan, oldest first.
+pub(super) async fn plan_feedback(tx: &mut Tx, plan: PlanId) -> Result<Vec<StoredFeedback>> {
+    let said = sqlx::query_as!(
+        StoredFeedback,
+        r#"SELECT number, text_sealed AS "content: Sealed", given_at FROM plan_feedback WHERE plan_id = $1 ORDER BY number"#,
+        plan.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(said)
+}
+
+/// The number of what was said last of a plan; 0 where nothing was.
+pub(super) async fn last_plan_feedback(tx: &mut Tx, plan: PlanId) -> Result<i32> {
+    let last = sqlx::query_scalar!(
+        r#"SELECT coalesce(max(number), 0) AS "last!" FROM plan_feedback WHERE plan_id = $1"#,
+        plan.0
+    );
+    Ok(last.fetch_one(&mut **tx).await?)
+}
+
+pub(super) async fn insert_plan_feedback(work: &mut Work, plan: PlanId, number: i32, text: &Sealed) -> Result<()> {
+    let now = work.now();
+    sqlx::query!(
+        "INSERT INTO plan_feedback (plan_id, number, text_sealed, given_at) VALUES ($1, $2, $3, $4)",
+        plan.0,
+        number,
+        text as &Sealed,
+        now,
+    )
+    .execute(&mut ***work)
     .await?;
     Ok(())
 }

@@ -180,3 +180,61 @@ async fn another_adults_treatment_is_not_the_bookers_to_read() {
     }
     scene.client.get(&format!("{RECIPIENTS}/{partner}/progress")).await.refused(404, "not_found");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_is_proposed_answered_and_ended() {
+    const CANARY: &str = "Bandicootle";
+    let scene = Scene::start().await;
+    let booked = scene.books(SWEDISH, MORNING, json!({})).await.is(201).id().to_string();
+    let path = format!("/v1/bookings/{booked}/plan");
+    let plan = |but: Value| {
+        let mut plan = json!({
+            "goal": CANARY, "visits": 6, "every_days": 14, "review_after_visits": 3, "ends_on": "2027-03-31", "stop_when": "No better after three visits.",
+        });
+        plan.as_object_mut().unwrap().extend(but.as_object().unwrap().clone());
+        plan
+    };
+    scene.therapist.post(&path, plan(json!({}))).await.refused(409, "session_notes_closed");
+    scene.app.advance(TimeDelta::hours(69) + TimeDelta::minutes(50));
+    scene.begins(&booked).await.is(200);
+    scene.client.get(&path).await.refused(404, "not_found");
+    for (but, pointer) in [
+        (json!({ "visits": 0, "review_after_visits": 1 }), "/visits"),
+        (json!({ "every_days": 91 }), "/every_days"),
+        (json!({ "review_after_visits": 7 }), "/review_after_visits"),
+        (json!({ "ends_on": "2026-01-01" }), "/ends_on"),
+        (json!({ "ends_on": "2029-01-01" }), "/ends_on"),
+        (json!({ "stop_when": "" }), "/stop_when"),
+    ] {
+        scene.therapist.post(&path, plan(but)).await.points_to(&[pointer]);
+    }
+    scene.client.post(&path, plan(json!({}))).await.refused(403, "forbidden");
+    let first = scene.therapist.post(&path, plan(json!({}))).await.is(201).id();
+    scene.app.advance(TimeDelta::seconds(1));
+    let second = scene.therapist.post(&path, plan(json!({ "visits": 4 }))).await.is(201);
+    assert!(
+        second.id() != first && second.body["visits"] == 4,
+        "a proposal takes the place of one that was not answered"
+    );
+    scene.client.post(&format!("{path}/feedback"), json!({ "text": format!("{CANARY}?") })).await.is(201);
+    scene.therapist.act(&format!("{path}/accept")).await.refused(403, "forbidden");
+    scene.app.client().await.act(&format!("{path}/accept")).await.refused(404, "not_found");
+    let accepted = scene.client.act(&format!("{path}/accept")).await.is(200).body;
+    assert_eq!((&accepted["state"], &accepted["over"]), (&json!("accepted"), &json!(false)));
+    scene.client.act(&format!("{path}/accept")).await.is(200);
+    scene.client.act(&format!("{path}/decline")).await.refused(409, "invalid_transition");
+    scene.therapist.post(&path, plan(json!({}))).await.refused(409, "plan_open");
+    assert_eq!(scene.therapist.get(&path).await.is(200).body["feedback"][0]["text"], format!("{CANARY}?"));
+    let ended = scene.client.act(&format!("{path}/end")).await.is(200).body;
+    assert_eq!((&ended["state"], &ended["ended_by"]), (&json!("ended"), &json!("client")));
+    scene.client.act(&format!("{path}/end")).await.is(200);
+    scene.client.post(&format!("{path}/feedback"), json!({ "text": "Late." })).await.refused(409, "invalid_transition");
+    scene.app.advance(TimeDelta::seconds(1));
+    scene.therapist.post(&path, plan(json!({}))).await.is(201);
+    scene.client.act(&format!("{path}/decline")).await.is(200);
+    scene.client.act(&format!("{path}/end")).await.refused(409, "invalid_transition");
+    let mut told = scene.told(&scene.therapist).await;
+    told.retain(|kind| kind.starts_with("plan"));
+    assert_eq!(told, ["plan_declined", "plan_ended", "plan_accepted", "plan_feedback_given"]);
+    assert_eq!(tables_with(&scene.app, CANARY).await, Vec::<String>::new());
+}
