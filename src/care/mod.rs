@@ -39,6 +39,7 @@ use crate::seals::SealedTable;
 /// What is deleted here in the end.
 pub const SWEEPS: &[Sweep] = &[
     Sweep { name: "screening_drafts", run: |app, now| Box::pin(people::forget_drafts(app, now)) },
+    Sweep { name: "care_invitations", run: |app, now| Box::pin(people::forget_invitations(app, now)) },
     Sweep { name: "clearances", run: |app, now| Box::pin(clearances::forget_clearances(app, now)) },
     // The last, so that what no row names goes in the same hour.
     Sweep { name: "letter_files", run: |app, now| Box::pin(clearances::forget_letters(app, now)) },

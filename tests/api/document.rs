@@ -14,9 +14,11 @@ use crate::support::{App, DEEP_TISSUE, Person, send};
 
 /// The operations that need no account. Whoever adds one here makes it public.
 const PUBLIC: &[&str] = &[
+    "answer_care_invitation",
     "check_slots",
     "create_quote",
     "get_calendar_feed",
+    "get_care_invitation",
     "get_jwks",
     "get_liveness",
     "get_questionnaire",

@@ -426,3 +426,72 @@ async fn so_many_screenings_in_a_day_and_no_more() {
     app.advance(TimeDelta::hours(24));
     screens(&app, &client, &id, json!({})).await.is(201);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adult_guest_answers_for_themself_and_the_booker_learns_nothing_of_it() {
+    let app = App::start().await;
+    let (client, stranger, nobody) = (app.client().await, app.client().await, app.nobody());
+    let add = async |relation: &str, born: &str| {
+        let new = json!({ "relation": relation, "display_name": "Ines", "born_on": born });
+        client.post(RECIPIENTS, new).await.is(201).header("location")
+    };
+    let (partner, child) = (add("partner", "1990-01-01").await, add("child", "2015-01-01").await);
+    client.act(&format!("{child}/invitations")).await.refused(409, "guardian_needed");
+    client.act(&format!("{RECIPIENTS}/{}/invitations", oneself(&client).await)).await.refused(409, "guardian_needed");
+    stranger.act(&format!("{partner}/invitations")).await.refused(404, "not_found");
+    let first = client.act(&format!("{partner}/invitations")).await.is(201).body["token"].as_str().unwrap().to_owned();
+    let made = client.act(&format!("{partner}/invitations")).await.is(201).body;
+    let token = made["token"].as_str().unwrap();
+    let link = format!("/v1/care-invitations/{token}");
+    assert!(made["url"].as_str().unwrap().ends_with(&link) && made["expires_at"].is_string());
+    nobody.get(&format!("/v1/care-invitations/{first}")).await.refused(404, "not_found");
+    let asked = nobody.get(&link).await.is(200).body;
+    assert_eq!((&asked["display_name"], &asked["care_state"]), (&json!("Ines"), &json!("unanswered")));
+    assert_eq!(asked["questionnaires"][0]["code"], "health");
+    assert_eq!(tables_with(&app, token).await, Vec::<String>::new(), "the secret is not kept");
+
+    let body = |but: Vec<Value>| json!({ "questionnaires": [{ "code": "health", "version": 1 }], "answers": but, "attested": true });
+    nobody.post(&format!("{link}/screenings"), body(Vec::new())).await.refused(422, "invalid");
+    let epilepsy = answers(&app, json!({ "epilepsy": "uncontrolled" })).await;
+    let told = nobody.post(&format!("{link}/screenings"), body(epilepsy)).await.is(201).body;
+    assert!(told["decisions"].to_string().contains("clearance_needed"), "the guest is told");
+    // The booker sees that it was answered, and nothing else.
+    let seen = client.get(&partner).await.is(200);
+    assert_eq!(seen.body["care_state"], "answered");
+    let screening = told["id"].as_str().unwrap();
+    for path in [
+        format!("{partner}/screenings"),
+        format!("{partner}/screenings/{screening}"),
+        format!("{partner}/screening-draft"),
+        format!("{partner}/suitability?service_id={DEEP_TISSUE}&duration_minutes=60&date=2026-12-20"),
+    ] {
+        client.get(&path).await.refused(409, "guardian_needed");
+    }
+    let healthy = healthy(&app).await;
+    client.post(&format!("{partner}/screenings"), body(healthy.clone())).await.refused(409, "guardian_needed");
+    // Epilepsy and high blood pressure are the same to the booker: by body, by notice and by length.
+    let therapist = app.therapist().await;
+    let address = client.address(crate::support::surry_hills()).await;
+    let mut answered = Vec::new();
+    for but in [json!({ "epilepsy": "uncontrolled" }), json!({ "blood_pressure": "uncontrolled" })] {
+        nobody.post(&format!("{link}/screenings"), body(answers(&app, but).await)).await.is(201);
+        let mut wish = client.wish(&therapist, address, "2026-12-03T03:00:00Z");
+        wish["recipient_id"] = json!(partner.rsplit('/').next().unwrap());
+        let refused =
+            client.books_with_key(&uuid::Uuid::now_v7().to_string(), &wish).await.refused(422, "care_not_suitable");
+        let mut problem = refused.body.clone();
+        problem.as_object_mut().unwrap().remove("request_id");
+        answered.push((problem, refused.text.len()));
+    }
+    assert_eq!(answered[0], answered[1]);
+    nobody.post(&format!("{link}/screenings"), body(healthy)).await.is(201);
+    let mut wish = client.wish(&therapist, address, "2026-12-03T03:00:00Z");
+    wish["recipient_id"] = json!(partner.rsplit('/').next().unwrap());
+    client.books_with_key(&uuid::Uuid::now_v7().to_string(), &wish).await.is(201);
+
+    app.advance(TimeDelta::days(15));
+    nobody.get(&link).await.refused(404, "not_found");
+    let made = client.act(&format!("{partner}/invitations")).await.is(201).body;
+    client.delete(&partner).await.is(204);
+    nobody.get(&format!("/v1/care-invitations/{}", made["token"].as_str().unwrap())).await.refused(404, "not_found");
+}

@@ -8,6 +8,7 @@ use sqlx::types::Json as Kept;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::invitations::refuse_guests;
 use super::recipients::{Recipient, find, lock};
 use super::{QuestionnaireRef, named, refuse_too_many, store};
 use crate::App;
@@ -61,10 +62,12 @@ impl DraftView {
 /// What was answered of a recipient so far, and was not given yet. A draft that nobody has changed for 30 days is gone.
 #[utoipa::path(tag = "Care", operation_id = "get_screening_draft", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient.")),
-    responses((status = 200, description = "The draft.", body = DraftView)))]
+    responses((status = 200, description = "The draft.", body = DraftView)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/me/recipients/{id}/screening-draft")]
 async fn get_screening_draft(app: Data<App>, me: As<Client>, Path(id): Path<RecipientId>) -> Result<Reply> {
     let recipient = find(&*app.db, &app.cipher, me.account(), id).await?;
+    refuse_guests(&recipient)?;
     let draft = store::draft(&*app.db, id, app.clock.now() - KEPT).await?.ok_or(Error::NotFound)?;
     Reply::ok(&DraftView::opened(draft, &recipient)?)
 }
@@ -86,7 +89,7 @@ struct DraftBody {
     params(("id" = RecipientId, Path, description = "The recipient."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the draft as it was read, where there is one.")),
     request_body = DraftBody, responses((status = 200, description = "The draft as it is now.", body = DraftView)),
-    extensions(("x-refusals" = json!(refused![QuestionnaireOutdated]))))]
+    extensions(("x-refusals" = json!(refused![QuestionnaireOutdated, GuardianNeeded]))))]
 #[put("/v1/me/recipients/{id}/screening-draft")]
 async fn put_screening_draft(
     app: Data<App>,
@@ -99,6 +102,7 @@ async fn put_screening_draft(
         refuse_too_many(&body.answers)?;
         let mut work = app.begin(Some(me.account())).await?;
         let recipient = lock(&mut work, &app.cipher, me.account(), id).await?;
+        refuse_guests(&recipient)?;
         let now = work.now();
         let current = store::draft(&mut **work, id, now - KEPT).await?;
         let current = current.map(|draft| DraftView::opened(draft, &recipient)).transpose()?;

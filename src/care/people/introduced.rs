@@ -38,8 +38,16 @@ pub async fn introduce(
     let (own, key) = keys::generate(cipher, id)?;
     let profile = Profile { display_name: who.display_name.map(str::to_owned), born_on: who.born_on };
     let profile = own.seal_value(PROFILE, id, &profile)?;
-    let recipient =
-        StoredRecipient { id, account, relation: who.relation, profile, key, created_at: now, is_cleared: false };
+    let recipient = StoredRecipient {
+        id,
+        account,
+        relation: who.relation,
+        profile,
+        key,
+        created_at: now,
+        is_cleared: false,
+        answers_alone: false,
+    };
     store::insert(&mut *db, &recipient).await?;
     let put = published::questionnaires(&mut *db, now).await?.into_iter().map(|(one, _)| one);
     for health in put.filter(|one| one.purpose == Purpose::Health) {

@@ -4,6 +4,7 @@ mod answering;
 mod drafts;
 pub(super) mod facts;
 mod introduced;
+mod invitations;
 mod keys;
 pub(super) mod recipients;
 mod screenings;
@@ -17,6 +18,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use answering::{is_accounts_own, is_accounts_own_today, may_sign, person, person_entered};
 pub use drafts::forget_drafts;
 pub use introduced::{Introduced, introduce};
+pub use invitations::forget_invitations;
 pub use keys::SUBJECT_KEYS;
 pub use recipients::{Recipient, Relation};
 
@@ -28,6 +30,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     drafts::routes(config);
     screenings::routes(config);
     suitability::routes(config);
+    invitations::routes(config);
 }
 
 /// A version of a questionnaire, by its name.

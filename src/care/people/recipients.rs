@@ -62,6 +62,8 @@ pub(super) struct StoredRecipient {
     pub created_at: DateTime<Utc>,
     /// Whether a clearance was accepted.
     pub is_cleared: bool,
+    /// Whether they answered for themself, as a guest.
+    pub answers_alone: bool,
 }
 
 /// What tells who a person is.
@@ -82,6 +84,8 @@ pub struct Recipient {
     pub cipher: Cipher,
     /// Whether a clearance was accepted.
     pub is_cleared: bool,
+    /// Whether they answered for themself, as a guest: then the account sees states alone.
+    pub answers_alone: bool,
     display_name: Option<String>,
     created_at: DateTime<Utc>,
 }
@@ -90,8 +94,8 @@ impl Recipient {
     fn opened(stored: StoredRecipient, cipher: &Cipher) -> Result<Self> {
         let own = keys::open(cipher, stored.id, &stored.key)?;
         let Profile { display_name, born_on } = own.open_value(PROFILE, stored.id, &stored.profile)?;
-        let StoredRecipient { id, account, relation, created_at, is_cleared, .. } = stored;
-        Ok(Self { id, account, relation, born_on, cipher: own, is_cleared, display_name, created_at })
+        let StoredRecipient { id, account, relation, created_at, is_cleared, answers_alone, .. } = stored;
+        Ok(Self { id, account, relation, born_on, cipher: own, is_cleared, answers_alone, display_name, created_at })
     }
 
     /// Whether the account answers for the person: for its holder, or a minor.
@@ -180,7 +184,7 @@ pub async fn lock(work: &mut Work, cipher: &Cipher, account: AccountId, id: Reci
 /// Whether the questions of health were answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum CareState {
+pub(super) enum CareState {
     /// Not yet.
     Unanswered,
     /// Questions have changed, or the answers have grown too old.
@@ -232,20 +236,24 @@ impl Frame {
         Ok(Self { own_name, today, terms, versions })
     }
 
-    async fn view(&self, conn: &mut sqlx::PgConnection, recipient: &Recipient) -> Result<RecipientView> {
-        let answered = facts::answered(conn, recipient.id).await?;
+    async fn care_state(&self, conn: &mut sqlx::PgConnection, recipient: RecipientId) -> Result<CareState> {
+        let answered = facts::answered(conn, recipient).await?;
         let lasts = i64::from(self.terms.answers_last_days);
         let is_current = |(code, version): &(String, i32)| {
             let latest = answered.iter().find(|known| known.code == *code);
             latest.is_some_and(|last| last.version == *version && (self.today - last.on).num_days() < lasts)
         };
-        let care_state = if answered.is_empty() {
+        Ok(if answered.is_empty() {
             CareState::Unanswered
         } else if self.versions.iter().all(is_current) {
             CareState::Answered
         } else {
             CareState::Outdated
-        };
+        })
+    }
+
+    async fn view(&self, conn: &mut sqlx::PgConnection, recipient: &Recipient) -> Result<RecipientView> {
+        let care_state = self.care_state(conn, recipient.id).await?;
         Ok(RecipientView {
             id: recipient.id,
             relation: recipient.relation,
@@ -256,6 +264,12 @@ impl Frame {
             created_at: recipient.created_at,
         })
     }
+}
+
+/// Whether a recipient's questions of health were answered.
+pub(super) async fn care_state(work: &mut Work, recipient: &Recipient) -> Result<CareState> {
+    let now = work.now();
+    Frame::read(work, recipient.account, now).await?.care_state(work, recipient.id).await
 }
 
 /// A recipient to be added.
@@ -280,7 +294,16 @@ async fn add(
     let id = RecipientId::new(now);
     let (own, key) = keys::generate(cipher, id)?;
     let profile = own.seal_value(PROFILE, id, &profile)?;
-    let stored = StoredRecipient { id, account, relation, profile, key, created_at: now, is_cleared: false };
+    let stored = StoredRecipient {
+        id,
+        account,
+        relation,
+        profile,
+        key,
+        created_at: now,
+        is_cleared: false,
+        answers_alone: false,
+    };
     store::insert(&mut ***work, &stored).await?;
     // Ids alone: who the person is to the account is nobody else's business.
     work.announce(Event::new("recipient.create", "recipient", id)).await?;

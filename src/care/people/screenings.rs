@@ -9,6 +9,7 @@ use sqlx::types::Json as Kept;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::invitations::refuse_guests;
 use super::recipients::{Recipient, find, lock};
 use super::{QuestionnaireRef, facts, named, refuse_too_many, store};
 use crate::App;
@@ -21,7 +22,7 @@ use crate::care::published::{self, RuleCache, emergency_number, policy};
 use crate::care::questions::GivenAnswer;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
-use crate::events::Event;
+use crate::events::{Event, Work};
 use crate::http::{Json, Page, Paging, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{RecipientId, ScreeningId, ServiceId};
@@ -40,7 +41,7 @@ const MOST_A_DAY: i64 = 20;
 /// What was answered at one time.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Screening)]
-struct ScreeningView {
+pub(super) struct ScreeningView {
     /// The screening's id.
     id: ScreeningId,
     /// What was answered.
@@ -67,7 +68,7 @@ impl ScreeningView {
 
 /// What comes of answers for a service, today.
 #[derive(Serialize, ToSchema)]
-struct ServiceDecision {
+pub(super) struct ServiceDecision {
     /// The service.
     service_id: ServiceId,
     /// Its slug.
@@ -81,7 +82,7 @@ struct ServiceDecision {
 
 /// What was answered, and what comes of it.
 #[derive(Serialize, ToSchema)]
-struct ScreeningResult {
+pub(super) struct ScreeningResult {
     #[serde(flatten)]
     screening: ScreeningView,
     /// What comes of it for each service, today.
@@ -98,7 +99,8 @@ struct ScreeningResult {
 /// What was answered of a recipient, the latest first. A later one takes the place of an earlier one for the questionnaires that it answers.
 #[utoipa::path(tag = "Care", operation_id = "list_screenings", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."), Paging),
-    responses((status = 200, description = "A page of screenings.", body = Page<ScreeningView>)))]
+    responses((status = 200, description = "A page of screenings.", body = Page<ScreeningView>)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/me/recipients/{id}/screenings")]
 async fn list_screenings(
     app: Data<App>,
@@ -107,6 +109,7 @@ async fn list_screenings(
     Query(query): Query<Paging>,
 ) -> Result<Reply> {
     let recipient = find(&*app.db, &app.cipher, me.account(), id).await?;
+    refuse_guests(&recipient)?;
     let found = store::screenings(&*app.db, id, query.after()?, query.limit.probe()).await?;
     let Page { data, next_cursor } = Page::cut(found, query.limit, |screening| screening.number)?;
     let views = data.into_iter().map(|screening| ScreeningView::opened(screening, &recipient));
@@ -119,7 +122,8 @@ async fn list_screenings(
 #[utoipa::path(tag = "Care", operation_id = "get_screening", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."),
            ("screening_id" = ScreeningId, Path, description = "The screening.")),
-    responses((status = 200, description = "The screening.", body = ScreeningView)))]
+    responses((status = 200, description = "The screening.", body = ScreeningView)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/me/recipients/{id}/screenings/{screening_id}")]
 async fn get_screening(
     app: Data<App>,
@@ -127,6 +131,7 @@ async fn get_screening(
     Path((id, screening)): Path<(RecipientId, ScreeningId)>,
 ) -> Result<Reply> {
     let recipient = find(&*app.db, &app.cipher, me.account(), id).await?;
+    refuse_guests(&recipient)?;
     let found = store::screening(&*app.db, id, screening).await?.ok_or(Error::NotFound)?;
     Reply::ok(&ScreeningView::opened(found, &recipient)?)
 }
@@ -134,7 +139,7 @@ async fn get_screening(
 /// Answers to be given.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewScreening {
+pub(super) struct NewScreening {
     /// What is answered, in the versions that are in force: 1 to 10.
     questionnaires: Vec<QuestionnaireRef>,
     /// The answers. Those to questions that are not put have no effect, and are not kept.
@@ -153,7 +158,7 @@ struct NewScreening {
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewScreening, responses((status = 201, description = "What was answered, and what comes of it.", body = ScreeningResult,
      headers(("Location" = String, description = "Where the screening is found.")))),
-    extensions(("x-refusals" = json!(refused![QuestionnaireOutdated, TooManyScreenings]))))]
+    extensions(("x-refusals" = json!(refused![QuestionnaireOutdated, TooManyScreenings, GuardianNeeded]))))]
 #[post("/v1/me/recipients/{id}/screenings")]
 async fn create_screening(
     app: Data<App>,
@@ -163,91 +168,106 @@ async fn create_screening(
     Json(new, print): Json<NewScreening>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        refuse_too_many(&new.answers)?;
         let mut work = app.begin(Some(me.account())).await?;
         let once = Once::claim(&mut work, "POST /v1/me/recipients/{id}/screenings", key, print.about(id)).await?;
         let recipient = lock(&mut work, &app.cipher, me.account(), id).await?;
-        let now = work.now();
-        let rules = app.part::<RuleCache>()?.rules(&mut work, now).await?;
-        let there = published::questionnaires(&mut **work, now).await?.into_iter().map(|(one, _)| one).collect();
-        let questionnaires = named(&new.questionnaires, there)?;
-        if questionnaires
-            .iter()
-            .any(|one| !new.questionnaires.iter().any(|asked| asked.code == one.code && asked.version == one.version))
-        {
-            return Err(Refusal::QuestionnaireOutdated.into());
-        }
-        let today = local_date(accounts::zone(&mut **work, me.account()).await?, now);
-        let catalogue = super::catalogue(&questionnaires);
-        let (answers, mut wrong) = match catalogue.read(&new.answers, "/answers", today) {
-            Ok(answers) => (answers, Vec::new()),
-            Err(wrong) => (Vec::new(), wrong),
-        };
-        let given = catalogue.facts(&answers, today, 1);
-        let unanswered = catalogue.missing(&given, today).into_iter();
-        let unanswered = unanswered.filter(|code| !new.answers.iter().any(|answer| answer.question == *code));
-        wrong.extend(unanswered.map(|code| FieldError {
-            code: "missing".into(),
-            ..FieldError::new("/answers", format!("lacks an answer to `{code}`."))
-        }));
-        if !new.attested {
-            wrong.push(FieldError::new("/attested", "must be true: only answers that are true can decide."));
-        }
-        if !wrong.is_empty() {
-            return Err(Error::Invalid(wrong));
-        }
-        let (today_so_far, last) = store::count_since(&mut work, id, now - TimeDelta::hours(24)).await?;
-        if today_so_far >= MOST_A_DAY {
-            return Err(Refusal::TooManyScreenings.into());
-        }
-        let kept: Vec<GivenAnswer> = catalogue
-            .put(&answers, &given)
-            .into_iter()
-            .map(|answer| GivenAnswer::of(&answer.question, &answer.known))
-            .collect();
-        let screening_id = ScreeningId::new(now);
-        let screening = store::StoredScreening {
-            id: screening_id,
-            number: last + 1,
-            questionnaires: Kept(new.questionnaires),
-            answers: recipient.cipher.seal_value(ANSWERS, screening_id, &kept)?,
-            given_on: today,
-            created_at: now,
-        };
-        store::insert_screening(&mut **work, id, &screening).await?;
-        store::delete_draft(&mut work, id).await?;
-        // Ids and versions alone: what came of the answers is health, too.
-        let details =
-            json!({ "screening": screening.id, "questionnaires": screening.questionnaires.0, "rules": rules.version });
-        work.announce(Event::new("screening.create", "recipient", id).with(details)).await?;
-        let location = format!("/v1/me/recipients/{id}/screenings/{}", screening.id);
-        let terms = policy(&mut **work, &[], now).await?;
-        let told = facts::of(&mut work, &recipient, terms.answers_last_days).await?;
-        let (mut decisions, mut advice, mut worst) = (Vec::new(), Vec::new(), Outcome::Suitable);
-        for (service_id, service) in published::services(&mut **work).await? {
-            let asked = Asked {
-                service: &service,
-                techniques: &[],
-                pressure: None,
-                minutes: 60,
-                regions: RegionSet::default(),
-                place: &[],
-            };
-            let decision = decide(&rules.rules, &told.facts, &told.clearances, &asked, today);
-            worst = worst.max(decision.outcome);
-            advice.extend(decision.advice);
-            let (outcome, limits) = (decision.outcome, decision.limits);
-            decisions.push(ServiceDecision { service_id, service: service.slug, outcome, limits });
-        }
-        advice.sort();
-        advice.dedup();
-        let emergency_number =
-            if worst >= Outcome::Urgent { Some(emergency_number(&mut **work, None).await?) } else { None };
-        let screening = ScreeningView::opened(screening, &recipient)?;
-        let reply = Reply::created(location, &ScreeningResult { screening, decisions, advice, emergency_number })?;
+        refuse_guests(&recipient)?;
+        let result = answer(&app, &mut work, &recipient, new).await?;
+        let location = format!("/v1/me/recipients/{id}/screenings/{}", result.screening.id);
+        let reply = Reply::created(location, &result)?;
         once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)
     })
     .await
+}
+
+/// Stores what a recipient answers, whoever sends it, and tells what comes of it. The recipient is locked.
+///
+/// # Errors
+/// 422 lists every answer that is missing or wrong; `questionnaire_outdated`, `too_many_screenings`.
+pub(super) async fn answer(
+    app: &App,
+    work: &mut Work,
+    recipient: &Recipient,
+    new: NewScreening,
+) -> Result<ScreeningResult> {
+    refuse_too_many(&new.answers)?;
+    let now = work.now();
+    let rules = app.part::<RuleCache>()?.rules(work, now).await?;
+    let there = published::questionnaires(&mut ***work, now).await?.into_iter().map(|(one, _)| one).collect();
+    let questionnaires = named(&new.questionnaires, there)?;
+    if questionnaires
+        .iter()
+        .any(|one| !new.questionnaires.iter().any(|asked| asked.code == one.code && asked.version == one.version))
+    {
+        return Err(Refusal::QuestionnaireOutdated.into());
+    }
+    let today = local_date(accounts::zone(&mut ***work, recipient.account).await?, now);
+    let catalogue = super::catalogue(&questionnaires);
+    let (answers, mut wrong) = match catalogue.read(&new.answers, "/answers", today) {
+        Ok(answers) => (answers, Vec::new()),
+        Err(wrong) => (Vec::new(), wrong),
+    };
+    let given = catalogue.facts(&answers, today, 1);
+    let unanswered = catalogue.missing(&given, today).into_iter();
+    let unanswered = unanswered.filter(|code| !new.answers.iter().any(|answer| answer.question == *code));
+    wrong.extend(unanswered.map(|code| FieldError {
+        code: "missing".into(),
+        ..FieldError::new("/answers", format!("lacks an answer to `{code}`."))
+    }));
+    if !new.attested {
+        wrong.push(FieldError::new("/attested", "must be true: only answers that are true can decide."));
+    }
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong));
+    }
+    let (today_so_far, last) = store::count_since(work, recipient.id, now - TimeDelta::hours(24)).await?;
+    if today_so_far >= MOST_A_DAY {
+        return Err(Refusal::TooManyScreenings.into());
+    }
+    let kept: Vec<GivenAnswer> = catalogue
+        .put(&answers, &given)
+        .into_iter()
+        .map(|answer| GivenAnswer::of(&answer.question, &answer.known))
+        .collect();
+    let screening_id = ScreeningId::new(now);
+    let screening = store::StoredScreening {
+        id: screening_id,
+        number: last + 1,
+        questionnaires: Kept(new.questionnaires),
+        answers: recipient.cipher.seal_value(ANSWERS, screening_id, &kept)?,
+        given_on: today,
+        created_at: now,
+    };
+    store::insert_screening(&mut ***work, recipient.id, &screening).await?;
+    store::delete_draft(work, recipient.id).await?;
+    // Ids and versions alone: what came of the answers is health, too.
+    let details =
+        json!({ "screening": screening.id, "questionnaires": screening.questionnaires.0, "rules": rules.version });
+    work.announce(Event::new("screening.create", "recipient", recipient.id).with(details)).await?;
+    let terms = policy(&mut ***work, &[], now).await?;
+    let told = facts::of(work, &recipient, terms.answers_last_days).await?;
+    let (mut decisions, mut advice, mut worst) = (Vec::new(), Vec::new(), Outcome::Suitable);
+    for (service_id, service) in published::services(&mut ***work).await? {
+        let asked = Asked {
+            service: &service,
+            techniques: &[],
+            pressure: None,
+            minutes: 60,
+            regions: RegionSet::default(),
+            place: &[],
+        };
+        let decision = decide(&rules.rules, &told.facts, &told.clearances, &asked, today);
+        worst = worst.max(decision.outcome);
+        advice.extend(decision.advice);
+        let (outcome, limits) = (decision.outcome, decision.limits);
+        decisions.push(ServiceDecision { service_id, service: service.slug, outcome, limits });
+    }
+    advice.sort();
+    advice.dedup();
+    let emergency_number =
+        if worst >= Outcome::Urgent { Some(emergency_number(&mut ***work, None).await?) } else { None };
+    let screening = ScreeningView::opened(screening, recipient)?;
+    Ok(ScreeningResult { screening, decisions, advice, emergency_number })
 }

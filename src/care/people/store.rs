@@ -7,6 +7,7 @@ use super::recipients::{Relation, StoredRecipient};
 use crate::cipher::Sealed;
 use crate::db::{BATCH, Tx};
 use crate::error::Result;
+use crate::events::Work;
 use crate::ids::{AccountId, RecipientId, ScreeningId};
 
 /// The columns of a recipient with its key, read alike everywhere.
@@ -16,7 +17,8 @@ macro_rules! recipients {
             StoredRecipient,
             r#"SELECT recipients.id AS "id: RecipientId", account_id AS "account: AccountId", relation AS "relation: Relation", profile_sealed AS "profile: Sealed",
                       key_sealed AS "key: Sealed", created_at,
-                      EXISTS (SELECT FROM clearances WHERE recipient_id = recipients.id AND state = 'accepted') AS "is_cleared!"
+                      EXISTS (SELECT FROM clearances WHERE recipient_id = recipients.id AND state = 'accepted') AS "is_cleared!",
+                      guest_since IS NOT NULL AS "answers_alone!"
                FROM recipients JOIN subject_keys ON subject_keys.id = recipients.id WHERE removed_at IS NULL "# + $tail,
             $($arg),+
         )
@@ -75,6 +77,7 @@ pub(super) async fn update_profile(tx: &mut Tx, id: RecipientId, profile: &Seale
 pub(super) async fn erase(tx: &mut Tx, id: RecipientId, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
         "WITH key AS (DELETE FROM subject_keys WHERE id = $1), draft AS (DELETE FROM screening_drafts WHERE recipient_id = $1),
+              invitation AS (DELETE FROM care_invitations WHERE recipient_id = $1),
               clearance AS (UPDATE clearances SET state = 'withdrawn', changed_at = $2, claimed_by = NULL, claimed_until = NULL
                             WHERE recipient_id = $1 AND state NOT IN ('rejected', 'withdrawn', 'revoked'))
          UPDATE recipients SET removed_at = $2 WHERE id = $1",
@@ -235,4 +238,63 @@ pub(super) async fn insert_screening<'c>(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Keeps what tells the link of a guest, in the place of one before.
+pub(super) async fn put_invitation(
+    work: &mut Work,
+    recipient: RecipientId,
+    digest: &[u8],
+    expires_at: DateTime<Utc>,
+) -> Result<()> {
+    let now = work.now();
+    sqlx::query!(
+        "INSERT INTO care_invitations (recipient_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (recipient_id) DO UPDATE SET digest = $2, created_at = $3, expires_at = $4",
+        recipient.0,
+        digest,
+        now,
+        expires_at
+    )
+    .execute(&mut ***work)
+    .await?;
+    Ok(())
+}
+
+/// Whom a link is for that can be used at `now`.
+pub(super) async fn invited(tx: &mut Tx, digest: &[u8], now: DateTime<Utc>) -> Result<Option<RecipientId>> {
+    let recipient = sqlx::query_scalar!(
+        r#"SELECT recipient_id AS "recipient: RecipientId" FROM care_invitations WHERE digest = $1 AND expires_at > $2"#,
+        digest,
+        now
+    );
+    Ok(recipient.fetch_optional(&mut **tx).await?)
+}
+
+/// Until when a guest's link can be used.
+pub(super) async fn invitation_end(tx: &mut Tx, recipient: RecipientId) -> Result<Option<DateTime<Utc>>> {
+    let end = sqlx::query_scalar!("SELECT expires_at FROM care_invitations WHERE recipient_id = $1", recipient.0);
+    Ok(end.fetch_optional(&mut **tx).await?)
+}
+
+/// Writes down that a recipient answers for themself.
+pub(super) async fn set_guest(work: &mut Work, recipient: RecipientId) -> Result<()> {
+    let now = work.now();
+    sqlx::query!("UPDATE recipients SET guest_since = coalesce(guest_since, $2) WHERE id = $1", recipient.0, now)
+        .execute(&mut ***work)
+        .await?;
+    Ok(())
+}
+
+/// Deletes links that ended, a batch of them; how many there were.
+pub(super) async fn delete_invitations<'c>(db: impl PgExecutor<'c>, until: DateTime<Utc>) -> Result<u64> {
+    let deleted = sqlx::query!(
+        "DELETE FROM care_invitations WHERE recipient_id IN
+            (SELECT recipient_id FROM care_invitations WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        until,
+        BATCH
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
 }

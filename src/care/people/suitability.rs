@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::facts::{self, Told};
+use super::invitations::refuse_guests;
 use super::recipients;
 use crate::App;
 use crate::accounts::Region;
@@ -19,7 +20,7 @@ use crate::care::decide::{Advice, Alternative, Asked, Hit, Limits, Needs, altern
 use crate::care::published::{self, CareMode, PublishedRules, RuleCache, emergency_number, policy};
 use crate::care::questions::GivenAnswer;
 use crate::care::routes::places;
-use crate::error::{FieldError, Result};
+use crate::error::{FieldError, Result, refused};
 use crate::http::{Path, Query, Reply};
 use crate::ids::{RecipientId, ServiceId};
 use crate::values::{Country, Day, Pressure};
@@ -123,7 +124,8 @@ struct Suitability {
 /// answered is told in `needs.questions`, and decides nothing. It is no medical advice.
 #[utoipa::path(tag = "Care", operation_id = "get_suitability", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."), SuitabilityIn),
-    responses((status = 200, description = "The decision.", body = Suitability)))]
+    responses((status = 200, description = "The decision.", body = Suitability)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/me/recipients/{id}/suitability")]
 async fn get_suitability(
     app: Data<App>,
@@ -139,6 +141,7 @@ async fn get_suitability(
     let mut conn = app.db.acquire().await?;
     let published = app.part::<RuleCache>()?.rules(&mut conn, now).await?;
     let recipient = recipients::find(&mut *conn, &app.cipher, me.account(), id).await?;
+    refuse_guests(&recipient)?;
     let services = published::services(&mut *conn).await?;
     let service = services.iter().find(|(known, _)| *known == query.service_id);
     let (_, service) = service.ok_or_else(|| FieldError::new("/service_id", "is not in the catalogue."))?;
