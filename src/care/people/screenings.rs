@@ -247,7 +247,7 @@ pub(super) async fn answer(
         json!({ "screening": screening.id, "questionnaires": screening.questionnaires.0, "rules": rules.version });
     work.announce(Event::new("screening.create", "recipient", recipient.id).with(details)).await?;
     let terms = policy(&mut ***work, &[], now).await?;
-    let told = facts::of(work, &recipient, terms.answers_last_days).await?;
+    let told = facts::of(work, recipient, terms.answers_last_days).await?;
     let (mut decisions, mut advice, mut worst) = (Vec::new(), Vec::new(), Outcome::Suitable);
     for (service_id, service) in published::services(&mut ***work).await? {
         let asked = Asked {
