@@ -47,6 +47,7 @@ CREATE TABLE consultations (
     -- Counts a booking's versions from 1.
     version        integer     NOT NULL CONSTRAINT consultations_version_positive CHECK (version > 0),
     recipient_id   uuid        NOT NULL CONSTRAINT consultations_recipient_exists REFERENCES recipients,
+    service_id     uuid        NOT NULL CONSTRAINT consultations_service_exists REFERENCES services,
     content_sealed text        NOT NULL CONSTRAINT consultations_content_length CHECK (octet_length(content_sealed) <= 20000),
     written_by     text        NOT NULL CONSTRAINT consultations_writer_known CHECK (written_by IN ('client', 'therapist')),
     written_at     timestamptz NOT NULL,
@@ -71,7 +72,9 @@ CREATE TRIGGER consultation_signatures_keep BEFORE TRUNCATE ON consultation_sign
 
 -- Whether a visit begins only with a consultation that both have signed.
 ALTER TABLE care_policies ADD COLUMN signed_consultation boolean NOT NULL DEFAULT false;
--- Texas asks for a consultation document, signed by both before the first session.
+-- Texas asks for a consultation document, signed by both before the first session; all else there stays as it is asked for so far.
 INSERT INTO care_policies (id, place, version, mode, answers_last_days, confirm_hours, adult_age, retention_years, effective_from, created_at, signed_consultation)
-VALUES ('019b76da-a800-7e0b-8000-63617265000b', 'US-TX', 1, 'asked', 365, 48, 18, 7, '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z', true)
+SELECT '019b76da-a800-7e0b-8000-63617265000b', 'US-TX', 1, mode, answers_last_days, confirm_hours, adult_age, retention_years, '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z', true
+FROM care_policies WHERE place IN ('US', '*') AND withdrawn_at IS NULL AND effective_from <= now()
+ORDER BY place = 'US' DESC, effective_from DESC, version DESC LIMIT 1
 ON CONFLICT ON CONSTRAINT care_policies_version_unique DO NOTHING;

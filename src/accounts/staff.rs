@@ -93,6 +93,11 @@ async fn put_staff_member(
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         work.lock(STAFF).await?;
+        // Whoever waited for the lock may have lost what let them in.
+        let caller = store::find(&mut **work, me.account()).await?;
+        if !caller.is_some_and(|caller| caller.grants.names(Grant::Owner)) {
+            return Err(Error::Forbidden);
+        }
         let mut member = store::find(&mut **work, id).await?.ok_or(Error::NotFound)?;
         if_match.check(&member)?;
         if id == me.account() {

@@ -142,8 +142,6 @@ audiences! {
     Parties => [Client, Therapist], [];
     /// Everyone with an account.
     Anyone => [Client, Therapist, Admin], [];
-    /// Every admin, whatever their grants.
-    Staff => [Admin], [];
     /// Whoever gives grants.
     Owner => [], [Owner];
     /// Whoever verifies licences, and says which ones are required.

@@ -28,7 +28,7 @@ pub use store::{
     zone,
 };
 pub use stored::{Reserved, Revision, StoredDiary};
-pub use time_off::{NOTE as TIME_OFF_NOTE, VisitsInTimeOff};
+pub use time_off::{NOTE as TIME_OFF_NOTE, UNFIT_WITHIN, VisitsInTimeOff, is_unfit};
 
 use crate::care::VisitCare;
 use crate::credentials::{Required, Requirement, Standing, relied_on};

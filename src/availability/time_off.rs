@@ -11,7 +11,7 @@ use sqlx::PgExecutor;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use store::NOTE;
+pub use store::{NOTE, is_unfit};
 
 use super::reservations;
 use super::schedule::{TimeOff, TimeOffNote, TimeOffView};
@@ -94,12 +94,13 @@ pub enum VisitsInTimeOff {
     /// Somebody else is to take them over, and their clients are told; a day before its start, or after two hours of search, what nobody takes over is
     /// called off.
     HandOver,
-    /// The same, because the therapist is not fit to treat, as with a fever: nothing is held against them. For time off that begins within 48 hours.
+    /// The same, because the therapist is not fit to treat, as with a fever: of the visits of the next 48 hours nothing is held against them. For time off that
+    /// begins within these.
     Unfit,
 }
 
 /// How far ahead a therapist can know not to be fit.
-const UNFIT_WITHIN: TimeDelta = TimeDelta::hours(48);
+pub const UNFIT_WITHIN: TimeDelta = TimeDelta::hours(48);
 
 /// What is announced of time off: not why it is taken.
 fn event(kind: &str, therapist: TherapistId, time_off: &TimeOff, visits: VisitsInTimeOff) -> Event {
@@ -143,8 +144,11 @@ async fn create_time_off(
         if store::count(&mut work, me.therapist(), now).await? >= MOST_TIME_OFF {
             return Err(Refusal::TooMuchTimeOff.into());
         }
-        store::insert(&mut work, &app.cipher, me.therapist(), &time_off).await?;
-        work.announce(event("time_off.create", me.therapist(), &time_off, new.visits)).await?;
+        let unfit = new.visits == VisitsInTimeOff::Unfit;
+        store::insert(&mut work, &app.cipher, me.therapist(), (&time_off, unfit)).await?;
+        // That a therapist is not fit is about their health, which no event tells of.
+        let visits = if unfit { VisitsInTimeOff::HandOver } else { new.visits };
+        work.announce(event("time_off.create", me.therapist(), &time_off, visits)).await?;
         let location = format!("/v1/therapists/me/time-off/{}", time_off.id);
         let reply = Reply::created(location, &view(&mut **work, me.therapist(), time_off, now).await?)?;
         once.keep(&mut work, &reply).await?;

@@ -7,6 +7,8 @@ mod preview;
 mod store;
 mod views;
 
+use std::collections::VecDeque;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -21,8 +23,10 @@ use crate::care::consultations::{Content, Signers};
 use crate::care::{self, CareQuery, Limits, ToBegin, VisitCare};
 use crate::error::Result;
 use crate::events::{TimeLock, Work};
-use crate::ids::{BookingId, RecipientId};
+use crate::ids::{AccountId, BookingId, RecipientId};
 use crate::queue::enqueue;
+
+pub use views::shows_sheet;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     views::routes(config);
@@ -78,7 +82,7 @@ async fn of_content(app: &App, work: &mut Work, booking: &Booking, content: &Con
 
 /// Who signs for a visit.
 fn signers(booking: &Booking) -> Signers {
-    Signers { client: booking.client, therapist: booking.therapist }
+    Signers { client: booking.client, therapist: booking.therapist, service: booking.service }
 }
 
 /// Refuses what its client wishes where it does not suit the person, and writes down why it does where it does.
@@ -110,7 +114,7 @@ pub(super) async fn reconsider(app: &App, recipient: RecipientId) -> Result<()> 
     let mut work = app.begin(None).await?;
     let now = work.now();
     let oneself = care::account_of_oneself(&mut work, recipient).await?;
-    let visits = store::ahead(&mut work, recipient, oneself, now).await?;
+    let visits = store::ahead(&mut work, Some(recipient), oneself, now).await?;
     work.commit().await?;
     for visit in visits {
         reconsider_visit(app, visit).await?;
@@ -120,16 +124,44 @@ pub(super) async fn reconsider(app: &App, recipient: RecipientId) -> Result<()> 
 
 /// Decides again on the visits ahead of everyone, since the rules have changed.
 pub(super) async fn reconsider_all(app: &App) -> Result<()> {
-    let mut after = None;
-    loop {
-        let recipients = store::recipients_with_visits(&app.db, after, app.clock.now()).await?;
-        for recipient in &recipients {
-            reconsider(app, *recipient).await?;
+    let mut everyone = Everyone::default();
+    while let Some(visits) = everyone.next(app, app.clock.now()).await? {
+        for visit in visits {
+            reconsider_visit(app, visit).await?;
         }
-        match recipients.last() {
-            Some(last) => after = Some(*last),
-            None => return Ok(()),
+    }
+    Ok(())
+}
+
+/// The visits ahead of all people of whom anything may be known, person by person: first of those whom visits name, then of clients whose visits name nobody.
+#[derive(Default)]
+struct Everyone {
+    people: VecDeque<(Option<RecipientId>, Option<AccountId>)>,
+    after_recipient: Option<RecipientId>,
+    after_client: Option<AccountId>,
+    named_are_done: bool,
+}
+
+impl Everyone {
+    /// The visits of the next person; none where there is nobody left.
+    async fn next(&mut self, app: &App, now: DateTime<Utc>) -> Result<Option<Vec<BookingId>>> {
+        while self.people.is_empty() {
+            if !self.named_are_done {
+                let recipients = store::recipients_with_visits(&app.db, self.after_recipient, now).await?;
+                self.named_are_done = recipients.is_empty();
+                self.after_recipient = recipients.last().copied().or(self.after_recipient);
+                self.people.extend(recipients.into_iter().map(|recipient| (Some(recipient), None)));
+                continue;
+            }
+            let clients = store::clients_with_visits(&app.db, self.after_client, now).await?;
+            let Some(last) = clients.last() else { return Ok(None) };
+            self.after_client = Some(*last);
+            let entered = care::with_answers_of_oneself(&app.db, &clients).await?;
+            self.people.extend(entered.into_iter().map(|client| (None, Some(client))));
         }
+        let Some((recipient, client)) = self.people.pop_front() else { return Ok(None) };
+        let mut conn = app.db.acquire().await?;
+        Ok(Some(store::ahead(&mut conn, recipient, client, now).await?))
     }
 }
 

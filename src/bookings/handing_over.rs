@@ -12,10 +12,10 @@ use super::reliability::{self, Lapse};
 use super::steps::{self, Begun, begin_as_system};
 use super::{Booking, CALL_OFF_LEAD, store};
 use crate::App;
-use crate::availability::VisitsInTimeOff;
+use crate::availability::{self, UNFIT_WITHIN, VisitsInTimeOff};
 use crate::error::Result;
 use crate::events::{Effect, Work};
-use crate::ids::BookingId;
+use crate::ids::{BookingId, TimeOffId};
 use crate::queue::enqueue;
 use crate::values::{Instant, Span};
 
@@ -70,13 +70,18 @@ fn look_into_visits<'a>(work: &'a mut Work, taken: &'a Event) -> BoxFuture<'a, R
         let Some((therapist, off)) = taken.therapist.zip(TimeOff::of(taken)) else { return Ok(()) };
         work.lock_time(therapist).await?;
         let now = work.now();
+        let unfit = match taken.subject_id() {
+            Some(id) => availability::is_unfit(work, TimeOffId(id)).await?,
+            None => false,
+        };
         let visits = store::live(work, therapist, now).await?;
         let ahead = |visit: &Booking| visit.status == Status::Confirmed && visit.start_at > now;
         for visit in visits.into_iter().filter(|visit| ahead(visit) && off.hits(visit)) {
+            if unfit && visit.start_at <= now + UNFIT_WITHIN {
+                store::excuse(work, visit.id).await?;
+            }
             match off.visits {
-                VisitsInTimeOff::HandOver | VisitsInTimeOff::Unfit if visit.handed_over_at.is_none() => {
-                    hand_over(work, &visit, off.visits == VisitsInTimeOff::Unfit).await?;
-                }
+                VisitsInTimeOff::HandOver if visit.handed_over_at.is_none() => hand_over(work, &visit).await?,
                 VisitsInTimeOff::Keep if visit.start_at - now < CALL_OFF_LEAD => {
                     work.announce(event("booking.kept_in_time_off", &visit, json!({}))).await?;
                 }
@@ -87,11 +92,11 @@ fn look_into_visits<'a>(work: &'a mut Work, taken: &'a Event) -> BoxFuture<'a, R
     })
 }
 
-async fn hand_over(work: &mut Work, visit: &Booking, unfit: bool) -> Result<()> {
+async fn hand_over(work: &mut Work, visit: &Booking) -> Result<()> {
     let now = work.now();
     let due = call_off_at(visit.start_at, now);
     store::set_handed_over(work, visit.id, Some(now)).await?;
-    enqueue(work, &SettleHandedOver { booking: visit.id, unfit }, due).await?;
+    enqueue(work, &SettleHandedOver { booking: visit.id }, due).await?;
     let told = event("booking.hand_over", visit, json!({ "call_off_at": due }));
     work.announce(Event { party: Some(Party::Therapist), ..told }).await
 }
@@ -112,17 +117,17 @@ fn take_visits_back<'a>(work: &'a mut Work, taken: &'a Event) -> BoxFuture<'a, R
 }
 
 /// Calls off a visit that nobody has taken over in time: the job's part. It looks at the present state, so that it may run twice, early or late.
-/// It is the therapist who calls it off, who pays for nothing; whether that is late counts from when they said so, unless they are `unfit`.
-pub(super) async fn settle(app: &App, id: BookingId, unfit: bool) -> Result<()> {
+/// It is the therapist who calls it off, who pays for nothing; whether that is late counts from when they said so, and nothing is held against one who is not fit to treat.
+pub(super) async fn settle(app: &App, id: BookingId) -> Result<()> {
     let Some(Begun { mut work, lock, booking, .. }) = begin_as_system(app, id).await? else { return Ok(()) };
     let now = work.now();
     let Some(since) = booking.handed_over_at.filter(|_| booking.status == Status::Confirmed) else { return Ok(()) };
     let due = call_off_at(booking.start_at, since);
     if due > now {
         // It was handed over anew since, or the queue's clock is ahead of ours.
-        enqueue(&mut work, &SettleHandedOver { booking: id, unfit }, due).await?;
+        enqueue(&mut work, &SettleHandedOver { booking: id }, due).await?;
     } else if let Ok(Step::To(status)) = step(&booking, Action::Cancel, Party::Therapist, now) {
-        if !unfit && booking.policy.is_late(booking.start_at, since) {
+        if booking.policy.is_late(booking.start_at, since) && !store::is_excused(&mut work, id).await? {
             reliability::record(&mut work, &booking, Lapse::LateCancellation).await?;
         }
         steps::call_off(&mut work, &lock, booking, (Party::Therapist, status), 0, CALLED_OFF).await?;

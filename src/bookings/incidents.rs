@@ -181,6 +181,10 @@ pub async fn report_of_treatment(
     harmed: bool,
 ) -> Result<()> {
     let kind = if harmed { IncidentKind::Injury } else { IncidentKind::Safety };
+    // Once for each visit and reporter: to word it anew is nothing new.
+    if store::is_known(work, booking.id, reporter, kind).await? {
+        return Ok(());
+    }
     report(app, work, booking, party, reporter, NewIncident { kind, text: None }).await?;
     Ok(())
 }

@@ -163,9 +163,6 @@ impl Run for SettleCare {
 pub struct SettleHandedOver {
     /// The booking.
     pub booking: BookingId,
-    /// Whether its therapist is not fit to treat, which nobody holds against them.
-    #[serde(default)]
-    pub unfit: bool,
 }
 
 impl Job for SettleHandedOver {
@@ -174,7 +171,7 @@ impl Job for SettleHandedOver {
 
 impl Run for SettleHandedOver {
     async fn run(self, app: Arc<App>) -> Result<()> {
-        handing_over::settle(&app, self.booking, self.unfit).await
+        handing_over::settle(&app, self.booking).await
     }
 }
 

@@ -748,13 +748,27 @@ pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()>
 /// Writes down since when a visit is to be taken over by somebody else, which frees its client to call it off, or that it is not any more.
 pub(super) async fn set_handed_over(tx: &mut Tx, booking: BookingId, since: Option<DateTime<Utc>>) -> Result<()> {
     sqlx::query!(
-        "UPDATE bookings SET handed_over_at = $2, free_to_cancel = free_to_cancel OR $2::timestamptz IS NOT NULL WHERE id = $1",
+        "UPDATE bookings SET handed_over_at = $2, free_to_cancel = free_to_cancel OR $2::timestamptz IS NOT NULL,
+                             hand_over_excused = hand_over_excused AND $2::timestamptz IS NOT NULL
+         WHERE id = $1",
         booking.0,
         since
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Writes down that nothing is held against the therapist of a visit if nobody takes it over.
+pub(super) async fn excuse(tx: &mut Tx, booking: BookingId) -> Result<()> {
+    sqlx::query!("UPDATE bookings SET hand_over_excused = true WHERE id = $1", booking.0).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Whether nothing is held against the therapist of a visit that nobody takes over.
+pub(super) async fn is_excused(tx: &mut Tx, booking: BookingId) -> Result<bool> {
+    let excused = sqlx::query_scalar!("SELECT hand_over_excused FROM bookings WHERE id = $1", booking.0);
+    Ok(excused.fetch_one(&mut **tx).await?)
 }
 
 /// Whether a visit that `taken` has led to `booking`, as it is now, goes on counting: its therapist was there, or is said by staff to have been.

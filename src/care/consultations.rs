@@ -11,12 +11,11 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::body::RegionSet;
-use super::disclosures::{self, Seen};
 use super::people::recipients::Recipient;
 use crate::catalogue;
 use crate::error::{Error, FieldError, Refusal, Result};
 use crate::events::{Party, Work};
-use crate::ids::{AccountId, BookingId, TherapistId};
+use crate::ids::{AccountId, BookingId, ServiceId, TherapistId};
 use crate::values::{Pressure, bounded_text};
 
 bounded_text! {
@@ -126,13 +125,15 @@ impl Consultation {
     }
 }
 
-/// The parties of a visit, who sign.
+/// The parties of a visit, who sign, and what they sign for.
 #[derive(Clone, Copy, Debug)]
 pub struct Signers {
     /// The client's account.
     pub client: AccountId,
     /// The therapist.
     pub therapist: TherapistId,
+    /// The service: what it is made of is agreed on where no techniques are named.
+    pub service: ServiceId,
 }
 
 impl Signers {
@@ -162,14 +163,15 @@ pub(super) async fn latest(
     }))
 }
 
-/// Whether the same was signed by the same two before another visit: then it need not be signed again.
+/// Whether the same was signed by the same two before another visit for the same service: then it need not be signed again.
 pub(super) async fn signed_before(
     db: &mut PgConnection,
     recipient: &Recipient,
     visit: BookingId,
     (signers, now): (Signers, Option<&Content>),
 ) -> Result<bool> {
-    let Some(last) = store::signed_elsewhere(db, recipient.id, visit, &signers.accounts()).await? else {
+    let Some(last) = store::signed_elsewhere(db, recipient.id, (visit, signers.service), &signers.accounts()).await?
+    else {
         return Ok(false);
     };
     let before: Content = recipient.cipher.open_value(CONTENT, row(last.visit, last.version), &last.content)?;
@@ -217,23 +219,18 @@ pub async fn write(
     work: &mut Work,
     person: &Recipient,
     visit: BookingId,
-    (content, by, before): (&Content, Party, Option<i32>),
+    (content, service, by): (&Content, ServiceId, Party),
 ) -> Result<i32> {
-    let version = before.unwrap_or(0) + 1;
+    let version = store::last_version(work, visit).await? + 1;
     if version > MOST {
         return Err(Refusal::TooManyVersions.into());
     }
     let sealed = person.cipher.seal_value(CONTENT, row(visit, version), content)?;
-    store::insert(work, (visit, version), person.id, &sealed, by).await?;
+    store::insert(work, (visit, version, service), person.id, &sealed, by).await?;
     Ok(version)
 }
 
 /// Signs a version, for a party of the visit.
 pub async fn sign(work: &mut Work, visit: BookingId, version: i32, (party, account): (Party, AccountId)) -> Result<()> {
     store::insert_signature(work, (visit, version), party, account).await
-}
-
-/// Writes down that the therapist was shown what is agreed on.
-pub async fn record_look(work: &mut Work, person: &Recipient, visit: BookingId, by: AccountId) -> Result<()> {
-    disclosures::record(work, person.id, by, Seen::Sheet(visit)).await
 }

@@ -2,17 +2,18 @@
 
 use actix_web::get;
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::people::recipients;
+use super::people::recipients::{self, Recipient};
+use super::people::refuse_guests;
 use crate::App;
 use crate::accounts;
 use crate::auth::{As, Client};
-use crate::error::Result;
+use crate::error::{Result, refused};
 use crate::events::Work;
 use crate::http::{Page, Paging, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, ClearanceId, LetterId, RecipientId, uuid_at};
@@ -55,21 +56,32 @@ impl Seen {
     }
 }
 
-/// Writes down that somebody saw something of a person's health.
+/// Within so long a further look at the same is the same look: an app that asks again and again tells nothing new.
+const AGAIN: TimeDelta = TimeDelta::hours(1);
+
+/// Writes down that somebody saw something of a person's health, once an hour for each.
 pub async fn record(work: &mut Work, recipient: RecipientId, by: AccountId, seen: Seen) -> Result<()> {
     let (now, (what, subject)) = (work.now(), seen.parts());
     sqlx::query!(
-        "INSERT INTO care_disclosures (id, recipient_id, account_id, what, subject_id, seen_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO care_disclosures (id, recipient_id, account_id, what, subject_id, seen_at)
+         SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (
+             SELECT FROM care_disclosures WHERE recipient_id = $2 AND account_id = $3 AND what = $4 AND subject_id = $5 AND seen_at > $7 AND id >= least_id($7))",
         uuid_at(now),
         recipient.0,
         by.0,
         what as SeenKind,
         subject,
         now,
+        now - AGAIN,
     )
     .execute(&mut ***work)
     .await?;
     Ok(())
+}
+
+/// Writes down that the therapist of a visit was shown what to heed at it.
+pub async fn record_look(work: &mut Work, person: &Recipient, visit: BookingId, by: AccountId) -> Result<()> {
+    record(work, person.id, by, Seen::Sheet(visit)).await
 }
 
 /// The letters of a person that somebody has read.
@@ -114,7 +126,8 @@ struct CareDisclosure {
 /// Every look of somebody else at what a recipient tells of their health: therapists at the sheets of their visits, and staff at clearances and letters. The latest first.
 #[utoipa::path(tag = "Care", operation_id = "list_care_disclosures", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."), Paging),
-    responses((status = 200, description = "A page of looks.", body = Page<CareDisclosure>)))]
+    responses((status = 200, description = "A page of looks.", body = Page<CareDisclosure>)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/me/recipients/{id}/disclosures")]
 async fn list_care_disclosures(
     app: Data<App>,
@@ -122,7 +135,8 @@ async fn list_care_disclosures(
     Path(id): Path<RecipientId>,
     Query(query): Query<Paging>,
 ) -> Result<Reply> {
-    recipients::find(&*app.db, &app.cipher, me.account(), id).await?;
+    // What was there to be seen of a guest is the guest's own.
+    refuse_guests(&recipients::find(&*app.db, &app.cipher, me.account(), id).await?)?;
     let found = sqlx::query_as!(
         Look,
         r#"SELECT id, what AS "what: SeenKind", subject_id, account_id AS "account: AccountId", seen_at FROM care_disclosures

@@ -24,13 +24,15 @@ mod visits;
 pub use admin::{RuleSetPreview, preview_rule_set};
 use decide::PREGNANCY_DAYS;
 pub use decide::{Asked, Clearance, Decision, Limits, Outcome, Rules, ServiceProfile, alternatives, decide};
+pub use disclosures::record_look;
 pub use people::{
     Introduced, Recipient, Relation, introduce, is_accounts_own, is_accounts_own_today, may_sign, person,
     person_entered,
 };
 pub use published::{CareMode, RuleCache};
 pub use visits::{
-    CareQuery, Standing, ToBegin, VisitCare, account_of_oneself, care_mode, is_recipient, next_care_change,
+    CareQuery, Standing, ToBegin, VisitCare, account_of_oneself, care_mode, is_recipient, limits_at_last,
+    next_care_change, with_answers_of_oneself,
 };
 
 use crate::queue::Sweep;

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 
 use super::answers::Facts;
 use super::body::RegionSet;
 use super::consents;
 use super::consultations::{self, Consultation, Content, Signed, Signers};
-use super::decide::{Asked, Clearance, Decision, Outcome, ServiceProfile, alternatives, decide};
+use super::decide::{Asked, Clearance, Decision, Limits, Outcome, ServiceProfile, alternatives, decide};
 use super::disclosures::{self, Seen};
 use super::people::facts::{self, Answered, Told};
 use super::people::recipients::{self, Recipient};
@@ -211,7 +211,14 @@ impl VisitCare {
         if let (Some((visit, therapist)), Some(recipient)) = (query.visit, &recipient)
             && terms.mode != CareMode::Off
         {
-            agreed = Agreed::read(db, recipient, visit, Signers { client: query.account, therapist }, now).await?;
+            agreed = Agreed::read(
+                db,
+                recipient,
+                visit,
+                Signers { client: query.account, therapist, service: query.service },
+                now,
+            )
+            .await?;
         }
         let is_signed = terms.signed_consultation && terms.mode != CareMode::Off;
         if !asks && !is_signed && told.facts.iter().next().is_none() && agreed.content.is_none() {
@@ -461,6 +468,13 @@ impl VisitCare {
     }
 }
 
+/// What applied to a person when a visit was decided on last, which is when it began where it has; none where nothing was known of them.
+pub async fn limits_at_last(work: &mut Work, person: &Recipient, booking: BookingId) -> Result<Option<Limits>> {
+    let last = store::last_proof(work, booking, person.id).await?;
+    let proof = last.map(|sealed| person.cipher.open_value::<Proof>(PROOF, booking, &sealed)).transpose()?;
+    Ok(proof.map(|proof| proof.decision.limits))
+}
+
 /// How much a place asks of a person's health.
 pub async fn care_mode(db: &mut PgConnection, place: &Jurisdiction, now: DateTime<Utc>) -> Result<CareMode> {
     Ok(published::policy(db, &place.chain(), now).await?.mode)
@@ -469,6 +483,11 @@ pub async fn care_mode(db: &mut PgConnection, place: &Jurisdiction, now: DateTim
 /// The account whose holder a recipient is; none where they are someone else to it.
 pub async fn account_of_oneself(db: &mut PgConnection, id: RecipientId) -> Result<Option<AccountId>> {
     store::account_of_oneself(db, id).await
+}
+
+/// Those of these accounts whose holders have answered for themselves.
+pub async fn with_answers_of_oneself(db: &PgPool, accounts: &[AccountId]) -> Result<Vec<AccountId>> {
+    store::with_answers_of_oneself(db, accounts).await
 }
 
 /// When a policy takes effect that is known at `now`, wherever it holds.

@@ -12,7 +12,7 @@ use super::RaisedTask;
 use super::store::{self, Listed};
 use super::table::{kinds, subjects};
 use crate::App;
-use crate::auth::{As, Staff};
+use crate::auth::{As, VerifierOrSupport};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Result};
 use crate::events::Event;
@@ -68,10 +68,10 @@ struct TaskPage {
 /// List tasks
 ///
 /// What an admin should look at, longest waiting first.
-#[utoipa::path(tag = "Licence checks", operation_id = "list_tasks", security(("bearer" = ["admin"])), params(TaskQuery),
+#[utoipa::path(tag = "Licence checks", operation_id = "list_tasks", security(("bearer" = ["admin:verifier", "admin:support"])), params(TaskQuery),
     responses((status = 200, description = "A page of tasks.", body = TaskPage)))]
 #[get("/v1/admin/tasks")]
-async fn list_tasks(app: Data<App>, _me: As<Staff>, Query(query): Query<TaskQuery>) -> Result<Reply> {
+async fn list_tasks(app: Data<App>, _me: As<VerifierOrSupport>, Query(query): Query<TaskQuery>) -> Result<Reply> {
     let kind = query.kind.as_ref().map(TaskTerm::as_str);
     if kind.is_some_and(|kind| !kinds().contains(&kind)) {
         return Err(FieldError::new("/kind", "is not a kind of task.").into());
@@ -98,11 +98,11 @@ async fn list_tasks(app: Data<App>, _me: As<Staff>, Query(query): Query<TaskQuer
 /// Show a task
 ///
 /// One task, open or resolved.
-#[utoipa::path(tag = "Licence checks", operation_id = "get_task", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "get_task", security(("bearer" = ["admin:verifier", "admin:support"])),
     params(("id" = TaskId, Path, description = "The task.")),
     responses((status = 200, description = "The task.", body = RaisedTask)))]
 #[get("/v1/admin/tasks/{id}")]
-async fn get_task(app: Data<App>, _me: As<Staff>, Path(id): Path<TaskId>) -> Result<Reply> {
+async fn get_task(app: Data<App>, _me: As<VerifierOrSupport>, Path(id): Path<TaskId>) -> Result<Reply> {
     Reply::ok(&store::find(&*app.db, id).await?.ok_or(Error::NotFound)?)
 }
 
@@ -116,14 +116,14 @@ struct Resolution {
 /// Resolve a task
 ///
 /// Says that it was looked at, and changes nothing else. One that is resolved already stays as it is.
-#[utoipa::path(tag = "Licence checks", operation_id = "resolve_task", security(("bearer" = ["admin"])),
+#[utoipa::path(tag = "Licence checks", operation_id = "resolve_task", security(("bearer" = ["admin:verifier", "admin:support"])),
     params(("id" = TaskId, Path, description = "The task.")),
     request_body = Option<Resolution>,
     responses((status = 200, description = "The task, resolved.", body = RaisedTask)))]
 #[post("/v1/admin/tasks/{id}/resolve")]
 async fn resolve_task(
     app: Data<App>,
-    me: As<Staff>,
+    me: As<VerifierOrSupport>,
     Path(id): Path<TaskId>,
     OrDefault(resolution): OrDefault<Resolution>,
 ) -> Result<Reply> {

@@ -10,7 +10,7 @@ use crate::db::Tx;
 use crate::error::Result;
 use crate::events::{Effect, Event, Work};
 use crate::ids::{AccountId, TherapistId};
-use crate::values::{BookingMode, Gender, Point, Rating, Role, SlotAnchor, TravelMode, Zone};
+use crate::values::{BookingMode, Gender, Grant, Point, Rating, SlotAnchor, TravelMode, Zone};
 
 /// A therapist's account comes with a profile.
 pub const PROFILE: Effect =
@@ -215,7 +215,7 @@ pub async fn one(db: &mut PgConnection, id: TherapistId, now: DateTime<Utc>) -> 
 
 /// Whether `caller` is the therapist, or staff: they see also who cannot be booked.
 pub(super) fn is_insider(caller: Option<Principal>, id: TherapistId) -> bool {
-    caller.is_some_and(|caller| caller.role == Role::Admin || caller.account == id.into())
+    caller.is_some_and(|caller| caller.may_any(&[Grant::Verifier, Grant::Support]) || caller.account == id.into())
 }
 
 /// Whether `caller` may see what is told of a therapist: whoever can be booked is shown to everyone, anyone to themself and to admins.

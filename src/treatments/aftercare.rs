@@ -12,8 +12,9 @@ use super::{AdverseReaction, Seen, TreatmentText, store};
 use crate::App;
 use crate::auth::{As, Client, Parties};
 use crate::bookings;
-use crate::care::Limits;
+use crate::bookings::lifecycle::Party;
 use crate::care::body::{Product, RegionSet};
+use crate::care::{self, Limits};
 use crate::db::uninterrupted;
 use crate::error::{Refusal, Result, refused};
 use crate::http::{Json, Path, Reply};
@@ -134,7 +135,7 @@ struct AftercareFeedback {
 /// What follows at home, and what was said of it.
 #[derive(Serialize, ToSchema)]
 struct Aftercare {
-    /// What may do good, of what suits the person.
+    /// What may do good, of what suits the person; for the therapist until 72 hours after the visit, and empty from then on.
     items: Vec<AftercareItem>,
     /// What was said after the visit, oldest first.
     feedback: Vec<AftercareFeedback>,
@@ -156,10 +157,17 @@ async fn get_aftercare(app: Data<App>, me: As<Parties>, Path(id): Path<BookingId
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let seen = Seen::find(&app, &mut work, &me.principal, id).await?;
+        let now = work.now();
+        // What suits is decided by what is answered now, and that is a therapist's to know for as long as the sheet is.
+        let is_shown = seen.party == Party::Client || bookings::care::shows_sheet(&seen.booking, now);
         let limits = bookings::care::limits(&app, &mut work, &seen.booking).await?.unwrap_or_default();
+        if is_shown && seen.party == Party::Therapist {
+            care::record_look(&mut work, &seen.person, id, me.account()).await?;
+            work.announce(seen.event("treatment.read_aftercare", json!({}))).await?;
+        }
         let stored = store::feedback(&mut work, id, seen.person.id).await?;
         work.commit().await?;
-        let suiting = ITEMS.iter().filter(|item| item.suits(&limits));
+        let suiting = ITEMS.iter().filter(|item| is_shown && item.suits(&limits));
         let opened = |one: store::StoredFeedback| {
             let said = seen.person.cipher.open_value(CONTENT, row(id, one.number), &one.content)?;
             Ok(AftercareFeedback { said, given_at: one.given_at })

@@ -18,6 +18,7 @@ use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::http::{Json, Page, Part, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{BookingId, MeasureId, RecipientId};
+use crate::values::{strict, tagged};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(list_measures).service(create_measure).service(get_progress);
@@ -63,6 +64,7 @@ enum MeasureValue {
     /// What a person has trouble with, on the patient-specific functional scale.
     Psfs {
         /// Three activities, the same each time.
+        #[serde(deserialize_with = "strict")]
         #[schema(min_items = 3, max_items = 3)]
         activities: Vec<ActivityScore>,
     },
@@ -84,20 +86,26 @@ impl MeasureValue {
     fn fault(&self) -> Option<FieldError> {
         let range = "lies between 0 and 10.";
         match self {
-            Self::Nrs { score } => (*score > 10).then(|| FieldError::new("/score", range)),
+            Self::Nrs { score } => (*score > 10).then(|| FieldError::new("/value/score", range)),
             Self::RolandMorris { answers } => {
-                (answers.len() != ROLAND_MORRIS).then(|| FieldError::new("/answers", "has 24 answers."))
+                (answers.len() != ROLAND_MORRIS).then(|| FieldError::new("/value/answers", "has 24 answers."))
             }
             Self::Psfs { activities } if activities.len() != 3 => {
-                Some(FieldError::new("/activities", "has three activities."))
+                Some(FieldError::new("/value/activities", "has three activities."))
             }
             Self::Psfs { activities } => {
                 let beyond = activities.iter().position(|one| one.score > 10);
-                beyond.map(|i| FieldError::new(format!("/activities/{i}/score"), range))
+                beyond.map(|i| FieldError::new(format!("/value/activities/{i}/score"), range))
+            }
+            Self::Other { name, .. }
+                if ["nrs", "roland_morris", "psfs"].contains(&name.as_str().to_lowercase().as_str()) =>
+            {
+                Some(FieldError::new("/value/name", "is an instrument of its own: send its answers."))
             }
             Self::Other { score, highest, .. } => {
                 let sound = (1..=1000).contains(highest) && score <= highest;
-                (!sound).then(|| FieldError::new("/score", "lies between 0 and `highest`, which is at most 1,000."))
+                (!sound)
+                    .then(|| FieldError::new("/value/score", "lies between 0 and `highest`, which is at most 1,000."))
             }
         }
     }
@@ -196,13 +204,22 @@ async fn list_measures(
     .await
 }
 
+/// A measure to be kept.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewMeasure {
+    /// What was measured.
+    #[serde(deserialize_with = "tagged")]
+    value: MeasureValue,
+}
+
 /// Take a measure
 ///
 /// Before, at or after a visit that is not called off: by its therapist until 72 hours after it, or by the account that answers for the person, at any time.
 #[utoipa::path(tag = "After the visit", operation_id = "create_measure", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
-    request_body = MeasureValue, responses((status = 201, description = "The measure.", body = Measure)),
+    request_body = NewMeasure, responses((status = 201, description = "The measure.", body = Measure)),
     extensions(("x-refusals" = json!(refused![SessionNotesClosed, InvalidTransition, TooManyMeasures]))))]
 #[post("/v1/bookings/{id}/measures")]
 async fn create_measure(
@@ -210,7 +227,7 @@ async fn create_measure(
     me: As<Parties>,
     Path(id): Path<BookingId>,
     key: IdempotencyKey,
-    Json(value, print): Json<MeasureValue>,
+    Json(NewMeasure { value }, print): Json<NewMeasure>,
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;

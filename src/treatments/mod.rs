@@ -76,16 +76,24 @@ impl Seen {
     /// Finds it for the caller, under the lock of the person.
     ///
     /// # Errors
-    /// 404 where the caller may not know of it, where nobody was entered as the person, and for an account that does not answer for the person.
+    /// 404 where the caller may not know of it, where nobody was entered as the person, for an account that does not answer for the person, and for a
+    /// therapist before they have accepted the visit or once it is called off.
     async fn find(app: &App, work: &mut Work, me: &Principal, id: BookingId) -> Result<Self> {
+        use Status::{Arrived, Completed, Confirmed, InProgress, NoShow, OnTheWay, Stopped};
         let now = work.now();
         let booking = bookings::find(work, id, now).await?.ok_or(Error::NotFound)?;
         let party = bookings::party(&booking, me).ok_or(Error::NotFound)?;
-        let person = care::person(app, work, booking.client, booking.recipient).await?.ok_or(Error::NotFound)?;
-        work.lock(person.id.0).await?;
+        let seen = care::person(app, work, booking.client, booking.recipient).await?.ok_or(Error::NotFound)?;
+        work.lock(seen.id.0).await?;
+        // Read again, because they may have been erased meanwhile.
+        let person = care::person(app, work, booking.client, Some(seen.id)).await?.ok_or(Error::NotFound)?;
         let (first, _) = booking.dates();
-        let is_shown = party == Party::Therapist
-            || care::is_accounts_own(work, &person, &booking.address.jurisdiction, first).await?;
+        let is_shown = match party {
+            Party::Therapist => {
+                matches!(booking.status, Confirmed | OnTheWay | Arrived | InProgress | Completed | Stopped | NoShow)
+            }
+            _ => care::is_accounts_own(work, &person, &booking.address.jurisdiction, first).await?,
+        };
         if is_shown { Ok(Self { booking, party, person }) } else { Err(Error::NotFound) }
     }
 

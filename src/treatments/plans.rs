@@ -12,6 +12,7 @@ use super::{Seen, TreatmentText, store};
 use crate::App;
 use crate::auth::{As, Client, Parties, Therapist};
 use crate::bookings::lifecycle::Party;
+use crate::care;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::Work;
@@ -151,8 +152,11 @@ async fn view(work: &mut Work, seen: &Seen, plan: &store::StoredPlan) -> Result<
     })
 }
 
-/// The latest plan of the two.
+/// The latest plan of the two. It may be later than the visit by which it is found, so that whether the account answers for the person counts today.
 async fn latest(work: &mut Work, seen: &Seen) -> Result<store::StoredPlan> {
+    if seen.party == Party::Client && !care::is_accounts_own_today(work, &seen.person).await? {
+        return Err(Error::NotFound);
+    }
     store::latest_plan(work, seen.person.id, seen.booking.therapist).await?.ok_or(Error::NotFound)
 }
 

@@ -13,9 +13,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::{AdverseReaction, OPEN, Seen, TreatmentText, store};
 use crate::App;
 use crate::auth::{As, Parties, Therapist};
-use crate::bookings;
-use crate::care::Limits;
 use crate::care::body::RegionSet;
+use crate::care::{self, Limits};
 use crate::catalogue;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
@@ -145,7 +144,7 @@ async fn put_treatment_record(
         if !content.techniques.is_subset(&techniques) {
             return Err(FieldError::new("/techniques", "names a technique that is not in the catalogue.").into());
         }
-        let version = current.as_ref().map_or(1, |current| current.version + 1);
+        let version = store::last_record(&mut work, id).await? + 1;
         if version > MOST {
             return Err(Refusal::TooManyVersions.into());
         }
@@ -153,16 +152,13 @@ async fn put_treatment_record(
         let stored = store::StoredRecord { version, content: sealed, written_at: now };
         store::insert_record(&mut work, id, seen.person.id, (me.therapist(), &stored)).await?;
         work.announce(seen.event("treatment.record", json!({ "version": version }))).await?;
-        let before = shown.map(|shown| shown.content);
-        let limits = bookings::care::limits(&app, &mut work, &seen.booking).await?;
-        let exceeds = |content: &Content| limits.as_ref().is_some_and(|limits| content.exceeds(limits));
-        let harmed = |content: &Content| content.adverse_reaction.is_some();
-        // Once for each: a record that is worded anew raises nothing again.
-        if harmed(&content) && !before.as_ref().is_some_and(harmed) {
-            seen.raise(&app, &mut work, &me.principal, true).await?;
-        }
-        if exceeds(&content) && !before.as_ref().is_some_and(exceeds) {
+        // By what was known when the visit began, and not by what was answered since.
+        let limits = care::limits_at_last(&mut work, &seen.person, id).await?;
+        if limits.is_some_and(|limits| content.exceeds(&limits)) {
             seen.raise(&app, &mut work, &me.principal, false).await?;
+        }
+        if content.adverse_reaction.is_some() {
+            seen.raise(&app, &mut work, &me.principal, true).await?;
         }
         work.commit().await?;
         Reply::ok(&RecordView::opened(&seen, &stored)?)

@@ -29,6 +29,15 @@ pub(super) async fn record(tx: &mut Tx, booking: BookingId, recipient: Recipient
     Ok(record)
 }
 
+/// The number of the last version of a visit's record, whoever the visit was for; 0 where there is none.
+pub(super) async fn last_record(tx: &mut Tx, booking: BookingId) -> Result<i32> {
+    let last = sqlx::query_scalar!(
+        r#"SELECT coalesce(max(version), 0) AS "last!" FROM treatment_records WHERE booking_id = $1"#,
+        booking.0
+    );
+    Ok(last.fetch_one(&mut **tx).await?)
+}
+
 /// Adds a version; those before it stay.
 pub(super) async fn insert_record(
     tx: &mut Tx,

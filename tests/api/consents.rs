@@ -159,20 +159,41 @@ async fn a_guardian_signs_for_a_minor_and_nobody_for_another_adult() {
         scene.client.post(RECIPIENTS, new).await.is(201).id().to_string()
     };
     let (child, partner) = (add("child", "2012-03-01").await, add("partner", "1990-03-01").await);
-    for (recipient, start, may) in [(&child, MORNING, true), (&partner, "2026-12-03T03:00:00Z", false)] {
-        let booked = scene.books(SWEDISH, start, json!({ "recipient_id": recipient })).await.is(201).id().to_string();
-        writes(&scene.client, &booked, json!({ "goals": "Rest." })).await.is(200);
-        let signed = signs(&scene.client, &booked, 1).await;
-        let consent = json!({ "code": "parent_permission", "version": 1, "answer": "given", "name": "Mia Chen" });
-        let agreed = scene.client.post(&format!("{RECIPIENTS}/{recipient}/consents"), consent).await;
-        if may {
-            signed.is(200);
-            agreed.is(201);
-        } else {
-            signed.refused(409, "guardian_needed");
-            agreed.refused(409, "guardian_needed");
-        }
-    }
+    let childs = scene.books(SWEDISH, MORNING, json!({ "recipient_id": child })).await.is(201).id().to_string();
+    writes(&scene.client, &childs, json!({ "goals": "Rest." })).await.is(200);
+    signs(&scene.client, &childs, 1).await.is(200);
+    let consent = json!({ "code": "parent_permission", "version": 1, "answer": "given", "name": "Mia Chen" });
+    scene.client.post(&format!("{RECIPIENTS}/{child}/consents"), consent.clone()).await.is(201);
+    let in_person = json!({ "version": 1, "signed_in_person": true });
+    let sign = |booking: &str| format!("/v1/bookings/{booking}/consultation/sign");
+    scene.therapist.post(&sign(&childs), in_person.clone()).await.refused(409, "guardian_needed");
+
+    // Another adult's is neither the account's to read nor to sign: that person signs at the door.
+    let start = "2026-12-03T03:00:00Z";
+    let theirs = scene.books(SWEDISH, start, json!({ "recipient_id": partner })).await.is(201).id().to_string();
+    let path = format!("/v1/bookings/{theirs}/consultation");
+    writes(&scene.client, &theirs, json!({ "goals": "Rest." })).await.refused(409, "guardian_needed");
+    writes(&scene.therapist, &theirs, json!({ "complaint": "A sore neck." })).await.is(200);
+    scene.client.get(&path).await.refused(409, "guardian_needed");
+    signs(&scene.client, &theirs, 1).await.refused(409, "guardian_needed");
+    scene.client.post(&sign(&theirs), in_person.clone()).await.refused(409, "guardian_needed");
+    scene.client.post(&format!("{RECIPIENTS}/{partner}/consents"), consent).await.refused(409, "guardian_needed");
+    assert_eq!(scene.therapist.post(&sign(&theirs), in_person).await.is(200).body["signed_by_both"], true);
+    // Nor does a date of birth make a minor of an adult.
+    let minor = json!({ "born_on": "2015-01-01" });
+    scene.client.change(&format!("{RECIPIENTS}/{partner}"), minor).await.points_to(&["/born_on"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_go_on_when_the_person_was_erased_and_entered_anew() {
+    let scene = Scene::start().await;
+    scene.client.delete(&format!("{RECIPIENTS}/{}", scene.oneself)).await.is(204);
+    let booked = scene.books(SWEDISH, MORNING, json!({})).await.is(201).id().to_string();
+    let first = oneself(&scene.client).await;
+    assert_eq!(writes(&scene.client, &booked, json!({ "goals": "Rest." })).await.is(200).body["version"], 1);
+    scene.client.delete(&format!("{RECIPIENTS}/{first}")).await.is(204);
+    oneself(&scene.client).await;
+    assert_eq!(writes(&scene.client, &booked, json!({ "goals": "Sleep." })).await.is(200).body["version"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -469,12 +469,20 @@ async fn an_adult_guest_answers_for_themself_and_the_booker_learns_nothing_of_it
     }
     let healthy = healthy(&app).await;
     client.post(&format!("{partner}/screenings"), body(healthy.clone())).await.refused(409, "guardian_needed");
+    // The link that the booker knows stops working; the guest has one of their own.
+    nobody.get(&link).await.refused(404, "not_found");
+    client.act(&format!("{partner}/invitations")).await.refused(409, "guardian_needed");
+    client.get(&format!("{partner}/disclosures")).await.refused(409, "guardian_needed");
+    client.change(&partner, json!({ "born_on": "2015-01-01" })).await.points_to(&["/born_on"]);
+    let own = |told: &Value| format!("/v1/care-invitations/{}", told["link"]["token"].as_str().unwrap());
+    let mut link = own(&told);
     // Epilepsy and high blood pressure are the same to the booker: by body, by notice and by length.
     let therapist = app.therapist().await;
     let address = client.address(crate::support::surry_hills()).await;
     let mut answered = Vec::new();
     for but in [json!({ "epilepsy": "uncontrolled" }), json!({ "blood_pressure": "uncontrolled" })] {
-        nobody.post(&format!("{link}/screenings"), body(answers(&app, but).await)).await.is(201);
+        let told = nobody.post(&format!("{link}/screenings"), body(answers(&app, but).await)).await.is(201).body;
+        link = own(&told);
         let mut wish = client.wish(&therapist, address, "2026-12-03T03:00:00Z");
         wish["recipient_id"] = json!(partner.rsplit('/').next().unwrap());
         let refused =
@@ -484,14 +492,20 @@ async fn an_adult_guest_answers_for_themself_and_the_booker_learns_nothing_of_it
         answered.push((problem, refused.text.len()));
     }
     assert_eq!(answered[0], answered[1]);
-    nobody.post(&format!("{link}/screenings"), body(healthy)).await.is(201);
+    let told = nobody.post(&format!("{link}/screenings"), body(healthy)).await.is(201).body;
+    link = own(&told);
     let mut wish = client.wish(&therapist, address, "2026-12-03T03:00:00Z");
     wish["recipient_id"] = json!(partner.rsplit('/').next().unwrap());
     client.books_with_key(&uuid::Uuid::now_v7().to_string(), &wish).await.is(201);
 
-    app.advance(TimeDelta::days(15));
+    app.advance(TimeDelta::days(364));
+    nobody.get(&link).await.is(200);
+    app.advance(TimeDelta::days(2));
     nobody.get(&link).await.refused(404, "not_found");
-    let made = client.act(&format!("{partner}/invitations")).await.is(201).body;
-    client.delete(&partner).await.is(204);
-    nobody.get(&format!("/v1/care-invitations/{}", made["token"].as_str().unwrap())).await.refused(404, "not_found");
+    let other = add("parent", "1960-01-01").await;
+    let made = client.act(&format!("{other}/invitations")).await.is(201).body;
+    let link = format!("/v1/care-invitations/{}", made["token"].as_str().unwrap());
+    nobody.get(&link).await.is(200);
+    client.delete(&other).await.is(204);
+    nobody.get(&link).await.refused(404, "not_found");
 }

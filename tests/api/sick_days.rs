@@ -117,3 +117,20 @@ async fn nothing_is_held_against_a_therapist_who_is_not_fit_to_treat() {
         assert_eq!(app.rows("therapist_lapses").await, lapses, "{visits_in}");
     }
 }
+
+#[tokio::test]
+async fn a_fever_that_comes_after_a_handing_over_excuses_it_too() {
+    let app = App::start().await;
+    let (therapist, admin) = (app.therapist().await, app.admin().await);
+    let (_, [today, ..]) = visits(&app, &therapist).await;
+    let path = therapist.post(TIME_OFF, off("hand_over")).await.is(201).header("location");
+    therapist.delete(&path).await.is(204);
+    therapist.post(TIME_OFF, off("hand_over")).await.is(201);
+    therapist.post(TIME_OFF, off("unfit")).await.is(201);
+    app.advance(TimeDelta::minutes(120));
+    app.run_jobs().await;
+    assert_eq!(app.rows(&format!("bookings WHERE id = '{today}' AND status = 'cancelled'")).await, 1);
+    assert_eq!(app.rows("therapist_lapses").await, 0);
+    app.chain_audit().await;
+    assert!(!admin.get("/v1/admin/audit?limit=100").await.is(200).text.contains("unfit"), "why is the therapist's own");
+}

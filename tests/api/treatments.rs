@@ -96,22 +96,34 @@ async fn measures_show_how_it_went_in_points_and_percent() {
     let scene = Scene::start().await;
     let booked = scene.books(SWEDISH, MORNING, json!({})).await.is(201).id().to_string();
     let path = format!("/v1/bookings/{booked}/measures");
-    let nrs = |score: u8| json!({ "instrument": "nrs", "score": score });
+    let asked = scene.app.sql("UPDATE bookings SET status = 'requested', respond_by = start_at").await;
+    asked.unwrap();
+    scene.therapist.get(&path).await.refused(404, "not_found");
+    scene.app.sql("UPDATE bookings SET status = 'confirmed', respond_by = NULL").await.unwrap();
+    let of = |value: Value| json!({ "value": value });
+    let nrs = |score: u8| of(json!({ "instrument": "nrs", "score": score }));
     scene.client.post(&path, nrs(6)).await.is(201);
     // Ids sort by the time.
     scene.app.advance(TimeDelta::seconds(1));
-    let agreed = |count: usize| json!({ "instrument": "roland_morris", "answers": (0..24).map(|n| n < count).collect::<Vec<_>>() });
+    let agreed = |count: usize| {
+        of(json!({ "instrument": "roland_morris", "answers": (0..24).map(|n| n < count).collect::<Vec<_>>() }))
+    };
     let made = scene.client.post(&path, agreed(12)).await.is(201).body;
     assert_eq!((&made["score"], &made["highest"], &made["taken_by"]), (&json!(12.0), &json!(24.0), &json!("client")));
     scene.app.advance(TimeDelta::hours(1));
     scene.therapist.post(&path, nrs(3)).await.is(201);
     scene.app.advance(TimeDelta::seconds(1));
-    scene.client.post(&path, json!({ "instrument": "other", "name": "NDI", "score": 20, "highest": 50 })).await.is(201);
+    scene
+        .client
+        .post(&path, of(json!({ "instrument": "other", "name": "NDI", "score": 20, "highest": 50 })))
+        .await
+        .is(201);
     for (wrong, pointer) in [
-        (nrs(11), "/score"),
-        (json!({ "instrument": "roland_morris", "answers": [true] }), "/answers"),
-        (json!({ "instrument": "psfs", "activities": [] }), "/activities"),
-        (json!({ "instrument": "other", "name": "NDI", "score": 60, "highest": 50 }), "/score"),
+        (nrs(11), "/value/score"),
+        (of(json!({ "instrument": "roland_morris", "answers": [true] })), "/value/answers"),
+        (of(json!({ "instrument": "psfs", "activities": [] })), "/value/activities"),
+        (of(json!({ "instrument": "other", "name": "NDI", "score": 60, "highest": 50 })), "/value/score"),
+        (of(json!({ "instrument": "other", "name": "NRS", "score": 1, "highest": 10 })), "/value/name"),
     ] {
         scene.client.post(&path, wrong).await.points_to(&[pointer]);
     }
@@ -157,6 +169,9 @@ async fn aftercare_suits_the_person_and_hears_how_they_were() {
         (&seen["feedback"][0]["feeling"], &seen["feedback"][0]["text"]),
         (&json!("better"), &json!("Slept well."))
     );
+    scene.app.advance(TimeDelta::hours(80));
+    let late = scene.therapist.get(&format!("/v1/bookings/{booked}/aftercare")).await.is(200).body;
+    assert_eq!(late["items"], json!([]), "what suits now is not for the therapist to know any more");
     scene.therapist.post(&said, json!({ "feeling": "better" })).await.refused(403, "forbidden");
     scene.app.client().await.post(&said, json!({ "feeling": "better" })).await.refused(404, "not_found");
     scene.client.post(&said, json!({ "feeling": "grand" })).await.points_to(&["/feeling"]);

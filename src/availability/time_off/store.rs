@@ -71,18 +71,30 @@ pub(super) async fn count(tx: &mut Tx, therapist: TherapistId, now: DateTime<Utc
     Ok(count)
 }
 
-pub(super) async fn insert(tx: &mut Tx, cipher: &Cipher, therapist: TherapistId, time_off: &TimeOff) -> Result<()> {
+pub(super) async fn insert(
+    tx: &mut Tx,
+    cipher: &Cipher,
+    therapist: TherapistId,
+    (time_off, unfit): (&TimeOff, bool),
+) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO time_off (id, therapist_id, start_at, end_at, note_sealed) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO time_off (id, therapist_id, start_at, end_at, note_sealed, unfit) VALUES ($1, $2, $3, $4, $5, $6)",
         time_off.id.0,
         therapist.0,
         time_off.start_at,
         time_off.end_at,
-        sealed_note(time_off, cipher)? as Option<Sealed>
+        sealed_note(time_off, cipher)? as Option<Sealed>,
+        unfit
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Whether its therapist takes a time off because they are not fit to treat.
+pub async fn is_unfit(tx: &mut Tx, id: TimeOffId) -> Result<bool> {
+    let unfit = sqlx::query_scalar!("SELECT unfit FROM time_off WHERE id = $1", id.0).fetch_optional(&mut **tx).await?;
+    Ok(unfit.unwrap_or(false))
 }
 
 pub(super) async fn find<'c>(

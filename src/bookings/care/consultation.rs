@@ -18,12 +18,13 @@ use crate::bookings::steps::{Begun, begin, party};
 use crate::bookings::{Booking, store};
 use crate::care::consents::{self, NewConsent};
 use crate::care::consultations::{self, Consultation, Content, Signature, Signed};
-use crate::care::{self, VisitCare};
+use crate::care::{self, Recipient, VisitCare};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
+use crate::events::Work;
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
-use crate::ids::{BookingId, RecipientId};
+use crate::ids::{AccountId, BookingId, RecipientId};
 
 pub(in crate::bookings) fn routes(config: &mut ServiceConfig) {
     config.service(get_consultation).service(put_consultation).service(sign_consultation).service(create_consent);
@@ -65,10 +66,11 @@ impl From<Consultation> for ConsultationView {
 /// Show the consultation
 ///
 /// What client and therapist agree on before the visit, in its latest version, with who has signed it. The therapist sees it as the sheet: from confirmation until 72
-/// hours after the visit, and each look is written down. Nobody else does.
+/// hours after the visit, and each look is written down. An account sees it where it answers for the person. Nobody else does.
 #[utoipa::path(tag = "Care", operation_id = "get_consultation", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking.")),
-    responses((status = 200, description = "The consultation.", body = ConsultationView)))]
+    responses((status = 200, description = "The consultation.", body = ConsultationView)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/bookings/{id}/consultation")]
 async fn get_consultation(app: Data<App>, me: As<Parties>, Path(id): Path<BookingId>) -> Result<Reply> {
     uninterrupted(async move {
@@ -76,20 +78,60 @@ async fn get_consultation(app: Data<App>, me: As<Parties>, Path(id): Path<Bookin
         let now = work.now();
         let booking = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
         let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
-        if party == Party::Therapist && !shows_sheet(&booking, now) {
-            return Err(Error::NotFound);
-        }
         let person = care::person(&app, &mut work, booking.client, booking.recipient).await?;
         let person = person.ok_or(Error::NotFound)?;
+        refuse_others(&mut work, &booking, &person, party).await?;
         let found = consultations::of_visit(&mut work, &person, id, signers(&booking)).await?.ok_or(Error::NotFound)?;
-        if party == Party::Therapist {
-            store::record_looks(&mut work, &[&booking], SHEET_READ).await?;
-            consultations::record_look(&mut work, &person, id, me.account()).await?;
-        }
+        record_look(&mut work, &booking, &person, (party, me.account())).await?;
         work.commit().await?;
         Reply::ok(&ConsultationView::from(found))
     })
     .await
+}
+
+/// A visit whose consultation a party writes or signs: it is locked.
+struct Open {
+    work: Work,
+    booking: Booking,
+    party: Party,
+    person: Recipient,
+    current: Option<Consultation>,
+}
+
+async fn open(app: &App, me: &As<Parties>, id: BookingId) -> Result<Open> {
+    let Begun { mut work, booking, party, .. } = begin(app, &me.principal, id).await?;
+    let person = care::person_entered(app, &mut work, booking.client, booking.recipient).await?;
+    let person = person.ok_or(Error::NotFound)?;
+    refuse_others(&mut work, &booking, &person, party).await?;
+    let current = consultations::of_visit(&mut work, &person, id, signers(&booking)).await?;
+    record_look(&mut work, &booking, &person, (party, me.account())).await?;
+    Ok(Open { work, booking, party, person, current })
+}
+
+/// Refuses an account what is another adult's own, and a therapist what the sheet does not show any more.
+async fn refuse_others(work: &mut Work, booking: &Booking, person: &Recipient, party: Party) -> Result<()> {
+    let (first, _) = booking.dates();
+    match party {
+        Party::Therapist if !shows_sheet(booking, work.now()) => Err(Error::NotFound),
+        Party::Client if !care::is_accounts_own(work, person, &booking.address.jurisdiction, first).await? => {
+            Err(Refusal::GuardianNeeded.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes down that a therapist was shown what is agreed on.
+async fn record_look(
+    work: &mut Work,
+    booking: &Booking,
+    person: &Recipient,
+    (party, account): (Party, AccountId),
+) -> Result<()> {
+    if party == Party::Therapist {
+        store::record_looks(work, &[booking], SHEET_READ).await?;
+        care::record_look(work, person, booking.id, account).await?;
+    }
+    Ok(())
 }
 
 /// Refuses where a consultation cannot be written or signed any more, or not yet by its therapist.
@@ -111,7 +153,7 @@ fn refuse_closed(booking: &Booking, party: Party) -> Result<()> {
     params(("id" = BookingId, Path, description = "The booking."),
            ("If-Match" = Option<String>, Header, description = "The ETag of the consultation as it was read, where there is one.")),
     request_body = Content, responses((status = 200, description = "The consultation as it is now.", body = ConsultationView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, TooManyVersions, ..VisitCare::REFUSALS]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooManyVersions, GuardianNeeded, ..VisitCare::REFUSALS]))))]
 #[put("/v1/bookings/{id}/consultation")]
 async fn put_consultation(
     app: Data<App>,
@@ -121,12 +163,8 @@ async fn put_consultation(
     Json(content, _): Json<Content>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let Begun { mut work, booking, party, .. } = begin(&app, &me.principal, id).await?;
+        let Open { mut work, booking, party, person, current } = open(&app, &me, id).await?;
         refuse_closed(&booking, party)?;
-        let person = care::person_entered(&app, &mut work, booking.client, booking.recipient).await?;
-        let person = person.ok_or(Error::NotFound)?;
-        let current = consultations::of_visit(&mut work, &person, id, signers(&booking)).await?;
-        let before = current.as_ref().map(|current| current.version);
         let shown = current.map(ConsultationView::from);
         if_match.check_if_any(shown.as_ref())?;
         if shown.as_ref().is_none_or(|shown| shown.content != content) {
@@ -137,7 +175,7 @@ async fn put_consultation(
             {
                 return Err(care.error(first, last, party == Party::Client));
             }
-            let version = consultations::write(&mut work, &person, id, (&content, party, before)).await?;
+            let version = consultations::write(&mut work, &person, id, (&content, booking.service, party)).await?;
             let mut event = event("booking.consult", &booking, json!({ "version": version }));
             event.party = Some(party);
             work.announce(event).await?;
@@ -156,11 +194,16 @@ struct SignedVersion {
     /// The version that whoever signs has read, which is the latest.
     #[schema(example = 1, minimum = 1)]
     version: i32,
+    /// That an adult whom the account does not answer for has signed in the presence of the therapist, who says so: for the therapist alone.
+    #[serde(default)]
+    #[schema(example = false)]
+    signed_in_person: bool,
 }
 
 /// Sign the consultation
 ///
-/// Each party signs the latest version, in person: the client for themself, or as guardian of a minor. Again changes nothing.
+/// Each party signs the latest version: the client for themself, or as guardian of a minor. Where the visit is for another adult, that person signs in the presence
+/// of the therapist, who says so with `signed_in_person`. Again changes nothing.
 #[utoipa::path(tag = "Care", operation_id = "sign_consultation", security(("bearer" = ["client", "therapist"])),
     params(("id" = BookingId, Path, description = "The booking.")), request_body = SignedVersion,
     responses((status = 200, description = "The consultation, signed.", body = ConsultationView)),
@@ -173,24 +216,28 @@ async fn sign_consultation(
     Json(body, _): Json<SignedVersion>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let Begun { mut work, booking, party, .. } = begin(&app, &me.principal, id).await?;
-        let person = care::person_entered(&app, &mut work, booking.client, booking.recipient).await?;
-        let person = person.ok_or(Error::NotFound)?;
-        let current = consultations::of_visit(&mut work, &person, id, signers(&booking)).await?;
+        let Open { mut work, booking, party, person, current } = open(&app, &me, id).await?;
         let current = current.ok_or(Error::NotFound)?;
         refuse_closed(&booking, party)?;
         if current.version != body.version {
             return Err(Refusal::SignatureVoid.into());
         }
         let (_, last) = booking.dates();
-        let may_sign =
-            party != Party::Client || care::may_sign(&mut work, &person, &booking.address.jurisdiction, last).await?;
-        if !may_sign {
-            return Err(Refusal::GuardianNeeded.into());
+        let account_signs = care::may_sign(&mut work, &person, &booking.address.jurisdiction, last).await?;
+        let signs: &[Party] = match (party, body.signed_in_person) {
+            (Party::Client, false) if account_signs => &[Party::Client],
+            (Party::Therapist, false) => &[Party::Therapist],
+            (Party::Therapist, true) if !account_signs => &[Party::Client, Party::Therapist],
+            _ => return Err(Refusal::GuardianNeeded.into()),
+        };
+        let is_missing = |who: &Party| !current.signatures.iter().any(|signature| signature.party == *who);
+        let missing: Vec<Party> = signs.iter().copied().filter(is_missing).collect();
+        for who in &missing {
+            consultations::sign(&mut work, id, body.version, (*who, me.account())).await?;
         }
-        if !current.signatures.iter().any(|signature| signature.party == party) {
-            consultations::sign(&mut work, id, body.version, (party, me.account())).await?;
-            let mut event = event("booking.sign_consultation", &booking, json!({ "version": body.version }));
+        if !missing.is_empty() {
+            let details = json!({ "version": body.version, "signed_in_person": body.signed_in_person });
+            let mut event = event("booking.sign_consultation", &booking, details);
             event.party = Some(party);
             work.announce(event).await?;
         }
@@ -231,11 +278,12 @@ async fn create_consent(
         };
         if new.booking_id.is_some() {
             let is_theirs = |visit: &Booking| visit.client == me.account() && visit.recipient.is_none_or(|of| of == id);
-            if !visit.is_some_and(|visit| is_theirs(&visit)) {
+            if !visit.as_ref().is_some_and(is_theirs) {
                 return Err(FieldError::new("/booking_id", "is not a visit of this recipient.").into());
             }
         }
-        let reply = consents::create(&app, &mut work, me.account(), id, new).await?;
+        let at = visit.map(|visit| (visit.address.jurisdiction.clone(), visit.dates().1));
+        let reply = consents::create(&app, &mut work, (me.account(), id), new, at).await?;
         once.keep(&mut work, &reply).await?;
         work.commit().await?;
         Ok(reply)

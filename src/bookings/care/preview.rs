@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{of_at, store, turn};
+use super::{Everyone, of_at, turn};
 use crate::App;
 use crate::auth::{As, CareEditor};
 use crate::bookings::store as bookings;
@@ -78,32 +78,27 @@ async fn preview_care_rule_set(
 
 async fn foresee(app: &App, rules: &std::sync::Arc<PublishedRules>, at: DateTime<Utc>) -> Result<VisitsForeseen> {
     let mut seen = VisitsForeseen { complete: true, ..VisitsForeseen::default() };
-    let mut after = None;
-    loop {
-        let recipients = store::recipients_with_visits(&app.db, after, at).await?;
-        let Some(last) = recipients.last() else { return Ok(seen) };
-        after = Some(*last);
-        for recipient in recipients {
-            let mut work = app.begin(None).await?;
-            let oneself = care::account_of_oneself(&mut work, recipient).await?;
-            for id in store::ahead(&mut work, recipient, oneself, at).await? {
-                if seen.considered == MOST {
-                    seen.complete = false;
-                    return Ok(seen);
-                }
-                let Some(booking) = bookings::find(&mut work, id, at).await? else { continue };
-                let mut care = of_at(app, &mut work, &booking, at).await?;
-                if let Some(care) = &mut care {
-                    care.under(rules.clone());
-                }
-                let turn = turn(&mut work, &booking, care.as_ref(), at).await?;
-                seen.considered += 1;
-                seen.unsettled += usize::from(turn.unsettles);
-                seen.called_off += usize::from(turn.calls_off);
-                seen.settled += usize::from(turn.settles);
-                seen.sheets_changed += usize::from(turn.changes_sheet);
+    let mut everyone = Everyone::default();
+    while let Some(visits) = everyone.next(app, at).await? {
+        let mut work = app.begin(None).await?;
+        for id in visits {
+            if seen.considered == MOST {
+                seen.complete = false;
+                return Ok(seen);
             }
-            work.rollback().await?;
+            let Some(booking) = bookings::find(&mut work, id, at).await? else { continue };
+            let mut care = of_at(app, &mut work, &booking, at).await?;
+            if let Some(care) = &mut care {
+                care.under(rules.clone());
+            }
+            let turn = turn(&mut work, &booking, care.as_ref(), at).await?;
+            seen.considered += 1;
+            seen.unsettled += usize::from(turn.unsettles);
+            seen.called_off += usize::from(turn.calls_off);
+            seen.settled += usize::from(turn.settles);
+            seen.sheets_changed += usize::from(turn.changes_sheet);
         }
+        work.rollback().await?;
     }
+    Ok(seen)
 }

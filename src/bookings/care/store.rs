@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::db::Tx;
 use crate::error::Result;
@@ -8,10 +8,10 @@ use crate::ids::{AccountId, BookingId, RecipientId};
 /// How many recipients are looked at in one go.
 const BATCH: i64 = 500;
 
-/// The visits ahead of a recipient, by their start; those of which nobody is named too, where the recipient is the holder of an account: `oneself`.
+/// The visits ahead of a recipient, by their start, and those of a client that name nobody: `oneself`.
 pub(super) async fn ahead(
-    tx: &mut Tx,
-    recipient: RecipientId,
+    db: &mut PgConnection,
+    recipient: Option<RecipientId>,
     oneself: Option<AccountId>,
     now: DateTime<Utc>,
 ) -> Result<Vec<BookingId>> {
@@ -22,11 +22,11 @@ pub(super) async fn ahead(
                SELECT id, start_at, status FROM bookings WHERE client_id = $2 AND recipient_id IS NULL AND start_at > $3
            ) AS ahead
            WHERE status IN ('requested', 'confirmed', 'on_the_way', 'arrived') ORDER BY start_at, id"#,
-        recipient.0,
+        recipient.map(|recipient| recipient.0),
         oneself.map(|account| account.0),
         now
     )
-    .fetch_all(&mut **tx)
+    .fetch_all(db)
     .await?;
     Ok(ids)
 }
@@ -42,6 +42,26 @@ pub(super) async fn recipients_with_visits(
            WHERE recipient_id IS NOT NULL AND ($1::uuid IS NULL OR recipient_id > $1) AND start_at > $2
              AND status IN ('requested', 'confirmed', 'on_the_way', 'arrived')
            ORDER BY recipient_id LIMIT $3"#,
+        after.map(|id| id.0),
+        now,
+        BATCH
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids)
+}
+
+/// The next clients after `after` who have visits ahead that name nobody.
+pub(super) async fn clients_with_visits(
+    db: &PgPool,
+    after: Option<AccountId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<AccountId>> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT DISTINCT client_id AS "id!: AccountId" FROM bookings
+           WHERE recipient_id IS NULL AND ($1::uuid IS NULL OR client_id > $1) AND start_at > $2
+             AND status IN ('requested', 'confirmed', 'on_the_way', 'arrived')
+           ORDER BY client_id LIMIT $3"#,
         after.map(|id| id.0),
         now,
         BATCH

@@ -106,7 +106,8 @@ async fn get_booking_care(app: Data<App>, me: As<Parties>, Path(id): Path<Bookin
             BookingCare::Client(for_client(&booking, care.as_ref()))
         } else {
             let seen = for_therapist(&booking, care.as_ref(), now);
-            if seen.sheet.as_ref().is_some_and(|sheet| !sheet.is_empty()) {
+            // Also where there is nothing on it: that a look was written down must not tell what was there.
+            if seen.sheet.is_some() {
                 store::record_looks(&mut work, &[&booking], SHEET_READ).await?;
                 if let Some(care) = &care {
                     care.record_look(&mut work, id, me.account()).await?;
@@ -204,7 +205,7 @@ fn for_client(booking: &Booking, care: Option<&VisitCare>) -> ClientCare {
 }
 
 /// Whether its therapist is shown what to heed at a visit: from its confirmation until 72 hours after it.
-pub(super) fn shows_sheet(booking: &Booking, now: DateTime<Utc>) -> bool {
+pub fn shows_sheet(booking: &Booking, now: DateTime<Utc>) -> bool {
     use Status::{Arrived, Completed, Confirmed, InProgress, OnTheWay};
     matches!(booking.status, Confirmed | OnTheWay | Arrived | InProgress | Completed)
         && now < booking.end_at() + SHEET_SHOWN

@@ -27,12 +27,13 @@ pub(super) struct StoredClearance {
     pub decided_at: Option<DateTime<Utc>>,
 }
 
+/// One of a person's, locked: the sweep must not take it from under whoever goes on with it.
 pub(super) async fn find(tx: &mut Tx, recipient: RecipientId, id: ClearanceId) -> Result<Option<StoredClearance>> {
     let found = sqlx::query_as!(
         StoredClearance,
         r#"SELECT id AS "id: ClearanceId", state AS "state: ClearanceState", terms_sealed AS "terms: Sealed", message_sealed AS "message: Sealed", created_at, changed_at,
                   submitted_at, claimed_by AS "claimed_by: AccountId", claimed_until, decided_by AS "decided_by: AccountId", decided_at
-           FROM clearances WHERE recipient_id = $1 AND id = $2"#,
+           FROM clearances WHERE recipient_id = $1 AND id = $2 FOR UPDATE"#,
         recipient.0,
         id.0
     )
@@ -184,6 +185,7 @@ pub(super) async fn delete_unused<'c>(db: impl PgExecutor<'c>, until: DateTime<U
     let deleted = sqlx::query!(
         "DELETE FROM clearances WHERE id IN
             (SELECT id FROM clearances WHERE state IN ('draft', 'info_requested', 'rejected', 'withdrawn') AND changed_at <= $1
+               AND NOT (state = 'withdrawn' AND decided_at IS NOT NULL)
              ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
         until,
         BATCH

@@ -2,7 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{get, post};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -11,6 +11,7 @@ use super::{ConsentAnswer, NAME, TypedName, store};
 use crate::App;
 use crate::accounts;
 use crate::auth::{As, Client};
+use crate::care::may_sign;
 use crate::care::people::recipients::{self, Recipient};
 use crate::care::published::policy;
 use crate::cipher::Sealed;
@@ -19,8 +20,8 @@ use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, Work};
 use crate::http::{Page, Paging, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, ConsentId, ConsentTextId, RecipientId};
-use crate::values::Instant;
 use crate::values::wall_clock::local_date;
+use crate::values::{Instant, Jurisdiction};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(list_consents).service(withdraw_consent);
@@ -136,14 +137,29 @@ pub struct NewConsent {
 
 /// Records what a person says, in the words of the text in force.
 ///
+/// `at` is the place and the last date of the visit that it is for, if it is for one.
+///
 /// # Errors
 /// 422 where the text or its version is not in force, where the visit is missing or superfluous, and where the time lies ahead or long back;
 /// `guardian_needed` where the account cannot speak for the person.
-pub async fn create(app: &App, work: &mut Work, account: AccountId, id: RecipientId, new: NewConsent) -> Result<Reply> {
+pub async fn create(
+    app: &App,
+    work: &mut Work,
+    (account, id): (AccountId, RecipientId),
+    new: NewConsent,
+    at: Option<(Jurisdiction, NaiveDate)>,
+) -> Result<Reply> {
     let recipient = recipients::lock(work, &app.cipher, account, id).await?;
     let now = work.now();
-    refuse_anothers(work, &recipient, account).await?;
-    let text = store::texts_in_force(&app.db, now).await?.into_iter().find(|text| text.code == new.code);
+    // Of age is whoever is so on the day of the visit, at its place.
+    match at {
+        Some((place, date)) if !may_sign(work, &recipient, &place, date).await? => {
+            return Err(Refusal::GuardianNeeded.into());
+        }
+        Some(_) => {}
+        None => refuse_anothers(work, &recipient, account).await?,
+    }
+    let text = store::texts_in_force(&mut ***work, now).await?.into_iter().find(|text| text.code == new.code);
     let text = text.ok_or_else(|| FieldError::new("/code", "is no text that is in force."))?;
     let answered_at = new.answered_at.map_or(now, |Instant(at)| at);
     let checks = [

@@ -59,7 +59,7 @@ pub(super) async fn texts(db: &PgPool, after: Option<(String, i32)>, count: i64)
 }
 
 /// Whole, those that are in force at `at`, by code.
-pub(super) async fn texts_in_force(db: &PgPool, at: DateTime<Utc>) -> Result<Vec<ConsentText>> {
+pub(super) async fn texts_in_force<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Result<Vec<ConsentText>> {
     let found = texts!(
         "WHERE id IN (SELECT DISTINCT ON (code) id FROM consent_texts WHERE effective_from <= $1 AND withdrawn_at IS NULL
                       ORDER BY code, effective_from DESC, version DESC) ORDER BY code",

@@ -70,7 +70,7 @@ pub(super) struct ConsentText {
     responses((status = 200, description = "The texts.", body = Page<ConsentText>)))]
 #[get("/v1/consent-texts")]
 async fn list_consent_texts(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {
-    let texts = store::texts_in_force(&app.db, app.clock.now()).await?;
+    let texts = store::texts_in_force(&*app.db, app.clock.now()).await?;
     let shown: Vec<_> = texts.into_iter().map(|text| ConsentText { created_by: None, ..text }).collect();
     Ok(Reply::ok(&Page::part(shown, &part)?)?.public())
 }

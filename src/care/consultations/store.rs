@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::cipher::Sealed;
 use crate::error::Result;
 use crate::events::{Party, Work};
-use crate::ids::{AccountId, BookingId, RecipientId};
+use crate::ids::{AccountId, BookingId, RecipientId, ServiceId};
 
 /// A version as it is kept.
 pub(super) struct StoredConsultation {
@@ -31,6 +31,15 @@ pub(super) async fn latest(
     .fetch_optional(db)
     .await?;
     Ok(latest)
+}
+
+/// The number of the last version of a visit's consultation, whoever the visit was for; 0 where there is none.
+pub(super) async fn last_version(work: &mut Work, visit: BookingId) -> Result<i32> {
+    let last = sqlx::query_scalar!(
+        r#"SELECT coalesce(max(version), 0) AS "last!" FROM consultations WHERE booking_id = $1"#,
+        visit.0
+    );
+    Ok(last.fetch_one(&mut ***work).await?)
 }
 
 /// A signature of a version.
@@ -65,18 +74,19 @@ pub(super) struct SignedElsewhere {
 pub(super) async fn signed_elsewhere(
     db: &mut PgConnection,
     recipient: RecipientId,
-    visit: BookingId,
+    (visit, service): (BookingId, ServiceId),
     by: &[Uuid],
 ) -> Result<Option<SignedElsewhere>> {
     let last = sqlx::query_as!(
         SignedElsewhere,
         r#"SELECT c.booking_id AS "visit: BookingId", c.version, content_sealed AS "content: Sealed" FROM consultations c
-           WHERE recipient_id = $1 AND booking_id <> $2
+           WHERE recipient_id = $1 AND booking_id <> $2 AND service_id = $4
              AND (SELECT count(*) FROM consultation_signatures s WHERE s.booking_id = c.booking_id AND s.version = c.version AND account_id = ANY ($3)) = 2
            ORDER BY written_at DESC, c.version DESC LIMIT 1"#,
         recipient.0,
         visit.0,
-        by
+        by,
+        service.0
     )
     .fetch_optional(db)
     .await?;
@@ -86,20 +96,21 @@ pub(super) async fn signed_elsewhere(
 /// Adds a version; under the lock of the booking.
 pub(super) async fn insert(
     work: &mut Work,
-    (visit, version): (BookingId, i32),
+    (visit, version, service): (BookingId, i32, ServiceId),
     recipient: RecipientId,
     content: &Sealed,
     by: Party,
 ) -> Result<()> {
     let now = work.now();
     sqlx::query!(
-        "INSERT INTO consultations (booking_id, version, recipient_id, content_sealed, written_by, written_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO consultations (booking_id, version, recipient_id, content_sealed, written_by, written_at, service_id) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         visit.0,
         version,
         recipient.0,
         content as &Sealed,
         by as Party,
         now,
+        service.0,
     )
     .execute(&mut ***work)
     .await?;

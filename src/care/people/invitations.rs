@@ -28,6 +28,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 /// How long a link can be used.
 const LASTS: TimeDelta = TimeDelta::days(14);
+/// How long the link can be used that a guest gets for themself once they have answered.
+const OWN_LASTS: TimeDelta = TimeDelta::days(365);
 
 /// A link for an adult guest.
 #[derive(Serialize, ToSchema)]
@@ -45,7 +47,7 @@ struct CareInvitation {
 /// Invite a guest to answer
 ///
 /// Makes a link by which an adult whom the caller books for answers for themself, and shows it once. A link that was made before stops working. Once the guest has
-/// answered, the caller sees neither the answers nor what comes of them, and cannot answer in their stead.
+/// answered, the caller sees neither the answers nor what comes of them, and can neither answer in their stead nor make another link: the guest has one of their own.
 #[utoipa::path(tag = "Care", operation_id = "create_care_invitation", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient.")),
     responses((status = 201, description = "The link.", body = CareInvitation)),
@@ -55,19 +57,28 @@ async fn create_care_invitation(app: Data<App>, me: As<Client>, Path(id): Path<R
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let recipient = recipients::lock(&mut work, &app.cipher, me.account(), id).await?;
+        refuse_guests(&recipient)?;
         if recipient.relation == Relation::Oneself || is_accounts_own_today(&mut work, &recipient).await? {
             return Err(Refusal::GuardianNeeded.into());
         }
-        let token = RefreshToken::generate()?;
-        let expires_at = work.now() + LASTS;
-        store::put_invitation(&mut work, id, &token.digest(), expires_at).await?;
+        let invitation = CareInvitation::make(&app, &mut work, id, LASTS).await?;
         work.announce(Event::new("recipient.invite", "recipient", id)).await?;
         work.commit().await?;
-        let token = token.into_string();
-        let url = format!("{}/v1/care-invitations/{token}", app.part::<Tokens>()?.issuer());
-        Reply::created(format!("/v1/me/recipients/{id}"), &CareInvitation { token, url, expires_at })
+        Reply::created(format!("/v1/me/recipients/{id}"), &invitation)
     })
     .await
+}
+
+impl CareInvitation {
+    /// Makes a link, in the place of one before.
+    async fn make(app: &App, work: &mut Work, recipient: RecipientId, lasts: TimeDelta) -> Result<Self> {
+        let token = RefreshToken::generate()?;
+        let expires_at = work.now() + lasts;
+        store::put_invitation(work, recipient, &token.digest(), expires_at).await?;
+        let token = token.into_string();
+        let url = format!("{}/v1/care-invitations/{token}", app.part::<Tokens>()?.issuer());
+        Ok(Self { token, url, expires_at })
+    }
 }
 
 /// The guest behind a link that can be used, locked.
@@ -76,6 +87,10 @@ async fn guest(app: &App, work: &mut Work, token: &str) -> Result<Recipient> {
     let digest = RefreshToken::sent(token).digest();
     let id = store::invited(work, &digest, now).await?.ok_or(Error::NotFound)?;
     work.lock(id.0).await?;
+    // Looked up again, because another link may have taken its place meanwhile.
+    if store::invited(work, &digest, now).await? != Some(id) {
+        return Err(Error::NotFound);
+    }
     recipients::anyone(&mut ***work, &app.cipher, id).await
 }
 
@@ -119,12 +134,22 @@ async fn get_care_invitation(app: Data<App>, Path(token): Path<String>) -> Resul
     .await
 }
 
+/// What a guest answered, and what comes of it.
+#[derive(Serialize, ToSchema)]
+struct GuestResult {
+    #[serde(flatten)]
+    result: ScreeningResult,
+    /// The guest's own link from now on.
+    link: CareInvitation,
+}
+
 /// Answer as a guest
 ///
-/// The guest answers for themself, as `POST /v1/me/recipients/{id}/screenings` does, and is told what comes of it. Whoever booked sees neither.
+/// The guest answers for themself, as `POST /v1/me/recipients/{id}/screenings` does, and is told what comes of it. Whoever booked sees neither. The link that was
+/// used stops working, because whoever booked may know it: the answer holds another, for the guest alone, by which they can answer anew within a year.
 #[utoipa::path(tag = "Care", operation_id = "answer_care_invitation",
     params(("token" = String, Path, description = "The secret.")),
-    request_body = NewScreening, responses((status = 201, description = "What was answered, and what comes of it.", body = ScreeningResult)),
+    request_body = NewScreening, responses((status = 201, description = "What was answered, and what comes of it.", body = GuestResult)),
     extensions(("x-refusals" = json!(refused![QuestionnaireOutdated, TooManyScreenings]))))]
 #[post("/v1/care-invitations/{token}/screenings")]
 async fn answer_care_invitation(
@@ -137,14 +162,15 @@ async fn answer_care_invitation(
         let guest = guest(&app, &mut work, &token).await?;
         let result = answer(&app, &mut work, &guest, new).await?;
         store::set_guest(&mut work, guest.id).await?;
+        let link = CareInvitation::make(&app, &mut work, guest.id, OWN_LASTS).await?;
         work.commit().await?;
-        Reply::created(format!("/v1/care-invitations/{token}"), &result)
+        Reply::created(format!("/v1/care-invitations/{}", link.token), &GuestResult { result, link })
     })
     .await
 }
 
 /// Refuses an account what is a guest's own since they answered for themself.
-pub(super) fn refuse_guests(recipient: &Recipient) -> Result<()> {
+pub fn refuse_guests(recipient: &Recipient) -> Result<()> {
     if recipient.answers_alone { Err(Refusal::GuardianNeeded.into()) } else { Ok(()) }
 }
 

@@ -100,12 +100,12 @@ impl Recipient {
 
     /// Whether the account answers for the person: for its holder, or a minor.
     pub fn is_accounts_own(&self, terms: &CareTerms, today: NaiveDate) -> bool {
-        self.relation == Relation::Oneself || self.is_minor(terms, today)
+        self.relation == Relation::Oneself || (!self.answers_alone && self.is_minor(terms, today))
     }
 
     /// Whether the account can agree and sign for the person: the holder for themself, and a guardian for a minor.
     pub fn may_sign(&self, terms: &CareTerms, today: NaiveDate) -> bool {
-        (self.relation == Relation::Oneself) != self.is_minor(terms, today)
+        !self.answers_alone && (self.relation == Relation::Oneself) != self.is_minor(terms, today)
     }
 
     /// The name; the account's own where they are its holder.
@@ -450,7 +450,12 @@ async fn update_recipient(
             recipient.display_name = Some(name.as_str().to_owned());
         }
         if let Some(born_on) = patch.born_on {
+            let was_minor = recipient.is_minor(&frame.terms, frame.today);
             recipient.born_on = born_on.map(|IssueDay(date)| date);
+            // An account answers for a minor, and learns nothing of an adult.
+            if recipient.relation != Relation::Oneself && !was_minor && recipient.is_minor(&frame.terms, frame.today) {
+                return Err(FieldError::new("/born_on", "would make an adult a minor: add a child instead.").into());
+            }
         }
         refuse_unborn(recipient.relation, recipient.born_on, frame.today)?;
         store::update_profile(&mut work, id, &recipient.profile()?).await?;

@@ -1,4 +1,4 @@
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use crate::cipher::Sealed;
 use crate::db::Tx;
@@ -50,4 +50,14 @@ pub(super) async fn account_of_oneself(db: &mut PgConnection, id: RecipientId) -
     .fetch_optional(db)
     .await?;
     Ok(account)
+}
+
+/// Those of these accounts whose holders have answered for themselves.
+pub(super) async fn with_answers_of_oneself(db: &PgPool, accounts: &[AccountId]) -> Result<Vec<AccountId>> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT account_id AS "account: AccountId" FROM recipients r WHERE account_id = ANY ($1) AND relation = 'self' AND removed_at IS NULL
+             AND EXISTS (SELECT FROM screenings s WHERE s.recipient_id = r.id) ORDER BY 1"#,
+        accounts as &[AccountId]
+    );
+    Ok(found.fetch_all(db).await?)
 }
