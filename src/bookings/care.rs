@@ -156,7 +156,7 @@ impl Everyone {
             let clients = store::clients_with_visits(&app.db, self.after_client, now).await?;
             let Some(last) = clients.last() else { return Ok(None) };
             self.after_client = Some(*last);
-            let entered = care::with_answers_of_oneself(&app.db, &clients).await?;
+            let entered = care::who_entered_oneself(&app.db, &clients).await?;
             self.people.extend(entered.into_iter().map(|client| (None, Some(client))));
         }
         let Some((recipient, client)) = self.people.pop_front() else { return Ok(None) };

@@ -183,7 +183,10 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
                 booking.cancelled = Some(Cancelled { by: party, at: now, fee });
                 booking.cancel_reason = Some(KeptReason { action, at: now, own: None, sealed: reason.clone() });
                 // Who may not carry the visit out does right by saying so.
-                let to_blame = party == Party::Therapist && booking.at_risk_since.is_none() && !asked.objects;
+                let to_blame = party == Party::Therapist
+                    && booking.at_risk_since.is_none()
+                    && !asked.objects
+                    && !store::is_excused(&mut work, id).await?;
                 if asked.objects && now < booking.start_at - OBJECTIONS {
                     return Err(Refusal::TooEarly.into());
                 }

@@ -680,7 +680,7 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
         "UPDATE bookings SET status = $2, start_at = $3, duration_minutes = $4, amount = $5, currency = $6, asked_at = $7,
                 respond_by = $8, at_risk_since = $9, care_at_risk_since = $14, free_to_cancel = $10, least_fee = $11, price_breakdown = $12,
-                overdue_told_at = NULL, handed_over_at = $15, local_start = CASE WHEN start_at = $3 THEN local_start ELSE $13 END
+                overdue_told_at = NULL, handed_over_at = $15, hand_over_excused = hand_over_excused AND $15::timestamptz IS NOT NULL, local_start = CASE WHEN start_at = $3 THEN local_start ELSE $13 END
          WHERE id = $1",
         booking.id.0,
         booking.status as Status,
@@ -734,7 +734,9 @@ pub(super) async fn save_extension(tx: &mut Tx, booking: &Booking) -> Result<()>
 /// Saves who carries a booking out from now on.
 pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
-        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, handed_over_at = NULL, free_to_cancel = $4 WHERE id = $1",
+        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, handed_over_at = NULL, hand_over_excused = false,
+                             free_to_cancel = $4
+         WHERE id = $1",
         booking.id.0,
         booking.therapist.0,
         booking.respond_by,

@@ -32,7 +32,7 @@ pub use people::{
 pub use published::{CareMode, RuleCache};
 pub use visits::{
     CareQuery, Standing, ToBegin, VisitCare, account_of_oneself, care_mode, is_recipient, limits_at_last,
-    next_care_change, with_answers_of_oneself,
+    next_care_change, who_entered_oneself,
 };
 
 use crate::queue::Sweep;

@@ -485,9 +485,9 @@ pub async fn account_of_oneself(db: &mut PgConnection, id: RecipientId) -> Resul
     store::account_of_oneself(db, id).await
 }
 
-/// Those of these accounts whose holders have answered for themselves.
-pub async fn with_answers_of_oneself(db: &PgPool, accounts: &[AccountId]) -> Result<Vec<AccountId>> {
-    store::with_answers_of_oneself(db, accounts).await
+/// Those of these accounts that have entered their holders as recipients.
+pub async fn who_entered_oneself(db: &PgPool, accounts: &[AccountId]) -> Result<Vec<AccountId>> {
+    store::who_entered_oneself(db, accounts).await
 }
 
 /// When a policy takes effect that is known at `now`, wherever it holds.

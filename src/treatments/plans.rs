@@ -16,7 +16,7 @@ use crate::care;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::Work;
-use crate::http::{Json, Path, Reply};
+use crate::http::{Json, Nothing, OrDefault, Path, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{BookingId, PlanId};
 use crate::values::Day;
@@ -232,11 +232,16 @@ async fn propose_plan(
 ///
 /// The person agrees. Nothing is booked by it.
 #[utoipa::path(tag = "After the visit", operation_id = "accept_plan", security(("bearer" = ["client"])),
-    params(("id" = BookingId, Path, description = "A booking of the two.")),
+    params(("id" = BookingId, Path, description = "A booking of the two.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The plan, accepted.", body = Plan)),
     extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/bookings/{id}/plan/accept")]
-async fn accept_plan(app: Data<App>, me: As<Client>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn accept_plan(
+    app: Data<App>,
+    me: As<Client>,
+    Path(id): Path<BookingId>,
+    _: OrDefault<Nothing>,
+) -> Result<Reply> {
     answer(app, me, id, PlanState::Accepted).await
 }
 
@@ -244,11 +249,16 @@ async fn accept_plan(app: Data<App>, me: As<Client>, Path(id): Path<BookingId>) 
 ///
 /// The person does not agree. What they would rather have is told as feedback.
 #[utoipa::path(tag = "After the visit", operation_id = "decline_plan", security(("bearer" = ["client"])),
-    params(("id" = BookingId, Path, description = "A booking of the two.")),
+    params(("id" = BookingId, Path, description = "A booking of the two.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The plan, declined.", body = Plan)),
     extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/bookings/{id}/plan/decline")]
-async fn decline_plan(app: Data<App>, me: As<Client>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn decline_plan(
+    app: Data<App>,
+    me: As<Client>,
+    Path(id): Path<BookingId>,
+    _: OrDefault<Nothing>,
+) -> Result<Reply> {
     answer(app, me, id, PlanState::Declined).await
 }
 
@@ -325,11 +335,11 @@ async fn create_plan_feedback(
 ///
 /// Either of the two ends it at any time, without a reason. Visits that are booked stay booked. Again changes nothing.
 #[utoipa::path(tag = "After the visit", operation_id = "end_plan", security(("bearer" = ["client", "therapist"])),
-    params(("id" = BookingId, Path, description = "A booking of the two.")),
+    params(("id" = BookingId, Path, description = "A booking of the two.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The plan, ended.", body = Plan)),
     extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
 #[post("/v1/bookings/{id}/plan/end")]
-async fn end_plan(app: Data<App>, me: As<Parties>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn end_plan(app: Data<App>, me: As<Parties>, Path(id): Path<BookingId>, _: OrDefault<Nothing>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let seen = Seen::find(&app, &mut work, &me.principal, id).await?;

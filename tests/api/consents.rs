@@ -180,8 +180,13 @@ async fn a_guardian_signs_for_a_minor_and_nobody_for_another_adult() {
     scene.client.post(&format!("{RECIPIENTS}/{partner}/consents"), consent).await.refused(409, "guardian_needed");
     assert_eq!(scene.therapist.post(&sign(&theirs), in_person).await.is(200).body["signed_by_both"], true);
     // Nor does a date of birth make a minor of an adult.
-    let minor = json!({ "born_on": "2015-01-01" });
-    scene.client.change(&format!("{RECIPIENTS}/{partner}"), minor).await.points_to(&["/born_on"]);
+    for younger in ["2015-01-01", "2008-11-30", "1990-03-02"] {
+        let younger = json!({ "born_on": younger });
+        scene.client.change(&format!("{RECIPIENTS}/{partner}"), younger).await.points_to(&["/born_on"]);
+    }
+    for older in [json!({ "born_on": "1990-02-28" }), json!({ "born_on": null }), json!({ "born_on": "2000-01-01" })] {
+        scene.client.change(&format!("{RECIPIENTS}/{partner}"), older).await.is(200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

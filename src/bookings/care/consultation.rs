@@ -223,11 +223,12 @@ async fn sign_consultation(
             return Err(Refusal::SignatureVoid.into());
         }
         let (_, last) = booking.dates();
+        let is_accounts_own = care::is_accounts_own(&mut work, &person, &booking.address.jurisdiction, last).await?;
         let account_signs = care::may_sign(&mut work, &person, &booking.address.jurisdiction, last).await?;
         let signs: &[Party] = match (party, body.signed_in_person) {
             (Party::Client, false) if account_signs => &[Party::Client],
             (Party::Therapist, false) => &[Party::Therapist],
-            (Party::Therapist, true) if !account_signs => &[Party::Client, Party::Therapist],
+            (Party::Therapist, true) if !is_accounts_own => &[Party::Client, Party::Therapist],
             _ => return Err(Refusal::GuardianNeeded.into()),
         };
         let is_missing = |who: &Party| !current.signatures.iter().any(|signature| signature.party == *who);

@@ -73,7 +73,7 @@ macro_rules! incidents {
 /// Whether the reporter has told of an incident of this kind at the visit.
 pub(super) async fn is_known(tx: &mut Tx, booking: BookingId, reporter: AccountId, kind: IncidentKind) -> Result<bool> {
     let known = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM incidents WHERE booking_id = $1 AND reporter_id = $2 AND kind = $3) AS "known!""#,
+        r#"SELECT EXISTS (SELECT FROM incidents WHERE booking_id = $1 AND reporter_id = $2 AND kind = $3 AND report IS NULL) AS "known!""#,
         booking.0,
         reporter.0,
         kind as IncidentKind

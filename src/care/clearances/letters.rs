@@ -14,6 +14,7 @@ use super::store::{self, StoredLetter};
 use crate::App;
 use crate::auth::{As, Client};
 use crate::care::people::recipients::{self, Recipient};
+use crate::care::people::refuse_guests;
 use crate::db::uninterrupted;
 use crate::error::{Error, Problem, Refusal, Result, refused};
 use crate::events::Party;
@@ -100,7 +101,7 @@ pub(super) struct LetterFile(
     (status = 201, description = "The letter.", body = Letter,
      headers(("Location" = String, description = "Where the file is found."))),
     (status = 413, description = "The file is larger than 10 MB.", body = Problem, content_type = "application/problem+json")),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, TooManyLetters, ..inspection::REFUSALS]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooManyLetters, GuardianNeeded, ..inspection::REFUSALS]))))]
 #[post("/v1/me/recipients/{id}/clearances/{clearance_id}/documents")]
 async fn upload_letter(
     app: Data<App>,
@@ -116,6 +117,7 @@ async fn upload_letter(
     inspection::keep(async move {
         let _arrival = arrival;
         let recipient = recipients::find(&*app.db, &app.cipher, account, ids.0).await?;
+        refuse_guests(&recipient)?;
         let file = app.part::<Inspector>()?.look_at(sent, file.name.as_deref()).await?;
         let print = Fingerprint::of(format!("{} {}", ids.1, file.facts.sent_sha256).as_bytes());
         let now = app.clock.now();
@@ -177,7 +179,8 @@ async fn discard(app: &App, id: LetterId) {
            ("clearance_id" = ClearanceId, Path, description = "The clearance."),
            ("document_id" = LetterId, Path, description = "The letter.")),
     responses((status = 200, description = "The file, as an attachment.",
-        content((LetterFile = "application/pdf"), (LetterFile = "image/jpeg"), (LetterFile = "image/png")))))]
+        content((LetterFile = "application/pdf"), (LetterFile = "image/jpeg"), (LetterFile = "image/png")))),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/me/recipients/{id}/clearances/{clearance_id}/documents/{document_id}")]
 async fn download_own_letter(
     app: Data<App>,
@@ -188,6 +191,7 @@ async fn download_own_letter(
     let (recipient, letter) = uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let recipient = recipients::find(&mut **work, &app.cipher, me.account(), id).await?;
+        refuse_guests(&recipient)?;
         let stored = store::letter(&mut work, id, clearance, letter).await?.ok_or(Error::NotFound)?;
         work.commit().await?;
         let letter = Letter::opened(stored, &recipient)?;
@@ -205,7 +209,7 @@ async fn download_own_letter(
            ("clearance_id" = ClearanceId, Path, description = "The clearance."),
            ("document_id" = LetterId, Path, description = "The letter.")),
     responses((status = 204, description = "It is removed.")),
-    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, GuardianNeeded]))))]
 #[delete("/v1/me/recipients/{id}/clearances/{clearance_id}/documents/{document_id}")]
 async fn remove_letter(
     app: Data<App>,

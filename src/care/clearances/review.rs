@@ -18,7 +18,7 @@ use crate::care::people::recipients;
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
 use crate::events::{Event, Party, Work};
-use crate::http::{Cursor, Json, Limit, OrDefault, Page, Path, Query, Reply, Several};
+use crate::http::{Cursor, Json, Limit, Nothing, OrDefault, Page, Path, Query, Reply, Several};
 use crate::ids::{AccountId, ClearanceId, LetterId};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -190,11 +190,16 @@ async fn download_letter(
 ///
 /// Takes a clearance up for 30 minutes, in which no other reviewer can decide on it. Claiming again prolongs it.
 #[utoipa::path(tag = "Care", operation_id = "claim_clearance", security(("bearer" = ["admin:care"])),
-    params(("id" = ClearanceId, Path, description = "The clearance.")),
+    params(("id" = ClearanceId, Path, description = "The clearance.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The clearance, claimed.", body = ReviewedClearance)),
     extensions(("x-refusals" = json!(refused![InvalidTransition, AlreadyClaimed]))))]
 #[post("/v1/admin/clearances/{id}/claim")]
-async fn claim_clearance(app: Data<App>, me: As<CareReviewer>, Path(id): Path<ClearanceId>) -> Result<Reply> {
+async fn claim_clearance(
+    app: Data<App>,
+    me: As<CareReviewer>,
+    Path(id): Path<ClearanceId>,
+    _: OrDefault<Nothing>,
+) -> Result<Reply> {
     take(app, me.account(), id, ClearanceStep::Claim, Said::default()).await
 }
 
@@ -202,11 +207,16 @@ async fn claim_clearance(app: Data<App>, me: As<CareReviewer>, Path(id): Path<Cl
 ///
 /// Puts a clearance that the caller has claimed back into the queue.
 #[utoipa::path(tag = "Care", operation_id = "release_clearance", security(("bearer" = ["admin:care"])),
-    params(("id" = ClearanceId, Path, description = "The clearance.")),
+    params(("id" = ClearanceId, Path, description = "The clearance.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The clearance, back in the queue.", body = ReviewedClearance)),
     extensions(("x-refusals" = json!(refused![InvalidTransition, ClaimNotHeld]))))]
 #[post("/v1/admin/clearances/{id}/release")]
-async fn release_clearance(app: Data<App>, me: As<CareReviewer>, Path(id): Path<ClearanceId>) -> Result<Reply> {
+async fn release_clearance(
+    app: Data<App>,
+    me: As<CareReviewer>,
+    Path(id): Path<ClearanceId>,
+    _: OrDefault<Nothing>,
+) -> Result<Reply> {
     take(app, me.account(), id, ClearanceStep::Release, Said::default()).await
 }
 

@@ -15,12 +15,13 @@ use crate::App;
 use crate::accounts;
 use crate::auth::{As, Client};
 use crate::care::people::recipients::{self, Recipient};
+use crate::care::people::refuse_guests;
 use crate::care::published::{self, RuleCache};
 use crate::catalogue;
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
 use crate::events::{Event, Party, Work};
-use crate::http::{IfMatch, Json, Page, Paging, Path, Query, Reply};
+use crate::http::{IfMatch, Json, Nothing, OrDefault, Page, Paging, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{AccountId, ClearanceId, RecipientId};
 use crate::values::wall_clock::local_date;
@@ -86,6 +87,7 @@ impl Opened {
         ids: (RecipientId, ClearanceId),
     ) -> Result<Self> {
         let recipient = recipients::lock(work, &app.cipher, account, ids.0).await?;
+        refuse_guests(&recipient)?;
         Self::read(work, recipient, ids.1).await
     }
 
@@ -159,7 +161,8 @@ async fn today(work: &mut Work, account: AccountId) -> Result<NaiveDate> {
 /// What healthcare providers say of massage for a recipient, as it was entered, the latest first.
 #[utoipa::path(tag = "Care", operation_id = "list_clearances", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."), Paging),
-    responses((status = 200, description = "A page of clearances.", body = Page<ClearanceView>)))]
+    responses((status = 200, description = "A page of clearances.", body = Page<ClearanceView>)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/me/recipients/{id}/clearances")]
 async fn list_clearances(
     app: Data<App>,
@@ -169,7 +172,7 @@ async fn list_clearances(
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
-        recipients::find(&mut **work, &app.cipher, me.account(), id).await?;
+        refuse_guests(&recipients::find(&mut **work, &app.cipher, me.account(), id).await?)?;
         let found = store::of_recipient(&mut work, id, query.after()?, query.limit.probe()).await?;
         let Page { data: ids, next_cursor } = Page::cut(found, query.limit, |id| *id)?;
         let mut data = Vec::new();
@@ -192,7 +195,7 @@ async fn list_clearances(
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = Terms, responses((status = 201, description = "The clearance, a draft.", body = ClearanceView,
      headers(("Location" = String, description = "Where the clearance is found.")))),
-    extensions(("x-refusals" = json!(refused![TooManyClearances]))))]
+    extensions(("x-refusals" = json!(refused![TooManyClearances, GuardianNeeded]))))]
 #[post("/v1/me/recipients/{id}/clearances")]
 async fn create_clearance(
     app: Data<App>,
@@ -205,6 +208,7 @@ async fn create_clearance(
         let mut work = app.begin(Some(me.account())).await?;
         let once = Once::claim(&mut work, "POST /v1/me/recipients/{id}/clearances", key, print.about(id)).await?;
         let recipient = recipients::lock(&mut work, &app.cipher, me.account(), id).await?;
+        refuse_guests(&recipient)?;
         let (now, today) = (work.now(), today(&mut work, me.account()).await?);
         refuse_unsound(&app, &mut work, &terms, today, "").await?;
         if store::count_open(&mut work, id).await? >= MOST {
@@ -229,7 +233,8 @@ async fn create_clearance(
 #[utoipa::path(tag = "Care", operation_id = "get_clearance", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."),
            ("clearance_id" = ClearanceId, Path, description = "The clearance.")),
-    responses((status = 200, description = "The clearance.", body = ClearanceView)))]
+    responses((status = 200, description = "The clearance.", body = ClearanceView)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/me/recipients/{id}/clearances/{clearance_id}")]
 async fn get_clearance(
     app: Data<App>,
@@ -239,6 +244,7 @@ async fn get_clearance(
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let recipient = recipients::find(&mut **work, &app.cipher, me.account(), id).await?;
+        refuse_guests(&recipient)?;
         let view = Opened::read(&mut work, recipient, clearance).await?.view(&app, &mut work, me.account()).await?;
         work.commit().await?;
         Reply::ok(&view)
@@ -254,7 +260,7 @@ async fn get_clearance(
            ("clearance_id" = ClearanceId, Path, description = "The clearance."),
            ("If-Match" = String, Header, description = "The ETag of the clearance as it was read.")),
     request_body = Terms, responses((status = 200, description = "The clearance as it is now.", body = ClearanceView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, GuardianNeeded]))))]
 #[put("/v1/me/recipients/{id}/clearances/{clearance_id}")]
 async fn update_clearance(
     app: Data<App>,
@@ -287,14 +293,15 @@ async fn update_clearance(
 /// Puts it into the queue of those who read letters. It needs a letter, and must lift a rule from today on.
 #[utoipa::path(tag = "Care", operation_id = "submit_clearance", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."),
-           ("clearance_id" = ClearanceId, Path, description = "The clearance.")),
+           ("clearance_id" = ClearanceId, Path, description = "The clearance.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The clearance, handed in.", body = ClearanceView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, LetterMissing, ClearanceNotValid]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, LetterMissing, ClearanceNotValid, GuardianNeeded]))))]
 #[post("/v1/me/recipients/{id}/clearances/{clearance_id}/submit")]
 async fn submit_clearance(
     app: Data<App>,
     me: As<Client>,
     Path(ids): Path<(RecipientId, ClearanceId)>,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     take(&app, me.account(), ids, ClearanceStep::Submit, "clearance.submit").await
 }
@@ -304,14 +311,15 @@ async fn submit_clearance(
 /// In any state that has not ended. One that was accepted counts no more, and the visits ahead are decided on again.
 #[utoipa::path(tag = "Care", operation_id = "withdraw_clearance", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."),
-           ("clearance_id" = ClearanceId, Path, description = "The clearance.")),
+           ("clearance_id" = ClearanceId, Path, description = "The clearance.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The clearance, taken back.", body = ClearanceView)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, GuardianNeeded]))))]
 #[post("/v1/me/recipients/{id}/clearances/{clearance_id}/withdraw")]
 async fn withdraw_clearance(
     app: Data<App>,
     me: As<Client>,
     Path(ids): Path<(RecipientId, ClearanceId)>,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     take(&app, me.account(), ids, ClearanceStep::Withdraw, "clearance.withdraw").await
 }

@@ -13,12 +13,13 @@ use crate::accounts;
 use crate::auth::{As, Client};
 use crate::care::may_sign;
 use crate::care::people::recipients::{self, Recipient};
+use crate::care::people::refuse_guests;
 use crate::care::published::policy;
 use crate::cipher::Sealed;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, Work};
-use crate::http::{Page, Paging, Path, Query, Reply};
+use crate::http::{Nothing, OrDefault, Page, Paging, Path, Query, Reply};
 use crate::ids::{AccountId, BookingId, ConsentId, ConsentTextId, RecipientId};
 use crate::values::wall_clock::local_date;
 use crate::values::{Instant, Jurisdiction};
@@ -90,7 +91,8 @@ impl ConsentView {
 /// What a recipient said to texts, the latest record first. The latest word on a text holds, by when it was said.
 #[utoipa::path(tag = "Care", operation_id = "list_consents", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."), Paging),
-    responses((status = 200, description = "A page of what was said.", body = Page<ConsentView>)))]
+    responses((status = 200, description = "A page of what was said.", body = Page<ConsentView>)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[get("/v1/me/recipients/{id}/consents")]
 async fn list_consents(
     app: Data<App>,
@@ -99,6 +101,7 @@ async fn list_consents(
     Query(query): Query<Paging>,
 ) -> Result<Reply> {
     let recipient = recipients::find(&*app.db, &app.cipher, me.account(), id).await?;
+    refuse_guests(&recipient)?;
     let found = store::consents(&app.db, id, query.after()?, query.limit.probe()).await?;
     let Page { data, next_cursor } = Page::cut(found, query.limit, |consent| consent.id)?;
     let data = data.iter().map(|consent| ConsentView::opened(consent, &recipient)).collect::<Result<Vec<_>>>()?;
@@ -200,7 +203,7 @@ pub async fn create(
 /// What was agreed to holds no longer, from now on. Again changes nothing but when it was said.
 #[utoipa::path(tag = "Care", operation_id = "withdraw_consent", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."),
-           ("consent_id" = ConsentId, Path, description = "What was said.")),
+           ("consent_id" = ConsentId, Path, description = "What was said.")), request_body = Option<Nothing>,
     responses((status = 201, description = "What is said now.", body = ConsentView)),
     extensions(("x-refusals" = json!(refused![GuardianNeeded, TooManyConsents]))))]
 #[post("/v1/me/recipients/{id}/consents/{consent_id}/withdraw")]
@@ -208,13 +211,15 @@ async fn withdraw_consent(
     app: Data<App>,
     me: As<Client>,
     Path((id, consent)): Path<(RecipientId, ConsentId)>,
+    _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let recipient = recipients::lock(&mut work, &app.cipher, me.account(), id).await?;
         let now = work.now();
         let before = store::consent(&mut work, id, consent).await?.ok_or(Error::NotFound)?;
-        refuse_anothers(&mut work, &recipient, me.account()).await?;
+        // To take back what was agreed to is never too late for whoever agreed.
+        refuse_guests(&recipient)?;
         let name = recipient.cipher.open(NAME, before.id, &before.name)?;
         let withdrawal = ConsentId::new(now);
         let consent = StoredConsent {

@@ -19,7 +19,7 @@ use crate::care::routes::QuestionnaireView;
 use crate::db::{in_batches, uninterrupted};
 use crate::error::{Error, Refusal, Result, refused};
 use crate::events::{Event, Work};
-use crate::http::{Json, Path, Reply};
+use crate::http::{Json, Nothing, OrDefault, Path, Reply};
 use crate::ids::RecipientId;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -29,7 +29,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 /// How long a link can be used.
 const LASTS: TimeDelta = TimeDelta::days(14);
 /// How long the link can be used that a guest gets for themself once they have answered.
-const OWN_LASTS: TimeDelta = TimeDelta::days(365);
+const OWN_LASTS: TimeDelta = TimeDelta::days(400);
 
 /// A link for an adult guest.
 #[derive(Serialize, ToSchema)]
@@ -49,11 +49,16 @@ struct CareInvitation {
 /// Makes a link by which an adult whom the caller books for answers for themself, and shows it once. A link that was made before stops working. Once the guest has
 /// answered, the caller sees neither the answers nor what comes of them, and can neither answer in their stead nor make another link: the guest has one of their own.
 #[utoipa::path(tag = "Care", operation_id = "create_care_invitation", security(("bearer" = ["client"])),
-    params(("id" = RecipientId, Path, description = "The recipient.")),
+    params(("id" = RecipientId, Path, description = "The recipient.")), request_body = Option<Nothing>,
     responses((status = 201, description = "The link.", body = CareInvitation)),
     extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[post("/v1/me/recipients/{id}/invitations")]
-async fn create_care_invitation(app: Data<App>, me: As<Client>, Path(id): Path<RecipientId>) -> Result<Reply> {
+async fn create_care_invitation(
+    app: Data<App>,
+    me: As<Client>,
+    Path(id): Path<RecipientId>,
+    _: OrDefault<Nothing>,
+) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let recipient = recipients::lock(&mut work, &app.cipher, me.account(), id).await?;
@@ -146,7 +151,8 @@ struct GuestResult {
 /// Answer as a guest
 ///
 /// The guest answers for themself, as `POST /v1/me/recipients/{id}/screenings` does, and is told what comes of it. Whoever booked sees neither. The link that was
-/// used stops working, because whoever booked may know it: the answer holds another, for the guest alone, by which they can answer anew within a year.
+/// used stops working, because whoever booked may know it: the answer holds another, for the guest alone, by which they can answer anew for 400 days. Nobody can
+/// make another one for a guest, who has to be entered anew where it is lost.
 #[utoipa::path(tag = "Care", operation_id = "answer_care_invitation",
     params(("token" = String, Path, description = "The secret.")),
     request_body = NewScreening, responses((status = 201, description = "What was answered, and what comes of it.", body = GuestResult)),

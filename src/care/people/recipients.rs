@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::invitations::refuse_guests;
 use super::{facts, keys, store};
 use crate::App;
 use crate::accounts;
@@ -410,13 +411,27 @@ async fn get_recipient(app: Data<App>, me: As<Client>, Path(id): Path<RecipientI
     Reply::ok(&frame.view(&mut conn, &recipient).await?)
 }
 
+/// The age from which on a person is of age wherever a policy holds.
+const OF_AGE_EVERYWHERE: u32 = 21;
+
+/// Whether a date of birth can be told otherwise than before. An account answers for minors and learns nothing of adults, so that nobody becomes younger
+/// by being told of anew, and who was entered without a date was of age then.
+fn is_told_better(before: Option<NaiveDate>, now: Option<NaiveDate>, entered: DateTime<Utc>) -> bool {
+    match (before, now) {
+        (Some(before), Some(now)) => now <= before,
+        (None, Some(now)) => entered.date_naive().years_since(now).is_some_and(|years| years >= OF_AGE_EVERYWHERE),
+        // What is emptied could be told otherwise afterwards, as of someone who was of age.
+        (_, None) => true,
+    }
+}
+
 /// What to change; what is left out stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RecipientPatch {
     /// Not of oneself, whose name is the account's.
     display_name: Option<DisplayName>,
-    /// The date of birth; null empties it, save for a child.
+    /// The date of birth; null empties it, save for a child. Of someone else it can only become earlier.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<IssueDay>)]
     born_on: Option<Option<IssueDay>>,
@@ -428,7 +443,8 @@ struct RecipientPatch {
 #[utoipa::path(tag = "Care", operation_id = "update_recipient", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient."),
            ("If-Match" = String, Header, description = "The ETag of the recipient as it was read.")),
-    request_body = RecipientPatch, responses((status = 200, description = "The recipient as it is now.", body = RecipientView)))]
+    request_body = RecipientPatch, responses((status = 200, description = "The recipient as it is now.", body = RecipientView)),
+    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
 #[patch("/v1/me/recipients/{id}")]
 async fn update_recipient(
     app: Data<App>,
@@ -450,11 +466,13 @@ async fn update_recipient(
             recipient.display_name = Some(name.as_str().to_owned());
         }
         if let Some(born_on) = patch.born_on {
-            let was_minor = recipient.is_minor(&frame.terms, frame.today);
-            recipient.born_on = born_on.map(|IssueDay(date)| date);
-            // An account answers for a minor, and learns nothing of an adult.
-            if recipient.relation != Relation::Oneself && !was_minor && recipient.is_minor(&frame.terms, frame.today) {
-                return Err(FieldError::new("/born_on", "would make an adult a minor: add a child instead.").into());
+            refuse_guests(&recipient)?;
+            let before = std::mem::replace(&mut recipient.born_on, born_on.map(|IssueDay(date)| date));
+            if recipient.relation != Relation::Oneself
+                && !is_told_better(before, recipient.born_on, recipient.created_at)
+            {
+                let detail = "would make them younger than they were entered: enter them anew instead.";
+                return Err(FieldError::new("/born_on", detail).into());
             }
         }
         refuse_unborn(recipient.relation, recipient.born_on, frame.today)?;

@@ -52,11 +52,10 @@ pub(super) async fn account_of_oneself(db: &mut PgConnection, id: RecipientId) -
     Ok(account)
 }
 
-/// Those of these accounts whose holders have answered for themselves.
-pub(super) async fn with_answers_of_oneself(db: &PgPool, accounts: &[AccountId]) -> Result<Vec<AccountId>> {
+/// Those of these accounts that have entered their holders as recipients.
+pub(super) async fn who_entered_oneself(db: &PgPool, accounts: &[AccountId]) -> Result<Vec<AccountId>> {
     let found = sqlx::query_scalar!(
-        r#"SELECT account_id AS "account: AccountId" FROM recipients r WHERE account_id = ANY ($1) AND relation = 'self' AND removed_at IS NULL
-             AND EXISTS (SELECT FROM screenings s WHERE s.recipient_id = r.id) ORDER BY 1"#,
+        r#"SELECT account_id AS "account: AccountId" FROM recipients WHERE account_id = ANY ($1) AND relation = 'self' AND removed_at IS NULL ORDER BY 1"#,
         accounts as &[AccountId]
     );
     Ok(found.fetch_all(db).await?)
