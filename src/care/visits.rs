@@ -15,7 +15,7 @@ use super::body::RegionSet;
 use super::consents;
 use super::consultations::{self, Consultation, Content, Signed, Signers};
 use super::decide::{Asked, Clearance, Decision, Limits, Outcome, ServiceProfile, alternatives, decide};
-use super::disclosures::{self, Seen};
+use super::disclosures;
 use super::people::facts::{self, Answered, Told};
 use super::people::recipients::{self, Recipient};
 use super::published::{self, CareMode, CareTerms, PublishedRules, RuleCache};
@@ -446,7 +446,7 @@ impl VisitCare {
     /// Writes down that the therapist was shown the sheet of a visit.
     pub async fn record_look(&self, work: &mut Work, booking: BookingId, by: AccountId) -> Result<()> {
         match &self.recipient {
-            Some(recipient) => disclosures::record(work, recipient.id, by, Seen::Sheet(booking)).await,
+            Some(recipient) => disclosures::record_look(work, recipient, booking, by).await,
             None => Ok(()),
         }
     }

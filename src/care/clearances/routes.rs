@@ -172,13 +172,14 @@ async fn list_clearances(
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
-        refuse_guests(&recipients::find(&mut **work, &app.cipher, me.account(), id).await?)?;
+        let recipient = recipients::find(&mut **work, &app.cipher, me.account(), id).await?;
+        refuse_guests(&recipient)?;
         let found = store::of_recipient(&mut work, id, query.after()?, query.limit.probe()).await?;
         let Page { data: ids, next_cursor } = Page::cut(found, query.limit, |id| *id)?;
         let mut data = Vec::new();
         for clearance in ids {
-            let recipient = recipients::find(&mut **work, &app.cipher, me.account(), id).await?;
-            data.push(Opened::read(&mut work, recipient, clearance).await?.view(&app, &mut work, me.account()).await?);
+            let opened = Opened::read(&mut work, recipient.clone(), clearance).await?;
+            data.push(opened.view(&app, &mut work, me.account()).await?);
         }
         work.commit().await?;
         Reply::ok(&Page { data, next_cursor })

@@ -76,6 +76,7 @@ pub(super) struct Profile {
 }
 
 /// A recipient, opened.
+#[derive(Clone)]
 pub struct Recipient {
     pub id: RecipientId,
     /// Who books for them.
