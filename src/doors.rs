@@ -40,6 +40,7 @@ const FEATURES: &[Doors] = &[
     },
     Doors { routes: &[health::routes], ..SHUT },
     Doors { routes: &[accounts::routes::routes], sealed: accounts::addresses::SEALED, ..SHUT },
+    Doors { sweeps: accounts::codes::SWEEPS, sealed: accounts::codes::SEALED, ..SHUT },
     Doors { routes: &[catalogue::routes::routes], ..SHUT },
     Doors { routes: &[prices::routes::routes], ..SHUT },
     Doors { routes: &[care::routes::routes], sweeps: care::SWEEPS, sealed: care::SEALED, ..SHUT },

@@ -51,6 +51,12 @@ pub(crate) use refused;
 refusals! {
     /// Registration with an address that has an account.
     EmailTaken = CONFLICT "email_taken" "An account with this e-mail address exists already.";
+    /// A booking by somebody whose address may be another's.
+    EmailNotVerified = CONFLICT "email_not_verified" "Verify your e-mail address first, with the code that was mailed to it.";
+    /// A mailed code that is wrong, was used, or came too late.
+    CodeInvalid = UNPROCESSABLE_ENTITY "code_invalid" "The code is wrong, was used, or is over; ask for another one.";
+    /// What takes a mail, where none are sent.
+    MailNotSetUp = CONFLICT "mail_not_set_up" "This service sends no mails.";
     /// Log-in: the same answer for an unknown address and a wrong password.
     WrongPassword = UNAUTHORIZED "wrong_email_or_password" "The e-mail address or the password is wrong.";
     /// Refresh: unknown, expired, ended or used before.

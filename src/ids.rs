@@ -40,6 +40,8 @@ ids! {
     AccountId,
     /// A log-in and the family of its refresh tokens.
     SessionId,
+    /// A code that is mailed to somebody.
+    MailedCodeId,
     /// A place where a client receives visits.
     AddressId,
     /// A kind of treatment in the catalogue.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use knead::App;
+use knead::accounts::MailSetUp;
 use knead::auth::{Password, Passwords, Sessions};
 use knead::availability::hints;
 use knead::availability::travel::Roads;
@@ -303,6 +304,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(RuleCache::default())
         .with(Fetcher::new())
         .with(Inspector::new())
+        .with(MailSetUp(false))
         .with(config.bounds);
     Ok(Arc::new(app))
 }

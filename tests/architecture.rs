@@ -35,7 +35,7 @@ const FLOORS: &[(&str, &str)] = &[
 
 /// Whose the tables are; views count as tables.
 const TABLES: &[(&str, &str)] = &[
-    ("accounts", "accounts addresses client_ratings"),
+    ("accounts", "accounts addresses client_ratings mailed_codes"),
     ("audit", "audit_heads audit_links audit_pending"),
     ("auth", "sessions refresh_tokens"),
     ("availability", "overrides time_off timetables reservations reserved_time road_times hints hint_states rulebook"),

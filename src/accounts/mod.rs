@@ -1,6 +1,8 @@
 //! Accounts: who people are, how they sign in, and where clients receive visits.
 
 pub mod addresses;
+pub mod codes;
+mod emails;
 pub mod routes;
 mod sought;
 mod staff;
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
+pub use codes::{CodePurpose, MailSetUp, MailedCode, mailed_code};
 pub use sought::{Sought, named};
 pub use staff::grant;
 pub use store::{create_admin, find_any, names, rate, ratings, zone};
@@ -45,6 +48,8 @@ pub struct Account {
     /// The address that signs in.
     #[schema(example = "mia@example.org")]
     pub email: String,
+    /// Whether the owner has shown that they read the mails of this address.
+    pub email_verified: bool,
     /// What the account is for.
     pub role: Role,
     /// What an admin may do; empty for everyone else.

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Account, RegistrableRole, SentToken, addresses, staff, store};
+use super::codes::{self, CodePurpose, MailSetUp};
+use super::store::Standing;
+use super::{Account, RegistrableRole, SentToken, addresses, emails, staff, store};
 use crate::App;
 use crate::auth::Passwords;
 use crate::auth::Tokens;
@@ -20,6 +22,7 @@ use crate::values::{DisplayName, EmailAddress, Grants, Phone, Role, Zone};
 /// The operations on accounts and addresses.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(register).service(login).service(refresh).service(logout).service(get_me).service(update_me);
+    emails::routes(config);
     addresses::routes(config);
     staff::routes(config);
 }
@@ -77,7 +80,8 @@ async fn signed_in(
 
 /// Register
 ///
-/// Makes a client's or a therapist's account and signs it in.
+/// Makes a client's or a therapist's account and signs it in. Where the service sends mails, a code to verify the address by is on its way; until then somebody
+/// else can register the address as well, and it is theirs who verifies it.
 #[utoipa::path(tag = "Accounts", operation_id = "register", request_body = Registration, responses((status = 201, description = "The account was made.", body = SignedIn,
      headers(("Location" = String, description = "Where the account is found.")))),
     extensions(("x-refusals" = json!(refused![EmailTaken]))))]
@@ -86,8 +90,11 @@ async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registratio
     let password_hash = app.part::<Passwords>()?.hash(new.password).await?;
     uninterrupted(async move {
         let mut work = app.begin(None).await?;
+        let is_mailed = app.part::<MailSetUp>()?.0;
+        let is_held = store::is_held_unverified(&mut work, new.email.as_str()).await?;
         let account = store::NewAccount {
             email: new.email.as_str(),
+            standing: if is_mailed && is_held { Standing::Claimed } else { Standing::Unverified },
             password_hash: &password_hash,
             role: new.role.into(),
             grants: Grants::default(),
@@ -96,6 +103,9 @@ async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registratio
             time_zone: new.time_zone.unwrap_or(Zone::UTC),
         };
         let account = store::insert(&mut work, account).await?;
+        if is_mailed {
+            codes::mail(&mut work, &app.cipher, CodePurpose::VerifyEmail, account.id, &account.email).await?;
+        }
         let signed_in = sign_in(&app, work, account).await?;
         app.part::<RateLimits>()?.remember(origin, &signed_in.account.email);
         Reply::created("/v1/me".to_owned(), &signed_in)

@@ -10,9 +10,22 @@ use crate::events::{Event, Work, Workshop};
 use crate::ids::{AccountId, TherapistId};
 use crate::values::{Grant, Grants, Rating, Role, Zone};
 
+/// How an address stands with an account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Somebody who is trusted has said whose it is.
+    Verified,
+    /// It is the account's, until another proves it.
+    Unverified,
+    /// Another account, which has not proved it, holds it; this one gets it by proving it.
+    Claimed,
+}
+
 /// An account to be stored.
 pub(super) struct NewAccount<'a> {
     pub email: &'a str,
+    /// How the address stands with the account.
+    pub standing: Standing,
     pub password_hash: &'a str,
     pub role: Role,
     pub grants: Grants,
@@ -21,17 +34,27 @@ pub(super) struct NewAccount<'a> {
     pub time_zone: Zone,
 }
 
+/// An address in the place of one that an account does not have: no mail reaches it, and nobody has another's (RFC 2606).
+pub(super) fn nobodys_address(why: &str, id: AccountId) -> String {
+    format!("{why}+{id}@invalid")
+}
+
 pub(super) async fn insert(work: &mut Work, new: NewAccount<'_>) -> Result<Account> {
     let now = work.now();
     let id = AccountId::new(now);
+    let claimed = (new.standing == Standing::Claimed).then_some(new.email);
+    let unclaimed = match new.standing {
+        Standing::Claimed => nobodys_address("claimed", id),
+        Standing::Verified | Standing::Unverified => new.email.to_owned(),
+    };
     let account = sqlx::query_as!(
         Account,
-        r#"INSERT INTO accounts (id, email, password_hash, role, display_name, phone, time_zone, created_at, grants)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-           RETURNING id, email::text AS "email!", role AS "role: Role", grants AS "grants: Vec<Grant>", display_name, phone,
+        r#"INSERT INTO accounts (id, email, password_hash, role, display_name, phone, time_zone, created_at, grants, claimed_email, email_verified_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+           RETURNING id, coalesce(claimed_email, email)::text AS "email!", email_verified_at IS NOT NULL AS "email_verified!", role AS "role: Role", grants AS "grants: Vec<Grant>", display_name, phone,
                      time_zone AS "time_zone: Zone", created_at"#,
         id.0,
-        new.email as _,
+        unclaimed as _,
         new.password_hash,
         new.role as Role,
         new.display_name,
@@ -39,6 +62,8 @@ pub(super) async fn insert(work: &mut Work, new: NewAccount<'_>) -> Result<Accou
         new.time_zone as Zone,
         now,
         &new.grants.iter().collect::<Vec<_>>() as &[Grant],
+        claimed as _,
+        (new.standing == Standing::Verified).then_some(now),
     )
     .fetch_one(&mut ***work)
     .await
@@ -58,6 +83,8 @@ pub async fn create_admin(shop: &Workshop, email: &str, password_hash: &str, gra
     let mut work = shop.begin(None).await?;
     let new = NewAccount {
         email,
+        // Whoever runs the service says whose it is.
+        standing: Standing::Verified,
         password_hash,
         role: Role::Admin,
         grants,
@@ -75,7 +102,7 @@ macro_rules! account {
     ($tail:literal, $id:expr) => {
         sqlx::query_as!(
             Account,
-            r#"SELECT id, email::text AS "email!", role AS "role: Role", grants AS "grants: Vec<Grant>", display_name, phone,
+            r#"SELECT id, coalesce(claimed_email, email)::text AS "email!", email_verified_at IS NOT NULL AS "email_verified!", role AS "role: Role", grants AS "grants: Vec<Grant>", display_name, phone,
                       time_zone AS "time_zone: Zone", created_at
                FROM accounts WHERE id = $1 "#
                 + $tail,
@@ -111,10 +138,24 @@ pub(super) async fn update(tx: &mut Tx, account: &Account) -> Result<()> {
     Ok(())
 }
 
+/// Whether an account has an address that it has not proved.
+pub(super) async fn is_held_unverified(tx: &mut Tx, email: &str) -> Result<bool> {
+    let held = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM accounts WHERE email = $1 AND email_verified_at IS NULL) AS "held!""#,
+        email as _
+    );
+    Ok(held.fetch_one(&mut **tx).await?)
+}
+
 /// The account behind an e-mail address, and the hash of its password.
 pub(super) async fn login(db: &PgPool, email: &str) -> Result<Option<(AccountId, String)>> {
-    let row =
-        sqlx::query!("SELECT id, password_hash FROM accounts WHERE email = $1", email as _).fetch_optional(db).await?;
+    let row = sqlx::query!(
+        // Whoever was replaced has no password.
+        "SELECT id, password_hash FROM accounts WHERE email = $1 AND password_hash <> ''",
+        email as _
+    )
+    .fetch_optional(db)
+    .await?;
     Ok(row.map(|row| (row.id, row.password_hash)))
 }
 

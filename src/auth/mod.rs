@@ -17,7 +17,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 pub use passwords::{Password, Passwords};
 use sessions::Holder;
 pub use sessions::{REFRESH_GRACE, Sessions};
-pub use store::{add_refresh_token, begin_session, log_out, use_refresh_token};
+pub use store::{add_refresh_token, begin_session, end_sessions, log_out, use_refresh_token};
 pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
 
 use crate::App;
@@ -44,6 +44,8 @@ pub struct Principal {
     pub role: Role,
     /// What an admin may do; nobody else has any.
     pub grants: Grants,
+    /// Whether the owner has shown that they read the mails of the account's address.
+    pub email_verified: bool,
 }
 
 impl Principal {
@@ -103,7 +105,10 @@ async fn principal(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -
     tally.count_caller(claims.as_ref().map(|claims| claims.sub))?;
     let Some(claims) = claims else { return Ok(None) };
     let holder = in_time(app.part::<Sessions>()?.holder(&app.db, claims.sid, claims.sub)).await?;
-    let principal = |Holder { role, grants }| Principal { account: claims.sub, session: claims.sid, role, grants };
+    let principal = |Holder { role, grants, email_verified }| {
+        let (account, session) = (claims.sub, claims.sid);
+        Principal { account, session, role, grants, email_verified }
+    };
     Ok(holder.map(principal))
 }
 

@@ -17,6 +17,7 @@ const AT_ONCE: usize = 2;
 pub(super) struct Holder {
     pub role: Role,
     pub grants: Grants,
+    pub email_verified: bool,
 }
 
 /// Which sessions are alive, as the database says for each request; requests that come at the same time ask together.

@@ -14,9 +14,9 @@ pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)])
     let accounts: Vec<_> = asked.iter().map(|(_, account)| account.0).collect();
     let rows = sqlx::query!(
         // The limit keeps the planner from joining: sessions are asked for one by one, by the key, however many it counts on.
-        r#"SELECT role AS "role?: Role", grants AS "grants?: Vec<Grant>"
+        r#"SELECT role AS "role?: Role", grants AS "grants?: Vec<Grant>", email_verified AS "email_verified?"
            FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (session, account, n)
-           LEFT JOIN LATERAL (SELECT a.role, a.grants FROM sessions s JOIN accounts a ON a.id = s.account_id
+           LEFT JOIN LATERAL (SELECT a.role, a.grants, a.email_verified_at IS NOT NULL AS email_verified FROM sessions s JOIN accounts a ON a.id = s.account_id
                               WHERE s.id = asked.session AND s.account_id = asked.account AND s.ended_at IS NULL LIMIT 1) AS holder ON true
            ORDER BY n"#,
         &sessions,
@@ -24,10 +24,11 @@ pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)])
     )
     .fetch_all(db)
     .await?;
-    let holder = |role: Option<Role>, grants: Option<Vec<Grant>>| {
-        Some(Holder { role: role?, grants: grants.unwrap_or_default().into() })
-    };
-    Ok(rows.into_iter().map(|row| holder(row.role, row.grants)).collect())
+    let holders = rows.into_iter().map(|row| {
+        let (grants, email_verified) = (row.grants.unwrap_or_default().into(), row.email_verified.unwrap_or_default());
+        Some(Holder { role: row.role?, grants, email_verified })
+    });
+    Ok(holders.collect())
 }
 
 /// Begins a session of the account.
@@ -121,6 +122,19 @@ async fn shown(
         };
     }
     Ok(Some(Shown { account: row.account_id, session: row.id, rotation }))
+}
+
+/// Ends all sessions of an account, save one where one is named.
+pub async fn end_sessions(tx: &mut Tx, account: AccountId, but: Option<SessionId>, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE sessions SET ended_at = $3 WHERE account_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $2",
+        account.0,
+        but.map(|session| session.0),
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn end_session(tx: &mut Tx, session: SessionId, now: DateTime<Utc>) -> Result<()> {

@@ -15,6 +15,7 @@ use super::views::{ClientBooking, Known, Viewer};
 use super::wish::{Wanted, Wish};
 use super::{Booking, FocusArea, NOTES, Notes, focus_areas, holds, respond_by, seal_focus_areas};
 use crate::App;
+use crate::accounts::MailSetUp;
 use crate::auth::{As, Client};
 use crate::availability::Rule;
 use crate::bookings::bounds::Bounds;
@@ -105,7 +106,7 @@ impl NewBooking {
     request_body = NewBooking, responses((status = 201, description = "The booking.", body = ClientBooking,
      headers(("Location" = String, description = "Where the booking is found."),
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before.")))),
-    extensions(("x-refusals" = json!(refused![HoldExpired, ..Bounds::REFUSALS, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
+    extensions(("x-refusals" = json!(refused![EmailNotVerified, HoldExpired, ..Bounds::REFUSALS, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
 #[post("/v1/bookings")]
 async fn create_booking(
     app: Data<App>,
@@ -114,6 +115,9 @@ async fn create_booking(
     Json(new, print): Json<NewBooking>,
 ) -> Result<Reply> {
     let key = key.required()?;
+    if app.part::<MailSetUp>()?.0 && !me.principal.email_verified {
+        return Err(Refusal::EmailNotVerified.into());
+    }
     let slot = new.slot()?;
     let focus_areas = focus_areas(&new.focus_areas)?;
     uninterrupted(async move {

@@ -175,8 +175,8 @@ CROSS JOIN LATERAL (
            surnames[1 + (3 * (k % cardinality(firsts)) + k / cardinality(firsts)) % cardinality(surnames)] AS surname
 ) AS name;
 
-INSERT INTO accounts (id, email, password_hash, role, display_name, phone, time_zone, created_at)
-SELECT pg_temp.uuid7(created_at, email), email, password_hash, role, display_name, phone, 'Australia/Sydney', created_at
+INSERT INTO accounts (id, email, password_hash, role, display_name, phone, time_zone, created_at, email_verified_at)
+SELECT pg_temp.uuid7(created_at, email), email, password_hash, role, display_name, phone, 'Australia/Sydney', created_at, created_at
 FROM demo CROSS JOIN LATERAL (
     SELECT email, CASE WHEN is_therapist THEN 'therapist' ELSE 'client' END, display_name, phone, joined_at FROM people
     UNION ALL VALUES

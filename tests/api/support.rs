@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use knead::accounts::{MailSetUp, MailedCode, mailed_code};
 use knead::audit::{Keys as AuditKeys, sequencer};
 use knead::auth::{Passwords, Sessions, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
@@ -23,6 +24,7 @@ use knead::clock::Clock;
 use knead::db::Db;
 use knead::events::Workshop;
 use knead::http::RateLimits;
+use knead::ids::MailedCodeId;
 use knead::inspection::Inspector;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::queue::enqueue;
@@ -187,10 +189,11 @@ struct Setup {
     bounds: Bounds,
     connections: u32,
     limits: Option<Limits>,
+    mail: bool,
 }
 
 /// As most tests want it.
-const PLAIN: Setup = Setup { rate_limit: false, osrm: None, bounds: ROOM, connections: 8, limits: None };
+const PLAIN: Setup = Setup { rate_limit: false, osrm: None, bounds: ROOM, connections: 8, limits: None, mail: false };
 
 impl App {
     pub async fn start() -> Self {
@@ -218,6 +221,11 @@ impl App {
     /// An app whose connections have these limits.
     pub async fn with_limits(limits: Limits) -> Self {
         Self::set_up(monday_noon(), Setup { limits: Some(limits), ..PLAIN }).await
+    }
+
+    /// An app that sends mails; clients and therapists have verified their addresses.
+    pub async fn with_mail() -> Self {
+        Self::set_up(monday_noon(), Setup { mail: true, ..PLAIN }).await
     }
 
     async fn set_up(now: DateTime<Utc>, setup: Setup) -> Self {
@@ -270,7 +278,7 @@ impl App {
     }
 
     fn serve(database: String, clock: Clock, keys: Keys, setup: Setup) -> Self {
-        let Setup { rate_limit, osrm, bounds, connections, limits } = setup;
+        let Setup { rate_limit, osrm, bounds, connections, limits, mail } = setup;
         let db = Db::from(db::pool(&url_of(&database), connections).unwrap());
         let files = TempDir::new().unwrap();
         let roads = Roads::new(&db, osrm.as_ref()).unwrap();
@@ -289,6 +297,7 @@ impl App {
             .with(RuleCache::default())
             .with(Fetcher::with_loopback())
             .with(Inspector::new())
+            .with(MailSetUp(mail))
             .with(bounds);
         let service = Arc::new(service);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -364,7 +373,26 @@ impl App {
         let email = format!("{role}-{}@knead.test", Uuid::now_v7());
         let body = json!({ "email": email, "password": PASSWORD, "role": role, "display_name": format!("Test {role}"), "time_zone": "Australia/Sydney" });
         let answer = self.nobody().post("/v1/auth/register", body).await.is(201);
-        self.nobody().signed_in(&answer)
+        let person = self.nobody().signed_in(&answer);
+        if self.service.part::<MailSetUp>().unwrap().0 {
+            let code = self.mailed("account.verification_asked", person.id).await.unwrap().code;
+            person.post("/v1/auth/email/verify", json!({ "code": code })).await.is(200);
+        }
+        person
+    }
+
+    /// The latest code of a kind that was mailed to an account, while it can be used.
+    pub async fn mailed(&self, kind: &str, account: Uuid) -> Option<MailedCode> {
+        let query =
+            "SELECT details ->> 'code' FROM events WHERE kind = $1 AND subject_id = $2 ORDER BY position DESC LIMIT 1";
+        let id: Option<String> = sqlx::query_scalar(query)
+            .bind(kind)
+            .bind(account.to_string())
+            .fetch_optional(&*self.service.db)
+            .await
+            .unwrap();
+        let id = MailedCodeId(id?.parse().unwrap());
+        mailed_code(&self.service.db, &self.service.cipher, id, self.now()).await.unwrap()
     }
 
     pub async fn client(&self) -> Person {
