@@ -29,6 +29,7 @@ pub mod ids;
 pub mod inspection;
 pub mod notices;
 pub mod openapi;
+pub mod outbound;
 pub mod people;
 pub mod postgres;
 pub mod prices;

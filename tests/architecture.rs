@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("prices tasks", "what visits cost; work for staff"),
     ("accounts catalogue notices audit", "people, services, what they are told, what was done"),
     ("auth idempotency inspection", "who calls, one effect per key, and what files may be"),
-    ("http queue seals", "the manners of the API, later work, seals"),
+    ("http queue seals outbound", "the manners of the API, later work, seals, other people's servers"),
     ("app", "what every operation works with"),
     ("events", "units of work, and what they announce"),
     ("values cipher db storage", "checked values, and the ways to what is kept"),

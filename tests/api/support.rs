@@ -24,6 +24,7 @@ use knead::db::Db;
 use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::inspection::Inspector;
+use knead::outbound::Outbound;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::queue::enqueue;
 use knead::search::{SearchCache, Searches};
@@ -287,7 +288,8 @@ impl App {
             .with(SearchCache::default())
             .with(Sessions::default())
             .with(RuleCache::default())
-            .with(Fetcher::with_loopback())
+            .with(Fetcher::new(Outbound::with_loopback()))
+            .with(Outbound::with_loopback())
             .with(Inspector::new())
             .with(bounds);
         let service = Arc::new(service);
