@@ -27,6 +27,7 @@ pub mod http;
 pub mod idempotency;
 pub mod ids;
 pub mod inspection;
+pub mod messages;
 pub mod notices;
 pub mod openapi;
 pub mod outbound;

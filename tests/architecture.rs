@@ -17,7 +17,7 @@ const FLOORS: &[(&str, &str)] = &[
         "main lib server worker doors openapi config dev demo health",
         "the composition root: commands, settings, lists of doors",
     ),
-    ("reviews session_notes treatments blocks calendars people", "what surrounds visits"),
+    ("reviews session_notes treatments blocks calendars people messages", "what surrounds visits"),
     ("bookings", "visits and their steps"),
     ("search", "what may be booked, and with whom"),
     ("availability rosters", "a therapist's time; authorities' lists"),

@@ -1,0 +1,3 @@
+//! What people, and other people's programs, are told outside of the service.
+
+pub mod retry;
