@@ -59,6 +59,7 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("events", "events"),
     ("idempotency", "idempotency_keys key_allowances"),
+    ("messages", "webhook_endpoints deliveries delivery_attempts"),
     ("notices", "notices"),
     ("prices", "tariffs"),
     ("reviews", "reviews"),
