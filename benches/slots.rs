@@ -36,6 +36,7 @@ use knead::db::{self, Db};
 use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::inspection::Inspector;
+use knead::outbound::Outbound;
 use knead::postgres::{Options, Server};
 use knead::search::{SearchCache, Searches};
 use knead::storage::Storage;
@@ -140,7 +141,8 @@ fn serve(url: &str, folder: &Path, size: u32) -> (Db, SocketAddr) {
         .with(Searches::new())
         .with(SearchCache::default())
         .with(Sessions::default())
-        .with(Fetcher::new())
+        .with(Fetcher::new(Outbound::new()))
+        .with(Outbound::new())
         .with(Inspector::new())
         .with(Bounds::default());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -116,6 +116,9 @@ pub struct Config {
     pub osrm_url: Option<Url>,
     #[command(flatten)]
     pub bounds: Bounds,
+    /// Whether calendars and webhooks may be on this machine: in `knead dev` alone.
+    #[arg(skip)]
+    pub reaches_loopback: bool,
     /// How log lines are written.
     #[arg(long, env = "KNEAD_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,

@@ -9,8 +9,8 @@ use crate::queue::{self, Kind, Sweep};
 use crate::seals::SealedTable;
 use crate::{
     accounts, audit, auth, availability, blocks, bookings, calendars, care, catalogue, credentials, health,
-    idempotency, notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists, treatments,
-    worker,
+    idempotency, messages, notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists,
+    treatments, worker,
 };
 
 /// What one feature opens.
@@ -63,6 +63,7 @@ const FEATURES: &[Doors] = &[
     Doors { routes: &[treatments::routes], ..SHUT },
     Doors { routes: &[session_notes::routes::routes], sealed: session_notes::SEALED, ..SHUT },
     Doors { routes: &[blocks::routes::routes], sealed: blocks::SEALED, ..SHUT },
+    Doors { routes: &[messages::routes], sealed: messages::webhooks::SEALED, ..SHUT },
     Doors { routes: &[notices::routes::routes], sweeps: notices::SWEEPS, ..SHUT },
     Doors { routes: &[audit::routes::routes], ..SHUT },
     Doors { routes: &[rosters::routes::routes], jobs: rosters::jobs::JOBS, sweeps: rosters::jobs::SWEEPS, ..SHUT },

@@ -263,6 +263,14 @@ refusals! {
     RosterNotLatest = CONFLICT "roster_not_latest" "A later import of this source has been applied; roll that one back first.";
     /// Another import of the source is taking effect or being taken back.
     RosterBusy = CONFLICT "roster_busy" "Another import of this source is being applied or rolled back; wait until it is done.";
+    /// An address that messages cannot be sent to.
+    NotPublic = UNPROCESSABLE_ENTITY "not_public" "This address is not public, or is the service's own: no message is sent there.";
+    /// More endpoints than there can be.
+    TooManyWebhookEndpoints = CONFLICT "too_many_webhook_endpoints" "There are 20 webhook endpoints at most; take one away first.";
+    /// A message that was received, is under way, or is not to be sent any more.
+    DeliveryNotRetriable = CONFLICT "delivery_not_retriable" "Only a message that waits or was given up is sent again.";
+    /// A message to an endpoint that is sent none.
+    EndpointDisabled = CONFLICT "endpoint_disabled" "This endpoint is disabled: enable it first.";
 }
 
 /// Told by its code.

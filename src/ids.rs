@@ -102,6 +102,8 @@ ids! {
     MeasureId,
     /// What a therapist proposes to a person over several visits.
     PlanId,
+    /// Where another program is told of what happens.
+    EndpointId,
 }
 
 impl From<TherapistId> for AccountId {

@@ -24,6 +24,7 @@ use knead::inspection::Inspector;
 
 use knead::events::Workshop;
 use knead::http::RateLimits;
+use knead::outbound::Outbound;
 use knead::rosters::command::Asked;
 use knead::seals::Resealed;
 use knead::search::{SearchCache, Searches};
@@ -292,6 +293,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
     let (tokens, cipher, audit_keys, storage) = config.check()?;
     let db = Db::shared_out(config.database.database_url.expose_secret(), config.pool_size, threads())?;
     let roads = Roads::new(&db, config.osrm_url.as_ref())?;
+    let outbound = if config.reaches_loopback { Outbound::with_loopback() } else { Outbound::new() };
     let app = App::new(Workshop { db, clock: Clock::System, reactions: REACTIONS }, cipher, storage)
         .with(tokens)
         .with(Passwords::new()?)
@@ -302,7 +304,8 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(SearchCache::default())
         .with(Sessions::default())
         .with(RuleCache::default())
-        .with(Fetcher::new())
+        .with(Fetcher::new(outbound.clone()))
+        .with(outbound)
         .with(Inspector::new())
         .with(MailSetUp(false))
         .with(config.bounds);
@@ -331,6 +334,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
         log_format: LogFormat::Text,
         storage: home.files.clone(),
         bounds: Bounds::default(),
+        reaches_loopback: true,
     };
     let note = format!("http://{addr}, process {}", std::process::id());
     let outcome = run(&config, true, || {

@@ -81,7 +81,7 @@ pub struct NoticeDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$", example = "2026-12-10T10:00:00")]
     pub local_start: Option<NaiveDateTime>,
-    /// Why a calendar elsewhere could not be read.
+    /// Why a calendar elsewhere could not be read, or a webhook endpoint was disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "unreachable")]
     pub error: Option<String>,

@@ -17,6 +17,8 @@ enum To {
     Others,
     /// The therapist whom `details.former_therapist` names.
     Former,
+    /// The account that `details.owner_id` names.
+    Owner,
 }
 
 /// When somebody is told something.
@@ -118,6 +120,7 @@ const TABLE: &[Row] = &[
     Row { with: &[], ..row("clearance.revoke", To::Client, "clearance_revoked") },
     Row { with: &[], ..row("therapist.bookable", To::Therapist, "now_bookable") },
     Row { with: &["error"], ..row("calendar.failing", To::Therapist, "calendar_failing") },
+    Row { with: &["error"], ..row("webhook_endpoint.disabled", To::Owner, "webhook_disabled") },
     Row {
         with: &["type", "expires_on", "days_before"],
         ..row("credential.expires", To::Therapist, "credential_expires")
@@ -136,12 +139,14 @@ impl Row {
         let therapist = event.therapist.map(AccountId::from);
         let unless = |party, account: Option<AccountId>| account.filter(|_| event.party != Some(party));
         let former = || serde_json::from_value::<TherapistId>(event.details.get("former_therapist")?.clone()).ok();
+        let owner = || serde_json::from_value::<AccountId>(event.details.get("owner_id")?.clone()).ok();
         let told = match self.to {
             To::Client => [client, None],
             To::Therapist => [None, therapist],
             To::Both => [client, therapist],
             To::Others => [unless(Party::Client, client), unless(Party::Therapist, therapist)],
             To::Former => [None, former().map(AccountId::from)],
+            To::Owner => [None, owner()],
         };
         told.into_iter().flatten().collect()
     }
@@ -170,6 +175,7 @@ pub fn consequences() -> Vec<(&'static str, String, String)> {
             To::Both => "client and therapist",
             To::Others => "whoever of client and therapist did not do it",
             To::Former => "the therapist who had it",
+            To::Owner => "whoever made it",
         };
         (row.on, when.join(", "), format!("notice `{}` to {to}", row.kind))
     };

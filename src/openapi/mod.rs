@@ -9,6 +9,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::error::{Refusal, refused};
+use crate::messages::webhooks;
 use crate::{notices, tasks};
 use example::example;
 
@@ -69,6 +70,9 @@ fn complete(mut document: Value) -> Value {
             .collect();
         view.insert("discriminator".to_owned(), json!({ "propertyName": "seen_as", "mapping": mapping }));
     }
+    for (name, schema) in webhooks::kinds::schemas() {
+        document["components"]["schemas"][name] = json!(schema);
+    }
     shared::name_items(&mut document);
     shared::require_what_is_always_there(&mut document);
     shared::open_codes(&mut document);
@@ -77,6 +81,10 @@ fn complete(mut document: Value) -> Value {
     let components = document["components"]["schemas"].clone();
     open_parts(&mut document, &components);
     document["components"]["headers"] = shared::headers();
+    document["webhooks"] = webhooks::kinds::document();
+    for message in document["webhooks"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        add_examples(&mut message["post"]["requestBody"], &components);
+    }
     let mut responses = shared::responses(&components);
     if let Some(paths) = document["paths"].as_object_mut() {
         for (method, operation) in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::iter_mut) {
@@ -137,6 +145,7 @@ fn tags() -> Value {
         { "name": "Licence checks", "description": "Admins: the review of credentials, and what is required where." },
         { "name": "Rosters", "description": "Admins: authorities' own lists, and credentials held against them." },
         { "name": "Prices", "description": "Client apps: quotes. Admins: the versions of prices, surcharges and policies." },
+        { "name": "Webhooks", "description": "Admins: other programs that are told of what happens." },
         { "name": "Audit", "description": "Admins: what was done, by whom, to what." },
         { "name": "Operations", "description": format!("For those who run the service.\n\nAll refusals, by `code`:\n\n{}", refusals()) },
     ])

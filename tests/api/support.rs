@@ -26,6 +26,7 @@ use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::ids::MailedCodeId;
 use knead::inspection::Inspector;
+use knead::outbound::Outbound;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::queue::enqueue;
 use knead::search::{SearchCache, Searches};
@@ -295,7 +296,8 @@ impl App {
             .with(SearchCache::default())
             .with(Sessions::default())
             .with(RuleCache::default())
-            .with(Fetcher::with_loopback())
+            .with(Fetcher::new(Outbound::with_loopback()))
+            .with(Outbound::with_loopback())
             .with(Inspector::new())
             .with(MailSetUp(mail))
             .with(bounds);

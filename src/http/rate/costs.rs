@@ -16,7 +16,7 @@ const UPLOAD: u32 = 20;
 const HEAVY: u32 = 50;
 
 /// The operations that cost another sum than [`cost`] says of all others.
-const COSTS: [(&str, &str, u32); 32] = [
+const COSTS: [(&str, &str, u32); 35] = [
     ("GET", "/openapi.json", SEARCH),
     ("GET", "/v1/slots", SEARCH),
     ("POST", "/v1/slots/check", SEARCH),
@@ -32,6 +32,9 @@ const COSTS: [(&str, &str, u32); 32] = [
     ("POST", "/v1/therapists/me/calendars/{id}/refresh", SEARCH),
     ("GET", "/v1/calendar-feeds/{token}", SEARCH),
     ("POST", "/v1/bookings/{id}/reschedule", SEARCH),
+    ("GET", "/v1/webhook-endpoints/{id}/deliveries", LIST),
+    ("POST", "/v1/webhook-endpoints/{id}/test", SEARCH),
+    ("POST", "/v1/webhook-endpoints/{id}/recover", HEAVY),
     ("GET", "/v1/me/recipients/{id}/suitability", SEARCH),
     ("POST", "/v1/me/recipients/{id}/screenings", SEARCH),
     ("POST", "/v1/admin/care-rule-sets/{id}/preview", SEARCH),

@@ -1,0 +1,169 @@
+//! Signatures as Standard Webhooks has them (<https://www.standardwebhooks.com>): `v1` by a secret that both sides know, and `v1a` by a key
+//! whose public half everyone may know.
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::{hmac, rand};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// How long the secret before goes on signing.
+pub const BOTH_GOOD: TimeDelta = TimeDelta::hours(24);
+
+/// Bytes of a secret; the standard wants 24 to 64.
+const LENGTH: usize = 32;
+
+/// A secret that both sides know. It is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// A fresh one.
+    pub fn generate() -> Result<Self> {
+        Ok(Self(random::<LENGTH>()?.to_vec()))
+    }
+
+    /// The text that the receiver is given: `whsec_` and base64.
+    pub fn to_text(&self) -> String {
+        format!("whsec_{}", STANDARD.encode(&self.0))
+    }
+
+    /// Reads [`to_text`](Self::to_text) back.
+    ///
+    /// # Errors
+    /// 500 where it is no such text.
+    pub fn from_text(text: &str) -> Result<Self> {
+        Ok(Self(decoded(text, "whsec_")?))
+    }
+
+    fn sign(&self, text: &[u8]) -> String {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), text);
+        format!("v1,{}", STANDARD.encode(tag))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// A key of an endpoint, whose public half verifies what it signs.
+pub struct SigningKey {
+    seed: Vec<u8>,
+    pair: Ed25519KeyPair,
+}
+
+impl SigningKey {
+    /// A fresh one.
+    pub fn generate() -> Result<Self> {
+        Self::from_seed(random::<32>()?.to_vec())
+    }
+
+    /// The text that is kept: `whsk_` and base64.
+    pub fn to_text(&self) -> String {
+        format!("whsk_{}", STANDARD.encode(&self.seed))
+    }
+
+    /// Reads [`to_text`](Self::to_text) back.
+    ///
+    /// # Errors
+    /// 500 where it is no such text.
+    pub fn from_text(text: &str) -> Result<Self> {
+        Self::from_seed(decoded(text, "whsk_")?)
+    }
+
+    /// The public half that the receiver is given: `whpk_` and base64.
+    pub fn public(&self) -> String {
+        format!("whpk_{}", STANDARD.encode(self.pair.public_key().as_ref()))
+    }
+
+    fn from_seed(seed: Vec<u8>) -> Result<Self> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed);
+        let pair = pair.map_err(|_| Error::Internal("a signing key cannot be used".to_owned()))?;
+        Ok(Self { seed, pair })
+    }
+
+    fn sign(&self, text: &[u8]) -> String {
+        format!("v1a,{}", STANDARD.encode(self.pair.sign(text).as_ref()))
+    }
+}
+
+/// The header `webhook-signature` of a delivery that is sent at `at`: every signature that is good, by every secret and by the key.
+pub fn signatures(delivery: Uuid, at: DateTime<Utc>, body: &[u8], secrets: &[Secret], key: &SigningKey) -> String {
+    let text = [format!("{delivery}.{}.", at.timestamp()).as_bytes(), body].concat();
+    let signatures = secrets.iter().map(|secret| secret.sign(&text)).chain([key.sign(&text)]);
+    signatures.collect::<Vec<_>>().join(" ")
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| Error::Internal("no random bytes".to_owned()))?;
+    Ok(bytes)
+}
+
+fn decoded(text: &str, prefix: &str) -> Result<Vec<u8>> {
+    let bytes = text.strip_prefix(prefix).and_then(|text| STANDARD.decode(text).ok());
+    bytes.ok_or_else(|| Error::Internal(format!("what is kept is no {prefix}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+    use reqwest::header::HeaderMap;
+    use standardwebhooks::Webhook;
+
+    use super::*;
+
+    const BODY: &str = r#"{"type":"booking.moved","data":{}}"#;
+
+    fn headers(id: Uuid, at: DateTime<Utc>, signatures: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("webhook-id", id.to_string().parse().unwrap());
+        headers.insert("webhook-timestamp", at.timestamp().to_string().parse().unwrap());
+        headers.insert("webhook-signature", signatures.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn each_secret_verifies_and_no_other() {
+        let (new, old, other) = (Secret::generate().unwrap(), Secret::generate().unwrap(), Secret::generate().unwrap());
+        let (id, now, key) = (Uuid::now_v7(), Utc::now(), SigningKey::generate().unwrap());
+        let signed = signatures(id, now, BODY.as_bytes(), &[new.clone(), old.clone()], &key);
+        assert_eq!(signed.split(' ').count(), 3);
+        let verify = |secret: &Secret, body: &str, id: Uuid, at| {
+            Webhook::new(&secret.to_text()).unwrap().verify(body.as_bytes(), &headers(id, at, &signed)).is_ok()
+        };
+        assert!(verify(&new, BODY, id, now) && verify(&old, BODY, id, now));
+        assert!(!verify(&other, BODY, id, now));
+        assert!(!verify(&new, "{}", id, now));
+        assert!(!verify(&new, BODY, Uuid::now_v7(), now));
+        assert!(!verify(&new, BODY, id, now + TimeDelta::seconds(1)));
+    }
+
+    #[test]
+    fn the_public_key_verifies() {
+        let (id, now, key) = (Uuid::now_v7(), Utc::now(), SigningKey::generate().unwrap());
+        let signed = signatures(id, now, BODY.as_bytes(), &[], &key);
+        let signature = STANDARD.decode(signed.strip_prefix("v1a,").unwrap()).unwrap();
+        let public = STANDARD.decode(key.public().strip_prefix("whpk_").unwrap()).unwrap();
+        let text = format!("{id}.{}.{BODY}", now.timestamp());
+        let public = UnparsedPublicKey::new(&ED25519, public);
+        assert!(public.verify(text.as_bytes(), &signature).is_ok());
+        assert!(public.verify(BODY.as_bytes(), &signature).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_is_read_back_and_never_printed() {
+        let (secret, key) = (Secret::generate().unwrap(), SigningKey::generate().unwrap());
+        assert!(Secret::from_text(&secret.to_text()).unwrap() == secret);
+        assert_eq!(SigningKey::from_text(&key.to_text()).unwrap().public(), key.public());
+        assert_eq!(format!("{secret:?}"), "Secret");
+        assert!(Secret::from_text(&key.to_text()).is_err() && SigningKey::from_text("whsk_AAAA").is_err());
+        let bytes = STANDARD.decode(secret.to_text().strip_prefix("whsec_").unwrap()).unwrap().len();
+        assert!((24..=64).contains(&bytes));
+    }
+}
