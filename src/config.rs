@@ -11,6 +11,7 @@ use crate::auth::{Tokens, generate_signing_key};
 use crate::bookings::bounds::Bounds;
 use crate::cipher::{Cipher, generate_data_key};
 use crate::error::Result;
+use crate::messages::{Post, Relay};
 use crate::storage::Storage;
 
 /// How log lines are written.
@@ -77,6 +78,60 @@ impl AuditKey {
     }
 }
 
+/// How mails leave the service.
+#[derive(Args, Clone, Debug)]
+pub struct MailConfig {
+    /// The relay that mails are handed to: `smtps://user:password@relay.example`, or `smtp://..:587`, which then requires STARTTLS.
+    #[arg(long, env = "KNEAD_SMTP_URL", hide_env_values = true)]
+    pub smtp_url: Option<Relay>,
+    /// From whom mails are: `Knead <knead@mail.example>`.
+    #[arg(long, env = "KNEAD_MAIL_FROM")]
+    pub mail_from: Option<String>,
+    /// Whether mails are sent; `off` has to be said, because nobody would hear of anything outside of the app.
+    #[arg(long, env = "KNEAD_MAIL", value_enum, default_value = "on")]
+    pub mail: Switch,
+    /// Keeps mails for developers to look at, instead.
+    #[arg(skip)]
+    pub mailbox: bool,
+}
+
+impl MailConfig {
+    /// Mails are kept for developers to look at.
+    pub const MAILBOX: Self = Self { smtp_url: None, mail_from: None, mail: Switch::On, mailbox: true };
+
+    /// The way that mails take.
+    ///
+    /// # Errors
+    /// One sentence that says what to mend.
+    fn post(&self, public_url: &str) -> Result<Post, String> {
+        match (self.mailbox, self.mail, &self.smtp_url, &self.mail_from) {
+            (true, ..) => Post::kept(public_url),
+            (false, Switch::Off, ..) => Post::off(public_url),
+            (false, Switch::On, None, _) => {
+                Err("KNEAD_SMTP_URL must name a relay for mails; KNEAD_MAIL=off says that none are sent".to_owned())
+            }
+            (false, Switch::On, Some(_), None) => Err("KNEAD_MAIL_FROM must say from whom mails are".to_owned()),
+            (false, Switch::On, Some(relay), Some(from)) => {
+                Post::relayed(relay, from, public_url).map_err(|why| format!("KNEAD_SMTP_URL, KNEAD_MAIL_FROM: {why}"))
+            }
+        }
+    }
+}
+
+/// What a good configuration makes.
+pub struct Checked {
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// What is kept sealed.
+    pub cipher: Cipher,
+    /// What signs the audit.
+    pub audit_keys: Keys,
+    /// Files.
+    pub storage: Storage,
+    /// Mails.
+    pub post: Post,
+}
+
 /// Everything that `serve` needs.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
@@ -115,6 +170,8 @@ pub struct Config {
     #[arg(long, env = "KNEAD_OSRM_URL", hide_env_values = true, value_parser = http_url)]
     pub osrm_url: Option<Url>,
     #[command(flatten)]
+    pub mail: MailConfig,
+    #[command(flatten)]
     pub bounds: Bounds,
     /// Whether calendars and webhooks may be on this machine: in `knead dev` alone.
     #[arg(skip)]
@@ -132,11 +189,11 @@ fn http_url(text: &str) -> Result<Url, String> {
 }
 
 impl Config {
-    /// What the keys make and the place for files, once everything else was found to be in order.
+    /// What the configuration makes, once all of it was found to be in order.
     ///
     /// # Errors
     /// One sentence that says what to mend.
-    pub fn check(&self) -> Result<(Tokens, Cipher, Keys, Storage), String> {
+    pub fn check(&self) -> Result<Checked, String> {
         if self.rate_limit == Switch::Off && !self.addr.ip().is_loopback() {
             return Err("KNEAD_RATE_LIMIT=off is for loopback alone; KNEAD_ADDR can be reached from outside".to_owned());
         }
@@ -153,14 +210,21 @@ impl Config {
             return Err("KNEAD_AUDIT_KEY must be another key than KNEAD_SIGNING_KEY".to_owned());
         }
         tempfile::tempfile().map_err(|why| format!("TMPDIR: uploads cannot be written there: {why}"))?;
-        Ok((tokens, self.data_keys.cipher()?, audit_keys, Storage::open(&self.storage)?))
+        let post = self.mail.post(&self.public_url)?;
+        Ok(Checked {
+            tokens,
+            cipher: self.data_keys.cipher()?,
+            audit_keys,
+            storage: Storage::open(&self.storage)?,
+            post,
+        })
     }
 }
 
 /// The lines that `serve` needs besides `DATABASE_URL`, with fresh secrets.
 pub fn init() -> Result<String> {
     Ok(format!(
-        "KNEAD_SIGNING_KEY={}\nKNEAD_DATA_KEYS={}\nKNEAD_AUDIT_KEY={}\nKNEAD_ADDR=127.0.0.1:8080\nKNEAD_PUBLIC_URL=http://127.0.0.1:8080\n",
+        "KNEAD_SIGNING_KEY={}\nKNEAD_DATA_KEYS={}\nKNEAD_AUDIT_KEY={}\nKNEAD_ADDR=127.0.0.1:8080\nKNEAD_PUBLIC_URL=http://127.0.0.1:8080\nKNEAD_MAIL=off\n",
         generate_signing_key()?,
         generate_data_key()?,
         generate_signing_key()?
@@ -170,6 +234,27 @@ pub fn init() -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_sends_no_mails_says_so_and_a_relay_without_tls_is_for_loopback() {
+        let config = |url: Option<&str>, from: Option<&str>, mail| MailConfig {
+            smtp_url: url.map(|url| url.parse().expect("a relay")),
+            mail_from: from.map(str::to_owned),
+            mail,
+            mailbox: false,
+        };
+        let post = |config: MailConfig| config.post("https://knead.example").map(|post| post.is_on());
+        let (relay, from) = (Some("smtps://me:secret@relay.example"), Some("Knead <knead@mail.example>"));
+        assert_eq!(post(config(relay, from, Switch::On)), Ok(true));
+        assert_eq!(post(config(Some("smtp://127.0.0.1:2525"), from, Switch::On)), Ok(true));
+        assert_eq!(post(config(None, None, Switch::Off)), Ok(false));
+        assert!(post(config(None, None, Switch::On)).unwrap_err().contains("KNEAD_MAIL=off"));
+        assert!(post(config(relay, None, Switch::On)).unwrap_err().contains("KNEAD_MAIL_FROM"));
+        assert!(post(config(relay, Some("knead"), Switch::On)).is_err());
+        for bad in ["", "relay.example", "http://relay.example", "smtp://"] {
+            assert!(bad.parse::<Relay>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_routing_service_is_asked_over_http() {

@@ -101,7 +101,7 @@ fn kept_key(path: &Path, generate: fn() -> crate::error::Result<String>) -> Resu
 /// What the terminal shows once the service answers.
 pub fn banner(addr: SocketAddr, with_demo: bool) -> String {
     let base = format!("http://{addr}");
-    let mut text = format!("\nKnead is ready.\n\n  API   {base}/v1\n  Docs  {base}/docs\n");
+    let mut text = format!("\nKnead is ready.\n\n  API   {base}/v1\n  Docs  {base}/docs\n  Mail  {base}/dev/mailbox\n");
     if with_demo {
         text.push_str(&format!("\n  Demo log-ins, all with the password {}\n", demo::PASSWORD));
         for (role, email) in demo::LOGINS {

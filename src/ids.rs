@@ -104,6 +104,10 @@ ids! {
     PlanId,
     /// Where another program is told of what happens.
     EndpointId,
+    /// A message on its way out, over all attempts.
+    DeliveryId,
+    /// An address that nothing is sent to.
+    SuppressionId,
 }
 
 impl From<TherapistId> for AccountId {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use knead::App;
 use knead::accounts::MailSetUp;
@@ -17,10 +18,11 @@ use knead::bookings::bounds::Bounds;
 use knead::calendars::Fetcher;
 use knead::care::RuleCache;
 use knead::clock::Clock;
-use knead::config::{self, AuditKey, Config, DataKeys, Database, LogFormat, Switch};
+use knead::config::{self, AuditKey, Checked, Config, DataKeys, Database, LogFormat, MailConfig, Switch};
 use knead::db::Db;
 use knead::doors::REACTIONS;
 use knead::inspection::Inspector;
+use knead::messages::keys::Digests;
 
 use knead::events::Workshop;
 use knead::http::RateLimits;
@@ -30,7 +32,7 @@ use knead::seals::Resealed;
 use knead::search::{SearchCache, Searches};
 use knead::values::zones::rules::{self, Wanted};
 use knead::values::{Day, EmailAddress, Grant, Grants};
-use knead::{accounts, audit, db, dev, doors, openapi, rosters, seals, server, worker};
+use knead::{accounts, audit, db, dev, doors, messages, openapi, rosters, seals, server, worker};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -97,6 +99,9 @@ enum Command {
     /// Look after the hints that searches are narrowed down by.
     #[command(subcommand)]
     Hints(Hints),
+    /// Look after messages that leave the service.
+    #[command(subcommand)]
+    Messages(Messages),
     /// Look after the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -201,6 +206,19 @@ enum Hints {
 }
 
 #[derive(Subcommand)]
+enum Messages {
+    /// Withdraw what was to be told of what happened before an instant. Run it on a database that was restored, before the service begins: people would be
+    /// told once more.
+    Hold {
+        #[command(flatten)]
+        database: Database,
+        /// The instant (RFC 3339).
+        #[arg(long)]
+        before: DateTime<Utc>,
+    },
+}
+
+#[derive(Subcommand)]
 enum ConfigCommand {
     /// Print a configuration for `serve` with fresh secrets.
     Init,
@@ -241,6 +259,7 @@ async fn main() -> ExitCode {
             Ok(())
         }
         Command::Hints(Hints::Rebuild { database }) => rebuild_hints(database).await,
+        Command::Messages(Messages::Hold { database, before }) => hold(database, before).await,
         Command::Config(ConfigCommand::Init) => config::init().map(|lines| print!("{lines}")).map_err(Failure::from),
         Command::Config(ConfigCommand::Check { config }) => {
             config.check().map(|_| println!("The configuration is good.")).map_err(Failure::from)
@@ -290,7 +309,7 @@ fn threads() -> usize {
 
 /// What serves and works alike need, from a configuration that was checked.
 fn app(config: &Config) -> Result<Arc<App>, Failure> {
-    let (tokens, cipher, audit_keys, storage) = config.check()?;
+    let Checked { tokens, cipher, audit_keys, storage, post } = config.check()?;
     let db = Db::shared_out(config.database.database_url.expose_secret(), config.pool_size, threads())?;
     let roads = Roads::new(&db, config.osrm_url.as_ref())?;
     let outbound = if config.reaches_loopback { Outbound::with_loopback() } else { Outbound::new() };
@@ -307,7 +326,9 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(Fetcher::new(outbound.clone()))
         .with(outbound)
         .with(Inspector::new())
-        .with(MailSetUp(false))
+        .with(MailSetUp(post.is_on()))
+        .with(post)
+        .with(Digests::default())
         .with(config.bounds);
     Ok(Arc::new(app))
 }
@@ -333,6 +354,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
         osrm_url: None,
         log_format: LogFormat::Text,
         storage: home.files.clone(),
+        mail: MailConfig::MAILBOX,
         bounds: Bounds::default(),
         reaches_loopback: true,
     };
@@ -427,9 +449,14 @@ async fn told(mut stopped: watch::Receiver<()>) {
     drop(stopped.changed().await);
 }
 
-/// Works and chains the audit until `stopped`, beginning again after the database was away.
+/// Works, chains the audit and sends messages until `stopped`, beginning again after the database was away.
 async fn keep_working(app: Arc<App>, stopped: watch::Receiver<()>) {
-    tokio::join!(keep_doing_jobs(app.clone(), stopped.clone()), audit::sequencer::run(app, told(stopped)));
+    tokio::join!(
+        keep_doing_jobs(app.clone(), stopped.clone()),
+        audit::sequencer::run(app.clone(), told(stopped.clone())),
+        messages::dispatcher::run(app.clone(), told(stopped.clone())),
+        messages::sender::run(app, told(stopped)),
+    );
 }
 
 async fn keep_doing_jobs(app: Arc<App>, stopped: watch::Receiver<()>) {
@@ -495,6 +522,13 @@ async fn rebuild_hints(database: Database) -> Result<(), Failure> {
     let pool = db::pool(database.database_url.expose_secret(), 1)?;
     let made = hints::rebuild(&pool, Clock::System.now()).await?;
     println!("The hints of {made} therapists are made.");
+    Ok(())
+}
+
+async fn hold(database: Database, before: DateTime<Utc>) -> Result<(), Failure> {
+    let pool = db::pool(database.database_url.expose_secret(), 1)?;
+    let held = messages::hold(&pool, before, Clock::System.now()).await?;
+    println!("{held} messages are withdrawn.");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod codes;
+mod contacts;
 mod emails;
 pub mod routes;
 mod sought;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
 pub use codes::{CodePurpose, MailSetUp, MailedCode, mailed_code};
+pub use contacts::{Contact, contacts};
 pub use sought::{Sought, named};
 pub use staff::grant;
 pub use store::{create_admin, find_any, names, rate, ratings, zone};

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use heads::{Head, Keys};
-pub use store::{newest_head, positions, thin_heads};
+pub use store::{Chained, newest_head, positions, since, thin_heads};
 pub use verify::{Break, Damage, Findings, Place, holds, verify};
 
 use crate::ids::{AccountId, TherapistId};

@@ -8,6 +8,7 @@ use super::verify::{Link, Unchained};
 use super::{AuditEntry, AuditEvent, Head, Positions};
 use crate::db::Tx;
 use crate::error::Result;
+use crate::events::{Event, Party};
 use crate::ids::{AccountId, TherapistId};
 
 /// Where the entries about a thing lie, those of the action `except` aside; none where there are none.
@@ -359,4 +360,50 @@ pub(super) async fn unchained(tx: &mut Tx, from: Option<Uuid>, count: i64) -> Re
     .fetch_all(&mut **tx)
     .await?;
     Ok((last, unchained))
+}
+
+/// An event at its place in the chain.
+#[derive(Debug)]
+pub struct Chained {
+    /// The place, from 1.
+    pub link: i64,
+    /// The event's id.
+    pub id: Uuid,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// Counts what happened to its subject, from 1.
+    pub number: i32,
+    /// The event, without anybody's words.
+    pub event: Event,
+}
+
+/// What was chained after `link`, in order. The chain is in the order in which events were seen to be committed, so that whoever goes on from a
+/// place in it misses nothing that was written before and committed later.
+pub async fn since(tx: &mut Tx, link: i64, count: i64) -> Result<Vec<Chained>> {
+    let rows = sqlx::query!(
+        r#"SELECT l.link, e.id, e.at, e.number, e.kind, e.subject_type, e.subject_id, e.therapist_id AS "therapist_id: TherapistId",
+                  e.client_id AS "client_id: AccountId", e.party AS "party: Party", e.from_state, e.to_state, e.details::jsonb AS "details!"
+           FROM audit_links l JOIN events e ON e.id = l.event_id
+           WHERE l.link > $1 ORDER BY l.link LIMIT $2"#,
+        link,
+        count
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let chained = rows.into_iter().map(|row| {
+        let event = Event {
+            kind: row.kind,
+            subject_type: row.subject_type.into(),
+            subject: row.subject_id,
+            therapist: row.therapist_id,
+            client: row.client_id,
+            party: row.party,
+            from: row.from_state,
+            to: row.to_state,
+            details: row.details,
+            reason: None,
+        };
+        Chained { link: row.link, id: row.id, at: row.at, number: row.number, event }
+    });
+    Ok(chained.collect())
 }

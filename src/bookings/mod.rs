@@ -25,6 +25,7 @@ mod list;
 mod local_times;
 mod missed;
 mod opening;
+pub mod outline;
 mod outside_hours;
 pub mod overdue;
 mod proof;

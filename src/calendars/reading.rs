@@ -14,9 +14,9 @@ use super::fetching::{Answer, Version};
 use super::jobs::ReadCalendar;
 use super::parsing::{Owner, Reader};
 use super::store::{self, Source};
-use super::{AllDay, Fault, Fetcher, PATIENCE, back_off, feed};
+use super::{AllDay, Fault, Fetcher, PATIENCE, back_off};
 use crate::App;
-use crate::bookings;
+use crate::bookings::{self, entries::Entry};
 use crate::db::uninterrupted;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -112,7 +112,7 @@ async fn read(app: &App, source: &Source) -> Result<Outcome> {
         Err(fault) => return Ok(Outcome::Failed(fault)),
     };
     let own = bookings::entries::ids_since(&app.db, source.therapist, now - TimeDelta::days(4)).await?;
-    let own: HashSet<String> = own.into_iter().map(feed::uid).collect();
+    let own: HashSet<String> = own.into_iter().map(Entry::uid).collect();
     let desk = DESKS.acquire().await.map_err(|error| Error::Internal(error.to_string()))?;
     let busy = spawn_blocking(move || {
         let _desk = desk;

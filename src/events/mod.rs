@@ -4,6 +4,8 @@
 mod store;
 mod work;
 
+use std::borrow::Cow;
+
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,7 +25,7 @@ pub struct Event {
     /// What was done, as `feature.step`: `booking.accept`.
     pub kind: String,
     /// The kind of thing that it was done to: `booking`.
-    pub subject_type: &'static str,
+    pub subject_type: Cow<'static, str>,
     /// Which one.
     pub subject: String,
     /// The therapist whom it is about, if it is about one.
@@ -71,7 +73,7 @@ impl Event {
     pub fn new(kind: impl Into<String>, subject_type: &'static str, subject: impl ToString) -> Self {
         Self {
             kind: kind.into(),
-            subject_type,
+            subject_type: Cow::Borrowed(subject_type),
             subject: subject.to_string(),
             therapist: None,
             client: None,
@@ -93,9 +95,71 @@ impl Event {
         Self { details, ..self }
     }
 
+    /// Whether it is of this kind, was done by this party where one is named, and has led to this state where one is named.
+    pub fn is(&self, kind: &str, by: Option<Party>, at: Option<&str>) -> bool {
+        self.kind == kind
+            && by.is_none_or(|by| self.party == Some(by))
+            && at.is_none_or(|at| self.to.as_deref() == Some(at))
+    }
+
     /// The thing's id, where it is a UUID.
     pub fn subject_id(&self) -> Option<Uuid> {
         self.subject.parse().ok()
+    }
+}
+
+/// Of those whom an event is about, who is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The client.
+    Client,
+    /// The therapist.
+    Therapist,
+    /// Both.
+    Both,
+    /// Of client and therapist whoever did not do it; both where neither did.
+    Others,
+    /// Of client and therapist whoever did it.
+    Doer,
+    /// The therapist whom `details.former_therapist` names.
+    Former,
+    /// The account that it was done to.
+    Subject,
+    /// The account that `details.owner_id` names.
+    Owner,
+}
+
+impl To {
+    /// Their accounts.
+    pub fn of(self, event: &Event) -> Vec<AccountId> {
+        let client = (Party::Client, event.client);
+        let therapist = (Party::Therapist, event.therapist.map(AccountId::from));
+        let did = |(party, _): &(Party, _)| event.party == Some(*party);
+        let named = |name| serde_json::from_value::<AccountId>(event.details.get(name)?.clone()).ok();
+        match self {
+            Self::Client => client.1.into_iter().collect(),
+            Self::Therapist => therapist.1.into_iter().collect(),
+            Self::Both => [client, therapist].into_iter().filter_map(|(_, account)| account).collect(),
+            Self::Others => [client, therapist].into_iter().filter(|one| !did(one)).filter_map(|one| one.1).collect(),
+            Self::Doer => [client, therapist].into_iter().filter(did).filter_map(|one| one.1).collect(),
+            Self::Former => named("former_therapist").into_iter().collect(),
+            Self::Owner => named("owner_id").into_iter().collect(),
+            Self::Subject => event.subject_id().map(AccountId).into_iter().collect(),
+        }
+    }
+
+    /// In words, for the page of consequences.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Client => "the client",
+            Self::Therapist => "the therapist",
+            Self::Both => "client and therapist",
+            Self::Others => "whoever of client and therapist did not do it",
+            Self::Doer => "whoever of client and therapist did it",
+            Self::Former => "the therapist who had it",
+            Self::Subject => "the owner of the account",
+            Self::Owner => "whoever made it",
+        }
     }
 }
 
@@ -116,7 +180,7 @@ pub enum Consequence {
         /// What is the matter: `visit_overdue`.
         kind: &'static str,
         /// The kind of thing that it is about.
-        subject_type: &'static str,
+        subject_type: Cow<'static, str>,
         /// Which one.
         subject: Uuid,
         /// What else is worth knowing.

@@ -78,7 +78,7 @@ pub(super) async fn write(work: &mut Work, event: &Event, rows: &Rows) -> Result
          ON CONFLICT (kind, subject_type, subject_id) WHERE resolved_at IS NULL DO NOTHING",
         work.now(),
         event.kind,
-        event.subject_type,
+        &*event.subject_type,
         event.subject,
         event.therapist.map(|therapist| therapist.0),
         event.client.map(|client| client.0),

@@ -1,11 +1,128 @@
-//! What people, and other people's programs, are told outside of the service.
+//! Messages that leave the service: who is written to, when, in which words, and what became of it.
+//!
+//! Events are the outbox. [`dispatcher`] follows them and plans deliveries ([`plan`], by the [`table`]); [`sender`] looks at each one again when its
+//! turn comes, writes it ([`compose`]) and hands it over ([`post`]).
 
+pub mod compose;
+pub mod dispatcher;
+mod invitations;
+pub mod keys;
+mod letters;
+mod log;
+pub mod mailbox;
+pub mod plan;
+pub mod post;
+mod reminders;
 pub mod retry;
+pub mod sender;
+mod settings;
+mod store;
+mod suppressions;
+pub mod table;
+mod unsubscribe;
 pub mod webhooks;
+mod wording;
 
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use post::{Post, Relay};
+pub use store::hold;
+
+use crate::queue::Sweep;
+use crate::seals::{KeptIn, SealedColumn, SealedTable};
 
 /// The operations on messages.
 pub fn routes(config: &mut ServiceConfig) {
+    settings::routes(config);
+    log::routes(config);
+    suppressions::routes(config);
+    unsubscribe::routes(config);
     webhooks::routes(config);
+}
+
+/// What is deleted here in the end.
+pub const SWEEPS: &[Sweep] = &[
+    Sweep { name: "deliveries", run: |app, now| Box::pin(store::forget_ended(&app.db, now)) },
+    Sweep { name: "invitations", run: |app, now| Box::pin(store::forget_invitations(&app.db, now)) },
+];
+
+/// The tables that keep something sealed.
+pub const SEALED: &[SealedTable] = &[
+    SealedTable {
+        name: "message_keys",
+        columns: &[SealedColumn { bound_to: keys::KEY, row: "name", kept: KeptIn::Column("key_sealed") }],
+    },
+    webhooks::SEALED,
+];
+
+/// How long it is kept what became of a message.
+const KEPT: TimeDelta = TimeDelta::days(90);
+
+/// How much its reader may do about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = MessageClass)]
+pub enum Class {
+    /// It concerns an account's safety: it is always sent, and at once.
+    Security,
+    /// It tells of a visit or a credential.
+    Transactional,
+    /// It reminds of a visit: never in quiet hours.
+    Reminder,
+    /// It tells another program.
+    Webhook,
+}
+
+/// Which way a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = MessageChannel)]
+pub enum Channel {
+    /// To a person's address.
+    Email,
+    /// To another program.
+    Webhook,
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = MessageState)]
+pub enum State {
+    /// It waits for its turn, or for the next attempt.
+    Pending,
+    /// It is on its way.
+    Sending,
+    /// It was handed over.
+    Sent,
+    /// It was given up.
+    Failed,
+    /// It came to be too late.
+    Expired,
+    /// Its reader does not want it, or nothing may be sent to the address.
+    Suppressed,
+    /// A later one tells all that it would have told.
+    Superseded,
+    /// What it would have told is not so any more.
+    Withdrawn,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Sending,
+        Self::Sent,
+        Self::Failed,
+        Self::Expired,
+        Self::Suppressed,
+        Self::Superseded,
+        Self::Withdrawn,
+    ];
 }

@@ -4,22 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::events::{Consequence, Event, Party};
-use crate::ids::{AccountId, TherapistId};
-
-/// Who is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum To {
-    Client,
-    Therapist,
-    Both,
-    /// Of client and therapist whoever did not do it; both where neither did.
-    Others,
-    /// The therapist whom `details.former_therapist` names.
-    Former,
-    /// The account that `details.owner_id` names.
-    Owner,
-}
+use crate::events::{Consequence, Event, Party, To};
 
 /// When somebody is told something.
 struct Row {
@@ -129,26 +114,7 @@ const TABLE: &[Row] = &[
 
 impl Row {
     fn applies(&self, event: &Event) -> bool {
-        self.on == event.kind
-            && self.by.is_none_or(|by| event.party == Some(by))
-            && self.at.is_none_or(|at| event.to.as_deref() == Some(at))
-    }
-
-    fn told(&self, event: &Event) -> Vec<AccountId> {
-        let client = event.client;
-        let therapist = event.therapist.map(AccountId::from);
-        let unless = |party, account: Option<AccountId>| account.filter(|_| event.party != Some(party));
-        let former = || serde_json::from_value::<TherapistId>(event.details.get("former_therapist")?.clone()).ok();
-        let owner = || serde_json::from_value::<AccountId>(event.details.get("owner_id")?.clone()).ok();
-        let told = match self.to {
-            To::Client => [client, None],
-            To::Therapist => [None, therapist],
-            To::Both => [client, therapist],
-            To::Others => [unless(Party::Client, client), unless(Party::Therapist, therapist)],
-            To::Former => [None, former().map(AccountId::from)],
-            To::Owner => [None, owner()],
-        };
-        told.into_iter().flatten().collect()
+        event.is(self.on, self.by, self.at)
     }
 }
 
@@ -158,7 +124,7 @@ pub fn follows(event: &Event) -> Vec<Consequence> {
     let tell = |row: &'static Row| {
         let details = row.with.iter().filter_map(|name| Some(((*name).to_owned(), event.details.get(name)?.clone())));
         let details = Value::Object(details.collect::<Map<_, _>>());
-        row.told(event).into_iter().map(move |to| Consequence::Tell { to, kind: row.kind, details: details.clone() })
+        row.to.of(event).into_iter().map(move |to| Consequence::Tell { to, kind: row.kind, details: details.clone() })
     };
     rows.flat_map(tell).collect()
 }
@@ -169,15 +135,7 @@ pub fn consequences() -> Vec<(&'static str, String, String)> {
         let by = row.by.map(|by| format!("by {}", crate::values::name(&by)));
         let at = row.at.map(|at| format!("{at} now"));
         let when: Vec<String> = by.into_iter().chain(at).collect();
-        let to = match row.to {
-            To::Client => "the client",
-            To::Therapist => "the therapist",
-            To::Both => "client and therapist",
-            To::Others => "whoever of client and therapist did not do it",
-            To::Former => "the therapist who had it",
-            To::Owner => "whoever made it",
-        };
-        (row.on, when.join(", "), format!("notice `{}` to {to}", row.kind))
+        (row.on, when.join(", "), format!("notice `{}` to {}", row.kind, row.to.words()))
     };
     TABLE.iter().map(row).collect()
 }

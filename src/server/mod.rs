@@ -41,6 +41,7 @@ use crate::auth::identify;
 use crate::error::{Error, request_id};
 use crate::http::RateLimits;
 use crate::http::{Served, admit_accepted, compress, problem_alone, refuse_unknown, route, wire};
+use crate::messages::mailbox;
 use crate::{doors, openapi};
 
 /// A span for each request that holds nothing about a person: the route and not the path, and no query.
@@ -155,6 +156,7 @@ fn operations(
                     Err::<HttpResponse, _>(Error::MethodNotAllowed("GET, HEAD".to_owned()))
                 })),
         )
+        .configure(mailbox::routes)
         .service(Redirect::new("/docs", "/docs/"))
         .service(web::resource("/docs/{file:.*}").guard(guard::Get()).to(
             move |request: HttpRequest, file: web::Path<String>| {

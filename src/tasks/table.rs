@@ -82,11 +82,11 @@ const TABLE: &[Row] = &[
 
 /// What an event raises and closes.
 pub fn follows(event: &Event) -> Vec<Consequence> {
-    let rows = TABLE.iter().filter(|row| row.on == event.kind && row.by.is_none_or(|by| event.party == Some(by)));
+    let rows = TABLE.iter().filter(|row| event.is(row.on, row.by, None));
     rows.filter_map(|row| {
         let (subject_type, subject) = match row.about {
-            None => (event.subject_type, event.subject_id()?),
-            Some((subject_type, name)) => (subject_type, event.details.get(name)?.as_str()?.parse().ok()?),
+            None => (event.subject_type.clone(), event.subject_id()?),
+            Some((subject_type, name)) => (subject_type.into(), event.details.get(name)?.as_str()?.parse().ok()?),
         };
         Some(match row.moved {
             Move::Raise => Consequence::Raise { kind: row.kind, subject_type, subject, details: details(event) },

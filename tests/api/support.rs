@@ -26,6 +26,9 @@ use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::ids::MailedCodeId;
 use knead::inspection::Inspector;
+use knead::messages::keys::Digests;
+use knead::messages::post::Kept;
+use knead::messages::{Post, dispatcher, sender};
 use knead::outbound::Outbound;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::queue::enqueue;
@@ -190,11 +193,20 @@ struct Setup {
     bounds: Bounds,
     connections: u32,
     limits: Option<Limits>,
-    mail: bool,
+    mail: Mail,
+}
+
+/// Where an app's mails go.
+#[derive(Clone)]
+enum Mail {
+    Off,
+    Mailbox,
+    Relay(String),
 }
 
 /// As most tests want it.
-const PLAIN: Setup = Setup { rate_limit: false, osrm: None, bounds: ROOM, connections: 8, limits: None, mail: false };
+const PLAIN: Setup =
+    Setup { rate_limit: false, osrm: None, bounds: ROOM, connections: 8, limits: None, mail: Mail::Off };
 
 impl App {
     pub async fn start() -> Self {
@@ -217,6 +229,16 @@ impl App {
     /// An app that asks a routing service for road times.
     pub async fn routed(now: DateTime<Utc>, rate_limit: bool, osrm: Option<reqwest::Url>) -> Self {
         Self::set_up(now, Setup { rate_limit, osrm, ..PLAIN }).await
+    }
+
+    /// An app that keeps its mails for us to look at.
+    pub async fn with_mailbox() -> Self {
+        Self::set_up(monday_noon(), Setup { mail: Mail::Mailbox, ..PLAIN }).await
+    }
+
+    /// An app that hands its mails to the relay at that address.
+    pub async fn with_relay(relay: &str) -> Self {
+        Self::set_up(monday_noon(), Setup { mail: Mail::Relay(relay.to_owned()), ..PLAIN }).await
     }
 
     /// An app whose connections have these limits.
@@ -248,6 +270,7 @@ impl App {
             ("KNEAD_AUDIT_KEY", self.keys.audit.clone()),
             ("KNEAD_PUBLIC_URL", "http://knead.test".to_owned()),
             ("KNEAD_RATE_LIMIT", "off".to_owned()),
+            ("KNEAD_MAIL", "off".to_owned()),
         ]
     }
 
@@ -265,6 +288,20 @@ impl App {
     /// Chains all that has been committed, as the sequencer does.
     pub async fn chain_audit(&self) {
         while sequencer::chain(&self.service.db, self.audit_keys(), self.now()).await.unwrap() {}
+    }
+
+    /// Plans what is to be sent of all that has happened, and sends what is due, as the worker does.
+    pub async fn send_messages(&self) {
+        self.chain_audit().await;
+        while dispatcher::dispatch(&self.service).await.unwrap() {}
+        sender::drain(&self.service).await.unwrap();
+    }
+
+    /// The mails that were sent so far, oldest first.
+    pub fn mails(&self) -> Vec<Kept> {
+        let mut mails = self.service.part::<Post>().unwrap().mailbox().expect("a mailbox");
+        mails.reverse();
+        mails
     }
 
     /// Another process on the same database, with these keys to seal what is kept.
@@ -286,6 +323,13 @@ impl App {
         let shop = Workshop { db, clock: clock.clone(), reactions: knead::doors::REACTIONS };
         let cipher = Cipher::new(&keys.data.clone().into()).unwrap();
         let storage = Storage::open(files.path().join("kept").to_str().unwrap()).unwrap();
+        let post = match &mail {
+            Mail::Off => Post::off("http://knead.test"),
+            Mail::Mailbox => Post::kept("http://knead.test"),
+            Mail::Relay(relay) => {
+                Post::relayed(&relay.parse().unwrap(), "Knead <knead@mail.test>", "http://knead.test")
+            }
+        };
         let service = Service::new(shop, cipher, storage)
             .with(Tokens::new("http://knead.test", &keys.signing.clone().into()).unwrap())
             .with(Passwords::new().unwrap())
@@ -299,7 +343,9 @@ impl App {
             .with(Fetcher::new(Outbound::with_loopback()))
             .with(Outbound::with_loopback())
             .with(Inspector::new())
-            .with(MailSetUp(mail))
+            .with(MailSetUp(!matches!(mail, Mail::Off)))
+            .with(post.unwrap())
+            .with(Digests::default())
             .with(bounds);
         let service = Arc::new(service);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
-use uuid::Uuid;
 
+use super::kinds::test_body;
 use super::{EndpointState, store as endpoints};
 use crate::App;
 use crate::auth::{As, Owner};
@@ -19,7 +19,8 @@ use crate::error::{Error, Refusal, Result, refused};
 use crate::events::{Event, Work};
 use crate::http::{Fingerprint, Json, Nothing, OrDefault, Page, Paging, Path, Query, Reply};
 use crate::idempotency::{IdempotencyKey, Once};
-use crate::ids::{BookingId, EndpointId, uuid_at};
+use crate::ids::{BookingId, DeliveryId, EndpointId};
+use crate::messages::State;
 use crate::values::Instant;
 
 /// The operations on messages to an endpoint.
@@ -31,34 +32,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 /// How many messages are sent again at once.
 const MOST_RECOVERED: i64 = 1000;
 
-/// Where a message stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub(super) enum WebhookDeliveryState {
-    /// It waits for its turn, or for the next attempt.
-    Pending,
-    /// An attempt is under way.
-    Sending,
-    /// It was received.
-    Sent,
-    /// It was given up.
-    Failed,
-    /// It would have come too late.
-    Expired,
-    /// It was not to be sent.
-    Suppressed,
-    /// A later message took its place.
-    Superseded,
-    /// What it told of is gone, or the endpoint is.
-    Withdrawn,
-}
-
 /// A message to an endpoint.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct WebhookDelivery {
     /// The message's id, which each attempt bears as `webhook-id`.
-    pub id: Uuid,
+    pub id: DeliveryId,
     /// What it tells.
     #[serde(rename = "type")]
     #[schema(example = "booking.moved")]
@@ -66,7 +44,7 @@ pub(super) struct WebhookDelivery {
     /// The booking that it is about, if it is about one.
     pub booking_id: Option<BookingId>,
     /// Where it stands.
-    pub state: WebhookDeliveryState,
+    pub state: State,
     /// When it is sent next; null where it is not.
     pub due_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
@@ -123,14 +101,14 @@ async fn list_webhook_deliveries(
 ///
 /// One that was given up is sent at once and has all its attempts anew; one that waits for its next attempt is sent at once.
 #[utoipa::path(tag = "Webhooks", operation_id = "retry_webhook_delivery", security(("bearer" = ["admin:owner"])),
-    params(("id" = EndpointId, Path, description = "The endpoint."), ("delivery_id" = Uuid, Path, description = "The message.")),
+    params(("id" = EndpointId, Path, description = "The endpoint."), ("delivery_id" = DeliveryId, Path, description = "The message.")),
     request_body = Option<Nothing>, responses((status = 202, description = "The message, which is sent in a moment.", body = WebhookDelivery)),
     extensions(("x-refusals" = json!(refused![DeliveryNotRetriable, EndpointDisabled]))))]
 #[post("/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/retry")]
 async fn retry_webhook_delivery(
     app: Data<App>,
     me: As<Owner>,
-    Path((id, delivery)): Path<(EndpointId, Uuid)>,
+    Path((id, delivery)): Path<(EndpointId, DeliveryId)>,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     uninterrupted(async move {
@@ -141,7 +119,7 @@ async fn retry_webhook_delivery(
         if !is_enabled {
             return Err(Refusal::EndpointDisabled.into());
         }
-        if !matches!(state, WebhookDeliveryState::Pending | WebhookDeliveryState::Failed) {
+        if !matches!(state, State::Pending | State::Failed) {
             return Err(Refusal::DeliveryNotRetriable.into());
         }
         store::send_again(&mut work, delivery, now).await?;
@@ -177,8 +155,8 @@ async fn test_webhook_endpoint(
         if endpoints::lock(&mut work, id, now).await?.state == EndpointState::Disabled {
             return Err(Refusal::EndpointDisabled.into());
         }
-        let delivery = uuid_at(now);
-        store::insert_test(&mut work, id, delivery, now).await?;
+        let delivery = DeliveryId::new(now);
+        store::insert_test(&mut work, id, delivery, test_body(id, now)?, now).await?;
         announce(&mut work, "webhook_endpoint.test", id, json!({ "delivery_id": delivery })).await?;
         let reply = Reply::accepted(&shown(&mut work, id, delivery).await?)?;
         once.keep(&mut work, &reply).await?;
@@ -243,7 +221,7 @@ async fn announce(work: &mut Work, kind: &str, id: EndpointId, details: serde_js
     work.announce(Event::new(kind, "webhook_endpoint", id).with(details)).await
 }
 
-async fn shown(tx: &mut Tx, id: EndpointId, delivery: Uuid) -> Result<WebhookDelivery> {
+async fn shown(tx: &mut Tx, id: EndpointId, delivery: DeliveryId) -> Result<WebhookDelivery> {
     let found = store::find(tx, id, delivery).await?;
     let mut found = [found.ok_or(Error::NotFound)?];
     store::add_attempts(&mut **tx, &mut found).await?;

@@ -8,6 +8,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
+use crate::audit::Chained;
 use crate::bookings::lifecycle::Status;
 use crate::credentials::review::ReviewState;
 use crate::error::{Error, Result};
@@ -40,6 +41,24 @@ pub struct Happened {
     pub to: Option<String>,
     /// What else is known of it.
     pub details: Value,
+}
+
+impl Happened {
+    /// An event as the chain has it; none where its subject has no id of its own.
+    pub fn of(chained: &Chained) -> Option<Self> {
+        let event = &chained.event;
+        Some(Self {
+            id: chained.id,
+            kind: event.kind.clone(),
+            subject: event.subject_id()?,
+            at: chained.at,
+            number: chained.number,
+            therapist: event.therapist,
+            from: event.from.clone(),
+            to: event.to.clone(),
+            details: event.details.clone(),
+        })
+    }
 }
 
 /// What a kind of message is about.
@@ -293,7 +312,7 @@ pub struct WebhookTest {
 ///
 /// # Errors
 /// 500 where the event lacks what its message tells.
-pub fn body(event: &Happened) -> Result<Option<Vec<u8>>> {
+pub fn body(event: &Happened) -> Result<Option<Value>> {
     let Some((_, _, kind, topic, _)) = row_of(event) else { return Ok(None) };
     let sequence = event.number;
     let data = match topic {
@@ -324,13 +343,14 @@ pub fn body(event: &Happened) -> Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// 500 where it cannot be written.
-pub fn test_body(endpoint: EndpointId, at: DateTime<Utc>) -> Result<Vec<u8>> {
+pub fn test_body(endpoint: EndpointId, at: DateTime<Utc>) -> Result<Value> {
     message(TEST, at, &json!(WebhookTest { endpoint_id: endpoint }))
 }
 
-fn message(kind: &str, at: DateTime<Utc>, data: &Value) -> Result<Vec<u8>> {
-    let body = json!({ "type": kind, "timestamp": at, "data": data }).to_string().into_bytes();
-    if body.len() > LARGEST { Err(Error::Internal(format!("a webhook of {} bytes", body.len()))) } else { Ok(body) }
+fn message(kind: &str, at: DateTime<Utc>, data: &Value) -> Result<Value> {
+    let body = json!({ "type": kind, "timestamp": at, "data": data });
+    let bytes = body.to_string().len();
+    if bytes > LARGEST { Err(Error::Internal(format!("a webhook of {bytes} bytes"))) } else { Ok(body) }
 }
 
 fn state<T: DeserializeOwned>(state: Option<&str>) -> Result<Option<T>> {

@@ -29,15 +29,15 @@ use crate::outbound::{Barred, Outbound};
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::{bounded_text, checked_text, from_text};
 
-/// The tables that keep something sealed.
-pub const SEALED: &[SealedTable] = &[SealedTable {
+/// The table that keeps something sealed.
+pub const SEALED: SealedTable = SealedTable {
     name: "webhook_endpoints",
     columns: &[
         SealedColumn { bound_to: store::SECRET, row: "id", kept: KeptIn::Column("secret_sealed") },
         SealedColumn { bound_to: store::PREVIOUS, row: "id", kept: KeptIn::Column("previous_secret_sealed") },
         SealedColumn { bound_to: store::KEY, row: "id", kept: KeptIn::Column("key_sealed") },
     ],
-}];
+};
 
 /// How many endpoints there are at the most.
 pub const MOST_ENDPOINTS: usize = 20;

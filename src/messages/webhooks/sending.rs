@@ -222,6 +222,9 @@ fn wait_for(text: &str, now: DateTime<Utc>) -> Option<Duration> {
 /// Moves the breaker. An endpoint that is gone, or has failed for too long, is disabled, and whoever made it is told.
 async fn settle(app: &App, endpoint: EndpointId, outcome: &Outcome) -> Result<()> {
     let (is_success, is_gone) = (matches!(outcome, Outcome::Sent { .. }), matches!(outcome, Outcome::Final { .. }));
+    if is_success {
+        store::set_works(&app.db, endpoint, app.clock.now()).await?;
+    }
     // Most are well, and stay so.
     if is_success && store::breakers(&*app.db, &[endpoint]).await?.iter().all(|(_, breaker)| breaker.is_calm()) {
         return Ok(());

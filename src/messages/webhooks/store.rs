@@ -257,3 +257,16 @@ pub(super) async fn set_breaker(tx: &mut Tx, id: EndpointId, breaker: Breaker) -
     .await?;
     Ok(())
 }
+
+/// Notes that an endpoint works, to the minute.
+pub(super) async fn set_works(db: &PgPool, id: EndpointId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE webhook_endpoints SET last_sent_at = $2
+         WHERE id = $1 AND (last_sent_at IS NULL OR last_sent_at < $2::timestamptz - interval '1 minute')",
+        id.0,
+        now
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

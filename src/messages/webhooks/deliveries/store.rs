@@ -1,21 +1,23 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::super::kinds::TEST;
-use super::{WebhookAttempt, WebhookDelivery, WebhookDeliveryState};
+use super::{WebhookAttempt, WebhookDelivery};
 use crate::db::Tx;
 use crate::error::Result;
-use crate::ids::{BookingId, EndpointId};
+use crate::ids::{BookingId, DeliveryId, EndpointId};
+use crate::messages::State;
 
 /// A message as it is stored, without its attempts.
 struct Row {
-    id: Uuid,
+    id: DeliveryId,
     kind: String,
     booking_id: Option<BookingId>,
-    state: WebhookDeliveryState,
+    state: State,
     due_at: Option<DateTime<Utc>>,
     error: Option<String>,
     created_at: DateTime<Utc>,
@@ -34,7 +36,7 @@ macro_rules! deliveries {
     ($tail:literal $(, $arg:expr)*) => {
         sqlx::query_as!(
             Row,
-            r#"SELECT id, event_kind AS kind, booking_id AS "booking_id: BookingId", state AS "state: WebhookDeliveryState",
+            r#"SELECT id, message AS kind, booking_id, state AS "state: State",
                       CASE WHEN state = 'pending' THEN due_at END AS due_at, last_error AS error, created_at, ended_at
                FROM deliveries WHERE "# + $tail
             $(, $arg)*
@@ -46,30 +48,30 @@ macro_rules! deliveries {
 pub(super) async fn list(
     db: &PgPool,
     endpoint: EndpointId,
-    after: Option<Uuid>,
+    after: Option<DeliveryId>,
     count: i64,
 ) -> Result<Vec<WebhookDelivery>> {
-    let after = after.unwrap_or(Uuid::max());
-    let rows = deliveries!("endpoint_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3", endpoint.0, after, count);
+    let after = after.unwrap_or(DeliveryId(Uuid::max()));
+    let rows = deliveries!("endpoint_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3", endpoint.0, after.0, count);
     Ok(rows.fetch_all(db).await?.into_iter().map(WebhookDelivery::from).collect())
 }
 
 /// A message to an endpoint.
-pub(super) async fn find(tx: &mut Tx, endpoint: EndpointId, id: Uuid) -> Result<Option<WebhookDelivery>> {
-    let row = deliveries!("endpoint_id = $1 AND id = $2", endpoint.0, id).fetch_optional(&mut **tx).await?;
+pub(super) async fn find(tx: &mut Tx, endpoint: EndpointId, id: DeliveryId) -> Result<Option<WebhookDelivery>> {
+    let row = deliveries!("endpoint_id = $1 AND id = $2", endpoint.0, id.0).fetch_optional(&mut **tx).await?;
     Ok(row.map(WebhookDelivery::from))
 }
 
 /// Adds what was tried of these messages.
 pub(super) async fn add_attempts<'c>(db: impl PgExecutor<'c>, deliveries: &mut [WebhookDelivery]) -> Result<()> {
-    let ids: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.id).collect();
+    let ids: Vec<DeliveryId> = deliveries.iter().map(|delivery| delivery.id).collect();
     let rows = sqlx::query!(
-        "SELECT delivery_id, number, at, ms, status, error FROM delivery_attempts WHERE delivery_id = ANY ($1) ORDER BY delivery_id, number",
-        &ids
+        r#"SELECT delivery_id AS "delivery_id: DeliveryId", number, at, ms, status, error FROM delivery_attempts WHERE delivery_id = ANY ($1) ORDER BY delivery_id, number"#,
+        &ids as &[DeliveryId]
     )
     .fetch_all(db)
     .await?;
-    let mut attempts: HashMap<Uuid, Vec<WebhookAttempt>> = HashMap::new();
+    let mut attempts: HashMap<DeliveryId, Vec<WebhookAttempt>> = HashMap::new();
     for row in rows {
         let attempt =
             WebhookAttempt { number: row.number, at: row.at, ms: row.ms, status: row.status, error: row.error };
@@ -82,28 +84,28 @@ pub(super) async fn add_attempts<'c>(db: impl PgExecutor<'c>, deliveries: &mut [
 }
 
 /// Where a message stands, which nobody else changes until this ends.
-pub(super) async fn lock(tx: &mut Tx, endpoint: EndpointId, id: Uuid) -> Result<Option<WebhookDeliveryState>> {
+pub(super) async fn lock(tx: &mut Tx, endpoint: EndpointId, id: DeliveryId) -> Result<Option<State>> {
     let state = sqlx::query_scalar!(
-        r#"SELECT state AS "state: WebhookDeliveryState" FROM deliveries WHERE endpoint_id = $1 AND id = $2 FOR UPDATE"#,
+        r#"SELECT state AS "state: State" FROM deliveries WHERE endpoint_id = $1 AND id = $2 FOR UPDATE"#,
         endpoint.0,
-        id
+        id.0
     );
     Ok(state.fetch_optional(&mut **tx).await?)
 }
 
 /// Sends a message at once; all its attempts begin anew where it was given up.
-pub(super) async fn send_again(tx: &mut Tx, id: Uuid, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn send_again(tx: &mut Tx, id: DeliveryId, now: DateTime<Utc>) -> Result<()> {
     send_all_again(tx, &[id], now).await?;
     Ok(())
 }
 
 /// Sends these messages at once; all attempts of those that were given up begin anew. How many there were.
-pub(super) async fn send_all_again(tx: &mut Tx, ids: &[Uuid], now: DateTime<Utc>) -> Result<u64> {
+pub(super) async fn send_all_again(tx: &mut Tx, ids: &[DeliveryId], now: DateTime<Utc>) -> Result<u64> {
     let changed = sqlx::query!(
         "UPDATE deliveries SET attempts = CASE WHEN state = 'failed' THEN 0 ELSE attempts END, state = 'pending', due_at = $2,
                                lease_until = NULL, ended_at = NULL
          WHERE id = ANY ($1) AND state IN ('pending', 'failed')",
-        ids,
+        ids as &[DeliveryId],
         now
     )
     .execute(&mut **tx)
@@ -117,7 +119,7 @@ pub(super) async fn failed_since(
     endpoint: EndpointId,
     since: DateTime<Utc>,
     count: i64,
-) -> Result<Vec<Uuid>> {
+) -> Result<Vec<DeliveryId>> {
     let ids = sqlx::query_scalar!(
         "SELECT id FROM deliveries WHERE endpoint_id = $1 AND id >= least_id($2) AND created_at >= $2 AND state = 'failed'
          ORDER BY id LIMIT $3",
@@ -129,15 +131,22 @@ pub(super) async fn failed_since(
 }
 
 /// Puts a message on its way that tries an endpoint out. It has a lane of its own, so that it waits for no other.
-pub(super) async fn insert_test(tx: &mut Tx, endpoint: EndpointId, id: Uuid, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn insert_test(
+    tx: &mut Tx,
+    endpoint: EndpointId,
+    id: DeliveryId,
+    body: Value,
+    now: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO deliveries (id, event_id, event_kind, endpoint_id, class, channel, lane, sequence, state, due_at, created_at)
-         VALUES ($1, $1, $2, $3, 'transactional', 'webhook', $4, 0, 'pending', $5, $5)",
-        id,
+        "INSERT INTO deliveries (id, once, event_kind, message, endpoint_id, class, channel, lane, due_at, expires_at, valid, created_at)
+         VALUES ($1, $3, $2, $2, $4, 'webhook', 'webhook', $3, $5::timestamptz, $5::timestamptz + interval '3 days', $6, $5::timestamptz)",
+        id.0,
         TEST,
-        endpoint.0,
         format!("webhook:{endpoint}:test:{id}"),
-        now
+        endpoint.0,
+        now,
+        body
     )
     .execute(&mut **tx)
     .await?;
@@ -147,7 +156,7 @@ pub(super) async fn insert_test(tx: &mut Tx, endpoint: EndpointId, id: Uuid, now
 /// Ends what waits to be sent to an endpoint.
 pub(super) async fn withdraw(tx: &mut Tx, endpoint: EndpointId, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "UPDATE deliveries SET state = 'withdrawn', ended_at = $2 WHERE endpoint_id = $1 AND state = 'pending'",
+        "UPDATE deliveries SET state = 'withdrawn', ended_at = $2, lease_until = NULL WHERE endpoint_id = $1 AND state IN ('pending', 'sending')",
         endpoint.0,
         now
     )
