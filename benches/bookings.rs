@@ -324,6 +324,7 @@ impl Service {
             .env("DATABASE_URL", &place.url)
             .env("KNEAD_ADDR", free.to_string())
             .env("KNEAD_RATE_LIMIT", "off")
+            .env("KNEAD_MAIL", "off")
             .env("KNEAD_MAX_OPEN_VISITS", "10000")
             .env("KNEAD_STORAGE", place.folder.join("files"))
             .env("RUST_LOG", "error")

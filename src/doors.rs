@@ -110,21 +110,26 @@ pub fn sweeps() -> impl Iterator<Item = Sweep> {
 
 /// The page of consequences, in Markdown: event by event, what follows. Whoever asks "who hears of this" reads it instead of following calls.
 pub fn consequences() -> String {
-    let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (on, when, what) in notices::table::consequences().into_iter().chain(tasks::table::consequences()) {
+    let at_once = notices::table::consequences().into_iter().chain(tasks::table::consequences());
+    let later = messages::table::consequences().into_iter().chain(messages::webhooks::kinds::consequences());
+    let mut rows: BTreeMap<&str, [Vec<String>; 2]> = BTreeMap::new();
+    for (column, (on, when, what)) in at_once.map(|row| (0, row)).chain(later.map(|row| (1, row))) {
         let when = if when.is_empty() { String::new() } else { format!(", {when}") };
-        rows.entry(on).or_default().push(format!("{what}{when}"));
+        rows.entry(on).or_default()[column].push(format!("{what}{when}"));
     }
     for effect in REACTIONS.effects {
         for on in effect.on {
-            rows.entry(on).or_default().push(format!("then: {}", effect.what));
+            rows.entry(on).or_default()[0].push(format!("then: {}", effect.what));
         }
     }
-    let rows = rows.into_iter().map(|(on, what)| {
+    let rows = rows.into_iter().map(|(on, [at_once, later])| {
         let on = if on.ends_with('.') { format!("{on}*") } else { on.to_owned() };
-        format!("| `{on}` | {} |\n", what.join("<br>"))
+        format!("| `{on}` | {} | {} |\n", at_once.join("<br>"), later.join("<br>"))
     });
-    format!("| event | what follows in the same transaction |\n|---|---|\n{}", rows.collect::<String>())
+    let rows: String = rows.collect();
+    format!(
+        "| event | what follows in the same transaction | what is sent after it, where it still holds then |\n|---|---|---|\n{rows}"
+    )
 }
 
 /// Every table that keeps something sealed, by name.

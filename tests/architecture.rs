@@ -59,7 +59,11 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("events", "events"),
     ("idempotency", "idempotency_keys key_allowances"),
-    ("messages", "webhook_endpoints deliveries delivery_attempts"),
+    (
+        "messages",
+        "webhook_endpoints deliveries delivery_attempts message_progress reminders_due invitations message_settings \
+         message_preferences suppressions message_keys",
+    ),
     ("notices", "notices"),
     ("prices", "tariffs"),
     ("reviews", "reviews"),

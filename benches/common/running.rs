@@ -151,6 +151,7 @@ impl Service {
             .env("KNEAD_ADDR", address.to_string())
             .env("KNEAD_PUBLIC_URL", &public)
             .env("KNEAD_RATE_LIMIT", "off")
+            .env("KNEAD_MAIL", "off")
             .env("KNEAD_STORAGE", place.folder.join("files"))
             .env("RUST_LOG", "error")
             .envs(settings.iter().copied())

@@ -33,6 +33,7 @@ pub use store::hold;
 
 use crate::queue::Sweep;
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
+use crate::values::name;
 
 /// The operations on messages.
 pub fn routes(config: &mut ServiceConfig) {
@@ -113,16 +114,24 @@ pub enum State {
     Withdrawn,
 }
 
-impl State {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Pending,
-        Self::Sending,
-        Self::Sent,
-        Self::Failed,
-        Self::Expired,
-        Self::Suppressed,
-        Self::Superseded,
-        Self::Withdrawn,
-    ];
+/// What leads where, and when. What is not listed does not happen; a message that was planned and is not wanted begins as suppressed, and one to an
+/// endpoint that is disabled as failed.
+pub const LIFE: &[(State, State, &str)] = &[
+    (State::Pending, State::Sending, "its turn has come, and a sender claims it for a minute"),
+    (State::Pending, State::Superseded, "a later one tells how the visit stands"),
+    (State::Pending, State::Withdrawn, "its endpoint is taken away, or the database was restored"),
+    (State::Sending, State::Sending, "its sender said nothing for a minute, and another one claims it"),
+    (State::Sending, State::Sent, "it was taken"),
+    (State::Sending, State::Pending, "it was not taken for now, and is tried again later"),
+    (State::Sending, State::Failed, "it was refused for good, or tried nine times"),
+    (State::Sending, State::Expired, "the next attempt would come too late"),
+    (State::Sending, State::Suppressed, "its reader does without, or nothing may be sent to the address"),
+    (State::Sending, State::Withdrawn, "what it tells is not so any more"),
+    (State::Failed, State::Pending, "staff send it again"),
+];
+
+/// The life of a message, in Markdown.
+pub fn markdown() -> String {
+    let row = |(from, to, when): &(State, State, &str)| format!("| `{}` | `{}` | {when} |\n", name(from), name(to));
+    format!("| from | to | when |\n|---|---|---|\n{}", LIFE.iter().map(row).collect::<String>())
 }

@@ -293,6 +293,8 @@ fn the_lifecycles_are_printed_into_the_docs() {
     assert_printed("booking-lifecycle", "The life of a booking", "`src/bookings/lifecycle.rs`", &bookings);
     let clearances = steps(knead::care::clearances::markdown());
     assert_printed("clearance-review", "The review of a clearance", "`src/care/clearances/mod.rs`", &clearances);
+    let messages = steps(knead::messages::markdown());
+    assert_printed("message-states", "The life of a message", "`src/messages/mod.rs`", &messages);
     let reviews = steps(review::markdown());
     assert_printed("credential-review", "The review of a credential", "`src/credentials/review.rs`", &reviews);
 }

@@ -32,6 +32,7 @@ mod incidents;
 mod known;
 mod limits;
 mod manners;
+mod messages;
 mod migrations;
 mod moves;
 mod moving;

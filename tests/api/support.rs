@@ -3,6 +3,7 @@
 mod answers;
 mod declared;
 mod people;
+pub mod smtp;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -231,11 +232,6 @@ impl App {
         Self::set_up(now, Setup { rate_limit, osrm, ..PLAIN }).await
     }
 
-    /// An app that keeps its mails for us to look at.
-    pub async fn with_mailbox() -> Self {
-        Self::set_up(monday_noon(), Setup { mail: Mail::Mailbox, ..PLAIN }).await
-    }
-
     /// An app that hands its mails to the relay at that address.
     pub async fn with_relay(relay: &str) -> Self {
         Self::set_up(monday_noon(), Setup { mail: Mail::Relay(relay.to_owned()), ..PLAIN }).await
@@ -248,7 +244,7 @@ impl App {
 
     /// An app that sends mails; clients and therapists have verified their addresses.
     pub async fn with_mail() -> Self {
-        Self::set_up(monday_noon(), Setup { mail: true, ..PLAIN }).await
+        Self::set_up(monday_noon(), Setup { mail: Mail::Mailbox, ..PLAIN }).await
     }
 
     async fn set_up(now: DateTime<Utc>, setup: Setup) -> Self {

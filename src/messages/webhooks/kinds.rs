@@ -216,6 +216,22 @@ fn row_of(event: &Happened) -> Option<&'static Row> {
     TABLE.iter().find(|(on, when, ..)| *on == event.kind && when.holds(event))
 }
 
+/// The table's rows, for the page of consequences: the kind of event, what else must be so, and what follows.
+pub fn consequences() -> Vec<(&'static str, String, String)> {
+    let row = |(on, when, kind, ..): &Row| {
+        let when = match when {
+            When::Always => String::new(),
+            When::From(state) => format!("{state} before"),
+            When::NotFrom(state) => format!("not {state} before"),
+            When::To(state) => format!("{state} now"),
+            When::DaysLeft => "days ahead".to_owned(),
+            When::Over => "at the end".to_owned(),
+        };
+        (*on, when, format!("webhook `{kind}`"))
+    };
+    TABLE.iter().map(row).collect()
+}
+
 /// Every kind that an endpoint can ask for, in order.
 pub fn kinds() -> Vec<&'static str> {
     let mut kinds: Vec<&str> = Vec::new();
