@@ -76,5 +76,6 @@ mod uploads;
 mod visit_races;
 mod visits;
 mod walk;
+mod webhooks;
 mod wording;
 mod zone_rules;

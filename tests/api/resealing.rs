@@ -51,6 +51,8 @@ impl Kept {
         let put = |text| therapist.request(Method::PUT, &notes).json(&json!({ "text": text }));
         send(put("Trapezius")).await.is(200);
         send(put("Lumbago").header("If-Match", "*")).await.is(200);
+        let endpoint = json!({ "url": "https://partner.example/hooks" });
+        admin.post("/v1/webhook-endpoints", endpoint).await.is(201);
         let recipient = json!({ "relation": "partner", "display_name": "Wilhelmina" });
         let recipient = client.post("/v1/me/recipients", recipient).await.is(201).header("location");
         let reads = vec![
@@ -131,6 +133,7 @@ async fn an_old_key_can_be_retired() {
         "session_notes",
         "subject_keys",
         "time_off",
+        "webhook_endpoints",
     ];
     assert!(
         sealed.len() == tables.len() && tables.iter().all(|table| sealed.contains(&format!("public.{table}"))),

@@ -202,8 +202,20 @@ const TABLE: &[Row] = {
         ),
         ("credential.reinstate", Always, "credential.reinstated", Credential, "A credential is in force again."),
         ("credential.revoke", Always, "credential.revoked", Credential, "A credential was put out of force for good."),
-        ("credential.expires", DaysLeft, "credential.expiring", Credential, "A credential ends soon."),
-        ("credential.expires", Over, "credential.expired", Credential, "A credential has ended."),
+        (
+            "credential.expires",
+            DaysLeft,
+            "credential.expiring",
+            Credential,
+            "A credential ends in a while: 60, 30 or 7 days before its last date.",
+        ),
+        (
+            "credential.expires",
+            Over,
+            "credential.expired",
+            Credential,
+            "A credential ends with this day, its last date.",
+        ),
     ]
 };
 

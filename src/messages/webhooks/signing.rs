@@ -157,6 +157,16 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_is_the_one_that_another_program_makes() {
+        // By the Python package `standardwebhooks` 1.1.0.
+        let secret = Secret::from_text("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+        let id = "0198c0de-0000-7000-8000-000000000000".parse().unwrap();
+        let at = DateTime::from_timestamp(1_796_083_200, 0).unwrap();
+        let signed = signatures(id, at, BODY.as_bytes(), &[secret], &SigningKey::generate().unwrap());
+        assert!(signed.starts_with("v1,zWX9FQQjVhBk1bBZU76QXcFHdtoRfUfGL1TtOuUD+l4= v1a,"), "{signed}");
+    }
+
+    #[test]
     fn what_is_kept_is_read_back_and_never_printed() {
         let (secret, key) = (Secret::generate().unwrap(), SigningKey::generate().unwrap());
         assert!(Secret::from_text(&secret.to_text()).unwrap() == secret);
