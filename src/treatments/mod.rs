@@ -5,6 +5,7 @@ mod aftercare;
 mod measures;
 mod plans;
 mod records;
+mod retention;
 mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,7 +22,12 @@ use crate::care::{self, Recipient};
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};
 use crate::ids::BookingId;
+use crate::queue::Sweep;
 use crate::values::bounded_text;
+
+/// What ends here.
+pub const SWEEPS: &[Sweep] =
+    &[Sweep { name: "people_of_long_ago", run: |app, now| Box::pin(retention::end_records(app, now)) }];
 
 /// The operations on treatments.
 pub fn routes(config: &mut ServiceConfig) {

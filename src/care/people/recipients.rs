@@ -89,7 +89,7 @@ pub struct Recipient {
     /// Whether they answered for themself, as a guest: then the account sees states alone.
     pub answers_alone: bool,
     display_name: Option<String>,
-    created_at: DateTime<Utc>,
+    pub(in crate::care) created_at: DateTime<Utc>,
 }
 
 impl Recipient {
