@@ -2,6 +2,7 @@
 //! key, and read by the visit's two parties alone: the account only where it answers for the person.
 
 mod aftercare;
+mod introduced;
 mod measures;
 mod plans;
 mod records;
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use introduced::introduce_plan;
 
 use crate::App;
 use crate::auth::Principal;

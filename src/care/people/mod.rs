@@ -20,6 +20,7 @@ pub use drafts::forget_drafts;
 pub use introduced::{Introduced, introduce};
 pub use invitations::{forget_invitations, guest_alone, refuse_guests};
 pub use keys::SUBJECT_KEYS;
+pub use recipients::cipher_of;
 pub use recipients::{Recipient, Relation};
 
 use crate::care::questions::{Catalogue, Questionnaire, is_code};

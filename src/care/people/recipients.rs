@@ -135,6 +135,11 @@ pub async fn anyone<'c>(db: impl sqlx::PgExecutor<'c>, cipher: &Cipher, id: Reci
     Recipient::opened(store::anyone(db, id).await?.ok_or(Error::NotFound)?, cipher)
 }
 
+/// What seals and opens with a person's own key.
+pub async fn cipher_of(db: &mut sqlx::PgConnection, cipher: &Cipher, id: RecipientId) -> Result<Cipher> {
+    Ok(anyone(db, cipher, id).await?.cipher)
+}
+
 /// One of the caller's recipients, opened.
 pub async fn find<'c>(
     db: impl sqlx::PgExecutor<'c>,
