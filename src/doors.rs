@@ -60,7 +60,7 @@ const FEATURES: &[Doors] = &[
         sealed: bookings::sealed::SEALED,
     },
     Doors { routes: &[reviews::routes::routes], ..SHUT },
-    Doors { routes: &[treatments::routes], ..SHUT },
+    Doors { routes: &[treatments::routes], sweeps: treatments::SWEEPS, ..SHUT },
     Doors { routes: &[session_notes::routes::routes], sealed: session_notes::SEALED, ..SHUT },
     Doors { routes: &[blocks::routes::routes], sealed: blocks::SEALED, ..SHUT },
     Doors { routes: &[notices::routes::routes], sweeps: notices::SWEEPS, ..SHUT },

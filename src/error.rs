@@ -175,10 +175,14 @@ refusals! {
     CareLimitsExceeded = UNPROCESSABLE_ENTITY "care_limits_exceeded" "By what was answered, this goes beyond what suits; see `errors`.";
     /// No massage: a doctor.
     CareSeekHelp = UNPROCESSABLE_ENTITY "care_seek_help" "By what was answered, see a doctor, and do not book a massage now.";
+    /// Younger than a rule of the place or the service lets them be.
+    RecipientTooYoung = UNPROCESSABLE_ENTITY "recipient_too_young" "The person whom this is for is too young for it on that day; see `care.not_before`.";
     /// More people than one account books for.
     TooManyRecipients = UNPROCESSABLE_ENTITY "too_many_recipients" "An account keeps at most 20 recipients.";
     /// More answers in a day than anyone has.
     TooManyScreenings = TOO_MANY_REQUESTS "too_many_screenings" "A recipient is screened at most 20 times in 24 hours.";
+    /// More links than a guest loses.
+    TooManyInvitations = TOO_MANY_REQUESTS "too_many_invitations" "At most 5 links for a guest are made in 30 days.";
     /// A consent that the visit needs is not there.
     ConsentNeeded = CONFLICT "consent_needed" "This needs a consent of the person whom the visit is for.";
     /// Somebody else would have to agree or sign.
@@ -646,7 +650,12 @@ impl ResponseError for Error {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
             Self::Unavailable(_)
-            | Self::Refused(Refusal::TooManyUploads | Refusal::TooManyScreenings | Refusal::TooManyConsents) => {
+            | Self::Refused(
+                Refusal::TooManyUploads
+                | Refusal::TooManyScreenings
+                | Refusal::TooManyConsents
+                | Refusal::TooManyInvitations,
+            ) => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             Self::Unauthorized | Self::Refused(Refusal::WrongPassword | Refusal::RefreshTokenInvalid) => {

@@ -3,6 +3,7 @@
 //! No state says so: it is decided whenever it matters, by what is answered then. What is kept is that a client was told, so that they are told once.
 
 mod consultation;
+mod guests;
 mod preview;
 mod store;
 mod views;
@@ -20,17 +21,19 @@ use super::steps::{self, Begun, begin_as_system};
 use super::{Booking, CALL_OFF_LEAD};
 use crate::App;
 use crate::care::consultations::{Content, Signers};
-use crate::care::{self, CareQuery, Limits, ToBegin, VisitCare};
+use crate::care::{self, CareQuery, Limits, Recipient, Relation, ToBegin, VisitCare};
 use crate::error::Result;
 use crate::events::{TimeLock, Work};
 use crate::ids::{AccountId, BookingId, RecipientId};
 use crate::queue::enqueue;
+use crate::values::Jurisdiction;
 
 pub use views::shows_sheet;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     views::routes(config);
     consultation::routes(config);
+    guests::routes(config);
     preview::routes(config);
 }
 
@@ -63,6 +66,12 @@ async fn of_at(app: &App, work: &mut Work, booking: &Booking, at: DateTime<Utc>)
         visit: Some((booking.id, booking.therapist)),
     };
     VisitCare::read(app, work, query, at).await
+}
+
+/// When the last visit of a person ends that took place or may still do so, at each place.
+pub async fn last_ends(work: &mut Work, person: &Recipient) -> Result<Vec<(Jurisdiction, DateTime<Utc>)>> {
+    let oneself = (person.relation == Relation::Oneself).then_some(person.account);
+    store::last_ends(work, person.id, oneself).await
 }
 
 /// What applies to the person at a visit; none where nothing is known that could limit it.

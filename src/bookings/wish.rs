@@ -249,7 +249,8 @@ impl Wish {
                 minutes: self.minutes,
                 pressure: self.pressure,
                 place: &self.address.jurisdiction,
-                visit: None,
+                // What is agreed on and signed for a visit that is booked decides on another time of it as well.
+                visit: self.except.map(|visit| (visit, self.therapist)),
             };
             let now = work.now();
             self.care = Look::Taken(VisitCare::read(app, work, query, now).await?.map(Arc::new));

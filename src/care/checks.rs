@@ -154,6 +154,9 @@ fn rule_faults(
     }
     found.extend(condition_faults(&rule.when, &format!("{at}/when"), catalogue, Some(known)));
     for (n, effect) in rule.effects.iter().enumerate() {
+        if *effect == Effect::TooYoung && rule.least_age().is_none() {
+            found.push(FieldError::new(format!("{at}/effects/{n}"), "needs an `age` `under` some years in `when`."));
+        }
         let faults = effect_faults(effect, known, catalogue);
         found.extend(faults.into_iter().map(|why| FieldError::new(format!("{at}/effects/{n}"), why)));
     }
@@ -170,7 +173,7 @@ fn effect_faults(effect: &Effect, known: &Vocabulary<'_>, catalogue: &Catalogue<
         catalogue.get(question).is_some_and(|question| kinds.contains(&question.kind))
     };
     match effect {
-        Effect::Refuse | Effect::SeekCare { .. } | Effect::NotNow { until: None } => {}
+        Effect::Refuse | Effect::TooYoung | Effect::SeekCare { .. } | Effect::NotNow { until: None } => {}
         Effect::NotNow { until: Some(until) } => {
             let dated = is_of(&until.question, &[QuestionType::Date, QuestionType::PartialDate]);
             expect(dated, "`until` names a question with a date.");

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answers::{Facts, Known, PartialDate, State, Value};
+use super::answers::{BORN_ON, Facts, Known, PartialDate, State, Value};
 use super::body::{Position, Product, RegionSet};
 use super::rules::{Audience, ClearanceNeed, Effect, Limit, OnUnknown, Provider, Rule, RuleSet, Scope, Turn, Urgency};
 pub(super) use super::truth::after;
@@ -265,7 +265,7 @@ pub struct Decision {
     pub sheet: Vec<Advice>,
     /// Which rules hold, and why, by code.
     pub hits: Vec<Hit>,
-    /// The first day from which it is not `not_now` by the rules that can tell.
+    /// The first day from which it is neither `not_now` nor too early in the person's life, by the rules that can tell.
     pub not_before: Option<NaiveDate>,
     /// The first day after this one on which anything could change while answers and rules stay.
     pub holds_until: Option<NaiveDate>,
@@ -336,6 +336,13 @@ impl Rules {
     /// Every rule, by code.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
+    }
+
+    /// Whether a decision refuses because the person is too young.
+    pub(super) fn are_for_older(&self, decision: &Decision) -> bool {
+        let holds = |rule: &&Rule| decision.hits.iter().any(|hit| hit.rule == rule.code);
+        decision.outcome == Outcome::Refused
+            && self.rules.iter().filter(holds).any(|rule| rule.effects.contains(&Effect::TooYoung))
     }
 
     /// The day after `date` on which anything could change.
@@ -427,6 +434,11 @@ fn apply(
     };
     let outcome = match effect {
         Effect::Refuse => Outcome::Refused,
+        Effect::TooYoung => {
+            let of_age = rule.least_age().zip(days_of(BORN_ON)).map(|(years, born)| birthday(born.latest, years));
+            decision.not_before = decision.not_before.max(of_age.filter(|day| *day > case.date));
+            Outcome::Refused
+        }
         Effect::SeekCare { urgency: Urgency::Urgent } => Outcome::Urgent,
         Effect::SeekCare { urgency: Urgency::Emergency } => Outcome::Emergency,
         Effect::NotNow { until } => {

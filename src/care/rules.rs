@@ -127,6 +127,8 @@ pub struct Takes {
 pub enum Effect {
     /// Not suitable, whatever a provider says.
     Refuse,
+    /// Not before a birthday: the rule asks for an `age` `under` some years, and nobody is booked for who is younger on the day of the visit.
+    TooYoung,
     /// No massage: see a doctor.
     SeekCare {
         /// How soon.
@@ -302,10 +304,28 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The age from which it holds no more, where it asks for one that is under some years.
+    pub(super) fn least_age(&self) -> Option<i32> {
+        let mut least = None;
+        self.when.walk(&mut |part| {
+            if let Condition::Age(Bounds { under, .. }) = part {
+                least = least.max(*under);
+            }
+        });
+        least
+    }
+
     /// What is done in doubt.
     pub fn in_doubt(&self) -> OnUnknown {
         let heavy = |effect: &Effect| {
-            matches!(effect, Effect::Refuse | Effect::SeekCare { .. } | Effect::NotNow { .. } | Effect::Clearance(_))
+            matches!(
+                effect,
+                Effect::Refuse
+                    | Effect::TooYoung
+                    | Effect::SeekCare { .. }
+                    | Effect::NotNow { .. }
+                    | Effect::Clearance(_)
+            )
         };
         let default = if self.effects.iter().any(heavy) { OnUnknown::Fire } else { OnUnknown::Ask };
         self.on_unknown.unwrap_or(default)

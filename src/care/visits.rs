@@ -179,6 +179,7 @@ impl VisitCare {
         Refusal::CareNotSuitable,
         Refusal::CareLimitsExceeded,
         Refusal::CareSeekHelp,
+        Refusal::RecipientTooYoung,
     ];
 
     /// What anyone but the person's own account is told of that.
@@ -296,6 +297,7 @@ impl VisitCare {
         let refusal = match decision.outcome {
             _ if !exceeded.is_empty() => Some(Refusal::CareLimitsExceeded),
             Outcome::Emergency | Outcome::Urgent => Some(Refusal::CareSeekHelp),
+            Outcome::Refused if self.rules.rules.are_for_older(&decision) => Some(Refusal::RecipientTooYoung),
             Outcome::Refused => Some(Refusal::CareNotSuitable),
             Outcome::NotNow => Some(Refusal::CareNotNow),
             Outcome::ClearanceNeeded => Some(Refusal::CareClearanceNeeded),
@@ -344,6 +346,11 @@ impl VisitCare {
         verdict.decision.outcome <= Outcome::Adapted && verdict.exceeded.is_empty()
     }
 
+    /// The texts that the person has still to agree to for a visit on these dates, by code.
+    pub fn consents_missing(&self, first: NaiveDate, last: NaiveDate) -> BTreeSet<String> {
+        self.verdict(first, last).decision.needs.consents.difference(&self.consents).cloned().collect()
+    }
+
     /// Where a visit stands.
     pub fn standing(&self, visit: &ToBegin) -> Standing {
         match self.refusal_to_begin(visit) {
@@ -377,7 +384,7 @@ impl VisitCare {
                 return Some(Refusal::CareConfirmationNeeded);
             }
         }
-        if !self.verdict(first, last).decision.needs.consents.is_subset(&self.consents) {
+        if !self.consents_missing(first, last).is_empty() {
             return Some(Refusal::ConsentNeeded);
         }
         match self.signed {

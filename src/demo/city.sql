@@ -586,12 +586,12 @@ workdays AS (
 SELECT sam.id AS therapist_id, address_id, client_id, services.id AS service_id, minutes AS duration_minutes, date,
        pg_temp.instant(date + opens) AS start_at
 FROM sam CROSS JOIN (VALUES
-    (-10, time '10:00', 'remedial',    60, 1), (-9, '15:00', 'swedish',               60, 2), (-7, '11:00', 'deep-tissue', 90, 0),
+    (-10, time '10:00', 'remedial',    60, 1), (-9, '15:00', 'swedish',               60, 2), (-7, '11:00', 'swedish',     90, 0),
     ( -5,      '09:30', 'sports',      60, 3), (-5, '14:00', 'deep-tissue',           90, 4), (-4, '17:30', 'relaxation',  60, 5),
-    ( -2,      '13:00', 'deep-tissue', 60, 0), (-1, '10:00', 'trigger-point-therapy', 60, 6), (-1, '16:00', 'remedial',    90, 7),
+    ( -2,      '13:00', 'swedish',     60, 0), (-1, '10:00', 'trigger-point-therapy', 60, 6), (-1, '16:00', 'remedial',    90, 7),
     (  0,      '10:30', 'deep-tissue', 60, 8), ( 0, '15:00', 'remedial',              90, 9),
     (  1,      '09:30', 'swedish',     60, 2), ( 1, '14:00', 'deep-tissue',           90, 10),
-    (  2,      '11:00', 'deep-tissue', 90, 0), ( 4, '12:00', 'sports',                75, 3), ( 6, '10:00', 'swedish',     60, 5),
+    (  2,      '11:00', 'swedish',     90, 0), ( 4, '12:00', 'sports',                75, 3), ( 6, '10:00', 'swedish',     60, 5),
     (  8,      '16:30', 'remedial',    60, 1)
 ) AS entry (day, opens, service, minutes, guest)
 JOIN workdays USING (day)

@@ -17,8 +17,9 @@ use crate::care::clearances::{ClearanceState, introduce_clearance};
 use crate::care::{Introduced, Relation, introduce};
 use crate::cipher::{Cipher, Sealed};
 use crate::error::Result;
-use crate::ids::{AccountId, BookingId};
+use crate::ids::{AccountId, BookingId, RecipientId, TherapistId};
 use crate::storage::Storage;
+use crate::treatments::introduce_plan;
 use crate::values::Zone;
 use crate::values::wall_clock::local_date;
 
@@ -141,7 +142,7 @@ async fn seal_reasons(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {
     Ok(())
 }
 
-/// Mia, who takes blood thinners, books for a partner who expects a child, and for a daughter who is well.
+/// Mia, who takes blood thinners and has a plan under way, books for a partner who expects a child, and for a daughter who is well.
 async fn introduce_people(
     db: &mut PgConnection,
     (cipher, storage): (&Cipher, &Storage),
@@ -161,7 +162,11 @@ async fn introduce_people(
         Introduced { relation: Relation::Partner, display_name: Some("Ines"), born_on: born_on(34), answers: pregnant },
         Introduced { relation: Relation::Child, display_name: Some("Noa"), born_on: born_on(15), answers: json!({}) },
     ] {
-        introduce(&mut *db, cipher, mia, who, at).await?;
+        let is_oneself = who.relation == Relation::Oneself;
+        let person = introduce(&mut *db, cipher, mia, who, at).await?;
+        if is_oneself {
+            plan_visits(&mut *db, cipher, (mia, person), now).await?;
+        }
     }
     let has_seizures = json!({ "epilepsy": "uncontrolled" });
     for (name, state) in [("Wim", ClearanceState::Submitted), ("Greet", ClearanceState::Accepted)] {
@@ -182,6 +187,31 @@ async fn introduce_people(
         introduce_clearance(&mut *db, (cipher, storage), parent, (terms, state), (&letter, now)).await?;
     }
     Ok(())
+}
+
+/// Mia and Sam have a plan: it came of her first visit, some visits are done, and the next is booked.
+async fn plan_visits(
+    db: &mut PgConnection,
+    cipher: &Cipher,
+    (mia, person): (AccountId, RecipientId),
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let first = sqlx::query!(
+        r#"SELECT bookings.id AS "id: BookingId", therapist_id AS "therapist: TherapistId", start_at FROM bookings
+           JOIN accounts ON accounts.id = therapist_id
+           WHERE client_id = $1 AND email = 'therapist@knead.example' AND status = 'completed' ORDER BY start_at LIMIT 1"#,
+        mia.0
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    // A city in which they have not met yet shows no plan.
+    let Some(first) = first else { return Ok(()) };
+    let plan = json!({
+        "goal": "Turn the head without pain, and sleep through.", "visits": 6, "every_days": 7, "review_after_visits": 3,
+        "ends_on": today(now) + TimeDelta::days(60), "stop_when": "No better after three visits, or more pain on the day after.",
+    });
+    let said = "The first two helped. Once a week is good for me.";
+    introduce_plan(db, cipher, (person, first.id, first.therapist), (plan, said), first.start_at + TimeDelta::hours(2)).await
 }
 
 async fn seal_time_off(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {

@@ -139,7 +139,7 @@ impl Moving {
             minutes: self.minutes,
             pressure: self.pressure,
             place: &self.address.jurisdiction,
-            visit: None,
+            visit: Some((self.id, self.therapist)),
         };
         VisitCare::read(app, db, query, now).await
     }

@@ -2,9 +2,11 @@
 //! key, and read by the visit's two parties alone: the account only where it answers for the person.
 
 mod aftercare;
+mod introduced;
 mod measures;
 mod plans;
 mod records;
+mod retention;
 mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use introduced::introduce_plan;
 
 use crate::App;
 use crate::auth::Principal;
@@ -21,7 +25,12 @@ use crate::care::{self, Recipient};
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};
 use crate::ids::BookingId;
+use crate::queue::Sweep;
 use crate::values::bounded_text;
+
+/// What ends here.
+pub const SWEEPS: &[Sweep] =
+    &[Sweep { name: "people_of_long_ago", run: |app, now| Box::pin(retention::end_records(app, now)) }];
 
 /// The operations on treatments.
 pub fn routes(config: &mut ServiceConfig) {

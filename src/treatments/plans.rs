@@ -28,9 +28,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// The column of what plans say, to which it is sealed.
-const CONTENT: &str = "plans.content";
+pub(super) const CONTENT: &str = "plans.content";
 /// The column of what is said of plans.
-const FEEDBACK: &str = "plan_feedback.text";
+pub(super) const FEEDBACK: &str = "plan_feedback.text";
 
 /// The longest plan, in days.
 const LONGEST: u64 = 366;
@@ -56,7 +56,7 @@ pub(super) enum PlanState {
 /// What a therapist proposes.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewPlan {
+pub(super) struct NewPlan {
     /// What it is for.
     goal: TreatmentText,
     /// How many visits.
@@ -127,7 +127,7 @@ struct Plan {
     feedback: Vec<PlanFeedback>,
 }
 
-fn row(plan: PlanId, number: i32) -> String {
+pub(super) fn row(plan: PlanId, number: i32) -> String {
     format!("{plan}/{number}")
 }
 

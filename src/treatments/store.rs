@@ -1,4 +1,5 @@
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 
 use super::plans::PlanState;
 use crate::bookings::lifecycle::Party;
@@ -214,6 +215,31 @@ pub(super) async fn insert_plan(
         now,
     )
     .execute(&mut ***work)
+    .await?;
+    Ok(())
+}
+
+/// Adds a plan that was agreed to when it was proposed, and what was said of it.
+pub(super) async fn introduce_plan(
+    db: &mut PgConnection,
+    (plan, booking): (PlanId, BookingId),
+    (recipient, therapist): (RecipientId, TherapistId),
+    (content, said): (&Sealed, &Sealed),
+    at: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "WITH plan AS (INSERT INTO plans (id, booking_id, recipient_id, therapist_id, state, content_sealed, proposed_at, answered_at)
+                       VALUES ($1, $2, $3, $4, 'accepted', $5, $7, $7) RETURNING id)
+         INSERT INTO plan_feedback (plan_id, number, text_sealed, given_at) SELECT id, 1, $6, $7 FROM plan",
+        plan.0,
+        booking.0,
+        recipient.0,
+        therapist.0,
+        content as &Sealed,
+        said as &Sealed,
+        at,
+    )
+    .execute(db)
     .await?;
     Ok(())
 }

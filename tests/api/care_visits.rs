@@ -37,7 +37,7 @@ impl Scene {
         screens(&self.app, &self.client, &self.oneself, but).await.is(201);
     }
 
-    fn wish(&self, service: &str, start: &str, more: Value) -> Value {
+    pub fn wish(&self, service: &str, start: &str, more: Value) -> Value {
         let mut wish = self.client.wish(&self.therapist, self.address, start);
         wish["service_id"] = json!(service);
         wish.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -353,7 +353,7 @@ async fn an_adults_health_is_told_to_nobody_else_and_a_childs_to_its_guardian() 
 }
 
 /// Adds a version of what Sydney asks, in force two minutes later.
-async fn asks(app: &App, admin: &Person, version: i32, mode: &str) {
+pub async fn asks(app: &App, admin: &Person, version: i32, mode: &str) {
     let terms =
         json!({ "mode": mode, "answers_last_days": 365, "confirm_hours": 48, "adult_age": 18, "retention_years": 7 });
     let from = app.now() + TimeDelta::minutes(2);

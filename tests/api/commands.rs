@@ -195,6 +195,23 @@ pub fn say_and_begin(command: &mut Command) -> (Running, String) {
     (Running(child), said)
 }
 
+/// The demo client has a plan that is agreed to, with visits done and the next ahead.
+async fn plan_is_under_way(address: &str, token: &str, visits: &serde_json::Value) {
+    let visits = visits["data"].as_array().unwrap();
+    let with = |status: &str| visits.iter().filter(|visit| visit["status"] == status).collect::<Vec<_>>();
+    let (done, ahead) = (with("completed"), with("confirmed"));
+    assert!(!done.is_empty() && !ahead.is_empty(), "{visits:?}");
+    let path = format!("http://{address}/v1/bookings/{}", ahead[0]["id"].as_str().unwrap());
+    let ask = async |what: &str| -> serde_json::Value {
+        let answer = reqwest::Client::new().get(format!("{path}/{what}")).bearer_auth(token).send().await.unwrap();
+        answer.json().await.unwrap()
+    };
+    let plan = ask("plan").await;
+    assert_eq!((&plan["state"], &plan["over"]), (&"accepted".into(), &false.into()), "{plan}");
+    assert!(done.iter().any(|visit| visit["id"] == plan["booking_id"]) && plan["feedback"][0]["text"].is_string());
+    assert_eq!(ask("care").await["state"], "suits", "the next visit suits her");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bare_machine_gets_a_city() {
     let state = crate::postgres::folder();
@@ -212,8 +229,12 @@ async fn a_bare_machine_gets_a_city() {
         assert_eq!(answer.status(), 200);
         let token = answer.json::<serde_json::Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned();
         let visits = format!("http://{address}/v1/bookings?limit=100");
-        let visits = reqwest::Client::new().get(visits).bearer_auth(token).send().await.unwrap();
+        let visits = reqwest::Client::new().get(visits).bearer_auth(&token).send().await.unwrap();
         assert_eq!(visits.status(), 200, "what the city seals opens");
+        if email.starts_with("client") {
+            let visits: serde_json::Value = visits.json().await.unwrap();
+            plan_is_under_way(&address, &token, &visits).await;
+        }
     }
 
     let mut second = knead();

@@ -16,6 +16,8 @@ use crate::support::{App, DEEP_TISSUE, Person, send};
 const PUBLIC: &[&str] = &[
     "answer_care_invitation",
     "check_slots",
+    "confirm_guest_visit",
+    "create_guest_consent",
     "create_quote",
     "get_calendar_feed",
     "get_care_invitation",
@@ -30,6 +32,8 @@ const PUBLIC: &[&str] = &[
     "list_consent_texts",
     "list_credential_requirements",
     "list_credential_types",
+    "list_guest_consents",
+    "list_guest_visits",
     "list_policies_in_force",
     "list_questionnaires",
     "list_services",
@@ -42,6 +46,7 @@ const PUBLIC: &[&str] = &[
     "logout",
     "refresh",
     "register",
+    "withdraw_guest_consent",
 ];
 
 /// An id that nothing has.

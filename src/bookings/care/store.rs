@@ -3,7 +3,9 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::db::Tx;
 use crate::error::Result;
+use crate::events::Work;
 use crate::ids::{AccountId, BookingId, RecipientId};
+use crate::values::Jurisdiction;
 
 /// How many recipients are looked at in one go.
 const BATCH: i64 = 500;
@@ -69,6 +71,25 @@ pub(super) async fn clients_with_visits(
     .fetch_all(db)
     .await?;
     Ok(ids)
+}
+
+/// When the last visit of a recipient ends that took place or may still do so, and of a client those that name nobody: at each place.
+pub(super) async fn last_ends(
+    work: &mut Work,
+    recipient: RecipientId,
+    oneself: Option<AccountId>,
+) -> Result<Vec<(Jurisdiction, DateTime<Utc>)>> {
+    let ends = sqlx::query!(
+        r#"SELECT jurisdiction AS "place!: Jurisdiction", max(start_at + duration_minutes * interval '1 minute') AS "end!" FROM (
+               SELECT jurisdiction, start_at, duration_minutes, status FROM bookings WHERE recipient_id = $1
+               UNION ALL
+               SELECT jurisdiction, start_at, duration_minutes, status FROM bookings WHERE client_id = $2 AND recipient_id IS NULL
+           ) AS visits
+           WHERE status NOT IN ('declined', 'expired', 'cancelled', 'no_show') GROUP BY jurisdiction"#,
+        recipient.0,
+        oneself.map(|account| account.0),
+    );
+    Ok(ends.fetch_all(&mut ***work).await?.into_iter().map(|row| (row.place, row.end)).collect())
 }
 
 /// Writes down since when answers speak against a visit, or that they do not any more.

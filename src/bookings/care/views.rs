@@ -17,7 +17,8 @@ use crate::bookings::lifecycle::{Action, Party, Status};
 use crate::bookings::steps::{Asked, Begun, begin, party, take};
 use crate::bookings::views::BookingView;
 use crate::bookings::{Booking, Reason, store};
-use crate::care::{Limits, Standing, VisitCare};
+use crate::care::{self, Limits, Standing, VisitCare};
+use crate::events::Work;
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
 use crate::http::{IfMatch, Json, Nothing, OrDefault, Path, Reply};
@@ -124,11 +125,11 @@ async fn get_booking_care(app: Data<App>, me: As<Parties>, Path(id): Path<Bookin
 /// Say that nothing has changed
 ///
 /// The client says that the answers still hold: from `confirm_hours` before the start, which the policy of the place sets. Whoever has to say otherwise
-/// answers anew. Again changes nothing but when it was said.
+/// answers anew. Again changes nothing but when it was said. A guest says it for themself, by their link.
 #[utoipa::path(tag = "Care", operation_id = "confirm_booking_care", security(("bearer" = ["client"])),
     params(("id" = BookingId, Path, description = "The booking.")), request_body = Option<Nothing>,
     responses((status = 200, description = "How the visit stands.", body = BookingCare)),
-    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly]))))]
+    extensions(("x-refusals" = json!(refused![InvalidTransition, TooEarly, GuardianNeeded]))))]
 #[post("/v1/bookings/{id}/care/confirm")]
 async fn confirm_booking_care(
     app: Data<App>,
@@ -138,22 +139,31 @@ async fn confirm_booking_care(
 ) -> Result<Reply> {
     uninterrupted(async move {
         let Begun { mut work, mut booking, .. } = begin(&app, &me.principal, id).await?;
-        let now = work.now();
-        if !booking.status.is_live() || booking.status == Status::InProgress {
-            return Err(Refusal::InvalidTransition.into());
+        if let Some(person) = care::person(&app, &mut work, booking.client, booking.recipient).await? {
+            care::refuse_guests(&person)?;
         }
-        let care = of(&app, &mut work, &booking).await?;
-        if care.as_ref().is_some_and(|care| now < care.confirm_from(booking.start_at)) {
-            return Err(Refusal::TooEarly.into());
-        }
-        booking.care_confirmed_at = Some(now);
-        care_store::confirm(&mut work, id, now).await?;
-        work.announce(event("booking.care_confirmed", &booking, json!({}))).await?;
+        let care = confirm(&app, &mut work, &mut booking).await?;
         let seen = BookingCare::Client(for_client(&booking, care.as_ref()));
         work.commit().await?;
         Reply::ok(&seen)
     })
     .await
+}
+
+/// Writes down that nothing has changed since the answers; what decides on the visit.
+pub(super) async fn confirm(app: &App, work: &mut Work, booking: &mut Booking) -> Result<Option<VisitCare>> {
+    let now = work.now();
+    if !booking.status.is_live() || booking.status == Status::InProgress {
+        return Err(Refusal::InvalidTransition.into());
+    }
+    let care = of(app, work, booking).await?;
+    if care.as_ref().is_some_and(|care| now < care.confirm_from(booking.start_at)) {
+        return Err(Refusal::TooEarly.into());
+    }
+    booking.care_confirmed_at = Some(now);
+    care_store::confirm(work, booking.id, now).await?;
+    work.announce(event("booking.care_confirmed", booking, json!({}))).await?;
+    Ok(care)
 }
 
 /// Why a therapist does not carry a visit out.

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::ids::{BookingId, ConsentTextId, RecipientId};
 use crate::values::bounded_text;
 
-pub use routes::{ConsentView, NewConsent, create};
+pub use routes::{ConsentView, NewConsent, create, create_by_guest};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     texts::routes(config);

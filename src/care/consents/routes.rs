@@ -11,10 +11,9 @@ use super::{ConsentAnswer, NAME, TypedName, store};
 use crate::App;
 use crate::accounts;
 use crate::auth::{As, Client};
-use crate::care::may_sign;
 use crate::care::people::recipients::{self, Recipient};
-use crate::care::people::refuse_guests;
-use crate::care::published::policy;
+use crate::care::people::{guest_alone, refuse_guests};
+use crate::care::published::{CareTerms, policy};
 use crate::cipher::Sealed;
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
@@ -26,6 +25,7 @@ use crate::values::{Instant, Jurisdiction};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(list_consents).service(withdraw_consent);
+    config.service(list_guest_consents).service(withdraw_guest_consent);
 }
 
 /// Words of one person that are recorded in 24 hours at the most.
@@ -102,10 +102,29 @@ async fn list_consents(
 ) -> Result<Reply> {
     let recipient = recipients::find(&*app.db, &app.cipher, me.account(), id).await?;
     refuse_guests(&recipient)?;
-    let found = store::consents(&app.db, id, query.after()?, query.limit.probe()).await?;
+    page(&app, &recipient, &query).await
+}
+
+async fn page(app: &App, recipient: &Recipient, query: &Paging) -> Result<Reply> {
+    let found = store::consents(&app.db, recipient.id, query.after()?, query.limit.probe()).await?;
     let Page { data, next_cursor } = Page::cut(found, query.limit, |consent| consent.id)?;
-    let data = data.iter().map(|consent| ConsentView::opened(consent, &recipient)).collect::<Result<Vec<_>>>()?;
+    let data = data.iter().map(|consent| ConsentView::opened(consent, recipient)).collect::<Result<Vec<_>>>()?;
     Reply::ok(&Page { data, next_cursor })
+}
+
+/// List a guest's consents
+///
+/// What a guest said to texts since they have their link, the latest record first. For the link that the guest alone was shown.
+#[utoipa::path(tag = "Care", operation_id = "list_guest_consents",
+    params(("token" = String, Path, description = "The secret."), Paging),
+    responses((status = 200, description = "A page of what was said.", body = Page<ConsentView>)),
+    extensions(("x-refusals" = json!(refused![CareAnswersNeeded]))))]
+#[get("/v1/care-invitations/{token}/consents")]
+async fn list_guest_consents(app: Data<App>, Path(token): Path<String>, Query(query): Query<Paging>) -> Result<Reply> {
+    let mut work = app.begin(None).await?;
+    let guest = guest_alone(&app, &mut work, &token).await?;
+    work.rollback().await?;
+    page(&app, &guest, &query).await
 }
 
 /// What can be said to a text.
@@ -138,9 +157,10 @@ pub struct NewConsent {
     answered_at: Option<Instant>,
 }
 
-/// Records what a person says, in the words of the text in force.
-///
-/// `at` is the place and the last date of the visit that it is for, if it is for one.
+/// The place and the last date of the visit that a word is for, if it is for one: of age is whoever is so on that day, there.
+pub type At = Option<(Jurisdiction, NaiveDate)>;
+
+/// Records what a person says, or the guardian of a minor, in the words of the text in force.
 ///
 /// # Errors
 /// 422 where the text or its version is not in force, where the visit is missing or superfluous, and where the time lies ahead or long back;
@@ -150,18 +170,45 @@ pub async fn create(
     work: &mut Work,
     (account, id): (AccountId, RecipientId),
     new: NewConsent,
-    at: Option<(Jurisdiction, NaiveDate)>,
+    at: At,
 ) -> Result<Reply> {
     let recipient = recipients::lock(work, &app.cipher, account, id).await?;
-    let now = work.now();
-    // Of age is whoever is so on the day of the visit, at its place.
-    match at {
-        Some((place, date)) if !may_sign(work, &recipient, &place, date).await? => {
-            return Err(Refusal::GuardianNeeded.into());
-        }
-        Some(_) => {}
-        None => refuse_anothers(work, &recipient, account).await?,
+    let (terms, date) = on(work, account, at).await?;
+    if !recipient.may_sign(&terms, date) {
+        return Err(Refusal::GuardianNeeded.into());
     }
+    say(work, &recipient, new, format!("/v1/me/recipients/{id}/consents")).await
+}
+
+/// Records what a guest says for themself, who is locked. `token` is the secret of their link.
+///
+/// # Errors
+/// The same; `guardian_needed` for who is not of age.
+pub async fn create_by_guest(
+    work: &mut Work,
+    (guest, token): (&Recipient, &str),
+    new: NewConsent,
+    at: At,
+) -> Result<Reply> {
+    let (terms, date) = on(work, guest.account, at).await?;
+    if guest.is_minor(&terms, date) {
+        return Err(Refusal::GuardianNeeded.into());
+    }
+    say(work, guest, new, format!("/v1/care-invitations/{token}/consents")).await
+}
+
+/// What a place asks for, and the day on which a person's age counts: today where the account's holder lives, where it is for no visit.
+async fn on(work: &mut Work, account: AccountId, at: At) -> Result<(CareTerms, NaiveDate)> {
+    let now = work.now();
+    let (places, date) = match at {
+        Some((place, date)) => (place.chain(), date),
+        None => (Vec::new(), local_date(accounts::zone(&mut ***work, account).await?, now)),
+    };
+    Ok((policy(&mut ***work, &places, now).await?, date))
+}
+
+async fn say(work: &mut Work, recipient: &Recipient, new: NewConsent, location: String) -> Result<Reply> {
+    let now = work.now();
     let text = store::texts_in_force(&mut ***work, now).await?.into_iter().find(|text| text.code == new.code);
     let text = text.ok_or_else(|| FieldError::new("/code", "is no text that is in force."))?;
     let answered_at = new.answered_at.map_or(now, |Instant(at)| at);
@@ -195,7 +242,7 @@ pub async fn create(
         answered_at,
         recorded_at: now,
     };
-    record(work, &recipient, &consent).await
+    record(work, recipient, &consent, location).await
 }
 
 /// Withdraw a consent
@@ -216,41 +263,62 @@ async fn withdraw_consent(
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let recipient = recipients::lock(&mut work, &app.cipher, me.account(), id).await?;
-        let now = work.now();
-        let before = store::consent(&mut work, id, consent).await?.ok_or(Error::NotFound)?;
         // To take back what was agreed to is never too late for whoever agreed.
         refuse_guests(&recipient)?;
-        let name = recipient.cipher.open(NAME, before.id, &before.name)?;
-        let withdrawal = ConsentId::new(now);
-        let consent = StoredConsent {
-            id: withdrawal,
-            answer: ConsentAnswer::Withdrawn,
-            name: recipient.cipher.seal(NAME, withdrawal, &name)?,
-            answered_at: now,
-            recorded_at: now,
-            ..before
-        };
-        let reply = record(&mut work, &recipient, &consent).await?;
+        let reply = withdraw(&mut work, &recipient, consent, format!("/v1/me/recipients/{id}/consents")).await?;
         work.commit().await?;
         Ok(reply)
     })
     .await
 }
 
-async fn record(work: &mut Work, recipient: &Recipient, consent: &StoredConsent) -> Result<Reply> {
+/// Withdraw a guest's consent
+///
+/// What a guest agreed to holds no longer, from now on. For the link that the guest alone was shown. Again changes nothing but when it was said.
+#[utoipa::path(tag = "Care", operation_id = "withdraw_guest_consent",
+    params(("token" = String, Path, description = "The secret."),
+           ("consent_id" = ConsentId, Path, description = "What was said.")), request_body = Option<Nothing>,
+    responses((status = 201, description = "What is said now.", body = ConsentView)),
+    extensions(("x-refusals" = json!(refused![CareAnswersNeeded, TooManyConsents]))))]
+#[post("/v1/care-invitations/{token}/consents/{consent_id}/withdraw")]
+async fn withdraw_guest_consent(
+    app: Data<App>,
+    Path((token, consent)): Path<(String, ConsentId)>,
+    _: OrDefault<Nothing>,
+) -> Result<Reply> {
+    uninterrupted(async move {
+        let mut work = app.begin(None).await?;
+        let guest = guest_alone(&app, &mut work, &token).await?;
+        let reply = withdraw(&mut work, &guest, consent, format!("/v1/care-invitations/{token}/consents")).await?;
+        work.commit().await?;
+        Ok(reply)
+    })
+    .await
+}
+
+/// Records that what was said holds no longer.
+async fn withdraw(work: &mut Work, recipient: &Recipient, said: ConsentId, location: String) -> Result<Reply> {
+    let now = work.now();
+    let before = store::consent(work, recipient.id, said).await?.ok_or(Error::NotFound)?;
+    let name = recipient.cipher.open(NAME, before.id, &before.name)?;
+    let withdrawal = ConsentId::new(now);
+    let consent = StoredConsent {
+        id: withdrawal,
+        answer: ConsentAnswer::Withdrawn,
+        name: recipient.cipher.seal(NAME, withdrawal, &name)?,
+        answered_at: now,
+        recorded_at: now,
+        ..before
+    };
+    record(work, recipient, &consent, location).await
+}
+
+async fn record(work: &mut Work, recipient: &Recipient, consent: &StoredConsent, location: String) -> Result<Reply> {
     if store::count_since(work, recipient.id, consent.recorded_at - TimeDelta::hours(24)).await? >= MOST_A_DAY {
         return Err(Refusal::TooManyConsents.into());
     }
     store::insert(work, recipient.id, consent).await?;
     // Which text it was, and what was said to it, is the person's own.
     work.announce(Event::new("consent.record", "recipient", recipient.id)).await?;
-    Reply::created(format!("/v1/me/recipients/{}/consents", recipient.id), &ConsentView::opened(consent, recipient)?)
-}
-
-/// Refuses a word for another adult, and one of a minor's own.
-async fn refuse_anothers(work: &mut Work, recipient: &Recipient, account: AccountId) -> Result<()> {
-    let now = work.now();
-    let today = local_date(accounts::zone(&mut ***work, account).await?, now);
-    let terms = policy(&mut ***work, &[], now).await?;
-    if recipient.may_sign(&terms, today) { Ok(()) } else { Err(Refusal::GuardianNeeded.into()) }
+    Reply::created(location, &ConsentView::opened(consent, recipient)?)
 }

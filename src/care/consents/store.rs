@@ -9,12 +9,13 @@ use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ConsentId, ConsentTextId, RecipientId};
 
-/// What a person said to texts.
+/// What a person said to texts. What a guest said before they began anew counts no more.
 pub(super) async fn words<'c>(db: impl PgExecutor<'c>, recipient: RecipientId) -> Result<Vec<Word>> {
     let words = sqlx::query_as!(
         Word,
         r#"SELECT text_id AS "text: ConsentTextId", code, booking_id AS "booking: BookingId", answer AS "answer: ConsentAnswer", answered_at, recorded_at
-           FROM consents JOIN consent_texts ON consent_texts.id = text_id WHERE recipient_id = $1"#,
+           FROM consents JOIN consent_texts ON consent_texts.id = text_id
+           WHERE recipient_id = $1 AND recorded_at >= coalesce((SELECT anew_since FROM recipients WHERE recipients.id = $1), '-infinity')"#,
         recipient.0
     )
     .fetch_all(db)
@@ -116,7 +117,8 @@ macro_rules! consents {
             StoredConsent,
             r#"SELECT consents.id AS "id: ConsentId", text_id AS "text_id: ConsentTextId", code, version, booking_id AS "booking_id: BookingId", answer AS "answer: ConsentAnswer",
                       name_sealed AS "name: Sealed", answered_at, recorded_at
-               FROM consents JOIN consent_texts ON consent_texts.id = text_id WHERE recipient_id = $1 "# + $tail,
+               FROM consents JOIN consent_texts ON consent_texts.id = text_id
+               WHERE recipient_id = $1 AND recorded_at >= coalesce((SELECT anew_since FROM recipients WHERE recipients.id = $1), '-infinity') "# + $tail,
             $($arg),+
         )
     };

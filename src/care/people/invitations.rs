@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use actix_web::{get, post};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -31,6 +32,10 @@ const LASTS: TimeDelta = TimeDelta::days(14);
 /// How long the link can be used that a guest gets for themself once they have answered.
 const OWN_LASTS: TimeDelta = TimeDelta::days(400);
 
+/// Links that are made for one guest within [`COUNTED`].
+const MOST: i32 = 5;
+const COUNTED: TimeDelta = TimeDelta::days(30);
+
 /// A link for an adult guest.
 #[derive(Serialize, ToSchema)]
 struct CareInvitation {
@@ -47,11 +52,13 @@ struct CareInvitation {
 /// Invite a guest to answer
 ///
 /// Makes a link by which an adult whom the caller books for answers for themself, and shows it once. A link that was made before stops working. Once the guest has
-/// answered, the caller sees neither the answers nor what comes of them, and can neither answer in their stead nor make another link: the guest has one of their own.
+/// answered, the caller sees neither the answers nor what comes of them, and cannot answer in their stead: the guest has a link of their own. A guest who lost it is made
+/// another one here, and begins anew: once they answer by it, what they said before counts no more, and nobody reads it, because the caller may know the link. At most 5
+/// links are made for one guest in 30 days.
 #[utoipa::path(tag = "Care", operation_id = "create_care_invitation", security(("bearer" = ["client"])),
     params(("id" = RecipientId, Path, description = "The recipient.")), request_body = Option<Nothing>,
     responses((status = 201, description = "The link.", body = CareInvitation)),
-    extensions(("x-refusals" = json!(refused![GuardianNeeded]))))]
+    extensions(("x-refusals" = json!(refused![GuardianNeeded, TooManyInvitations]))))]
 #[post("/v1/me/recipients/{id}/invitations")]
 async fn create_care_invitation(
     app: Data<App>,
@@ -62,12 +69,16 @@ async fn create_care_invitation(
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let recipient = recipients::lock(&mut work, &app.cipher, me.account(), id).await?;
-        refuse_guests(&recipient)?;
         if recipient.relation == Relation::Oneself || is_accounts_own_today(&mut work, &recipient).await? {
             return Err(Refusal::GuardianNeeded.into());
         }
-        let invitation = CareInvitation::make(&app, &mut work, id, LASTS).await?;
-        work.announce(Event::new("recipient.invite", "recipient", id)).await?;
+        let since = work.now() - COUNTED;
+        if store::count_link(&mut work, id, since).await? > MOST {
+            return Err(Refusal::TooManyInvitations.into());
+        }
+        let invitation = CareInvitation::make(&app, &mut work, id, (LASTS, false)).await?;
+        let details = json!({ "anew": recipient.answers_alone });
+        work.announce(Event::new("recipient.invite", "recipient", id).with(details)).await?;
         work.commit().await?;
         Reply::created(format!("/v1/me/recipients/{id}"), &invitation)
     })
@@ -75,28 +86,40 @@ async fn create_care_invitation(
 }
 
 impl CareInvitation {
-    /// Makes a link, in the place of one before.
-    async fn make(app: &App, work: &mut Work, recipient: RecipientId, lasts: TimeDelta) -> Result<Self> {
+    /// Makes a link, in the place of one before; `own` where the guest alone is shown it.
+    async fn make(app: &App, work: &mut Work, recipient: RecipientId, (lasts, own): (TimeDelta, bool)) -> Result<Self> {
         let token = RefreshToken::generate()?;
         let expires_at = work.now() + lasts;
-        store::put_invitation(work, recipient, &token.digest(), expires_at).await?;
+        store::put_invitation(work, recipient, &token.digest(), (expires_at, own)).await?;
         let token = token.into_string();
         let url = format!("{}/v1/care-invitations/{token}", app.part::<Tokens>()?.issuer());
         Ok(Self { token, url, expires_at })
     }
 }
 
-/// The guest behind a link that can be used, locked.
-async fn guest(app: &App, work: &mut Work, token: &str) -> Result<Recipient> {
+/// The guest behind a link that can be used, locked; and whether the guest alone was shown the link.
+async fn guest(app: &App, work: &mut Work, token: &str) -> Result<(Recipient, bool)> {
     let now = work.now();
     let digest = RefreshToken::sent(token).digest();
-    let id = store::invited(work, &digest, now).await?.ok_or(Error::NotFound)?;
+    let found = store::invited(work, &digest, now).await?;
+    let (id, own) = found.ok_or(Error::NotFound)?;
     work.lock(id.0).await?;
     // Looked up again, because another link may have taken its place meanwhile.
-    if store::invited(work, &digest, now).await? != Some(id) {
+    if store::invited(work, &digest, now).await? != found {
         return Err(Error::NotFound);
     }
-    recipients::anyone(&mut ***work, &app.cipher, id).await
+    Ok((recipients::anyone(&mut ***work, &app.cipher, id).await?, own))
+}
+
+/// The guest behind a link that they alone were shown, locked: whoever booked may know any other.
+///
+/// # Errors
+/// 404 where the link cannot be used; `care_answers_needed` where nobody has answered by it yet.
+pub async fn guest_alone(app: &App, work: &mut Work, token: &str) -> Result<Recipient> {
+    match guest(app, work, token).await? {
+        (guest, true) => Ok(guest),
+        (_, false) => Err(Refusal::CareAnswersNeeded.into()),
+    }
 }
 
 /// What a guest is asked.
@@ -123,7 +146,7 @@ struct InvitationView {
 async fn get_care_invitation(app: Data<App>, Path(token): Path<String>) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(None).await?;
-        let guest = guest(&app, &mut work, &token).await?;
+        let (guest, _) = guest(&app, &mut work, &token).await?;
         let now = work.now();
         let put = published::questionnaires(&mut **work, now).await?.into_iter();
         let health = put.filter(|(one, _)| one.purpose == Purpose::Health);
@@ -151,8 +174,8 @@ struct GuestResult {
 /// Answer as a guest
 ///
 /// The guest answers for themself, as `POST /v1/me/recipients/{id}/screenings` does, and is told what comes of it. Whoever booked sees neither. The link that was
-/// used stops working, because whoever booked may know it: the answer holds another, for the guest alone, by which they can answer anew for 400 days. Nobody can
-/// make another one for a guest, who has to be entered anew where it is lost.
+/// used stops working, because whoever booked may know it: the answer holds another, for the guest alone, by which they can answer anew and agree for 400 days. Where
+/// that one is lost, whoever booked has another link made, and the guest begins anew.
 #[utoipa::path(tag = "Care", operation_id = "answer_care_invitation",
     params(("token" = String, Path, description = "The secret.")),
     request_body = NewScreening, responses((status = 201, description = "What was answered, and what comes of it.", body = GuestResult)),
@@ -165,10 +188,14 @@ async fn answer_care_invitation(
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(None).await?;
-        let guest = guest(&app, &mut work, &token).await?;
+        let (guest, own) = guest(&app, &mut work, &token).await?;
+        // What comes of the answers must not tell of those before: whoever booked may have used this link.
+        if guest.answers_alone && !own {
+            store::begin_anew(&mut work, guest.id).await?;
+        }
         let result = answer(&app, &mut work, &guest, new).await?;
         store::set_guest(&mut work, guest.id).await?;
-        let link = CareInvitation::make(&app, &mut work, guest.id, OWN_LASTS).await?;
+        let link = CareInvitation::make(&app, &mut work, guest.id, (OWN_LASTS, true)).await?;
         work.commit().await?;
         Reply::created(format!("/v1/care-invitations/{}", link.token), &GuestResult { result, link })
     })

@@ -8,7 +8,7 @@ mod invitations;
 mod keys;
 pub(super) mod recipients;
 mod screenings;
-mod store;
+pub(super) mod store;
 mod suitability;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use answering::{is_accounts_own, is_accounts_own_today, may_sign, person, person_entered};
 pub use drafts::forget_drafts;
 pub use introduced::{Introduced, introduce};
-pub use invitations::{forget_invitations, refuse_guests};
+pub use invitations::{forget_invitations, guest_alone, refuse_guests};
 pub use keys::SUBJECT_KEYS;
+pub use recipients::cipher_of;
 pub use recipients::{Recipient, Relation};
 
 use crate::care::questions::{Catalogue, Questionnaire, is_code};

@@ -89,7 +89,7 @@ pub struct Recipient {
     /// Whether they answered for themself, as a guest: then the account sees states alone.
     pub answers_alone: bool,
     display_name: Option<String>,
-    created_at: DateTime<Utc>,
+    pub(in crate::care) created_at: DateTime<Utc>,
 }
 
 impl Recipient {
@@ -133,6 +133,11 @@ impl Recipient {
 /// A recipient of anyone's, opened.
 pub async fn anyone<'c>(db: impl sqlx::PgExecutor<'c>, cipher: &Cipher, id: RecipientId) -> Result<Recipient> {
     Recipient::opened(store::anyone(db, id).await?.ok_or(Error::NotFound)?, cipher)
+}
+
+/// What seals and opens with a person's own key.
+pub async fn cipher_of(db: &mut sqlx::PgConnection, cipher: &Cipher, id: RecipientId) -> Result<Cipher> {
+    Ok(anyone(db, cipher, id).await?.cipher)
 }
 
 /// One of the caller's recipients, opened.

@@ -1,5 +1,5 @@
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgExecutor, PgPool};
 use sqlx::types::Json;
 
 use super::QuestionnaireRef;
@@ -74,7 +74,7 @@ pub(super) async fn update_profile(tx: &mut Tx, id: RecipientId, profile: &Seale
 }
 
 /// Erases a recipient: without the key nothing opens any more.
-pub(super) async fn erase(tx: &mut Tx, id: RecipientId, now: DateTime<Utc>) -> Result<()> {
+pub(in crate::care) async fn erase(tx: &mut Tx, id: RecipientId, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
         "WITH key AS (DELETE FROM subject_keys WHERE id = $1), draft AS (DELETE FROM screening_drafts WHERE recipient_id = $1),
               invitation AS (DELETE FROM care_invitations WHERE recipient_id = $1),
@@ -193,14 +193,15 @@ pub(super) async fn screening<'c>(
     Ok(screenings!("AND id = $2", recipient.0, id.0).fetch_optional(db).await?)
 }
 
-/// The latest screening that answers each questionnaire, in the order in which they were given.
+/// The latest screening that answers each questionnaire, in the order in which they were given. What a guest said before they began anew counts no more.
 pub(super) async fn latest_screenings<'c>(
     db: impl PgExecutor<'c>,
     recipient: RecipientId,
 ) -> Result<Vec<StoredScreening>> {
     let found = screenings!(
         "AND id IN (SELECT DISTINCT ON (answered ->> 'code') s.id FROM screenings s, jsonb_array_elements(s.questionnaires) AS answered
-                    WHERE s.recipient_id = $1 ORDER BY answered ->> 'code', s.number DESC)
+                    WHERE s.recipient_id = $1 AND s.created_at >= coalesce((SELECT anew_since FROM recipients WHERE id = $1), '-infinity')
+                    ORDER BY answered ->> 'code', s.number DESC)
          ORDER BY number",
         recipient.0
     );
@@ -240,35 +241,87 @@ pub(super) async fn insert_screening<'c>(
     Ok(())
 }
 
-/// Keeps what tells the link of a guest, in the place of one before.
+/// Keeps what tells the link of a guest, in the place of one before; `own` where the guest alone is shown it.
 pub(super) async fn put_invitation(
     work: &mut Work,
     recipient: RecipientId,
     digest: &[u8],
-    expires_at: DateTime<Utc>,
+    (expires_at, own): (DateTime<Utc>, bool),
 ) -> Result<()> {
     let now = work.now();
     sqlx::query!(
-        "INSERT INTO care_invitations (recipient_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (recipient_id) DO UPDATE SET digest = $2, created_at = $3, expires_at = $4",
+        "INSERT INTO care_invitations (recipient_id, digest, created_at, expires_at, own) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (recipient_id) DO UPDATE SET digest = $2, created_at = $3, expires_at = $4, own = $5",
         recipient.0,
         digest,
         now,
-        expires_at
+        expires_at,
+        own
     )
     .execute(&mut ***work)
     .await?;
     Ok(())
 }
 
-/// Whom a link is for that can be used at `now`.
-pub(super) async fn invited(tx: &mut Tx, digest: &[u8], now: DateTime<Utc>) -> Result<Option<RecipientId>> {
-    let recipient = sqlx::query_scalar!(
-        r#"SELECT recipient_id AS "recipient: RecipientId" FROM care_invitations WHERE digest = $1 AND expires_at > $2"#,
+/// Whom a link is for that can be used at `now`, and whether the guest alone was shown it.
+pub(super) async fn invited(tx: &mut Tx, digest: &[u8], now: DateTime<Utc>) -> Result<Option<(RecipientId, bool)>> {
+    let found = sqlx::query!(
+        r#"SELECT recipient_id AS "recipient: RecipientId", own FROM care_invitations WHERE digest = $1 AND expires_at > $2"#,
         digest,
         now
     );
-    Ok(recipient.fetch_optional(&mut **tx).await?)
+    Ok(found.fetch_optional(&mut **tx).await?.map(|found| (found.recipient, found.own)))
+}
+
+/// Counts one more link of a guest; how many there were since `since`, or since the first of them.
+pub(super) async fn count_link(work: &mut Work, recipient: RecipientId, since: DateTime<Utc>) -> Result<i32> {
+    let now = work.now();
+    let made = sqlx::query_scalar!(
+        "UPDATE recipients SET links_made = CASE WHEN links_since > $2 THEN links_made + 1 ELSE 1 END,
+                               links_since = CASE WHEN links_since > $2 THEN links_since ELSE $3 END
+         WHERE id = $1 RETURNING links_made",
+        recipient.0,
+        since,
+        now
+    );
+    Ok(made.fetch_one(&mut ***work).await?)
+}
+
+/// Writes down that what a guest said before counts no more.
+pub(super) async fn begin_anew(work: &mut Work, recipient: RecipientId) -> Result<()> {
+    let now = work.now();
+    sqlx::query!("UPDATE recipients SET anew_since = $2 WHERE id = $1", recipient.0, now).execute(&mut ***work).await?;
+    Ok(())
+}
+
+/// The next people after `after` of whom it is to be looked by `today` whether what is kept of them ends.
+pub(in crate::care) async fn to_look_at(
+    db: &PgPool,
+    after: (NaiveDate, Option<RecipientId>),
+    today: NaiveDate,
+) -> Result<Vec<(NaiveDate, RecipientId)>> {
+    let found = sqlx::query!(
+        r#"SELECT look_on, id AS "id: RecipientId" FROM recipients
+           WHERE removed_at IS NULL AND look_on <= $3 AND (look_on, id) > ($1, coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid))
+           ORDER BY look_on, id LIMIT $4"#,
+        after.0,
+        after.1.map(|id| id.0),
+        today,
+        BATCH
+    );
+    Ok(found.fetch_all(db).await?.into_iter().map(|row| (row.look_on, row.id)).collect())
+}
+
+/// Writes down when to look again.
+pub(in crate::care) async fn look_again(tx: &mut Tx, recipient: RecipientId, on: NaiveDate) -> Result<()> {
+    sqlx::query!("UPDATE recipients SET look_on = $2 WHERE id = $1", recipient.0, on).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// When a recipient answered last.
+pub(in crate::care) async fn last_answered(tx: &mut Tx, recipient: RecipientId) -> Result<Option<DateTime<Utc>>> {
+    let last = sqlx::query_scalar!("SELECT max(created_at) FROM screenings WHERE recipient_id = $1", recipient.0);
+    Ok(last.fetch_one(&mut **tx).await?)
 }
 
 /// Until when a guest's link can be used.

@@ -188,7 +188,7 @@ proptest! {
             let absolute = |decision: &Decision| {
                 let held = decision.hits.iter().filter_map(|hit| world.set.rules.iter().find(|rule| rule.code == hit.rule));
                 held.flat_map(|rule| &rule.effects)
-                    .filter(|effect| matches!(effect, Effect::Refuse | Effect::NotNow { .. } | Effect::SeekCare { .. }))
+                    .filter(|effect| matches!(effect, Effect::Refuse | Effect::TooYoung | Effect::NotNow { .. } | Effect::SeekCare { .. }))
                     .count()
             };
             prop_assert_eq!(absolute(&with), absolute(&without));

@@ -16,7 +16,7 @@ const UPLOAD: u32 = 20;
 const HEAVY: u32 = 50;
 
 /// The operations that cost another sum than [`cost`] says of all others.
-const COSTS: [(&str, &str, u32); 35] = [
+const COSTS: [(&str, &str, u32); 36] = [
     ("GET", "/openapi.json", SEARCH),
     ("GET", "/v1/slots", SEARCH),
     ("POST", "/v1/slots/check", SEARCH),
@@ -44,6 +44,7 @@ const COSTS: [(&str, &str, u32); 35] = [
     ("GET", "/v1/therapists/me/credentials/{id}/documents/{document_id}", SEARCH),
     ("GET", "/v1/admin/credentials/{id}/documents/{document_id}", SEARCH),
     ("POST", "/v1/care-invitations/{token}/screenings", SEARCH),
+    ("GET", "/v1/care-invitations/{token}/visits", SEARCH),
     ("POST", "/v1/me/recipients/{id}/clearances/{clearance_id}/documents", UPLOAD),
     ("GET", "/v1/me/recipients/{id}/clearances/{clearance_id}/documents/{document_id}", SEARCH),
     ("GET", "/v1/admin/clearances/{id}/documents/{document_id}", SEARCH),

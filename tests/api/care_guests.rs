@@ -1,0 +1,184 @@
+//! Adults whom an account books for, and who answer by a link: they agree for themselves, and get another link where they lost theirs.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::care::{SWEDISH, answers, publishes};
+use crate::care_visits::{MORNING, RECIPIENTS, Scene, asks};
+use crate::sealing::tables_with;
+use crate::support::{App, Person};
+
+/// The rules that came with the service, with one more or one changed.
+pub async fn rules_with(app: &App, change: impl Fn(&mut Vec<Value>)) -> Value {
+    let admin = app.admin().await;
+    let sets = "/v1/admin/care-rule-sets";
+    let set = admin.get(sets).await.is(200).body["data"][0]["id"].clone();
+    let mut rules = admin.get(&format!("{sets}/{}", set.as_str().unwrap())).await.is(200).body["rule_set"].clone();
+    change(rules["rules"].as_array_mut().unwrap());
+    rules
+}
+
+/// Every visit in Sydney needs the person's consent.
+async fn consent_is_law(scene: &Scene) {
+    let rules = rules_with(&scene.app, |rules| {
+        let law = rules.iter_mut().find(|rule| rule["code"] == "law_ca_on").unwrap();
+        law["when"] = json!({ "place": ["AU-NSW"] });
+        law["examples"] = json!([{ "service": "swedish", "date": "2026-12-01", "outcome": "suitable", "place": "AU-NSW" }]);
+    })
+    .await;
+    publishes(&scene.app, 2, &rules).await;
+}
+
+async fn partner(scene: &Scene) -> String {
+    let new = json!({ "relation": "partner", "display_name": "Ines", "born_on": "1990-01-01" });
+    scene.client.post(RECIPIENTS, new).await.is(201).id().to_string()
+}
+
+/// A link that the booker has made; its path.
+async fn invited(scene: &Scene, guest: &str) -> String {
+    let made = scene.client.act(&format!("{RECIPIENTS}/{guest}/invitations")).await.is(201).body;
+    format!("/v1/care-invitations/{}", made["token"].as_str().unwrap())
+}
+
+/// The guest answers by a link; their own from then on, and what they were told.
+async fn answered(scene: &Scene, link: &str, but: Value) -> (String, Value) {
+    let body = json!({ "questionnaires": [{ "code": "health", "version": 1 }], "answers": answers(&scene.app, but).await, "attested": true });
+    let told = scene.app.nobody().post(&format!("{link}/screenings"), body).await.is(201).body;
+    (format!("/v1/care-invitations/{}", told["link"]["token"].as_str().unwrap()), told)
+}
+
+async fn visit(nobody: &Person, link: &str) -> Value {
+    nobody.get(&format!("{link}/visits")).await.is(200).body["data"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_agrees_for_themself_before_the_visit_begins() {
+    let scene = Scene::start().await;
+    consent_is_law(&scene).await;
+    let (guest, nobody) = (partner(&scene).await, scene.app.nobody());
+    let booked = scene.books(SWEDISH, MORNING, json!({ "recipient_id": guest })).await.is(201).id().to_string();
+    let own = scene.books(SWEDISH, "2026-12-03T03:00:00Z", json!({})).await.is(201).id().to_string();
+    let first = invited(&scene, &guest).await;
+    let say = |answer: &str, more: Value| {
+        let mut said = json!({ "code": "sensitive_areas", "version": 1, "booking_id": booked, "answer": answer, "name": "Inesquell" });
+        said.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        said
+    };
+    // Whoever booked may know this link.
+    for path in ["visits", "consents"] {
+        nobody.get(&format!("{first}/{path}")).await.refused(409, "care_answers_needed");
+    }
+    nobody.post(&format!("{first}/consents"), say("given", json!({}))).await.refused(409, "care_answers_needed");
+    nobody.act(&format!("{first}/visits/{booked}/confirm")).await.refused(409, "care_answers_needed");
+    let (link, _) = answered(&scene, &first, json!({ "osteoporosis": "mild" })).await;
+    let seen = visit(&nobody, &link).await;
+    assert_eq!((&seen["booking_id"], &seen["state"]), (&json!(booked), &json!("consent_needed")));
+    assert_eq!((&seen["consents"], &seen["limits"]["pressure"]), (&json!(["sensitive_areas"]), &json!("medium")));
+
+    let theirs = format!("{RECIPIENTS}/{guest}/consents");
+    scene.client.post(&theirs, say("given", json!({}))).await.refused(409, "guardian_needed");
+    let list = format!("{link}/consents");
+    for (more, pointer) in [
+        (json!({ "code": "nothing" }), "/code"),
+        (json!({ "version": 2 }), "/version"),
+        (json!({ "booking_id": null }), "/booking_id"),
+        (json!({ "booking_id": own }), "/booking_id"),
+        (json!({ "name": "" }), "/name"),
+        (json!({ "account": "x" }), "/account"),
+    ] {
+        nobody.post(&list, say("given", more)).await.points_to(&[pointer]);
+    }
+    nobody.post("/v1/care-invitations/nothing/consents", say("given", json!({}))).await.refused(404, "not_found");
+    let given = nobody.post(&list, say("given", json!({}))).await.is(201);
+    assert_eq!(visit(&nobody, &link).await["state"], "suits");
+    scene.app.advance(TimeDelta::minutes(1));
+    nobody.act(&format!("{list}/{}/withdraw", given.id())).await.is(201);
+    nobody.act(&format!("{list}/{booked}/withdraw")).await.refused(404, "not_found");
+    assert_eq!(visit(&nobody, &link).await["consents"], json!(["sensitive_areas"]));
+    scene.client.get(&theirs).await.refused(409, "guardian_needed");
+    scene.client.act(&format!("{theirs}/{}/withdraw", given.id())).await.refused(409, "guardian_needed");
+    assert_eq!(nobody.get(&list).await.is(200).body["data"].as_array().unwrap().len(), 2);
+    assert_eq!(nobody.get(&format!("{list}?limit=1")).await.is(200).body["data"][0]["answer"], "withdrawn");
+
+    scene.app.advance(TimeDelta::hours(45));
+    let sets_out = format!("/v1/bookings/{booked}/on-the-way");
+    scene.therapist.act(&sets_out).await.refused(409, "consent_needed");
+    nobody.post(&list, say("given", json!({}))).await.is(201);
+    scene.app.advance(TimeDelta::minutes(50));
+    scene.begins(&booked).await.is(200);
+    assert_eq!(tables_with(&scene.app, "Inesquell").await, Vec::<String>::new());
+    assert_eq!(scene.app.rows("events WHERE kind = 'consent.record' AND details::text ~ 'sensitive'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_says_for_themself_that_nothing_has_changed() {
+    let scene = Scene::start().await;
+    asks(&scene.app, &scene.app.admin().await, 2, "before_start").await;
+    let (guest, nobody) = (partner(&scene).await, scene.app.nobody());
+    let start = "2026-12-09T23:00:00Z";
+    let booked = scene.books(SWEDISH, start, json!({ "recipient_id": guest })).await.is(201).id().to_string();
+    let own = scene.books(SWEDISH, "2026-12-10T03:00:00Z", json!({})).await.is(201).id().to_string();
+    let (link, _) = answered(&scene, &invited(&scene, &guest).await, json!({})).await;
+    let seen = visit(&nobody, &link).await;
+    assert_eq!(
+        (&seen["state"], &seen["confirm_from"]),
+        (&json!("confirmation_needed"), &json!("2026-12-07T23:00:00Z"))
+    );
+    let confirm = format!("{link}/visits/{booked}/confirm");
+    nobody.act(&confirm).await.refused(409, "too_early");
+    nobody.act(&format!("{link}/visits/{own}/confirm")).await.refused(404, "not_found");
+    scene.app.advance(TimeDelta::days(9) + TimeDelta::hours(21));
+    scene.client.act(&format!("/v1/bookings/{booked}/care/confirm")).await.refused(409, "guardian_needed");
+    let sets_out = format!("/v1/bookings/{booked}/on-the-way");
+    scene.therapist.act(&sets_out).await.refused(409, "care_confirmation_needed");
+    assert_eq!(nobody.act(&confirm).await.is(200).body["state"], "suits");
+    assert_eq!(nobody.act(&confirm).await.is(200).body["confirm_from"], Value::Null, "again changes nothing");
+    scene.app.advance(TimeDelta::minutes(45));
+    scene.begins(&booked).await.is(200);
+    nobody.act(&confirm).await.refused(409, "invalid_transition");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_who_lost_the_link_gets_another_and_begins_anew() {
+    let scene = Scene::start().await;
+    let (guest, nobody) = (partner(&scene).await, scene.app.nobody());
+    let (lost, told) = answered(&scene, &invited(&scene, &guest).await, json!({ "epilepsy": "uncontrolled" })).await;
+    assert!(told["decisions"].to_string().contains("clearance_needed"));
+    let said = json!({ "code": "parent_permission", "version": 1, "answer": "given", "name": "Ines" });
+    nobody.post(&format!("{lost}/consents"), said).await.is(201);
+    let invitations = format!("{RECIPIENTS}/{guest}/invitations");
+    scene.app.client().await.act(&invitations).await.refused(404, "not_found");
+    scene.therapist.act(&invitations).await.refused(403, "forbidden");
+    let link = invited(&scene, &guest).await;
+    nobody.get(&lost).await.refused(404, "not_found");
+    nobody.get(&format!("{link}/consents")).await.refused(409, "care_answers_needed");
+    // Until the guest has answered by it, what was answered goes on counting.
+    let wish = json!({ "recipient_id": guest });
+    scene.books(SWEDISH, MORNING, wish.clone()).await.refused(422, "care_not_suitable");
+
+    // Whoever uses it learns nothing of what was said before.
+    let complaint = json!({
+        "questionnaires": [{ "code": "complaint", "version": 1 }], "attested": true,
+        "answers": [{ "question": "complaint_at", "value": ["left_shoulder"] }],
+    });
+    let told = nobody.post(&format!("{link}/screenings"), complaint).await.is(201).body;
+    assert!(!told["decisions"].to_string().contains("clearance_needed"), "{told}");
+    let link = format!("/v1/care-invitations/{}", told["link"]["token"].as_str().unwrap());
+    assert_eq!(nobody.get(&format!("{link}/consents")).await.is(200).body["data"], json!([]));
+    let (link, told) = answered(&scene, &link, json!({})).await;
+    assert!(!told["decisions"].to_string().contains("clearance_needed"));
+    scene.books(SWEDISH, MORNING, wish).await.is(201);
+    assert_eq!(scene.client.get(&format!("{RECIPIENTS}/{guest}")).await.is(200).body["care_state"], "answered");
+    nobody.get(&format!("{link}/visits")).await.is(200);
+
+    // So many in so many days, and each on record.
+    for _ in 0..3 {
+        invited(&scene, &guest).await;
+    }
+    let refused = scene.client.act(&invitations).await.refused(429, "too_many_invitations");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    assert_eq!(scene.app.rows("events WHERE kind = 'recipient.invite'").await, 5);
+    assert_eq!(scene.app.rows("events WHERE kind = 'recipient.invite' AND details ->> 'anew' = 'true'").await, 4);
+    scene.app.advance(TimeDelta::days(30));
+    invited(&scene, &guest).await;
+}

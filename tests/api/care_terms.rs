@@ -1,0 +1,151 @@
+//! How old a person has to be, and what is agreed on for a visit: on every way to another time or a longer visit.
+
+use chrono::TimeDelta;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::care::{SWEDISH, publishes};
+use crate::care_guests::rules_with;
+use crate::care_visits::{MORNING, RECIPIENTS, Scene};
+use crate::support::{DEEP_TISSUE, send};
+
+/// Deep tissue massage in Sydney only from so many years on.
+fn least_age(years: i32) -> Value {
+    json!({
+        "code": "least_age", "words": "Sydney: deep tissue massage from this age on.",
+        "when": { "all": [{ "place": ["AU-NSW"] }, { "service": ["deep-tissue"] }, { "age": { "under": years } }] },
+        "effects": ["too_young"], "sources": ["spa_lists"],
+        "examples": [{ "answers": { "born_on": "2014-01-01" }, "service": "deep-tissue", "date": "2026-12-01", "outcome": "refused", "place": "AU-NSW" }],
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_too_young_on_the_day_of_the_visit_is_booked_for_nowhere() {
+    let scene = Scene::start().await;
+    publishes(&scene.app, 2, &rules_with(&scene.app, |rules| rules.push(least_age(16))).await).await;
+    // Sixteen on 4 December by the calendar in Sydney, where that day begins at 13:00 of the 3rd.
+    let child = json!({ "relation": "child", "display_name": "Noa", "born_on": "2010-12-04" });
+    let child = scene.client.post(RECIPIENTS, child).await.is(201).id().to_string();
+    let named = json!({ "recipient_id": child });
+    let (before, on) = (MORNING, "2026-12-03T23:00:00Z");
+    let refused = scene.books(DEEP_TISSUE, before, named.clone()).await.refused(422, "recipient_too_young");
+    assert_eq!(refused.body["care"]["not_before"], "2026-12-04");
+    assert!(refused.body["care"]["alternatives"].as_array().unwrap().contains(&json!("swedish")));
+    let hold = async |start: &str| scene.client.post("/v1/holds", scene.wish(DEEP_TISSUE, start, named.clone())).await;
+    hold(before).await.refused(422, "recipient_too_young");
+    let listed = scene.slots(DEEP_TISSUE, &child, "2026-12-03", "2026-12-04").await;
+    assert!(!listed.is_empty() && listed.iter().all(|start| start.as_str() > "2026-12-03T13:00"), "{listed:?}");
+    let suits = async |date: &str, place: &str| {
+        let query = format!("service_id={DEEP_TISSUE}&duration_minutes=60&date={date}{place}");
+        scene.client.get(&format!("{RECIPIENTS}/{child}/suitability?{query}")).await.is(200).body
+    };
+    let sydney = "&country=AU&region=NSW";
+    let young = suits("2026-12-03", sydney).await;
+    assert_eq!((&young["outcome"], &young["not_before"]), (&json!("refused"), &json!("2026-12-04")));
+    assert_eq!((&young["hits"][0]["rule"], &young["holds_until"]), (&json!("least_age"), &json!("2026-12-04")));
+    assert_eq!(suits("2026-12-04", sydney).await["outcome"], "suitable");
+    assert_eq!(suits("2026-12-03", "&country=AU&region=VIC").await["outcome"], "suitable", "it is a rule of the place");
+    scene.books(SWEDISH, "2026-12-03T02:00:00Z", named.clone()).await.is(201);
+
+    let booked = scene.books(DEEP_TISSUE, on, named.clone()).await.is(201).id();
+    let path = format!("/v1/bookings/{booked}");
+    let moved = scene.client.post(&format!("{path}/reschedule"), json!({ "start_at": before })).await;
+    moved.refused(422, "recipient_too_young");
+    assert_eq!(scene.client.get(&path).await.is(200).body["start_at"], on, "the old time stands");
+    let offer = scene.client.post(&format!("{path}/counter-offers"), json!({ "start_at": before })).await;
+    offer.refused(422, "recipient_too_young");
+
+    // A stricter rule speaks against what is requested and what is booked. Its therapist is not told why.
+    scene.therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
+    let asked = scene.books(DEEP_TISSUE, "2026-12-05T02:00:00Z", named).await.is(201).id();
+    publishes(&scene.app, 3, &rules_with(&scene.app, |rules| {
+        rules.retain(|rule| rule["code"] != "least_age");
+        rules.push(least_age(17));
+    })
+    .await)
+    .await;
+    scene.therapist.act(&format!("/v1/bookings/{asked}/accept")).await.refused(422, "care_not_suitable");
+    scene.app.run_jobs().await;
+    assert_eq!(scene.client.get(&format!("{path}/care")).await.is(200).body["state"], "does_not_suit");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_least_age_names_an_age() {
+    let scene = Scene::start().await;
+    let ageless = rules_with(&scene.app, |rules| {
+        let mut rule = least_age(16);
+        rule["when"] = json!({ "is": { "question": "wound", "value": true } });
+        rule["examples"] = json!([{ "answers": { "wound": true, "wound_at": ["neck"] }, "service": "swedish", "date": "2026-12-01", "outcome": "refused" }]);
+        rules.push(rule);
+    })
+    .await;
+    let last = ageless["rules"].as_array().unwrap().len() - 1;
+    let set = json!({ "version": 2, "rule_set": ageless, "effective_from": scene.app.now() + TimeDelta::days(1) });
+    let answer = scene.app.admin().await.post("/v1/admin/care-rule-sets", set).await;
+    answer.points_to(&[&format!("/rule_set/rules/{last}/effects/0")]);
+}
+
+/// The answer to where the wound is counts for 30 days: later nothing is known to speak against the hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_is_decided_by_what_is_agreed_on() {
+    let scene = Scene::start().await;
+    scene.answers(json!({ "wound": true, "wound_at": ["left_hand"] })).await;
+    let far = "2027-01-05T23:00:00Z";
+    let agreed = scene.books(SWEDISH, far, json!({})).await.is(201).id();
+    let plain = scene.books(SWEDISH, "2027-01-06T02:00:00Z", json!({})).await.is(201).id();
+    let consult = async |focus: Value| {
+        let body = json!({ "regions": { "focus": focus } });
+        let request = scene.client.request(Method::PUT, &format!("/v1/bookings/{agreed}/consultation"));
+        send(request.header("If-Match", "*").json(&body)).await.is(200)
+    };
+    let first = scene.client.request(Method::PUT, &format!("/v1/bookings/{agreed}/consultation"));
+    send(first.json(&json!({ "regions": { "focus": ["left_hand"] } }))).await.is(200);
+    let moves = async |id: &uuid::Uuid, start: &str| {
+        scene.client.post(&format!("/v1/bookings/{id}/reschedule"), json!({ "start_at": start })).await
+    };
+    let moving = format!(
+        "/v1/slots?service_id={SWEDISH}&duration_minutes=60&from=2026-12-09&to=2026-12-09&therapist_id={}&moving={agreed}",
+        scene.therapist.id
+    );
+    let listed = async || {
+        let page = scene.client.get(&moving).await.is(200).body["data"].clone();
+        page[0]["slots"].as_array().is_some_and(|slots| !slots.is_empty())
+    };
+    let near = "2026-12-08T23:00:00Z";
+    moves(&agreed, near).await.refused(422, "care_not_suitable");
+    assert!(!listed().await, "nothing is left of what was agreed on");
+    consult(json!(["left_hand", "neck"])).await;
+    let beyond = moves(&agreed, near).await.refused(422, "care_limits_exceeded");
+    assert_eq!(beyond.body["errors"][0]["pointer"], "/regions");
+    assert!(!listed().await);
+    assert_eq!(scene.client.get(&format!("/v1/bookings/{agreed}")).await.is(200).body["start_at"], far);
+    moves(&plain, "2026-12-09T02:00:00Z").await.is(200);
+    consult(json!(["neck"])).await;
+    assert!(listed().await);
+    moves(&agreed, near).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_longer_visit_is_decided_by_what_is_agreed_on() {
+    let scene = Scene::start().await;
+    scene.answers(json!({})).await;
+    let mut answered = Vec::new();
+    for (start, focus) in [(MORNING, json!(["left_hand", "neck"])), ("2026-12-03T23:00:00Z", json!(["neck"]))] {
+        let booked = scene.books(SWEDISH, start, json!({})).await.is(201).id().to_string();
+        let path = format!("/v1/bookings/{booked}");
+        let request = scene.client.request(Method::PUT, &format!("{path}/consultation"));
+        send(request.json(&json!({ "regions": { "focus": focus } }))).await.is(200);
+        scene.app.advance(crate::support::at(start) - scene.app.now() - TimeDelta::minutes(10));
+        scene.begins(&booked).await.is(200);
+        // A bruise is found on the table.
+        scene.answers(json!({ "wound": true, "wound_at": ["left_hand"] })).await;
+        let asked = json!({ "duration_minutes": 90, "client_agreed": true });
+        answered.push(scene.therapist.post(&format!("{path}/extend"), asked).await);
+        scene.answers(json!({})).await;
+        scene.app.advance(TimeDelta::minutes(70));
+        scene.therapist.act(&format!("{path}/complete")).await.is(200);
+    }
+    let within = answered.pop().unwrap();
+    within.is(202);
+    answered.pop().unwrap().refused(422, "care_not_suitable");
+}
