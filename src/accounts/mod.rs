@@ -3,10 +3,14 @@
 pub mod addresses;
 pub mod codes;
 mod emails;
+pub mod factors;
+pub mod passwords;
 pub mod routes;
+mod sessions;
 mod sought;
 mod staff;
 mod store;
+mod suspensions;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,6 +21,7 @@ pub use codes::{CodePurpose, MailSetUp, MailedCode, mailed_code};
 pub use sought::{Sought, named};
 pub use staff::grant;
 pub use store::{create_admin, find_any, names, rate, ratings, zone};
+pub use suspensions::is_suspended;
 
 use crate::ids::AccountId;
 use crate::values::{Grants, Role, Zone, bounded_text};

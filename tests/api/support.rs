@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, TimeDelta, Utc};
 use knead::accounts::{MailSetUp, MailedCode, mailed_code};
 use knead::audit::{Keys as AuditKeys, sequencer};
-use knead::auth::{Passwords, Sessions, Tokens, generate_signing_key};
+use knead::auth::{Passwords, Sessions, StaffSecondFactor, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
 use knead::bookings::jobs::LapseRequests;
@@ -190,10 +190,19 @@ struct Setup {
     connections: u32,
     limits: Option<Limits>,
     mail: bool,
+    staff_second_factor: StaffSecondFactor,
 }
 
 /// As most tests want it.
-const PLAIN: Setup = Setup { rate_limit: false, osrm: None, bounds: ROOM, connections: 8, limits: None, mail: false };
+const PLAIN: Setup = Setup {
+    rate_limit: false,
+    osrm: None,
+    bounds: ROOM,
+    connections: 8,
+    limits: None,
+    mail: false,
+    staff_second_factor: StaffSecondFactor::Optional,
+};
 
 impl App {
     pub async fn start() -> Self {
@@ -228,6 +237,12 @@ impl App {
         Self::set_up(monday_noon(), Setup { mail: true, ..PLAIN }).await
     }
 
+    /// An app whose staff need a second factor.
+    pub async fn with_strict_staff() -> Self {
+        let staff_second_factor = StaffSecondFactor::Required;
+        Self::set_up(monday_noon(), Setup { staff_second_factor, ..PLAIN }).await
+    }
+
     async fn set_up(now: DateTime<Utc>, setup: Setup) -> Self {
         let (_, database) = database().await;
         Self::serve(database, Clock::manual(now), Keys::new(), setup)
@@ -247,6 +262,7 @@ impl App {
             ("KNEAD_AUDIT_KEY", self.keys.audit.clone()),
             ("KNEAD_PUBLIC_URL", "http://knead.test".to_owned()),
             ("KNEAD_RATE_LIMIT", "off".to_owned()),
+            ("KNEAD_STAFF_SECOND_FACTOR", "optional".to_owned()),
         ]
     }
 
@@ -278,7 +294,7 @@ impl App {
     }
 
     fn serve(database: String, clock: Clock, keys: Keys, setup: Setup) -> Self {
-        let Setup { rate_limit, osrm, bounds, connections, limits, mail } = setup;
+        let Setup { rate_limit, osrm, bounds, connections, limits, mail, staff_second_factor } = setup;
         let db = Db::from(db::pool(&url_of(&database), connections).unwrap());
         let files = TempDir::new().unwrap();
         let roads = Roads::new(&db, osrm.as_ref()).unwrap();
@@ -298,6 +314,7 @@ impl App {
             .with(Fetcher::with_loopback())
             .with(Inspector::new())
             .with(MailSetUp(mail))
+            .with(staff_second_factor)
             .with(bounds);
         let service = Arc::new(service);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
