@@ -23,8 +23,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use knead::App;
+use knead::accounts::MailSetUp;
 use knead::audit::Keys;
-use knead::auth::{Passwords, Sessions, Tokens, generate_signing_key};
+use knead::auth::{Passwords, Sessions, StaffSecondFactor, Tokens, generate_signing_key};
 
 use knead::availability::hints;
 use knead::availability::travel::Roads;
@@ -141,6 +142,8 @@ fn serve(url: &str, folder: &Path, size: u32) -> (Db, SocketAddr) {
         .with(Searches::new())
         .with(SearchCache::default())
         .with(Sessions::default())
+        .with(MailSetUp(false))
+        .with(StaffSecondFactor::Optional)
         .with(Fetcher::new(Outbound::new()))
         .with(Outbound::new())
         .with(Inspector::new())

@@ -7,7 +7,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::audit::Keys;
-use crate::auth::{Tokens, generate_signing_key};
+use crate::auth::{StaffSecondFactor, Tokens, generate_signing_key};
 use crate::bookings::bounds::Bounds;
 use crate::cipher::{Cipher, generate_data_key};
 use crate::error::Result;
@@ -169,6 +169,9 @@ pub struct Config {
     /// An OSRM server that knows the profiles car, bicycle and foot, as an http or https URL; travel is estimated where there is none.
     #[arg(long, env = "KNEAD_OSRM_URL", hide_env_values = true, value_parser = http_url)]
     pub osrm_url: Option<Url>,
+    /// Whether staff need a second factor. Where they do, whoever has none can do no more than add one.
+    #[arg(long, env = "KNEAD_STAFF_SECOND_FACTOR", value_enum, default_value = "required")]
+    pub staff_second_factor: StaffSecondFactor,
     #[command(flatten)]
     pub mail: MailConfig,
     #[command(flatten)]

@@ -8,6 +8,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+/// For how long a proved password counts for what asks for it anew.
+pub const FRESH_SECONDS: i64 = 600;
+
 /// The answer to an operation: a value, or a reason why not.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -57,6 +60,26 @@ refusals! {
     CodeInvalid = UNPROCESSABLE_ENTITY "code_invalid" "The code is wrong, was used, or is over; ask for another one.";
     /// What takes a mail, where none are sent.
     MailNotSetUp = CONFLICT "mail_not_set_up" "This service sends no mails.";
+    /// A password that is guessed soon.
+    PasswordTooWeak = UNPROCESSABLE_ENTITY "password_too_weak" "This password is too easily guessed; take several words that do not belong together.";
+    /// The password of whoever is signed in already.
+    PasswordWrong = UNPROCESSABLE_ENTITY "password_wrong" "The password is wrong.";
+    /// What asks for the password again.
+    StepUpRequired = UNAUTHORIZED "step_up_required" "This operation needs the password anew; prove it with POST /v1/auth/step-up.";
+    /// Log-in, with the right password.
+    SecondFactorRequired = UNAUTHORIZED "second_factor_required" "This account has a second factor; complete the log-in with POST /v1/auth/login/second-factor.";
+    /// What takes a grant, where staff need a second factor.
+    SecondFactorNeeded = FORBIDDEN "second_factor_needed" "Staff of this service need a second factor; add one with POST /v1/me/totp.";
+    /// A code of an app or a recovery code.
+    SecondFactorWrong = UNPROCESSABLE_ENTITY "second_factor_wrong" "The second factor is missing, is wrong, or was used before.";
+    /// A log-in that waited too long for its second factor, or was completed.
+    ChallengeOver = UNPROCESSABLE_ENTITY "challenge_over" "This log-in is over; log in again.";
+    /// A second one.
+    SecondFactorOn = CONFLICT "second_factor_on" "The account has a second factor already.";
+    /// What needs one.
+    SecondFactorOff = CONFLICT "second_factor_off" "The account has no second factor yet.";
+    /// Log-in, with the right password.
+    AccountSuspended = FORBIDDEN "account_suspended" "This account is suspended; ask the staff of the service.";
     /// Log-in: the same answer for an unknown address and a wrong password.
     WrongPassword = UNAUTHORIZED "wrong_email_or_password" "The e-mail address or the password is wrong.";
     /// Refresh: unknown, expired, ended or used before.
@@ -338,6 +361,9 @@ pub enum Error {
     /// What the person whom a visit is for has answered says no.
     #[error("{}", .0.sentence())]
     RefusedCare(Refusal, Box<CareRefused>),
+    /// The password was right, and the second factor is to come.
+    #[error("{}", .0.sentence())]
+    RefusedLogin(Refusal, Box<Challenge>),
     /// No valid access token.
     #[error("unauthorized")]
     Unauthorized,
@@ -391,13 +417,23 @@ impl Error {
             Self::Refused(refusal)
             | Self::RefusedStep(refusal, _)
             | Self::RefusedFields(refusal, _)
-            | Self::RefusedCare(refusal, _) => Self::Refused(*refusal),
+            | Self::RefusedCare(refusal, _)
+            | Self::RefusedLogin(refusal, _) => Self::Refused(*refusal),
             Self::NotFound => Self::NotFound,
             Self::TooManyRequests(seconds) => Self::TooManyRequests(*seconds),
             Self::Unavailable(why) => Self::Unavailable(why.clone()),
             other => Self::Internal(other.to_string()),
         }
     }
+}
+
+/// A log-in that waits for its second factor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// What names it.
+    pub challenge_id: String,
+    /// By what it can be completed.
+    pub methods: &'static [&'static str],
 }
 
 /// What was wished for beyond what suits, and what is possible instead.
@@ -528,6 +564,14 @@ pub struct Problem {
     /// What is possible instead, where the visit does not suit the caller or a minor of theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub care: Option<CareInstead>,
+    /// What names a log-in that waits for its second factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "bm90LWEtcmVhbC10b2tlbi1idXQtb2YtdGhlLXNpemU")]
+    pub challenge_id: Option<String>,
+    /// By what such a log-in can be completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["totp", "recovery_code"]))]
+    pub methods: Option<&'static [&'static str]>,
 }
 
 impl Error {
@@ -558,7 +602,8 @@ impl Error {
             Self::Refused(refusal)
             | Self::RefusedStep(refusal, _)
             | Self::RefusedFields(refusal, _)
-            | Self::RefusedCare(refusal, _) => refusal.code(),
+            | Self::RefusedCare(refusal, _)
+            | Self::RefusedLogin(refusal, _) => refusal.code(),
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
@@ -583,7 +628,8 @@ impl Error {
             Self::Refused(refusal)
             | Self::RefusedStep(refusal, _)
             | Self::RefusedFields(refusal, _)
-            | Self::RefusedCare(refusal, _) => refusal.sentence(),
+            | Self::RefusedCare(refusal, _)
+            | Self::RefusedLogin(refusal, _) => refusal.sentence(),
             Self::Invalid(_) => "One or more fields are not valid; see `errors`.",
             Self::Unauthorized => "This operation needs a valid access token.",
             Self::Forbidden => "Your role or your grants do not allow this.",
@@ -613,7 +659,8 @@ impl ResponseError for Error {
             Self::Refused(refusal)
             | Self::RefusedStep(refusal, _)
             | Self::RefusedFields(refusal, _)
-            | Self::RefusedCare(refusal, _) => refusal.status(),
+            | Self::RefusedCare(refusal, _)
+            | Self::RefusedLogin(refusal, _) => refusal.status(),
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -658,7 +705,14 @@ impl ResponseError for Error {
             ) => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
-            Self::Unauthorized | Self::Refused(Refusal::WrongPassword | Refusal::RefreshTokenInvalid) => {
+            Self::Refused(Refusal::StepUpRequired) => {
+                // RFC 9470, 3.
+                let asked = format!("Bearer error=\"insufficient_user_authentication\", max_age={FRESH_SECONDS}");
+                response.insert_header((header::WWW_AUTHENTICATE, asked));
+            }
+            Self::Unauthorized
+            | Self::RefusedLogin(..)
+            | Self::Refused(Refusal::WrongPassword | Refusal::RefreshTokenInvalid) => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
             _ => {}
@@ -667,7 +721,13 @@ impl ResponseError for Error {
             Self::RefusedStep(_, bearings) => Some(bearings),
             _ => None,
         };
+        let challenge = match self {
+            Self::RefusedLogin(_, challenge) => Some(challenge),
+            _ => None,
+        };
         response.json(Problem {
+            challenge_id: challenge.map(|challenge| challenge.challenge_id.clone()),
+            methods: challenge.map(|challenge| challenge.methods),
             not_before: bearings.and_then(|bearings| bearings.not_before),
             state: bearings.map(|bearings| bearings.state.clone()),
             allowed: bearings.map(|bearings| bearings.allowed.clone()),

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use knead::App;
 use knead::accounts::MailSetUp;
-use knead::auth::{Password, Passwords, Sessions};
+use knead::auth::{Password, Passwords, Sessions, StaffSecondFactor};
 use knead::availability::hints;
 use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
@@ -139,6 +139,14 @@ enum Admin {
         #[arg(long, value_enum, value_delimiter = ',', default_value = "owner")]
         grants: Vec<Grant>,
     },
+    /// Take a second factor away from whoever has lost it, an admin or not: the next log-in asks for the password alone.
+    ResetSecondFactor {
+        #[command(flatten)]
+        database: Database,
+        /// The address that signs in.
+        #[arg(long)]
+        email: EmailAddress,
+    },
     /// Say what an admin may do from now on.
     Grant {
         #[command(flatten)]
@@ -249,6 +257,7 @@ async fn main() -> ExitCode {
         Command::Admin(Admin::Create { database, email, password_stdin: _, grants }) => {
             create_admin(database, email, grants.into()).await
         }
+        Command::Admin(Admin::ResetSecondFactor { database, email }) => reset_second_factor(database, email).await,
         Command::Admin(Admin::Grant { database, email, grants }) => grant(database, email, grants.into()).await,
         Command::Audit(command) => look_at_audit(command).await,
         Command::Roster(Roster::Import { database, file, source, source_date, apply }) => {
@@ -329,6 +338,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(MailSetUp(post.is_on()))
         .with(post)
         .with(Digests::default())
+        .with(config.staff_second_factor)
         .with(config.bounds);
     Ok(Arc::new(app))
 }
@@ -352,6 +362,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
         trusted_proxies: Vec::new(),
         rate_limit: options.rate_limit.unwrap_or(Switch::On),
         osrm_url: None,
+        staff_second_factor: StaffSecondFactor::Optional,
         log_format: LogFormat::Text,
         storage: home.files.clone(),
         mail: MailConfig::MAILBOX,
@@ -492,7 +503,8 @@ async fn create_admin(database: Database, email: EmailAddress, grants: Grants) -
     std::io::stdin().read_to_string(&mut password)?;
     let password =
         Password::new(password.trim_end_matches(['\r', '\n'])).map_err(|why| format!("the password {why}"))?;
-    let hash = Passwords::new()?.hash(password).await?;
+    let about = vec![email.as_str().to_owned()];
+    let hash = Passwords::new()?.hash_new(password, about).await?;
     let pool = db::pool(database.database_url.expose_secret(), 1)?;
     let shop = Workshop { db: pool.into(), clock: Clock::System, reactions: REACTIONS };
     let id = accounts::create_admin(&shop, email.as_str(), &hash, grants).await?;
@@ -509,6 +521,19 @@ async fn grant(database: Database, email: EmailAddress, grants: Grants) -> Resul
             Ok(())
         }
         Err(knead::error::Error::NotFound) => Err(format!("no admin signs in as {}", email.as_str()).into()),
+        Err(other) => Err(other.into()),
+    }
+}
+
+async fn reset_second_factor(database: Database, email: EmailAddress) -> Result<(), Failure> {
+    let pool = db::pool(database.database_url.expose_secret(), 1)?;
+    let shop = Workshop { db: pool.into(), clock: Clock::System, reactions: REACTIONS };
+    match accounts::factors::reset(&shop, email.as_str()).await {
+        Ok(id) => {
+            println!("{id}");
+            Ok(())
+        }
+        Err(knead::error::Error::NotFound) => Err(format!("nobody signs in as {}", email.as_str()).into()),
         Err(other) => Err(other.into()),
     }
 }

@@ -35,9 +35,9 @@ const FLOORS: &[(&str, &str)] = &[
 
 /// Whose the tables are; views count as tables.
 const TABLES: &[(&str, &str)] = &[
-    ("accounts", "accounts addresses client_ratings mailed_codes"),
+    ("accounts", "accounts addresses client_ratings mailed_codes second_factors recovery_codes login_challenges"),
     ("audit", "audit_heads audit_links audit_pending"),
-    ("auth", "sessions refresh_tokens"),
+    ("auth", "sessions refresh_tokens login_attempts"),
     ("availability", "overrides time_off timetables reservations reserved_time road_times hints hint_states rulebook"),
     ("blocks", "blocks"),
     (
@@ -77,7 +77,12 @@ const TABLES: &[(&str, &str)] = &[
 /// Statements that name another feature's table: the file, the tables, and why.
 const FOREIGN: &[(&str, &str, &str)] = &[
     ("audit/store.rs", "events", "the audit is the events, chained and signed"),
-    ("auth/store.rs", "accounts", "who is calling is one read: the session, and the role of its account"),
+    ("auth/guesses/store.rs", "accounts", "where the owner of an address was before is one read"),
+    (
+        "auth/store.rs",
+        "accounts second_factors",
+        "who is calling is one read: the session, and the role of its account",
+    ),
     ("availability/hints/store.rs", "offers therapists", "a hint rests on a therapist's rules and offers"),
     ("availability/past/store.rs", "bookings", "reserved time is kept while its visit is under way"),
     (

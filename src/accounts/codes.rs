@@ -68,6 +68,10 @@ pub enum CodePurpose {
 }
 
 impl CodePurpose {
+    /// Each of them.
+    pub(super) const ALL: [Self; 4] =
+        [Self::VerifyEmail, Self::ResetPassword, Self::ChangeEmail, Self::UndoEmailChange];
+
     /// The kind of event that asks for the mail.
     pub const fn event(self) -> &'static str {
         match self {
@@ -181,6 +185,28 @@ pub(super) async fn typed(
     }
     store::end_one(work, id, now).await?;
     Ok(Some(cipher.open(ADDRESS, id, &kept.address)?))
+}
+
+/// Whose token this is, while it can be used.
+pub(super) async fn owner(
+    db: &PgPool,
+    purpose: CodePurpose,
+    digest: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Option<AccountId>> {
+    store::owner(db, purpose, digest, now).await
+}
+
+/// Uses a token up: the address that it was mailed to, or none where it is not right. The caller has locked its account.
+pub(super) async fn token(
+    work: &mut Work,
+    cipher: &Cipher,
+    purpose: CodePurpose,
+    digest: &[u8],
+) -> Result<Option<String>> {
+    let now = work.now();
+    let Some((id, address)) = store::use_token(work, purpose, digest, now).await? else { return Ok(None) };
+    Ok(Some(cipher.open(ADDRESS, id, &address)?))
 }
 
 /// Ends what was mailed to an account for a purpose.

@@ -8,18 +8,22 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::codes::{self, CodePurpose, MailSetUp, TypedCode};
+use self::store::Holder;
+use super::codes::{self, CodePurpose, MailSetUp, MailedToken, TypedCode};
+use super::passwords::mail_reset;
 use super::{Account, store as accounts};
 use crate::App;
-use crate::auth::{self, Anyone, As};
+use crate::auth::{self, Anyone, As, RefreshToken};
 use crate::db::uninterrupted;
-use crate::error::{Refusal, Result, refused};
+use crate::error::{FieldError, Refusal, Result, refused};
 use crate::events::{Event, Work};
 use crate::http::{Json, Nothing, OrDefault, Reply};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, TherapistId};
+use crate::values::{EmailAddress, Role};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(verify_email).service(resend_verification);
+    config.service(change_email).service(confirm_email).service(undo_email_change);
 }
 
 /// Refuses what takes a mail where none are sent.
@@ -64,8 +68,8 @@ async fn verify_email(app: Data<App>, me: As<Anyone>, Json(body, _): Json<EmailC
 
 /// Gives an account an address whose mails its owner reads. An account that holds it without having proved it is replaced.
 async fn give(work: &mut Work, account: AccountId, address: &str) -> Result<()> {
-    if let Some((holder, is_verified)) = store::other_holder(work, account, address).await? {
-        if is_verified {
+    if let Some(holder) = store::other_holder(work, account, address).await? {
+        if holder.is_verified {
             return Err(Refusal::EmailTaken.into());
         }
         replace(work, holder).await?;
@@ -74,15 +78,23 @@ async fn give(work: &mut Work, account: AccountId, address: &str) -> Result<()> 
     store::set(work, account, address, now).await
 }
 
-/// Takes its address from an account that never proved it: nobody can log in with it any more, and it keeps what it has.
-async fn replace(work: &mut Work, account: AccountId) -> Result<()> {
-    let now = work.now();
-    store::take(work, account).await?;
-    auth::end_sessions(work, account, None, now).await?;
-    for purpose in [CodePurpose::VerifyEmail, CodePurpose::ChangeEmail] {
-        codes::end(work, account, purpose).await?;
+/// Takes its address from an account that never proved it: nobody can log in with it any more, it keeps what it has, and stands like one that is suspended.
+async fn replace(work: &mut Work, Holder { id, role, .. }: Holder) -> Result<()> {
+    let therapist = (role == Role::Therapist).then(|| TherapistId::from(id));
+    // A therapist's time is locked before the row, as by whoever changes it.
+    if let Some(therapist) = therapist {
+        work.lock_time(therapist).await?;
     }
-    work.announce(Event::new("account.replace", "account", account)).await
+    let now = work.now();
+    if !store::take(work, id, now).await? {
+        // It was proved meanwhile.
+        return Err(Refusal::EmailTaken.into());
+    }
+    auth::end_sessions(work, id, None, now).await?;
+    for purpose in CodePurpose::ALL {
+        codes::end(work, id, purpose).await?;
+    }
+    work.announce(Event::new("account.replace", "account", id).about(therapist)).await
 }
 
 /// Mail me another code
@@ -101,6 +113,110 @@ async fn resend_verification(app: Data<App>, me: As<Anyone>, _: OrDefault<Nothin
         if !account.email_verified {
             codes::mail(&mut work, &app.cipher, CodePurpose::VerifyEmail, account.id, &account.email).await?;
         }
+        work.commit().await?;
+        Ok(Reply::none())
+    })
+    .await
+}
+
+/// Another address.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EmailChange {
+    email: EmailAddress,
+}
+
+/// Change my e-mail address
+///
+/// Mails a code to the new address, at most five in an hour; nothing changes until it comes back to `POST /v1/me/email/confirm`. Needs the password anew.
+#[utoipa::path(tag = "Accounts", operation_id = "change_email", security(("bearer" = ["client", "therapist", "admin"])),
+    request_body = EmailChange, responses((status = 202, description = "The code is on its way.")),
+    extensions(("x-refusals" = json!(refused![MailNotSetUp, StepUpRequired]))))]
+#[post("/v1/me/email")]
+async fn change_email(app: Data<App>, me: As<Anyone>, Json(body, _): Json<EmailChange>) -> Result<Reply> {
+    me.principal.refuse_stale(app.clock.now())?;
+    refuse_without_mail(&app)?;
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let account = accounts::lock(&mut work, me.account()).await?;
+        if account.email == body.email.as_str() {
+            return Err(FieldError::new("/email", "is the address already.").into());
+        }
+        codes::mail(&mut work, &app.cipher, CodePurpose::ChangeEmail, account.id, body.email.as_str()).await?;
+        work.commit().await?;
+        Ok(Reply::under_way())
+    })
+    .await
+}
+
+/// Confirm my new e-mail address
+///
+/// By the code that was mailed to it, within 30 minutes and five tries. The address before gets a token by which its owner takes the change back within 72 hours,
+/// if they had verified it.
+#[utoipa::path(tag = "Accounts", operation_id = "confirm_email", security(("bearer" = ["client", "therapist", "admin"])),
+    request_body = EmailCode, responses((status = 200, description = "The account as it is now.", body = Account)),
+    extensions(("x-refusals" = json!(refused![CodeInvalid, EmailTaken]))))]
+#[post("/v1/me/email/confirm")]
+async fn confirm_email(app: Data<App>, me: As<Anyone>, Json(body, _): Json<EmailCode>) -> Result<Reply> {
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let before = accounts::lock(&mut work, me.account()).await?;
+        let purpose = CodePurpose::ChangeEmail;
+        let Some(address) = codes::typed(&mut work, &app.cipher, purpose, me.account(), &body.code).await? else {
+            // The try counts.
+            work.commit().await?;
+            return Err(Refusal::CodeInvalid.into());
+        };
+        give(&mut work, before.id, &address).await?;
+        // They were mailed to the address before.
+        for purpose in [CodePurpose::VerifyEmail, CodePurpose::ResetPassword] {
+            codes::end(&mut work, before.id, purpose).await?;
+        }
+        if before.email_verified {
+            codes::mail(&mut work, &app.cipher, CodePurpose::UndoEmailChange, before.id, &before.email).await?;
+        } else {
+            work.announce(Event::new("account.email_verified", "account", before.id)).await?;
+        }
+        let account = accounts::find(&mut **work, before.id).await?;
+        work.commit().await?;
+        Reply::ok(&account)
+    })
+    .await
+}
+
+/// A token that was mailed to an address that an account had.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EmailUndo {
+    token: MailedToken,
+}
+
+/// Take a change of my e-mail address back
+///
+/// By the token that was mailed to the address before, within 72 hours. The account has that address again. Whoever changed it may know the password, so that all
+/// sessions end and the password is good no more: a token to set another is mailed to the address.
+#[utoipa::path(tag = "Accounts", operation_id = "undo_email_change", request_body = EmailUndo,
+    responses((status = 204, description = "The address is as it was.")),
+    extensions(("x-refusals" = json!(refused![CodeInvalid, EmailTaken]))))]
+#[post("/v1/auth/email/undo")]
+async fn undo_email_change(app: Data<App>, Json(body, _): Json<EmailUndo>) -> Result<Reply> {
+    uninterrupted(async move {
+        let digest = RefreshToken::sent(body.token.as_str()).digest();
+        let purpose = CodePurpose::UndoEmailChange;
+        let owner = codes::owner(&app.db, purpose, &digest, app.clock.now()).await?;
+        let account = owner.ok_or(Refusal::CodeInvalid)?;
+        let mut work = app.begin(Some(account)).await?;
+        accounts::lock(&mut work, account).await?;
+        let address = codes::token(&mut work, &app.cipher, purpose, &digest).await?.ok_or(Refusal::CodeInvalid)?;
+        give(&mut work, account, &address).await?;
+        store::take_password(&mut work, account).await?;
+        let now = work.now();
+        auth::end_sessions(&mut work, account, None, now).await?;
+        for purpose in CodePurpose::ALL {
+            codes::end(&mut work, account, purpose).await?;
+        }
+        work.announce(Event::new("account.email_restored", "account", account)).await?;
+        mail_reset(&app, &mut work, account, &address).await?;
         work.commit().await?;
         Ok(Reply::none())
     })

@@ -4,10 +4,14 @@ pub mod addresses;
 pub mod codes;
 mod contacts;
 mod emails;
+pub mod factors;
+pub mod passwords;
 pub mod routes;
+mod sessions;
 mod sought;
 mod staff;
 mod store;
+mod suspensions;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,6 +23,7 @@ pub use contacts::{Contact, contacts};
 pub use sought::{Sought, named};
 pub use staff::grant;
 pub use store::{create_admin, find_any, names, rate, ratings, zone};
+pub use suspensions::is_suspended;
 
 use crate::ids::AccountId;
 use crate::values::{Grants, Role, Zone, bounded_text};

@@ -5,26 +5,30 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::codes::{self, CodePurpose, MailSetUp};
+use super::passwords::{self, Proved};
 use super::store::Standing;
-use super::{Account, RegistrableRole, SentToken, addresses, emails, staff, store};
+use super::{Account, RegistrableRole, SentToken, addresses, emails, factors, sessions, staff, store, suspensions};
 use crate::App;
 use crate::auth::Passwords;
 use crate::auth::Tokens;
-use crate::auth::{self, Anyone, As, Password, REFRESH_GRACE, RefreshToken};
-use crate::db::{in_time, uninterrupted};
-use crate::error::{Refusal, Result, refused};
+use crate::auth::{self, Anyone, As, Password, REFRESH_GRACE, RefreshToken, Whence};
+use crate::db::uninterrupted;
+use crate::error::{Error, Refusal, Result, refused};
 use crate::events::Work;
-use crate::http::RateLimits;
-use crate::http::{IfMatch, Json, Origin, Reply};
-use crate::ids::{AccountId, SessionId};
+use crate::http::{IfMatch, Json, Reply};
+use crate::ids::SessionId;
 use crate::values::{DisplayName, EmailAddress, Grants, Phone, Role, Zone};
 
 /// The operations on accounts and addresses.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(register).service(login).service(refresh).service(logout).service(get_me).service(update_me);
     emails::routes(config);
+    passwords::routes(config);
+    factors::routes(config);
+    sessions::routes(config);
     addresses::routes(config);
     staff::routes(config);
+    suspensions::routes(config);
 }
 
 /// A new account.
@@ -42,7 +46,7 @@ struct Registration {
 
 /// Signed in: the account, an access token and the token that gets the next one.
 #[derive(Serialize, ToSchema)]
-struct SignedIn {
+pub(super) struct SignedIn {
     account: Account,
     /// A JWT (EdDSA); send it as `Authorization: Bearer`.
     access_token: String,
@@ -57,9 +61,9 @@ struct SignedIn {
 }
 
 /// Begins a session of the account.
-async fn sign_in(app: &App, mut work: Work, account: Account) -> Result<SignedIn> {
+pub(super) async fn sign_in(app: &App, mut work: Work, account: Account, whence: &Whence) -> Result<SignedIn> {
     let now = app.clock.now();
-    let session = auth::begin_session(&mut work, account.id, now).await?;
+    let session = auth::begin_session(&mut work, account.id, whence, now).await?;
     let token = RefreshToken::generate()?;
     auth::add_refresh_token(&mut work, session, &token, now).await?;
     signed_in(app, work, account, session, token).await
@@ -84,10 +88,11 @@ async fn signed_in(
 /// else can register the address as well, and it is theirs who verifies it.
 #[utoipa::path(tag = "Accounts", operation_id = "register", request_body = Registration, responses((status = 201, description = "The account was made.", body = SignedIn,
      headers(("Location" = String, description = "Where the account is found.")))),
-    extensions(("x-refusals" = json!(refused![EmailTaken]))))]
+    extensions(("x-refusals" = json!(refused![EmailTaken, PasswordTooWeak]))))]
 #[post("/v1/auth/register")]
-async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registration>) -> Result<Reply> {
-    let password_hash = app.part::<Passwords>()?.hash(new.password).await?;
+async fn register(app: Data<App>, whence: Whence, Json(new, _): Json<Registration>) -> Result<Reply> {
+    let about = vec![new.email.as_str().to_owned(), new.display_name.as_str().to_owned()];
+    let password_hash = app.part::<Passwords>()?.hash_new(new.password, about).await?;
     uninterrupted(async move {
         let mut work = app.begin(None).await?;
         let is_mailed = app.part::<MailSetUp>()?.0;
@@ -106,9 +111,7 @@ async fn register(app: Data<App>, origin: Origin, Json(new, _): Json<Registratio
         if is_mailed {
             codes::mail(&mut work, &app.cipher, CodePurpose::VerifyEmail, account.id, &account.email).await?;
         }
-        let signed_in = sign_in(&app, work, account).await?;
-        app.part::<RateLimits>()?.remember(origin, &signed_in.account.email);
-        Reply::created("/v1/me".to_owned(), &signed_in)
+        Reply::created("/v1/me".to_owned(), &sign_in(&app, work, account, &whence).await?)
     })
     .await
 }
@@ -123,29 +126,33 @@ struct Login {
 
 /// Log in
 ///
-/// A wrong password and an unknown address get the same answer, after the same time.
+/// A wrong password and an unknown address get the same answer, after the same time. After five wrong ones for an address from one network each delays the next
+/// for longer, up to a minute; nothing locks the account. Where the account has a second factor, the right password is answered with 401
+/// `second_factor_required`, and `challenge_id` names the log-in for `POST /v1/auth/login/second-factor`.
 #[utoipa::path(tag = "Accounts", operation_id = "login", request_body = Login, responses((status = 200, description = "Signed in.", body = SignedIn)),
-    extensions(("x-refusals" = json!(refused![WrongPassword]))))]
+    extensions(("x-refusals" = json!(refused![WrongPassword, SecondFactorRequired, AccountSuspended]))))]
 #[post("/v1/auth/login")]
-async fn login(app: Data<App>, origin: Origin, Json(login, _): Json<Login>) -> Result<Reply> {
-    let guess = app.part::<RateLimits>()?.guess(origin, &login.email)?;
-    let owner = owner(&app, login).await.inspect_err(|_| guess.take_back())?;
-    let Some(id) = owner else { return Err(Refusal::WrongPassword.into()) };
-    guess.was_right();
-    uninterrupted(async move { begin(&app, id).await }).await
-}
-
-/// Whose e-mail address and password these are.
-async fn owner(app: &App, sent: Login) -> Result<Option<AccountId>> {
-    let found = in_time(store::login(&app.db, sent.email.as_str())).await?;
-    let (id, hash) = found.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
-    let matches = app.part::<Passwords>()?.matches(sent.password, hash).await?;
-    Ok(id.filter(|_| matches))
-}
-
-async fn begin(app: &App, id: AccountId) -> Result<Reply> {
-    let account = store::find(&*app.db, id).await?;
-    Reply::ok(&sign_in(app, app.begin(None).await?, account).await?)
+async fn login(app: Data<App>, whence: Whence, Json(login, _): Json<Login>) -> Result<Reply> {
+    let known = store::login(&app.db, login.email.as_str());
+    let proved = Proved::of(&app, (whence.origin, login.email.as_str()), login.password, known).await?;
+    let proved = proved.ok_or(Refusal::WrongPassword)?;
+    uninterrupted(async move {
+        let mut work = app.begin(None).await?;
+        if !proved.hold(&mut work).await? {
+            return Err(Refusal::WrongPassword.into());
+        }
+        if store::is_suspended(&mut work, proved.account).await? {
+            work.commit().await?;
+            return Err(Refusal::AccountSuspended.into());
+        }
+        if let Some(challenge) = factors::challenge(&mut work, &proved).await? {
+            work.commit().await?;
+            return Err(Error::RefusedLogin(Refusal::SecondFactorRequired, Box::new(challenge)));
+        }
+        let account = store::find(&mut **work, proved.account).await?;
+        Reply::ok(&sign_in(&app, work, account, &whence).await?)
+    })
+    .await
 }
 
 /// A refresh token, as log-in or refresh gave it.
@@ -163,15 +170,14 @@ struct Refresh {
 #[utoipa::path(tag = "Accounts", operation_id = "refresh", request_body = Refresh, responses((status = 200, description = "A new pair of tokens.", body = SignedIn)),
     extensions(("x-refusals" = json!(refused![RefreshTokenInvalid]))))]
 #[post("/v1/auth/refresh")]
-async fn refresh(app: Data<App>, origin: Origin, Json(body, _): Json<Refresh>) -> Result<Reply> {
+async fn refresh(app: Data<App>, whence: Whence, Json(body, _): Json<Refresh>) -> Result<Reply> {
     uninterrupted(async move {
         let token = RefreshToken::sent(body.refresh_token.as_str());
         let successor = app.part::<Tokens>()?.successor(&token);
         let mut work = app.begin(None).await?;
-        match auth::use_refresh_token(&mut work, &token, &successor, app.clock.now()).await? {
+        match auth::use_refresh_token(&mut work, &token, &successor, &whence, app.clock.now()).await? {
             Some((account, session)) => {
                 let account = store::find(&mut **work, account).await?;
-                app.part::<RateLimits>()?.remember(origin, &account.email);
                 Reply::ok(&signed_in(&app, work, account, session, successor).await?)
             }
             None => {

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::{Uuid, uuid};
 
+use super::store as accounts;
 use crate::App;
 use crate::auth::{As, Owner};
 use crate::db::uninterrupted;
@@ -92,12 +93,7 @@ async fn put_staff_member(
 ) -> Result<Reply> {
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
-        work.lock(STAFF).await?;
-        // Whoever waited for the lock may have lost what let them in.
-        let caller = store::find(&mut **work, me.account()).await?;
-        if !caller.is_some_and(|caller| caller.grants.names(Grant::Owner)) {
-            return Err(Error::Forbidden);
-        }
+        lock(&mut work, me.account()).await?;
         let mut member = store::find(&mut **work, id).await?.ok_or(Error::NotFound)?;
         if_match.check(&member)?;
         if id == me.account() {
@@ -111,11 +107,28 @@ async fn put_staff_member(
     .await
 }
 
+/// Locks what staff may do, for an owner. Whoever waited for the lock may have lost what let them in.
+pub(super) async fn lock(work: &mut Work, owner: AccountId) -> Result<()> {
+    work.lock(STAFF).await?;
+    let caller = store::find(&mut ***work, owner).await?;
+    if caller.is_some_and(|caller| caller.grants.names(Grant::Owner)) { Ok(()) } else { Err(Error::Forbidden) }
+}
+
+/// Refuses who is no admin.
+pub(super) async fn refuse_others(work: &mut Work, id: AccountId) -> Result<()> {
+    store::find(&mut ***work, id).await?.map(drop).ok_or(Error::NotFound)
+}
+
+/// Refuses what would leave nobody who gives grants.
+pub(super) async fn refuse_without_owner(work: &mut Work) -> Result<()> {
+    if store::owners(work).await? == 0 { Err(Refusal::LastOwner.into()) } else { Ok(()) }
+}
+
 async fn change(work: &mut Work, id: AccountId, (before, after): (Grants, Grants)) -> Result<()> {
     if before != after {
         store::set_grants(work, id, after).await?;
-        if !after.names(Grant::Owner) && store::owners(work).await? == 0 {
-            return Err(Refusal::LastOwner.into());
+        if !after.names(Grant::Owner) {
+            refuse_without_owner(work).await?;
         }
         let details = json!({ "before": before, "after": after });
         work.announce(Event::new("staff.grant", "account", id).with(details)).await?;
@@ -130,7 +143,7 @@ async fn change(work: &mut Work, id: AccountId, (before, after): (Grants, Grants
 pub async fn grant(shop: &Workshop, email: &str, grants: Grants) -> Result<AccountId> {
     let mut work = shop.begin(None).await?;
     work.lock(STAFF).await?;
-    let id = store::id_of(&mut work, email).await?.ok_or(Error::NotFound)?;
+    let id = accounts::id_of(&mut work, email).await?.ok_or(Error::NotFound)?;
     let member = store::find(&mut **work, id).await?.ok_or(Error::NotFound)?;
     change(&mut work, id, (member.grants, grants)).await?;
     work.commit().await?;

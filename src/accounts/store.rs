@@ -138,6 +138,25 @@ pub(super) async fn update(tx: &mut Tx, account: &Account) -> Result<()> {
     Ok(())
 }
 
+/// The hash of an account's password, which then stays until the transaction ends; none where it has none.
+pub(super) async fn hold_password(tx: &mut Tx, id: AccountId) -> Result<Option<String>> {
+    let hash = sqlx::query_scalar!("SELECT password_hash FROM accounts WHERE id = $1 FOR SHARE", id.0);
+    Ok(hash.fetch_optional(&mut **tx).await?.filter(|hash| !hash.is_empty()))
+}
+
+/// The account that signs in with an address.
+pub(super) async fn id_of(tx: &mut Tx, email: &str) -> Result<Option<AccountId>> {
+    let id = sqlx::query_scalar!(r#"SELECT id AS "id: AccountId" FROM accounts WHERE email = $1"#, email as _);
+    Ok(id.fetch_optional(&mut **tx).await?)
+}
+
+/// Whether an account may do nothing.
+pub(super) async fn is_suspended(tx: &mut Tx, id: AccountId) -> Result<bool> {
+    let suspended =
+        sqlx::query_scalar!(r#"SELECT suspended_at IS NOT NULL AS "suspended!" FROM accounts WHERE id = $1"#, id.0);
+    Ok(suspended.fetch_one(&mut **tx).await?)
+}
+
 /// Whether an account has an address that it has not proved.
 pub(super) async fn is_held_unverified(tx: &mut Tx, email: &str) -> Result<bool> {
     let held = sqlx::query_scalar!(

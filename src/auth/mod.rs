@@ -1,5 +1,6 @@
 //! Who is calling, and what their role lets them do.
 
+pub mod guesses;
 mod passwords;
 mod sessions;
 mod store;
@@ -14,15 +15,19 @@ use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::ValueEnum;
+
+pub use guesses::Guess;
 pub use passwords::{Password, Passwords};
 use sessions::Holder;
-pub use sessions::{REFRESH_GRACE, Sessions};
-pub use store::{add_refresh_token, begin_session, end_sessions, log_out, use_refresh_token};
+pub use sessions::{REFRESH_GRACE, SessionView, Sessions, Whence};
+pub use store::{add_refresh_token, begin_session, end_one, end_sessions, live, log_out, prove, use_refresh_token};
 pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
 
 use crate::App;
 use crate::db::in_time;
-use crate::error::{Error, Result};
+use crate::error::{Error, FRESH_SECONDS, Refusal, Result};
 use crate::http::RateLimits;
 use crate::http::{Tally, is_api};
 use crate::ids::{AccountId, SessionId, TherapistId};
@@ -32,6 +37,15 @@ use crate::values::{Grant, Grants, Role, name};
 /// What is deleted here in the end.
 pub const SWEEPS: &[Sweep] =
     &[Sweep { name: "refresh_tokens", run: |app, now| Box::pin(store::forget_expired_tokens(&app.db, now)) }];
+
+/// Whether staff need a second factor: a part of the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StaffSecondFactor {
+    /// Whoever has none can do no more than add one.
+    Required,
+    /// Each decides for themself.
+    Optional,
+}
 
 /// A caller whose access token was verified and whose session is alive.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +60,10 @@ pub struct Principal {
     pub grants: Grants,
     /// Whether the owner has shown that they read the mails of the account's address.
     pub email_verified: bool,
+    /// When the password was last proved in this session.
+    pub proved_at: Option<DateTime<Utc>>,
+    /// Whether it is an admin who has no second factor and needs one: they may do nothing that takes a grant.
+    pub must_enrol: bool,
 }
 
 impl Principal {
@@ -60,6 +78,15 @@ impl Principal {
             Some(grant) => Grant::ALL.into_iter().any(|one| name(&one) == grant && self.may_any(&[one])),
             None => name(&self.role) == who,
         }
+    }
+
+    /// Refuses a session in which the password was not proved lately.
+    ///
+    /// # Errors
+    /// `step_up_required`.
+    pub fn refuse_stale(self, now: DateTime<Utc>) -> Result<()> {
+        let is_fresh = self.proved_at.is_some_and(|proved| now < proved + TimeDelta::seconds(FRESH_SECONDS));
+        if is_fresh { Ok(()) } else { Err(Refusal::StepUpRequired.into()) }
     }
 
     /// Whether it is an admin whose grants allow what one of these allows.
@@ -105,9 +132,11 @@ async fn principal(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -
     tally.count_caller(claims.as_ref().map(|claims| claims.sub))?;
     let Some(claims) = claims else { return Ok(None) };
     let holder = in_time(app.part::<Sessions>()?.holder(&app.db, claims.sid, claims.sub)).await?;
-    let principal = |Holder { role, grants, email_verified }| {
-        let (account, session) = (claims.sub, claims.sid);
-        Principal { account, session, role, grants, email_verified }
+    let needed = app.part::<StaffSecondFactor>()? == &StaffSecondFactor::Required;
+    let principal = |Holder { role, grants, email_verified, proved_at, lacks_factor }| {
+        let (account, session, must_enrol) = (claims.sub, claims.sid, needed && lacks_factor);
+        let grants = if must_enrol { Grants::default() } else { grants };
+        Principal { account, session, role, grants, email_verified, proved_at, must_enrol }
     };
     Ok(holder.map(principal))
 }
@@ -201,6 +230,9 @@ impl<A: Audience> FromRequest for As<A> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Principal>() {
             None => Err(Error::Unauthorized),
+            Some(principal) if !A::admits(*principal) && principal.must_enrol => {
+                Err(Refusal::SecondFactorNeeded.into())
+            }
             Some(principal) if !A::admits(*principal) => Err(Error::Forbidden),
             Some(principal) => Ok(Self { principal: *principal, audience: PhantomData }),
         })

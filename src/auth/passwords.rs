@@ -11,8 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
+use zxcvbn::{Score, zxcvbn};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldError, Refusal, Result};
 use crate::values::checked_text;
 
 /// How long a log-in waits for its turn before it is answered with 503.
@@ -71,6 +72,25 @@ impl Passwords {
         .await
     }
 
+    /// The hash of a password that is to be new, where it is hard to guess by whoever knows `about` its owner.
+    ///
+    /// # Errors
+    /// `password_too_weak`, which points to `/password`.
+    pub async fn hash_new(&self, password: Password, about: Vec<String>) -> Result<String> {
+        let permit = self.turn().await?;
+        blocking(move || {
+            let text = password.0.expose_secret();
+            if !is_strong(text, &about) {
+                let field = FieldError::new("/password", "is too easily guessed.");
+                return Err(Error::RefusedFields(Refusal::PasswordTooWeak, vec![field]));
+            }
+            let hashed = hash(text);
+            drop(permit);
+            hashed
+        })
+        .await
+    }
+
     /// Whether `password` belongs to `hash`; without a hash no, after the same time.
     pub async fn matches(&self, password: Password, hash: Option<String>) -> Result<bool> {
         let permit = self.turn().await?;
@@ -86,6 +106,17 @@ impl Passwords {
     }
 }
 
+/// Whether a password takes more than a hundred million guesses. What comes after its first hundred characters makes it no weaker, and the estimate slow.
+fn is_strong(password: &str, about: &[String]) -> bool {
+    let end = password.char_indices().nth(100).map_or(password.len(), |(end, _)| end);
+    let parts = about.iter().flat_map(|known| {
+        let parts = known.split(|c: char| !c.is_alphanumeric()).filter(|part| part.chars().count() > 2);
+        std::iter::once(known.as_str()).chain(parts)
+    });
+    let about: Vec<&str> = parts.collect();
+    zxcvbn(&password[..end], &about).score() >= Score::Three
+}
+
 async fn blocking<T: Send + 'static>(task: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(task).await.map_err(|error| Error::Internal(error.to_string()))?
 }
@@ -96,4 +127,25 @@ fn hash(password: &str) -> Result<String> {
         .hash_password(password.as_bytes())
         .map(|hash: PasswordHash| hash.to_string())
         .map_err(|error| Error::Internal(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_weak_where_its_owner_is_in_it() {
+        let about = ["mia.chen@example.org".to_owned(), "Mia Chen".to_owned()];
+        for weak in
+            ["password", "password1", "12345678", "qwertyuiop", "mia.chen@example.org", "miachen1", "aaaaaaaaaaaa"]
+        {
+            assert!(!is_strong(weak, &about), "{weak}");
+        }
+        for strong in ["correct horse battery", "h7!kQz09pL", "drei blaue Elefanten im Regen"] {
+            assert!(is_strong(strong, &about), "{strong}");
+        }
+        assert!(!is_strong("wolkenkratzer", &["wolkenkratzer@example.org".to_owned()]));
+        assert!(is_strong(&"drei blaue Elefanten im Regen ".repeat(5)[..128], &about), "longer than is read");
+        assert!(is_strong(&"ä ö ü ß drei blaue Elefanten ".repeat(5), &about), "cut between characters");
+    }
 }

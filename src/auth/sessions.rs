@@ -1,11 +1,19 @@
 //! Which sessions are alive, how long they last, and what becomes of the refresh tokens that continue them.
 
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 use super::store;
 use crate::db::Together;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::http::Origin;
 use crate::ids::{AccountId, SessionId};
 use crate::values::{Grants, Role};
 
@@ -18,6 +26,28 @@ pub(super) struct Holder {
     pub role: Role,
     pub grants: Grants,
     pub email_verified: bool,
+    pub proved_at: Option<DateTime<Utc>>,
+    /// Whether it is staff without a second factor.
+    pub lacks_factor: bool,
+}
+
+/// A session as its owner sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionView {
+    /// Its id.
+    pub id: SessionId,
+    /// The kind of device that it is on, where it is known.
+    #[schema(example = "iPhone")]
+    pub device: Option<String>,
+    /// The network that it was begun or last continued from: an IPv4 address, or the first half of an IPv6 address.
+    #[schema(example = "203.0.113.7")]
+    pub network: Option<String>,
+    /// When it began.
+    pub began_at: DateTime<Utc>,
+    /// When it was last continued, to the hour.
+    pub last_seen_at: DateTime<Utc>,
+    /// Whether it is the caller's own.
+    pub current: bool,
 }
 
 /// Which sessions are alive, as the database says for each request; requests that come at the same time ask together.
@@ -38,6 +68,42 @@ impl Sessions {
             async move { store::live_sessions(&db, &asked).await }
         };
         self.0.ask((session, account), read).await
+    }
+}
+
+/// Where a session is begun or continued, as its owner is told.
+#[derive(Clone, Debug)]
+pub struct Whence {
+    /// The network.
+    pub origin: Origin,
+    /// The kind of device, where it is known.
+    pub device: Option<&'static str>,
+}
+
+/// What browsers and apps call themselves, and what people call it. The first that fits is meant, because each says that it is others as well.
+const DEVICES: &[(&str, &str)] = &[
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("CrOS", "Chromebook"),
+    ("Windows", "Windows"),
+    ("Macintosh", "Mac"),
+    ("Darwin", "Apple"),
+    ("Linux", "Linux"),
+];
+
+fn device(user_agent: &str) -> Option<&'static str> {
+    DEVICES.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, device)| *device)
+}
+
+impl FromRequest for Whence {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        let device = user_agent.and_then(device);
+        ready(Origin::from_request(request, payload).into_inner().map(|origin| Self { origin, device }))
     }
 }
 

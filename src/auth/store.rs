@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::RefreshToken;
-use super::sessions::{EXPIRED_KEPT, Holder, REFRESH, Rotation, rotation};
+use super::sessions::{EXPIRED_KEPT, Holder, REFRESH, Rotation, SessionView, Whence, rotation};
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::{AccountId, SessionId};
@@ -14,10 +14,13 @@ pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)])
     let accounts: Vec<_> = asked.iter().map(|(_, account)| account.0).collect();
     let rows = sqlx::query!(
         // The limit keeps the planner from joining: sessions are asked for one by one, by the key, however many it counts on.
-        r#"SELECT role AS "role?: Role", grants AS "grants?: Vec<Grant>", email_verified AS "email_verified?"
+        r#"SELECT role AS "role?: Role", grants AS "grants?: Vec<Grant>", email_verified AS "email_verified?", proved_at AS "proved_at?", lacks_factor AS "lacks_factor?"
            FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (session, account, n)
-           LEFT JOIN LATERAL (SELECT a.role, a.grants, a.email_verified_at IS NOT NULL AS email_verified FROM sessions s JOIN accounts a ON a.id = s.account_id
-                              WHERE s.id = asked.session AND s.account_id = asked.account AND s.ended_at IS NULL LIMIT 1) AS holder ON true
+           LEFT JOIN LATERAL (SELECT a.role, a.grants, a.email_verified_at IS NOT NULL AS email_verified, s.proved_at,
+                                     a.role = 'admin' AND NOT EXISTS (SELECT FROM second_factors f
+                                                                       WHERE f.account_id = a.id AND f.confirmed_at IS NOT NULL) AS lacks_factor
+                              FROM sessions s JOIN accounts a ON a.id = s.account_id
+                              WHERE s.id = asked.session AND s.account_id = asked.account AND s.ended_at IS NULL AND a.suspended_at IS NULL LIMIT 1) AS holder ON true
            ORDER BY n"#,
         &sessions,
         &accounts
@@ -26,18 +29,72 @@ pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)])
     .await?;
     let holders = rows.into_iter().map(|row| {
         let (grants, email_verified) = (row.grants.unwrap_or_default().into(), row.email_verified.unwrap_or_default());
-        Some(Holder { role: row.role?, grants, email_verified })
+        let (proved_at, lacks_factor) = (row.proved_at, row.lacks_factor.unwrap_or_default());
+        Some(Holder { role: row.role?, grants, email_verified, proved_at, lacks_factor })
     });
     Ok(holders.collect())
 }
 
-/// Begins a session of the account.
-pub async fn begin_session(tx: &mut Tx, account: AccountId, now: DateTime<Utc>) -> Result<SessionId> {
+/// Sessions that an account has at a time; the oldest ends for another one.
+const MOST: i64 = 100;
+
+/// Begins a session of an account whose password was just proved.
+pub async fn begin_session(tx: &mut Tx, account: AccountId, whence: &Whence, now: DateTime<Utc>) -> Result<SessionId> {
     let session = SessionId::new(now);
-    sqlx::query!("INSERT INTO sessions (id, account_id, created_at) VALUES ($1, $2, $3)", session.0, account.0, now)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!(
+        "UPDATE sessions SET ended_at = $3 WHERE account_id = $1 AND ended_at IS NULL
+           AND id < (SELECT min(id::text)::uuid FROM (SELECT id FROM sessions WHERE account_id = $1 AND ended_at IS NULL ORDER BY id DESC LIMIT $2) s)",
+        account.0,
+        MOST - 1,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO sessions (id, account_id, created_at, device, origin, seen_at, proved_at)
+         VALUES ($1, $2, $3, $4, $5, date_trunc('hour', $3::timestamptz), $3)",
+        session.0,
+        account.0,
+        now,
+        whence.device,
+        whence.origin.to_string()
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(session)
+}
+
+/// The sessions of an account that last, the latest first.
+pub async fn live(db: &PgPool, account: AccountId, own: SessionId, now: DateTime<Utc>) -> Result<Vec<SessionView>> {
+    let sessions = sqlx::query_as!(
+        SessionView,
+        r#"SELECT id, device, origin AS network, created_at AS began_at, coalesce(seen_at, created_at) AS "last_seen_at!", id = $2 AS "current!"
+           FROM sessions s WHERE account_id = $1 AND ended_at IS NULL
+             AND EXISTS (SELECT FROM refresh_tokens t WHERE t.session_id = s.id AND t.expires_at > $3)
+           ORDER BY id DESC LIMIT $4"#,
+        account.0,
+        own.0,
+        now,
+        MOST
+    );
+    Ok(sessions.fetch_all(db).await?)
+}
+
+/// Ends a session of the account; whether there was one.
+pub async fn end_one(tx: &mut Tx, account: AccountId, session: SessionId, now: DateTime<Utc>) -> Result<bool> {
+    let ended = sqlx::query!(
+        "UPDATE sessions SET ended_at = $3 WHERE id = $2 AND account_id = $1 AND ended_at IS NULL",
+        account.0,
+        session.0,
+        now
+    );
+    Ok(ended.execute(&mut **tx).await?.rows_affected() > 0)
+}
+
+/// Notes that the password was proved in a session.
+pub async fn prove(tx: &mut Tx, session: SessionId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!("UPDATE sessions SET proved_at = $2 WHERE id = $1", session.0, now).execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// Adds a refresh token to a session.
@@ -66,6 +123,7 @@ pub async fn use_refresh_token(
     tx: &mut Tx,
     token: &RefreshToken,
     successor: &RefreshToken,
+    whence: &Whence,
     now: DateTime<Utc>,
 ) -> Result<Option<(AccountId, SessionId)>> {
     let Some(shown) = shown(tx, token, successor, now).await? else { return Ok(None) };
@@ -75,6 +133,7 @@ pub async fn use_refresh_token(
                 .execute(&mut **tx)
                 .await?;
             add_refresh_token(tx, shown.session, successor, now).await?;
+            see(tx, shown.session, whence, now).await?;
         }
         Rotation::Repeat => {}
         Rotation::EndSession => {
@@ -84,6 +143,21 @@ pub async fn use_refresh_token(
         Rotation::Refuse => return Ok(None),
     }
     Ok(Some((shown.account, shown.session)))
+}
+
+/// Notes where a session was continued from, to the hour.
+async fn see(tx: &mut Tx, session: SessionId, whence: &Whence, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE sessions SET seen_at = date_trunc('hour', $2::timestamptz), origin = $3, device = coalesce($4, device)
+         WHERE id = $1 AND (seen_at, origin) IS DISTINCT FROM (date_trunc('hour', $2::timestamptz), $3)",
+        session.0,
+        now,
+        whence.origin.to_string(),
+        whence.device
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// A refresh token that we know, and what becomes of it.
@@ -124,10 +198,10 @@ async fn shown(
     Ok(Some(Shown { account: row.account_id, session: row.id, rotation }))
 }
 
-/// Ends all sessions of an account, save one where one is named.
+/// Ends all sessions of an account, save one where one is named. Their networks are known no more, because somebody else may have been there.
 pub async fn end_sessions(tx: &mut Tx, account: AccountId, but: Option<SessionId>, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "UPDATE sessions SET ended_at = $3 WHERE account_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $2",
+        "UPDATE sessions SET ended_at = coalesce(ended_at, $3), origin = NULL WHERE account_id = $1 AND id IS DISTINCT FROM $2",
         account.0,
         but.map(|session| session.0),
         now

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{care, counter_offers, handing_over, holds, lapse, licensing, local_times, missed, overdue};
+use super::{care, counter_offers, handing_over, holds, lapse, licensing, local_times, missed, overdue, suspended};
 use crate::App;
 use crate::error::Result;
-use crate::ids::{BookingId, RecipientId};
+use crate::ids::{AccountId, BookingId, RecipientId};
 use crate::queue::{Job, Kind, Run, Sweep};
 
 /// The kinds of jobs that are carried out here.
@@ -21,6 +21,7 @@ pub const JOBS: &[Kind] = &[
     Kind::of::<ReconsiderAll>(),
     Kind::of::<SettleCare>(),
     Kind::of::<SettleHandedOver>(),
+    Kind::of::<SeeToSuspended>(),
     Kind::of::<FollowZoneRules>().hourly_at(7),
 ];
 
@@ -172,6 +173,23 @@ impl Job for SettleHandedOver {
 impl Run for SettleHandedOver {
     async fn run(self, app: Arc<App>) -> Result<()> {
         handing_over::settle(&app, self.booking).await
+    }
+}
+
+/// Tells staff of the visits ahead of an account that was suspended or reinstated.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SeeToSuspended {
+    /// The account.
+    pub account: AccountId,
+}
+
+impl Job for SeeToSuspended {
+    const NAME: &'static str = "see_to_suspended";
+}
+
+impl Run for SeeToSuspended {
+    async fn run(self, app: Arc<App>) -> Result<()> {
+        suspended::see_to(&app, self.account).await
     }
 }
 

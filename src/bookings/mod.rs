@@ -37,6 +37,7 @@ pub mod routes;
 pub mod sealed;
 mod steps;
 mod store;
+pub mod suspended;
 mod views;
 mod visit;
 mod wish;

@@ -13,7 +13,7 @@ mod wording;
 pub use compress::{Served, compress};
 pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query, json_field};
 pub use page::{Cursor, Limit, Page, Paging, Part};
-pub use rate::{Guess, Origin, RateLimits, Tally};
+pub use rate::{Origin, RateLimits, Tally};
 pub use reply::{Reply, Written};
 pub use several::Several;
 pub use upload::{SentFile, Upload, UploadLimits};

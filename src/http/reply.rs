@@ -73,6 +73,11 @@ impl Reply {
         Ok(Self::new(StatusCode::ACCEPTED, None, body_of(view)?))
     }
 
+    /// 202 with nothing more to say.
+    pub fn under_way() -> Self {
+        Self::new(StatusCode::ACCEPTED, None, "")
+    }
+
     /// 204.
     pub fn none() -> Self {
         Self::new(StatusCode::NO_CONTENT, None, "")

@@ -202,7 +202,12 @@ fn complete_operation(method: &str, operation: &mut Value, shared: &mut Map<Stri
         (true, "TooManyRequests"),
         (true, "Unavailable"),
     ];
-    let refusals = take_refusals(operation);
+    let mut refusals = take_refusals(operation);
+    // Staff are refused everywhere what takes a grant.
+    let is_for_staff = |scheme: &Value| scheme["bearer"].to_string().contains("admin:");
+    if security.iter().any(is_for_staff) {
+        refusals.push(Refusal::SecondFactorNeeded);
+    }
     if !must_sign_in && !signed_in {
         operation["security"] = json!([]);
     }

@@ -51,6 +51,9 @@ pub struct TaskDetails {
     /// Whom it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub therapist_id: Option<TherapistId>,
+    /// The party of the visit whose account is suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<AccountId>,
     /// Where the visit stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "in_progress")]

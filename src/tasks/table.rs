@@ -58,6 +58,13 @@ const TABLE: &[Row] = &[
     close("booking.reschedule", None, "visit_in_time_off"),
     close("booking.cancel", None, "visit_in_time_off"),
     close("booking.start", None, "visit_in_time_off"),
+    raise("booking.party_suspended", "visit_party_suspended"),
+    close("booking.party_reinstated", None, "visit_party_suspended"),
+    close("booking.cancel", None, "visit_party_suspended"),
+    close("booking.reassign", None, "visit_party_suspended"),
+    close("booking.decline", None, "visit_party_suspended"),
+    close("booking.expire", None, "visit_party_suspended"),
+    close("booking.complete", None, "visit_party_suspended"),
     raise("booking.unlicensed_in_progress", "visit_in_progress_unlicensed"),
     raise("booking.local_time_changed", "visit_local_time_changed"),
     // The parties have seen to it.

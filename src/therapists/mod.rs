@@ -3,12 +3,14 @@
 mod bookable;
 pub mod routes;
 mod store;
+mod suspended;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use bookable::BOOKABLE;
 pub use store::{PROFILE, area, booking_mode, exists, gender, is_shown, offers_of, profile, public, rate};
+pub use suspended::SUSPENSION;
 
 use crate::ids::{ServiceId, TherapistId};
 use crate::values::{BookingMode, Gender, Point, Rating, SlotAnchor, TravelMode, Zone, bounded_number, bounded_text};

@@ -132,8 +132,9 @@ async fn what_is_said_of_health_is_found_nowhere() {
         "adverse_reaction": { "severity": "mild", "text": CANARY },
     });
     send(therapist.request(Method::PUT, &format!("{visit}/treatment-record")).json(&record)).await.is(200);
+    let scored = [1, 2, 3].map(|score| json!({ "activity": CANARY, "score": score }));
     for value in [
-        json!({ "instrument": "psfs", "activities": [1, 2, 3].map(|score| json!({ "activity": CANARY, "score": score })) }),
+        json!({ "instrument": "psfs", "activities": scored }),
         json!({ "instrument": "other", "name": CANARY, "score": 20, "highest": 50 }),
     ] {
         client.post(&format!("{visit}/measures"), json!({ "value": value })).await.is(201);

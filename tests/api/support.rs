@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, TimeDelta, Utc};
 use knead::accounts::{MailSetUp, MailedCode, mailed_code};
 use knead::audit::{Keys as AuditKeys, sequencer};
-use knead::auth::{Passwords, Sessions, Tokens, generate_signing_key};
+use knead::auth::{Passwords, Sessions, StaffSecondFactor, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
 use knead::bookings::jobs::LapseRequests;
@@ -195,6 +195,7 @@ struct Setup {
     connections: u32,
     limits: Option<Limits>,
     mail: Mail,
+    staff_second_factor: StaffSecondFactor,
 }
 
 /// Where an app's mails go.
@@ -206,8 +207,15 @@ enum Mail {
 }
 
 /// As most tests want it.
-const PLAIN: Setup =
-    Setup { rate_limit: false, osrm: None, bounds: ROOM, connections: 8, limits: None, mail: Mail::Off };
+const PLAIN: Setup = Setup {
+    rate_limit: false,
+    osrm: None,
+    bounds: ROOM,
+    connections: 8,
+    limits: None,
+    mail: Mail::Off,
+    staff_second_factor: StaffSecondFactor::Optional,
+};
 
 impl App {
     pub async fn start() -> Self {
@@ -247,6 +255,12 @@ impl App {
         Self::set_up(monday_noon(), Setup { mail: Mail::Mailbox, ..PLAIN }).await
     }
 
+    /// An app whose staff need a second factor.
+    pub async fn with_strict_staff() -> Self {
+        let staff_second_factor = StaffSecondFactor::Required;
+        Self::set_up(monday_noon(), Setup { staff_second_factor, ..PLAIN }).await
+    }
+
     async fn set_up(now: DateTime<Utc>, setup: Setup) -> Self {
         let (_, database) = database().await;
         Self::serve(database, Clock::manual(now), Keys::new(), setup)
@@ -267,6 +281,7 @@ impl App {
             ("KNEAD_PUBLIC_URL", "http://knead.test".to_owned()),
             ("KNEAD_RATE_LIMIT", "off".to_owned()),
             ("KNEAD_MAIL", "off".to_owned()),
+            ("KNEAD_STAFF_SECOND_FACTOR", "optional".to_owned()),
         ]
     }
 
@@ -312,7 +327,7 @@ impl App {
     }
 
     fn serve(database: String, clock: Clock, keys: Keys, setup: Setup) -> Self {
-        let Setup { rate_limit, osrm, bounds, connections, limits, mail } = setup;
+        let Setup { rate_limit, osrm, bounds, connections, limits, mail, staff_second_factor } = setup;
         let db = Db::from(db::pool(&url_of(&database), connections).unwrap());
         let files = TempDir::new().unwrap();
         let roads = Roads::new(&db, osrm.as_ref()).unwrap();
@@ -342,6 +357,7 @@ impl App {
             .with(MailSetUp(!matches!(mail, Mail::Off)))
             .with(post.unwrap())
             .with(Digests::default())
+            .with(staff_second_factor)
             .with(bounds);
         let service = Arc::new(service);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

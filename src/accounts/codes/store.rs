@@ -99,6 +99,42 @@ pub(super) async fn try_latest(
     }))
 }
 
+/// Whose token this is, while it can be used.
+pub(super) async fn owner(
+    db: &PgPool,
+    purpose: CodePurpose,
+    digest: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Option<AccountId>> {
+    let owner = sqlx::query_scalar!(
+        r#"SELECT account_id AS "account_id: AccountId" FROM mailed_codes
+           WHERE digest = $1 AND purpose = $2 AND ended_at IS NULL AND expires_at > $3"#,
+        digest,
+        purpose as CodePurpose,
+        now
+    );
+    Ok(owner.fetch_optional(db).await?)
+}
+
+/// Uses a token up.
+pub(super) async fn use_token(
+    tx: &mut Tx,
+    purpose: CodePurpose,
+    digest: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Option<(MailedCodeId, Sealed)>> {
+    let row = sqlx::query!(
+        r#"UPDATE mailed_codes SET ended_at = $3 WHERE digest = $1 AND purpose = $2 AND ended_at IS NULL AND expires_at > $3
+           RETURNING id, address_sealed AS "address: Sealed""#,
+        digest,
+        purpose as CodePurpose,
+        now
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.map(|row| (row.id, row.address)))
+}
+
 pub(super) async fn end_one(tx: &mut Tx, id: MailedCodeId, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!("UPDATE mailed_codes SET ended_at = $2 WHERE id = $1", id.0, now).execute(&mut **tx).await?;
     Ok(())

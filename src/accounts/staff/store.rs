@@ -26,12 +26,6 @@ pub(super) async fn find<'c>(db: impl PgExecutor<'c>, id: AccountId) -> Result<O
     Ok(staff!("AND id = $1", id.0).fetch_optional(db).await?)
 }
 
-/// The account that signs in with an address.
-pub(super) async fn id_of(tx: &mut Tx, email: &str) -> Result<Option<AccountId>> {
-    let id = sqlx::query_scalar!(r#"SELECT id AS "id: AccountId" FROM accounts WHERE email = $1"#, email as _);
-    Ok(id.fetch_optional(&mut **tx).await?)
-}
-
 pub(super) async fn set_grants(tx: &mut Tx, id: AccountId, grants: Grants) -> Result<()> {
     let grants: Vec<Grant> = grants.iter().collect();
     sqlx::query!("UPDATE accounts SET grants = $2 WHERE id = $1", id.0, &grants as &[Grant]).execute(&mut **tx).await?;
@@ -41,7 +35,7 @@ pub(super) async fn set_grants(tx: &mut Tx, id: AccountId, grants: Grants) -> Re
 /// How many owners there are.
 pub(super) async fn owners(tx: &mut Tx) -> Result<i64> {
     let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM accounts WHERE role = 'admin' AND 'owner' = ANY (grants)"#
+        r#"SELECT count(*) AS "count!" FROM accounts WHERE role = 'admin' AND 'owner' = ANY (grants) AND suspended_at IS NULL"#
     );
     Ok(count.fetch_one(&mut **tx).await?)
 }

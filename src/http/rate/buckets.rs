@@ -87,11 +87,6 @@ impl Buckets {
         self.bucket(key).update(Ordering::Relaxed, Ordering::Relaxed, |full_at| full_at.saturating_sub(cost));
     }
 
-    /// Fills `key`'s bucket.
-    pub fn fill(&self, key: u64) {
-        self.full_at.remove(&key);
-    }
-
     /// Forgets the buckets that are full.
     pub fn forget_full(&self, now: Instant) {
         let now = self.since_began(now);
@@ -156,9 +151,6 @@ mod tests {
         assert_eq!(buckets.spend(1, 2, now).unwrap().units, 0);
         buckets.give_back(1, 100);
         assert_eq!(buckets.spend(1, 1, now).unwrap().units, 9);
-        buckets.spend(1, 9, now).unwrap();
-        buckets.fill(1);
-        assert_eq!(buckets.spend(1, 10, now).unwrap().units, 0);
     }
 
     #[test]

@@ -16,7 +16,7 @@ const UPLOAD: u32 = 20;
 const HEAVY: u32 = 50;
 
 /// The operations that cost another sum than [`cost`] says of all others.
-const COSTS: [(&str, &str, u32); 36] = [
+const COSTS: [(&str, &str, u32); 39] = [
     ("GET", "/openapi.json", SEARCH),
     ("GET", "/v1/slots", SEARCH),
     ("POST", "/v1/slots/check", SEARCH),
@@ -39,6 +39,9 @@ const COSTS: [(&str, &str, u32); 36] = [
     ("POST", "/v1/me/recipients/{id}/screenings", SEARCH),
     ("POST", "/v1/admin/care-rule-sets/{id}/preview", SEARCH),
     ("POST", "/v1/auth/register", SEARCH),
+    ("POST", "/v1/auth/password/forgot", SEARCH),
+    ("POST", "/v1/auth/password/reset", SEARCH),
+    ("POST", "/v1/auth/password/change", SEARCH),
     ("POST", "/v1/therapists/me/credentials/{id}/documents", UPLOAD),
     ("POST", "/v1/therapists/me/credential-submissions", UPLOAD),
     ("GET", "/v1/therapists/me/credentials/{id}/documents/{document_id}", SEARCH),

@@ -3,7 +3,6 @@
 
 mod buckets;
 mod costs;
-mod guesses;
 mod origin;
 
 use std::hash::{BuildHasher, RandomState};
@@ -15,14 +14,11 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use self::buckets::{Buckets, Left, Rate};
 use self::costs::cost;
-use self::guesses::Guesses;
 use self::origin::Proxies;
 use super::wire::route;
 use crate::error::{Error, Result};
 use crate::ids::AccountId;
-use crate::values::EmailAddress;
 
-pub use self::guesses::Guess;
 pub use self::origin::Origin;
 
 /// One account, or everybody at one origin who is not signed in: 20 units a second.
@@ -55,7 +51,6 @@ struct Limits {
     caller: Policy,
     sign_in: Policy,
     probe: Policy,
-    guesses: Guesses,
     /// Keys are digests under a secret of this process, so that each takes as little memory as any other.
     keys: RandomState,
 }
@@ -74,7 +69,6 @@ impl RateLimits {
             caller: Policy::new("caller", CALLER),
             sign_in: Policy::new("sign-in", SIGN_IN),
             probe: Policy::new("probe", PROBE),
-            guesses: Guesses::new(),
             keys: RandomState::new(),
         };
         Self { limits: on.then(limits), proxies: Proxies::new(trusted_proxies) }
@@ -87,7 +81,6 @@ impl RateLimits {
         for policy in [&limits.address, &limits.caller, &limits.sign_in, &limits.probe] {
             policy.buckets.forget_full(now);
         }
-        limits.guesses.forget_full(now);
     }
 
     /// Where `request` comes from: its peer, or whom trusted proxies name.
@@ -115,21 +108,9 @@ impl RateLimits {
         Tally { limits: self.limits.as_ref(), origin, kind, cost, counted: Vec::with_capacity(2) }
     }
 
-    /// Counts an attempt to log in as `email` from `origin`; the answer says how it went.
-    ///
-    /// # Errors
-    /// 429 where too many have failed.
-    pub fn guess(&self, origin: Origin, email: &EmailAddress) -> Result<Guess<'_>> {
-        let Some(limits) = &self.limits else { return Ok(Guess::uncounted()) };
-        limits.guesses.begin(origin, email.as_str(), Instant::now()).map_err(too_many)
-    }
-
-    /// Remembers that the owner of `email` was at `origin`, for as long as there is room: guesses from elsewhere do not
-    /// keep them out there.
-    pub fn remember(&self, origin: Origin, email: &str) {
-        if let Some(limits) = &self.limits {
-            limits.guesses.remember(origin, email);
-        }
+    /// Whether callers are limited at all.
+    pub const fn is_on(&self) -> bool {
+        self.limits.is_some()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a request comes from, as far as we know it for certain.
 
+use std::fmt;
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -25,6 +26,15 @@ impl From<IpAddr> for Origin {
                 Self(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
             }
             v4 => Self(v4),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V6(prefix) => write!(f, "{prefix}/64"),
         }
     }
 }

@@ -1,0 +1,2 @@
+-- Since when an account may do nothing.
+ALTER TABLE accounts ADD COLUMN suspended_at timestamptz;
