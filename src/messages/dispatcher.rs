@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::plan::{self, Plan, Planned};
 use super::table::REMINDER;
-use super::webhooks::{self, Happened};
+use super::webhooks::{self, Happened, Wanted};
 use super::{Post, store};
 use crate::App;
 use crate::audit::{self, Chained};
@@ -93,8 +93,12 @@ async fn webhooks(tx: &mut Tx, chained: &[Chained], now: DateTime<Utc>) -> Resul
     let happened: Vec<Happened> = chained.iter().filter_map(Happened::of).collect();
     let wanted = webhooks::plan(&mut **tx, &happened).await?;
     let by_id: HashMap<Uuid, &Happened> = happened.iter().map(|one| (one.id, one)).collect();
-    let messages = wanted.iter().filter_map(|one| Planned::webhook(one, by_id.get(&one.event)?, now).transpose());
-    messages.collect()
+    let message = |one: &Wanted| {
+        let planned = Planned::webhook(one, by_id.get(&one.event)?, now);
+        // One event that cannot be told must not keep all others from being told.
+        planned.inspect_err(|error| tracing::error!(%error, event = %one.event, "a webhook was not planned")).ok()?
+    };
+    Ok(wanted.iter().filter_map(message).collect())
 }
 
 /// Makes messages of the reminders that are due; how many were.

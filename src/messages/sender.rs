@@ -245,7 +245,7 @@ fn later(
     took: Option<Duration>,
     now: DateTime<Utc>,
 ) -> Settled {
-    let attempt = claimed.attempts.unsigned_abs();
+    let attempt = claimed.attempts.unsigned_abs().saturating_add(1);
     // The random half of the id, another part of it for each attempt.
     let [.., a, b, c, d] = claimed.id.0.as_u64_pair().1.rotate_left(attempt.wrapping_mul(8)).to_be_bytes();
     let wait = retry::wait(attempt, u32::from_be_bytes([a, b, c, d]), asked);

@@ -189,6 +189,7 @@ pub(super) struct Claimed {
     pub booking: Option<BookingId>,
     pub expires_at: DateTime<Utc>,
     pub valid: Value,
+    /// How often it was tried.
     pub attempts: i32,
     /// Until when nobody else sends it.
     pub lease_until: DateTime<Utc>,
@@ -200,7 +201,7 @@ macro_rules! claim {
     ($next:literal, $now:expr, $lease:expr, $($arg:expr),+) => {{
         let lease_until: DateTime<Utc> = ($now + $lease).trunc_subsecs(6);
         let rows = sqlx::query!(
-            "UPDATE deliveries SET state = 'sending', lease_until = $2, due_at = $2, attempts = attempts + 1 FROM (" + $next + r#") AS next
+            "UPDATE deliveries SET state = 'sending', lease_until = $2, due_at = $2 FROM (" + $next + r#") AS next
              WHERE deliveries.id = next.id
              RETURNING deliveries.id, account_id, endpoint_id, event_kind, message, booking_id, expires_at, valid, attempts"#,
             $now,
@@ -316,7 +317,8 @@ pub(super) async fn settle(db: &PgPool, claimed: &Claimed, settled: &Settled, no
     let is_over = !matches!(settled.state, State::Pending | State::Sending);
     let settled = sqlx::query!(
         "WITH settled AS (
-             UPDATE deliveries SET state = $3, due_at = $4, lease_until = NULL, last_error = $5, ended_at = $6
+             UPDATE deliveries SET state = $3, due_at = $4, lease_until = NULL, last_error = $5, ended_at = $6,
+                 attempts = attempts + ($8::integer IS NOT NULL)::integer
              WHERE id = $1 AND state = 'sending' AND lease_until = $2 RETURNING id
          ), tried AS (
              INSERT INTO delivery_attempts (delivery_id, number, at, ms, error, status)

@@ -67,7 +67,8 @@ async fn what_is_kept_of_people_ends_with_its_years() {
         assert_eq!(left().await, [0, 1, 0], "twice changes nothing");
     }
     scene.therapist.get(&record(&visits[0])).await.refused(404, "not_found");
-    let erased = format!("events WHERE kind = 'recipient.erase' AND party = 'system' AND subject_id = '{}'", scene.oneself);
+    let erased =
+        format!("events WHERE kind = 'recipient.erase' AND party = 'system' AND subject_id = '{}'", scene.oneself);
     assert_eq!(scene.app.rows(&erased).await, 1);
     scene.app.advance(TimeDelta::hours(25));
     sweep(&scene.app).await;

@@ -23,7 +23,8 @@ async fn consent_is_law(scene: &Scene) {
     let rules = rules_with(&scene.app, |rules| {
         let law = rules.iter_mut().find(|rule| rule["code"] == "law_ca_on").unwrap();
         law["when"] = json!({ "place": ["AU-NSW"] });
-        law["examples"] = json!([{ "service": "swedish", "date": "2026-12-01", "outcome": "suitable", "place": "AU-NSW" }]);
+        law["examples"] =
+            json!([{ "service": "swedish", "date": "2026-12-01", "outcome": "suitable", "place": "AU-NSW" }]);
     })
     .await;
     publishes(&scene.app, 2, &rules).await;

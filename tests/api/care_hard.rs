@@ -73,7 +73,8 @@ async fn a_hidden_answer_has_no_effect_and_history_stays_readable() {
     assert!(!latest.text.contains("arfarin"), "what is hidden is not kept");
     scene.books(crate::support::DEEP_TISSUE, MORNING, json!({})).await.is(201);
     let list = scene.client.get(&format!("{RECIPIENTS}/{}/screenings", scene.oneself)).await.is(200).body;
-    let said: Vec<bool> = list["data"].as_array().unwrap().iter().map(|one| one.to_string().contains("Warfarin")).collect();
+    let said: Vec<bool> =
+        list["data"].as_array().unwrap().iter().map(|one| one.to_string().contains("Warfarin")).collect();
     assert_eq!(said, [false, true]);
 }
 

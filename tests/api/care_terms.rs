@@ -58,11 +58,15 @@ async fn who_is_too_young_on_the_day_of_the_visit_is_booked_for_nowhere() {
     // A stricter rule speaks against what is requested and what is booked. Its therapist is not told why.
     scene.therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
     let asked = scene.books(DEEP_TISSUE, "2026-12-05T02:00:00Z", named).await.is(201).id();
-    publishes(&scene.app, 3, &rules_with(&scene.app, |rules| {
-        rules.retain(|rule| rule["code"] != "least_age");
-        rules.push(least_age(17));
-    })
-    .await)
+    publishes(
+        &scene.app,
+        3,
+        &rules_with(&scene.app, |rules| {
+            rules.retain(|rule| rule["code"] != "least_age");
+            rules.push(least_age(17));
+        })
+        .await,
+    )
     .await;
     scene.therapist.act(&format!("/v1/bookings/{asked}/accept")).await.refused(422, "care_not_suitable");
     scene.app.run_jobs().await;

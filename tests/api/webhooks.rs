@@ -377,10 +377,10 @@ async fn log(app: &App, endpoint: Uuid, state: &str) -> Uuid {
         app.now().timestamp_subsec_nanos(),
     ));
     sqlx::query(
-        "INSERT INTO deliveries (id, event_id, event_kind, booking_id, endpoint_id, class, channel, lane, sequence, state, due_at, attempts,
-                                 last_error, created_at, ended_at)
-         VALUES ($1, $1, 'booking.moved', $1, $2, 'transactional', 'webhook', 'l', 1, $3, $4 + interval '1 hour', 9, 'status_500', $4,
-                 CASE WHEN $3 <> 'pending' THEN $4 END)",
+        "INSERT INTO deliveries (id, once, event_id, event_kind, message, booking_id, endpoint_id, class, channel, lane, state, due_at, expires_at,
+                                 valid, attempts, last_error, created_at, ended_at)
+         VALUES ($1, $1::text, $1, 'booking.reschedule', 'booking.moved', $1, $2, 'webhook', 'webhook', 'l', $3, $4 + interval '1 hour',
+                 $4 + interval '3 days', '{}', 9, 'status_500', $4, CASE WHEN $3 <> 'pending' THEN $4 END)",
     )
     .bind(id)
     .bind(endpoint)
@@ -472,8 +472,8 @@ async fn more_than_a_thousand_messages_are_sent_again_in_turn() {
     let owner = app.admin().await;
     let id = add(&owner, PARTNER).await.id();
     sqlx::query(
-        "INSERT INTO deliveries (id, event_id, event_kind, endpoint_id, class, channel, lane, sequence, state, due_at, created_at)
-         SELECT id, id, 'booking.moved', $1, 'transactional', 'webhook', 'l', 1, 'failed', $2, $2 FROM unnest($3) AS id",
+        "INSERT INTO deliveries (id, once, event_kind, message, endpoint_id, class, channel, lane, state, due_at, expires_at, valid, created_at, ended_at)
+         SELECT id, id::text, 'booking.reschedule', 'booking.moved', $1, 'webhook', 'webhook', 'l', 'failed', $2, $2, '{}', $2, $2 FROM unnest($3) AS id",
     )
     .bind(id)
     .bind(app.now())
@@ -501,7 +501,9 @@ async fn an_endpoint_is_tried_out() {
     assert_eq!(app.rows("deliveries WHERE channel = 'webhook'").await, 1);
     let endpoint = EndpointId(made.id());
     let body = kinds::test_body(endpoint, app.now()).unwrap();
-    assert!(is_sent(&deliver(&app.service, endpoint, test.id(), Utc::now(), &body).await.unwrap()));
+    assert!(is_sent(
+        &deliver(&app.service, endpoint, test.id(), Utc::now(), body.to_string().as_bytes()).await.unwrap()
+    ));
     let received = receiver.received().pop().unwrap();
     Webhook::new(&secret(&made)).unwrap().verify(&received.body, &received.headers).unwrap();
     let body: Value = serde_json::from_slice(&received.body).unwrap();
@@ -559,7 +561,7 @@ async fn endpoints_are_told_of_the_steps_of_a_visit_in_order() {
     let mut last = 0;
     for wanted in of(all) {
         let event = events.iter().find(|event| event.id == wanted.event).unwrap();
-        let body: Value = serde_json::from_slice(&kinds::body(event).unwrap().unwrap()).unwrap();
+        let body = kinds::body(event).unwrap().unwrap();
         assert_eq!((&body["type"], &body["data"]["booking_id"]), (&json!(wanted.kind), &json!(booked.id())));
         let sequence = body["data"]["sequence"].as_i64().unwrap();
         assert!(sequence > last, "{body}");

@@ -499,9 +499,8 @@ mod tests {
     #[test]
     fn a_payload_is_what_its_type_says() {
         let event = happened("booking.accept", Some("requested"), Some("confirmed"));
-        let body: Value = serde_json::from_slice(&body(&event).unwrap().unwrap()).unwrap();
         assert_eq!(
-            body,
+            body(&event).unwrap().unwrap(),
             json!({
                 "type": "booking.confirmed", "timestamp": "1970-01-01T00:00:00Z",
                 "data": { "booking_id": event.subject, "sequence": i32::MAX, "status": "confirmed" },
@@ -550,14 +549,13 @@ mod tests {
         let components = &document["components"]["schemas"];
         let mut sent: BTreeSet<String> = BTreeSet::new();
         let endpoint = EndpointId(Uuid::now_v7());
-        let mut bodies: Vec<Vec<u8>> = examples().iter().map(|event| body(event).unwrap().unwrap()).collect();
+        let mut bodies: Vec<Value> = examples().iter().map(|event| body(event).unwrap().unwrap()).collect();
         // Events that lead nowhere.
         bodies.push(body(&happened("booking.put_at_risk", None, None)).unwrap().unwrap());
         bodies.push(body(&happened("credential.expires", None, None)).unwrap().unwrap());
         bodies.push(test_body(endpoint, Utc::now()).unwrap());
-        for bytes in bodies {
-            assert!(bytes.len() <= 300, "ids alone");
-            let body: Value = serde_json::from_slice(&bytes).unwrap();
+        for body in bodies {
+            assert!(body.to_string().len() <= 300, "ids alone");
             let kind = body["type"].as_str().unwrap();
             let operation = &document["webhooks"][kind]["post"];
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
