@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
+use knead::clock::Clock;
 use knead::ids::{EndpointId, TherapistId};
 use knead::messages::webhooks::{Happened, Outcome, Room, Wanted, kinds, may_try, plan, send as deliver};
 use reqwest::Method;
@@ -240,7 +241,7 @@ async fn a_message_verifies_by_each_secret_that_is_good() {
     let (owner, receiver) = (app.admin().await, Receiver::answering("204 No Content"));
     let made = add(&owner, &receiver.url()).await;
     let (id, delivery) = (made.id(), Uuid::now_v7());
-    let sent = deliver(&app.service, EndpointId(id), delivery, Utc::now(), BODY).await.unwrap();
+    let sent = deliver(&app.service, EndpointId(id), delivery, Clock::System.now(), BODY).await.unwrap();
     assert!(matches!(sent, Outcome::Sent { status: 204, ms: 0.. }), "{sent:?}");
     let received = receiver.received().pop().unwrap();
     let verify =
@@ -501,7 +502,7 @@ async fn an_endpoint_is_tried_out() {
     assert_eq!(app.rows("deliveries WHERE channel = 'webhook'").await, 1);
     let endpoint = EndpointId(made.id());
     let body = kinds::test_body(endpoint, app.now()).unwrap();
-    assert!(is_sent(&deliver(&app.service, endpoint, test.id(), Utc::now(), &body).await.unwrap()));
+    assert!(is_sent(&deliver(&app.service, endpoint, test.id(), Clock::System.now(), &body).await.unwrap()));
     let received = receiver.received().pop().unwrap();
     Webhook::new(&secret(&made)).unwrap().verify(&received.body, &received.headers).unwrap();
     let body: Value = serde_json::from_slice(&received.body).unwrap();
