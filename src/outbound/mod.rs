@@ -133,8 +133,7 @@ impl Outbound {
         })?;
         let mut url = url.clone();
         if literal(&url).is_some_and(|address| self.reach.is_at_home(address)) {
-            // It never fails: one of these schemes may always become the other.
-            let _ = url.set_scheme("http");
+            url.set_scheme("http").map_err(|()| Missed::Unreachable)?;
         }
         let request = client.request(method, url).headers(headers).body(body);
         request.send().await.map_err(|error| if is_refused(&error) { Missed::NotPublic } else { Missed::Unreachable })

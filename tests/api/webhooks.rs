@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
+use knead::clock::Clock;
 use knead::ids::{EndpointId, TherapistId};
 use knead::messages::webhooks::{Happened, Outcome, Room, Wanted, kinds, may_try, plan, send as deliver};
 use reqwest::Method;
@@ -240,7 +241,7 @@ async fn a_message_verifies_by_each_secret_that_is_good() {
     let (owner, receiver) = (app.admin().await, Receiver::answering("204 No Content"));
     let made = add(&owner, &receiver.url()).await;
     let (id, delivery) = (made.id(), Uuid::now_v7());
-    let sent = deliver(&app.service, EndpointId(id), delivery, Utc::now(), BODY).await.unwrap();
+    let sent = deliver(&app.service, EndpointId(id), delivery, Clock::System.now(), BODY).await.unwrap();
     assert!(matches!(sent, Outcome::Sent { status: 204, ms: 0.. }), "{sent:?}");
     let received = receiver.received().pop().unwrap();
     let verify =
@@ -501,9 +502,8 @@ async fn an_endpoint_is_tried_out() {
     assert_eq!(app.rows("deliveries WHERE channel = 'webhook'").await, 1);
     let endpoint = EndpointId(made.id());
     let body = kinds::test_body(endpoint, app.now()).unwrap();
-    assert!(is_sent(
-        &deliver(&app.service, endpoint, test.id(), Utc::now(), body.to_string().as_bytes()).await.unwrap()
-    ));
+    let body = body.to_string();
+    assert!(is_sent(&deliver(&app.service, endpoint, test.id(), Clock::System.now(), body.as_bytes()).await.unwrap()));
     let received = receiver.received().pop().unwrap();
     Webhook::new(&secret(&made)).unwrap().verify(&received.body, &received.headers).unwrap();
     let body: Value = serde_json::from_slice(&received.body).unwrap();
@@ -570,4 +570,80 @@ async fn endpoints_are_told_of_the_steps_of_a_visit_in_order() {
     app.sql("UPDATE webhook_endpoints SET state = 'disabled', disabled_reason = 'failing'").await.unwrap();
     let wanted = plan(&*app.service.db, &events).await.unwrap();
     assert!(!wanted.is_empty() && wanted.iter().all(|wanted| !wanted.is_open));
+}
+
+/// The kinds that a receiver was told of a visit, in order.
+fn told(receiver: &Receiver, booking: Uuid) -> Vec<String> {
+    let bodies = receiver.received().into_iter().map(|one| serde_json::from_slice::<Value>(&one.body).unwrap());
+    let of = bodies.filter(|body| body["data"]["booking_id"] == json!(booking));
+    of.map(|body| body["type"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_is_sent_once_in_order_and_goes_on_after_the_endpoint_was_away() {
+    let app = App::start().await;
+    let (owner, receiver) = (app.admin().await, Receiver::answering("204 No Content"));
+    let made = add(&owner, &receiver.url()).await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    let booking = client.books(&therapist, address, "2026-12-10T03:00:00Z").await.is(201).id();
+    app.send_messages().await;
+    app.send_messages().await;
+    assert_eq!(told(&receiver, booking), ["booking.confirmed"]);
+    for one in receiver.received() {
+        Webhook::new(&secret(&made)).unwrap().verify_ignoring_timestamp(&one.body, &one.headers).unwrap();
+    }
+    // It is away: what happens meanwhile waits, and none is put together with another.
+    receiver.answers("503 Service Unavailable");
+    for start in ["2026-12-10T04:00:00Z", "2026-12-11T03:00:00Z"] {
+        let path = format!("/v1/bookings/{booking}/reschedule");
+        client.post(&path, json!({ "start_at": start })).await.is(200);
+    }
+    client.post(&format!("/v1/bookings/{booking}/cancel"), json!({})).await.is(200);
+    app.send_messages().await;
+    assert_eq!(told(&receiver, booking), ["booking.confirmed", "booking.moved"], "the head of the lane alone is tried");
+    receiver.answers("204 No Content");
+    app.advance(TimeDelta::seconds(13));
+    app.send_messages().await;
+    assert_eq!(
+        told(&receiver, booking),
+        ["booking.confirmed", "booking.moved", "booking.moved", "booking.moved", "booking.cancelled"]
+    );
+    let ids: Vec<_> = receiver.received().iter().map(|one| one.headers["webhook-id"].clone()).collect();
+    assert_eq!(
+        ids.iter().filter(|id| **id == ids[ids.len() - 3]).count(),
+        2,
+        "an attempt bears the id of the one before"
+    );
+    assert_eq!(app.rows("deliveries WHERE channel = 'webhook' AND state <> 'sent'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_that_fail_keep_no_other_waiting_and_what_they_missed_can_be_recovered() {
+    let app = App::start().await;
+    let (owner, living) = (app.admin().await, Receiver::answering("204 No Content"));
+    add(&owner, &living.url()).await;
+    let gone = Receiver::answering("410 Gone");
+    let dead = add(&owner, &gone.url()).await;
+    let therapist = app.therapist().await;
+    let (client, address) = app.client_at_home().await;
+    for (n, day) in (10..14).enumerate() {
+        let booking = client.books(&therapist, address, &format!("2026-12-{day}T03:00:00Z")).await.is(201).id();
+        app.send_messages().await;
+        assert_eq!(told(&living, booking), ["booking.confirmed"], "the {n}th");
+    }
+    assert_eq!(gone.received().len(), 1, "nothing is sent to who is gone");
+    let failed = app.rows("deliveries WHERE state = 'failed'").await;
+    assert!(failed >= 4, "{failed}");
+    gone.answers("204 No Content");
+    let path = format!("{ENDPOINTS}/{}", dead.id());
+    owner
+        .post(&format!("{path}/recover"), json!({ "since": app.now() - TimeDelta::hours(1) }))
+        .await
+        .refused(409, "endpoint_disabled");
+    owner.act(&format!("{path}/enable")).await.is(200);
+    owner.post(&format!("{path}/recover"), json!({ "since": app.now() - TimeDelta::hours(1) })).await.is(202);
+    app.send_messages().await;
+    assert_eq!(app.rows("deliveries WHERE state = 'failed'").await, 0);
+    assert_eq!(gone.received().len() as i64, failed + 1);
 }

@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(breaker.room(now + TimeDelta::seconds(59)), Room::AtOnce(0));
         assert_eq!(breaker.room(now + TimeDelta::seconds(60)), Room::AtOnce(1));
         let waits: Vec<i64> =
-            (5..14).map(|times| failed(times)).map(|(b, now)| (b.next_probe_at.unwrap() - now).num_minutes()).collect();
+            (5..14).map(failed).map(|(b, now)| (b.next_probe_at.unwrap() - now).num_minutes()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
     }
 

@@ -175,7 +175,7 @@ async fn post(
     let answer = Answer { status: response.status(), retry_after: retry_after.map(str::to_owned) };
     // Some servers give up a request whose answer nobody takes. The status has decided already.
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-    let _ = timeout(left, read_a_little(&mut response)).await;
+    drop(timeout(left, read_a_little(&mut response)).await);
     Ok(answer)
 }
 

@@ -117,6 +117,7 @@ mod tests {
     use standardwebhooks::Webhook;
 
     use super::*;
+    use crate::clock::Clock;
 
     const BODY: &str = r#"{"type":"booking.moved","data":{}}"#;
 
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn each_secret_verifies_and_no_other() {
         let (new, old, other) = (Secret::generate().unwrap(), Secret::generate().unwrap(), Secret::generate().unwrap());
-        let (id, now, key) = (Uuid::now_v7(), Utc::now(), SigningKey::generate().unwrap());
+        let (id, now, key) = (Uuid::now_v7(), Clock::System.now(), SigningKey::generate().unwrap());
         let signed = signatures(id, now, BODY.as_bytes(), &[new.clone(), old.clone()], &key);
         assert_eq!(signed.split(' ').count(), 3);
         let verify = |secret: &Secret, body: &str, id: Uuid, at| {
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_public_key_verifies() {
-        let (id, now, key) = (Uuid::now_v7(), Utc::now(), SigningKey::generate().unwrap());
+        let (id, now, key) = (Uuid::now_v7(), Clock::System.now(), SigningKey::generate().unwrap());
         let signed = signatures(id, now, BODY.as_bytes(), &[], &key);
         let signature = STANDARD.decode(signed.strip_prefix("v1a,").unwrap()).unwrap();
         let public = STANDARD.decode(key.public().strip_prefix("whpk_").unwrap()).unwrap();
