@@ -195,7 +195,7 @@ async fn webhook(app: &App, claimed: &Claimed, endpoint: EndpointId) -> Result<(
         webhooks::Outcome::Final { why, status, ms } => {
             Settled { state: State::Failed, due_at: now, error: Some(why), status, took: took(ms) }
         }
-        webhooks::Outcome::Disabled => Settled::without_attempt(State::Failed, Some("disabled"), now),
+        webhooks::Outcome::Disabled => Settled::without_attempt(State::Failed, Some("endpoint_disabled"), now),
     };
     settle(app, claimed, &settled).await?;
     Ok(())

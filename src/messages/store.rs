@@ -105,9 +105,10 @@ pub(super) async fn add(tx: &mut Tx, planned: &[Planned], now: DateTime<Utc>) ->
     let rows = serde_json::to_value(planned).map_err(|error| Error::Internal(error.to_string()))?;
     sqlx::query!(
         "INSERT INTO deliveries (id, once, event_id, event_kind, message, booking_id, account_id, endpoint_id, class, channel, lane, state,
-                                 due_at, expires_at, valid, is_whole, created_at, ended_at)
+                                 due_at, expires_at, valid, is_whole, last_error, created_at, ended_at)
          SELECT id, once, event_id, event_kind, message, booking_id, account_id, endpoint_id, class, channel, lane, state, due_at, expires_at,
-                valid, is_whole, $2::timestamptz, CASE WHEN state <> 'pending' THEN $2::timestamptz END
+                valid, is_whole, CASE WHEN state = 'failed' THEN 'endpoint_disabled' END, $2::timestamptz,
+                CASE WHEN state <> 'pending' THEN $2::timestamptz END
          FROM ROWS FROM (jsonb_to_recordset($1) AS (id uuid, once text, event_id uuid, event_kind text, message text, booking_id uuid,
                          account_id uuid, endpoint_id uuid, class text, channel text, lane text, state text, due_at timestamptz,
                          expires_at timestamptz, valid jsonb, is_whole boolean)) WITH ORDINALITY
