@@ -379,9 +379,10 @@ async fn log(app: &App, endpoint: Uuid, state: &str) -> Uuid {
     ));
     sqlx::query(
         "INSERT INTO deliveries (id, once, event_id, event_kind, message, booking_id, endpoint_id, class, channel, lane, state, due_at, expires_at,
-                                 valid, attempts, last_error, created_at, ended_at)
+                                 valid, attempts, last_error, created_at, ended_at, lease_until)
          VALUES ($1, $1::text, $1, 'booking.reschedule', 'booking.moved', $1, $2, 'webhook', 'webhook', 'l', $3, $4 + interval '1 hour',
-                 $4 + interval '3 days', '{}', 9, 'status_500', $4, CASE WHEN $3 <> 'pending' THEN $4 END)",
+                 $4 + interval '3 days', '{}', 9, 'status_500', $4, CASE WHEN $3 NOT IN ('pending', 'sending') THEN $4 END,
+                 CASE WHEN $3 = 'sending' THEN $4 + interval '1 minute' END)",
     )
     .bind(id)
     .bind(endpoint)
