@@ -211,7 +211,8 @@ async fn plan_visits(
         "ends_on": today(now) + TimeDelta::days(60), "stop_when": "No better after three visits, or more pain on the day after.",
     });
     let said = "The first two helped. Once a week is good for me.";
-    introduce_plan(db, cipher, (person, first.id, first.therapist), (plan, said), first.start_at + TimeDelta::hours(2)).await
+    introduce_plan(db, cipher, (person, first.id, first.therapist), (plan, said), first.start_at + TimeDelta::hours(2))
+        .await
 }
 
 async fn seal_time_off(db: &mut PgConnection, cipher: &Cipher) -> Result<()> {

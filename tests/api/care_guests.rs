@@ -23,7 +23,8 @@ async fn consent_is_law(scene: &Scene) {
     let rules = rules_with(&scene.app, |rules| {
         let law = rules.iter_mut().find(|rule| rule["code"] == "law_ca_on").unwrap();
         law["when"] = json!({ "place": ["AU-NSW"] });
-        law["examples"] = json!([{ "service": "swedish", "date": "2026-12-01", "outcome": "suitable", "place": "AU-NSW" }]);
+        law["examples"] =
+            json!([{ "service": "swedish", "date": "2026-12-01", "outcome": "suitable", "place": "AU-NSW" }]);
     })
     .await;
     publishes(&scene.app, 2, &rules).await;
@@ -157,6 +158,7 @@ async fn a_guest_who_lost_the_link_gets_another_and_begins_anew() {
     scene.books(SWEDISH, MORNING, wish.clone()).await.refused(422, "care_not_suitable");
 
     // Whoever uses it learns nothing of what was said before.
+    scene.app.advance(TimeDelta::minutes(1));
     let complaint = json!({
         "questionnaires": [{ "code": "complaint", "version": 1 }], "attested": true,
         "answers": [{ "question": "complaint_at", "value": ["left_shoulder"] }],

@@ -18,9 +18,9 @@ use crate::bookings::steps::{Asked, Begun, begin, party, take};
 use crate::bookings::views::BookingView;
 use crate::bookings::{Booking, Reason, store};
 use crate::care::{self, Limits, Standing, VisitCare};
-use crate::events::Work;
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
+use crate::events::Work;
 use crate::http::{IfMatch, Json, Nothing, OrDefault, Path, Reply};
 use crate::ids::{BookingId, RecipientId};
 

@@ -1,6 +1,6 @@
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{PgExecutor, PgPool};
 use sqlx::types::Json;
+use sqlx::{PgExecutor, PgPool};
 
 use super::QuestionnaireRef;
 use super::recipients::{Relation, StoredRecipient};
