@@ -191,6 +191,9 @@ pub struct KeptReason {
     pub own: Option<String>,
     /// In a person's.
     pub sealed: Option<Sealed>,
+    /// Whether it is a therapist's objection: it tells of health, and is the two parties' own.
+    #[serde(default)]
+    pub objected: bool,
 }
 
 impl KeptReason {

@@ -181,7 +181,8 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
             Action::Cancel => {
                 let fee = booking.fee(party, now).amount;
                 booking.cancelled = Some(Cancelled { by: party, at: now, fee });
-                booking.cancel_reason = Some(KeptReason { action, at: now, own: None, sealed: reason.clone() });
+                booking.cancel_reason =
+                    Some(KeptReason { action, at: now, own: None, sealed: reason.clone(), objected: asked.objects });
                 // Who may not carry the visit out does right by saying so.
                 let to_blame = party == Party::Therapist
                     && booking.at_risk_since.is_none()

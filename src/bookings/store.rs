@@ -132,7 +132,9 @@ macro_rules! bookings {
                       CASE WHEN extension_expires_at > $1 OR extension_minutes = duration_minutes THEN extension_minutes END AS extension_minutes,
                       extension_amount, extension_expires_at, therapist_gender AS "therapist_gender: Gender",
                       CASE WHEN status = 'cancelled' THEN (
-                          SELECT jsonb_build_object('action', action, 'at', at, 'own', reason, 'sealed', reason_sealed)
+                          SELECT jsonb_build_object('action', action, 'at', at, 'own', reason, 'sealed', reason_sealed, 'objected', EXISTS (
+                              SELECT FROM events o WHERE subject_type = 'booking' AND subject_id = bookings.id::text AND o.id >= history_of(bookings.id::text)
+                                                     AND kind = 'booking.care_objected'))
                           FROM booking_events e
                           WHERE e.booking = bookings.id::text AND e.id >= history_of(bookings.id::text) AND e.action = 'cancel' LIMIT 1
                       ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, care_at_risk_since, care_confirmed_at, handed_over_at, created_at
@@ -843,7 +845,9 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -
     let rows = sqlx::query!(
         r#"SELECT position AS "position!", at AS "at!", party AS "party!: Party", action AS "action!: Action",
                   from_status AS "from_status: Status", to_status AS "to_status!: Status", reason,
-                  reason_sealed AS "reason_sealed: Sealed", change AS "change: Json<Change>"
+                  reason_sealed AS "reason_sealed: Sealed", change AS "change: Json<Change>",
+                  EXISTS (SELECT FROM events o WHERE subject_type = 'booking' AND subject_id = $1 AND o.id >= history_of($1)
+                                                 AND kind = 'booking.care_objected') AS "objected!"
            FROM booking_events WHERE booking = $1 AND id >= history_of($1) AND position > $2 ORDER BY position LIMIT $3"#,
         id.to_string(),
         after,
@@ -856,7 +860,13 @@ pub(super) async fn events(tx: &mut Tx, id: BookingId, after: i64, count: i64) -
         party: row.party,
         from_status: row.from_status,
         to_status: row.to_status,
-        reason: KeptReason { action: row.action, at: row.at, own: row.reason, sealed: row.reason_sealed },
+        reason: KeptReason {
+            objected: row.objected && row.action == Action::Cancel,
+            action: row.action,
+            at: row.at,
+            own: row.reason,
+            sealed: row.reason_sealed,
+        },
         change: row.change,
     });
     Ok(events.collect())

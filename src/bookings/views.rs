@@ -7,12 +7,12 @@ use serde::Serialize;
 use sqlx::types::Json;
 use utoipa::ToSchema;
 
-use super::Booking;
 use super::around::{Around, Surroundings};
 use super::lifecycle::{Action, Party, Status};
 use super::missed::NoShowReport;
 use super::reschedule::Change;
 use super::store::Event;
+use super::{Booking, KeptReason};
 use crate::accounts::{self, Address, AddressView, Remarks};
 use crate::catalogue;
 use crate::cipher::Cipher;
@@ -277,7 +277,11 @@ impl BookingEvent {
         // What is about a person is not for the others.
         let is_private = event.party == Party::Admin
             || matches!(reason.action, Action::Reassign | Action::Complete | Action::Stop | Action::Contest);
-        let told = party == Party::Admin || event.party == party || !is_private;
+        let told = match party {
+            // Nor is what tells of health for staff.
+            Party::Admin => !reason.objected,
+            _ => event.party == party || !is_private,
+        };
         Ok(Self {
             at: reason.at,
             party: event.party,
@@ -469,9 +473,12 @@ impl Common {
     fn new(booking: &Booking, service: ServiceRef, cipher: &Cipher, viewer: Viewer) -> Result<Self> {
         let charge = booking.charge();
         let cancellation = booking.cancelled.zip(charge).map(|(cancelled, fee)| {
-            // What staff wrote is about people, and not for the parties.
-            let told = viewer == Viewer::Admin || cancelled.by != Party::Admin;
-            let reason = booking.cancel_reason.as_ref().filter(|_| told);
+            // What staff wrote is about people, and not for the parties; what a therapist objects to is about health, and not for staff.
+            let told = |reason: &&KeptReason| match viewer {
+                Viewer::Admin => !reason.objected,
+                _ => cancelled.by != Party::Admin,
+            };
+            let reason = booking.cancel_reason.as_ref().filter(told);
             let reason = reason.map(|reason| reason.read(booking.id, cipher)).transpose()?.flatten();
             let refund = booking.price.less(fee);
             Ok::<_, Error>(Cancellation { by: cancelled.by, at: cancelled.at, fee, refund, reason })

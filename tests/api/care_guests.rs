@@ -158,6 +158,7 @@ async fn a_guest_who_lost_the_link_gets_another_and_begins_anew() {
     scene.books(SWEDISH, MORNING, wish.clone()).await.refused(422, "care_not_suitable");
 
     // Whoever uses it learns nothing of what was said before.
+    scene.app.advance(TimeDelta::minutes(1));
     let complaint = json!({
         "questionnaires": [{ "code": "complaint", "version": 1 }], "attested": true,
         "answers": [{ "question": "complaint_at", "value": ["left_shoulder"] }],

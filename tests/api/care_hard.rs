@@ -16,7 +16,7 @@ async fn days_since_surgery_are_counted_by_the_calendar_of_the_visit() {
     let early = scene.books(SWEDISH, "2026-12-02T03:00:00Z", json!({})).await.refused(422, "care_not_now");
     assert_eq!(early.body["care"]["not_before"], "2026-12-03");
     scene.books(SWEDISH, MORNING, json!({})).await.refused(422, "care_clearance_needed");
-    assert_eq!(scene.slots(SWEDISH, &scene.oneself, "2026-12-01", "2026-12-20").await, Vec::<String>::new());
+    assert_eq!(scene.slots(SWEDISH, &scene.oneself, "2026-12-01", "2026-12-14").await, Vec::<String>::new());
     let suits = async |date: &str| {
         let path = format!("{RECIPIENTS}/{}/suitability", scene.oneself);
         let query = format!("service_id={SWEDISH}&duration_minutes=60&country=AU&region=NSW&date={date}");
@@ -103,7 +103,9 @@ async fn of_whoever_was_erased_nothing_opens_and_what_proves_the_licence_still_d
     let booked = scene.books(SWEDISH, MORNING, json!({})).await.is(201).id();
     let path = format!("/v1/bookings/{booked}");
     let admin = scene.app.admin().await;
-    let proof = async || admin.get(&format!("{path}/licence-proof")).await.is(200).body["credentials"].clone();
+    let proof = async || {
+        admin.get(&format!("/v1/admin/bookings/{booked}/licence-proof")).await.is(200).body["credentials"].clone()
+    };
     let before = proof().await;
     scene.client.delete(&format!("{RECIPIENTS}/{}", scene.oneself)).await.is(204);
     scene.app.run_jobs().await;

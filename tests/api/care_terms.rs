@@ -57,17 +57,18 @@ async fn who_is_too_young_on_the_day_of_the_visit_is_booked_for_nowhere() {
 
     // A stricter rule speaks against what is requested and what is booked. Its therapist is not told why.
     scene.therapist.change("/v1/therapists/me", json!({ "booking_mode": "request" })).await.is(200);
-    let asked = scene.books(DEEP_TISSUE, "2026-12-05T02:00:00Z", named).await.is(201).id();
-    publishes(
-        &scene.app,
-        3,
-        &rules_with(&scene.app, |rules| {
-            rules.retain(|rule| rule["code"] != "least_age");
-            rules.push(least_age(17));
-        })
-        .await,
-    )
+    let stricter = rules_with(&scene.app, |rules| {
+        rules.retain(|rule| rule["code"] != "least_age");
+        rules.push(least_age(17));
+    })
     .await;
+    let sets = "/v1/admin/care-rule-sets";
+    let set = json!({ "version": 3, "rule_set": stricter, "effective_from": scene.app.now() + TimeDelta::days(1) });
+    let set = scene.app.admin().await.post(sets, set).await.is(201).header("location");
+    scene.app.admin().await.post(&format!("{set}/publish"), json!({})).await.is(200);
+    scene.app.advance(TimeDelta::hours(23));
+    let asked = scene.books(DEEP_TISSUE, "2026-12-05T02:00:00Z", named).await.is(201).id();
+    scene.app.advance(TimeDelta::hours(1));
     scene.therapist.act(&format!("/v1/bookings/{asked}/accept")).await.refused(422, "care_not_suitable");
     scene.app.run_jobs().await;
     assert_eq!(scene.client.get(&format!("{path}/care")).await.is(200).body["state"], "does_not_suit");
