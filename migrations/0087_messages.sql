@@ -4,7 +4,9 @@
 -- passes over none that commits late.
 CREATE TABLE message_progress (
     one  boolean NOT NULL CONSTRAINT message_progress_pkey PRIMARY KEY DEFAULT true CONSTRAINT message_progress_one CHECK (one),
-    link bigint  NOT NULL
+    link bigint  NOT NULL,
+    -- What happened before is told to nobody: a database that was restored would tell it once more.
+    not_before timestamptz
 );
 -- Nobody is told of what happened before there were messages.
 INSERT INTO message_progress (link) SELECT coalesce(max(link), 0) FROM audit_links;
@@ -25,7 +27,7 @@ CREATE TABLE deliveries (
     channel     text        NOT NULL CONSTRAINT deliveries_channel_known CHECK (channel IN ('email', 'webhook')),
     -- What is in one lane is sent one after the other, by `sequence`.
     lane        text        NOT NULL,
-    sequence    bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    sequence    bigint      NOT NULL GENERATED ALWAYS AS IDENTITY CONSTRAINT deliveries_sequence_unique UNIQUE,
     state       text        NOT NULL DEFAULT 'pending' CONSTRAINT deliveries_state_known
                             CHECK (state IN ('pending', 'sending', 'sent', 'failed', 'expired', 'suppressed', 'superseded', 'withdrawn')),
     -- When it is tried next; while it is being sent, when whoever sends it is taken for dead.
@@ -46,7 +48,8 @@ CREATE TABLE deliveries (
     CONSTRAINT deliveries_ended CHECK ((ended_at IS NOT NULL) = (state NOT IN ('pending', 'sending'))),
     CONSTRAINT deliveries_leased CHECK ((lease_until IS NOT NULL) = (state = 'sending'))
 );
-CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state IN ('pending', 'sending');
+CREATE INDEX deliveries_mails_due ON deliveries (due_at, sequence) WHERE channel = 'email' AND state IN ('pending', 'sending');
+CREATE INDEX deliveries_under_way ON deliveries (endpoint_id) WHERE endpoint_id IS NOT NULL AND state = 'sending';
 CREATE INDEX deliveries_by_lane ON deliveries (lane, sequence) WHERE state IN ('pending', 'sending');
 CREATE INDEX deliveries_by_account ON deliveries (account_id, sequence);
 CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, id) WHERE endpoint_id IS NOT NULL;

@@ -5,8 +5,8 @@ use sqlx::PgPool;
 
 use super::lifecycle::Status;
 use crate::error::Result;
-use crate::ids::{AccountId, BookingId, CounterOfferId, ServiceId, TherapistId};
-use crate::values::{Money, Span, Zone};
+use crate::ids::{AccountId, BookingId, CounterOfferId, TherapistId};
+use crate::values::{Span, Zone};
 
 /// A visit, as it is at one moment. It holds no street and no words of anybody.
 #[derive(Clone, Debug)]
@@ -15,8 +15,6 @@ pub struct Outline {
     pub client: AccountId,
     /// Who carries it out.
     pub therapist: TherapistId,
-    /// What is booked.
-    pub service: ServiceId,
     /// Where it stands.
     pub status: Status,
     /// The time on the table.
@@ -25,8 +23,6 @@ pub struct Outline {
     pub time_zone: Zone,
     /// The suburb.
     pub locality: String,
-    /// What it costs.
-    pub price: Money,
     /// Whether its therapist may not carry it out as things stand.
     pub at_risk: bool,
     /// Whether its therapist wants somebody else to take it over.
@@ -38,9 +34,9 @@ pub struct Outline {
 /// The visit at `now`. A requested booking whose deadline has passed has expired, whether that was written down or not.
 pub async fn outline(db: &PgPool, booking: BookingId, now: DateTime<Utc>) -> Result<Option<Outline>> {
     let row = sqlx::query!(
-        r#"SELECT b.client_id, b.therapist_id, b.service_id, b.start_at, b.duration_minutes, b.time_zone AS "time_zone: Zone",
+        r#"SELECT b.client_id, b.therapist_id, b.start_at, b.duration_minutes, b.time_zone AS "time_zone: Zone",
                   CASE WHEN b.status = 'requested' AND b.respond_by <= $2 THEN 'expired' ELSE b.status END AS "status!: Status",
-                  b.address ->> 'locality' AS "locality!", b.amount, b.currency, b.at_risk_since IS NOT NULL AS "at_risk!",
+                  b.address ->> 'locality' AS "locality!", b.at_risk_since IS NOT NULL AS "at_risk!",
                   b.handed_over_at IS NOT NULL AS "handed_over!", o.id AS "offer?: CounterOfferId", o.start_at AS "offered?"
            FROM bookings b
            LEFT JOIN counter_offers o ON o.booking_id = b.id AND o.status = 'open' AND o.expires_at > $2
@@ -50,20 +46,15 @@ pub async fn outline(db: &PgPool, booking: BookingId, now: DateTime<Utc>) -> Res
     )
     .fetch_optional(db)
     .await?;
-    row.map(|row| {
-        Ok(Outline {
-            client: row.client_id,
-            therapist: row.therapist_id,
-            service: row.service_id,
-            status: row.status,
-            table: Span::of_minutes(row.start_at, row.duration_minutes.into()),
-            time_zone: row.time_zone,
-            locality: row.locality,
-            price: Money::stored(row.amount, &row.currency)?,
-            at_risk: row.at_risk && row.status.is_live(),
-            handed_over: row.handed_over && row.status.is_live(),
-            proposed: row.offer.zip(row.offered),
-        })
-    })
-    .transpose()
+    Ok(row.map(|row| Outline {
+        client: row.client_id,
+        therapist: row.therapist_id,
+        status: row.status,
+        table: Span::of_minutes(row.start_at, row.duration_minutes.into()),
+        time_zone: row.time_zone,
+        locality: row.locality,
+        at_risk: row.at_risk && row.status.is_live(),
+        handed_over: row.handed_over && row.status.is_live(),
+        proposed: row.offer.zip(row.offered),
+    }))
 }

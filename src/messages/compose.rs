@@ -24,8 +24,6 @@ pub struct About<'a> {
     pub valid: &'a Value,
     /// The visit, where it is about one.
     pub visit: Option<(BookingId, &'a Outline)>,
-    /// The name of what is booked.
-    pub service: Option<&'a str>,
     /// The code that only the reader is to have.
     pub code: Option<&'a str>,
 }
@@ -57,20 +55,22 @@ pub fn letter(
         let other = if is_therapist { visit.client } else { visit.therapist.into() };
         let other = people.get(&other).map_or("", Contact::first_name).to_owned();
         args.set("side", if is_therapist { "therapist" } else { "client" });
-        args.set("date", words.date(visit.time_zone.wall(visit.table.start).date())?);
-        facts.extend(times(words, "when", visit.table, visit.time_zone, reader.contact.time_zone)?);
+        // Whoever has it no more is told of the time that they had.
+        let told = about.valid.get("start_at").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let table = match told.filter(|_| about.row.needs == Needs::Gone) {
+            Some(start) => Span { start, end: start + (visit.table.end - visit.table.start) },
+            None => visit.table,
+        };
+        args.set("date", words.date(visit.time_zone.wall(table.start).date())?);
+        facts.extend(times(words, "when", table, visit.time_zone, reader.contact.time_zone)?);
         if let (Needs::Proposed, Some((_, start))) = (about.row.needs, visit.proposed) {
             let proposed = Span { start, end: start + (visit.table.end - visit.table.start) };
             facts.extend(times(words, "proposed", proposed, visit.time_zone, reader.contact.time_zone)?);
         }
-        if let Some(service) = about.service {
-            facts.push((words.word("service")?, service.to_owned()));
-        }
-        facts.push((words.word("with")?, other.clone()));
-        if is_therapist {
+        // Not what is booked: the names of some services tell of health.
+        if about.row.needs != Needs::Gone {
+            facts.push((words.word("with")?, other.clone()));
             facts.push((words.word("where")?, visit.locality.clone()));
-        } else {
-            facts.push((words.word("price")?, words.money(visit.price)?));
         }
         args.set("other", other);
     }
@@ -84,12 +84,14 @@ pub fn letter(
     }
     args.set("code", about.code.unwrap_or_default());
 
-    let mut hello = FluentArgs::new();
-    hello.set("name", reader.contact.display_name.as_str());
-    let mut blocks = vec![
-        Block::Text(words.say("hello", None, &hello)?),
-        Block::Text(words.say(about.row.message, Some("lead"), &args)?),
-    ];
+    let mut blocks = Vec::new();
+    // A code may go to somebody who did not ask for it, and is not to be greeted in the words of whoever did.
+    if about.row.needs != Needs::Code {
+        let mut hello = FluentArgs::new();
+        hello.set("name", reader.contact.display_name.as_str());
+        blocks.push(Block::Text(words.say("hello", None, &hello)?));
+    }
+    blocks.push(Block::Text(words.say(about.row.message, Some("lead"), &args)?));
     if !facts.is_empty() {
         blocks.push(Block::Facts(facts));
     }
@@ -106,7 +108,8 @@ pub fn letter(
 fn times(words: Words, name: &str, span: Span, at: Zone, home: Zone) -> Result<Vec<(String, String)>> {
     let there = format!("{} ({})", words.span(at, span)?, at.name());
     let mut lines = vec![(words.word(name)?, there)];
-    if home.wall(span.start) != at.wall(span.start) {
+    // An account that never named a zone has UTC.
+    if home != Zone::UTC && home.wall(span.start) != at.wall(span.start) {
         lines.push((words.word("at_home")?, format!("{} ({})", words.span(home, span)?, home.name())));
     }
     Ok(lines)

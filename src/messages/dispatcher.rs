@@ -8,9 +8,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::plan::{self, Plan, Planned};
+use super::reminders::Reminder;
 use super::table::REMINDER;
 use super::webhooks::{self, Happened, Wanted};
-use super::{Post, store};
+use super::store::{self, Progress};
+use super::Post;
 use crate::App;
 use crate::audit::{self, Chained};
 use crate::db::Tx;
@@ -57,14 +59,17 @@ pub async fn run(app: Arc<App>, stop: impl Future<Output = ()>) {
 pub async fn dispatch(app: &App) -> Result<bool> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let Some(link) = store::progress(&mut tx).await? else {
+    let Some(Progress { link, not_before }) = store::progress(&mut tx).await? else {
         tx.rollback().await?;
         return Ok(false);
     };
-    let chained = audit::since(&mut tx, link, BATCH).await?;
+    let mut chained = audit::since(&mut tx, link, BATCH).await?;
+    let (looked_through, last) = (chained.len(), chained.last().map(|last| last.link));
+    chained.retain(|event| not_before.is_none_or(|before| event.at >= before));
     let mut planned = Plan::default();
     // Where no mails are sent, none are planned: nobody wants last year's when they are switched on.
-    if app.part::<Post>()?.is_on() {
+    let is_on = app.part::<Post>()?.is_on();
+    if is_on {
         let ids: BTreeSet<AccountId> = chained.iter().flat_map(plan::readers).collect();
         let readers = store::readers(&mut tx, &ids.into_iter().collect::<Vec<_>>()).await?;
         for event in &chained {
@@ -74,18 +79,20 @@ pub async fn dispatch(app: &App) -> Result<bool> {
         }
     }
     planned.messages.extend(webhooks(&mut tx, &chained, now).await?);
-    let due = remind(&mut tx, &mut planned.messages, now).await?;
+    let reminded = remind(&mut tx, now).await?;
+    let due = reminded.len();
+    planned.messages.extend(reminded.into_iter().filter(|_| is_on));
     if !planned.messages.is_empty() {
         store::add(&mut tx, &planned.messages, now).await?;
     }
     if !planned.reminders.is_empty() {
         store::remember(&mut tx, &planned.reminders).await?;
     }
-    if let Some(last) = chained.last() {
-        store::go_on_from(&mut tx, last.link).await?;
+    if let Some(last) = last {
+        store::go_on_from(&mut tx, last).await?;
     }
     tx.commit().await?;
-    Ok(i64::try_from(chained.len().max(due)).is_ok_and(|looked_through| looked_through >= BATCH))
+    Ok(i64::try_from(looked_through.max(due)).is_ok_and(|many| many >= BATCH))
 }
 
 /// What programs are told of these events.
@@ -101,12 +108,11 @@ async fn webhooks(tx: &mut Tx, chained: &[Chained], now: DateTime<Utc>) -> Resul
     Ok(wanted.iter().filter_map(message).collect())
 }
 
-/// Makes messages of the reminders that are due; how many were.
-async fn remind(tx: &mut Tx, messages: &mut Vec<Planned>, now: DateTime<Utc>) -> Result<usize> {
+/// The messages that reminders become which are due.
+async fn remind(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<Planned>> {
     let due = store::take_due(tx, now, BATCH).await?;
     let ids: BTreeSet<AccountId> = due.iter().map(|reminder| reminder.account).collect();
     let readers = store::readers(tx, &ids.into_iter().collect::<Vec<_>>()).await?;
-    let ahead = due.iter().filter(|reminder| reminder.start_at > now);
-    messages.extend(ahead.map(|reminder| Planned::reminder(&REMINDER, reminder, readers.get(&reminder.account), now)));
-    Ok(due.len())
+    let message = |reminder: &Reminder| Planned::reminder(&REMINDER, reminder, readers.get(&reminder.account), now);
+    Ok(due.iter().map(message).collect())
 }

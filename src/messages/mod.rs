@@ -127,7 +127,9 @@ pub const LIFE: &[(State, State, &str)] = &[
     (State::Sending, State::Expired, "the next attempt would come too late"),
     (State::Sending, State::Suppressed, "its reader does without, or nothing may be sent to the address"),
     (State::Sending, State::Withdrawn, "what it tells is not so any more"),
+    (State::Sending, State::Superseded, "it was not taken for now, and a later one tells how the visit stands"),
     (State::Failed, State::Pending, "staff send it again"),
+    (State::Expired, State::Pending, "it goes to a program, and staff send it again"),
 ];
 
 /// The life of a message, in Markdown.

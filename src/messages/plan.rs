@@ -33,6 +33,14 @@ pub struct Reader {
     pub without: Vec<Class>,
 }
 
+impl Reader {
+    /// The reader as of a visit in that zone: whoever never named a zone, and so has UTC, lives where they are visited.
+    fn at(&self, zone: Option<Zone>) -> Self {
+        let time_zone = zone.filter(|_| self.time_zone == Zone::UTC).unwrap_or(self.time_zone);
+        Self { time_zone, ..self.clone() }
+    }
+}
+
 /// A message to be sent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Planned {
@@ -87,7 +95,7 @@ impl Planned {
             lane: lane(due.account, due.booking),
             due_at: now,
             expires_at: due.start_at,
-            valid: serde_json::json!({ "start_at": due.start_at }),
+            valid: serde_json::json!({ "start_at": due.start_at, "hours": due.hours }),
             is_whole: false,
             state: begins(row.class, reader),
         }
@@ -147,12 +155,15 @@ pub fn plan(chained: &Chained, readers: &HashMap<AccountId, Reader>, now: DateTi
     let booking = (event.subject_type == "booking").then(|| event.subject_id().map(BookingId)).flatten();
     let start: Option<DateTime<Utc>> =
         event.details.get("start_at").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let zone = event.details.get("time_zone").and_then(|zone| Zone::named(zone.as_str()?));
     let mut plan = Plan::default();
     for row in rows(event) {
         for account in row.to.of(event) {
             let Some(reader) = readers.get(&account) else { continue };
             let delivery = DeliveryId::new(now);
-            let until = start.filter(|_| row.invitation == Invitation::Request).unwrap_or(*at + PATIENCE);
+            // What has begun is told of all the same, such as that it lasts longer.
+            let until = start.filter(|start| row.invitation == Invitation::Request && start > at);
+            let until = until.unwrap_or(*at + PATIENCE);
             plan.messages.push(Planned {
                 id: delivery,
                 once: format!("{id}:email:{account}:{}", row.message),
@@ -177,7 +188,7 @@ pub fn plan(chained: &Chained, readers: &HashMap<AccountId, Reader>, now: DateTi
                 state: begins(row.class, Some(reader)),
             });
             if let (Some(booking), Some(start), Invitation::Request) = (booking, start, row.invitation) {
-                plan.reminders.extend(reminders(booking, account, start, reader, now));
+                plan.reminders.extend(reminders(booking, account, start, &reader.at(zone), now));
             }
         }
     }

@@ -180,7 +180,9 @@ impl Post {
                     return Ok(Outcome::Never { why: "not_an_address".to_owned(), bounced: true });
                 };
                 let message = self.message(mail, to, now)?;
-                Ok(outcome(relay.send(message).await))
+                // The library bounds the connecting alone.
+                let answer = tokio::time::timeout(PATIENCE, relay.send(message)).await;
+                Ok(answer.map_or_else(|_| Outcome::Later("timeout".to_owned()), outcome))
             }
         }
     }
@@ -226,7 +228,8 @@ fn mailbox(text: &str) -> Result<Mailbox, String> {
     text.parse().map_err(|_| format!("{text} is not of the form Name <name@host.example>"))
 }
 
-/// What the relay's answer means. Only what it says of the address itself is held against the address.
+/// What the relay's answer means. An address is held to be bad only where the relay says so by an enhanced code (RFC 3463, 3.2 and 3.3), because a relay
+/// that does not like us answers 550 as well.
 fn outcome(answer: Result<smtp::response::Response, smtp::Error>) -> Outcome {
     let error = match answer {
         Ok(_) => return Outcome::Sent,
@@ -246,9 +249,14 @@ fn outcome(answer: Result<smtp::response::Response, smtp::Error>) -> Outcome {
     match code {
         // The relay does not know us: that is for its operator to mend, and nothing is lost meanwhile.
         530 | 534 | 535 | 538 => Outcome::Later(why),
-        500.. => Outcome::Never { why, bounced: matches!(code, 550 | 551 | 553) },
+        500.. => Outcome::Never { why, bounced: is_of_the_address(&error.to_string()) },
         _ => Outcome::Later(why),
     }
+}
+
+/// Whether a relay's words say that there is no such mailbox.
+fn is_of_the_address(words: &str) -> bool {
+    words.split([' ', '(', ')', ':']).any(|word| matches!(word, "5.1.1" | "5.1.2" | "5.1.3" | "5.1.6" | "5.1.10" | "5.2.1"))
 }
 
 macro_rules! headers {

@@ -49,7 +49,8 @@ pub struct Quiet {
 }
 
 impl Quiet {
-    fn holds(self, time: NaiveTime) -> bool {
+    /// Whether it is quiet at that time of the day.
+    pub fn holds(self, time: NaiveTime) -> bool {
         if self.from <= self.until {
             self.from <= time && time < self.until
         } else {

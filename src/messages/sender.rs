@@ -1,6 +1,5 @@
 //! Sends what is due: looks once more whether it still holds, writes it, hands it over, and writes down what became of it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use super::compose::{About, Reader, letter};
 use super::invitations::object;
 use super::keys::Digests;
 use super::post::{Mail, Outcome, Post};
+use super::reminders::Hours;
 use super::store::{self, Claimed, Settled, Target};
 use super::table::{self, Invitation, Needs};
 use super::webhooks::{self, Room};
@@ -21,8 +21,8 @@ use crate::bookings::entries::{Entry, entry};
 use crate::bookings::outline::outline;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, BookingId, EndpointId, MailedCodeId, SuppressionId};
-use crate::values::name;
-use crate::{App, accounts, catalogue};
+use crate::values::{Zone, name};
+use crate::{App, accounts};
 
 /// How often it is looked for what is due.
 const EVERY: Duration = Duration::from_millis(500);
@@ -73,6 +73,8 @@ impl Lot {
         }
         let mut due = store::due_endpoints(&app.db, now).await?;
         due.retain(|due| due.works == (self == Self::Webhooks));
+        // Whoever has least under way comes first, so that nobody takes all places.
+        due.sort_by_key(|due| due.under_way);
         if due.is_empty() {
             return Ok(Vec::new());
         }
@@ -152,8 +154,12 @@ async fn begin(app: &Arc<App>, lot: Lot, under_way: &mut JoinSet<()>) -> Result<
         let app = app.clone();
         under_way.spawn(async move {
             if let Err(error) = deliver(&app, &one).await {
-                // The lease ends, and somebody tries again.
                 tracing::error!(%error, delivery = %one.id, "a message was not sent");
+                let settled = later(&one, "internal".to_owned(), None, Some(Duration::ZERO), app.clock.now());
+                // Where that fails too, the lease ends, and somebody tries again.
+                if let Err(error) = settle(&app, &one, &settled).await {
+                    tracing::error!(%error, delivery = %one.id, "nor was that written down");
+                }
             }
         });
     }
@@ -171,8 +177,11 @@ async fn deliver(app: &App, claimed: &Claimed) -> Result<()> {
 /// Writes down how an attempt ended; whether that was still ours to say.
 async fn settle(app: &App, claimed: &Claimed, settled: &Settled) -> Result<bool> {
     let channel = if matches!(claimed.target, Target::Person(_)) { "email" } else { "webhook" };
-    counter!("messages_total", "channel" => channel, "state" => name(&settled.state)).increment(1);
-    store::settle(&app.db, claimed, settled, app.clock.now()).await
+    let stood = store::settle(&app.db, claimed, settled, app.clock.now()).await?;
+    if stood {
+        counter!("messages_total", "channel" => channel, "state" => name(&settled.state)).increment(1);
+    }
+    Ok(stood)
 }
 
 async fn webhook(app: &App, claimed: &Claimed, endpoint: EndpointId) -> Result<()> {
@@ -216,6 +225,10 @@ async fn mail(app: &App, claimed: &Claimed, reader: AccountId) -> Result<()> {
             return Ok(());
         }
     };
+    // Before it goes, because it may arrive although nobody says so: then its reader is to be told, too, that the visit is gone.
+    if let Some((booking, "REQUEST", sequence)) = invitation {
+        store::invited(&app.db, booking, reader, ("REQUEST", sequence), app.clock.now()).await?;
+    }
     let begun = Instant::now();
     let outcome = app.part::<Post>()?.send(&mail, app.clock.now()).await?;
     let (took, now) = (Some(begun.elapsed()), app.clock.now());
@@ -231,7 +244,7 @@ async fn mail(app: &App, claimed: &Claimed, reader: AccountId) -> Result<()> {
         Outcome::Later(why) => later(claimed, why, None, took, now),
     };
     let stood = settle(app, claimed, &settled).await?;
-    if let (true, State::Sent, Some((booking, method, sequence))) = (stood, settled.state, invitation) {
+    if let (true, State::Sent, Some((booking, method @ "CANCEL", sequence))) = (stood, settled.state, invitation) {
         store::invited(&app.db, booking, reader, (method, sequence), now).await?;
     }
     Ok(())
@@ -285,15 +298,29 @@ async fn prepare(app: &App, claimed: &Claimed, reader: AccountId) -> Result<Prep
     let ids: Vec<AccountId> = parties.chain([reader]).collect();
     let people = accounts::contacts(&*app.db, &ids).await?;
     let Some(contact) = people.get(&reader) else { return end(State::Withdrawn) };
+    // Nobody has shown that the address is theirs: what it is told of others may reach a stranger.
+    if row.needs != Needs::Code && !contact.is_verified {
+        return Ok(Prepared::End(State::Suppressed, Some("unverified_address")));
+    }
     let to = code.as_ref().map_or(&contact.email, |code| &code.address).clone();
     let digests = app.part::<Digests>()?;
-    if store::is_suppressed(&app.db, &digests.of_address(&app.db, &app.cipher, &to).await?).await? {
+    // A code is asked for by whoever waits for it, and the relay may have come to think otherwise of the address.
+    if row.needs != Needs::Code && store::is_suppressed(&app.db, &digests.of_address(&app.db, &app.cipher, &to).await?).await? {
         return Ok(Prepared::End(State::Suppressed, Some("suppressed_address")));
     }
     let settings = store::settings(&*app.db, &[reader]).await?.remove(&reader).unwrap_or_default();
     // Whoever has said so since it was planned is heard.
     if settings.without.contains(&row.class) {
         return end(State::Suppressed);
+    }
+    if row.class == Class::Reminder {
+        let zone = visit.as_ref().map(|(_, visit)| visit.time_zone).filter(|_| contact.time_zone == Zone::UTC);
+        let wall = zone.unwrap_or(contact.time_zone).wall(now).time();
+        let hours = claimed.valid.get("hours").cloned().and_then(|hours| serde_json::from_value(hours).ok());
+        let is_wanted = hours.is_some_and(|hours: Hours| settings.reminder_hours.contains(&hours));
+        if !is_wanted || settings.quiet.is_some_and(|quiet| quiet.holds(wall)) {
+            return end(State::Suppressed);
+        }
     }
     let post = app.part::<Post>()?;
     let unsubscribe = match row.class {
@@ -303,15 +330,10 @@ async fn prepare(app: &App, claimed: &Claimed, reader: AccountId) -> Result<Prep
         }
         _ => None,
     };
-    let services = match &visit {
-        Some((_, visit)) => catalogue::names(&*app.db, &[visit.service]).await?,
-        None => HashMap::new(),
-    };
     let about = About {
         row,
         valid: &claimed.valid,
         visit: visit.as_ref().map(|(booking, visit)| (*booking, visit)),
-        service: services.values().next().map(String::as_str),
         code: code.as_ref().map(|code| code.code.as_str()),
     };
     let addressee = Reader { account: reader, contact, locale: settings.locale };

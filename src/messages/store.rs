@@ -87,10 +87,17 @@ pub(super) async fn readers(tx: &mut Tx, ids: &[AccountId]) -> Result<HashMap<Ac
     Ok(readers.collect())
 }
 
+/// Up to where events were looked through.
+pub(super) struct Progress {
+    pub link: i64,
+    /// What happened before that is told to nobody.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
 /// Up to where events were looked through; none where another process is at it just now.
-pub(super) async fn progress(tx: &mut Tx) -> Result<Option<i64>> {
-    let link = sqlx::query_scalar!("SELECT link FROM message_progress FOR UPDATE SKIP LOCKED");
-    Ok(link.fetch_optional(&mut **tx).await?)
+pub(super) async fn progress(tx: &mut Tx) -> Result<Option<Progress>> {
+    let progress = sqlx::query_as!(Progress, "SELECT link, not_before FROM message_progress FOR UPDATE SKIP LOCKED");
+    Ok(progress.fetch_optional(&mut **tx).await?)
 }
 
 /// Events were looked through up to `link`.
@@ -119,9 +126,11 @@ pub(super) async fn add(tx: &mut Tx, planned: &[Planned], now: DateTime<Utc>) ->
     )
     .execute(&mut **tx)
     .await?;
+    // A cancellation must not wait for what it has made untrue: that has its turn at once, and is withdrawn.
     let lanes: Vec<String> = planned.iter().filter(|one| one.is_whole).map(|one| one.lane.clone()).collect();
     sqlx::query!(
-        "UPDATE deliveries d SET state = 'superseded', ended_at = $2
+        "WITH hurried AS (UPDATE deliveries SET due_at = $2 WHERE lane = ANY ($1) AND state = 'pending' AND due_at > $2 AND NOT is_whole)
+         UPDATE deliveries d SET state = 'superseded', ended_at = $2
          WHERE lane = ANY ($1) AND is_whole AND state = 'pending' AND EXISTS (
              SELECT FROM deliveries later WHERE later.lane = d.lane AND later.sequence > d.sequence AND later.is_whole AND later.state = 'pending')",
         &lanes,
@@ -318,9 +327,13 @@ pub(super) async fn settle(db: &PgPool, claimed: &Claimed, settled: &Settled, no
     let is_over = !matches!(settled.state, State::Pending | State::Sending);
     let settled = sqlx::query!(
         "WITH settled AS (
-             UPDATE deliveries SET state = $3, due_at = $4, lease_until = NULL, last_error = $5, ended_at = $6,
-                 attempts = attempts + ($8::integer IS NOT NULL)::integer
-             WHERE id = $1 AND state = 'sending' AND lease_until = $2 RETURNING id
+             UPDATE deliveries d SET state = CASE WHEN is_late THEN 'superseded' ELSE $3::text END, due_at = $4, lease_until = NULL, last_error = $5,
+                 ended_at = CASE WHEN is_late THEN $7::timestamptz ELSE $6::timestamptz END, attempts = attempts + ($8::integer IS NOT NULL)::integer
+             -- What was to be tried again is not, where a later one tells how the visit stands.
+             FROM (SELECT $3::text = 'pending' AND EXISTS (
+                       SELECT FROM deliveries one JOIN deliveries later ON later.lane = one.lane AND later.sequence > one.sequence
+                       WHERE one.id = $1 AND one.is_whole AND later.is_whole AND later.state = 'pending') AS is_late) AS found
+             WHERE d.id = $1 AND state = 'sending' AND lease_until = $2 RETURNING d.id
          ), tried AS (
              INSERT INTO delivery_attempts (delivery_id, number, at, ms, error, status)
              SELECT id, 1 + coalesce((SELECT max(number) FROM delivery_attempts WHERE delivery_id = $1), 0), $7, $8, $5, $9 FROM settled
@@ -385,19 +398,22 @@ pub async fn hold(db: &PgPool, before: DateTime<Utc>, now: DateTime<Utc>) -> Res
     )
     .execute(db)
     .await?;
-    // What was not looked through yet is not looked through later.
-    sqlx::query!(
-        "UPDATE message_progress SET link = greatest(link, (
-             SELECT coalesce(max(l.link), 0) FROM audit_links l WHERE l.event_id < least_id($1)))",
-        before
-    )
-    .execute(db)
-    .await?;
+    sqlx::query!("DELETE FROM reminders_due WHERE due_at < $1", before).execute(db).await?;
+    // What was not looked through yet is told to nobody either.
+    sqlx::query!("UPDATE message_progress SET not_before = greatest(not_before, $1)", before).execute(db).await?;
     Ok(held.rows_affected())
 }
 
 /// Deletes what became of messages long ago.
 pub(super) async fn forget_ended(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    // An endpoint that was taken away while something was planned for it gets nothing more.
+    sqlx::query!(
+        "UPDATE deliveries d SET state = 'withdrawn', ended_at = $1, lease_until = NULL
+         WHERE endpoint_id IS NOT NULL AND state IN ('pending', 'sending') AND NOT EXISTS (SELECT FROM webhook_endpoints e WHERE e.id = d.endpoint_id)",
+        now
+    )
+    .execute(db)
+    .await?;
     in_batches(|| async move {
         let gone = sqlx::query!(
             "DELETE FROM deliveries WHERE id = ANY (ARRAY(
@@ -512,7 +528,7 @@ pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<Logged>> {
 
 /// Puts a message that was given up back in its lane; none where there is none, false where it was not given up.
 pub(super) async fn retry(tx: &mut Tx, id: DeliveryId, now: DateTime<Utc>) -> Result<Option<bool>> {
-    let state = sqlx::query_scalar!(r#"SELECT state AS "state: State" FROM deliveries WHERE id = $1 FOR UPDATE"#, id.0)
+    let state = sqlx::query_scalar!(r#"SELECT state AS "state: State" FROM deliveries WHERE id = $1 AND channel = 'email' FOR UPDATE"#, id.0)
         .fetch_optional(&mut **tx)
         .await?;
     let Some(state) = state else { return Ok(None) };
@@ -520,7 +536,7 @@ pub(super) async fn retry(tx: &mut Tx, id: DeliveryId, now: DateTime<Utc>) -> Re
         return Ok(Some(false));
     }
     sqlx::query!(
-        "UPDATE deliveries SET state = 'pending', due_at = $2, ended_at = NULL, attempts = 0, expires_at = greatest(expires_at, $2::timestamptz + interval '1 day')
+        "UPDATE deliveries SET state = 'pending', due_at = $2, ended_at = NULL, attempts = 0, expires_at = CASE WHEN class = 'reminder' THEN expires_at ELSE greatest(expires_at, $2::timestamptz + interval '1 day') END
          WHERE id = $1",
         id.0,
         now

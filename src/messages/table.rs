@@ -15,8 +15,10 @@ pub enum Needs {
     Nothing,
     /// The visit is to take place, and the reader is one of its two parties.
     Ahead,
-    /// The same, and it begins when the message says.
+    /// It is confirmed, and begins when the message says.
     Then,
+    /// It is live, and begins when the message says.
+    Unchanged,
     /// It waits for its therapist's answer.
     Asked,
     /// It will not take place, or took place as little as the message says.
@@ -137,13 +139,14 @@ const TABLE: &[Row] = &[
     Row { at: Some("confirmed"), ..stands("booking.reschedule", To::Both, "visit_moved") },
     Row { at: Some("requested"), ..visit("booking.reschedule", To::Therapist, "visit_requested", Needs::Asked) },
     Row { at: Some("confirmed"), ..stands("booking.agree", To::Both, "visit_moved") },
-    Row { at: Some("confirmed"), ..stands("booking.reassign", To::Client, "visit_reassigned") },
+    // What it offers is told by no later one.
+    Row { at: Some("confirmed"), is_whole: false, ..stands("booking.reassign", To::Client, "visit_reassigned") },
     Row { at: Some("confirmed"), ..stands("booking.reassign", To::Therapist, "visit_taken_over") },
     Row { at: Some("requested"), ..visit("booking.reassign", To::Therapist, "visit_requested", Needs::Asked) },
     Row { needs: Needs::Gone, ..ends("booking.reassign", To::Former, "visit_given_away") },
     Row { with: &["counter_offer_id"], ..visit("booking.propose", To::Others, "time_proposed", Needs::Proposed) },
-    visit("booking.proposal_declined", To::Others, "proposal_declined", Needs::Nothing),
-    visit("booking.proposal_withdrawn", To::Others, "proposal_withdrawn", Needs::Nothing),
+    visit("booking.proposal_declined", To::Others, "proposal_declined", Needs::Unchanged),
+    visit("booking.proposal_withdrawn", To::Others, "proposal_withdrawn", Needs::Unchanged),
     stands("booking.extend", To::Both, "visit_extended"),
     visit("booking.put_at_risk", To::Therapist, "visit_at_risk", Needs::AtRisk),
     visit("booking.restored", To::Therapist, "visit_restored", Needs::Ahead),
@@ -225,13 +228,13 @@ impl Row {
         let Some(visit) = visit else { return matches!(self.needs, Needs::Nothing | Needs::Code) };
         let is_party = [visit.client, visit.therapist.into()].contains(&reader);
         let is_ahead = is_party && visit.status.is_live() && visit.status != Status::Requested;
+        let told = valid.get("start_at").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let is_then = told == Some(visit.table.start);
         match self.needs {
             Needs::Nothing | Needs::Code => true,
             Needs::Ahead => is_ahead,
-            Needs::Then => {
-                let start = valid.get("start_at").and_then(Value::as_str).and_then(|text| text.parse().ok());
-                is_ahead && visit.status == Status::Confirmed && start == Some(visit.table.start)
-            }
+            Needs::Then => is_party && visit.status == Status::Confirmed && is_then,
+            Needs::Unchanged => is_party && visit.status.is_live() && is_then,
             Needs::Asked => is_party && visit.status == Status::Requested,
             Needs::Over => is_party && !visit.status.is_live(),
             Needs::Done => is_party && visit.status == Status::Completed,

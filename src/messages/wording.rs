@@ -11,7 +11,7 @@ use unic_langid::LanguageIdentifier;
 use utoipa::ToSchema;
 
 use crate::error::{Error, Result};
-use crate::values::{Money, Span, Zone};
+use crate::values::{Span, Zone};
 
 /// A language that messages are written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -117,15 +117,6 @@ impl Words {
         args.set("until", time(zone, span.end));
         self.say("when_at", None, &args)
     }
-
-    /// An amount with the code of its currency.
-    pub fn money(self, money: Money) -> Result<String> {
-        let places = usize::from(money.currency.exponent().unwrap_or(0));
-        let digits = format!("{:0>width$}", money.amount, width = places + 1);
-        let (whole, rest) = digits.split_at(digits.len() - places);
-        let mark = if places > 0 { self.word("decimal_mark")? } else { String::new() };
-        Ok(format!("{} {whole}{mark}{rest}", money.currency.code()))
-    }
 }
 
 /// What a clock in that zone shows.
@@ -193,17 +184,12 @@ mod tests {
     }
 
     #[test]
-    fn dates_and_amounts_are_written_as_the_language_has_them() {
+    fn dates_are_written_as_the_language_has_them() {
         let day = NaiveDate::from_ymd_opt(2026, 12, 10).unwrap();
         let said = |locale| Words::of(locale).date(day).unwrap();
         assert_eq!(said(Locale::En), "Thursday, 10 December 2026");
         assert_eq!(said(Locale::De), "Donnerstag, 10. Dezember 2026");
         assert_eq!(said(Locale::Fr), "jeudi 10 décembre 2026");
         assert_eq!(said(Locale::Es), "jueves, 10 de diciembre de 2026");
-        let money = |amount, code: &str| Words::of(Locale::De).money(Money::stored(amount, code).unwrap()).unwrap();
-        assert_eq!(money(12_900, "AUD"), "AUD 129,00");
-        assert_eq!(money(5, "EUR"), "EUR 0,05");
-        assert_eq!(money(12_900, "JPY"), "JPY 12900");
-        assert_eq!(money(12_900, "KWD"), "KWD 12,900");
     }
 }

@@ -119,7 +119,7 @@ async fn retry_webhook_delivery(
         if !is_enabled {
             return Err(Refusal::EndpointDisabled.into());
         }
-        if !matches!(state, State::Pending | State::Failed) {
+        if !matches!(state, State::Pending | State::Failed | State::Expired) {
             return Err(Refusal::DeliveryNotRetriable.into());
         }
         store::send_again(&mut work, delivery, now).await?;

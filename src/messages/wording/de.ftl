@@ -20,17 +20,14 @@ month_10 = Oktober
 month_11 = November
 month_12 = Dezember
 date = { $weekday }, { $day }. { $month } { $year }
-decimal_mark = ,
 
 hello = Guten Tag { $name },
 when = Wann
 when_at = { $date }, { $from } bis { $until } Uhr
 zone = Zeitzone
-at_home = Bei Ihnen
-service = Was
+at_home = Nach Ihrer Uhr
 with = Mit
 where = Wo
-price = Preis
 proposed = Vorschlag
 expires = Gültig bis
 credential = Nachweis
@@ -83,7 +80,7 @@ visit_cancelled =
 visit_called_off =
     .subject = Fällt aus: Termin am { $date }
     .lead = Der Termin mit { $other } kann nicht stattfinden, wir mussten ihn absagen. { $side ->
-        [client] Es wird nichts berechnet.
+        [client] Ob und was das kostet, steht beim Termin.
        *[therapist] Der Grund steht beim Termin.
     }
 visit_moved =

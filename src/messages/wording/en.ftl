@@ -20,17 +20,14 @@ month_10 = October
 month_11 = November
 month_12 = December
 date = { $weekday }, { $day } { $month } { $year }
-decimal_mark = .
 
 hello = Hello { $name },
 when = When
 when_at = { $date }, { $from } to { $until }
 zone = Time zone
-at_home = Where you are
-service = What
+at_home = By your clock
 with = With
 where = Where
-price = Price
 proposed = Proposed
 expires = Valid until
 credential = Credential
@@ -83,7 +80,7 @@ visit_cancelled =
 visit_called_off =
     .subject = Called off: the visit on { $date }
     .lead = The visit with { $other } cannot take place, and we had to call it off. { $side ->
-        [client] Nothing is charged.
+        [client] What that costs, if anything, is shown with the visit.
        *[therapist] The reason is shown with the visit.
     }
 visit_moved =
@@ -211,7 +208,7 @@ password_changed =
     .lead = All other devices are signed out. If it was not you, ask for a new password at once.
 account_suspended =
     .subject = Your account is suspended
-    .lead = You cannot use it at present. Please reply to our support if you think that this is a mistake.
+    .lead = You cannot use it at present. Please write to our support if you think that this is a mistake.
 account_reinstated =
     .subject = Your account is open again
     .lead = You can use it as before.

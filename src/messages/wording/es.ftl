@@ -20,17 +20,14 @@ month_10 = octubre
 month_11 = noviembre
 month_12 = diciembre
 date = { $weekday }, { $day } de { $month } de { $year }
-decimal_mark = ,
 
 hello = Hola, { $name }:
 when = Cuándo
 when_at = { $date }, de { $from } a { $until }
 zone = Zona horaria
-at_home = Donde está usted
-service = Qué
+at_home = A su hora
 with = Con
 where = Dónde
-price = Precio
 proposed = Propuesta
 expires = Válido hasta
 credential = Acreditación
@@ -83,7 +80,7 @@ visit_cancelled =
 visit_called_off =
     .subject = Anulada: la cita del { $date }
     .lead = La cita con { $other } no puede tener lugar y hemos tenido que anularla. { $side ->
-        [client] No se cobra nada.
+        [client] Lo que cuesta, si cuesta algo, se indica con la cita.
        *[therapist] El motivo se indica con la cita.
     }
 visit_moved =

@@ -20,17 +20,14 @@ month_10 = octobre
 month_11 = novembre
 month_12 = décembre
 date = { $weekday } { $day } { $month } { $year }
-decimal_mark = ,
 
 hello = Bonjour { $name },
 when = Quand
 when_at = { $date }, de { $from } à { $until }
 zone = Fuseau horaire
-at_home = Chez vous
-service = Quoi
+at_home = À votre heure
 with = Avec
 where = Où
-price = Prix
 proposed = Proposition
 expires = Valable jusqu’au
 credential = Justificatif
@@ -81,9 +78,9 @@ visit_cancelled =
     .subject = Annulé : le rendez-vous du { $date }
     .lead = Le rendez-vous avec { $other } est annulé. Ce que cela coûte, le cas échéant, est indiqué avec le rendez-vous.
 visit_called_off =
-    .subject = Supprimé : le rendez-vous du { $date }
-    .lead = Le rendez-vous avec { $other } ne peut pas avoir lieu, nous avons dû le supprimer. { $side ->
-        [client] Rien n’est facturé.
+    .subject = Annulé par nous : le rendez-vous du { $date }
+    .lead = Le rendez-vous avec { $other } ne peut pas avoir lieu, nous avons dû l’annuler. { $side ->
+        [client] Ce que cela coûte, le cas échéant, est indiqué avec le rendez-vous.
        *[therapist] La raison est indiquée avec le rendez-vous.
     }
 visit_moved =
@@ -112,7 +109,7 @@ visit_extended =
     .lead = Le rendez-vous avec { $other } a une nouvelle fin.
 visit_at_risk =
     .subject = Votre rendez-vous du { $date } est menacé
-    .lead = En l’état, vous ne pouvez pas assurer le rendez-vous avec { $other }, car un justificatif manque ou n’est plus valable. Si cela ne change pas, le rendez-vous sera supprimé.
+    .lead = En l’état, vous ne pouvez pas assurer le rendez-vous avec { $other }, car un justificatif manque ou n’est plus valable. Si cela ne change pas, le rendez-vous sera annulé.
 visit_restored =
     .subject = Votre rendez-vous du { $date } est de nouveau assuré
     .lead = Vous pouvez finalement assurer le rendez-vous avec { $other }.
@@ -124,7 +121,7 @@ visit_taken_back =
     .lead = Votre rendez-vous reste tel qu’il était.
 visit_free_again =
     .subject = Le rendez-vous du { $date } pourrait finalement avoir lieu
-    .lead = Nous avons dû supprimer votre rendez-vous avec { $other }. L’heure est de nouveau libre : vous pouvez la réserver encore une fois.
+    .lead = Nous avons dû annuler votre rendez-vous avec { $other }. L’heure est de nouveau libre : vous pouvez la réserver encore une fois.
 visit_local_time_changed =
     .subject = Vérifiez l’heure de votre rendez-vous du { $date }
     .lead = Les règles de l’heure ont changé au lieu du rendez-vous. Il a lieu au même instant qu’avant, mais les horloges y indiquent une autre heure.

@@ -102,9 +102,10 @@ pub(super) async fn send_again(tx: &mut Tx, id: DeliveryId, now: DateTime<Utc>) 
 /// Sends these messages at once; all attempts of those that were given up begin anew. How many there were.
 pub(super) async fn send_all_again(tx: &mut Tx, ids: &[DeliveryId], now: DateTime<Utc>) -> Result<u64> {
     let changed = sqlx::query!(
-        "UPDATE deliveries SET attempts = CASE WHEN state = 'failed' THEN 0 ELSE attempts END, state = 'pending', due_at = $2,
+        "UPDATE deliveries SET attempts = CASE WHEN state = 'pending' THEN attempts ELSE 0 END, state = 'pending', due_at = $2,
+                               expires_at = greatest(expires_at, $2::timestamptz + interval '3 days'),
                                lease_until = NULL, ended_at = NULL
-         WHERE id = ANY ($1) AND state IN ('pending', 'failed')",
+         WHERE id = ANY ($1) AND state IN ('pending', 'failed', 'expired')",
         ids as &[DeliveryId],
         now
     )
@@ -121,7 +122,7 @@ pub(super) async fn failed_since(
     count: i64,
 ) -> Result<Vec<DeliveryId>> {
     let ids = sqlx::query_scalar!(
-        "SELECT id FROM deliveries WHERE endpoint_id = $1 AND id >= least_id($2) AND created_at >= $2 AND state = 'failed'
+        "SELECT id FROM deliveries WHERE endpoint_id = $1 AND id >= least_id($2) AND created_at >= $2 AND state IN ('failed', 'expired')
          ORDER BY id LIMIT $3",
         endpoint.0,
         since,
