@@ -7,12 +7,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::Post;
 use super::plan::{self, Plan, Planned};
 use super::reminders::Reminder;
+use super::store::{self, Progress};
 use super::table::REMINDER;
 use super::webhooks::{self, Happened, Wanted};
-use super::store::{self, Progress};
-use super::Post;
 use crate::App;
 use crate::audit::{self, Chained};
 use crate::db::Tx;

@@ -256,7 +256,9 @@ fn outcome(answer: Result<smtp::response::Response, smtp::Error>) -> Outcome {
 
 /// Whether a relay's words say that there is no such mailbox.
 fn is_of_the_address(words: &str) -> bool {
-    words.split([' ', '(', ')', ':']).any(|word| matches!(word, "5.1.1" | "5.1.2" | "5.1.3" | "5.1.6" | "5.1.10" | "5.2.1"))
+    words
+        .split([' ', '(', ')', ':'])
+        .any(|word| matches!(word, "5.1.1" | "5.1.2" | "5.1.3" | "5.1.6" | "5.1.10" | "5.2.1"))
 }
 
 macro_rules! headers {

@@ -528,9 +528,12 @@ pub(super) async fn list(db: &PgPool, listed: Listed) -> Result<Vec<Logged>> {
 
 /// Puts a message that was given up back in its lane; none where there is none, false where it was not given up.
 pub(super) async fn retry(tx: &mut Tx, id: DeliveryId, now: DateTime<Utc>) -> Result<Option<bool>> {
-    let state = sqlx::query_scalar!(r#"SELECT state AS "state: State" FROM deliveries WHERE id = $1 AND channel = 'email' FOR UPDATE"#, id.0)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let state = sqlx::query_scalar!(
+        r#"SELECT state AS "state: State" FROM deliveries WHERE id = $1 AND channel = 'email' FOR UPDATE"#,
+        id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
     let Some(state) = state else { return Ok(None) };
     if state != State::Failed {
         return Ok(Some(false));

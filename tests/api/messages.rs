@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use knead::messages::{LIFE, State, dispatcher, sender};
+use knead::messages::{LIFE, State, dispatcher, hold, sender};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ async fn a_mail_tells_neither_street_nor_notes_nor_how_to_reach_the_other_side()
     for mail in app.mails() {
         let said =
             format!("{}{}{}", mail.letter.text(), mail.letter.html(), mail.invitation.clone().unwrap_or_default());
-        for secret in ["Crown Street", "+61", "lift is on the left"] {
+        for secret in ["Crown Street", "+61", "Ring 4", "eep tissue", "129"] {
             assert!(!said.contains(secret), "{secret} in {said}");
         }
         for person in [&client, &therapist] {
@@ -182,7 +182,7 @@ async fn settings_say_which_language_when_and_what() {
     let changed = client.change("/v1/me/message-settings", change).await.is(200).body;
     assert_eq!((&changed["language"], &changed["reminder_hours"]), (&json!("de"), &json!([24, 2])));
     let before = app.mails().len();
-    // 14:00 on the day before, and 12:00, are both in quiet hours.
+    // 14:00 on the day before, and 12:00, are both in quiet hours: they come before these begin.
     app.advance(at("2026-12-08T10:00:00Z") - app.now());
     app.send_messages().await;
     assert_eq!(subjects(&app, &client, before), ["Erinnerung: Ihre Massage am Donnerstag, 10. Dezember 2026"]);
@@ -494,4 +494,94 @@ async fn whatever_dies_each_thing_is_told_once_in_order_and_only_while_it_holds(
     assert!(twice <= cut, "{twice} twice, {cut} cut, seed {seed}");
     let sent = app.rows("deliveries WHERE state = 'sent'").await;
     eprintln!("{visits} steps, {sent} messages sent, {twice} of them twice after {cut} places where one was cut off");
+}
+
+#[tokio::test]
+async fn a_reminder_that_was_held_up_until_it_is_quiet_does_not_come() {
+    let sink = Sink::start().await;
+    let app = App::with_relay(&sink.url()).await;
+    let (client, therapist) = set_up(&app).await;
+    // Reminded at 14:00 in Sydney, a minute before it is quiet.
+    client
+        .change("/v1/me/message-settings", json!({ "quiet_hours": { "from": "14:01", "until": "23:00" } }))
+        .await
+        .is(200);
+    client.book(&therapist, "2026-12-10T03:00:00Z").await;
+    app.send_messages().await;
+    app.advance(at("2026-12-09T03:00:00Z") - app.now());
+    sink.script([Reply::Rcpt(451), Reply::Rcpt(451)]);
+    app.send_messages().await;
+    app.advance(TimeDelta::seconds(90));
+    app.send_messages().await;
+    let log = client.get("/v1/me/messages?limit=1").await.is(200).body;
+    assert_eq!(
+        (&log["data"][0]["message"], &log["data"][0]["state"]),
+        (&json!("visit_reminder"), &json!("suppressed"))
+    );
+    // The therapist has no quiet hours.
+    let log = therapist.get("/v1/me/messages?limit=1").await.is(200).body;
+    assert_eq!((&log["data"][0]["message"], &log["data"][0]["state"]), (&json!("visit_reminder"), &json!("sent")));
+}
+
+#[tokio::test]
+async fn a_relay_that_refuses_everything_bars_no_address() {
+    let sink = Sink::start().await;
+    let app = App::with_relay(&sink.url()).await;
+    let (client, therapist) = set_up(&app).await;
+    sink.script([Reply::Rcpt(553), Reply::Rcpt(553)]);
+    client.book(&therapist, "2026-12-10T03:00:00Z").await;
+    app.send_messages().await;
+    assert_eq!(app.rows("deliveries WHERE state = 'failed' AND last_error = 'smtp_553'").await, 2);
+    assert_eq!(app.rows("suppressions").await, 0);
+    client.book(&therapist, "2026-12-11T03:00:00Z").await;
+    app.send_messages().await;
+    assert_eq!(app.rows("deliveries WHERE state = 'suppressed'").await, 0);
+}
+
+#[tokio::test]
+async fn what_was_before_a_restore_is_told_to_nobody() {
+    let app = App::with_mail().await;
+    let (client, therapist) = set_up(&app).await;
+    let before = app.mails().len();
+    client.book(&therapist, "2026-12-10T03:00:00Z").await;
+    app.advance(TimeDelta::minutes(1));
+    assert_eq!(hold(&app.service.db, app.now(), app.now()).await.unwrap(), 0, "nothing was planned yet");
+    client.book(&therapist, "2026-12-11T03:00:00Z").await;
+    app.send_messages().await;
+    assert_eq!(subjects(&app, &client, before), ["Your massage on Friday, 11 December 2026"]);
+}
+
+#[tokio::test]
+async fn a_cancellation_does_not_wait_for_what_it_makes_untrue() {
+    let sink = Sink::start().await;
+    let app = App::with_relay(&sink.url()).await;
+    let (client, therapist) = set_up(&app).await;
+    let booking = client.book(&therapist, "2026-12-10T03:00:00Z").await;
+    app.send_messages().await;
+    sink.script([Reply::Rcpt(451)]);
+    let offers = format!("/v1/bookings/{booking}/counter-offers");
+    therapist.post(&offers, json!({ "start_at": "2026-12-11T03:00:00Z" })).await.is(201);
+    app.send_messages().await;
+    client.post(&format!("/v1/bookings/{booking}/cancel"), json!({})).await.is(200);
+    app.send_messages().await;
+    let log = client.get("/v1/me/messages?limit=2").await.is(200).body;
+    let states = log["data"].as_array().unwrap().iter().map(|one| one["state"].clone()).collect::<Vec<_>>();
+    assert_eq!(states, [json!("sent"), json!("withdrawn")]);
+}
+
+#[tokio::test]
+async fn whoever_has_not_shown_that_an_address_is_theirs_gets_codes_alone() {
+    let app = App::with_mail().await;
+    let (client, therapist) = set_up(&app).await;
+    app.sql(&format!("UPDATE accounts SET email_verified_at = NULL WHERE id = '{}'", therapist.id)).await.unwrap();
+    let before = app.mails().len();
+    client.book(&therapist, "2026-12-10T03:00:00Z").await;
+    therapist.act("/v1/auth/email/resend").await.is(204);
+    app.send_messages().await;
+    let to_therapist = app.mails().split_off(before).into_iter().filter(|mail| mail.to == therapist.email);
+    let to_therapist: Vec<_> = to_therapist.map(|mail| mail.letter.text()).collect();
+    assert!(
+        matches!(&to_therapist[..], [code] if code.contains("Your code: ") && !code.contains("Test")),
+        "{to_therapist:?}"
+    );
 }

@@ -88,7 +88,9 @@ async fn converse(socket: TcpStream, state: &Mutex<State>) -> std::io::Result<()
         let answer = match line.split([' ', ':']).next().unwrap_or_default().to_uppercase().as_str() {
             "EHLO" => "250-relay.test\r\n250 8BITMIME".to_owned(),
             "RCPT" => match reply {
-                Some(Reply::Rcpt(code)) => format!("{code} {}", if code == 550 { "5.1.1 no such mailbox" } else { "not that one" }),
+                Some(Reply::Rcpt(code)) => {
+                    format!("{code} {}", if code == 550 { "5.1.1 no such mailbox" } else { "not that one" })
+                }
                 _ => {
                     to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                     "250 fine".to_owned()
