@@ -742,5 +742,8 @@ JOIN bookings USING (id)
 JOIN addresses ON addresses.id = address_id
 WHERE status IN ('requested', 'confirmed', 'on_the_way', 'arrived', 'in_progress');
 
+-- All of it is past: nobody is written to about it.
+UPDATE message_progress SET not_before = (SELECT now FROM demo);
+
 DROP FUNCTION pg_temp.roll, pg_temp.between, pg_temp.pick, pg_temp.sample, pg_temp.uuid7, pg_temp.minutes, pg_temp.a_while, pg_temp.instant,
     pg_temp.local_date, pg_temp.km;
