@@ -94,7 +94,10 @@ pub fn reminders(
     all
 }
 
-/// `due`, or the last minute before the quiet hours that it lies in.
+/// So long before quiet hours a reminder comes that would fall into them: a relay that is away for a moment must not make it too late.
+const AHEAD: TimeDelta = TimeDelta::minutes(10);
+
+/// `due`, or a little before the quiet hours that it lies in.
 fn before_quiet(due: DateTime<Utc>, reader: &Reader) -> DateTime<Utc> {
     let Some(quiet) = reader.quiet else { return due };
     let wall = reader.time_zone.wall(due);
@@ -104,7 +107,7 @@ fn before_quiet(due: DateTime<Utc>, reader: &Reader) -> DateTime<Utc> {
     let day = if wall.time() < quiet.from { wall.date().pred_opt() } else { Some(wall.date()) };
     day.map_or(due, |day| {
         let begins = wall_clock::first_instant(reader.time_zone, day.and_time(quiet.from));
-        begins.min(due) - TimeDelta::minutes(1)
+        begins.min(due) - AHEAD
     })
 }
 
@@ -145,9 +148,9 @@ mod tests {
         // 10 December, 07:00 in Sydney.
         let start = "2026-12-09T20:00:00Z";
         let quiet = Some(("21:00", "08:00"));
-        assert_eq!(due(&reader(quiet, &[24]), start, "2026-12-01T00:00:00Z"), ["12-08 20:59"]);
-        assert_eq!(due(&reader(quiet, &[24, 23, 2]), start, "2026-12-01T00:00:00Z"), ["12-08 20:59", "12-09 20:59"]);
-        assert_eq!(due(&reader(Some(("13:00", "15:00")), &[18]), start, "2026-12-01T00:00:00Z"), ["12-09 12:59"]);
+        assert_eq!(due(&reader(quiet, &[24]), start, "2026-12-01T00:00:00Z"), ["12-08 20:50"]);
+        assert_eq!(due(&reader(quiet, &[24, 23, 2]), start, "2026-12-01T00:00:00Z"), ["12-08 20:50", "12-09 20:50"]);
+        assert_eq!(due(&reader(Some(("13:00", "15:00")), &[18]), start, "2026-12-01T00:00:00Z"), ["12-09 12:50"]);
         // Its quiet hours have begun when it is booked: nobody is woken.
         assert_eq!(due(&reader(quiet, &[2]), start, "2026-12-09T11:00:00Z"), [""; 0]);
     }

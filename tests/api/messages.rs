@@ -183,10 +183,10 @@ async fn settings_say_which_language_when_and_what() {
     assert_eq!((&changed["language"], &changed["reminder_hours"]), (&json!("de"), &json!([24, 2])));
     let before = app.mails().len();
     // 14:00 on the day before, and 12:00, are both in quiet hours: they come before these begin.
-    app.advance(at("2026-12-08T10:00:00Z") - app.now());
+    app.advance(at("2026-12-08T09:50:00Z") - app.now());
     app.send_messages().await;
     assert_eq!(subjects(&app, &client, before), ["Erinnerung: Ihre Massage am Donnerstag, 10. Dezember 2026"]);
-    app.advance(at("2026-12-09T10:00:00Z") - app.now());
+    app.advance(at("2026-12-09T09:50:00Z") - app.now());
     app.send_messages().await;
     assert_eq!(subjects(&app, &client, before).len(), 2);
 
@@ -330,7 +330,7 @@ async fn each_lane_goes_in_order_and_a_head_that_waits_keeps_the_others_of_its_l
     app.send_messages().await;
     let offers = client.get(&format!("/v1/bookings/{booking}/counter-offers")).await.is(200).body;
     let offer = offers["data"][0]["id"].as_str().unwrap().to_owned();
-    client.post(&format!("/v1/bookings/{booking}/counter-offers/{offer}/accept"), json!({})).await.is(200);
+    therapist.post(&format!("/v1/bookings/{booking}/counter-offers/{offer}/withdraw"), json!({})).await.is(200);
     app.send_messages().await;
     let states = |list: &Value| -> Vec<String> {
         list["data"]
@@ -343,14 +343,14 @@ async fn each_lane_goes_in_order_and_a_head_that_waits_keeps_the_others_of_its_l
     let log = client.get("/v1/me/messages?limit=2").await.is(200).body;
     assert_eq!(
         states(&log),
-        ["visit_moved pending", "time_proposed pending"],
+        ["proposal_withdrawn pending", "time_proposed pending"],
         "the first waits, and the second with it"
     );
     app.advance(TimeDelta::seconds(13));
     app.send_messages().await;
     let log = client.get("/v1/me/messages?limit=2").await.is(200).body;
-    // What was proposed is agreed on: it is told of no more.
-    assert_eq!(states(&log), ["visit_moved sent", "time_proposed withdrawn"]);
+    // What was proposed was taken back: it is told of no more.
+    assert_eq!(states(&log), ["proposal_withdrawn sent", "time_proposed withdrawn"]);
 }
 
 #[tokio::test]
