@@ -103,9 +103,9 @@ fn read(mail: &str) -> Option<Report> {
     let delivery = original.and_then(|(_, mail)| delivery_of(&field(split(mail).0, "Message-ID")?));
     let mut groups = status.split("\n\n").filter(|group| field(group, "Final-Recipient").is_some()).peekable();
     groups.peek()?;
-    let failed = groups.filter_map(failure).flat_map(|(addresses, status)| {
-        addresses.into_iter().map(move |address| (address, status.clone()))
-    });
+    let failed = groups
+        .filter_map(failure)
+        .flat_map(|(addresses, status)| addresses.into_iter().map(move |address| (address, status.clone())));
     Some(Report { failed: failed.take(MOST).collect(), delivery })
 }
 
@@ -115,7 +115,8 @@ fn failure(group: &str) -> Option<(Vec<EmailAddress>, MailStatus)> {
     let first_word = |name| field(group, name)?.split([' ', '\t', '(']).next().map(str::to_owned);
     first_word("Action").filter(|action| action.eq_ignore_ascii_case("failed"))?;
     let status: MailStatus = first_word("Status")?.parse().ok()?;
-    let addresses = ["Final-Recipient", "Original-Recipient"].into_iter().filter_map(|name| address(&field(group, name)?));
+    let addresses =
+        ["Final-Recipient", "Original-Recipient"].into_iter().filter_map(|name| address(&field(group, name)?));
     let mut addresses: Vec<EmailAddress> = addresses.collect();
     addresses.dedup();
     status.is_permanent().then_some((addresses, status))
@@ -139,9 +140,9 @@ fn split(text: &str) -> (&str, &str) {
 
 /// The value of a field, in one line; names are the same in any case.
 fn field(head: &str, name: &str) -> Option<String> {
-    let mut lines = head.lines().skip_while(|line| {
-        line.split_once(':').is_none_or(|(field, _)| !field.trim_end().eq_ignore_ascii_case(name))
-    });
+    let mut lines = head
+        .lines()
+        .skip_while(|line| line.split_once(':').is_none_or(|(field, _)| !field.trim_end().eq_ignore_ascii_case(name)));
     let mut value = lines.next()?.split_once(':')?.1.trim().to_owned();
     for more in lines.take_while(|line| line.starts_with([' ', '\t'])) {
         value.push(' ');

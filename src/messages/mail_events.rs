@@ -39,7 +39,12 @@ impl MailEvents {
     /// # Errors
     /// What each must be.
     pub fn new(secrets: &SecretString) -> Result<Self, String> {
-        secrets.expose_secret().split(',').map(|secret| Secret::given(secret.trim())).collect::<Result<_, _>>().map(Self)
+        secrets
+            .expose_secret()
+            .split(',')
+            .map(|secret| Secret::given(secret.trim()))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     fn verify(&self, received: &Received, now: DateTime<Utc>) -> bool {
@@ -59,7 +64,8 @@ impl FromRequest for Signature {
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let header =
+            |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         ready(Ok(Self {
             id: header("webhook-id"),
             timestamp: header("webhook-timestamp"),
