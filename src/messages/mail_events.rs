@@ -94,7 +94,8 @@ enum MailEventType {
 #[serde(deny_unknown_fields)]
 struct MailEvent {
     /// What came back.
-    r#type: MailEventType,
+    #[serde(rename = "type")]
+    kind: MailEventType,
     /// The address that the mail was sent to.
     email: EmailAddress,
     /// How it bounced. Of bounces, those with a status of another class than 5 change nothing; without a status, it is for good.
@@ -106,7 +107,7 @@ struct MailEvent {
 impl MailEvent {
     /// Why nothing is to be sent to the address any more; none where it may work again.
     fn reason(&self) -> Option<SuppressionReason> {
-        match self.r#type {
+        match self.kind {
             MailEventType::Complained => Some(SuppressionReason::Complained),
             MailEventType::Bounced if self.status.as_ref().is_none_or(MailStatus::is_permanent) => {
                 Some(SuppressionReason::Bounced)
