@@ -11,7 +11,7 @@ use crate::auth::{StaffSecondFactor, Tokens, generate_signing_key};
 use crate::bookings::bounds::Bounds;
 use crate::cipher::{Cipher, generate_data_key};
 use crate::error::Result;
-use crate::messages::{Post, Relay};
+use crate::messages::{MailEvents, Post, Relay};
 use crate::storage::Storage;
 
 /// How log lines are written.
@@ -90,6 +90,10 @@ pub struct MailConfig {
     /// Whether mails are sent; `off` has to be said, because nobody would hear of anything outside of the app.
     #[arg(long, env = "KNEAD_MAIL", value_enum, default_value = "on")]
     pub mail: Switch,
+    /// Takes reports of bounces and complaints that are signed by it: a secret as Standard Webhooks has them, `whsec_` and base64, or several, separated by
+    /// commas. No reports are taken unless said.
+    #[arg(long, env = "KNEAD_MAIL_EVENTS_SECRET", hide_env_values = true)]
+    pub mail_events_secret: Option<SecretString>,
     /// Keeps mails for developers to look at, instead.
     #[arg(skip)]
     pub mailbox: bool,
@@ -97,7 +101,17 @@ pub struct MailConfig {
 
 impl MailConfig {
     /// Mails are kept for developers to look at.
-    pub const MAILBOX: Self = Self { smtp_url: None, mail_from: None, mail: Switch::On, mailbox: true };
+    pub const MAILBOX: Self =
+        Self { smtp_url: None, mail_from: None, mail: Switch::On, mail_events_secret: None, mailbox: true };
+
+    /// Who may report what came back of mails.
+    ///
+    /// # Errors
+    /// One sentence that says what to mend.
+    fn events(&self) -> Result<MailEvents, String> {
+        let events = self.mail_events_secret.as_ref().map(MailEvents::new).transpose();
+        events.map(Option::unwrap_or_default).map_err(|why| format!("KNEAD_MAIL_EVENTS_SECRET {why}"))
+    }
 
     /// The way that mails take.
     ///
@@ -130,6 +144,8 @@ pub struct Checked {
     pub storage: Storage,
     /// Mails.
     pub post: Post,
+    /// What comes back of them.
+    pub mail_events: MailEvents,
 }
 
 /// Everything that `serve` needs.
@@ -220,6 +236,7 @@ impl Config {
             audit_keys,
             storage: Storage::open(&self.storage)?,
             post,
+            mail_events: self.mail.events()?,
         })
     }
 }
@@ -244,6 +261,7 @@ mod tests {
             smtp_url: url.map(|url| url.parse().expect("a relay")),
             mail_from: from.map(str::to_owned),
             mail,
+            mail_events_secret: None,
             mailbox: false,
         };
         let post = |config: MailConfig| config.post("https://knead.example").map(|post| post.is_on());
@@ -256,6 +274,21 @@ mod tests {
         assert!(post(config(relay, Some("knead"), Switch::On)).is_err());
         for bad in ["", "relay.example", "http://relay.example", "smtp://"] {
             assert!(bad.parse::<Relay>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reports_of_mails_are_signed_by_secrets_that_are_long_enough() {
+        let events = |secret: Option<&str>| {
+            let mail_events_secret = secret.map(|secret| secret.to_owned().into());
+            MailConfig { mail_events_secret, ..MailConfig::MAILBOX }.events().map(drop)
+        };
+        let good = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        assert_eq!(events(None), Ok(()));
+        assert_eq!(events(Some(good)), Ok(()));
+        assert_eq!(events(Some(&format!("{good}, {good}"))), Ok(()));
+        for bad in ["", "secret", "whsec_", "whsec_AAEC", &format!("{good},")] {
+            assert!(events(Some(bad)).unwrap_err().starts_with("KNEAD_MAIL_EVENTS_SECRET"), "{bad}");
         }
     }
 

@@ -296,6 +296,8 @@ refusals! {
     TooManyWebhookEndpoints = CONFLICT "too_many_webhook_endpoints" "There are 20 webhook endpoints at most; take one away first.";
     /// A message that was received, is under way, or is not to be sent any more.
     DeliveryNotRetriable = CONFLICT "delivery_not_retriable" "Only a message that waits or was given up is sent again.";
+    /// A report that nobody has signed who may, or that is not fresh.
+    SignatureInvalid = UNAUTHORIZED "signature_invalid" "The signature is missing, is wrong, or is not of the last five minutes.";
     /// A message to an endpoint that is sent none.
     EndpointDisabled = CONFLICT "endpoint_disabled" "This endpoint is disabled: enable it first.";
 }
@@ -709,6 +711,9 @@ impl ResponseError for Error {
                 // RFC 9470, 3.
                 let asked = format!("Bearer error=\"insufficient_user_authentication\", max_age={FRESH_SECONDS}");
                 response.insert_header((header::WWW_AUTHENTICATE, asked));
+            }
+            Self::Refused(Refusal::SignatureInvalid) => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Standard-Webhooks"));
             }
             Self::Unauthorized
             | Self::RefusedLogin(..)

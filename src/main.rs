@@ -40,6 +40,9 @@ use tracing_subscriber::EnvFilter;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
+/// How many bytes are read of a mail that reports a bounce. What it says stands before the mail that came back.
+const LARGEST_REPORT: u64 = 1_000_000;
+
 /// Booking massages at home.
 #[derive(Parser)]
 #[command(version)]
@@ -102,6 +105,9 @@ enum Command {
     /// Look after messages that leave the service.
     #[command(subcommand)]
     Messages(Messages),
+    /// Look after mails that came back.
+    #[command(subcommand)]
+    Mail(Mail),
     /// Look after the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -227,6 +233,17 @@ enum Messages {
 }
 
 #[derive(Subcommand)]
+enum Mail {
+    /// Read the report of a bounce from standard input (RFC 3464), and send nothing more to the addresses that failed for good. Fails where it is none.
+    Bounce {
+        #[command(flatten)]
+        database: Database,
+        #[command(flatten)]
+        data_keys: DataKeys,
+    },
+}
+
+#[derive(Subcommand)]
 enum ConfigCommand {
     /// Print a configuration for `serve` with fresh secrets.
     Init,
@@ -269,6 +286,7 @@ async fn main() -> ExitCode {
         }
         Command::Hints(Hints::Rebuild { database }) => rebuild_hints(database).await,
         Command::Messages(Messages::Hold { database, before }) => hold(database, before).await,
+        Command::Mail(Mail::Bounce { database, data_keys }) => bounce(database, data_keys).await,
         Command::Config(ConfigCommand::Init) => config::init().map(|lines| print!("{lines}")).map_err(Failure::from),
         Command::Config(ConfigCommand::Check { config }) => {
             config.check().map(|_| println!("The configuration is good.")).map_err(Failure::from)
@@ -318,7 +336,7 @@ fn threads() -> usize {
 
 /// What serves and works alike need, from a configuration that was checked.
 fn app(config: &Config) -> Result<Arc<App>, Failure> {
-    let Checked { tokens, cipher, audit_keys, storage, post } = config.check()?;
+    let Checked { tokens, cipher, audit_keys, storage, post, mail_events } = config.check()?;
     let db = Db::shared_out(config.database.database_url.expose_secret(), config.pool_size, threads())?;
     let roads = Roads::new(&db, config.osrm_url.as_ref())?;
     let outbound = if config.reaches_loopback { Outbound::with_loopback() } else { Outbound::new() };
@@ -338,6 +356,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(MailSetUp(post.is_on()))
         .with(post)
         .with(Digests::default())
+        .with(mail_events)
         .with(config.staff_second_factor)
         .with(config.bounds);
     Ok(Arc::new(app))
@@ -554,6 +573,16 @@ async fn hold(database: Database, before: DateTime<Utc>) -> Result<(), Failure> 
     let pool = db::pool(database.database_url.expose_secret(), 1)?;
     let held = messages::hold(&pool, before, Clock::System.now()).await?;
     println!("{held} messages are withdrawn.");
+    Ok(())
+}
+
+async fn bounce(database: Database, keys: DataKeys) -> Result<(), Failure> {
+    let mut mail = Vec::new();
+    std::io::stdin().take(LARGEST_REPORT).read_to_end(&mut mail)?;
+    let pool = db::pool(database.database_url.expose_secret(), 1)?;
+    let shop = Workshop { db: pool.into(), clock: Clock::System, reactions: REACTIONS };
+    let done = messages::bounce(&shop, &keys.cipher()?, &mail).await?;
+    println!("{}", done.ok_or("this is no delivery status notification (RFC 3464)")?);
     Ok(())
 }
 

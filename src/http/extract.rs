@@ -63,6 +63,31 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
+/// A JSON body as it came, to be read once its signature was found to be good.
+pub struct Unread(Bytes);
+
+impl FromRequest for Unread {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (is_json, body) = bytes_of(request, payload);
+        Box::pin(async move { if is_json { body.await.map(Self) } else { Err(Error::UnsupportedMediaType) } })
+    }
+}
+
+impl Unread {
+    /// What was signed.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What it says.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        parse(&self.0)
+    }
+}
+
 /// A JSON body that may be left out, where there may be nothing to say.
 pub struct OrDefault<T>(pub T);
 

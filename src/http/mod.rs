@@ -11,7 +11,7 @@ mod wire;
 mod wording;
 
 pub use compress::{Served, compress};
-pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query, json_field};
+pub use extract::{Fingerprint, IfMatch, Json, Nothing, OrDefault, Path, Query, Unread, json_field};
 pub use page::{Cursor, Limit, Page, Paging, Part};
 pub use rate::{Origin, RateLimits, Tally};
 pub use reply::{Reply, Written};

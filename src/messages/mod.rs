@@ -3,12 +3,14 @@
 //! Events are the outbox. [`dispatcher`] follows them and plans deliveries ([`plan`], by the [`table`]); [`sender`] looks at each one again when its
 //! turn comes, writes it ([`compose`]) and hands it over ([`post`]).
 
+mod bounces;
 pub mod compose;
 pub mod dispatcher;
 mod invitations;
 pub mod keys;
 mod letters;
 mod log;
+mod mail_events;
 pub mod mailbox;
 pub mod plan;
 pub mod post;
@@ -28,6 +30,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use bounces::bounce;
+pub use mail_events::MailEvents;
 pub use post::{Post, Relay};
 pub use store::hold;
 
@@ -40,6 +44,7 @@ pub fn routes(config: &mut ServiceConfig) {
     settings::routes(config);
     log::routes(config);
     suppressions::routes(config);
+    mail_events::routes(config);
     unsubscribe::routes(config);
     webhooks::routes(config);
 }

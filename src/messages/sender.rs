@@ -14,13 +14,14 @@ use super::keys::Digests;
 use super::post::{Mail, Outcome, Post};
 use super::reminders::Hours;
 use super::store::{self, Claimed, Settled, Target};
+use super::suppressions::{Returned, SuppressionReason, suppress};
 use super::table::{self, Invitation, Needs};
 use super::webhooks::{self, Room};
 use super::{Class, State, retry};
 use crate::bookings::entries::{Entry, entry};
 use crate::bookings::outline::outline;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, BookingId, EndpointId, MailedCodeId, SuppressionId};
+use crate::ids::{AccountId, BookingId, EndpointId, MailedCodeId};
 use crate::values::{Zone, name};
 use crate::{App, accounts};
 
@@ -237,7 +238,10 @@ async fn mail(app: &App, claimed: &Claimed, reader: AccountId) -> Result<()> {
         Outcome::Never { why, bounced } => {
             if bounced {
                 let digest = app.part::<Digests>()?.of_address(&app.db, &app.cipher, &mail.to).await?;
-                store::suppress(&app.db, SuppressionId::new(now), &digest, "bounced", now).await?;
+                let (code, delivery) = (Some(why.clone()), Some(claimed.id));
+                let mut work = app.begin(None).await?;
+                suppress(&mut work, [Returned { digest, reason: SuppressionReason::Bounced, code, delivery }]).await?;
+                work.commit().await?;
             }
             Settled { state: State::Failed, due_at: now, error: Some(why), status: None, took }
         }

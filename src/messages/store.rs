@@ -13,7 +13,7 @@ use super::{Channel, Class, KEPT, State};
 use crate::accounts;
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, BookingId, DeliveryId, EndpointId, SuppressionId};
+use crate::ids::{AccountId, BookingId, DeliveryId, EndpointId};
 
 /// What a person wants of messages, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -445,26 +445,6 @@ pub(super) async fn is_suppressed(db: &PgPool, digest: &[u8]) -> Result<bool> {
     let found =
         sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM suppressions WHERE digest = $1) AS "found!""#, digest);
     Ok(found.fetch_one(db).await?)
-}
-
-/// Sends nothing to the address with this digest from now on.
-pub(super) async fn suppress(
-    db: &PgPool,
-    id: SuppressionId,
-    digest: &[u8],
-    reason: &str,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO suppressions (id, digest, reason, since) VALUES ($1, $2, $3, $4) ON CONFLICT ON CONSTRAINT suppressions_digest_unique DO NOTHING",
-        id.0,
-        digest,
-        reason,
-        now
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// A message in a list.

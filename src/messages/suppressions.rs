@@ -1,22 +1,26 @@
 //! Addresses that nothing is sent to, because they refused it for good or their owner complained.
 
+use std::collections::BTreeMap;
+
 use actix_web::web::Data;
 use actix_web::{delete, get};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::PgPool;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
 
 use super::keys::Digests;
 use crate::App;
 use crate::auth::{As, Support};
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, Result};
-use crate::events::Event;
+use crate::events::{Event, Party, Work};
 use crate::http::{Cursor, Limit, Page, Path, Query, Reply};
-use crate::ids::SuppressionId;
-use crate::values::{EmailAddress, Instant};
+use crate::ids::{DeliveryId, SuppressionId};
+use crate::values::{EmailAddress, Instant, name};
 
 /// The operations on suppressions.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -24,14 +28,27 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// Why nothing is sent to an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-enum SuppressionReason {
+pub(super) enum SuppressionReason {
     /// It refused mail for good.
     Bounced,
     /// Its owner complained of a mail.
     Complained,
+}
+
+/// What came back of a mail: why nothing is to be sent to an address.
+#[derive(Clone, Debug)]
+pub(super) struct Returned {
+    /// The digest of the address.
+    pub digest: Vec<u8>,
+    /// Why.
+    pub reason: SuppressionReason,
+    /// What the relay said: an enhanced status or an error of the sender, as a code.
+    pub code: Option<String>,
+    /// The mail.
+    pub delivery: Option<DeliveryId>,
 }
 
 /// An address that nothing is sent to. Which one it is cannot be read from it.
@@ -95,6 +112,46 @@ async fn delete_suppression(app: Data<App>, me: As<Support>, Path(id): Path<Supp
         Ok(Reply::none())
     })
     .await
+}
+
+/// Sends nothing to these addresses from now on; how many of them that was news of. A complaint takes the place of a bounce, because whoever complained
+/// is not to be written to where the address works again. The same again changes nothing.
+pub(super) async fn suppress(work: &mut Work, returned: impl IntoIterator<Item = Returned>) -> Result<usize> {
+    // In one order, because two who suppress the same addresses would wait for each other.
+    let mut each = BTreeMap::<Vec<u8>, Returned>::new();
+    for one in returned {
+        let known = each.entry(one.digest.clone()).or_insert_with(|| one.clone());
+        if one.reason > known.reason {
+            *known = one;
+        }
+    }
+    let now = work.now();
+    let added = add(work, &each.values().collect::<Vec<_>>(), now).await?;
+    for (id, digest) in &added {
+        let Some(one) = each.get(digest) else { continue };
+        let details = json!({ "reason": one.reason, "code": one.code, "delivery_id": one.delivery });
+        let event = Event { party: Some(Party::System), ..Event::new("suppression.add", "suppression", id) };
+        work.announce(event.with(details)).await?;
+    }
+    Ok(added.len())
+}
+
+async fn add(tx: &mut Tx, each: &[&Returned], now: DateTime<Utc>) -> Result<Vec<(SuppressionId, Vec<u8>)>> {
+    let ids: Vec<Uuid> = each.iter().map(|_| SuppressionId::new(now).0).collect();
+    let digests: Vec<Vec<u8>> = each.iter().map(|one| one.digest.clone()).collect();
+    let reasons: Vec<String> = each.iter().map(|one| name(&one.reason)).collect();
+    let added = sqlx::query!(
+        "INSERT INTO suppressions AS known (id, digest, reason, since)
+         SELECT id, digest, reason, $4 FROM unnest($1::uuid[], $2::bytea[], $3::text[]) AS returned (id, digest, reason)
+         ON CONFLICT ON CONSTRAINT suppressions_digest_unique DO UPDATE SET reason = EXCLUDED.reason
+             WHERE known.reason = 'bounced' AND EXCLUDED.reason = 'complained'
+         RETURNING id, digest",
+        &ids,
+        &digests,
+        &reasons,
+        now
+    );
+    Ok(added.fetch_all(&mut **tx).await?.into_iter().map(|row| (row.id, row.digest)).collect())
 }
 
 async fn list(

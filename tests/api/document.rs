@@ -48,6 +48,7 @@ const PUBLIC: &[&str] = &[
     "logout",
     "refresh",
     "register",
+    "report_mail_events",
     "reset_password",
     "show_unsubscribe",
     "undo_email_change",

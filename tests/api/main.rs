@@ -38,6 +38,7 @@ mod idempotency;
 mod incidents;
 mod known;
 mod limits;
+mod mail_events;
 mod manners;
 mod messages;
 mod migrations;

@@ -29,7 +29,7 @@ use knead::ids::MailedCodeId;
 use knead::inspection::Inspector;
 use knead::messages::keys::Digests;
 use knead::messages::post::Kept;
-use knead::messages::{Post, dispatcher, sender};
+use knead::messages::{MailEvents, Post, dispatcher, sender};
 use knead::outbound::Outbound;
 use knead::postgres::{Options, Server, StartError, reset};
 use knead::queue::enqueue;
@@ -341,6 +341,11 @@ impl App {
                 Post::relayed(&relay.parse().unwrap(), "Knead <knead@mail.test>", "http://knead.test")
             }
         };
+        // Who sends no mails hears of none.
+        let mail_events = match &mail {
+            Mail::Off => MailEvents::default(),
+            Mail::Mailbox | Mail::Relay(_) => MailEvents::new(&MAIL_EVENTS_SECRET.to_owned().into()).unwrap(),
+        };
         let service = Service::new(shop, cipher, storage)
             .with(Tokens::new("http://knead.test", &keys.signing.clone().into()).unwrap())
             .with(Passwords::new().unwrap())
@@ -357,6 +362,7 @@ impl App {
             .with(MailSetUp(!matches!(mail, Mail::Off)))
             .with(post.unwrap())
             .with(Digests::default())
+            .with(mail_events)
             .with(staff_second_factor)
             .with(bounds);
         let service = Arc::new(service);
@@ -533,6 +539,8 @@ impl App {
     }
 }
 
+/// Signs reports of what came back of mails.
+pub const MAIL_EVENTS_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub const PASSWORD: &str = "correct horse battery";
 pub const DEEP_TISSUE: &str = "019b76da-a800-7c02-8b52-6f1d8e203c02";
 pub const WEEK: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];

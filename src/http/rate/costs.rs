@@ -16,7 +16,7 @@ const UPLOAD: u32 = 20;
 const HEAVY: u32 = 50;
 
 /// The operations that cost another sum than [`cost`] says of all others.
-const COSTS: [(&str, &str, u32); 39] = [
+const COSTS: [(&str, &str, u32); 40] = [
     ("GET", "/openapi.json", SEARCH),
     ("GET", "/v1/slots", SEARCH),
     ("POST", "/v1/slots/check", SEARCH),
@@ -35,6 +35,7 @@ const COSTS: [(&str, &str, u32); 39] = [
     ("GET", "/v1/webhook-endpoints/{id}/deliveries", LIST),
     ("POST", "/v1/webhook-endpoints/{id}/test", SEARCH),
     ("POST", "/v1/webhook-endpoints/{id}/recover", HEAVY),
+    ("POST", "/v1/mail-events", SEARCH),
     ("GET", "/v1/me/recipients/{id}/suitability", SEARCH),
     ("POST", "/v1/me/recipients/{id}/screenings", SEARCH),
     ("POST", "/v1/admin/care-rule-sets/{id}/preview", SEARCH),

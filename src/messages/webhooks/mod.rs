@@ -8,7 +8,7 @@ mod deliveries;
 pub mod kinds;
 mod routes;
 mod sending;
-mod signing;
+pub(super) mod signing;
 mod store;
 
 use std::str::FromStr;

@@ -1,6 +1,7 @@
 //! Signatures as Standard Webhooks has them (<https://www.standardwebhooks.com>): `v1` by a secret that both sides know, and `v1a` by a key
 //! whose public half everyone may know.
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use aws_lc_rs::{hmac, rand};
 use base64::Engine;
@@ -13,8 +14,27 @@ use crate::error::{Error, Result};
 /// How long the secret before goes on signing.
 pub const BOTH_GOOD: TimeDelta = TimeDelta::hours(24);
 
-/// Bytes of a secret; the standard wants 24 to 64.
+/// Bytes of a secret of ours.
 const LENGTH: usize = 32;
+
+/// Bytes that the standard wants a secret to have.
+const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// Seconds by which the time of a message that is received may differ from ours, either way.
+const TOLERANCE: u64 = 300;
+
+/// A signed message as it was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// The header `webhook-id`.
+    pub id: &'a str,
+    /// The header `webhook-timestamp`: seconds since 1970.
+    pub timestamp: &'a str,
+    /// The header `webhook-signature`: one signature or several, separated by spaces.
+    pub signatures: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
 
 /// A secret that both sides know. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +57,25 @@ impl Secret {
     /// 500 where it is no such text.
     pub fn from_text(text: &str) -> Result<Self> {
         Ok(Self(decoded(text, "whsec_")?))
+    }
+
+    /// Reads one that somebody else made.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn given(text: &str) -> Result<Self, String> {
+        let secret = Self::from_text(text).ok().filter(|secret| LENGTHS.contains(&secret.0.len()));
+        secret.ok_or_else(|| "must be `whsec_` and 24 to 64 bytes in base64".to_owned())
+    }
+
+    /// Whether whoever knows the secret has signed the message, at most five minutes from `now`. How long it takes does not tell how much of a
+    /// signature is right.
+    pub fn verify(&self, received: &Received, now: DateTime<Utc>) -> bool {
+        let Received { id, timestamp, signatures, body } = received;
+        let is_fresh = timestamp.parse().is_ok_and(|at: i64| now.timestamp().abs_diff(at) <= TOLERANCE);
+        let good = self.sign(&[format!("{id}.{timestamp}.").as_bytes(), body].concat());
+        let is_good = |one: &str| verify_slices_are_equal(one.as_bytes(), good.as_bytes()).is_ok();
+        is_fresh && signatures.split(' ').any(is_good)
     }
 
     fn sign(&self, text: &[u8]) -> String {
@@ -165,6 +204,41 @@ mod tests {
         let at = DateTime::from_timestamp(1_796_083_200, 0).unwrap();
         let signed = signatures(id, at, BODY.as_bytes(), &[secret], &SigningKey::generate().unwrap());
         assert!(signed.starts_with("v1,zWX9FQQjVhBk1bBZU76QXcFHdtoRfUfGL1TtOuUD+l4= v1a,"), "{signed}");
+    }
+
+    #[test]
+    fn what_another_program_signs_verifies_for_five_minutes_and_nothing_else_does() {
+        let (secret, now, id) = (Secret::generate().unwrap(), Clock::System.now(), "msg_p5jXN8AQM9LWM0D4loKWxJek");
+        let theirs = Webhook::new(&secret.to_text()).unwrap();
+        let signed = theirs.sign(id, now.timestamp(), BODY.as_bytes()).unwrap();
+        let timestamp = now.timestamp().to_string();
+        let message = Received { id, timestamp: &timestamp, signatures: &signed, body: BODY.as_bytes() };
+        assert!(secret.verify(&message, now));
+        let among_others = format!("v1a,AAAA v1,AAAA {signed}");
+        assert!(secret.verify(&Received { signatures: &among_others, ..message }, now));
+        for minutes in [-5, 5] {
+            let then = now + TimeDelta::minutes(minutes);
+            assert!(secret.verify(&message, then));
+            assert!(!secret.verify(&message, then + TimeDelta::seconds(minutes.signum())));
+        }
+        assert!(!Secret::generate().unwrap().verify(&message, now));
+        assert!(!secret.verify(&Received { id: "msg_2", ..message }, now));
+        assert!(!secret.verify(&Received { body: b"{}", ..message }, now));
+        let later = (now.timestamp() + 1).to_string();
+        for timestamp in [later.as_str(), "", "soon", "-9223372036854775808", "99999999999999999999"] {
+            assert!(!secret.verify(&Received { timestamp, ..message }, now), "{timestamp}");
+        }
+        for signatures in ["", "v1,", "v1", signed.trim_start_matches("v1,"), &signed[..signed.len() - 1]] {
+            assert!(!secret.verify(&Received { signatures, ..message }, now), "{signatures}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_given_is_long_enough() {
+        assert!(Secret::given(&Secret::generate().unwrap().to_text()).is_ok());
+        let of = |bytes: usize| Secret::given(&format!("whsec_{}", STANDARD.encode(vec![7; bytes])));
+        assert!(of(23).is_err() && of(24).is_ok() && of(64).is_ok() && of(65).is_err());
+        assert!(Secret::given("").is_err() && Secret::given("whsec_?").is_err());
     }
 
     #[test]
