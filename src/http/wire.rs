@@ -79,7 +79,11 @@ pub async fn admit_accepted(
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
 }
 
-/// What a page of ours may load: nothing. Answers are data.
+/// What a page of ours may do that a person looks at: it has styles of its own, and a form that is sent back to us.
+const PAGE: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// What an answer may load: nothing, because answers are data.
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// What the page of the docs may load: its own files, and what it asks the API. Its style sheets set styles in place, and its
@@ -117,7 +121,13 @@ fn finish<B>(response: &mut HttpResponse<B>, id: &str, method: Method, route: St
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(X_REQUEST_ID, value);
     }
-    let policy = if route.starts_with("/docs") { DOCS } else { NOTHING };
+    let policy = if route.starts_with("/docs") {
+        DOCS
+    } else if route.starts_with("/unsubscribe/") || route.starts_with("/dev/mailbox") {
+        PAGE
+    } else {
+        NOTHING
+    };
     // A file that someone sent has a stricter one.
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));

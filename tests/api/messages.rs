@@ -236,7 +236,8 @@ async fn a_link_unsubscribes_from_reminders_alone_and_only_where_it_is_posted_to
     let path = link.strip_prefix("http://knead.test").unwrap();
     let nobody = app.nobody();
     for _ in 0..3 {
-        nobody.get(path).await.is(200);
+        let policy = nobody.get(path).await.is(200).header("content-security-policy");
+        assert!(policy.contains("form-action 'self'"), "a browser sends the form: {policy}");
     }
     let wanted = |settings: &Value| {
         settings["preferences"].as_array().unwrap().iter().map(|one| one["enabled"] == true).collect::<Vec<_>>()
