@@ -224,6 +224,14 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
+    #[test]
+    fn a_site_is_one_network_of_an_account() {
+        let key = |address: &str| Scope::Pair.key(Origin::from(address.parse::<std::net::IpAddr>().unwrap()), "mia");
+        assert_eq!(key("2001:db8:1:2::9"), key("2001:db8:1:3::1"));
+        assert_ne!(key("2001:db8:1:2::9"), key("2001:db8:2:2::9"));
+        assert_ne!(key("203.0.113.7"), key("203.0.113.8"));
+    }
+
     fn fresh() -> Count {
         Count { failures: 0, since: at(0), next_at: at(0), seen_at: at(0) }
     }
