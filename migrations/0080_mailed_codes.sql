@@ -15,6 +15,8 @@ CREATE TABLE mailed_codes (
                                CONSTRAINT mailed_codes_digest_sha256 CHECK (octet_length(digest) = 32),
     code_sealed    text        NOT NULL,
     address_sealed text        NOT NULL,
+    -- What mails to one address are counted by, over all accounts.
+    address_digest bytea       NOT NULL CONSTRAINT mailed_codes_address_sha256 CHECK (octet_length(address_digest) = 32),
     created_at     timestamptz NOT NULL,
     expires_at     timestamptz NOT NULL,
     tries          smallint    NOT NULL DEFAULT 0,
@@ -22,4 +24,5 @@ CREATE TABLE mailed_codes (
     ended_at       timestamptz
 );
 CREATE INDEX mailed_codes_by_account ON mailed_codes (account_id, purpose, id);
+CREATE INDEX mailed_codes_by_address ON mailed_codes (address_digest, purpose, created_at);
 CREATE INDEX mailed_codes_by_end ON mailed_codes (expires_at);

@@ -6,10 +6,12 @@
 mod store;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::auth::RefreshToken;
 use crate::cipher::Cipher;
@@ -48,7 +50,7 @@ pub struct MailSetUp(pub bool);
 
 /// How often a typed code may be tried: of a hundred million codes, five.
 const TRIES: i16 = 5;
-/// So many codes for one purpose are mailed to one account in [`WINDOW`].
+/// So many codes for one purpose are mailed to one account, and to one address whoever's account it is for, in [`WINDOW`].
 const MOST_MAILED: usize = 5;
 /// The time in which mails are counted.
 const WINDOW: TimeDelta = TimeDelta::hours(1);
@@ -133,7 +135,7 @@ pub async fn mailed_code(
 /// whoever asks for one in a stranger's name must not end the owner's. The caller has locked the account.
 ///
 /// # Errors
-/// 429 where so many were mailed lately.
+/// 429 where so many were mailed lately: for the account, or to the address.
 pub(super) async fn mail(
     work: &mut Work,
     cipher: &Cipher,
@@ -141,12 +143,45 @@ pub(super) async fn mail(
     account: AccountId,
     address: &str,
 ) -> Result<()> {
+    // Whoever registers an address over and over waits here, so that each counts the mails of the others.
+    let digest = address_digest(address);
+    work.lock(lock_of(&digest)).await?;
     let now = work.now();
-    let lately = store::asked_since(work, account, purpose, now - WINDOW).await?;
-    if let Some(first) = lately.get(MOST_MAILED - 1) {
-        let wait = (*first + WINDOW - now).num_seconds();
-        return Err(Error::TooManyRequests(wait.unsigned_abs().max(1)));
+    for lately in [
+        store::asked_since(work, account, purpose, now - WINDOW).await?,
+        store::mailed_since(work, &digest, purpose, now - WINDOW).await?,
+    ] {
+        if let Some(first) = lately.get(MOST_MAILED - 1) {
+            let wait = (*first + WINDOW - now).num_seconds();
+            return Err(Error::TooManyRequests(wait.unsigned_abs().max(1)));
+        }
     }
+    mail_anyway(work, cipher, purpose, account, address).await
+}
+
+/// The same, and nothing where so many were mailed lately.
+pub(super) async fn mail_if_few(
+    work: &mut Work,
+    cipher: &Cipher,
+    purpose: CodePurpose,
+    account: AccountId,
+    address: &str,
+) -> Result<()> {
+    match mail(work, cipher, purpose, account, address).await {
+        Err(Error::TooManyRequests(_)) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// The same, however many were mailed: for what strangers cannot ask for.
+pub(super) async fn mail_anyway(
+    work: &mut Work,
+    cipher: &Cipher,
+    purpose: CodePurpose,
+    account: AccountId,
+    address: &str,
+) -> Result<()> {
+    let now = work.now();
     let id = MailedCodeId::new(now);
     let (code, digest) = if purpose.is_typed() {
         end(work, account, purpose).await?;
@@ -157,8 +192,21 @@ pub(super) async fn mail(
         (token.into_string(), Some(digest))
     };
     let sealed = (cipher.seal(CODE, id, &code)?, cipher.seal(ADDRESS, id, address)?);
-    store::insert(work, id, (account, purpose), digest, sealed, now).await?;
+    let digests = (digest, address_digest(address));
+    store::insert(work, id, (account, purpose), digests, sealed, now).await?;
     work.announce(Event::new(purpose.event(), "account", account).with(json!({ "code": id }))).await
+}
+
+/// What mails to an address are counted by, so that nobody reads in the counts whom somebody wrote to.
+fn address_digest(address: &str) -> Vec<u8> {
+    digest(&SHA256, address.to_lowercase().as_bytes()).as_ref().to_vec()
+}
+
+/// What the lock of an address is named by.
+fn lock_of(digest: &[u8]) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(digest).for_each(|(byte, of)| *byte = *of);
+    Uuid::from_bytes(bytes)
 }
 
 /// Eight digits that nobody can guess.
@@ -197,16 +245,16 @@ pub(super) async fn owner(
     store::owner(db, purpose, digest, now).await
 }
 
-/// Uses a token up: the address that it was mailed to, or none where it is not right. The caller has locked its account.
+/// Uses a token up: the address that it was mailed to, and when; none where it is not right. The caller has locked its account.
 pub(super) async fn token(
     work: &mut Work,
     cipher: &Cipher,
     purpose: CodePurpose,
     digest: &[u8],
-) -> Result<Option<String>> {
+) -> Result<Option<(String, DateTime<Utc>)>> {
     let now = work.now();
-    let Some((id, address)) = store::use_token(work, purpose, digest, now).await? else { return Ok(None) };
-    Ok(Some(cipher.open(ADDRESS, id, &address)?))
+    let Some((id, address, made_at)) = store::use_token(work, purpose, digest, now).await? else { return Ok(None) };
+    Ok(Some((cipher.open(ADDRESS, id, &address)?, made_at)))
 }
 
 /// Ends what was mailed to an account for a purpose.

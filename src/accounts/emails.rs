@@ -10,13 +10,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::store::Holder;
 use super::codes::{self, CodePurpose, MailSetUp, MailedToken, TypedCode};
-use super::passwords::mail_reset;
-use super::{Account, store as accounts};
+use super::{Account, factors, store as accounts};
 use crate::App;
 use crate::auth::{self, Anyone, As, RefreshToken};
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Refusal, Result, refused};
-use crate::events::{Event, Work};
+use crate::events::{self, Event, Work};
 use crate::http::{Json, Nothing, OrDefault, Reply};
 use crate::ids::{AccountId, TherapistId};
 use crate::values::{EmailAddress, Role};
@@ -42,7 +41,8 @@ struct EmailCode {
 /// Verify my e-mail address
 ///
 /// Shows by the code that was mailed that the caller reads the mails of their address. A code is good for 30 minutes and five tries. If somebody else registered
-/// the address before and never verified it, their account loses it: nothing of it passes on to the caller.
+/// the address before and never verified it, their account loses it: nothing of it passes on to the caller. An account with visits or verified credentials keeps it, until
+/// staff know whose it is.
 #[utoipa::path(tag = "Accounts", operation_id = "verify_email", security(("bearer" = ["client", "therapist", "admin"])),
     request_body = EmailCode, responses((status = 200, description = "The account as it is now.", body = Account)),
     extensions(("x-refusals" = json!(refused![CodeInvalid, EmailTaken]))))]
@@ -57,7 +57,10 @@ async fn verify_email(app: Data<App>, me: As<Anyone>, Json(body, _): Json<EmailC
             work.commit().await?;
             return Err(Refusal::CodeInvalid.into());
         };
-        give(&mut work, me.account(), &address).await?;
+        if !give(&mut work, me.account(), &address).await? {
+            work.commit().await?;
+            return Err(Refusal::EmailTaken.into());
+        }
         work.announce(Event::new("account.email_verified", "account", me.account())).await?;
         let account = accounts::find(&mut **work, me.account()).await?;
         work.commit().await?;
@@ -66,24 +69,31 @@ async fn verify_email(app: Data<App>, me: As<Anyone>, Json(body, _): Json<EmailC
     .await
 }
 
-/// Gives an account an address whose mails its owner reads. An account that holds it without having proved it is replaced.
-async fn give(work: &mut Work, account: AccountId, address: &str) -> Result<()> {
+/// Gives an account an address whose mails its owner reads. An account that holds it without having proved it is replaced. False where that one has visits or
+/// verified credentials: it was made before addresses were proved, or while no mail was sent, and staff find out whose it is. The caller saves that, and refuses.
+async fn give(work: &mut Work, account: AccountId, address: &str) -> Result<bool> {
     if let Some(holder) = store::other_holder(work, account, address).await? {
-        if holder.is_verified {
+        if holder.is_verified || holder.role == Role::Admin {
             return Err(Refusal::EmailTaken.into());
         }
-        replace(work, holder).await?;
+        if !replace(work, holder).await? {
+            return Ok(false);
+        }
     }
     let now = work.now();
-    store::set(work, account, address, now).await
+    store::set(work, account, address, now).await?;
+    Ok(true)
 }
 
 /// Takes its address from an account that never proved it: nobody can log in with it any more, it keeps what it has, and stands like one that is suspended.
-async fn replace(work: &mut Work, Holder { id, role, .. }: Holder) -> Result<()> {
+/// False, and a word to staff, where it has visits or verified credentials. Whoever proved no address gets neither, so that nobody squats by them.
+async fn replace(work: &mut Work, Holder { id, role, .. }: Holder) -> Result<bool> {
     let therapist = (role == Role::Therapist).then(|| TherapistId::from(id));
-    // A therapist's time is locked before the row, as by whoever changes it.
-    if let Some(therapist) = therapist {
-        work.lock_time(therapist).await?;
+    // Locked before the row, as by whoever books or changes a therapist's time.
+    work.lock(id.0).await?;
+    if events::has_history(work, id, &["booking"], &["credential.verify"]).await? {
+        work.announce(Event::new("account.address_disputed", "account", id).about(therapist)).await?;
+        return Ok(false);
     }
     let now = work.now();
     if !store::take(work, id, now).await? {
@@ -94,7 +104,8 @@ async fn replace(work: &mut Work, Holder { id, role, .. }: Holder) -> Result<()>
     for purpose in CodePurpose::ALL {
         codes::end(work, id, purpose).await?;
     }
-    work.announce(Event::new("account.replace", "account", id).about(therapist)).await
+    work.announce(Event::new("account.replace", "account", id).about(therapist)).await?;
+    Ok(true)
 }
 
 /// Mail me another code
@@ -167,7 +178,10 @@ async fn confirm_email(app: Data<App>, me: As<Anyone>, Json(body, _): Json<Email
             work.commit().await?;
             return Err(Refusal::CodeInvalid.into());
         };
-        give(&mut work, before.id, &address).await?;
+        if !give(&mut work, before.id, &address).await? {
+            work.commit().await?;
+            return Err(Refusal::EmailTaken.into());
+        }
         // They were mailed to the address before.
         for purpose in [CodePurpose::VerifyEmail, CodePurpose::ResetPassword] {
             codes::end(&mut work, before.id, purpose).await?;
@@ -194,7 +208,7 @@ struct EmailUndo {
 /// Take a change of my e-mail address back
 ///
 /// By the token that was mailed to the address before, within 72 hours. The account has that address again. Whoever changed it may know the password, so that all
-/// sessions end and the password is good no more: a token to set another is mailed to the address.
+/// sessions end, a second factor that was turned on since is taken away, and the password is good no more: a token to set another is mailed to the address.
 #[utoipa::path(tag = "Accounts", operation_id = "undo_email_change", request_body = EmailUndo,
     responses((status = 204, description = "The address is as it was.")),
     extensions(("x-refusals" = json!(refused![CodeInvalid, EmailTaken]))))]
@@ -207,8 +221,12 @@ async fn undo_email_change(app: Data<App>, Json(body, _): Json<EmailUndo>) -> Re
         let account = owner.ok_or(Refusal::CodeInvalid)?;
         let mut work = app.begin(Some(account)).await?;
         accounts::lock(&mut work, account).await?;
-        let address = codes::token(&mut work, &app.cipher, purpose, &digest).await?.ok_or(Refusal::CodeInvalid)?;
-        give(&mut work, account, &address).await?;
+        let token = codes::token(&mut work, &app.cipher, purpose, &digest).await?;
+        let (address, changed_at) = token.ok_or(Refusal::CodeInvalid)?;
+        if !give(&mut work, account, &address).await? {
+            return Err(Refusal::EmailTaken.into());
+        }
+        factors::remove_since(&mut work, account, changed_at).await?;
         store::take_password(&mut work, account).await?;
         let now = work.now();
         auth::end_sessions(&mut work, account, None, now).await?;
@@ -216,7 +234,7 @@ async fn undo_email_change(app: Data<App>, Json(body, _): Json<EmailUndo>) -> Re
             codes::end(&mut work, account, purpose).await?;
         }
         work.announce(Event::new("account.email_restored", "account", account)).await?;
-        mail_reset(&app, &mut work, account, &address).await?;
+        codes::mail_anyway(&mut work, &app.cipher, CodePurpose::ResetPassword, account, &address).await?;
         work.commit().await?;
         Ok(Reply::none())
     })

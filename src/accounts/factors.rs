@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use actix_web::{delete, post};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use qrcode::QrCode;
 use qrcode::render::svg;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::passwords::Proved;
 use super::routes::{SignedIn, sign_in};
 use super::{staff, store as accounts};
 use crate::App;
-use crate::auth::{Anyone, As, Guess, Owner, RefreshToken, Whence};
+use crate::auth::{self, Anyone, As, Guess, Owner, RefreshToken, Whence};
 use crate::cipher::Cipher;
 use crate::db::{in_time, uninterrupted};
 use crate::error::{Challenge, Error, FieldError, Refusal, Result, refused};
@@ -164,8 +164,10 @@ async fn confirm_totp(app: Data<App>, me: As<Anyone>, Json(body, _): Json<TotpPr
     let sent = SecondProof { proof: Proof::Totp(body.code), guess: Guess::begin_second(&app, me.account()).await? };
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
+        // The account is locked first, as by whoever takes the factor away.
+        accounts::lock(&mut work, me.account()).await?;
         let factor = store::lock(&mut work, me.account()).await?.ok_or(Refusal::SecondFactorOff)?;
-        if factor.is_confirmed {
+        if factor.confirmed_at.is_some() {
             return Err(Refusal::SecondFactorOn.into());
         }
         sent.hold(&app, &mut work, me.account()).await?;
@@ -207,6 +209,19 @@ async fn remove(work: &mut Work, account: AccountId, party: Option<Party>) -> Re
     Ok(())
 }
 
+/// Takes away what was turned on since then: whoever turned it on was not the owner. The caller has locked the account.
+pub(super) async fn remove_since(work: &mut Work, account: AccountId, since: DateTime<Utc>) -> Result<()> {
+    let Some(factor) = store::lock(work, account).await? else { return Ok(()) };
+    if factor.confirmed_at.is_none_or(|confirmed| confirmed >= since) { remove(work, account, None).await } else { Ok(()) }
+}
+
+/// Takes away what its owner has lost, and with it the sessions of the device that was lost.
+async fn forget_lost(work: &mut Work, account: AccountId, party: Party) -> Result<()> {
+    remove(work, account, Some(party)).await?;
+    let now = work.now();
+    auth::end_sessions(work, account, None, now).await
+}
+
 /// Make other recovery codes
 ///
 /// Ten, shown once, in the place of those before. Needs the password anew.
@@ -218,8 +233,9 @@ async fn create_recovery_codes(app: Data<App>, me: As<Anyone>, _: OrDefault<Noth
     me.principal.refuse_stale(app.clock.now())?;
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
+        accounts::lock(&mut work, me.account()).await?;
         let factor = store::lock(&mut work, me.account()).await?;
-        if !factor.is_some_and(|factor| factor.is_confirmed) {
+        if !factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
             return Err(Refusal::SecondFactorOff.into());
         }
         let codes = RecoveryCodes::make(&mut work, me.account()).await?;
@@ -325,7 +341,8 @@ struct SecondFactor {
 
 /// Complete a log-in
 ///
-/// By the second factor, within five minutes of the password. No code is good twice. Ten wrong ones in an hour delay the next by five minutes.
+/// By the second factor, within five minutes of the password. No code is good twice. Ten wrong ones delay the next by five minutes, and each more for longer,
+/// up to an hour; the owner is told of the tenth.
 #[utoipa::path(tag = "Accounts", operation_id = "complete_login", request_body = SecondFactor,
     responses((status = 200, description = "Signed in.", body = SignedIn)),
     extensions(("x-refusals" = json!(refused![ChallengeOver, SecondFactorWrong, AccountSuspended]))))]
@@ -357,7 +374,7 @@ async fn complete_login(app: Data<App>, whence: Whence, Json(body, _): Json<Seco
 
 /// Reset an admin's second factor
 ///
-/// For an admin who has lost the app and the recovery codes: the next log-in asks for the password alone.
+/// For an admin who has lost the app and the recovery codes: their sessions end, and the next log-in asks for the password alone.
 #[utoipa::path(tag = "Accounts", operation_id = "reset_second_factor", security(("bearer" = ["admin:owner"])),
     params(("id" = AccountId, Path, description = "The account.")), request_body = Option<Nothing>,
     responses((status = 204, description = "There is none any more.")),
@@ -374,21 +391,21 @@ async fn reset_second_factor(
         let mut work = app.begin(Some(me.account())).await?;
         staff::lock(&mut work, me.account()).await?;
         staff::refuse_others(&mut work, id).await?;
-        remove(&mut work, id, Some(Party::Admin)).await?;
+        forget_lost(&mut work, id, Party::Admin).await?;
         work.commit().await?;
         Ok(Reply::none())
     })
     .await
 }
 
-/// Takes the second factor of whoever signs in with an address away, in the name of whoever runs the service. It is never done by mail.
+/// Takes the second factor of whoever signs in with an address away and ends their sessions, in the name of whoever runs the service. It is never done by mail.
 ///
 /// # Errors
 /// Not found where nobody signs in with the address.
 pub async fn reset(shop: &Workshop, email: &str) -> Result<AccountId> {
     let mut work = shop.begin(None).await?;
     let id = accounts::id_of(&mut work, email).await?.ok_or(Error::NotFound)?;
-    remove(&mut work, id, Some(Party::System)).await?;
+    forget_lost(&mut work, id, Party::System).await?;
     work.commit().await?;
     Ok(id)
 }

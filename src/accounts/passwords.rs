@@ -16,7 +16,7 @@ use super::factors::{self, RecoveryCode, SecondProof, TotpCode};
 use super::routes::{SignedIn, sign_in};
 use super::store as accounts;
 use crate::App;
-use crate::auth::{self, Anyone, As, Guess, Password, Passwords, RefreshToken, Whence};
+use crate::auth::{self, Anyone, As, Guess, Password, Passwords, RefreshToken, Whence, Whose};
 use crate::cipher::Sealed;
 use crate::db::{in_time, uninterrupted};
 use crate::error::{Error, Refusal, Result, refused};
@@ -52,16 +52,8 @@ impl Run for SendReset {
         let address = app.cipher.open(ASKED, self.id, &self.address)?;
         let mut work = app.begin(None).await?;
         let Some(account) = store::proved(&mut work, &address).await? else { return Ok(()) };
-        mail_reset(&app, &mut work, account, &address).await?;
+        codes::mail_if_few(&mut work, &app.cipher, CodePurpose::ResetPassword, account, &address).await?;
         work.commit().await
-    }
-}
-
-/// Mails a token, unless so many were mailed lately. The caller has locked the account.
-pub(super) async fn mail_reset(app: &App, work: &mut Work, account: AccountId, address: &str) -> Result<()> {
-    match codes::mail(work, &app.cipher, CodePurpose::ResetPassword, account, address).await {
-        Err(Error::TooManyRequests(_)) => Ok(()),
-        outcome => outcome,
     }
 }
 
@@ -110,7 +102,7 @@ struct PasswordReset {
     responses((status = 204, description = "The password is set; log in with it.")),
     extensions(("x-refusals" = json!(refused![CodeInvalid, PasswordTooWeak]))))]
 #[post("/v1/auth/password/reset")]
-async fn reset_password(app: Data<App>, Json(body, _): Json<PasswordReset>) -> Result<Reply> {
+async fn reset_password(app: Data<App>, whence: Whence, Json(body, _): Json<PasswordReset>) -> Result<Reply> {
     let digest = RefreshToken::sent(body.token.as_str()).digest();
     let purpose = CodePurpose::ResetPassword;
     let owner = in_time(codes::owner(&app.db, purpose, &digest, app.clock.now())).await?;
@@ -126,6 +118,8 @@ async fn reset_password(app: Data<App>, Json(body, _): Json<PasswordReset>) -> R
         }
         store::set(&mut work, id, &hash).await?;
         changed(&mut work, id).await?;
+        let now = work.now();
+        auth::know_network(&mut work, id, &whence, now).await?;
         work.commit().await?;
         Ok(Reply::none())
     })
@@ -148,15 +142,15 @@ pub(super) struct Proved {
 }
 
 impl Proved {
-    /// Compares the password that somebody sent for an address with what `known` finds; none where it is wrong, or where there is no such account, after the
+    /// Compares the password that somebody sent for `whose` with what `known` finds; none where it is wrong, or where there is no such account, after the
     /// same time.
     pub async fn of(
         app: &App,
-        (origin, email): (Origin, &str),
+        (origin, whose): (Origin, Whose<'_>),
         sent: Password,
         known: impl Future<Output = Result<Option<(AccountId, String)>>>,
     ) -> Result<Option<Self>> {
-        let guess = Guess::begin(app, origin, email).await?;
+        let guess = Guess::begin(app, origin, whose).await?;
         let looked = async {
             let (account, hash) = in_time(known).await?.unzip();
             let is_right = app.part::<Passwords>()?.matches(sent, hash.clone()).await?;
@@ -177,9 +171,8 @@ impl Proved {
     /// # Errors
     /// `password_wrong`.
     async fn own(app: &App, me: &As<Anyone>, origin: Origin, sent: Password) -> Result<Self> {
-        let email = in_time(accounts::find(&*app.db, me.account())).await?.email;
         let known = async { Ok(store::hash(&app.db, me.account()).await?.map(|hash| (me.account(), hash))) };
-        Self::of(app, (origin, &email), sent, known).await?.ok_or_else(|| Refusal::PasswordWrong.into())
+        Self::of(app, (origin, Whose::Own(me.account())), sent, known).await?.ok_or_else(|| Refusal::PasswordWrong.into())
     }
 
     /// Holds the password as it was proved until the transaction ends, and forgives the failures before it; whether it is still the same: it may have been
@@ -200,14 +193,17 @@ impl Proved {
 struct PasswordChange {
     current_password: Password,
     password: Password,
+    /// Where the account has a second factor: this one, or a recovery code.
+    totp: Option<TotpCode>,
+    recovery_code: Option<RecoveryCode>,
 }
 
 /// Change my password
 ///
-/// Begins a session anew, and ends all others.
+/// Begins a session anew, and ends all others. Where the account has a second factor, it is asked for as well.
 #[utoipa::path(tag = "Accounts", operation_id = "change_password", security(("bearer" = ["client", "therapist", "admin"])),
     request_body = PasswordChange, responses((status = 200, description = "Signed in anew.", body = SignedIn)),
-    extensions(("x-refusals" = json!(refused![PasswordWrong, PasswordTooWeak]))))]
+    extensions(("x-refusals" = json!(refused![PasswordWrong, PasswordTooWeak, SecondFactorWrong]))))]
 #[post("/v1/auth/password/change")]
 async fn change_password(
     app: Data<App>,
@@ -219,12 +215,18 @@ async fn change_password(
     let known = in_time(accounts::find(&*app.db, me.account())).await?;
     let about = vec![known.email, known.display_name];
     let hash = app.part::<Passwords>()?.hash_new(body.password, about).await?;
+    let second = SecondProof::begin(&app, me.account(), body.totp, body.recovery_code).await?;
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let account = accounts::lock(&mut work, me.account()).await?;
+        // Looked at again, because the account may have been suspended while the password was hashed.
+        if accounts::is_suspended(&mut work, account.id).await? {
+            return Err(Error::Unauthorized);
+        }
         if !proved.hold(&mut work).await? {
             return Err(Refusal::PasswordWrong.into());
         }
+        factors::prove(&app, &mut work, account.id, second).await?;
         store::set(&mut work, account.id, &hash).await?;
         changed(&mut work, account.id).await?;
         Reply::ok(&sign_in(&app, work, account, &whence).await?)

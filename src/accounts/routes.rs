@@ -11,7 +11,7 @@ use super::{Account, RegistrableRole, SentToken, addresses, emails, factors, ses
 use crate::App;
 use crate::auth::Passwords;
 use crate::auth::Tokens;
-use crate::auth::{self, Anyone, As, Password, REFRESH_GRACE, RefreshToken, Whence};
+use crate::auth::{self, Anyone, As, Password, REFRESH_GRACE, RefreshToken, Whence, Whose};
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
 use crate::events::Work;
@@ -109,7 +109,7 @@ async fn register(app: Data<App>, whence: Whence, Json(new, _): Json<Registratio
         };
         let account = store::insert(&mut work, account).await?;
         if is_mailed {
-            codes::mail(&mut work, &app.cipher, CodePurpose::VerifyEmail, account.id, &account.email).await?;
+            codes::mail_if_few(&mut work, &app.cipher, CodePurpose::VerifyEmail, account.id, &account.email).await?;
         }
         Reply::created("/v1/me".to_owned(), &sign_in(&app, work, account, &whence).await?)
     })
@@ -134,7 +134,7 @@ struct Login {
 #[post("/v1/auth/login")]
 async fn login(app: Data<App>, whence: Whence, Json(login, _): Json<Login>) -> Result<Reply> {
     let known = store::login(&app.db, login.email.as_str());
-    let proved = Proved::of(&app, (whence.origin, login.email.as_str()), login.password, known).await?;
+    let proved = Proved::of(&app, (whence.origin, Whose::Address(login.email.as_str())), login.password, known).await?;
     let proved = proved.ok_or(Refusal::WrongPassword)?;
     uninterrupted(async move {
         let mut work = app.begin(None).await?;

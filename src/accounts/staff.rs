@@ -111,7 +111,8 @@ async fn put_staff_member(
 pub(super) async fn lock(work: &mut Work, owner: AccountId) -> Result<()> {
     work.lock(STAFF).await?;
     let caller = store::find(&mut ***work, owner).await?;
-    if caller.is_some_and(|caller| caller.grants.names(Grant::Owner)) { Ok(()) } else { Err(Error::Forbidden) }
+    let is_owner = caller.is_some_and(|caller| caller.grants.names(Grant::Owner));
+    if is_owner && !accounts::is_suspended(work, owner).await? { Ok(()) } else { Err(Error::Forbidden) }
 }
 
 /// Refuses who is no admin.

@@ -14,6 +14,7 @@ use sqlx::PgPool;
 use crate::App;
 use crate::db::{Tx, in_time};
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::http::{Origin, RateLimits};
 use crate::ids::AccountId;
 use crate::queue::Sweep;
@@ -33,8 +34,10 @@ const WINDOW: TimeDelta = TimeDelta::hours(1);
 /// The delay once a window is full.
 const SLOWED: TimeDelta = TimeDelta::seconds(30);
 
-/// The delay of second factors.
+/// The first delay of second factors.
 const SLOWED_FACTOR: TimeDelta = TimeDelta::minutes(5);
+/// The longest: 24 attempts a day find one of a million codes in forty years.
+const LONGEST_FACTOR: TimeDelta = TimeDelta::hours(1);
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,17 +66,36 @@ impl Scope {
         }
     }
 
-    fn key(self, origin: Origin, email: &str) -> Vec<u8> {
+    fn key(self, origin: Origin, whose: &str) -> Vec<u8> {
         self.digest(&match self {
-            Self::Pair => format!("{origin}\n{email}"),
+            // Whoever has a /48 has 65,536 networks, and would be one of them after the other.
+            Self::Pair => format!("{}\n{whose}", origin.site()),
             Self::Network => origin.to_string(),
-            Self::Account | Self::Factor => email.to_owned(),
+            Self::Account | Self::Factor => whose.to_owned(),
         })
     }
 
     fn digest(self, of: &str) -> Vec<u8> {
         let text = format!("{self:?}\n{of}");
         digest(&SHA256, text.as_bytes()).as_ref().to_vec()
+    }
+}
+
+/// Whose password is guessed at.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose<'a> {
+    /// That of the account with this address, whether or not there is one.
+    Address(&'a str),
+    /// The caller's own. It is counted apart, because the address that they gave may be another's.
+    Own(AccountId),
+}
+
+impl Whose<'_> {
+    fn key(self) -> String {
+        match self {
+            Self::Address(email) => email.to_owned(),
+            Self::Own(account) => account.to_string(),
+        }
     }
 }
 
@@ -92,13 +114,16 @@ impl Count {
         if now < self.next_at {
             return Err(self.next_at - now);
         }
-        let is_over = if scope == Scope::Pair { now >= self.seen_at + QUIET } else { now >= self.since + WINDOW };
+        let is_over = match scope {
+            Scope::Pair | Scope::Factor => now >= self.seen_at + QUIET,
+            Scope::Network | Scope::Account => now >= self.since + WINDOW,
+        };
         let (before, since) = if is_over { (0, now) } else { (self.failures, self.since) };
         let failures = before.saturating_add(1);
         let delay = match failures - scope.free() {
             ..0 => TimeDelta::zero(),
             beyond if scope == Scope::Pair => TimeDelta::seconds((1 << beyond.min(6)).min(LONGEST)),
-            _ if scope == Scope::Factor => SLOWED_FACTOR,
+            beyond if scope == Scope::Factor => (SLOWED_FACTOR * (1 << beyond.min(6))).min(LONGEST_FACTOR),
             _ => SLOWED,
         };
         Ok(Self { failures, since, next_at: now + delay, seen_at: now })
@@ -112,18 +137,19 @@ pub struct Guess {
 }
 
 impl Guess {
-    /// Counts an attempt for `email`, whether or not there is such an account, and before the password is looked at, so that many at once cannot pass together.
+    /// Counts an attempt at a password, whether or not there is such an account, and before the password is looked at, so that many at once cannot pass together.
     ///
     /// # Errors
     /// 429 where it is too early for another attempt.
-    pub async fn begin(app: &App, origin: Origin, email: &str) -> Result<Self> {
+    pub async fn begin(app: &App, origin: Origin, whose: Whose<'_>) -> Result<Self> {
         if !app.part::<RateLimits>()?.is_on() {
             return Ok(Self { keys: Vec::new() });
         }
-        in_time(Self::count(&app.db, origin, email, app.clock.now())).await
+        in_time(Self::count(&app.db, origin, whose, app.clock.now())).await
     }
 
-    /// Counts an attempt at the second factor of an account. A right one forgives those before it.
+    /// Counts an attempt at the second factor of an account. A right one forgives those before it. The owner is told of the tenth in a row, because whoever
+    /// makes them knows the password.
     ///
     /// # Errors
     /// 429 where it is too early for another attempt.
@@ -131,35 +157,50 @@ impl Guess {
         if !app.part::<RateLimits>()?.is_on() {
             return Ok(Self { keys: Vec::new() });
         }
-        let keys = vec![Scope::Factor.digest(&account.to_string())];
-        let tx = app.db.begin().await?;
-        in_time(Self::attempt(tx, &[Scope::Factor], keys, app.clock.now())).await
+        in_time(async {
+            let keys = vec![Scope::Factor.digest(&account.to_string())];
+            let mut work = app.begin(None).await?;
+            let now = work.now();
+            let counts = Self::attempt(&mut work, &[Scope::Factor], &keys, now).await?;
+            if counts.iter().any(|count| count.failures == Scope::Factor.free()) {
+                work.announce(Event::new("account.second_factor_guessed", "account", account)).await?;
+            }
+            work.commit().await?;
+            Ok(Self { keys })
+        })
+        .await
     }
 
-    async fn count(db: &PgPool, origin: Origin, email: &str, now: DateTime<Utc>) -> Result<Self> {
+    async fn count(db: &PgPool, origin: Origin, whose: Whose<'_>, now: DateTime<Utc>) -> Result<Self> {
         let mut tx = db.begin().await?;
-        let is_familiar = store::is_familiar(&mut tx, &origin.to_string(), email).await?;
+        let network = origin.to_string();
+        let is_familiar = match whose {
+            Whose::Address(email) => store::is_familiar(&mut tx, &network, email).await?,
+            Whose::Own(account) => store::is_own(&mut tx, &network, account).await?,
+        };
         let scopes = Scope::OF_PASSWORDS.into_iter().filter(|scope| *scope == Scope::Pair || !is_familiar);
         let scopes: Vec<Scope> = scopes.collect();
-        let keys: Vec<Vec<u8>> = scopes.iter().map(|scope| scope.key(origin, email)).collect();
-        Self::attempt(tx, &scopes, keys, now).await
+        let whose = whose.key();
+        let keys: Vec<Vec<u8>> = scopes.iter().map(|scope| scope.key(origin, &whose)).collect();
+        Self::attempt(&mut tx, &scopes, &keys, now).await?;
+        tx.commit().await?;
+        Ok(Self { keys })
     }
 
-    async fn attempt(mut tx: Tx, scopes: &[Scope], keys: Vec<Vec<u8>>, now: DateTime<Utc>) -> Result<Self> {
-        let mut counts = store::lock(&mut tx, &keys, now).await?;
+    /// Counts an attempt in each scope, or in none where it is too early in one.
+    async fn attempt(tx: &mut Tx, scopes: &[Scope], keys: &[Vec<u8>], now: DateTime<Utc>) -> Result<Vec<Count>> {
+        let mut counts = store::lock(tx, keys, now).await?;
         for (scope, count) in scopes.iter().zip(&mut counts) {
             match count.attempt(*scope, now) {
                 Ok(counted) => *count = counted,
                 Err(wait) => {
-                    tx.rollback().await?;
                     let seconds = (wait + TimeDelta::milliseconds(999)).num_seconds();
                     return Err(Error::TooManyRequests(seconds.unsigned_abs().max(1)));
                 }
             }
         }
-        store::save(&mut tx, &keys, &counts).await?;
-        tx.commit().await?;
-        Ok(Self { keys })
+        store::save(tx, keys, &counts).await?;
+        Ok(counts)
     }
 
     /// The password was never looked at.
@@ -181,6 +222,14 @@ mod tests {
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn a_site_is_one_network_of_an_account() {
+        let key = |address: &str| Scope::Pair.key(Origin::from(address.parse::<std::net::IpAddr>().unwrap()), "mia");
+        assert_eq!(key("2001:db8:1:2::9"), key("2001:db8:1:3::1"));
+        assert_ne!(key("2001:db8:1:2::9"), key("2001:db8:2:2::9"));
+        assert_ne!(key("203.0.113.7"), key("203.0.113.8"));
     }
 
     fn fresh() -> Count {

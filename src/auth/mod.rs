@@ -18,11 +18,11 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
 
-pub use guesses::Guess;
+pub use guesses::{Guess, Whose};
 pub use passwords::{Password, Passwords};
 use sessions::Holder;
 pub use sessions::{REFRESH_GRACE, SessionView, Sessions, Whence};
-pub use store::{add_refresh_token, begin_session, end_one, end_sessions, live, log_out, prove, use_refresh_token};
+pub use store::{add_refresh_token, begin_session, end_one, end_sessions, know_network, live, log_out, prove, use_refresh_token};
 pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
 
 use crate::App;

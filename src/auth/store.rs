@@ -37,6 +37,10 @@ pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)])
 
 /// Sessions that an account has at a time; the oldest ends for another one.
 const MOST: i64 = 100;
+/// Sessions of an account that are kept, the ended ones with them: whoever ends them all writes no more rows than that.
+const KEPT: i64 = 200;
+/// Sessions that one log-in deletes.
+const DELETED: i64 = 1000;
 
 /// Begins a session of an account whose password was just proved.
 pub async fn begin_session(tx: &mut Tx, account: AccountId, whence: &Whence, now: DateTime<Utc>) -> Result<SessionId> {
@@ -50,6 +54,7 @@ pub async fn begin_session(tx: &mut Tx, account: AccountId, whence: &Whence, now
     )
     .execute(&mut **tx)
     .await?;
+    delete_old(tx, account).await?;
     sqlx::query!(
         "INSERT INTO sessions (id, account_id, created_at, device, origin, seen_at, proved_at)
          VALUES ($1, $2, $3, $4, $5, date_trunc('hour', $3::timestamptz), $3)",
@@ -62,6 +67,35 @@ pub async fn begin_session(tx: &mut Tx, account: AccountId, whence: &Whence, now
     .execute(&mut **tx)
     .await?;
     Ok(session)
+}
+
+/// Deletes the ended sessions of an account that are beyond the latest.
+async fn delete_old(tx: &mut Tx, account: AccountId) -> Result<()> {
+    let old = sqlx::query_scalar!(
+        r#"SELECT id AS "id: SessionId" FROM sessions WHERE account_id = $1 AND ended_at IS NOT NULL
+             AND id < (SELECT min(id::text)::uuid FROM (SELECT id FROM sessions WHERE account_id = $1 ORDER BY id DESC LIMIT $2) s)
+           LIMIT $3"#,
+        account.0,
+        KEPT - 1,
+        DELETED
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    if old.is_empty() {
+        return Ok(());
+    }
+    // The tokens go first, because whoever shows one locks it before its session.
+    sqlx::query!("DELETE FROM refresh_tokens WHERE session_id = ANY ($1)", &old as &[SessionId]).execute(&mut **tx).await?;
+    sqlx::query!("DELETE FROM sessions WHERE id = ANY ($1)", &old as &[SessionId]).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Keeps a network as one where the owner of an account was, in a session that has ended: whoever guesses from elsewhere does not delay them there.
+pub async fn know_network(tx: &mut Tx, account: AccountId, whence: &Whence, now: DateTime<Utc>) -> Result<()> {
+    let session = begin_session(tx, account, whence, now).await?;
+    // Nobody has the token. The session is deleted with it.
+    add_refresh_token(tx, session, &RefreshToken::generate()?, now).await?;
+    end_session(tx, session, now).await
 }
 
 /// The sessions of an account that last, the latest first.
@@ -80,10 +114,10 @@ pub async fn live(db: &PgPool, account: AccountId, own: SessionId, now: DateTime
     Ok(sessions.fetch_all(db).await?)
 }
 
-/// Ends a session of the account; whether there was one.
+/// Ends a session of the account; whether there was one. Its network is known no more, because its owner may not know who was there.
 pub async fn end_one(tx: &mut Tx, account: AccountId, session: SessionId, now: DateTime<Utc>) -> Result<bool> {
     let ended = sqlx::query!(
-        "UPDATE sessions SET ended_at = $3 WHERE id = $2 AND account_id = $1 AND ended_at IS NULL",
+        "UPDATE sessions SET ended_at = $3, origin = NULL WHERE id = $2 AND account_id = $1 AND ended_at IS NULL",
         account.0,
         session.0,
         now
@@ -201,7 +235,8 @@ async fn shown(
 /// Ends all sessions of an account, save one where one is named. Their networks are known no more, because somebody else may have been there.
 pub async fn end_sessions(tx: &mut Tx, account: AccountId, but: Option<SessionId>, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "UPDATE sessions SET ended_at = coalesce(ended_at, $3), origin = NULL WHERE account_id = $1 AND id IS DISTINCT FROM $2",
+        "UPDATE sessions SET ended_at = coalesce(ended_at, $3), origin = NULL
+         WHERE account_id = $1 AND id IS DISTINCT FROM $2 AND (ended_at IS NULL OR origin IS NOT NULL)",
         account.0,
         but.map(|session| session.0),
         now

@@ -428,8 +428,9 @@ pub(super) async fn delete_feed(tx: &mut Tx, account: AccountId) -> Result<bool>
 
 /// Whose feed `token` opens. It is found by its digest, so that no timing tells how much of a guess was right.
 pub(super) async fn feed_owner(db: &PgPool, token: &RefreshToken) -> Result<Option<AccountId>> {
-    let owner = sqlx::query_scalar!("SELECT account_id FROM calendar_feeds WHERE digest = $1", token.digest())
-        .fetch_optional(db)
-        .await?;
-    Ok(owner)
+    let owner = sqlx::query_scalar!(
+        "SELECT f.account_id FROM calendar_feeds f JOIN accounts a ON a.id = f.account_id WHERE f.digest = $1 AND a.suspended_at IS NULL",
+        token.digest()
+    );
+    Ok(owner.fetch_optional(db).await?)
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use store::Rows;
+pub use store::{Rows, has_history};
 pub use work::{Announced, TimeLock, Work, Workshop, lock_number};
 
 use crate::cipher::Sealed;

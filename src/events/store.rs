@@ -4,8 +4,9 @@ use sqlx::types::Json;
 
 use super::{Consequence, Event, Party, Reason, Work};
 use crate::cipher::Sealed;
+use crate::db::Tx;
 use crate::error::{Error, Result};
-use crate::ids::{NoticeId, uuid_at};
+use crate::ids::{AccountId, NoticeId, uuid_at};
 
 /// The rows that follow of an event, as a statement takes them.
 pub struct Rows {
@@ -97,4 +98,19 @@ pub(super) async fn write(work: &mut Work, event: &Event, rows: &Rows) -> Result
     .execute(&mut ***work)
     .await?;
     Ok(())
+}
+
+/// Whether an account did something to things of these types, or a therapist is concerned by that or by events of these kinds.
+pub async fn has_history(tx: &mut Tx, account: AccountId, types: &[&str], kinds: &[&str]) -> Result<bool> {
+    let types: Vec<String> = types.iter().map(|one| (*one).to_owned()).collect();
+    let kinds: Vec<String> = kinds.iter().map(|one| (*one).to_owned()).collect();
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM events WHERE actor_id = $1 AND id >= history_of($4) AND subject_type = ANY ($2))
+               OR EXISTS (SELECT FROM events WHERE therapist_id = $1 AND id >= history_of($4) AND (subject_type = ANY ($2) OR kind = ANY ($3))) AS "found!""#,
+        account.0,
+        &types,
+        &kinds,
+        account.to_string()
+    );
+    Ok(found.fetch_one(&mut **tx).await?)
 }

@@ -185,6 +185,7 @@ const TABLE: &[Row] = &[
     account("account.password_changed", "password_changed"),
     account("account.suspended", "account_suspended"),
     account("account.reinstated", "account_reinstated"),
+    account("account.second_factor_guessed", "second_factor_guessed"),
     account("account.totp_added", "second_factor_added"),
     account("account.totp_removed", "second_factor_removed"),
 ];

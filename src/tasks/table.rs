@@ -58,6 +58,7 @@ const TABLE: &[Row] = &[
     close("booking.reschedule", None, "visit_in_time_off"),
     close("booking.cancel", None, "visit_in_time_off"),
     close("booking.start", None, "visit_in_time_off"),
+    raise("account.address_disputed", "address_disputed"),
     raise("booking.party_suspended", "visit_party_suspended"),
     close("booking.party_reinstated", None, "visit_party_suspended"),
     close("booking.cancel", None, "visit_party_suspended"),

@@ -116,7 +116,7 @@ bounded_text! {
 }
 
 /// An e-mail address as a person types it, lower-cased. Deliverability is for a confirmation to show; here
-/// only what could never be an address is refused.
+/// only what could never be an address is refused. Nobody has one at `invalid` (RFC 2606), which stands for none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, format = Email, min_length = 3, max_length = 254, example = "mia@example.org")]
@@ -145,6 +145,7 @@ impl FromStr for EmailAddress {
                         && !label.ends_with('-')
                         && label.chars().all(|c| c.is_alphanumeric() || c == '-')
                 })
+                && domain.rsplit('.').next() != Some("invalid")
                 && !text.chars().any(char::is_whitespace)
         });
         if plausible && text.len() <= 254 { Ok(Self(text)) } else { Err("is not an e-mail address".to_owned()) }
@@ -312,7 +313,7 @@ mod tests {
 
     #[test]
     fn addresses_and_numbers_that_cannot_exist_are_refused() {
-        for bad in ["a", "a@", "@b", "a@b@c", "a b@c.de", "a@b..c", "a@-b.c", "a\0@b.c", "<a>@b.c"] {
+        for bad in ["a", "a@", "@b", "a@b@c", "a b@c.de", "a@b..c", "a@-b.c", "a\0@b.c", "<a>@b.c", "a@invalid", "a@b.Invalid"] {
             assert!(bad.parse::<EmailAddress>().is_err(), "{bad:?}");
         }
         assert_eq!("Mia@Example.org".parse::<EmailAddress>().map(|e| e.0), Ok("mia@example.org".to_owned()));

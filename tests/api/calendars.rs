@@ -694,6 +694,11 @@ async fn a_feeds_address_is_a_secret_that_can_be_changed_and_revoked() {
     client.delete(FEED).await.is(204);
     app.nobody().get(&new).await.refused(404, "not_found");
     app.nobody().get(&theirs).await.is(200);
+    let suspend = format!("/v1/admin/accounts/{}/suspend", therapist.id);
+    app.admin().await.post(&suspend, json!({ "reason": "Two clients report the same." })).await.is(200);
+    app.nobody().get(&theirs).await.refused(404, "not_found");
+    app.admin().await.act(&suspend.replace("suspend", "reinstate")).await.is(200);
+    app.nobody().get(&theirs).await.is(200);
     for wrong in [&token[..42], "x", ".ics", "%00", &"a".repeat(5000)] {
         app.nobody().get(&format!("/v1/calendar-feeds/{wrong}")).await.refused(404, "not_found");
     }

@@ -115,20 +115,66 @@ async fn an_address_is_whose_owner_proves_it_and_nothing_of_another_passes_on() 
     assert!(matches!(app.nobody().post("/v1/auth/login", login).await.status.as_u16(), 401 | 422));
 }
 
+/// Accounts that were made before addresses were proved are real, and nobody who reads their mails destroys them.
 #[tokio::test]
-async fn a_therapist_who_is_replaced_takes_no_bookings() {
+async fn an_account_with_visits_or_of_staff_is_not_replaced() {
     let app = App::with_mail().await;
-    let (therapist, client) = (app.therapist().await, app.client().await);
+    let (therapist, client, admin) = (app.therapist().await, app.client().await, app.admin().await);
     let address = client.address(surry_hills()).await;
-    let unproved = format!("UPDATE accounts SET email_verified_at = NULL WHERE id = '{}'", therapist.id);
-    app.sql(&unproved).await.unwrap();
-    let owner = registered(&app, &therapist.email).await;
     client.books(&therapist, address, TUESDAY).await.is(201);
+    app.sql("UPDATE accounts SET email_verified_at = NULL").await.unwrap();
+    for person in [&therapist, &client, &admin] {
+        let other = registered(&app, &person.email).await;
+        let code = app.mailed(ASKED, other.id).await.unwrap().code;
+        verify(&other, &code).await.refused(409, "email_taken");
+        person.get("/v1/me").await.is(200);
+        assert_eq!(app.nobody().log_in(&person.email).await.id, person.id);
+    }
+    let task = |person: &Person| format!("tasks WHERE kind = 'address_disputed' AND subject_id = '{}'", person.id);
+    for (person, raised) in [(&therapist, 1), (&client, 1), (&admin, 0)] {
+        assert_eq!(app.rows(&task(person)).await, raised);
+    }
+    assert_eq!(app.rows("events WHERE kind = 'account.replace'").await, 0);
+}
+
+/// A squatter is replaced, whatever they enter that nobody has looked at, and wherever they put themselves in the way.
+#[tokio::test]
+async fn nobody_makes_themself_irreplaceable() {
+    let app = App::with_mail().await;
+    let mut body = registration("mia@example.org");
+    body["role"] = json!("therapist");
+    let answer = app.nobody().post("/v1/auth/register", body).await.is(201);
+    let squatter = app.nobody().signed_in(&answer);
+    for domain in ["invalid", "x.invalid"] {
+        let taken = registration(&format!("replaced+{}@{domain}", squatter.id));
+        app.nobody().post("/v1/auth/register", taken).await.points_to(&["/email"]);
+    }
+    let owner = registered(&app, "mia@example.org").await;
     let code = app.mailed(ASKED, owner.id).await.unwrap().code;
     verify(&owner, &code).await.is(200);
-    client.books(&therapist, address, "2026-12-02T00:00:00Z").await.refused(422, "not_accepting_bookings");
-    app.run_jobs().await;
-    assert_eq!(app.rows("tasks WHERE kind = 'visit_party_suspended' AND resolved_at IS NULL").await, 1);
+    squatter.get("/v1/me").await.refused(401, "unauthorized");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strangers_address_gets_five_mails_an_hour_from_however_many_accounts() {
+    let app = App::with_mail().await;
+    let registrations = (0..8).map(|_| app.nobody().post("/v1/auth/register", registration("mia@example.org")));
+    for answer in futures_util::future::join_all(registrations).await {
+        // A machine that is busy may have no turn for all of them.
+        assert!(matches!(answer.status.as_u16(), 201 | 409 | 503), "{}", answer.text);
+    }
+    for _ in 0..6 {
+        registered(&app, "mia@example.org").await;
+    }
+    assert_eq!(app.rows("mailed_codes").await, 5);
+    app.advance(TimeDelta::hours(1));
+    registered(&app, "Mia@Example.org").await;
+    assert_eq!(app.rows("mailed_codes").await, 6);
+    for n in 0..7 {
+        let client = app.client().await;
+        let asked = asks(&client, "ben@example.org").await;
+        assert_eq!(asked.status, if n < 5 { 202 } else { 429 }, "{}", asked.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,6 +221,16 @@ async fn a_changed_address_is_proved_first_and_can_be_taken_back() {
     confirms(&mia, &code).await.is(200);
 
     app.advance(TimeDelta::hours(71));
+    // Whoever changed it turned a second factor on, and asked for five resets, so that the owner would get no more.
+    let factor = "INSERT INTO second_factors (account_id, secret_sealed, created_at, confirmed_at)
+                  SELECT id, 'x', $1, $1 FROM accounts WHERE email = 'newer@example.org'";
+    app.sql(&factor.replace("$1", &format!("'{}'::timestamptz", app.now()))).await.unwrap();
+    for _ in 0..5 {
+        let forgotten = json!({ "email": "newer@example.org" });
+        app.nobody().post("/v1/auth/password/forgot", forgotten).await.is(202);
+    }
+    app.run_jobs().await;
+    assert_eq!(app.rows("mailed_codes WHERE purpose = 'reset_password'").await, 5);
     app.nobody().post("/v1/auth/email/undo", json!({ "token": "x" })).await.refused(422, "code_invalid");
     app.nobody().post("/v1/auth/email/undo", json!({ "token": undo.code })).await.is(204);
     app.nobody().post("/v1/auth/email/undo", json!({ "token": undo.code })).await.refused(422, "code_invalid");
@@ -183,6 +239,7 @@ async fn a_changed_address_is_proved_first_and_can_be_taken_back() {
     app.nobody().post("/v1/auth/login", login).await.refused(401, "wrong_email_or_password");
     let reset = app.mailed("account.reset_asked", mia.id).await.unwrap();
     assert_eq!(reset.address, before);
+    assert_eq!(app.rows("second_factors").await, 0);
     let body = json!({ "token": reset.code, "password": PASSWORD });
     app.nobody().post("/v1/auth/password/reset", body).await.is(204);
     assert_eq!(app.nobody().log_in(&before).await.id, mia.id);

@@ -168,8 +168,16 @@ async fn another_password_ends_a_log_in_that_waits() {
     let (secret, _) = enrol(&app, &mia).await;
     app.advance(TimeDelta::seconds(60));
     let waiting = challenge(&app, &mia.email).await;
-    let change = json!({ "current_password": PASSWORD, "password": "purple wombat lantern" });
-    mia.post("/v1/auth/password/change", change).await.is(200);
+    let change = |code: &str| json!({ "current_password": PASSWORD, "password": "purple wombat lantern", "totp": code });
+    // Whoever knows the password alone, or has a session, gets no further by another password.
+    let bare = json!({ "current_password": PASSWORD, "password": "purple wombat lantern" });
+    mia.post("/v1/auth/password/change", bare).await.refused(422, "second_factor_wrong");
+    let right = shown(&secret, app.now());
+    let wrong = if right == "000000" { "000001" } else { "000000" };
+    mia.post("/v1/auth/password/change", change(wrong)).await.refused(422, "second_factor_wrong");
+    log_in(&app, &mia.email).await.refused(401, "second_factor_required");
+    mia.post("/v1/auth/password/change", change(&right)).await.is(200);
+    app.advance(TimeDelta::seconds(30));
     completes(&app, &waiting, "totp", &shown(&secret, app.now())).await.refused(422, "challenge_over");
 }
 
@@ -186,7 +194,19 @@ async fn wrong_codes_are_counted_apart_and_delay_the_next() {
         completes(&app, &waiting, "totp", wrong).await.refused(422, "second_factor_wrong");
     }
     let refused = completes(&app, &waiting, "totp", &right).await.refused(429, "too_many_requests");
-    assert!(refused.header("retry-after").parse::<u32>().unwrap() <= 300);
+    assert_eq!(refused.header("retry-after"), "300");
+    assert_eq!(app.rows("events WHERE kind = 'account.second_factor_guessed'").await, 1);
+    // However patient somebody is, each costs more than the one before, to an hour.
+    let mut waited = 300;
+    for expected in [600, 1200, 2400, 3600, 3600] {
+        app.advance(TimeDelta::seconds(waited));
+        let waiting = challenge(&app, &mia.email).await;
+        completes(&app, &waiting, "recovery_code", "wrong").await.refused(422, "second_factor_wrong");
+        let refused = completes(&app, &waiting, "recovery_code", "wrong").await.refused(429, "too_many_requests");
+        assert_eq!(refused.header("retry-after"), expected.to_string());
+        waited = expected;
+    }
+    assert_eq!(app.rows("events WHERE kind = 'account.second_factor_guessed'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -201,6 +221,8 @@ async fn an_owner_or_whoever_runs_the_service_resets_what_is_lost() {
     owner.act(&path(&client)).await.refused(404, "not_found");
     challenge(&app, &support.email).await;
     owner.act(&path(&support)).await.is(204);
+    // The phone that was lost may be signed in.
+    support.get("/v1/me").await.refused(401, "unauthorized");
     log_in(&app, &support.email).await.is(200);
     app.advance(TimeDelta::minutes(10));
     owner.act(&path(&support)).await.refused(401, "step_up_required");

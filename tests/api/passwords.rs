@@ -54,6 +54,8 @@ async fn a_forgotten_password_is_set_anew_and_all_else_ends() {
         person.get("/v1/me").await.refused(401, "unauthorized");
     }
     log_in(&app, &mia.email, PASSWORD).await.refused(401, "wrong_email_or_password");
+    // Whoever set it is known where they did.
+    assert_eq!(app.rows("sessions WHERE ended_at IS NOT NULL AND origin = '127.0.0.1'").await, 1);
     log_in(&app, &mia.email, ANOTHER).await.is(200);
     assert_eq!(app.rows("events WHERE kind = 'account.password_changed'").await, 1);
 }
@@ -168,6 +170,7 @@ async fn a_person_sees_and_ends_their_sessions() {
     let path = |n: usize| format!("/v1/me/sessions/{}", listed[n]["id"].as_str().unwrap());
     app.client().await.delete(&path(0)).await.refused(404, "not_found");
     phone.delete(&path(0)).await.is(204);
+    assert_eq!(app.rows("sessions WHERE ended_at IS NOT NULL AND origin IS NOT NULL").await, 0);
     phone.delete(&path(0)).await.refused(404, "not_found");
     desk.get("/v1/me").await.refused(401, "unauthorized");
     phone.delete("/v1/me/sessions").await.is(204);
@@ -197,4 +200,44 @@ async fn an_account_has_a_hundred_sessions_at_the_most() {
     assert_eq!(app.rows("sessions WHERE ended_at IS NULL").await, 100);
     mia.get("/v1/me").await.refused(401, "unauthorized");
     latest.get("/v1/me").await.is(200);
+}
+
+/// Whoever ends all sessions writes few rows, however often somebody logged in.
+#[tokio::test]
+async fn ended_sessions_are_few() {
+    let app = App::start().await;
+    let mia = app.client().await;
+    let more = format!(
+        "WITH made AS (
+             INSERT INTO sessions (id, account_id, created_at, ended_at)
+             SELECT (left(least_id('{0}'::timestamptz - n * interval '1 second')::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid,
+                    '{1}', '{0}'::timestamptz, '{0}'::timestamptz FROM generate_series(1, 400) n
+             RETURNING id)
+         INSERT INTO refresh_tokens (digest, session_id, expires_at) SELECT sha256(id::text::bytea), id, '{0}'::timestamptz + interval '30 days' FROM made",
+        app.now(),
+        mia.id
+    );
+    app.sql(&more).await.unwrap();
+    app.advance(TimeDelta::seconds(1));
+    let latest = app.nobody().log_in(&mia.email).await;
+    assert_eq!((app.rows("sessions").await, app.rows("refresh_tokens").await), (200, 200));
+    mia.get("/v1/me").await.is(200);
+    // What had ended and told no network is left as it was.
+    app.sql("CREATE TABLE seen AS SELECT id, xmin::text AS version FROM sessions").await.unwrap();
+    latest.delete("/v1/me/sessions").await.is(204);
+    assert_eq!(app.rows("sessions s JOIN seen USING (id) WHERE s.xmin::text <> seen.version").await, 1);
+}
+
+/// Guesses at one's own password are not counted against whoever has the address that was claimed.
+#[tokio::test]
+async fn guesses_at_ones_own_password_delay_nobody_else() {
+    let app = App::with(crate::support::monday_noon(), true).await;
+    let (mia, ben) = (app.client().await, app.client().await);
+    let claims = format!("UPDATE accounts SET claimed_email = '{}' WHERE id = '{}'", mia.email, ben.id);
+    app.sql(&claims).await.unwrap();
+    for _ in 0..5 {
+        ben.post("/v1/auth/step-up", json!({ "password": ANOTHER })).await.refused(422, "password_wrong");
+    }
+    ben.post("/v1/auth/step-up", json!({ "password": PASSWORD })).await.refused(429, "too_many_requests");
+    log_in(&app, &mia.email, PASSWORD).await.is(200);
 }

@@ -35,13 +35,13 @@ pub(super) async fn insert(
     tx: &mut Tx,
     id: MailedCodeId,
     (account, purpose): (AccountId, CodePurpose),
-    digest: Option<Vec<u8>>,
+    (digest, address_digest): (Option<Vec<u8>>, Vec<u8>),
     (code, address): (Sealed, Sealed),
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO mailed_codes (id, account_id, purpose, digest, code_sealed, address_sealed, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO mailed_codes (id, account_id, purpose, digest, code_sealed, address_sealed, created_at, expires_at, address_digest)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         id.0,
         account.0,
         purpose as CodePurpose,
@@ -50,6 +50,7 @@ pub(super) async fn insert(
         address as Sealed,
         now,
         now + purpose.lasts(),
+        address_digest,
     )
     .execute(&mut **tx)
     .await?;
@@ -66,6 +67,22 @@ pub(super) async fn asked_since(
     let times = sqlx::query_scalar!(
         "SELECT created_at FROM mailed_codes WHERE account_id = $1 AND purpose = $2 AND created_at > $3 ORDER BY id DESC LIMIT 100",
         account.0,
+        purpose as CodePurpose,
+        since
+    );
+    Ok(times.fetch_all(&mut **tx).await?)
+}
+
+/// When codes were mailed to an address since then, for any account, the latest first.
+pub(super) async fn mailed_since(
+    tx: &mut Tx,
+    address: &[u8],
+    purpose: CodePurpose,
+    since: DateTime<Utc>,
+) -> Result<Vec<DateTime<Utc>>> {
+    let times = sqlx::query_scalar!(
+        "SELECT created_at FROM mailed_codes WHERE address_digest = $1 AND purpose = $2 AND created_at > $3 ORDER BY created_at DESC LIMIT 100",
+        address,
         purpose as CodePurpose,
         since
     );
@@ -122,17 +139,17 @@ pub(super) async fn use_token(
     purpose: CodePurpose,
     digest: &[u8],
     now: DateTime<Utc>,
-) -> Result<Option<(MailedCodeId, Sealed)>> {
+) -> Result<Option<(MailedCodeId, Sealed, DateTime<Utc>)>> {
     let row = sqlx::query!(
         r#"UPDATE mailed_codes SET ended_at = $3 WHERE digest = $1 AND purpose = $2 AND ended_at IS NULL AND expires_at > $3
-           RETURNING id, address_sealed AS "address: Sealed""#,
+           RETURNING id, address_sealed AS "address: Sealed", created_at"#,
         digest,
         purpose as CodePurpose,
         now
     )
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(row.map(|row| (row.id, row.address)))
+    Ok(row.map(|row| (row.id, row.address, row.created_at)))
 }
 
 pub(super) async fn end_one(tx: &mut Tx, id: MailedCodeId, now: DateTime<Utc>) -> Result<()> {

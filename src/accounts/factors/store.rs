@@ -6,17 +6,17 @@ use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
 use crate::ids::AccountId;
 
-/// A secret, whether log-ins ask for it.
+/// A secret, and since when log-ins ask for it.
 pub(super) struct Factor {
     pub secret: Sealed,
-    pub is_confirmed: bool,
+    pub confirmed_at: Option<DateTime<Utc>>,
 }
 
 /// The secret of an account, locked until the transaction ends.
 pub(super) async fn lock(tx: &mut Tx, account: AccountId) -> Result<Option<Factor>> {
     let factor = sqlx::query_as!(
         Factor,
-        r#"SELECT secret_sealed AS "secret: Sealed", confirmed_at IS NOT NULL AS "is_confirmed!"
+        r#"SELECT secret_sealed AS "secret: Sealed", confirmed_at
            FROM second_factors WHERE account_id = $1 FOR UPDATE"#,
         account.0
     );

@@ -6,6 +6,7 @@ use sqlx::{PgExecutor, PgPool};
 use super::Count;
 use crate::db::{BATCH, Tx, in_batches};
 use crate::error::Result;
+use crate::ids::AccountId;
 
 /// Whether a session of the account with this address was begun or continued from a network.
 pub(super) async fn is_familiar(tx: &mut Tx, origin: &str, email: &str) -> Result<bool> {
@@ -16,6 +17,16 @@ pub(super) async fn is_familiar(tx: &mut Tx, origin: &str, email: &str) -> Resul
         email as _
     );
     Ok(familiar.fetch_one(&mut **tx).await?)
+}
+
+/// Whether a session of the account was begun or continued from a network.
+pub(super) async fn is_own(tx: &mut Tx, origin: &str, account: AccountId) -> Result<bool> {
+    let own = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM sessions WHERE account_id = $2 AND origin = $1) AS "own!""#,
+        origin,
+        account.0
+    );
+    Ok(own.fetch_one(&mut **tx).await?)
 }
 
 /// The counts of these keys, in their order, locked in that order until the transaction ends.

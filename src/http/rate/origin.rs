@@ -30,6 +30,19 @@ impl From<IpAddr> for Origin {
     }
 }
 
+impl Origin {
+    /// The network that it may be one of many of: the /48 of an IPv6 address, which one customer may have as a whole (RFC 6177).
+    pub fn site(self) -> IpAddr {
+        match self.0 {
+            IpAddr::V6(address) => {
+                let [a, b, c, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into()
+            }
+            v4 => v4,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
