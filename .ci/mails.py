@@ -139,7 +139,7 @@ def tell() -> None:
     admin = call("POST", "/v1/auth/login", {"email": "admin@knead.example", "password": "knead-demo-city"})[0]["access_token"]
     found = call("GET", f"/v1/admin/suppressions?{urlencode({'email': to})}", token=admin)[0]["data"]
     assert [one["reason"] for one in found] == ["complained"], found
-    print("the relay's report is taken, and the address is sent nothing more")
+    print("the relay's report is taken: nothing is sent to the address any more")
 
 
 sink = Controller(Sink(), hostname="127.0.0.1", port=free_port())

@@ -167,13 +167,13 @@ fn parameter(kind: &str, name: &str) -> Option<String> {
 /// The parts between the boundaries; the last one may have been cut off.
 fn parts<'a>(body: &'a str, boundary: &str) -> Vec<&'a str> {
     let (mut parts, mut begun, mut at) = (Vec::new(), None, 0);
-    for line in body.split_inclusive('\n') {
-        let rest = line.trim_end().strip_prefix("--").and_then(|line| line.strip_prefix(boundary));
+    for row in body.split_inclusive('\n') {
+        let rest = row.trim_end().strip_prefix("--").and_then(|rest| rest.strip_prefix(boundary));
         if matches!(rest, Some("" | "--")) {
             parts.extend(begun.map(|from: usize| &body[from..at]));
-            begun = (rest == Some("")).then_some(at + line.len());
+            begun = (rest == Some("")).then_some(at + row.len());
         }
-        at += line.len();
+        at += row.len();
     }
     parts.extend(begun.map(|from| &body[from..]));
     parts

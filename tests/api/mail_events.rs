@@ -75,7 +75,7 @@ async fn whom_mail_does_not_reach_or_who_complained_is_sent_nothing_until_staff_
     assert_eq!(app.rows(added).await, 2);
     report(&app, events).await.is(204);
     assert_eq!((app.rows(added).await, app.rows("suppressions").await), (2, 2));
-    let of_ours = format!("{added} AND details @> '{{\"code\": \"5.1.1\", \"delivery_id\": \"{delivery}\"}}'");
+    let of_ours = format!("{added} AND details::jsonb @> '{{\"code\": \"5.1.1\", \"delivery_id\": \"{delivery}\"}}'");
     assert_eq!(app.rows(&of_ours).await, 1);
     let told = "events WHERE kind LIKE 'suppression.%' AND details::text LIKE '%@%'";
     assert_eq!(app.rows(told).await, 0, "no address is in an event");

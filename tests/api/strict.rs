@@ -82,8 +82,11 @@ async fn a_request_says_one_thing_in_one_way_at_every_depth() {
         for (method, operation) in item.as_object().unwrap() {
             let sent = &operation["requestBody"]["content"]["application/json"];
             let Some(example) = sent.get("example") else { continue };
-            // Conditions nest without end, so that no example shows one whole; `care` has tests of its own for these.
-            if ["create_care_rule_set", "create_questionnaire"].contains(&operation["operationId"].as_str().unwrap()) {
+            // Conditions nest without end, so that no example shows one whole; `care` has tests of its own for these. What was not signed is not read;
+            // `mail_events` has tests of its own for it.
+            if ["create_care_rule_set", "create_questionnaire", "report_mail_events"]
+                .contains(&operation["operationId"].as_str().unwrap())
+            {
                 continue;
             }
             let mut bodies = vec![example.clone()];

@@ -264,8 +264,8 @@ async fn no_operation_speaks_of_the_types_it_is_written_in() {
     for (path, method, operation) in each {
         let id = operation["operationId"].as_str().unwrap();
         let roles = operation["security"].to_string();
-        // These end the caller's own session where they are taken at their word.
-        if ["change_password", "delete_me"].contains(&id) {
+        // The first two end the caller's own session where they are taken at their word, and what was not signed is not read.
+        if ["change_password", "delete_me", "report_mail_events"].contains(&id) {
             continue;
         }
         let person: &Person =
