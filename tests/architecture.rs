@@ -49,7 +49,7 @@ const TABLES: &[(&str, &str)] = &[
         "care",
         "questionnaires questionnaire_uses care_rule_sets care_policies emergency_numbers recipients subject_keys screening_drafts \
          screenings booking_care clearances clearance_letters care_disclosures consent_texts \
-         consents consultations consultation_signatures care_invitations",
+         consents consultations consultation_signatures care_invitations care_invitations_anew",
     ),
     ("catalogue", "techniques conditions services service_techniques"),
     (

@@ -9,6 +9,7 @@ mod store;
 mod views;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -21,7 +22,8 @@ use super::steps::{self, Begun, begin_as_system};
 use super::{Booking, CALL_OFF_LEAD};
 use crate::App;
 use crate::care::consultations::{Content, Signers};
-use crate::care::{self, CareQuery, Limits, Recipient, Relation, ToBegin, VisitCare};
+use crate::care::published::PublishedRules;
+use crate::care::{self, CareQuery, Limits, Recipient, Relation, RuleCache, ToBegin, VisitCare};
 use crate::error::Result;
 use crate::events::{TimeLock, Work};
 use crate::ids::{AccountId, BookingId, RecipientId};
@@ -51,11 +53,16 @@ const CALLED_OFF: &str = "The visit cannot take place as it was booked.";
 /// What decides whether `booking` suits the person whom it is for, as things stand; none where nothing can speak against it.
 async fn of(app: &App, work: &mut Work, booking: &Booking) -> Result<Option<VisitCare>> {
     let now = work.now();
-    of_at(app, work, booking, now).await
+    of_at(app, work, booking, (now, None)).await
 }
 
-/// The same, as things will stand at `at` by what is known.
-async fn of_at(app: &App, work: &mut Work, booking: &Booking, at: DateTime<Utc>) -> Result<Option<VisitCare>> {
+/// The same, as things will stand at `at` by what is known; by other rules than those in force, where they are given.
+async fn of_at(
+    app: &App,
+    work: &mut Work,
+    booking: &Booking,
+    (at, rules): (DateTime<Utc>, Option<Arc<PublishedRules>>),
+) -> Result<Option<VisitCare>> {
     let query = CareQuery {
         account: booking.client,
         recipient: booking.recipient,
@@ -65,13 +72,19 @@ async fn of_at(app: &App, work: &mut Work, booking: &Booking, at: DateTime<Utc>)
         place: &booking.address.jurisdiction,
         visit: Some((booking.id, booking.therapist)),
     };
-    VisitCare::read(app, work, query, at).await
+    VisitCare::read_under(app, work, query, (at, rules)).await
 }
 
 /// When the last visit of a person ends that took place or may still do so, at each place.
 pub async fn last_ends(work: &mut Work, person: &Recipient) -> Result<Vec<(Jurisdiction, DateTime<Utc>)>> {
     let oneself = (person.relation == Relation::Oneself).then_some(person.account);
     store::last_ends(work, person.id, oneself).await
+}
+
+/// Whether the account that books for a person holds time, which may become a visit.
+pub async fn is_held(work: &mut Work, person: &Recipient) -> Result<bool> {
+    let now = work.now();
+    store::holds(work, person.account, now).await
 }
 
 /// What applies to the person at a visit; none where nothing is known that could limit it.
@@ -133,7 +146,8 @@ pub(super) async fn reconsider(app: &App, recipient: RecipientId) -> Result<()> 
 
 /// Decides again on the visits ahead of everyone, since the rules have changed.
 pub(super) async fn reconsider_all(app: &App) -> Result<()> {
-    let mut everyone = Everyone::default();
+    let rules = app.part::<RuleCache>()?.rules(&mut *app.db.acquire().await?, app.clock.now()).await?;
+    let mut everyone = Everyone::under(&rules);
     while let Some(visits) = everyone.next(app, app.clock.now()).await? {
         for visit in visits {
             reconsider_visit(app, visit).await?;
@@ -143,8 +157,10 @@ pub(super) async fn reconsider_all(app: &App) -> Result<()> {
 }
 
 /// The visits ahead of all people of whom anything may be known, person by person: first of those whom visits name, then of clients whose visits name nobody.
+/// Of clients who have entered nobody nothing is known, which counts where they are asked for their age.
 #[derive(Default)]
 struct Everyone {
+    asks_for_age: bool,
     people: VecDeque<(Option<RecipientId>, Option<AccountId>)>,
     after_recipient: Option<RecipientId>,
     after_client: Option<AccountId>,
@@ -152,6 +168,10 @@ struct Everyone {
 }
 
 impl Everyone {
+    fn under(rules: &PublishedRules) -> Self {
+        Self { asks_for_age: rules.ask_for_age(), ..Self::default() }
+    }
+
     /// The visits of the next person; none where there is nobody left.
     async fn next(&mut self, app: &App, now: DateTime<Utc>) -> Result<Option<Vec<BookingId>>> {
         while self.people.is_empty() {
@@ -164,9 +184,13 @@ impl Everyone {
             }
             let clients = store::clients_with_visits(&app.db, self.after_client, now).await?;
             let Some(last) = clients.last() else { return Ok(None) };
-            self.after_client = Some(*last);
-            let entered = care::who_entered_oneself(&app.db, &clients).await?;
-            self.people.extend(entered.into_iter().map(|client| (None, Some(client))));
+            self.after_client = Some(last.0);
+            let all: Vec<AccountId> = clients.iter().map(|(client, _)| *client).collect();
+            let entered = care::who_entered_oneself(&app.db, &all).await?;
+            let counts =
+                |(client, is_at_risk): &(AccountId, bool)| self.asks_for_age || *is_at_risk || entered.contains(client);
+            let those = clients.iter().filter(|client| counts(client)).map(|(client, _)| (None, Some(*client)));
+            self.people.extend(those);
         }
         let Some((recipient, client)) = self.people.pop_front() else { return Ok(None) };
         let mut conn = app.db.acquire().await?;

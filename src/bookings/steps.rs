@@ -15,6 +15,7 @@ use super::wish::Wish;
 use super::{Booking, Cancelled, KeptReason, Reason, visit};
 use crate::App;
 use crate::auth::Principal;
+use crate::care;
 use crate::error::{Error, Refusal, Result};
 use crate::events::{TimeLock, Work};
 use crate::http::{IfMatch, Reply};
@@ -160,6 +161,18 @@ impl Asked {
     }
 }
 
+/// Whether the client answers for the person whom a visit is for, so that what is said of their health can be told to the client.
+async fn tells_of_own(app: &App, work: &mut Work, booking: &Booking) -> Result<bool> {
+    match care::person(app, work, booking.client, booking.recipient).await? {
+        Some(person) => {
+            let (first, _) = booking.dates();
+            care::is_accounts_own(work, &person, &booking.address.jurisdiction, first).await
+        }
+        // Nobody was entered, so that it is the client; who was named and is erased may be anyone.
+        None => Ok(booking.recipient.is_none()),
+    }
+}
+
 /// Takes a step for the caller: lock, decide by the table, save, tell.
 pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) -> Result<Reply> {
     let Begun { mut work, lock, mut booking, party } = begin(app, &me, id).await?;
@@ -167,7 +180,9 @@ pub(super) async fn take(app: &App, me: Principal, id: BookingId, asked: Asked) 
     let step = step(&booking, action, party, now);
     if let Some(status) = admit(app, &mut work, &asked.if_match, (action, step), &booking, party).await? {
         let from = booking.status;
-        let reason = asked.reason.as_ref();
+        // What a therapist objects to is about health: another adult's is told to nobody, and not kept.
+        let is_untold = asked.objects && !tells_of_own(app, &mut work, &booking).await?;
+        let reason = asked.reason.as_ref().filter(|_| !is_untold);
         let reason =
             reason.map(|reason| KeptReason::seal(&app.cipher, id, action, now, reason.as_str())).transpose()?;
         match action {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use serde_path_to_error::Segment;
 
 use super::answers::{Answer, BORN_ON, Known};
-use super::decide::{Asked, Decision, Rules, ServiceProfile, decide};
+use super::decide::{Asked, Decision, Rules, ServiceProfile, decide_example};
 use super::questions::{CODE_FORM, Catalogue, QuestionType, Questionnaire, is_code};
 use super::rules::{Bounded, Bounds, Condition, Effect, Example, InRegion, Is, Limit, Rule, RuleSet, Sought, Takes};
 use crate::error::FieldError;
@@ -155,7 +155,10 @@ fn rule_faults(
     found.extend(condition_faults(&rule.when, &format!("{at}/when"), catalogue, Some(known)));
     for (n, effect) in rule.effects.iter().enumerate() {
         if *effect == Effect::TooYoung && rule.least_age().is_none() {
-            found.push(FieldError::new(format!("{at}/effects/{n}"), "needs an `age` `under` some years in `when`."));
+            found.push(FieldError::new(
+                format!("{at}/effects/{n}"),
+                "needs an `age` `under` some years in `when`: alone, or in its `all`.",
+            ));
         }
         let faults = effect_faults(effect, known, catalogue);
         found.extend(faults.into_iter().map(|why| FieldError::new(format!("{at}/effects/{n}"), why)));
@@ -344,7 +347,7 @@ pub(super) fn outcome_of(
         regions: example.regions,
         place: &place,
     };
-    Ok(decide(rules, &facts, &[], &asked, example.date))
+    Ok(decide_example(rules, &facts, &asked, example.date))
 }
 
 #[cfg(test)]

@@ -307,6 +307,15 @@ impl Decision {
     }
 }
 
+/// Why nothing but a person's age speaks against a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// They are too young.
+    TooYoung,
+    /// No date of birth was told.
+    Unknown,
+}
+
 /// Rules in the form in which they are asked: in the order of their codes, so that the order in which they were written never matters.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -338,11 +347,22 @@ impl Rules {
         self.rules.iter()
     }
 
-    /// Whether a decision refuses because the person is too young.
-    pub(super) fn are_for_older(&self, decision: &Decision) -> bool {
-        let holds = |rule: &&Rule| decision.hits.iter().any(|hit| hit.rule == rule.code);
-        decision.outcome == Outcome::Refused
-            && self.rules.iter().filter(holds).any(|rule| rule.effects.contains(&Effect::TooYoung))
+    /// Whether one of them asks for a least age, so that who told nothing may be too young.
+    pub(super) fn ask_for_age(&self) -> bool {
+        self.rules.iter().any(Rule::is_for_older)
+    }
+
+    /// Whether a decision refuses for nothing but the person's age; and whether that is known.
+    pub(super) fn are_for_older(&self, decision: &Decision) -> Option<Age> {
+        let rule_of = |hit: &Hit| self.rules.iter().find(|rule| rule.code == hit.rule);
+        let for_older = |hit: &&Hit| rule_of(hit).is_some_and(Rule::is_for_older);
+        let refuses = |hit: &Hit| rule_of(hit).is_some_and(|rule| rule.effects.contains(&Effect::Refuse));
+        if decision.outcome != Outcome::Refused || decision.hits.iter().any(refuses) {
+            return None;
+        }
+        let mut hits = decision.hits.iter().filter(for_older).peekable();
+        hits.peek()?;
+        Some(if hits.all(|hit| hit.in_doubt) { Age::Unknown } else { Age::TooYoung })
     }
 
     /// The day after `date` on which anything could change.
@@ -379,10 +399,23 @@ impl Rules {
 /// Decides whether what is asked for suits a person on `date`, a day at the place of the visit.
 ///
 /// A rule whose questions were not put never holds: it is told as a question to be answered. A rule that is in doubt, because an answer is "I don't
-/// know", does what it says for that. Effects join in any order: the worst outcome, the least pressure and time, everything that is avoided, the
+/// know", does what it says for that. So does one that asks for a least age, where no date of birth was told. Effects join in any order: the worst outcome, the least pressure and time, everything that is avoided, the
 /// positions that all leave, and everything that is needed. A clearance takes away the needs for a clearance that it covers, and nothing else.
 pub fn decide(rules: &Rules, facts: &Facts, clearances: &[Clearance], asked: &Asked<'_>, date: NaiveDate) -> Decision {
-    let case = Case { facts, asked, date };
+    weigh(rules, facts, clearances, (asked, date, true))
+}
+
+/// The same of a worked example: where it tells no date of birth, it is of someone who is old enough.
+pub(super) fn decide_example(rules: &Rules, facts: &Facts, asked: &Asked<'_>, date: NaiveDate) -> Decision {
+    weigh(rules, facts, &[], (asked, date, false))
+}
+
+fn weigh(
+    rules: &Rules,
+    facts: &Facts,
+    clearances: &[Clearance],
+    (asked, date, doubts_age): (&Asked<'_>, NaiveDate, bool),
+) -> Decision {
     let mut decision = Decision {
         outcome: Outcome::Suitable,
         limits: Limits::default(),
@@ -394,6 +427,7 @@ pub fn decide(rules: &Rules, facts: &Facts, clearances: &[Clearance], asked: &As
         holds_until: rules.next_turn(facts, clearances, date),
     };
     for rule in &rules.rules {
+        let case = Case { facts, asked, date, doubts_age: doubts_age && rule.is_for_older() };
         let (low, high) = case.truth(&rule.when);
         if high == Truth::No {
             continue;
@@ -406,6 +440,9 @@ pub fn decide(rules: &Rules, facts: &Facts, clearances: &[Clearance], asked: &As
                 case.open(&rule.when, &mut decision.needs.questions);
             }
             continue;
+        }
+        if case.doubts_age && low < Truth::Yes {
+            case.open(&rule.when, &mut decision.needs.questions);
         }
         let mut because = BTreeMap::new();
         case.why(&rule.when, low, &mut because);

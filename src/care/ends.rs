@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::people::recipients::{self, Recipient};
 use super::people::store;
-use super::published::policy;
+use super::published::{policy, policy_places};
 use super::truth::birthday;
 use crate::App;
 use crate::error::{Error, Result};
@@ -14,6 +14,8 @@ use crate::values::Jurisdiction;
 
 /// How long nobody looks again at the most: policies change.
 const LOOKED_AFTER: TimeDelta = TimeDelta::days(365);
+/// Over how many days before that the next looks are spread.
+const SPREAD: i64 = 120;
 
 /// People of whom it is to be looked, in the order in which they are.
 #[derive(Debug, Default)]
@@ -39,22 +41,35 @@ pub async fn person(app: &App, work: &mut Work, id: RecipientId) -> Result<Optio
     }
 }
 
-/// Erases a person of whom nothing has to be kept any more, or writes down when to look again. `visits` tells of each place when the last visit there ended. What they
-/// answered last counts as well, and when they were entered.
+/// Erases a person of whom nothing has to be kept any more, or writes down when to look again. `visits` tells of each place when the last visit there ended.
+/// What was last entered, answered or said of them counts as well, at each place that they were visited at: of who never was, by the longest policy that is in
+/// force anywhere.
 pub async fn settle(work: &mut Work, person: &Recipient, visits: &[(Jurisdiction, DateTime<Utc>)]) -> Result<()> {
     let now = work.now();
-    let last = store::last_answered(work, person.id).await?.unwrap_or(person.created_at);
-    let mut ends = end(work, person, &[], last).await?;
+    let used = store::last_used(work, person.id).await?.unwrap_or(person.created_at).max(person.created_at);
+    let mut ends = NaiveDate::default();
     for (place, at) in visits {
-        ends = ends.max(end(work, person, &place.chain(), *at).await?);
+        ends = ends.max(end(work, person, &place.chain(), used.max(*at)).await?);
     }
-    let today = now.date_naive();
-    if ends <= today {
+    if visits.is_empty() {
+        for place in policy_places(&mut ***work, now).await? {
+            ends = ends.max(end(work, person, &[place], used).await?);
+        }
+    }
+    if ends <= now.date_naive() {
         store::erase(work, person.id, now).await?;
         let erased = Event::new("recipient.erase", "recipient", person.id);
         return work.announce(Event { party: Some(Party::System), ..erased }).await;
     }
-    store::look_again(work, person.id, ends.min((now + LOOKED_AFTER).date_naive())).await
+    // Not everyone on the same day, because those who were looked at on one day would be so for ever.
+    let sooner = TimeDelta::days(i64::from(person.id.0.as_bytes()[15]) % SPREAD);
+    store::look_again(work, person.id, ends.min((now + LOOKED_AFTER - sooner).date_naive())).await
+}
+
+/// Puts someone off until tomorrow.
+pub async fn put_off(work: &mut Work, id: RecipientId) -> Result<()> {
+    let tomorrow = (work.now() + TimeDelta::days(1)).date_naive();
+    store::look_again(work, id, tomorrow).await
 }
 
 /// The day on which nothing has to be kept any more of what was on `at`.

@@ -27,8 +27,8 @@ use decide::PREGNANCY_DAYS;
 pub use decide::{Asked, Clearance, Decision, Limits, Outcome, Rules, ServiceProfile, alternatives, decide};
 pub use disclosures::record_look;
 pub use people::{
-    Introduced, Recipient, Relation, cipher_of, guest_alone, introduce, is_accounts_own, is_accounts_own_today,
-    may_sign, person, person_entered, refuse_guests,
+    Introduced, Recipient, Relation, anew_since, cipher_of, guest_alone, introduce, is_accounts_own,
+    is_accounts_own_today, may_sign, person, person_entered, refuse_guests,
 };
 pub use published::{CareMode, RuleCache};
 pub use visits::{

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::ids::{RuleSetId, ServiceId};
 use crate::values::Jurisdiction;
 
-pub use store::{emergency_number, next_policy, policy};
+pub use store::{emergency_number, next_policy, policy, policy_places};
 
 /// The place that stands for all places.
 pub const EVERYWHERE: &str = "*";
@@ -36,6 +36,13 @@ pub struct PublishedRules {
     pub set: RuleSet,
     /// As it is asked.
     pub rules: Rules,
+}
+
+impl PublishedRules {
+    /// Whether they ask anyone for a least age, who may have told nothing.
+    pub fn ask_for_age(&self) -> bool {
+        self.rules.ask_for_age()
+    }
 }
 
 /// The sets of rules that were used last. What was published never changes, so that none of them is ever wrong.

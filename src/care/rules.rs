@@ -304,15 +304,21 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The age from which it holds no more, where it asks for one that is under some years.
+    /// The age from which it holds no more: it asks for one that is under some years, by itself or with all else that it asks for.
     pub(super) fn least_age(&self) -> Option<i32> {
-        let mut least = None;
-        self.when.walk(&mut |part| {
-            if let Condition::Age(Bounds { under, .. }) = part {
-                least = least.max(*under);
+        fn of(condition: &Condition) -> Option<i32> {
+            match condition {
+                Condition::Age(Bounds { under, .. }) => *under,
+                Condition::All(parts) => parts.iter().filter_map(of).min(),
+                _ => None,
             }
-        });
-        least
+        }
+        of(&self.when)
+    }
+
+    /// Whether it is for those alone who are old enough.
+    pub(super) fn is_for_older(&self) -> bool {
+        self.effects.contains(&Effect::TooYoung)
     }
 
     /// What is done in doubt.

@@ -56,6 +56,8 @@ pub(super) struct Case<'a> {
     pub facts: &'a Facts,
     pub asked: &'a Asked<'a>,
     pub date: NaiveDate,
+    /// Whether an age is in doubt where no date of birth was told, instead of not asked: no rule that asks for a least age is avoided by telling none.
+    pub doubts_age: bool,
 }
 
 impl Case<'_> {
@@ -149,6 +151,7 @@ impl Case<'_> {
             State::Value(value) => truth(value),
             State::Skipped => Truth::No,
             State::Doubt => Truth::Doubt,
+            State::Missing if question == BORN_ON && self.doubts_age => Truth::Doubt,
             State::Missing => return (Truth::No, Truth::Yes),
         };
         (truth, truth)
@@ -191,6 +194,8 @@ impl Case<'_> {
     pub fn note(&self, question: Option<&str>, because: &mut BTreeMap<String, Known>) {
         if let Some((question, fact)) = question.and_then(|question| Some((question, self.facts.get(question)?))) {
             because.insert(question.to_owned(), fact.known.clone());
+        } else if question == Some(BORN_ON) && self.doubts_age {
+            because.insert(BORN_ON.to_owned(), Known::Unknown);
         }
     }
 
@@ -198,7 +203,7 @@ impl Case<'_> {
     pub fn open(&self, condition: &Condition, questions: &mut BTreeSet<String>) {
         condition.walk(&mut |part| {
             if let Some(question) = part.question()
-                && question != BORN_ON
+                && (question != BORN_ON || self.doubts_age)
                 && matches!(self.facts.state(question, self.date), State::Missing | State::Doubt)
                 && !matches!(self.facts.get(question).map(|fact| &fact.known), Some(Known::InDoubt))
             {
@@ -249,5 +254,5 @@ fn about(condition: &Condition, facts: &Facts, date: NaiveDate) -> Between {
         regions: RegionSet::default(),
         place: &[],
     };
-    Case { facts, asked: &asked, date }.truth(condition)
+    Case { facts, asked: &asked, date, doubts_age: false }.truth(condition)
 }

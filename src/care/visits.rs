@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 
-use super::answers::Facts;
+use super::answers::{BORN_ON, Facts};
 use super::body::RegionSet;
 use super::consents;
 use super::consultations::{self, Consultation, Content, Signed, Signers};
-use super::decide::{Asked, Clearance, Decision, Limits, Outcome, ServiceProfile, alternatives, decide};
+use super::decide::{Age, Asked, Clearance, Decision, Limits, Outcome, ServiceProfile, alternatives, decide};
 use super::disclosures;
 use super::people::facts::{self, Answered, Told};
 use super::people::recipients::{self, Recipient};
@@ -200,6 +200,16 @@ impl VisitCare {
         query: CareQuery<'_>,
         now: DateTime<Utc>,
     ) -> Result<Option<Self>> {
+        Self::read_under(app, db, query, (now, None)).await
+    }
+
+    /// The same, by other rules than those in force.
+    pub async fn read_under(
+        app: &App,
+        db: &mut PgConnection,
+        query: CareQuery<'_>,
+        (now, rules): (DateTime<Utc>, Option<Arc<PublishedRules>>),
+    ) -> Result<Option<Self>> {
         let places = query.place.chain();
         let recipient = recipients::named(&mut *db, &app.cipher, query.account, query.recipient).await?;
         let terms = published::policy(&mut *db, &places, now).await?;
@@ -222,7 +232,14 @@ impl VisitCare {
             .await?;
         }
         let is_signed = terms.signed_consultation && terms.mode != CareMode::Off;
-        if !asks && !is_signed && told.facts.iter().next().is_none() && agreed.content.is_none() {
+        let rules = match rules {
+            Some(rules) => rules,
+            None => app.part::<RuleCache>()?.rules(&mut *db, now).await?,
+        };
+        // Who has told nothing, not even their age, may be too young.
+        let asks_for_age = terms.mode != CareMode::Off && rules.ask_for_age();
+        let is_untold = told.facts.iter().next().is_none() && agreed.content.is_none();
+        if !asks && !is_signed && !asks_for_age && is_untold {
             return Ok(None);
         }
         let put = if asks { put(db, &places, query.service, now).await? } else { Vec::new() };
@@ -230,7 +247,7 @@ impl VisitCare {
         let service = services.iter().find(|(id, _)| *id == query.service).map(|(_, profile)| profile.clone());
         let mut care = Self {
             recipient,
-            rules: app.part::<RuleCache>()?.rules(db, now).await?,
+            rules,
             told,
             service: service.ok_or(Error::NotFound)?,
             services: services.into_iter().map(|(_, profile)| profile).collect(),
@@ -251,15 +268,9 @@ impl VisitCare {
         Ok(Some(care))
     }
 
-    /// Decides by other rules than those in force.
-    pub fn under(&mut self, rules: Arc<PublishedRules>) {
-        self.rules = rules;
-        self.decided = Mutex::default();
-    }
-
-    /// Decides on what is agreed on, instead of the service as such.
+    /// Decides on what is agreed on, instead of the service as such: on the firmer pressure, where another one was booked.
     pub fn wish(&mut self, content: &Content) {
-        self.pressure = content.pressure.or(self.pressure);
+        self.pressure = content.pressure.max(self.pressure);
         self.techniques = content.techniques.iter().cloned().collect();
         self.regions = content.regions.focus;
         self.decided = Mutex::default();
@@ -294,11 +305,15 @@ impl VisitCare {
             }
             _ => Vec::new(),
         };
+        let age = if decision.limits.empty(&asked) { None } else { self.rules.rules.are_for_older(&decision) };
         let refusal = match decision.outcome {
             _ if !exceeded.is_empty() => Some(Refusal::CareLimitsExceeded),
             Outcome::Emergency | Outcome::Urgent => Some(Refusal::CareSeekHelp),
-            Outcome::Refused if self.rules.rules.are_for_older(&decision) => Some(Refusal::RecipientTooYoung),
-            Outcome::Refused => Some(Refusal::CareNotSuitable),
+            Outcome::Refused => Some(match age {
+                Some(Age::TooYoung) => Refusal::RecipientTooYoung,
+                Some(Age::Unknown) => Refusal::CareAnswersNeeded,
+                None => Refusal::CareNotSuitable,
+            }),
             Outcome::NotNow => Some(Refusal::CareNotNow),
             Outcome::ClearanceNeeded => Some(Refusal::CareClearanceNeeded),
             Outcome::Suitable | Outcome::Adapted => {
@@ -416,7 +431,10 @@ impl VisitCare {
             alternatives: others.into_iter().map(|other| other.service).collect(),
         };
         let beyond = |pointer: &&'static str| FieldError::new(*pointer, "goes beyond what suits.");
-        let errors = verdict.exceeded.iter().map(beyond).collect();
+        let mut errors: Vec<_> = verdict.exceeded.iter().map(beyond).collect();
+        if refusal == Refusal::CareAnswersNeeded && verdict.decision.needs.questions.contains(BORN_ON) {
+            errors.push(FieldError::new("/recipient_id", "has told no date of birth, which is needed here."));
+        }
         Error::RefusedCare(refusal, Box::new(CareRefused { errors, care }))
     }
 

@@ -210,7 +210,7 @@ async fn plan_visits(
         "goal": "Turn the head without pain, and sleep through.", "visits": 6, "every_days": 7, "review_after_visits": 3,
         "ends_on": today(now) + TimeDelta::days(60), "stop_when": "No better after three visits, or more pain on the day after.",
     });
-    let said = "The first two helped. Once a week is good for me.";
+    let said = "The first one helped. Once a week is good for me.";
     introduce_plan(db, cipher, (person, first.id, first.therapist), (plan, said), first.start_at + TimeDelta::hours(2))
         .await
 }

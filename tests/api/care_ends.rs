@@ -56,16 +56,16 @@ async fn what_is_kept_of_people_ends_with_its_years() {
     sweep(&scene.app).await;
     assert_eq!(left().await, [1, 1, 1]);
     assert_eq!(files(scene.app.files.path()), 1);
-    // Whoever was entered and never came ends first.
+    // Of whoever was entered and never came the longest policy holds, of ten years in Ontario.
     on("2033-12-02");
     sweep(&scene.app).await;
-    assert_eq!(left().await, [1, 1, 0]);
+    assert_eq!(left().await, [1, 1, 1]);
     let therapist = async || scene.app.nobody().log_in(&scene.therapist.email).await;
     therapist().await.get(&record(&visits[0])).await.is(200);
     on("2033-12-05");
     for _ in 0..2 {
         sweep(&scene.app).await;
-        assert_eq!(left().await, [0, 1, 0], "twice changes nothing");
+        assert_eq!(left().await, [0, 1, 1], "twice changes nothing");
     }
     therapist().await.get(&record(&visits[0])).await.refused(404, "not_found");
     let erased =
@@ -75,6 +75,9 @@ async fn what_is_kept_of_people_ends_with_its_years() {
     sweep(&scene.app).await;
     assert_eq!(files(scene.app.files.path()), 0, "the letter goes");
     assert_eq!(scene.app.rows("treatment_records").await, 2, "the rows stay, and say nothing");
+    on("2036-11-29");
+    sweep(&scene.app).await;
+    assert_eq!(left().await, [0, 1, 1]);
     // Of age on 1 March 2030.
     on("2037-02-27");
     sweep(&scene.app).await;
@@ -110,5 +113,49 @@ async fn a_visit_or_another_policy_keeps_what_would_end() {
     scene.app.advance(TimeDelta::days(3 * 365));
     assert_eq!(keys().await, 1, "what was answered since keeps them");
     scene.app.advance(TimeDelta::days(5 * 365));
+    assert_eq!(keys().await, 1, "by the place of their visit");
+    scene.app.advance(TimeDelta::days(3 * 365));
     assert_eq!(keys().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_still_in_use_stays() {
+    let scene = Scene::start().await;
+    let guest = json!({ "relation": "partner", "display_name": "Ines", "born_on": "1990-01-01" });
+    let guest = scene.client.post(RECIPIENTS, guest).await.is(201).id().to_string();
+    let idle = json!({ "relation": "other", "display_name": "Kim", "born_on": "1980-03-01" });
+    let idle = scene.client.post(RECIPIENTS, idle).await.is(201).id().to_string();
+    let left = async |id: &str| scene.app.rows(&format!("subject_keys WHERE id = '{id}'")).await;
+    let years = |years: i64| scene.app.advance(TimeDelta::days(years * 366));
+    years(8);
+    let client = scene.app.nobody().log_in(&scene.client.email).await;
+    let said = json!({ "code": "parent_permission", "version": 1, "answer": "given", "name": "Mia" });
+    client.post(&format!("{RECIPIENTS}/{}/consents", scene.oneself), said).await.is(201);
+    client.act(&format!("{RECIPIENTS}/{guest}/invitations")).await.is(201);
+    let hold = |until: &str| {
+        format!("INSERT INTO holds (id, client_id, therapist_id, service_id, start_at, duration_minutes, address, amount, currency, terms, created_at, expires_at)
+                 VALUES (gen_random_uuid(), (SELECT account_id FROM recipients WHERE id = '{idle}'), '{}', '{SWEDISH}', '2037-01-01T00:00:00Z', 60, '{{}}', 1, 'AUD', '{{}}', '2026-12-01T00:00:00Z', '{until}')", scene.therapist.id)
+    };
+    scene.app.sql(&hold("2037-03-01T00:00:00Z")).await.unwrap();
+    years(2);
+    sweep(&scene.app).await;
+    assert_eq!((left(&scene.oneself).await, left(&guest).await, left(&idle).await), (1, 1, 1));
+    scene.app.advance(TimeDelta::days(100));
+    sweep(&scene.app).await;
+    assert_eq!((left(&scene.oneself).await, left(&guest).await, left(&idle).await), (1, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_cannot_be_opened_is_put_off_and_keeps_nobody() {
+    let scene = Scene::start().await;
+    let idle = json!({ "relation": "other", "display_name": "Kim", "born_on": "1980-03-01" });
+    let idle = scene.client.post(RECIPIENTS, idle).await.is(201).id().to_string();
+    let broken = format!("UPDATE subject_keys SET key_sealed = 'kn1:nothing' WHERE id = '{}'", scene.oneself);
+    scene.app.sql(&broken).await.unwrap();
+    scene.app.advance(TimeDelta::days(11 * 366));
+    sweep(&scene.app).await;
+    assert_eq!(scene.app.rows(&format!("subject_keys WHERE id = '{idle}'")).await, 0);
+    let tomorrow = (scene.app.now() + TimeDelta::days(1)).date_naive();
+    let put_off = format!("recipients WHERE id = '{}' AND look_on = '{tomorrow}'", scene.oneself);
+    assert_eq!(scene.app.rows(&put_off).await, 1);
 }

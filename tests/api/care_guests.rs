@@ -151,7 +151,8 @@ async fn a_guest_who_lost_the_link_gets_another_and_begins_anew() {
     scene.app.client().await.act(&invitations).await.refused(404, "not_found");
     scene.therapist.act(&invitations).await.refused(403, "forbidden");
     let link = invited(&scene, &guest).await;
-    nobody.get(&lost).await.refused(404, "not_found");
+    // The guest's own goes on working until someone answers by the new one.
+    nobody.get(&format!("{lost}/visits")).await.is(200);
     nobody.get(&format!("{link}/consents")).await.refused(409, "care_answers_needed");
     // Until the guest has answered by it, what was answered goes on counting.
     let wish = json!({ "recipient_id": guest });
@@ -163,24 +164,114 @@ async fn a_guest_who_lost_the_link_gets_another_and_begins_anew() {
         "questionnaires": [{ "code": "complaint", "version": 1 }], "attested": true,
         "answers": [{ "question": "complaint_at", "value": ["left_shoulder"] }],
     });
-    let told = nobody.post(&format!("{link}/screenings"), complaint).await.is(201).body;
-    assert!(!told["decisions"].to_string().contains("clearance_needed"), "{told}");
-    let link = format!("/v1/care-invitations/{}", told["link"]["token"].as_str().unwrap());
-    assert_eq!(nobody.get(&format!("{link}/consents")).await.is(200).body["data"], json!([]));
+    // What was answered before is answered anew, and not left out.
+    nobody.post(&format!("{link}/screenings"), complaint.clone()).await.points_to(&["/questionnaires"]);
+    scene.books(SWEDISH, MORNING, wish.clone()).await.refused(422, "care_not_suitable");
+    nobody.get(&lost).await.is(200);
     let (link, told) = answered(&scene, &link, json!({})).await;
     assert!(!told["decisions"].to_string().contains("clearance_needed"));
+    nobody.get(&lost).await.refused(404, "not_found");
+    assert_eq!(nobody.get(&format!("{link}/consents")).await.is(200).body["data"], json!([]));
+    let told = nobody.post(&format!("{link}/screenings"), complaint).await.is(201).body;
+    let link = format!("/v1/care-invitations/{}", told["link"]["token"].as_str().unwrap());
     scene.books(SWEDISH, MORNING, wish).await.is(201);
     assert_eq!(scene.client.get(&format!("{RECIPIENTS}/{guest}")).await.is(200).body["care_state"], "answered");
     nobody.get(&format!("{link}/visits")).await.is(200);
 
-    // So many in so many days, and each on record.
-    for _ in 0..3 {
+    // So many in so many days, and each on record. Who answers by their own link has not lost it.
+    let unused = invited(&scene, &guest).await;
+    let (link, _) = answered(&scene, &link, json!({})).await;
+    nobody.get(&unused).await.refused(404, "not_found");
+    for _ in 0..2 {
         invited(&scene, &guest).await;
     }
+    nobody.get(&link).await.is(200);
     let refused = scene.client.act(&invitations).await.refused(429, "too_many_invitations");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
     assert_eq!(scene.app.rows("events WHERE kind = 'recipient.invite'").await, 5);
     assert_eq!(scene.app.rows("events WHERE kind = 'recipient.invite' AND details ->> 'anew' = 'true'").await, 4);
     scene.app.advance(TimeDelta::days(30));
     invited(&scene, &guest).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_answers_by_another_link_takes_no_refusal_back() {
+    let scene = Scene::start().await;
+    consent_is_law(&scene).await;
+    let (guest, nobody) = (partner(&scene).await, scene.app.nobody());
+    let booked = scene.books(SWEDISH, MORNING, json!({ "recipient_id": guest })).await.is(201).id().to_string();
+    let own = scene.books(SWEDISH, "2026-12-03T03:00:00Z", json!({})).await.is(201).id().to_string();
+    let (link, _) = answered(&scene, &invited(&scene, &guest).await, json!({ "epilepsy": "controlled" })).await;
+    let say = |answer: &str| json!({ "code": "sensitive_areas", "version": 1, "booking_id": booked, "answer": answer, "name": "Ines" });
+    nobody.post(&format!("{link}/consents"), say("refused")).await.is(201);
+    let path = format!("/v1/bookings/{booked}/care");
+    let sheet = async || scene.therapist.get(&path).await.is(200).body;
+    assert_eq!(sheet().await["answered_anew_at"], Value::Null);
+
+    // The booker answers by a link that was made for who lost theirs.
+    scene.app.advance(TimeDelta::minutes(1));
+    let (link, _) = answered(&scene, &invited(&scene, &guest).await, json!({})).await;
+    assert_eq!(sheet().await["answered_anew_at"], json!(scene.app.now()));
+    scene.app.advance(TimeDelta::minutes(1));
+    for _ in 0..2 {
+        nobody.post(&format!("{link}/consents"), say("given")).await.is(201);
+        assert_eq!(visit(&nobody, &link).await["state"], "consent_needed");
+    }
+    scene.app.advance(TimeDelta::minutes(1));
+    let (link, _) = answered(&scene, &invited(&scene, &guest).await, json!({})).await;
+    nobody.post(&format!("{link}/consents"), say("given")).await.is(201);
+    assert_eq!(visit(&nobody, &link).await["consents"], json!(["sensitive_areas"]), "nor by one more");
+
+    // The therapist asks the guest in person.
+    scene.app.advance(TimeDelta::minutes(1));
+    let list = format!("{path}/consents");
+    let said = json!({ "code": "sensitive_areas", "version": 1, "answer": "given", "name": "Ines" });
+    scene.client.post(&list, said.clone()).await.refused(403, "forbidden");
+    nobody.post(&list, said.clone()).await.refused(401, "unauthenticated");
+    scene.app.therapist().await.post(&list, said.clone()).await.refused(404, "not_found");
+    scene
+        .therapist
+        .post(&format!("/v1/bookings/{own}/care/consents"), said.clone())
+        .await
+        .refused(409, "guardian_needed");
+    for (change, pointer) in [
+        (json!({ "code": "nothing" }), "/code"),
+        (json!({ "version": 2 }), "/version"),
+        (json!({ "answer": "withdrawn" }), "/answer"),
+        (json!({ "name": "" }), "/name"),
+        (json!({ "booking_id": booked }), "/booking_id"),
+    ] {
+        let mut wrong = said.clone();
+        wrong.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        scene.therapist.post(&list, wrong).await.points_to(&[pointer]);
+    }
+    assert_eq!(scene.therapist.post(&list, said.clone()).await.is(201).body["in_person"], true);
+    assert_eq!(visit(&nobody, &link).await["state"], "suits");
+    scene.app.advance(TimeDelta::minutes(1));
+    nobody.post(&format!("{link}/consents"), say("refused")).await.is(201);
+    assert_eq!(visit(&nobody, &link).await["state"], "consent_needed", "the latest word holds as ever");
+    scene.client.act(&format!("/v1/bookings/{booked}/cancel")).await.is(200);
+    scene.therapist.post(&list, said).await.refused(409, "invalid_transition");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_therapist_objects_to_of_a_guest_is_told_to_nobody() {
+    let scene = Scene::start().await;
+    let guest = partner(&scene).await;
+    let child = json!({ "relation": "child", "display_name": "Noa", "born_on": "2018-03-01" });
+    let child = scene.client.post(RECIPIENTS, child).await.is(201).id().to_string();
+    let mut told = Vec::new();
+    for (start, recipient) in [(MORNING, &guest), ("2026-12-03T03:00:00Z", &child)] {
+        let booked = scene.books(SWEDISH, start, json!({ "recipient_id": recipient })).await.is(201).id().to_string();
+        let path = format!("/v1/bookings/{booked}");
+        scene.app.advance((crate::support::at(start) - scene.app.now() - TimeDelta::hours(2)).max(TimeDelta::zero()));
+        let objects = json!({ "reason": "A rash that may be shingles." });
+        let seen = scene.therapist.post(&format!("{path}/care/object"), objects).await.is(200).body;
+        assert_eq!(seen["status"], "cancelled");
+        let seen = scene.client.get(&path).await.is(200).body;
+        let events = scene.client.get(&format!("{path}/events")).await.is(200).body;
+        told.push((seen["cancellation"]["reason"].clone(), events.to_string().contains("shingles")));
+    }
+    assert_eq!(told, [(Value::Null, false), (json!("A rash that may be shingles."), true)]);
+    assert_eq!(scene.app.rows("therapist_lapses").await, 0);
 }

@@ -75,19 +75,72 @@ async fn who_is_too_young_on_the_day_of_the_visit_is_booked_for_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_tells_no_date_of_birth_may_be_too_young() {
+    let scene = Scene::start().await;
+    let friend = json!({ "relation": "other", "display_name": "Kim" });
+    let friend = scene.client.post(RECIPIENTS, friend).await.is(201);
+    let (path, id) = (friend.header("location"), friend.id().to_string());
+    let (stranger, address) = scene.app.client_at_home().await;
+    let hers = |start: &str| {
+        let mut wish = stranger.wish(&scene.therapist, address, start);
+        wish["service_id"] = json!(DEEP_TISSUE);
+        wish
+    };
+    let booked =
+        stranger.books_with_key(&uuid::Uuid::now_v7().to_string(), &hers("2026-12-04T03:00:00Z")).await.is(201).id();
+    publishes(&scene.app, 2, &rules_with(&scene.app, |rules| rules.push(least_age(16))).await).await;
+    // Who has entered nobody, not even themself, is asked as well; so are visits that are booked.
+    stranger
+        .books_with_key(&uuid::Uuid::now_v7().to_string(), &hers("2026-12-03T03:00:00Z"))
+        .await
+        .refused(409, "care_answers_needed");
+    scene.app.run_jobs().await;
+    let state = async || stranger.get(&format!("/v1/bookings/{booked}/care")).await.is(200).body["state"].clone();
+    assert_eq!(state().await, "does_not_suit");
+    assert_eq!(scene.told(&stranger).await.first().map(String::as_str), Some("visit_care_unsettled"));
+
+    let named = json!({ "recipient_id": id });
+    scene.books(DEEP_TISSUE, MORNING, named.clone()).await.refused(409, "care_answers_needed");
+    let own = scene.books(DEEP_TISSUE, MORNING, json!({})).await.refused(409, "care_answers_needed");
+    assert_eq!(own.body["errors"][0]["pointer"], "/recipient_id");
+    assert_eq!(scene.slots(DEEP_TISSUE, &id, "2026-12-03", "2026-12-04").await, Vec::<String>::new());
+    let query = format!("service_id={DEEP_TISSUE}&duration_minutes=60&date=2026-12-03&country=AU&region=NSW");
+    let asked = scene.client.get(&format!("{RECIPIENTS}/{}/suitability?{query}", scene.oneself)).await.is(200).body;
+    assert_eq!((&asked["outcome"], &asked["needs"]["questions"]), (&json!("refused"), &json!(["born_on"])));
+    assert_eq!((&asked["hits"][0]["in_doubt"], &asked["not_before"]), (&json!(true), &Value::Null));
+    scene.books(SWEDISH, MORNING, named.clone()).await.is(201);
+
+    // A date that is told opens it, and one that is taken back closes it again.
+    scene.client.change(&path, json!({ "born_on": "1990-01-01" })).await.is(200);
+    scene.books(DEEP_TISSUE, "2026-12-03T03:00:00Z", named.clone()).await.is(201);
+    scene.client.change(&path, json!({ "born_on": null })).await.is(200);
+    scene.books(DEEP_TISSUE, "2026-12-04T23:00:00Z", named).await.refused(409, "care_answers_needed");
+    let hers = crate::care_visits::oneself(&stranger).await;
+    stranger.change(&format!("{RECIPIENTS}/{hers}"), json!({ "born_on": "1990-01-01" })).await.is(200);
+    scene.app.run_jobs().await;
+    assert_eq!(state().await, "suits");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_least_age_names_an_age() {
     let scene = Scene::start().await;
-    let ageless = rules_with(&scene.app, |rules| {
+    // Nor does one name it that holds without the age as well.
+    for when in [
+        json!({ "is": { "question": "wound", "value": true } }),
+        json!({ "any": [{ "is": { "question": "wound", "value": true } }, { "age": { "under": 16 } }] }),
+    ] {
+        let ageless = rules_with(&scene.app, |rules| {
         let mut rule = least_age(16);
-        rule["when"] = json!({ "is": { "question": "wound", "value": true } });
+        rule["when"] = when.clone();
         rule["examples"] = json!([{ "answers": { "wound": true, "wound_at": ["neck"] }, "service": "swedish", "date": "2026-12-01", "outcome": "refused" }]);
         rules.push(rule);
     })
     .await;
-    let last = ageless["rules"].as_array().unwrap().len() - 1;
-    let set = json!({ "version": 2, "rule_set": ageless, "effective_from": scene.app.now() + TimeDelta::days(1) });
-    let answer = scene.app.admin().await.post("/v1/admin/care-rule-sets", set).await;
-    answer.points_to(&[&format!("/rule_set/rules/{last}/effects/0")]);
+        let last = ageless["rules"].as_array().unwrap().len() - 1;
+        let set = json!({ "version": 2, "rule_set": ageless, "effective_from": scene.app.now() + TimeDelta::days(1) });
+        let answer = scene.app.admin().await.post("/v1/admin/care-rule-sets", set).await;
+        answer.points_to(&[&format!("/rule_set/rules/{last}/effects/0")]);
+    }
 }
 
 /// The answer to where the wound is counts for 30 days: later nothing is known to speak against the hand.
@@ -153,4 +206,22 @@ async fn a_longer_visit_is_decided_by_what_is_agreed_on() {
     let within = answered.pop().unwrap();
     within.is(202);
     answered.pop().unwrap().refused(422, "care_not_suitable");
+}
+
+/// What is agreed on never hides what is booked: the firmer of the two decides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_light_consultation_lets_nobody_book_firm() {
+    let scene = Scene::start().await;
+    scene.answers(json!({ "osteoporosis": "mild" })).await;
+    let booked = scene.books(SWEDISH, MORNING, json!({ "pressure": "light" })).await.is(201).id();
+    let path = format!("/v1/bookings/{booked}");
+    let agreed =
+        scene.client.request(Method::PUT, &format!("{path}/consultation")).json(&json!({ "pressure": "light" }));
+    send(agreed).await.is(200);
+    let patch = async |pressure: &str| {
+        send(scene.client.request(Method::PATCH, &path).json(&json!({ "pressure": pressure }))).await
+    };
+    let refused = patch("firm").await.refused(422, "care_limits_exceeded");
+    assert_eq!(refused.body["errors"][0]["pointer"], "/pressure");
+    patch("medium").await.is(200);
 }

@@ -9,6 +9,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{of, store as care_store, to_begin, views};
 use crate::App;
+use crate::bookings::lifecycle::Party;
 use crate::bookings::steps::{Begun, begin_as_system};
 use crate::bookings::{Booking, store};
 use crate::care::consents::{self, NewConsent};
@@ -116,7 +117,7 @@ async fn confirm_guest_visit(
         let begun = begin_as_system(&app, id).await?;
         let begun = begun.filter(|begun| begun.booking.recipient == Some(guest.id));
         let Begun { mut work, mut booking, .. } = begun.ok_or(Error::NotFound)?;
-        let care = views::confirm(&app, &mut work, &mut booking).await?;
+        let care = views::confirm(&app, &mut work, &mut booking, Party::Client).await?;
         let seen = GuestVisit::new(&booking, care.as_ref());
         work.commit().await?;
         Reply::ok(&seen)
@@ -126,11 +127,12 @@ async fn confirm_guest_visit(
 
 /// Agree to a text as a guest, or not
 ///
-/// Records what a guest says for themself, in the words of the text in force. For the link that the guest alone was shown: whoever booked cannot say it in their stead.
+/// Records what a guest says for themself, in the words of the text in force. For the link that the guest alone was shown. Whoever booked and has another link made can
+/// answer by it as the guest, so that what the guest refused or withdrew before stays so until the therapist records another word in person.
 #[utoipa::path(tag = "Care", operation_id = "create_guest_consent",
     params(("token" = String, Path, description = "The secret.")),
     request_body = NewConsent, responses((status = 201, description = "What was said.", body = consents::ConsentView)),
-    extensions(("x-refusals" = json!(refused![CareAnswersNeeded, GuardianNeeded, TooManyConsents]))))]
+    extensions(("x-refusals" = json!(refused![CareAnswersNeeded, TooManyConsents]))))]
 #[post("/v1/care-invitations/{token}/consents")]
 async fn create_guest_consent(
     app: Data<App>,
@@ -141,16 +143,11 @@ async fn create_guest_consent(
         let mut work = app.begin(None).await?;
         let guest = care::guest_alone(&app, &mut work, &token).await?;
         let now = work.now();
-        let visit = match new.booking_id {
-            Some(id) => {
-                let visit = store::find(&mut work, id, now).await?.filter(|visit| visit.recipient == Some(guest.id));
-                let unknown = || FieldError::new("/booking_id", "is not a visit of this recipient.");
-                Some(visit.ok_or_else(unknown)?)
-            }
-            None => None,
-        };
-        let at = visit.map(|visit| (visit.address.jurisdiction.clone(), visit.dates().1));
-        let reply = consents::create_by_guest(&mut work, (&guest, &token), new, at).await?;
+        if let Some(id) = new.booking_id {
+            let visit = store::find(&mut work, id, now).await?.filter(|visit| visit.recipient == Some(guest.id));
+            visit.ok_or_else(|| FieldError::new("/booking_id", "is not a visit of this recipient."))?;
+        }
+        let reply = consents::create_by_guest(&mut work, (&guest, &token), new).await?;
         work.commit().await?;
         Ok(reply)
     })

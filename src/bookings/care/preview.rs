@@ -78,7 +78,7 @@ async fn preview_care_rule_set(
 
 async fn foresee(app: &App, rules: &std::sync::Arc<PublishedRules>, at: DateTime<Utc>) -> Result<VisitsForeseen> {
     let mut seen = VisitsForeseen { complete: true, ..VisitsForeseen::default() };
-    let mut everyone = Everyone::default();
+    let mut everyone = Everyone::under(rules);
     while let Some(visits) = everyone.next(app, at).await? {
         let mut work = app.begin(None).await?;
         for id in visits {
@@ -87,10 +87,7 @@ async fn foresee(app: &App, rules: &std::sync::Arc<PublishedRules>, at: DateTime
                 return Ok(seen);
             }
             let Some(booking) = bookings::find(&mut work, id, at).await? else { continue };
-            let mut care = of_at(app, &mut work, &booking, at).await?;
-            if let Some(care) = &mut care {
-                care.under(rules.clone());
-            }
+            let care = of_at(app, &mut work, &booking, (at, Some(rules.clone()))).await?;
             let turn = turn(&mut work, &booking, care.as_ref(), at).await?;
             seen.considered += 1;
             seen.unsettled += usize::from(turn.unsettles);

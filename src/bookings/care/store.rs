@@ -53,24 +53,24 @@ pub(super) async fn recipients_with_visits(
     Ok(ids)
 }
 
-/// The next clients after `after` who have visits ahead that name nobody.
+/// The next clients after `after` who have visits ahead that name nobody, and whether one of those does not suit.
 pub(super) async fn clients_with_visits(
     db: &PgPool,
     after: Option<AccountId>,
     now: DateTime<Utc>,
-) -> Result<Vec<AccountId>> {
-    let ids = sqlx::query_scalar!(
-        r#"SELECT DISTINCT client_id AS "id!: AccountId" FROM bookings
+) -> Result<Vec<(AccountId, bool)>> {
+    let found = sqlx::query!(
+        r#"SELECT client_id AS "client!: AccountId", bool_or(care_at_risk_since IS NOT NULL) AS "is_at_risk!" FROM bookings
            WHERE recipient_id IS NULL AND ($1::uuid IS NULL OR client_id > $1) AND start_at > $2
              AND status IN ('requested', 'confirmed', 'on_the_way', 'arrived')
-           ORDER BY client_id LIMIT $3"#,
+           GROUP BY client_id ORDER BY client_id LIMIT $3"#,
         after.map(|id| id.0),
         now,
         BATCH
     )
     .fetch_all(db)
     .await?;
-    Ok(ids)
+    Ok(found.into_iter().map(|row| (row.client, row.is_at_risk)).collect())
 }
 
 /// When the last visit of a recipient ends that took place or may still do so, and of a client those that name nobody: at each place.
@@ -90,6 +90,16 @@ pub(super) async fn last_ends(
         oneself.map(|account| account.0),
     );
     Ok(ends.fetch_all(&mut ***work).await?.into_iter().map(|row| (row.place, row.end)).collect())
+}
+
+/// Whether a client holds anyone's time at `now`.
+pub(super) async fn holds(tx: &mut Tx, client: AccountId, now: DateTime<Utc>) -> Result<bool> {
+    let held = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM holds WHERE client_id = $1 AND expires_at > $2 AND ended_at IS NULL) AS "held!""#,
+        client.0,
+        now
+    );
+    Ok(held.fetch_one(&mut **tx).await?)
 }
 
 /// Writes down since when answers speak against a visit, or that they do not any more.

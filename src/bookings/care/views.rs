@@ -12,20 +12,23 @@ use super::store as care_store;
 use super::{SHEET_READ, of, to_begin};
 use crate::App;
 use crate::auth::{As, Client, Parties, Therapist};
-use crate::bookings::events::event;
+use crate::bookings::events::{Event, event};
 use crate::bookings::lifecycle::{Action, Party, Status};
 use crate::bookings::steps::{Asked, Begun, begin, party, take};
 use crate::bookings::views::BookingView;
 use crate::bookings::{Booking, Reason, store};
+use crate::care::consents::{self, ConsentInPerson, ConsentView};
 use crate::care::{self, Limits, Standing, VisitCare};
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
 use crate::events::Work;
 use crate::http::{IfMatch, Json, Nothing, OrDefault, Path, Reply};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::ids::{BookingId, RecipientId};
 
 pub(in crate::bookings) fn routes(config: &mut ServiceConfig) {
     config.service(get_booking_care).service(confirm_booking_care).service(object_to_booking);
+    config.service(create_consent_in_person);
 }
 
 /// How long after a visit its therapist sees the sheet.
@@ -75,6 +78,9 @@ struct TherapistCare {
     /// What the rules say to whoever carries the visit out: from its confirmation until 72 hours after it, and null else.
     #[schema(example = json!(["Light pressure over the legs."]))]
     sheet: Option<Vec<String>>,
+    /// Since when the answers count of a guest who was made another link and began anew, while the sheet is shown; null for everyone else. Whoever booked may have
+    /// answered by that link: ask the person themself.
+    answered_anew_at: Option<DateTime<Utc>>,
 }
 
 /// How a visit stands with the person whom it is for, by whoever looks at it.
@@ -106,7 +112,12 @@ async fn get_booking_care(app: Data<App>, me: As<Parties>, Path(id): Path<Bookin
         let seen = if party == Party::Client {
             BookingCare::Client(for_client(&booking, care.as_ref()))
         } else {
-            let seen = for_therapist(&booking, care.as_ref(), now);
+            let mut seen = for_therapist(&booking, care.as_ref(), now);
+            if seen.sheet.is_some()
+                && let Some(person) = care::person(&app, &mut work, booking.client, booking.recipient).await?
+            {
+                seen.answered_anew_at = care::anew_since(&mut work, &person).await?;
+            }
             // Also where there is nothing on it: that a look was written down must not tell what was there.
             if seen.sheet.is_some() {
                 store::record_looks(&mut work, &[&booking], SHEET_READ).await?;
@@ -142,7 +153,7 @@ async fn confirm_booking_care(
         if let Some(person) = care::person(&app, &mut work, booking.client, booking.recipient).await? {
             care::refuse_guests(&person)?;
         }
-        let care = confirm(&app, &mut work, &mut booking).await?;
+        let care = confirm(&app, &mut work, &mut booking, Party::Client).await?;
         let seen = BookingCare::Client(for_client(&booking, care.as_ref()));
         work.commit().await?;
         Reply::ok(&seen)
@@ -151,7 +162,12 @@ async fn confirm_booking_care(
 }
 
 /// Writes down that nothing has changed since the answers; what decides on the visit.
-pub(super) async fn confirm(app: &App, work: &mut Work, booking: &mut Booking) -> Result<Option<VisitCare>> {
+pub(super) async fn confirm(
+    app: &App,
+    work: &mut Work,
+    booking: &mut Booking,
+    party: Party,
+) -> Result<Option<VisitCare>> {
     let now = work.now();
     if !booking.status.is_live() || booking.status == Status::InProgress {
         return Err(Refusal::InvalidTransition.into());
@@ -162,7 +178,8 @@ pub(super) async fn confirm(app: &App, work: &mut Work, booking: &mut Booking) -
     }
     booking.care_confirmed_at = Some(now);
     care_store::confirm(work, booking.id, now).await?;
-    work.announce(event("booking.care_confirmed", booking, json!({}))).await?;
+    let confirmed = event("booking.care_confirmed", booking, json!({}));
+    work.announce(Event { party: Some(party), ..confirmed }).await?;
     Ok(care)
 }
 
@@ -170,7 +187,7 @@ pub(super) async fn confirm(app: &App, work: &mut Work, booking: &mut Booking) -
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Objection {
-    /// What speaks against it. The client is told; nobody else reads it.
+    /// What speaks against it. The client is told where the visit is for themself or for a minor; nobody else reads it. Of another adult it is not kept.
     reason: Reason,
 }
 
@@ -193,6 +210,43 @@ async fn object_to_booking(
 ) -> Result<Reply> {
     let asked = Asked { objects: true, ..Asked::new(Action::Cancel, Some(body.reason), if_match) };
     uninterrupted(async move { take(&app, me.principal, id, asked).await }).await
+}
+
+/// Record a consent in person
+///
+/// Records what an adult for whom the account does not answer says to a text in the presence of the therapist, who says so; from the visit's confirmation on, while it
+/// lies ahead. It holds against whatever was refused or withdrawn before, and when the person begins anew.
+#[utoipa::path(tag = "Care", operation_id = "create_consent_in_person", security(("bearer" = ["therapist"])),
+    params(("id" = BookingId, Path, description = "The booking."),
+           ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body = ConsentInPerson, responses((status = 201, description = "What was said.", body = ConsentView)),
+    extensions(("x-refusals" = json!(refused![InvalidTransition, GuardianNeeded, TooManyConsents]))))]
+#[post("/v1/bookings/{id}/care/consents")]
+async fn create_consent_in_person(
+    app: Data<App>,
+    me: As<Therapist>,
+    Path(id): Path<BookingId>,
+    key: IdempotencyKey,
+    Json(body, print): Json<ConsentInPerson>,
+) -> Result<Reply> {
+    uninterrupted(async move {
+        let mut work = app.begin(Some(me.account())).await?;
+        let once = Once::claim(&mut work, "POST /v1/bookings/{id}/care/consents", key, print.about(id)).await?;
+        let now = work.now();
+        let booking = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
+        party(&booking, &me.principal).ok_or(Error::NotFound)?;
+        if !matches!(booking.status, Status::Confirmed | Status::OnTheWay | Status::Arrived) {
+            return Err(Refusal::InvalidTransition.into());
+        }
+        let person = care::person(&app, &mut work, booking.client, booking.recipient).await?;
+        let person = person.ok_or(Refusal::GuardianNeeded)?;
+        let at = (booking.address.jurisdiction.clone(), booking.dates().1);
+        let reply = consents::create_in_person(&app, &mut work, (&person, id), body, at).await?;
+        once.keep(&mut work, &reply).await?;
+        work.commit().await?;
+        Ok(reply)
+    })
+    .await
 }
 
 fn for_client(booking: &Booking, care: Option<&VisitCare>) -> ClientCare {
@@ -234,5 +288,6 @@ fn for_therapist(booking: &Booking, care: Option<&VisitCare>, now: DateTime<Utc>
         training: decision.iter().flat_map(|decision| decision.needs.credentials.clone()).collect(),
         limits: decision.map(|decision| decision.limits),
         sheet,
+        answered_anew_at: None,
     }
 }

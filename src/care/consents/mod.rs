@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::ids::{BookingId, ConsentTextId, RecipientId};
 use crate::values::bounded_text;
 
-pub use routes::{ConsentView, NewConsent, create, create_by_guest};
+pub use routes::{ConsentInPerson, ConsentView, NewConsent, create, create_by_guest, create_in_person};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     texts::routes(config);
@@ -53,6 +53,10 @@ struct Word {
     answer: ConsentAnswer,
     answered_at: DateTime<Utc>,
     recorded_at: DateTime<Utc>,
+    /// Whether the therapist recorded it in the presence of whoever said it.
+    in_person: bool,
+    /// Whether it was said before the guest began anew.
+    before_anew: bool,
 }
 
 /// A text as it is in force.
@@ -65,12 +69,21 @@ struct InForce {
 
 /// The codes of the texts that a person agrees to for a visit: those in force whose latest word is yes. An older word never counts against a later one,
 /// however late it arrives; of two of one instant no is the later.
+///
+/// Who began anew may be someone else: of what was said before, a yes counts no more, and a no stands until the therapist has recorded a later yes in person.
 fn agreed(texts: &[InForce], words: &[Word], visit: BookingId) -> BTreeSet<String> {
     let is_agreed = |text: &&InForce| {
         let about =
             words.iter().filter(|word| word.code == text.code && (!text.each_visit || word.booking == Some(visit)));
-        let rank = |word: &&Word| (word.answered_at, word.answer != ConsentAnswer::Given, word.recorded_at);
-        about.max_by_key(rank).is_some_and(|last| last.answer == ConsentAnswer::Given && last.text == text.id)
+        let about: Vec<&Word> = about.collect();
+        let rank = |word: &Word| (word.answered_at, word.answer != ConsentAnswer::Given, word.recorded_at);
+        let is_yes = |word: &Word| word.answer == ConsentAnswer::Given;
+        let is_lifted = |no: &Word| about.iter().any(|word| word.in_person && is_yes(word) && rank(word) > rank(no));
+        if about.iter().any(|word| word.before_anew && !is_yes(word) && !is_lifted(word)) {
+            return false;
+        }
+        let counting = about.iter().filter(|word| word.in_person || !word.before_anew);
+        counting.max_by_key(|word| rank(word)).is_some_and(|last| is_yes(last) && last.text == text.id)
     };
     texts.iter().filter(is_agreed).map(|text| text.code.clone()).collect()
 }
@@ -112,7 +125,11 @@ mod tests {
             answer,
             answered_at: at(answered),
             recorded_at: at(recorded),
+            in_person: false,
+            before_anew: false,
         };
+        let before = |word| Word { before_anew: true, ..word };
+        let in_person = |word| Word { in_person: true, ..word };
         let here = Some(visit);
         for (each_visit, words, holds) in [
             (true, vec![], false),
@@ -126,6 +143,15 @@ mod tests {
             (true, vec![word(text, Withdrawn, 2, 2, here), word(text, Given, 3, 3, here)], true),
             (true, vec![word(text, Given, 2, 2, here), word(text, Refused, 2, 1, here)], false),
             (true, vec![word(older, Given, 5, 5, here)], false),
+            // Who began anew may be someone else.
+            (true, vec![before(word(text, Given, 1, 1, here))], false),
+            (true, vec![before(word(text, Given, 1, 1, here)), word(text, Given, 2, 2, here)], true),
+            (true, vec![before(word(text, Refused, 1, 1, here)), word(text, Given, 2, 2, here)], false),
+            (true, vec![before(word(text, Withdrawn, 1, 1, here)), before(word(text, Given, 2, 2, here))], false),
+            (true, vec![before(word(text, Refused, 1, 1, here)), in_person(word(text, Given, 2, 2, here))], true),
+            (true, vec![in_person(word(text, Given, 1, 1, here)), before(word(text, Refused, 2, 2, here))], false),
+            (true, vec![in_person(word(text, Given, 1, 1, here)), word(text, Refused, 2, 2, here)], false),
+            (true, vec![before(in_person(word(text, Given, 1, 1, here)))], true),
         ] {
             let texts = [InForce { id: text, code: "areas".to_owned(), each_visit }];
             assert_eq!(!agreed(&texts, &words, visit).is_empty(), holds, "{words:?}");

@@ -44,6 +44,7 @@ pub(super) struct StoredConsent {
     pub name: Sealed,
     pub answered_at: DateTime<Utc>,
     pub recorded_at: DateTime<Utc>,
+    pub in_person: bool,
 }
 
 /// What a person said to a text.
@@ -69,6 +70,9 @@ pub struct ConsentView {
     answered_at: DateTime<Utc>,
     /// When it came here.
     recorded_at: DateTime<Utc>,
+    /// Whether the therapist recorded it in the presence of whoever said it.
+    #[schema(example = false)]
+    in_person: bool,
 }
 
 impl ConsentView {
@@ -82,6 +86,7 @@ impl ConsentView {
             name: recipient.cipher.open(NAME, consent.id, &consent.name)?,
             answered_at: consent.answered_at,
             recorded_at: consent.recorded_at,
+            in_person: consent.in_person,
         })
     }
 }
@@ -177,24 +182,58 @@ pub async fn create(
     if !recipient.may_sign(&terms, date) {
         return Err(Refusal::GuardianNeeded.into());
     }
-    say(work, &recipient, new, format!("/v1/me/recipients/{id}/consents")).await
+    say(work, &recipient, new, (format!("/v1/me/recipients/{id}/consents"), false)).await
 }
 
 /// Records what a guest says for themself, who is locked. `token` is the secret of their link.
 ///
+/// They were of age when their link was made. Where people are so only later they agree as well, because nobody else can.
+///
 /// # Errors
-/// The same; `guardian_needed` for who is not of age.
-pub async fn create_by_guest(
+/// The same, without `guardian_needed`.
+pub async fn create_by_guest(work: &mut Work, (guest, token): (&Recipient, &str), new: NewConsent) -> Result<Reply> {
+    say(work, guest, new, (format!("/v1/care-invitations/{token}/consents"), false)).await
+}
+
+/// What a person says to a text in the presence of the therapist, who records it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentInPerson {
+    /// The text, by its code.
+    #[schema(example = "sensitive_areas")]
+    code: String,
+    /// Its version, which is in force.
+    #[schema(example = 1, minimum = 1)]
+    version: i32,
+    /// Yes or no.
+    answer: NewAnswer,
+    /// The name of whoever says it, typed as a signature.
+    name: TypedName,
+}
+
+/// Records what an adult for whom the account does not answer says in the presence of the therapist, for a visit or for all, as the text asks.
+///
+/// # Errors
+/// The same; `guardian_needed` for whoever the account answers for.
+pub async fn create_in_person(
+    app: &App,
     work: &mut Work,
-    (guest, token): (&Recipient, &str),
-    new: NewConsent,
-    at: At,
+    (person, booking): (&Recipient, BookingId),
+    said: ConsentInPerson,
+    (place, date): (Jurisdiction, NaiveDate),
 ) -> Result<Reply> {
-    let (terms, date) = on(work, guest.account, at).await?;
-    if guest.is_minor(&terms, date) {
+    work.lock(person.id.0).await?;
+    let person = recipients::anyone(&mut ***work, &app.cipher, person.id).await?;
+    let (terms, date) = on(work, person.account, Some((place, date))).await?;
+    if person.is_accounts_own(&terms, date) {
         return Err(Refusal::GuardianNeeded.into());
     }
-    say(work, guest, new, format!("/v1/care-invitations/{token}/consents")).await
+    let ConsentInPerson { code, version, answer, name } = said;
+    let now = work.now();
+    let texts = store::in_force(&mut ***work, now).await?;
+    let each_visit = texts.iter().any(|text| text.code == code && text.each_visit);
+    let new = NewConsent { code, version, booking_id: each_visit.then_some(booking), answer, name, answered_at: None };
+    say(work, &person, new, (format!("/v1/bookings/{booking}/care"), true)).await
 }
 
 /// What a place asks for, and the day on which a person's age counts: today where the account's holder lives, where it is for no visit.
@@ -207,7 +246,12 @@ async fn on(work: &mut Work, account: AccountId, at: At) -> Result<(CareTerms, N
     Ok((policy(&mut ***work, &places, now).await?, date))
 }
 
-async fn say(work: &mut Work, recipient: &Recipient, new: NewConsent, location: String) -> Result<Reply> {
+async fn say(
+    work: &mut Work,
+    recipient: &Recipient,
+    new: NewConsent,
+    (location, in_person): (String, bool),
+) -> Result<Reply> {
     let now = work.now();
     let text = store::texts_in_force(&mut ***work, now).await?.into_iter().find(|text| text.code == new.code);
     let text = text.ok_or_else(|| FieldError::new("/code", "is no text that is in force."))?;
@@ -241,6 +285,7 @@ async fn say(work: &mut Work, recipient: &Recipient, new: NewConsent, location: 
         name: recipient.cipher.seal(NAME, consent_id, new.name.as_str())?,
         answered_at,
         recorded_at: now,
+        in_person,
     };
     record(work, recipient, &consent, location).await
 }
@@ -308,6 +353,7 @@ async fn withdraw(work: &mut Work, recipient: &Recipient, said: ConsentId, locat
         name: recipient.cipher.seal(NAME, withdrawal, &name)?,
         answered_at: now,
         recorded_at: now,
+        in_person: false,
         ..before
     };
     record(work, recipient, &consent, location).await

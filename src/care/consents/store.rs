@@ -9,13 +9,14 @@ use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, BookingId, ConsentId, ConsentTextId, RecipientId};
 
-/// What a person said to texts. What a guest said before they began anew counts no more.
+/// What a person said to texts.
 pub(super) async fn words<'c>(db: impl PgExecutor<'c>, recipient: RecipientId) -> Result<Vec<Word>> {
     let words = sqlx::query_as!(
         Word,
-        r#"SELECT text_id AS "text: ConsentTextId", code, booking_id AS "booking: BookingId", answer AS "answer: ConsentAnswer", answered_at, recorded_at
+        r#"SELECT text_id AS "text: ConsentTextId", code, booking_id AS "booking: BookingId", answer AS "answer: ConsentAnswer", answered_at, recorded_at, in_person,
+                  recorded_at < coalesce((SELECT anew_since FROM recipients WHERE recipients.id = $1), '-infinity') AS "before_anew!"
            FROM consents JOIN consent_texts ON consent_texts.id = text_id
-           WHERE recipient_id = $1 AND recorded_at >= coalesce((SELECT anew_since FROM recipients WHERE recipients.id = $1), '-infinity')"#,
+           WHERE recipient_id = $1"#,
         recipient.0
     )
     .fetch_all(db)
@@ -116,7 +117,7 @@ macro_rules! consents {
         sqlx::query_as!(
             StoredConsent,
             r#"SELECT consents.id AS "id: ConsentId", text_id AS "text_id: ConsentTextId", code, version, booking_id AS "booking_id: BookingId", answer AS "answer: ConsentAnswer",
-                      name_sealed AS "name: Sealed", answered_at, recorded_at
+                      name_sealed AS "name: Sealed", answered_at, recorded_at, in_person
                FROM consents JOIN consent_texts ON consent_texts.id = text_id
                WHERE recipient_id = $1 AND recorded_at >= coalesce((SELECT anew_since FROM recipients WHERE recipients.id = $1), '-infinity') "# + $tail,
             $($arg),+
@@ -156,7 +157,8 @@ pub(super) async fn count_since(tx: &mut Tx, recipient: RecipientId, since: Date
 
 pub(super) async fn insert(tx: &mut Tx, recipient: RecipientId, consent: &StoredConsent) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO consents (id, recipient_id, text_id, booking_id, answer, name_sealed, answered_at, recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO consents (id, recipient_id, text_id, booking_id, answer, name_sealed, answered_at, recorded_at, in_person)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         consent.id.0,
         recipient.0,
         consent.text_id.0,
@@ -165,6 +167,7 @@ pub(super) async fn insert(tx: &mut Tx, recipient: RecipientId, consent: &Stored
         &consent.name as &Sealed,
         consent.answered_at,
         consent.recorded_at,
+        consent.in_person,
     )
     .execute(&mut **tx)
     .await?;

@@ -1,8 +1,9 @@
 //! For whom an account answers, agrees and signs.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::recipients::{self, Recipient};
+use super::store;
 use crate::App;
 use crate::accounts;
 use crate::care::published::policy;
@@ -54,4 +55,9 @@ pub async fn is_accounts_own_today(work: &mut Work, person: &Recipient) -> Resul
     let now = work.now();
     let today = local_date(accounts::zone(&mut ***work, person.account).await?, now);
     Ok(person.is_accounts_own(&policy(&mut ***work, &[], now).await?, today))
+}
+
+/// Since when what a guest said counts who was made another link and began anew; none of anyone else.
+pub async fn anew_since(work: &mut Work, person: &Recipient) -> Result<Option<DateTime<Utc>>> {
+    store::anew_since(work, person.id).await
 }

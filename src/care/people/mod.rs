@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use answering::{is_accounts_own, is_accounts_own_today, may_sign, person, person_entered};
+pub use answering::{anew_since, is_accounts_own, is_accounts_own_today, may_sign, person, person_entered};
 pub use drafts::forget_drafts;
 pub use introduced::{Introduced, introduce};
 pub use invitations::{forget_invitations, guest_alone, refuse_guests};

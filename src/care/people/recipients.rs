@@ -472,7 +472,10 @@ async fn update_recipient(
             recipient.display_name = Some(name.as_str().to_owned());
         }
         if let Some(born_on) = patch.born_on {
-            refuse_guests(&recipient)?;
+            // A date that nobody told can be told of a guest, too: a place may ask for their age.
+            if recipient.born_on.is_some() || born_on.is_none() {
+                refuse_guests(&recipient)?;
+            }
             let before = std::mem::replace(&mut recipient.born_on, born_on.map(|IssueDay(date)| date));
             if recipient.relation != Relation::Oneself
                 && !is_told_better(before, recipient.born_on, recipient.created_at)

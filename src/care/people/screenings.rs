@@ -149,6 +149,13 @@ pub(super) struct NewScreening {
     attested: bool,
 }
 
+impl NewScreening {
+    /// Whether it answers a questionnaire.
+    pub(super) fn names(&self, code: &str) -> bool {
+        self.questionnaires.iter().any(|one| one.code == code)
+    }
+}
+
 /// Answer questionnaires
 ///
 /// Stores the answers, whatever they say, and tells what comes of them for each service today. They are sealed under the person's own key; nothing of them is

@@ -78,6 +78,7 @@ pub(in crate::care) async fn erase(tx: &mut Tx, id: RecipientId, now: DateTime<U
     sqlx::query!(
         "WITH key AS (DELETE FROM subject_keys WHERE id = $1), draft AS (DELETE FROM screening_drafts WHERE recipient_id = $1),
               invitation AS (DELETE FROM care_invitations WHERE recipient_id = $1),
+              anew AS (DELETE FROM care_invitations_anew WHERE recipient_id = $1),
               clearance AS (UPDATE clearances SET state = 'withdrawn', changed_at = $2, claimed_by = NULL, claimed_until = NULL
                             WHERE recipient_id = $1 AND state NOT IN ('rejected', 'withdrawn', 'revoked'))
          UPDATE recipients SET removed_at = $2 WHERE id = $1",
@@ -241,36 +242,76 @@ pub(super) async fn insert_screening<'c>(
     Ok(())
 }
 
-/// Keeps what tells the link of a guest, in the place of one before; `own` where the guest alone is shown it.
+/// Keeps what tells the link of a guest, in the place of one before.
 pub(super) async fn put_invitation(
     work: &mut Work,
     recipient: RecipientId,
     digest: &[u8],
-    (expires_at, own): (DateTime<Utc>, bool),
+    expires_at: DateTime<Utc>,
 ) -> Result<()> {
     let now = work.now();
     sqlx::query!(
-        "INSERT INTO care_invitations (recipient_id, digest, created_at, expires_at, own) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (recipient_id) DO UPDATE SET digest = $2, created_at = $3, expires_at = $4, own = $5",
+        "INSERT INTO care_invitations (recipient_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (recipient_id) DO UPDATE SET digest = $2, created_at = $3, expires_at = $4",
         recipient.0,
         digest,
         now,
-        expires_at,
-        own
+        expires_at
     )
     .execute(&mut ***work)
     .await?;
     Ok(())
 }
 
-/// Whom a link is for that can be used at `now`, and whether the guest alone was shown it.
-pub(super) async fn invited(tx: &mut Tx, digest: &[u8], now: DateTime<Utc>) -> Result<Option<(RecipientId, bool)>> {
-    let found = sqlx::query!(
-        r#"SELECT recipient_id AS "recipient: RecipientId", own FROM care_invitations WHERE digest = $1 AND expires_at > $2"#,
+/// Keeps what tells the link of a guest who lost theirs, in the place of one before. Their own stays beside it.
+pub(super) async fn put_invitation_anew(
+    work: &mut Work,
+    recipient: RecipientId,
+    digest: &[u8],
+    expires_at: DateTime<Utc>,
+) -> Result<()> {
+    let now = work.now();
+    sqlx::query!(
+        "INSERT INTO care_invitations_anew (recipient_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (recipient_id) DO UPDATE SET digest = $2, created_at = $3, expires_at = $4",
+        recipient.0,
+        digest,
+        now,
+        expires_at
+    )
+    .execute(&mut ***work)
+    .await?;
+    Ok(())
+}
+
+/// Deletes the link of a guest who lost theirs.
+pub(super) async fn delete_invitation_anew(tx: &mut Tx, recipient: RecipientId) -> Result<()> {
+    sqlx::query!("DELETE FROM care_invitations_anew WHERE recipient_id = $1", recipient.0).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// A link that can be used.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Invited {
+    pub recipient: RecipientId,
+    pub expires_at: DateTime<Utc>,
+    /// Whether the guest alone was shown it.
+    pub own: bool,
+}
+
+/// The link that can be used at `now`. Where the guest has answered, the one that was not made for who lost theirs is their own.
+pub(super) async fn invited(tx: &mut Tx, digest: &[u8], now: DateTime<Utc>) -> Result<Option<Invited>> {
+    let found = sqlx::query_as!(
+        Invited,
+        r#"SELECT recipient_id AS "recipient!: RecipientId", expires_at AS "expires_at!", guest_since IS NOT NULL AND NOT anew AS "own!" FROM (
+               SELECT recipient_id, digest, expires_at, false AS anew FROM care_invitations WHERE digest = $1
+               UNION ALL
+               SELECT recipient_id, digest, expires_at, true AS anew FROM care_invitations_anew WHERE digest = $1
+           ) AS links JOIN recipients ON recipients.id = recipient_id WHERE expires_at > $2"#,
         digest,
         now
     );
-    Ok(found.fetch_optional(&mut **tx).await?.map(|found| (found.recipient, found.own)))
+    Ok(found.fetch_optional(&mut **tx).await?)
 }
 
 /// Counts one more link of a guest; how many there were since `since`, or since the first of them.
@@ -285,6 +326,15 @@ pub(super) async fn count_link(work: &mut Work, recipient: RecipientId, since: D
         now
     );
     Ok(made.fetch_one(&mut ***work).await?)
+}
+
+/// Since when what a guest said counts, where they began anew.
+pub(in crate::care) async fn anew_since(
+    db: &mut sqlx::PgConnection,
+    recipient: RecipientId,
+) -> Result<Option<DateTime<Utc>>> {
+    let since = sqlx::query_scalar!("SELECT anew_since FROM recipients WHERE id = $1", recipient.0);
+    Ok(since.fetch_optional(db).await?.flatten())
 }
 
 /// Writes down that what a guest said before counts no more.
@@ -318,16 +368,19 @@ pub(in crate::care) async fn look_again(tx: &mut Tx, recipient: RecipientId, on:
     Ok(())
 }
 
-/// When a recipient answered last.
-pub(in crate::care) async fn last_answered(tx: &mut Tx, recipient: RecipientId) -> Result<Option<DateTime<Utc>>> {
-    let last = sqlx::query_scalar!("SELECT max(created_at) FROM screenings WHERE recipient_id = $1", recipient.0);
+/// When anything of a recipient was last entered, answered, said or asked for.
+pub(in crate::care) async fn last_used(tx: &mut Tx, recipient: RecipientId) -> Result<Option<DateTime<Utc>>> {
+    let last = sqlx::query_scalar!(
+        "SELECT greatest(
+             (SELECT max(created_at) FROM screenings WHERE recipient_id = $1),
+             (SELECT max(changed_at) FROM screening_drafts WHERE recipient_id = $1),
+             (SELECT max(changed_at) FROM clearances WHERE recipient_id = $1),
+             (SELECT max(recorded_at) FROM consents WHERE recipient_id = $1),
+             (SELECT max(created_at) FROM care_invitations WHERE recipient_id = $1),
+             (SELECT max(created_at) FROM care_invitations_anew WHERE recipient_id = $1))",
+        recipient.0
+    );
     Ok(last.fetch_one(&mut **tx).await?)
-}
-
-/// Until when a guest's link can be used.
-pub(super) async fn invitation_end(tx: &mut Tx, recipient: RecipientId) -> Result<Option<DateTime<Utc>>> {
-    let end = sqlx::query_scalar!("SELECT expires_at FROM care_invitations WHERE recipient_id = $1", recipient.0);
-    Ok(end.fetch_optional(&mut **tx).await?)
 }
 
 /// Writes down that a recipient answers for themself.
@@ -344,6 +397,19 @@ pub(super) async fn delete_invitations<'c>(db: impl PgExecutor<'c>, until: DateT
     let deleted = sqlx::query!(
         "DELETE FROM care_invitations WHERE recipient_id IN
             (SELECT recipient_id FROM care_invitations WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        until,
+        BATCH
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
+/// The same of links for guests who lost theirs.
+pub(super) async fn delete_invitations_anew<'c>(db: impl PgExecutor<'c>, until: DateTime<Utc>) -> Result<u64> {
+    let deleted = sqlx::query!(
+        "DELETE FROM care_invitations_anew WHERE recipient_id IN
+            (SELECT recipient_id FROM care_invitations_anew WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
         until,
         BATCH
     )

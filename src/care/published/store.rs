@@ -94,6 +94,15 @@ pub async fn policy<'c>(db: impl PgExecutor<'c>, places: &[String], at: DateTime
     })
 }
 
+/// The places that have a policy of their own, all places among them.
+pub async fn policy_places<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Result<Vec<String>> {
+    let places = sqlx::query_scalar!(
+        "SELECT DISTINCT place FROM care_policies WHERE effective_from <= $1 AND withdrawn_at IS NULL ORDER BY place",
+        at
+    );
+    Ok(places.fetch_all(db).await?)
+}
+
 /// When the next policy takes effect that is known at `at`, of any place.
 pub async fn next_policy<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
     let next = sqlx::query_scalar!(
