@@ -212,7 +212,11 @@ async fn remove(work: &mut Work, account: AccountId, party: Option<Party>) -> Re
 /// Takes away what was turned on since then: whoever turned it on was not the owner. The caller has locked the account.
 pub(super) async fn remove_since(work: &mut Work, account: AccountId, since: DateTime<Utc>) -> Result<()> {
     let Some(factor) = store::lock(work, account).await? else { return Ok(()) };
-    if factor.confirmed_at.is_none_or(|confirmed| confirmed >= since) { remove(work, account, None).await } else { Ok(()) }
+    if factor.confirmed_at.is_none_or(|confirmed| confirmed >= since) {
+        remove(work, account, None).await
+    } else {
+        Ok(())
+    }
 }
 
 /// Takes away what its owner has lost, and with it the sessions of the device that was lost.

@@ -172,7 +172,9 @@ impl Proved {
     /// `password_wrong`.
     async fn own(app: &App, me: &As<Anyone>, origin: Origin, sent: Password) -> Result<Self> {
         let known = async { Ok(store::hash(&app.db, me.account()).await?.map(|hash| (me.account(), hash))) };
-        Self::of(app, (origin, Whose::Own(me.account())), sent, known).await?.ok_or_else(|| Refusal::PasswordWrong.into())
+        Self::of(app, (origin, Whose::Own(me.account())), sent, known)
+            .await?
+            .ok_or_else(|| Refusal::PasswordWrong.into())
     }
 
     /// Holds the password as it was proved until the transaction ends, and forgives the failures before it; whether it is still the same: it may have been

@@ -85,7 +85,9 @@ async fn delete_old(tx: &mut Tx, account: AccountId) -> Result<()> {
         return Ok(());
     }
     // The tokens go first, because whoever shows one locks it before its session.
-    sqlx::query!("DELETE FROM refresh_tokens WHERE session_id = ANY ($1)", &old as &[SessionId]).execute(&mut **tx).await?;
+    sqlx::query!("DELETE FROM refresh_tokens WHERE session_id = ANY ($1)", &old as &[SessionId])
+        .execute(&mut **tx)
+        .await?;
     sqlx::query!("DELETE FROM sessions WHERE id = ANY ($1)", &old as &[SessionId]).execute(&mut **tx).await?;
     Ok(())
 }

@@ -158,7 +158,8 @@ async fn nobody_makes_themself_irreplaceable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strangers_address_gets_five_mails_an_hour_from_however_many_accounts() {
     let app = App::with_mail().await;
-    let registrations = (0..8).map(|_| app.nobody().post("/v1/auth/register", registration("mia@example.org")));
+    let nobody = app.nobody();
+    let registrations = (0..8).map(|_| nobody.post("/v1/auth/register", registration("mia@example.org")));
     for answer in futures_util::future::join_all(registrations).await {
         // A machine that is busy may have no turn for all of them.
         assert!(matches!(answer.status.as_u16(), 201 | 409 | 503), "{}", answer.text);

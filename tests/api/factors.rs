@@ -168,7 +168,8 @@ async fn another_password_ends_a_log_in_that_waits() {
     let (secret, _) = enrol(&app, &mia).await;
     app.advance(TimeDelta::seconds(60));
     let waiting = challenge(&app, &mia.email).await;
-    let change = |code: &str| json!({ "current_password": PASSWORD, "password": "purple wombat lantern", "totp": code });
+    let change =
+        |code: &str| json!({ "current_password": PASSWORD, "password": "purple wombat lantern", "totp": code });
     // Whoever knows the password alone, or has a session, gets no further by another password.
     let bare = json!({ "current_password": PASSWORD, "password": "purple wombat lantern" });
     mia.post("/v1/auth/password/change", bare).await.refused(422, "second_factor_wrong");
