@@ -147,11 +147,8 @@ impl Wish {
             address,
             recipient: found.recipient,
             pressure,
-            // Of whom nothing is known, nothing has to be asked, unless the place wants answers first.
-            care: match (found.recipient, setting.care) {
-                (_, CareMode::Off) | (None, CareMode::Asked | CareMode::BeforeStart) => Look::Taken(None),
-                _ => Look::Due,
-            },
+            // Of whom nothing is known it counts, too, where rules ask for their age.
+            care: if setting.care == CareMode::Off { Look::Taken(None) } else { Look::Due },
             required: setting.required,
             rulebook: Some(found.rulebook),
             steady: found.steady,

@@ -227,7 +227,7 @@ async fn whoever_answers_by_another_link_takes_no_refusal_back() {
     let list = format!("{path}/consents");
     let said = json!({ "code": "sensitive_areas", "version": 1, "answer": "given", "name": "Ines" });
     scene.client.post(&list, said.clone()).await.refused(403, "forbidden");
-    nobody.post(&list, said.clone()).await.refused(401, "unauthenticated");
+    nobody.post(&list, said.clone()).await.refused(401, "unauthorized");
     scene.app.therapist().await.post(&list, said.clone()).await.refused(404, "not_found");
     scene
         .therapist
