@@ -167,8 +167,8 @@ async fn beside_the_dead(app: &Arc<App>, working: Uuid, receiver: &Receiver) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
-    drop(stop.send(()));
-    let waited: Vec<f64> = sqlx::query_scalar(
+    stop.send(()).expect("somebody is told");
+    let mut waited: Vec<f64> = sqlx::query_scalar(
         "SELECT extract(epoch FROM ended_at - created_at)::float8 * 1000 FROM deliveries WHERE endpoint_id = $1 AND state = 'sent'
          ORDER BY created_at DESC LIMIT $2",
     )
@@ -177,7 +177,6 @@ async fn beside_the_dead(app: &Arc<App>, working: Uuid, receiver: &Receiver) {
     .fetch_all(&*app.db)
     .await
     .expect("the messages");
-    let mut waited = waited;
     waited.sort_by(f64::total_cmp);
     let at = |share: f64| waited[((waited.len() - 1) as f64 * share) as usize];
     println!(

@@ -22,7 +22,9 @@ pub use guesses::{Guess, Whose};
 pub use passwords::{Password, Passwords};
 use sessions::Holder;
 pub use sessions::{REFRESH_GRACE, SessionView, Sessions, Whence};
-pub use store::{add_refresh_token, begin_session, end_one, end_sessions, know_network, live, log_out, prove, use_refresh_token};
+pub use store::{
+    add_refresh_token, begin_session, end_one, end_sessions, know_network, live, log_out, prove, use_refresh_token,
+};
 pub use tokens::{Claims, RefreshToken, Tokens, generate_signing_key};
 
 use crate::App;

@@ -118,11 +118,11 @@ impl MessageSettingsPatch {
         for (n, Preference { class, channel, enabled }) in self.preferences.into_iter().flatten().enumerate() {
             if !OPTIONAL.contains(&class) {
                 return Err(
-                    FieldError::new(&format!("/preferences/{n}/class"), "must be transactional or reminder.").into()
+                    FieldError::new(format!("/preferences/{n}/class"), "must be transactional or reminder.").into()
                 );
             }
             if channel != Channel::Email {
-                return Err(FieldError::new(&format!("/preferences/{n}/channel"), "must be email.").into());
+                return Err(FieldError::new(format!("/preferences/{n}/channel"), "must be email.").into());
             }
             settings.without.retain(|without| *without != class);
             if !enabled {

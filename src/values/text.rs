@@ -313,7 +313,9 @@ mod tests {
 
     #[test]
     fn addresses_and_numbers_that_cannot_exist_are_refused() {
-        for bad in ["a", "a@", "@b", "a@b@c", "a b@c.de", "a@b..c", "a@-b.c", "a\0@b.c", "<a>@b.c", "a@invalid", "a@b.Invalid"] {
+        for bad in
+            ["a", "a@", "@b", "a@b@c", "a b@c.de", "a@b..c", "a@-b.c", "a\0@b.c", "<a>@b.c", "a@invalid", "a@b.Invalid"]
+        {
             assert!(bad.parse::<EmailAddress>().is_err(), "{bad:?}");
         }
         assert_eq!("Mia@Example.org".parse::<EmailAddress>().map(|e| e.0), Ok("mia@example.org".to_owned()));

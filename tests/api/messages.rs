@@ -369,7 +369,7 @@ async fn two_workers_and_one_that_dies_send_each_message_once() {
     // Dropped anywhere: what was not committed is as it was.
     for n in 0..40 {
         let round = async { while dispatcher::dispatch(&app.service).await.unwrap() {} };
-        let _ = tokio::time::timeout(Duration::from_micros(300 * n), round).await;
+        drop(tokio::time::timeout(Duration::from_micros(300 * n), round).await);
     }
     let rounds = (0..4).map(|_| {
         let app = app.clone();
@@ -446,7 +446,7 @@ async fn whatever_dies_each_thing_is_told_once_in_order_and_only_while_it_holds(
         // Whatever is dropped half-way dies there, with what it has begun.
         let dies_after = |dice: &mut Dice| Duration::from_micros(u64::try_from(dice.roll(30_000)).unwrap());
         let dispatching = async { while dispatcher::dispatch(&app.service).await.unwrap() {} };
-        let _ = tokio::time::timeout(dies_after(&mut dice), dispatching).await;
+        drop(tokio::time::timeout(dies_after(&mut dice), dispatching).await);
         let sending = sender::drain(&app.service);
         cut += usize::from(tokio::time::timeout(dies_after(&mut dice), sending).await.is_err()) * 32;
         app.advance(TimeDelta::seconds(dice.pick(&[1, 20, 70, 3600, 20_000])));

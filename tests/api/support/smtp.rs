@@ -18,7 +18,6 @@ pub enum Reply {
 /// A mail that was taken.
 #[derive(Clone, Debug)]
 pub struct Received {
-    pub to: String,
     pub text: String,
 }
 
@@ -83,7 +82,6 @@ async fn converse(socket: TcpStream, state: &Mutex<State>) -> std::io::Result<()
     let (reading, mut writing) = socket.into_split();
     let mut lines = BufReader::new(reading).lines();
     writing.write_all(b"220 relay.test\r\n").await?;
-    let mut to = String::new();
     while let Some(line) = lines.next_line().await? {
         let answer = match line.split([' ', ':']).next().unwrap_or_default().to_uppercase().as_str() {
             "EHLO" => "250-relay.test\r\n250 8BITMIME".to_owned(),
@@ -91,10 +89,7 @@ async fn converse(socket: TcpStream, state: &Mutex<State>) -> std::io::Result<()
                 Some(Reply::Rcpt(code)) => {
                     format!("{code} {}", if code == 550 { "5.1.1 no such mailbox" } else { "not that one" })
                 }
-                _ => {
-                    to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
-                    "250 fine".to_owned()
-                }
+                _ => "250 fine".to_owned(),
             },
             "DATA" => {
                 writing.write_all(b"354 go on\r\n").await?;
@@ -106,7 +101,7 @@ async fn converse(socket: TcpStream, state: &Mutex<State>) -> std::io::Result<()
                     text.push_str(line.strip_prefix('.').unwrap_or(&line));
                     text.push('\n');
                 }
-                state.lock().unwrap().received.push(Received { to: to.clone(), text });
+                state.lock().unwrap().received.push(Received { text });
                 if matches!(reply, Some(Reply::CutAfterData)) {
                     return Ok(());
                 }
