@@ -147,8 +147,12 @@ impl Wish {
             address,
             recipient: found.recipient,
             pressure,
-            // Of whom nothing is known it counts, too, where rules ask for their age.
-            care: if setting.care == CareMode::Off { Look::Taken(None) } else { Look::Due },
+            // Of whom nothing is known, nothing has to be asked, unless the place wants answers first, or rules their age.
+            care: match (found.recipient, setting.care) {
+                (_, CareMode::Off) => Look::Taken(None),
+                (None, CareMode::Asked | CareMode::BeforeStart) if !setting.asks_for_age => Look::Taken(None),
+                _ => Look::Due,
+            },
             required: setting.required,
             rulebook: Some(found.rulebook),
             steady: found.steady,

@@ -30,7 +30,7 @@ pub use people::{
     Introduced, Recipient, Relation, anew_since, cipher_of, guest_alone, introduce, is_accounts_own,
     is_accounts_own_today, may_sign, person, person_entered, refuse_guests,
 };
-pub use published::{CareMode, RuleCache};
+pub use published::{CareMode, RuleCache, asks_for_age};
 pub use visits::{
     CareQuery, Standing, ToBegin, VisitCare, account_of_oneself, care_mode, is_recipient, limits_at_last,
     next_care_change, who_entered_oneself,

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::ids::{RuleSetId, ServiceId};
 use crate::values::Jurisdiction;
 
-pub use store::{emergency_number, next_policy, policy, policy_places};
+pub use store::{asks_for_age, emergency_number, next_change, policy, policy_places};
 
 /// The place that stands for all places.
 pub const EVERYWHERE: &str = "*";

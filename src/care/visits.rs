@@ -515,9 +515,9 @@ pub async fn who_entered_oneself(db: &PgPool, accounts: &[AccountId]) -> Result<
     store::who_entered_oneself(db, accounts).await
 }
 
-/// When a policy takes effect that is known at `now`, wherever it holds.
+/// When a policy or rules take effect next that are known at `now`, wherever they hold.
 pub async fn next_care_change(db: &mut PgConnection, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
-    published::next_policy(db, now).await
+    published::next_change(db, now).await
 }
 
 /// Whether an account has this recipient.

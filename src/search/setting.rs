@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgExecutor};
 use crate::accounts::visit_address;
 use crate::auth::Principal;
 use crate::availability::Visit;
-use crate::care::{CareMode, care_mode};
+use crate::care::{CareMode, asks_for_age, care_mode};
 use crate::credentials::{Required, required_for};
 use crate::error::{Error, FieldError, Result};
 use crate::ids::{AddressId, ServiceId};
@@ -76,6 +76,8 @@ pub struct Setting {
     pub required: Required,
     /// How much the place asks of a person's health.
     pub care: CareMode,
+    /// Whether rules there ask for a least age, also of whom nothing else is known.
+    pub asks_for_age: bool,
 }
 
 impl Setting {
@@ -126,8 +128,9 @@ impl Setting {
             span,
         };
         let Some(tariff) = prices::tariff(&mut *db, wanted, now).await? else { return Ok(None) };
-        let care = care_mode(db, &place.jurisdiction, now).await?;
-        Ok(Some(Self { place, kind, service, minutes, tariff, required, care }))
+        let care = care_mode(&mut *db, &place.jurisdiction, now).await?;
+        let asks_for_age = care != CareMode::Off && asks_for_age(db, now).await?;
+        Ok(Some(Self { place, kind, service, minutes, tariff, required, care, asks_for_age }))
     }
 
     /// What the price hangs on besides the start, asked for at `now` of a therapist so many kilometres away.

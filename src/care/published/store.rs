@@ -103,15 +103,27 @@ pub async fn policy_places<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Re
     Ok(places.fetch_all(db).await?)
 }
 
-/// When the next policy takes effect that is known at `at`, of any place.
-pub async fn next_policy<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+/// When a policy or rules take effect next that are known at `at`, wherever they hold.
+pub async fn next_change<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
     let next = sqlx::query_scalar!(
-        "SELECT min(effective_from) FROM care_policies WHERE effective_from > $1 AND withdrawn_at IS NULL",
+        "SELECT least((SELECT min(effective_from) FROM care_policies WHERE effective_from > $1 AND withdrawn_at IS NULL),
+                      (SELECT min(effective_from) FROM care_rule_sets WHERE effective_from > $1 AND withdrawn_at IS NULL AND published_at IS NOT NULL))",
         at
     )
     .fetch_one(db)
     .await?;
     Ok(next)
+}
+
+/// Whether the rules in force at `at` ask for a least age.
+pub async fn asks_for_age<'c>(db: impl PgExecutor<'c>, at: DateTime<Utc>) -> Result<bool> {
+    let asks = sqlx::query_scalar!(
+        r#"SELECT coalesce((SELECT jsonb_path_exists(body, '$.rules[*].effects[*] ? (@ == "too_young")') FROM care_rule_sets
+                            WHERE published_at IS NOT NULL AND withdrawn_at IS NULL AND effective_from <= $1
+                            ORDER BY effective_from DESC, version DESC LIMIT 1), false) AS "asks!""#,
+        at
+    );
+    Ok(asks.fetch_one(db).await?)
 }
 
 /// Whom to call in an emergency in a country; the number that most countries know, where the country's own is not known.
