@@ -173,7 +173,7 @@ async fn beside_the_dead(app: &Arc<App>, working: Uuid, receiver: &Receiver) {
          ORDER BY created_at DESC LIMIT $2",
     )
     .bind(working)
-    .bind(i64::try_from(asked).expect("a number"))
+    .bind(i64::from(asked))
     .fetch_all(&*app.db)
     .await
     .expect("the messages");

@@ -239,7 +239,7 @@ async fn create_recovery_codes(app: Data<App>, me: As<Anyone>, _: OrDefault<Noth
         let mut work = app.begin(Some(me.account())).await?;
         accounts::lock(&mut work, me.account()).await?;
         let factor = store::lock(&mut work, me.account()).await?;
-        if !factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
+        if factor.is_none_or(|factor| factor.confirmed_at.is_none()) {
             return Err(Refusal::SecondFactorOff.into());
         }
         let codes = RecoveryCodes::make(&mut work, me.account()).await?;

@@ -308,10 +308,7 @@ async fn prepare(app: &App, claimed: &Claimed, reader: AccountId) -> Result<Prep
     }
     let to = code.as_ref().map_or(&contact.email, |code| &code.address).clone();
     let digests = app.part::<Digests>()?;
-    // A code is asked for by whoever waits for it, and the relay may have come to think otherwise of the address.
-    if row.needs != Needs::Code
-        && store::is_suppressed(&app.db, &digests.of_address(&app.db, &app.cipher, &to).await?).await?
-    {
+    if store::is_suppressed(&app.db, &digests.of_address(&app.db, &app.cipher, &to).await?).await? {
         return Ok(Prepared::End(State::Suppressed, Some("suppressed_address")));
     }
     let settings = store::settings(&*app.db, &[reader]).await?.remove(&reader).unwrap_or_default();

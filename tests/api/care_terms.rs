@@ -106,7 +106,8 @@ async fn whoever_tells_no_date_of_birth_may_be_too_young() {
     assert_eq!(scene.slots(DEEP_TISSUE, &id, "2026-12-03", "2026-12-04").await, Vec::<String>::new());
     let query = format!("service_id={DEEP_TISSUE}&duration_minutes=60&date=2026-12-03&country=AU&region=NSW");
     let asked = scene.client.get(&format!("{RECIPIENTS}/{}/suitability?{query}", scene.oneself)).await.is(200).body;
-    assert_eq!((&asked["outcome"], &asked["needs"]["questions"]), (&json!("refused"), &json!(["born_on"])));
+    assert_eq!(asked["outcome"], "refused");
+    assert!(asked["needs"]["questions"].as_array().unwrap().contains(&json!("born_on")), "{asked}");
     assert_eq!((&asked["hits"][0]["in_doubt"], &asked["not_before"]), (&json!(true), &Value::Null));
     scene.books(SWEDISH, MORNING, named.clone()).await.is(201);
 

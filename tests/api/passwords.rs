@@ -149,6 +149,7 @@ async fn a_person_sees_and_ends_their_sessions() {
     };
     app.advance(TimeDelta::minutes(90));
     let phone = login("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X)", "203.0.113.7").await;
+    app.advance(TimeDelta::seconds(1));
     let desk = login("Mozilla/5.0 (X11; Linux x86_64)", "2001:db8:1:2::9").await;
     let listed = phone.get("/v1/me/sessions").await.is(200).body["data"].clone();
     let told = |session: &Value| {
