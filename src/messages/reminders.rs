@@ -107,7 +107,11 @@ fn before_quiet(due: DateTime<Utc>, reader: &Reader) -> DateTime<Utc> {
     let day = if wall.time() < quiet.from { wall.date().pred_opt() } else { Some(wall.date()) };
     day.map_or(due, |day| {
         let begins = wall_clock::first_instant(reader.time_zone, day.and_time(quiet.from));
-        begins.min(due) - AHEAD
+        let begins = begins.min(due);
+        // Between two quiet times may lie less than that.
+        let ahead = begins - AHEAD;
+        let is_quiet = quiet.holds(reader.time_zone.wall(ahead).time());
+        if is_quiet { begins - TimeDelta::minutes(1) } else { ahead }
     })
 }
 
@@ -149,7 +153,10 @@ mod tests {
         let start = "2026-12-09T20:00:00Z";
         let quiet = Some(("21:00", "08:00"));
         assert_eq!(due(&reader(quiet, &[24]), start, "2026-12-01T00:00:00Z"), ["12-08 20:50"]);
-        assert_eq!(due(&reader(quiet, &[24, 23, 2]), start, "2026-12-01T00:00:00Z"), ["12-08 20:50", "12-09 20:50"]);
+        assert_eq!(
+            due(&reader(quiet, &[24, 23, 2]), start, "2026-12-01T00:00:00Z"),
+            ["12-08 20:50", "12-09 08:00", "12-09 20:50"]
+        );
         assert_eq!(due(&reader(Some(("13:00", "15:00")), &[18]), start, "2026-12-01T00:00:00Z"), ["12-09 12:50"]);
         // Its quiet hours have begun when it is booked: nobody is woken.
         assert_eq!(due(&reader(quiet, &[2]), start, "2026-12-09T11:00:00Z"), [""; 0]);

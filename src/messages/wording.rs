@@ -135,8 +135,8 @@ mod tests {
 
     /// What a file says: the names of its entries, the parts of each, and what each asks for.
     fn entries(text: &str) -> BTreeSet<String> {
+        assert!(FluentResource::try_new(text.to_owned()).is_ok());
         let text = text.replace("\n        ", " ").replace("\n       *", " *");
-        assert!(FluentResource::try_new(text.clone()).is_ok());
         let mut found = BTreeSet::new();
         let mut name = String::new();
         for line in text.lines().filter(|line| !line.starts_with('#') && line.contains('=')) {
