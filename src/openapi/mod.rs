@@ -145,6 +145,7 @@ fn tags() -> Value {
         { "name": "Licence checks", "description": "Admins: the review of credentials, and what is required where." },
         { "name": "Rosters", "description": "Admins: authorities' own lists, and credentials held against them." },
         { "name": "Prices", "description": "Client apps: quotes. Admins: the versions of prices, surcharges and policies." },
+        { "name": "Messages", "description": "Everyone: what leaves the service for people, and what they want of it." },
         { "name": "Webhooks", "description": "Admins: other programs that are told of what happens." },
         { "name": "Audit", "description": "Admins: what was done, by whom, to what." },
         { "name": "Operations", "description": format!("For those who run the service.\n\nAll refusals, by `code`:\n\n{}", refusals()) },
