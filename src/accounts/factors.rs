@@ -122,13 +122,13 @@ struct TotpProof {
 
 /// Codes for whoever has lost the app.
 #[derive(Serialize, ToSchema)]
-struct RecoveryCodes {
+struct FreshRecoveryCodes {
     /// Each is good for one log-in. They are shown once.
     #[schema(example = json!(["MZXW6-YTBOI-GEZDG-NBVGY"]))]
     recovery_codes: Vec<String>,
 }
 
-impl RecoveryCodes {
+impl FreshRecoveryCodes {
     /// Fresh ones, in the place of those before.
     async fn make(work: &mut Work, account: AccountId) -> Result<Self> {
         let mut recovery_codes = Vec::with_capacity(CODES);
@@ -157,7 +157,7 @@ fn sha256(bytes: &[u8]) -> Vec<u8> {
 ///
 /// By a code of the app, which shows that it has the secret. From now on each log-in asks for one. Ten recovery codes are shown once.
 #[utoipa::path(tag = "Accounts", operation_id = "confirm_totp", security(("bearer" = ["client", "therapist", "admin"])),
-    request_body = TotpProof, responses((status = 200, description = "It is on.", body = RecoveryCodes)),
+    request_body = TotpProof, responses((status = 200, description = "It is on.", body = FreshRecoveryCodes)),
     extensions(("x-refusals" = json!(refused![SecondFactorOn, SecondFactorOff, SecondFactorWrong]))))]
 #[post("/v1/me/totp/confirm")]
 async fn confirm_totp(app: Data<App>, me: As<Anyone>, Json(body, _): Json<TotpProof>) -> Result<Reply> {
@@ -173,7 +173,7 @@ async fn confirm_totp(app: Data<App>, me: As<Anyone>, Json(body, _): Json<TotpPr
         sent.hold(&app, &mut work, me.account()).await?;
         let now = work.now();
         store::confirm(&mut work, me.account(), now).await?;
-        let codes = RecoveryCodes::make(&mut work, me.account()).await?;
+        let codes = FreshRecoveryCodes::make(&mut work, me.account()).await?;
         work.announce(Event::new("account.totp_added", "account", me.account())).await?;
         work.commit().await?;
         Reply::ok(&codes)
@@ -230,7 +230,7 @@ async fn forget_lost(work: &mut Work, account: AccountId, party: Party) -> Resul
 ///
 /// Ten, shown once, in the place of those before. Needs the password anew.
 #[utoipa::path(tag = "Accounts", operation_id = "create_recovery_codes", security(("bearer" = ["client", "therapist", "admin"])),
-    request_body = Option<Nothing>, responses((status = 200, description = "The codes.", body = RecoveryCodes)),
+    request_body = Option<Nothing>, responses((status = 200, description = "The codes.", body = FreshRecoveryCodes)),
     extensions(("x-refusals" = json!(refused![StepUpRequired, SecondFactorOff]))))]
 #[post("/v1/me/recovery-codes")]
 async fn create_recovery_codes(app: Data<App>, me: As<Anyone>, _: OrDefault<Nothing>) -> Result<Reply> {
@@ -242,7 +242,7 @@ async fn create_recovery_codes(app: Data<App>, me: As<Anyone>, _: OrDefault<Noth
         if factor.is_none_or(|factor| factor.confirmed_at.is_none()) {
             return Err(Refusal::SecondFactorOff.into());
         }
-        let codes = RecoveryCodes::make(&mut work, me.account()).await?;
+        let codes = FreshRecoveryCodes::make(&mut work, me.account()).await?;
         work.announce(Event::new("account.recovery_codes_made", "account", me.account())).await?;
         work.commit().await?;
         Reply::ok(&codes)
