@@ -407,20 +407,28 @@ async fn an_address_has_so_many_connections_and_the_last_to_come_is_served() {
             crowd
         }
     };
-    let open = async |crowd: &mut Vec<TcpStream>| {
-        let ended =
-            crowd.iter_mut().map(async |socket| timeout(Duration::from_millis(300), socket.read(&mut [0])).await);
-        join_all(ended).await.iter().filter(|read| read.is_err()).count()
+    // How many are open once no more than `most` are; a machine that is busy takes its time to end the others.
+    let open = async |crowd: &mut Vec<TcpStream>, most: usize| {
+        let mut left = crowd.len();
+        for _ in 0..15 {
+            let ended =
+                crowd.iter_mut().map(async |socket| timeout(Duration::from_millis(300), socket.read(&mut [0])).await);
+            left = join_all(ended).await.iter().filter(|read| read.is_err()).count();
+            if left <= most {
+                break;
+            }
+        }
+        left
     };
     let mut crowd_of_one = crowd("127.0.0.2", 30).await;
-    assert_eq!(open(&mut crowd_of_one).await, 8);
+    assert_eq!(open(&mut crowd_of_one, 8).await, 8);
     let mut late = connected_from(&app, "127.0.0.2").await;
     late.write_all(GET.as_bytes()).await.unwrap();
     assert!(answer(&mut late).await.starts_with("HTTP/1.1 200 "));
     others_are_answered(&app).await;
     // All of them together have an end too, and those who come by this machine itself or a proxy may have all of it.
     let mut crowd_of_all = crowd("127.0.0.1", 60).await;
-    let left = open(&mut crowd_of_all).await;
+    let left = open(&mut crowd_of_all, 40).await;
     assert!((20..=40).contains(&left), "{left}");
     let mut other = connected_from(&app, "127.0.0.3").await;
     other.write_all(GET.as_bytes()).await.unwrap();
@@ -430,7 +438,7 @@ async fn an_address_has_so_many_connections_and_the_last_to_come_is_served() {
     drop((crowd_of_one, crowd_of_all, late, other));
     sleep(Duration::from_millis(300)).await;
     let mut crowd = crowd("127.0.0.2", 8).await;
-    assert_eq!(open(&mut crowd).await, 8);
+    assert_eq!(open(&mut crowd, 8).await, 8);
 }
 
 /// All kinds at once, and searches meanwhile.
