@@ -100,9 +100,9 @@ async fn execute(db: &PgPool, statements: &str) {
 /// So many things happen, each to an account of its own, that somebody is written of; and they are chained.
 async fn happen(app: &App, count: usize) {
     let statements = format!(
-        "INSERT INTO accounts (id, email, password_hash, role, display_name, time_zone, created_at)
+        "INSERT INTO accounts (id, email, password_hash, role, display_name, time_zone, created_at, email_verified_at)
          SELECT (left(least_id(now())::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, 'client-' || n || '@knead.test', '', 'client',
-                'Client ' || n, 'Australia/Sydney', now() FROM generate_series(1, {count}) n;
+                'Client ' || n, 'Australia/Sydney', now(), now() FROM generate_series(1, {count}) n;
          INSERT INTO events (id, at, kind, subject_type, subject_id, number, client_id, details)
          SELECT (left(least_id(now())::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, now(), 'clearance.accept', 'clearance',
                 gen_random_uuid()::text, 1, id, '{{}}' FROM accounts;
@@ -268,7 +268,7 @@ impl Receiver {
                     let mut read = 0;
                     while let Ok(more) = socket.read(&mut buffer[read..]).await {
                         read += more;
-                        if more == 0 || buffer[..read].ends_with(b"}}") {
+                        if more == 0 || buffer[..read].ends_with(b"}") {
                             break;
                         }
                     }
