@@ -119,8 +119,6 @@ pub enum To {
     Both,
     /// Of client and therapist whoever did not do it; both where neither did.
     Others,
-    /// Of client and therapist whoever did it.
-    Doer,
     /// The therapist whom `details.former_therapist` names.
     Former,
     /// The account that it was done to.
@@ -141,7 +139,6 @@ impl To {
             Self::Therapist => therapist.1.into_iter().collect(),
             Self::Both => [client, therapist].into_iter().filter_map(|(_, account)| account).collect(),
             Self::Others => [client, therapist].into_iter().filter(|one| !did(one)).filter_map(|one| one.1).collect(),
-            Self::Doer => [client, therapist].into_iter().filter(did).filter_map(|one| one.1).collect(),
             Self::Former => named("former_therapist").into_iter().collect(),
             Self::Owner => named("owner_id").into_iter().collect(),
             Self::Subject => event.subject_id().map(AccountId).into_iter().collect(),
@@ -155,7 +152,6 @@ impl To {
             Self::Therapist => "the therapist",
             Self::Both => "client and therapist",
             Self::Others => "whoever of client and therapist did not do it",
-            Self::Doer => "whoever of client and therapist did it",
             Self::Former => "the therapist who had it",
             Self::Subject => "the owner of the account",
             Self::Owner => "whoever made it",
