@@ -615,21 +615,27 @@ async fn bookings_that_race_with_a_harsher_answer_never_begin() {
         let harsher = screens(&scene.app, &client, &scene.oneself, thinned());
         let (answers, harsher) = tokio::join!(futures_util::future::join_all(bookings), harsher);
         harsher.is(201);
-        let booked: Vec<Uuid> = answers.iter().filter(|answer| answer.status.as_u16() == 201).map(Answer::id).collect();
+        let booked: Vec<(&String, Uuid)> = starts
+            .iter()
+            .zip(&answers)
+            .filter(|(_, answer)| answer.status.as_u16() == 201)
+            .map(|(start, answer)| (start, answer.id()))
+            .collect();
         met += booked.len();
-        scene.app.advance(day.and_hms_opt(0, 0, 0).unwrap().and_utc() - scene.app.now() - TimeDelta::hours(2));
         let therapist = scene.therapist.clone();
-        for id in &booked {
-            let answer = therapist.act(&format!("/v1/bookings/{id}/on-the-way")).await;
-            assert!(answer.status.is_client_error(), "round {round}: {}", answer.text);
+        // Day by day, because a visit more than 24 hours ahead is not called off yet: its client may still answer otherwise.
+        for day in day.iter_days().take(4) {
+            scene.app.advance(day.and_hms_opt(0, 0, 0).unwrap().and_utc() - scene.app.now() - TimeDelta::hours(2));
+            for (_, id) in booked.iter().filter(|(start, _)| start.starts_with(&day.to_string())) {
+                let answer = therapist.act(&format!("/v1/bookings/{id}/on-the-way")).await;
+                assert!(answer.status.is_client_error(), "round {round}: {}", answer.text);
+            }
+            scene.app.run_jobs().await;
+            scene.app.run_jobs().await;
+            let begins = format!("start_at < '{}'", day + Days::new(1));
+            let stand = format!("bookings WHERE status IN ('confirmed', 'on_the_way', 'in_progress') AND {begins}");
+            assert_eq!(scene.app.rows(&stand).await, 0, "round {round}");
         }
-        scene.app.run_jobs().await;
-        scene.app.run_jobs().await;
-        assert_eq!(
-            scene.app.rows("bookings WHERE status IN ('confirmed', 'on_the_way', 'in_progress')").await,
-            0,
-            "{round}"
-        );
         scene.app.advance(TimeDelta::days(8));
     }
     assert!(met > 0, "some were booked before the answer");

@@ -449,6 +449,7 @@ async fn whatever_dies_each_thing_is_told_once_in_order_and_only_while_it_holds(
         drop(tokio::time::timeout(dies_after(&mut dice), dispatching).await);
         let sending = sender::drain(&app.service);
         cut += usize::from(tokio::time::timeout(dies_after(&mut dice), sending).await.is_err()) * 32;
+        sink.quiet().await;
         app.advance(TimeDelta::seconds(dice.pick(&[1, 20, 70, 3600, 20_000])));
         for mail in sink.received().split_off(seen) {
             seen += 1;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,6 +39,8 @@ impl Received {
 struct State {
     script: VecDeque<Reply>,
     received: Vec<Received>,
+    /// How many connections are open.
+    open: usize,
 }
 
 /// The relay. It listens until the test ends.
@@ -55,8 +58,12 @@ impl Sink {
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let state = serving.clone();
-                // Whoever hangs up is no matter of the relay's.
-                tokio::spawn(async move { drop(converse(socket, &state).await) });
+                state.lock().unwrap().open += 1;
+                tokio::spawn(async move {
+                    // Whoever hangs up is no matter of the relay's.
+                    drop(converse(socket, &state).await);
+                    state.lock().unwrap().open -= 1;
+                });
             }
         });
         Self { port, state }
@@ -74,6 +81,13 @@ impl Sink {
     /// What was taken so far, in order.
     pub fn received(&self) -> Vec<Received> {
         self.state.lock().unwrap().received.clone()
+    }
+
+    /// Waits until every connection has ended, because what its sender gave up is still read to the end.
+    pub async fn quiet(&self) {
+        while self.state.lock().unwrap().open > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -94,7 +108,9 @@ async fn converse(socket: TcpStream, state: &Mutex<State>) -> std::io::Result<()
             "DATA" => {
                 writing.write_all(b"354 go on\r\n").await?;
                 let mut text = String::new();
-                while let Some(line) = lines.next_line().await? {
+                loop {
+                    // A mail that ends without its dot was not sent (RFC 5321, 4.1.1.4).
+                    let Some(line) = lines.next_line().await? else { return Ok(()) };
                     if line == "." {
                         break;
                     }
