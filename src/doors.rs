@@ -8,8 +8,8 @@ use crate::events::Reactions;
 use crate::queue::{self, Kind, Sweep};
 use crate::seals::SealedTable;
 use crate::{
-    accounts, audit, auth, availability, blocks, bookings, calendars, care, catalogue, credentials, health,
-    idempotency, messages, notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists,
+    accounts, audit, auth, availability, blocks, bookings, calendars, care, catalogue, conversations, credentials,
+    health, idempotency, messages, notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists,
     treatments, worker,
 };
 
@@ -62,6 +62,12 @@ const FEATURES: &[Doors] = &[
     Doors { routes: &[reviews::routes::routes], ..SHUT },
     Doors { routes: &[treatments::routes], sweeps: treatments::SWEEPS, ..SHUT },
     Doors { routes: &[session_notes::routes::routes], sealed: session_notes::SEALED, ..SHUT },
+    Doors {
+        routes: &[conversations::routes::routes],
+        sweeps: conversations::SWEEPS,
+        sealed: conversations::SEALED,
+        ..SHUT
+    },
     Doors { routes: &[blocks::routes::routes], sealed: blocks::SEALED, ..SHUT },
     Doors { routes: &[notices::routes::routes], sweeps: notices::SWEEPS, ..SHUT },
     Doors { routes: &[messages::routes], sweeps: messages::SWEEPS, sealed: messages::SEALED, ..SHUT },

@@ -126,6 +126,12 @@ refusals! {
     ReviewPeriodOver = CONFLICT "review_period_over" "A visit can be reviewed within 30 days of its completion.";
     /// Session notes before the visit has begun, or too long after it.
     SessionNotesClosed = CONFLICT "session_notes_closed" "Session notes are written from the start of a visit until 72 hours after its end.";
+    /// A message about a visit that is not agreed on, or is long over.
+    ConversationClosed = CONFLICT "conversation_closed" "The parties of a visit write to each other from its confirmation until 24 hours after its end.";
+    /// More messages than a visit needs.
+    TooManyMessages = CONFLICT "too_many_messages" "Each party writes at most 100 messages about a visit: ring, or report an incident.";
+    /// Staff who have no reason to read what others write.
+    NoIncident = CONFLICT "no_incident" "Staff read what the parties write only while an incident of the visit is open.";
     /// The step does not lead on from the present state, or not for this party.
     InvalidTransition = CONFLICT "invalid_transition" "This step is not possible in the present state.";
     /// Calling off would cost a fee by now, so that nobody moves the visit alone.

@@ -78,6 +78,8 @@ ids! {
     NoticeId,
     /// Something that went wrong at a visit.
     IncidentId,
+    /// What one party of a visit writes to the other.
+    MessageId,
     /// A version of a price, a surcharge, a cancellation policy or a public holiday.
     TariffId,
     /// A version of what is asked before a visit.

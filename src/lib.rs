@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod cipher;
 pub mod clock;
 pub mod config;
+pub mod conversations;
 pub mod credentials;
 pub mod db;
 pub mod demo;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use store::has_open;
 pub(super) use store::{NOTE, REPORT};
 
 use super::Booking;

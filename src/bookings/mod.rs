@@ -46,7 +46,7 @@ use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use incidents::report_of_treatment;
+pub use incidents::{has_open as has_open_incident, report_of_treatment};
 pub use lapse::lapse;
 pub use steps::party;
 pub use store::{completed_at, find, has_begun, live_between, lock, met};

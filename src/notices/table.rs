@@ -69,6 +69,7 @@ const TABLE: &[Row] = &[
     row("booking.reject", To::Both, "no_show_rejected"),
     row("booking.stop", To::Others, "visit_stopped"),
     Row { with: &["start_at", "time_zone", "charge"], ..row("booking.lower_charge", To::Both, "charge_lowered") },
+    row("booking.message", To::Others, "message_received"),
     row("booking.put_at_risk", To::Therapist, "visit_at_risk"),
     row("booking.restored", To::Therapist, "visit_restored"),
     row("booking.care_unsettled", To::Client, "visit_care_unsettled"),

@@ -22,6 +22,7 @@ mod commands;
 mod compression;
 mod consents;
 mod consequences;
+mod conversations;
 mod credential_review;
 mod credentials;
 mod days;

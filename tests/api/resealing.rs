@@ -38,6 +38,7 @@ impl Kept {
         client.post(&format!("{other}/cancel"), json!({ "reason": "Shingles" })).await.is(200);
         let off = json!({ "start_at": "2026-12-20T00:00:00Z", "end_at": "2026-12-21T00:00:00Z", "note": "Hernia" });
         let off = therapist.post("/v1/therapists/me/time-off", off).await.is(201).header("location");
+        client.post(&format!("{visit}/messages"), json!({ "text": "Mind the magpie." })).await.is(201);
         let block = json!({ "account_id": client.id, "note": "Rude" });
         therapist.post("/v1/me/blocks", block).await.is(201);
         let report = json!({ "kind": "injury", "text": "My shoulder hurts." });
@@ -62,6 +63,7 @@ impl Kept {
             ("client", hold.header("location")),
             ("client", visit.clone()),
             ("therapist", visit.clone()),
+            ("client", format!("{visit}/messages")),
             ("client", other.clone()),
             ("therapist", format!("{other}/events")),
             ("therapist", off),
@@ -118,6 +120,7 @@ async fn an_old_key_can_be_retired() {
         "shoulder",
         "Spoke",
         "Wilhelmina",
+        "magpie",
     ] {
         assert!(before.iter().any(|text| text.contains(words)), "{words}");
     }
@@ -125,6 +128,7 @@ async fn an_old_key_can_be_retired() {
     let tables = [
         "addresses",
         "blocks",
+        "booking_messages",
         "bookings",
         "calendars",
         "events",
@@ -171,7 +175,7 @@ async fn an_old_key_can_be_retired() {
     kept.client.at(&alone).books_with_key("k", &other).await.refused(422, "idempotency_key_reused");
     let (ok, lines, error) = reseal(&app, &[&new]);
     assert!(
-        ok && lines.lines().count() == 15 && lines.lines().all(|line| line.ends_with(": 0 sealed anew, 0 left")),
+        ok && lines.lines().count() == 16 && lines.lines().all(|line| line.ends_with(": 0 sealed anew, 0 left")),
         "{lines}{error}"
     );
     // What nobody has a key for is left as it is, and said.

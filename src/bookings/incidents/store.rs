@@ -94,7 +94,7 @@ pub(super) async fn count(tx: &mut Tx, booking: BookingId, reporter: AccountId) 
 }
 
 /// Whether staff have an incident of this visit to look into.
-pub(super) async fn has_open(tx: &mut Tx, booking: BookingId) -> Result<bool> {
+pub async fn has_open(tx: &mut Tx, booking: BookingId) -> Result<bool> {
     let open = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM incidents WHERE booking_id = $1 AND resolved_at IS NULL) AS "open!""#,
         booking.0
