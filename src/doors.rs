@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::events::Reactions;
+use crate::personal::PersonalTable;
 use crate::queue::{self, Kind, Sweep};
 use crate::seals::SealedTable;
 use crate::{
     accounts, audit, auth, availability, blocks, bookings, calendars, care, catalogue, conversations, credentials,
-    health, idempotency, messages, notices, people, prices, reviews, rosters, search, session_notes, tasks, therapists,
-    treatments, worker,
+    health, idempotency, messages, notices, people, prices, privacy, reviews, rosters, search, session_notes, tasks,
+    therapists, treatments, worker,
 };
 
 /// What one feature opens.
@@ -23,10 +24,12 @@ struct Doors {
     sweeps: &'static [Sweep],
     /// What it keeps sealed.
     sealed: &'static [SealedTable],
+    /// What it keeps of people.
+    personal: &'static [PersonalTable],
 }
 
 /// All doors shut.
-const SHUT: Doors = Doors { routes: &[], jobs: &[], sweeps: &[], sealed: &[] };
+const SHUT: Doors = Doors { routes: &[], jobs: &[], sweeps: &[], sealed: &[], personal: &[] };
 
 /// Every feature, in the order in which paths are matched.
 const FEATURES: &[Doors] = &[
@@ -37,48 +40,92 @@ const FEATURES: &[Doors] = &[
         jobs: availability::jobs::JOBS,
         sweeps: availability::jobs::SWEEPS,
         sealed: availability::SEALED,
+        personal: availability::PERSONAL,
     },
     Doors { routes: &[health::routes], ..SHUT },
-    Doors { routes: &[accounts::routes::routes], sealed: accounts::addresses::SEALED, ..SHUT },
+    Doors { routes: &[privacy::routes::routes], jobs: privacy::JOBS, ..SHUT },
+    Doors {
+        routes: &[accounts::routes::routes],
+        sealed: accounts::addresses::SEALED,
+        personal: accounts::closing::PERSONAL,
+        ..SHUT
+    },
     Doors { jobs: accounts::passwords::JOBS, sweeps: accounts::codes::SWEEPS, sealed: accounts::codes::SEALED, ..SHUT },
     Doors { routes: &[catalogue::routes::routes], ..SHUT },
     Doors { routes: &[prices::routes::routes], ..SHUT },
-    Doors { routes: &[care::routes::routes], sweeps: care::SWEEPS, sealed: care::SEALED, ..SHUT },
+    Doors {
+        routes: &[care::routes::routes],
+        sweeps: care::SWEEPS,
+        sealed: care::SEALED,
+        personal: care::personal::PERSONAL,
+        ..SHUT
+    },
     // Before the therapists' own pages, whose last segment is an id.
     Doors {
         routes: &[credentials::routes::routes, credentials::rules::routes],
         jobs: credentials::jobs::JOBS,
         sweeps: credentials::jobs::SWEEPS,
+        personal: credentials::personal::PERSONAL,
         ..SHUT
     },
-    Doors { routes: &[calendars::routes::routes], jobs: calendars::jobs::JOBS, sealed: calendars::SEALED, ..SHUT },
-    Doors { routes: &[therapists::routes::routes], ..SHUT },
+    Doors {
+        routes: &[calendars::routes::routes],
+        jobs: calendars::jobs::JOBS,
+        sealed: calendars::SEALED,
+        personal: calendars::PERSONAL,
+        ..SHUT
+    },
+    Doors { routes: &[therapists::routes::routes], personal: therapists::PERSONAL, ..SHUT },
     Doors {
         routes: &[bookings::routes::routes],
         jobs: bookings::jobs::JOBS,
         sweeps: bookings::jobs::SWEEPS,
         sealed: bookings::sealed::SEALED,
+        personal: bookings::personal::PERSONAL,
     },
-    Doors { routes: &[reviews::routes::routes], ..SHUT },
-    Doors { routes: &[treatments::routes], sweeps: treatments::SWEEPS, ..SHUT },
-    Doors { routes: &[session_notes::routes::routes], sealed: session_notes::SEALED, ..SHUT },
+    Doors { routes: &[reviews::routes::routes], personal: reviews::PERSONAL, ..SHUT },
+    Doors {
+        routes: &[treatments::routes],
+        sweeps: treatments::SWEEPS,
+        personal: treatments::personal::PERSONAL,
+        ..SHUT
+    },
+    Doors {
+        routes: &[session_notes::routes::routes],
+        sealed: session_notes::SEALED,
+        personal: session_notes::PERSONAL,
+        ..SHUT
+    },
     Doors {
         routes: &[conversations::routes::routes],
         sweeps: conversations::SWEEPS,
         sealed: conversations::SEALED,
+        personal: conversations::PERSONAL,
         ..SHUT
     },
-    Doors { routes: &[blocks::routes::routes], sealed: blocks::SEALED, ..SHUT },
-    Doors { routes: &[notices::routes::routes], sweeps: notices::SWEEPS, ..SHUT },
-    Doors { routes: &[messages::routes], sweeps: messages::SWEEPS, sealed: messages::SEALED, ..SHUT },
+    Doors { routes: &[blocks::routes::routes], sealed: blocks::SEALED, personal: blocks::PERSONAL, ..SHUT },
+    Doors { routes: &[notices::routes::routes], sweeps: notices::SWEEPS, personal: notices::PERSONAL, ..SHUT },
+    Doors {
+        routes: &[messages::routes],
+        sweeps: messages::SWEEPS,
+        sealed: messages::SEALED,
+        personal: messages::PERSONAL,
+        ..SHUT
+    },
     Doors { routes: &[audit::routes::routes], ..SHUT },
-    Doors { routes: &[rosters::routes::routes], jobs: rosters::jobs::JOBS, sweeps: rosters::jobs::SWEEPS, ..SHUT },
+    Doors {
+        routes: &[rosters::routes::routes],
+        jobs: rosters::jobs::JOBS,
+        sweeps: rosters::jobs::SWEEPS,
+        personal: rosters::PERSONAL,
+        ..SHUT
+    },
     Doors { routes: &[people::routes::routes], ..SHUT },
     Doors { routes: &[tasks::routes::routes], sweeps: tasks::SWEEPS, ..SHUT },
-    Doors { sweeps: auth::SWEEPS, ..SHUT },
+    Doors { sweeps: auth::SWEEPS, personal: auth::PERSONAL, ..SHUT },
     Doors { sweeps: accounts::factors::SWEEPS, sealed: accounts::factors::SEALED, ..SHUT },
     Doors { sweeps: auth::guesses::SWEEPS, ..SHUT },
-    Doors { sweeps: idempotency::SWEEPS, sealed: idempotency::SEALED, ..SHUT },
+    Doors { sweeps: idempotency::SWEEPS, sealed: idempotency::SEALED, personal: idempotency::PERSONAL, ..SHUT },
     Doors { sweeps: queue::SWEEPS, ..SHUT },
     Doors { jobs: worker::JOBS, sweeps: worker::SWEEPS, ..SHUT },
 ];
@@ -140,6 +187,11 @@ pub fn consequences() -> String {
     format!(
         "| event | what follows in the same transaction | what is sent after it, where it still holds then |\n|---|---|---|\n{rows}"
     )
+}
+
+/// Every table that keeps something of people, in the order in which an account's rows end.
+pub fn personal() -> impl Iterator<Item = &'static PersonalTable> {
+    FEATURES.iter().flat_map(|feature| feature.personal)
 }
 
 /// Every table that keeps something sealed, by name.

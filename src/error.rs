@@ -132,6 +132,12 @@ refusals! {
     TooManyMessages = CONFLICT "too_many_messages" "Each party writes at most 100 messages about a visit: ring, or report an incident.";
     /// Staff who have no reason to read what others write.
     NoIncident = CONFLICT "no_incident" "Staff read what the parties write only while an incident of the visit is open.";
+    /// An account whose visits are not over.
+    VisitsOpen = CONFLICT "visits_open" "A visit is ahead or under way: let it take place, or call it off first.";
+    /// An account that is to be erased.
+    AccountClosing = CONFLICT "account_closing" "The account is to be erased; keep it first, with POST /v1/me/keep.";
+    /// More exports than anyone needs.
+    TooManyExports = TOO_MANY_REQUESTS "too_many_exports" "What is held of a person is exported at most five times in 24 hours.";
     /// The step does not lead on from the present state, or not for this party.
     InvalidTransition = CONFLICT "invalid_transition" "This step is not possible in the present state.";
     /// Calling off would cost a fee by now, so that nobody moves the visit alone.
@@ -709,6 +715,7 @@ impl ResponseError for Error {
                 Refusal::TooManyUploads
                 | Refusal::TooManyScreenings
                 | Refusal::TooManyConsents
+                | Refusal::TooManyExports
                 | Refusal::TooManyInvitations,
             ) => {
                 response.insert_header((header::RETRY_AFTER, "1"));

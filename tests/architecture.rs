@@ -14,7 +14,7 @@ use regex::Regex;
 /// The floors, from the top: a module may use the floors below its own. The modules of the first are one composition root.
 const FLOORS: &[(&str, &str)] = &[
     (
-        "main lib server worker doors openapi config dev demo health",
+        "main lib server worker privacy doors openapi config dev demo health",
         "the composition root: commands, settings, lists of doors",
     ),
     ("reviews session_notes treatments conversations blocks calendars people messages", "what surrounds visits"),
@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("prices tasks", "what visits cost; work for staff"),
     ("accounts catalogue notices audit", "people, services, what they are told, what was done"),
     ("auth idempotency inspection", "who calls, one effect per key, and what files may be"),
-    ("http queue seals outbound", "the manners of the API, later work, seals, other people's servers"),
+    ("http queue seals personal outbound", "the manners of the API, later work, seals, other people's servers"),
     ("app", "what every operation works with"),
     ("events", "units of work, and what they announce"),
     ("values cipher db storage", "checked values, and the ways to what is kept"),
@@ -38,7 +38,7 @@ const TABLES: &[(&str, &str)] = &[
     ("accounts", "accounts addresses client_ratings mailed_codes second_factors recovery_codes login_challenges"),
     ("audit", "audit_heads audit_links audit_pending"),
     ("auth", "sessions refresh_tokens login_attempts"),
-    ("availability", "overrides time_off timetables reservations reserved_time road_times hints hint_states rulebook"),
+    ("availability", "overrides time_off timetables weekly_windows reservations reserved_time road_times hints hint_states rulebook"),
     ("blocks", "blocks"),
     (
         "bookings",
@@ -115,6 +115,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "a booking is saved in one statement with its event, its answer, its notices and what it relies on",
     ),
     ("calendars/store.rs", "accounts", "a feed is found with its owner's name by one read"),
+    ("conversations/mod.rs", "bookings", "what a client wrote is known by whose the visits are"),
     ("conversations/store.rs", "incidents", "what staff look into is kept as long as they do"),
     ("credentials/rules/store.rs", "services", "a kind of service that requirements name must be in the catalogue"),
     ("credentials/store/decided.rs", "tasks", "whoever resolves a task has decided about its row"),
@@ -126,6 +127,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "accounts bookings credentials incidents sessions therapists",
         "a person is found by one bounded look at each thing that they may be known by, and shown on one page",
     ),
+    ("privacy/store.rs", "events", "how often something was exported is what its events say"),
     ("reviews/store.rs", "bookings", "a review is of a completed visit"),
     (
         "search/candidates.rs",
@@ -133,7 +135,9 @@ const FOREIGN: &[(&str, &str, &str)] = &[
         "candidates are found along the index of hints",
     ),
     ("search/moving.rs", "bookings", "a search for other times of a visit begins with the visit"),
+    ("session_notes/mod.rs", "bookings", "whose the notes are is known by whose the visits are"),
     ("therapists/store.rs", "accounts blocks", "a therapist's name is that of the account"),
+    ("treatments/personal.rs", "recipients", "whose a treatment was is known by whose its person is"),
 ];
 
 /// A source file of the crate, without its comments and its tests.
@@ -274,7 +278,7 @@ fn the_database_reads_no_zone_that_is_stored() {
 
 #[test]
 fn every_door_is_on_the_list() {
-    let door = Regex::new(r"\bpub const (JOBS|SWEEPS|SEALED): &\[").unwrap();
+    let door = Regex::new(r"\bpub const (JOBS|SWEEPS|SEALED|PERSONAL): &\[").unwrap();
     let sources = sources();
     let list = sources.iter().find(|source| source.path == "doors.rs").expect("the list of doors");
     for source in &sources {
@@ -284,6 +288,30 @@ fn every_door_is_on_the_list() {
             assert!(list.text.contains(&door), "`doors.rs` does not list `{door}`");
         }
     }
+}
+
+/// Tables that hold nothing of anyone: rules, lists that authorities publish, numbers, and what staff do.
+const IMPERSONAL: &str = "audit_heads audit_links audit_pending login_attempts reserved_time road_times rulebook zone_rules booking_events \
+     booking_credentials questionnaires questionnaire_uses care_rule_sets care_policies emergency_numbers consent_texts techniques conditions services \
+     service_techniques credential_types credential_requirements credential_decisions credential_tally standings jurisdictions message_progress \
+     suppressions message_keys tariffs roster_imports roster_rows tasks";
+
+/// Whoever adds a table says whose it is, what its owner is told of it, and what becomes of it when their account is erased.
+#[test]
+fn every_table_says_what_it_keeps_of_people() {
+    let described: BTreeSet<&str> = knead::doors::personal().map(|table| table.name).collect();
+    let impersonal: BTreeSet<&str> = IMPERSONAL.split(' ').collect();
+    let both: Vec<_> = described.intersection(&impersonal).collect();
+    assert!(both.is_empty(), "{both:?} are described, and said to hold nothing of anyone");
+    let all: BTreeSet<&str> = TABLES.iter().flat_map(|(_, tables)| tables.split(' ')).collect();
+    let told: BTreeSet<&str> = described.union(&impersonal).copied().collect();
+    assert_eq!(all, told, "describe each table in its feature's PERSONAL, or name it in IMPERSONAL");
+    let parts: Vec<&str> = knead::doors::personal().filter_map(|table| table.part).collect();
+    assert_eq!(
+        parts.len(),
+        parts.iter().collect::<BTreeSet<_>>().len(),
+        "no two parts of an export have one name: {parts:?}"
+    );
 }
 
 #[test]

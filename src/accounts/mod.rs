@@ -1,6 +1,7 @@
 //! Accounts: who people are, how they sign in, and where clients receive visits.
 
 pub mod addresses;
+pub mod closing;
 pub mod codes;
 mod contacts;
 mod emails;
@@ -18,10 +19,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
+pub use closing::{is_closing, lock_closing, set_erases_at, to_erase};
 pub use codes::{CodePurpose, MailSetUp, MailedCode, mailed_code};
 pub use contacts::{Contact, contacts};
 pub use sought::{Sought, named};
-pub use staff::grant;
+pub use staff::{grant, refuse_without_owner};
 pub use store::{create_admin, find_any, names, rate, ratings, zone};
 pub use suspensions::is_suspended;
 

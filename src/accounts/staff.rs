@@ -121,7 +121,7 @@ pub(super) async fn refuse_others(work: &mut Work, id: AccountId) -> Result<()> 
 }
 
 /// Refuses what would leave nobody who gives grants.
-pub(super) async fn refuse_without_owner(work: &mut Work) -> Result<()> {
+pub async fn refuse_without_owner(work: &mut Work) -> Result<()> {
     if store::owners(work).await? == 0 { Err(Refusal::LastOwner.into()) } else { Ok(()) }
 }
 

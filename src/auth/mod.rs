@@ -33,8 +33,18 @@ use crate::error::{Error, FRESH_SECONDS, Refusal, Result};
 use crate::http::RateLimits;
 use crate::http::{Tally, is_api};
 use crate::ids::{AccountId, SessionId, TherapistId};
+use crate::personal::PersonalTable;
 use crate::queue::Sweep;
 use crate::values::{Grant, Grants, Role, name};
+
+/// What is kept of people here. Tokens go before their sessions, which they name.
+pub const PERSONAL: &[PersonalTable] = &[
+    PersonalTable {
+        part: None,
+        ..PersonalTable::deleted("refresh_tokens", "session_id IN (SELECT id FROM sessions WHERE account_id = $1)")
+    },
+    PersonalTable { order: "id DESC", ..PersonalTable::deleted("sessions", "account_id = $1") },
+];
 
 /// What is deleted here in the end.
 pub const SWEEPS: &[Sweep] =
@@ -62,6 +72,8 @@ pub struct Principal {
     pub grants: Grants,
     /// Whether the owner has shown that they read the mails of the account's address.
     pub email_verified: bool,
+    /// Whether the account is to be erased.
+    pub is_closing: bool,
     /// When the password was last proved in this session.
     pub proved_at: Option<DateTime<Utc>>,
     /// Whether it is an admin who has no second factor and needs one: they may do nothing that takes a grant.
@@ -135,10 +147,10 @@ async fn principal(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -
     let Some(claims) = claims else { return Ok(None) };
     let holder = in_time(app.part::<Sessions>()?.holder(&app.db, claims.sid, claims.sub)).await?;
     let needed = app.part::<StaffSecondFactor>()? == &StaffSecondFactor::Required;
-    let principal = |Holder { role, grants, email_verified, proved_at, lacks_factor }| {
+    let principal = |Holder { role, grants, email_verified, is_closing, proved_at, lacks_factor }| {
         let (account, session, must_enrol) = (claims.sub, claims.sid, needed && lacks_factor);
         let grants = if must_enrol { Grants::default() } else { grants };
-        Principal { account, session, role, grants, email_verified, proved_at, must_enrol }
+        Principal { account, session, role, grants, email_verified, is_closing, proved_at, must_enrol }
     };
     Ok(holder.map(principal))
 }

@@ -26,6 +26,8 @@ pub(super) struct Holder {
     pub role: Role,
     pub grants: Grants,
     pub email_verified: bool,
+    /// Whether the account is to be erased.
+    pub is_closing: bool,
     pub proved_at: Option<DateTime<Utc>>,
     /// Whether it is staff without a second factor.
     pub lacks_factor: bool,

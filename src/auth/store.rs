@@ -14,9 +14,9 @@ pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)])
     let accounts: Vec<_> = asked.iter().map(|(_, account)| account.0).collect();
     let rows = sqlx::query!(
         // The limit keeps the planner from joining: sessions are asked for one by one, by the key, however many it counts on.
-        r#"SELECT role AS "role?: Role", grants AS "grants?: Vec<Grant>", email_verified AS "email_verified?", proved_at AS "proved_at?", lacks_factor AS "lacks_factor?"
+        r#"SELECT role AS "role?: Role", grants AS "grants?: Vec<Grant>", email_verified AS "email_verified?", is_closing AS "is_closing?", proved_at AS "proved_at?", lacks_factor AS "lacks_factor?"
            FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (session, account, n)
-           LEFT JOIN LATERAL (SELECT a.role, a.grants, a.email_verified_at IS NOT NULL AS email_verified, s.proved_at,
+           LEFT JOIN LATERAL (SELECT a.role, a.grants, a.email_verified_at IS NOT NULL AS email_verified, a.erases_at IS NOT NULL AS is_closing, s.proved_at,
                                      a.role = 'admin' AND NOT EXISTS (SELECT FROM second_factors f
                                                                        WHERE f.account_id = a.id AND f.confirmed_at IS NOT NULL) AS lacks_factor
                               FROM sessions s JOIN accounts a ON a.id = s.account_id
@@ -30,7 +30,8 @@ pub(super) async fn live_sessions(db: &PgPool, asked: &[(SessionId, AccountId)])
     let holders = rows.into_iter().map(|row| {
         let (grants, email_verified) = (row.grants.unwrap_or_default().into(), row.email_verified.unwrap_or_default());
         let (proved_at, lacks_factor) = (row.proved_at, row.lacks_factor.unwrap_or_default());
-        Some(Holder { role: row.role?, grants, email_verified, proved_at, lacks_factor })
+        let is_closing = row.is_closing.unwrap_or_default();
+        Some(Holder { role: row.role?, grants, email_verified, is_closing, proved_at, lacks_factor })
     });
     Ok(holders.collect())
 }

@@ -34,12 +34,33 @@ use crate::care::VisitCare;
 use crate::credentials::{Required, Requirement, Standing, relied_on};
 use crate::error::Refusal;
 use crate::ids::{BookingId, TherapistId};
+use crate::personal::PersonalTable;
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::wall_clock::Face;
 use crate::values::{BookingMode, Point, Rating, SlotAnchor, Span, TravelMode, Zone, merged, wall_clock};
 use grid::Grid;
 use hours::Hours;
 use travel::{Journey, LONGEST_MINUTES, RoadTimes, Traffic, TravelMinutes};
+
+/// What is kept of people here. Of hours, the dates from which they counted stay.
+pub const PERSONAL: &[PersonalTable] = &[
+    PersonalTable { order: "start_at DESC", ..PersonalTable::deleted("time_off", "therapist_id = $1") },
+    PersonalTable { order: "date DESC", ..PersonalTable::deleted("overrides", "therapist_id = $1") },
+    PersonalTable { order: "effective_from DESC", ..PersonalTable::deleted("weekly_windows", "therapist_id = $1") },
+    PersonalTable { part: None, ..PersonalTable::kept("timetables", "therapist_id = $1", "dates without hours") },
+    PersonalTable {
+        part: None,
+        ..PersonalTable::kept("reservations", "therapist_id = $1", "deleted two days after the time of each visit")
+    },
+    PersonalTable {
+        part: None,
+        ..PersonalTable::kept("hints", "therapist_id = $1", "made anew of what is kept of the therapist")
+    },
+    PersonalTable {
+        part: None,
+        ..PersonalTable::kept("hint_states", "therapist_id = $1", "numbers of what is made anew")
+    },
+];
 
 /// The tables that keep something sealed.
 pub const SEALED: &[SealedTable] = &[SealedTable {

@@ -12,8 +12,15 @@ use crate::auth::Principal;
 use crate::bookings::Side;
 use crate::cipher::Sealed;
 use crate::ids::{AccountId, TherapistId};
+use crate::personal::PersonalTable;
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::{bounded_text, name};
+
+/// What is kept of people here. Whom others block is not told to them.
+pub const PERSONAL: &[PersonalTable] = &[
+    PersonalTable::deleted("blocks", "by = 'client' AND client_id = $1 OR by = 'therapist' AND therapist_id = $1"),
+    PersonalTable { part: None, ..PersonalTable::deleted("blocks", "client_id = $1 OR therapist_id = $1") },
+];
 
 bounded_text! {
     /// Why, for oneself.

@@ -106,7 +106,7 @@ impl NewBooking {
     request_body = NewBooking, responses((status = 201, description = "The booking.", body = ClientBooking,
      headers(("Location" = String, description = "Where the booking is found."),
              ("Idempotent-Replay" = Option<String>, description = "`true` where the answer was given before.")))),
-    extensions(("x-refusals" = json!(refused![EmailNotVerified, HoldExpired, ..Bounds::REFUSALS, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
+    extensions(("x-refusals" = json!(refused![EmailNotVerified, AccountClosing, HoldExpired, ..Bounds::REFUSALS, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
 #[post("/v1/bookings")]
 async fn create_booking(
     app: Data<App>,
@@ -117,6 +117,9 @@ async fn create_booking(
     let key = key.required()?;
     if app.part::<MailSetUp>()?.0 && !me.principal.email_verified {
         return Err(Refusal::EmailNotVerified.into());
+    }
+    if me.principal.is_closing {
+        return Err(Refusal::AccountClosing.into());
     }
     let slot = new.slot()?;
     let focus_areas = focus_areas(&new.focus_areas)?;

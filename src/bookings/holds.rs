@@ -121,7 +121,7 @@ impl HoldView {
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = Wanted, responses((status = 201, description = "The hold.", body = HoldView,
      headers(("Location" = String, description = "Where the hold is found.")))),
-    extensions(("x-refusals" = json!(refused![TooManyHolds, ..Bounds::REFUSALS, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
+    extensions(("x-refusals" = json!(refused![AccountClosing, TooManyHolds, ..Bounds::REFUSALS, ..Rule::REFUSALS, ..VisitCare::REFUSALS]))))]
 #[post("/v1/holds")]
 async fn create_hold(
     app: Data<App>,
@@ -129,6 +129,9 @@ async fn create_hold(
     key: IdempotencyKey,
     Json(wanted, print): Json<Wanted>,
 ) -> Result<Reply> {
+    if me.principal.is_closing {
+        return Err(Refusal::AccountClosing.into());
+    }
     uninterrupted(async move {
         let mut work = app.begin(Some(me.account())).await?;
         let once = Once::of(&work, "POST /v1/holds", key, print)?;

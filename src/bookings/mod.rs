@@ -28,6 +28,7 @@ mod opening;
 pub mod outline;
 mod outside_hours;
 pub mod overdue;
+pub mod personal;
 mod proof;
 pub mod reacts;
 mod reassign;
@@ -49,7 +50,7 @@ use utoipa::ToSchema;
 pub use incidents::{has_open as has_open_incident, report_of_treatment};
 pub use lapse::lapse;
 pub use steps::party;
-pub use store::{completed_at, find, has_begun, live_between, lock, met};
+pub use store::{completed_at, find, has_begun, is_any_open, live_between, lock, met};
 
 use crate::accounts::Address;
 use crate::cipher::{Cipher, Sealed};

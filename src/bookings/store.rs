@@ -157,6 +157,23 @@ pub async fn find(tx: &mut Tx, id: BookingId, now: DateTime<Utc>) -> Result<Opti
     row.map(Booking::try_from).transpose()
 }
 
+/// Whether an account has a visit ahead or under way, as client or as therapist.
+pub async fn is_any_open(work: &mut Work, account: AccountId) -> Result<bool> {
+    let now = work.now();
+    let open = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM bookings WHERE client_id = $1 AND status IN ('requested', 'confirmed', 'on_the_way', 'arrived', 'in_progress')
+                   AND (status <> 'requested' OR respond_by > $2)
+               UNION ALL
+               SELECT FROM bookings WHERE therapist_id = $1 AND status IN ('requested', 'confirmed', 'on_the_way', 'arrived', 'in_progress')
+                   AND (status <> 'requested' OR respond_by > $2)
+           ) AS "open!""#,
+        account.0,
+        now
+    );
+    Ok(open.fetch_one(&mut ***work).await?)
+}
+
 /// Which bookings a list shows.
 pub(super) struct Listed {
     /// In one of these states; in any, where there are none.

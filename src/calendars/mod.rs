@@ -29,8 +29,20 @@ use utoipa::ToSchema;
 pub use fetching::Fetcher;
 
 use crate::ids::CalendarId;
+use crate::personal::PersonalTable;
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::{bounded_text, checked_text, from_text};
+
+/// What is kept of people here.
+pub const PERSONAL: &[PersonalTable] = &[
+    PersonalTable { part: None, ..PersonalTable::deleted("busy_intervals", "therapist_id = $1") },
+    PersonalTable {
+        untold: &["etag", "last_modified", "expanded_in", "expanded_by"],
+        ..PersonalTable::deleted("calendars", "therapist_id = $1")
+    },
+    PersonalTable { part: None, ..PersonalTable::deleted("calendar_fetches", "therapist_id = $1") },
+    PersonalTable { untold: &["digest"], ..PersonalTable::deleted("calendar_feeds", "account_id = $1") },
+];
 
 /// The tables that keep something sealed.
 pub const SEALED: &[SealedTable] = &[SealedTable {

@@ -24,7 +24,7 @@ bounded_text! {
 }
 
 /// The column of what was agreed on, to which it is sealed.
-const CONTENT: &str = "consultations.content";
+pub(super) const CONTENT: &str = "consultations.content";
 
 /// Versions of one visit's consultation.
 const MOST: i32 = 50;

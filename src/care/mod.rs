@@ -13,6 +13,7 @@ pub mod decide;
 mod disclosures;
 pub mod ends;
 mod people;
+pub mod personal;
 pub mod published;
 pub mod questions;
 pub mod routes;
@@ -28,7 +29,7 @@ pub use decide::{Asked, Clearance, Decision, Limits, Outcome, Rules, ServiceProf
 pub use disclosures::record_look;
 pub use people::{
     Introduced, Recipient, Relation, anew_since, cipher_of, guest_alone, introduce, is_accounts_own,
-    is_accounts_own_today, may_sign, person, person_entered, refuse_guests,
+    is_accounts_own_today, keys_of, may_sign, person, person_entered, refuse_guests,
 };
 pub use published::{CareMode, RuleCache, asks_for_age};
 pub use visits::{

@@ -27,7 +27,7 @@ use crate::ids::{AccountId, BookingId, RecipientId, ServiceId, TherapistId};
 use crate::values::{Jurisdiction, Pressure};
 
 /// The column of proofs, to which they are sealed.
-const PROOF: &str = "booking_care.proof";
+pub(super) const PROOF: &str = "booking_care.proof";
 
 /// What is asked of care for a visit.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,19 @@ use crate::bookings::{Booking, Side};
 use crate::cipher::Sealed;
 use crate::error::Refusal;
 use crate::ids::{MessageId, TherapistId};
+use crate::personal::PersonalTable;
 use crate::queue::Sweep;
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::bounded_text;
+
+/// What is kept of people here: what they wrote themselves.
+pub const PERSONAL: &[PersonalTable] = &[PersonalTable {
+    order: "id DESC",
+    ..PersonalTable::deleted(
+        "booking_messages",
+        "by = 'therapist' AND therapist_id = $1 OR by = 'client' AND booking_id IN (SELECT id FROM bookings WHERE client_id = $1)",
+    )
+}];
 
 /// The tables that keep something sealed.
 pub const SEALED: &[SealedTable] = &[SealedTable {

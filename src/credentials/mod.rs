@@ -10,6 +10,7 @@ mod followed;
 pub mod held;
 pub mod jobs;
 mod numbers;
+pub mod personal;
 pub mod reminders;
 pub mod review;
 pub mod routes;

@@ -25,8 +25,15 @@ use crate::error::{Error, FieldError, Refusal, Result};
 use crate::events::Work;
 use crate::http::{Fingerprint, Reply};
 use crate::ids::AccountId;
+use crate::personal::PersonalTable;
 use crate::queue::Sweep;
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
+
+/// What is kept of people here: what the answers tell is told with what they are about.
+pub const PERSONAL: &[PersonalTable] = &[
+    PersonalTable { part: None, ..PersonalTable::deleted("idempotency_keys", "account_id = $1") },
+    PersonalTable { part: None, ..PersonalTable::deleted("key_allowances", "account_id = $1") },
+];
 
 /// What is deleted here in the end.
 pub const SWEEPS: &[Sweep] = &[Sweep { name: "kept_answers", run: |app, now| Box::pin(forget_old_keys(&app.db, now)) }];

@@ -35,9 +35,40 @@ pub use mail_events::MailEvents;
 pub use post::{Post, Relay};
 pub use store::hold;
 
+use crate::personal::PersonalTable;
 use crate::queue::Sweep;
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::name;
+
+/// What is kept of people here. Attempts go before their messages, and messages before the endpoints that they go to.
+pub const PERSONAL: &[PersonalTable] = &[
+    PersonalTable {
+        part: None,
+        ..PersonalTable::deleted(
+            "delivery_attempts",
+            "delivery_id IN (SELECT id FROM deliveries WHERE account_id = $1
+                             OR endpoint_id IN (SELECT id FROM webhook_endpoints WHERE owner_id = $1))",
+        )
+    },
+    PersonalTable {
+        part: Some("messages"),
+        order: "sequence DESC",
+        untold: &["once", "lane", "sequence", "valid", "lease_until", "endpoint_id"],
+        ..PersonalTable::deleted("deliveries", "account_id = $1")
+    },
+    PersonalTable {
+        part: None,
+        ..PersonalTable::deleted("deliveries", "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE owner_id = $1)")
+    },
+    PersonalTable {
+        untold: &["secret_sealed", "previous_secret_sealed", "key_sealed"],
+        ..PersonalTable::deleted("webhook_endpoints", "owner_id = $1")
+    },
+    PersonalTable::deleted("reminders_due", "account_id = $1"),
+    PersonalTable::deleted("invitations", "account_id = $1"),
+    PersonalTable::deleted("message_settings", "account_id = $1"),
+    PersonalTable::deleted("message_preferences", "account_id = $1"),
+];
 
 /// The operations on messages.
 pub fn routes(config: &mut ServiceConfig) {

@@ -11,8 +11,16 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::ids::{CounterOfferId, NoticeId};
+use crate::personal::PersonalTable;
 use crate::queue::Sweep;
 use crate::values::{Money, Zone};
+
+/// What is kept of people here.
+pub const PERSONAL: &[PersonalTable] = &[PersonalTable {
+    order: "position DESC",
+    untold: &["position"],
+    ..PersonalTable::deleted("notices", "account_id = $1")
+}];
 
 /// What is deleted here in the end.
 pub const SWEEPS: &[Sweep] = &[Sweep { name: "notices", run: |app, now| Box::pin(store::forget_old(&app.db, now)) }];

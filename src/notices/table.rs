@@ -87,6 +87,10 @@ const TABLE: &[Row] = &[
         with: &["start_at", "time_zone", "local_start_before", "local_start"],
         ..row("booking.local_time_changed", To::Both, "visit_local_time_changed")
     },
+    Row { with: &["erases_at"], ..row("account.closing", To::Subject, "account_closing") },
+    Row { with: &["erases_at"], ..row("account.erasure_put_off", To::Subject, "account_erasure_put_off") },
+    Row { with: &[], ..row("account.kept", To::Subject, "account_kept") },
+    Row { with: &[], ..row("account.export", To::Subject, "data_exported") },
     decision("credential.verify", "credential_verified"),
     decision("credential.reject", "credential_rejected"),
     decision("credential.request_info", "credential_info_requested"),

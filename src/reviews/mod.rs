@@ -12,7 +12,19 @@ use crate::bookings::Side;
 use crate::bookings::lifecycle::Status;
 use crate::error::Refusal;
 use crate::ids::{AccountId, BookingId, ReviewId, TherapistId};
+use crate::personal::PersonalTable;
 use crate::values::{bounded_number, bounded_text};
+
+/// What is kept of people here: what they wrote themselves. The stars stay, because others rely on their mean.
+pub const PERSONAL: &[PersonalTable] = &[PersonalTable {
+    order: "id DESC",
+    untold: &["hidden_by"],
+    ..PersonalTable::blanked(
+        "reviews",
+        "by = 'client' AND client_id = $1 OR by = 'therapist' AND therapist_id = $1",
+        "text = NULL",
+    )
+}];
 
 bounded_text! {
     /// What one side says of the other.

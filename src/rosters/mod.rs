@@ -26,12 +26,19 @@ use crate::credentials::checks::{Facts, Found, Verdict};
 use crate::credentials::held::Held;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, CredentialId, RosterImportId, TherapistId};
+use crate::personal::PersonalTable;
 use crate::storage::Key;
 use crate::values::bounded_text;
 use compare::{List, Match, NameMatch, differs};
 use lifecycle::ImportState;
 use reader::RejectedRow;
 use sources::{Mapping, Source};
+
+/// What is kept of people here: what lists said of therapists stays, because decisions rest on it.
+pub const PERSONAL: &[PersonalTable] = &[PersonalTable {
+    untold: &["before", "after", "undone_at", "note"],
+    ..PersonalTable::kept("roster_findings", "therapist_id = $1", "what a list changed, and what takes it back")
+}];
 
 bounded_text! {
     /// Why a rule is set aside.

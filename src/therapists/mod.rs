@@ -13,7 +13,24 @@ pub use store::{PROFILE, area, booking_mode, exists, gender, is_shown, offers_of
 pub use suspended::SUSPENSION;
 
 use crate::ids::{ServiceId, TherapistId};
+use crate::personal::PersonalTable;
 use crate::values::{BookingMode, Gender, Point, Rating, SlotAnchor, TravelMode, Zone, bounded_number, bounded_text};
+
+/// What is kept of people here.
+pub const PERSONAL: &[PersonalTable] = &[
+    PersonalTable::deleted("offers", "therapist_id = $1"),
+    PersonalTable { part: None, ..PersonalTable::deleted("bookable_therapists", "therapist_id = $1") },
+    PersonalTable {
+        part: Some("profile"),
+        untold: &["cell"],
+        ..PersonalTable::blanked(
+            "therapists",
+            "id = $1",
+            "accepting_bookings = false, accepting_before_suspension = NULL, bio = NULL, gender = NULL, languages = '{}', techniques = '{}',
+             conditions = '{}', base_latitude = NULL, base_longitude = NULL",
+        )
+    },
+];
 
 bounded_text! {
     /// What a therapist says of themselves.

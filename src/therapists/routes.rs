@@ -13,7 +13,7 @@ use super::{
 use crate::App;
 use crate::auth::{As, Caller, Therapist};
 use crate::db::uninterrupted;
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::Event;
 use crate::http::{IfMatch, Json, Path, Reply};
 use crate::ids::TherapistId;
@@ -141,7 +141,8 @@ fn changed(before: &Profile, after: &Profile) -> Vec<String> {
 #[utoipa::path(tag = "Therapists", operation_id = "update_own_profile", security(("bearer" = ["therapist"])),
     params(("If-Match" = String, Header, description = "The ETag of the profile as it was read.")),
     request_body = ProfilePatch,
-    responses((status = 200, description = "The profile as it is now.", body = Profile)))]
+    responses((status = 200, description = "The profile as it is now.", body = Profile)),
+    extensions(("x-refusals" = json!(refused![AccountClosing]))))]
 #[patch("/v1/therapists/me")]
 async fn update_own_profile(
     app: Data<App>,
@@ -155,6 +156,9 @@ async fn update_own_profile(
         let current = store::lock(&mut work, me.therapist()).await?;
         if_match.check(&current)?;
         let profile = patch.apply(current.clone())?;
+        if profile.accepting_bookings && me.principal.is_closing {
+            return Err(Refusal::AccountClosing.into());
+        }
         catalogue::refuse_unknown_tags(&mut work, &profile.techniques, &profile.conditions).await?;
         store::update(&mut work, &profile).await?;
         let changed = changed(&current, &profile);

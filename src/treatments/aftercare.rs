@@ -27,7 +27,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// The column of what people say after a visit, to which it is sealed.
-const CONTENT: &str = "aftercare_feedback.content";
+pub(super) const CONTENT: &str = "aftercare_feedback.content";
 
 /// What is said of one visit at the most.
 const MOST: i32 = 10;

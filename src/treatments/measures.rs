@@ -25,7 +25,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// The column of measures, to which they are sealed.
-const VALUE: &str = "measures.value";
+pub(super) const VALUE: &str = "measures.value";
 
 /// Measures of one visit.
 const MOST: i64 = 40;

@@ -4,6 +4,7 @@
 mod aftercare;
 mod introduced;
 mod measures;
+pub mod personal;
 mod plans;
 mod records;
 mod retention;

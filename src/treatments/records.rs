@@ -27,7 +27,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// The column of records, to which they are sealed.
-const CONTENT: &str = "treatment_records.content";
+pub(super) const CONTENT: &str = "treatment_records.content";
 
 /// Versions of one visit's record.
 const MOST: i32 = 50;

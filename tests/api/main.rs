@@ -31,6 +31,7 @@ mod disclosure;
 mod document;
 mod documents;
 mod emails;
+mod erasure;
 mod explain;
 mod factors;
 mod failures;

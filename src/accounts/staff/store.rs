@@ -35,7 +35,7 @@ pub(super) async fn set_grants(tx: &mut Tx, id: AccountId, grants: Grants) -> Re
 /// How many owners there are.
 pub(super) async fn owners(tx: &mut Tx) -> Result<i64> {
     let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM accounts WHERE role = 'admin' AND 'owner' = ANY (grants) AND suspended_at IS NULL"#
+        r#"SELECT count(*) AS "count!" FROM accounts WHERE role = 'admin' AND 'owner' = ANY (grants) AND suspended_at IS NULL AND erases_at IS NULL"#
     );
     Ok(count.fetch_one(&mut **tx).await?)
 }

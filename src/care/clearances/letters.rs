@@ -36,7 +36,7 @@ const MAX_KEPT: i64 = 50 * 1024 * 1024;
 const ORPHANED: TimeDelta = TimeDelta::days(1);
 
 /// The column of what is known of a letter's file, to which it is sealed.
-pub(super) const FACTS: &str = "clearance_letters.facts";
+pub(in crate::care) const FACTS: &str = "clearance_letters.facts";
 /// The file itself, which is sealed to the letter's id.
 pub(super) const FILE: &str = "clearance_letters.file";
 /// Where the files lie.

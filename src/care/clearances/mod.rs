@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use introduced::introduce_clearance;
+pub(super) use letters::FACTS;
 pub use letters::forget_letters;
 pub use store::accepted;
 
@@ -41,9 +42,9 @@ bounded_text! {
 }
 
 /// The column of what a clearance says, to which it is sealed.
-const TERMS: &str = "clearances.terms";
+pub(super) const TERMS: &str = "clearances.terms";
 /// The column of what reviewers say to the person.
-const MESSAGE: &str = "clearances.message";
+pub(super) const MESSAGE: &str = "clearances.message";
 
 /// For how many days after its date a letter counts at the most; rules say less.
 const LONGEST: i32 = 730;

@@ -29,7 +29,7 @@ bounded_text! {
 }
 
 /// The column of typed names, to which they are sealed.
-const NAME: &str = "consents.name";
+pub(super) const NAME: &str = "consents.name";
 
 /// What a person said to a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]

@@ -30,7 +30,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 const KEPT: TimeDelta = TimeDelta::days(30);
 
 /// The column of a draft's answers, to which they are sealed.
-const DRAFT: &str = "screening_drafts.answers";
+pub(in crate::care) const DRAFT: &str = "screening_drafts.answers";
 
 /// Answers that are not given yet.
 #[derive(Serialize, ToSchema)]

@@ -16,12 +16,15 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use answering::{anew_since, is_accounts_own, is_accounts_own_today, may_sign, person, person_entered};
+pub(super) use drafts::DRAFT;
 pub use drafts::forget_drafts;
 pub use introduced::{Introduced, introduce};
 pub use invitations::{forget_invitations, guest_alone, refuse_guests};
 pub use keys::SUBJECT_KEYS;
-pub use recipients::cipher_of;
+pub(super) use recipients::PROFILE;
 pub use recipients::{Recipient, Relation};
+pub use recipients::{cipher_of, keys_of};
+pub(super) use screenings::ANSWERS;
 
 use crate::care::questions::{Catalogue, Questionnaire, is_code};
 use crate::error::{Error, FieldError, Result};

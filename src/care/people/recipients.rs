@@ -1,5 +1,7 @@
 //! Whom a client books visits for.
 
+use std::collections::HashMap;
+
 use actix_web::web::Data;
 use actix_web::{delete, get, patch, post};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::answering::is_accounts_own_today;
 use super::invitations::refuse_guests;
 use super::{facts, keys, store};
 use crate::App;
@@ -32,7 +35,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 const MOST: usize = 20;
 
 /// The column of profiles, to which they are sealed.
-pub(super) const PROFILE: &str = "recipients.profile";
+pub(in crate::care) const PROFILE: &str = "recipients.profile";
 
 /// Who a recipient is to the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -329,6 +332,17 @@ async fn all(work: &mut Work, cipher: &Cipher, account: AccountId) -> Result<Vec
         }
     }
     found.into_iter().map(|stored| Recipient::opened(stored, cipher)).collect()
+}
+
+/// What opens what is sealed of each whom an account has entered, and whether the account is told of their health.
+pub async fn keys_of(app: &App, work: &mut Work, account: AccountId) -> Result<HashMap<RecipientId, (Cipher, bool)>> {
+    let mut keys = HashMap::new();
+    for stored in store::recipients(&mut ***work, account).await? {
+        let person = Recipient::opened(stored, &app.cipher)?;
+        let is_told = is_accounts_own_today(work, &person).await?;
+        keys.insert(person.id, (person.cipher, is_told));
+    }
+    Ok(keys)
 }
 
 /// List recipients

@@ -33,7 +33,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// The column of answers, to which they are sealed.
-pub(super) const ANSWERS: &str = "screenings.answers";
+pub(in crate::care) const ANSWERS: &str = "screenings.answers";
 
 /// How many screenings a recipient has in 24 hours at the most.
 const MOST_A_DAY: i64 = 20;
