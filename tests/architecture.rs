@@ -35,7 +35,10 @@ const FLOORS: &[(&str, &str)] = &[
 
 /// Whose the tables are; views count as tables.
 const TABLES: &[(&str, &str)] = &[
-    ("accounts", "accounts addresses client_ratings mailed_codes second_factors recovery_codes login_challenges"),
+    (
+        "accounts",
+        "accounts addresses client_ratings mailed_codes second_factors recovery_codes login_challenges api_clients api_client_keys",
+    ),
     ("audit", "audit_heads audit_links audit_pending"),
     ("auth", "sessions refresh_tokens login_attempts"),
     ("availability", "overrides time_off timetables reservations reserved_time road_times hints hint_states rulebook"),
@@ -77,6 +80,7 @@ const TABLES: &[(&str, &str)] = &[
 /// Statements that name another feature's table: the file, the tables, and why.
 const FOREIGN: &[(&str, &str, &str)] = &[
     ("audit/store.rs", "events", "the audit is the events, chained and signed"),
+    ("auth/clients/store.rs", "api_client_keys api_clients", "which program is calling is one read: the key, and its client"),
     ("auth/guesses/store.rs", "accounts", "where the owner of an address was before is one read"),
     (
         "auth/store.rs",
