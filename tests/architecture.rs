@@ -80,7 +80,11 @@ const TABLES: &[(&str, &str)] = &[
 /// Statements that name another feature's table: the file, the tables, and why.
 const FOREIGN: &[(&str, &str, &str)] = &[
     ("audit/store.rs", "events", "the audit is the events, chained and signed"),
-    ("auth/clients/store.rs", "api_client_keys api_clients", "which program is calling is one read: the key, and its client"),
+    (
+        "auth/clients/store.rs",
+        "api_client_keys api_clients",
+        "which program is calling is one read: the key, and its client",
+    ),
     ("auth/guesses/store.rs", "accounts", "where the owner of an address was before is one read"),
     (
         "auth/store.rs",

@@ -234,7 +234,9 @@ mod tests {
         for place in 0..text.len() {
             let (before, after) = (&text[..place], &text[place + 1..]);
             let other = if text.as_bytes()[place] == b'0' { '1' } else { '0' };
-            for wrong in [format!("{before}{other}{after}"), format!("{before}{after}"), format!("{before}~{}", &text[place..])] {
+            for wrong in
+                [format!("{before}{other}{after}"), format!("{before}{after}"), format!("{before}~{}", &text[place..])]
+            {
                 assert!(ApiKey::sent(&wrong).is_none(), "{wrong}");
             }
         }
