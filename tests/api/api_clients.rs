@@ -22,14 +22,16 @@ async fn makes_key(owner: &Person, client: &str) -> Answer {
 
 /// Whoever calls with this key.
 fn with_key(app: &App, key: &Value) -> Person {
-    Person { token: Some(key.as_str().unwrap().to_owned()), ..app.nobody() }
+    app.nobody().with_key(key.as_str().unwrap())
 }
 
 /// A program with these scopes; its id is that of the API client.
 pub async fn keyed(app: &App, owner: &Person, scopes: &[Scope]) -> Person {
     let client = makes(owner, scopes).await.is(201).id();
     let key = makes_key(owner, &client.to_string()).await.is(201).body["key"].clone();
-    Person { id: client, ..with_key(app, &key) }
+    let mut program = with_key(app, &key);
+    program.id = client;
+    program
 }
 
 /// A search for an hour in Surry Hills.
