@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 /// One part of what an API client may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[sqlx(type_name = "text")]
+#[schema(as = ApiScope)]
 pub enum Scope {
     /// Reads what everybody may read: slots, therapists, services and what they cost.
     #[serde(rename = "slots:read")]
@@ -87,7 +88,7 @@ impl ToSchema for Scopes {
 
 impl utoipa::PartialSchema for Scopes {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        let list = utoipa::openapi::ArrayBuilder::new().items(utoipa::openapi::Ref::from_schema_name("Scope"));
+        let list = utoipa::openapi::ArrayBuilder::new().items(utoipa::openapi::Ref::from_schema_name("ApiScope"));
         list.max_items(Some(Scope::ALL.len())).examples([serde_json::json!(["slots:read"])]).into()
     }
 }
