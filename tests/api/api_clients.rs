@@ -1,6 +1,7 @@
 //! Programs that call in their own name: their keys, what each scope lets them do, and what ends it.
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use knead::values::{Grant, Scope};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -242,6 +243,24 @@ async fn a_program_has_webhooks_of_its_own() {
         1,
         "it acts in its own name"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_a_client_outlasts_it() {
+    let app = App::start().await;
+    let owner = app.admin().await;
+    let new = json!({ "url": "https://partner.example/hooks" });
+    for _ in 0..20 {
+        let program = keyed(&app, &owner, &[Scope::WebhooksManage]).await;
+        let gone = format!("{CLIENTS}/{}", program.id);
+        let adds = join_all((0..4).map(|_| program.post(ENDPOINTS, new.clone())));
+        let (added, deleted) = tokio::join!(adds, owner.delete(&gone));
+        deleted.is(204);
+        for answer in added {
+            assert!([201, 401].contains(&answer.status.as_u16()), "{}", answer.text);
+        }
+        assert_eq!(app.rows("webhook_endpoints").await, 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

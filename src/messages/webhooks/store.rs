@@ -80,6 +80,9 @@ pub(super) struct New<'a> {
 }
 
 /// Stores a new endpoint.
+///
+/// # Errors
+/// 401 where the API client that it would belong to is gone.
 pub(super) async fn insert(tx: &mut Tx, cipher: &Cipher, new: New<'_>, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
         "INSERT INTO webhook_endpoints (id, owner_id, url, description, kinds, secret_sealed, key_sealed, public_key, created_at, updated_at,
@@ -97,7 +100,12 @@ pub(super) async fn insert(tx: &mut Tx, cipher: &Cipher, new: New<'_>, now: Date
         new.client.map(|client| client.0)
     )
     .execute(&mut **tx)
-    .await?;
+    .await
+    .map_err(|error| match &error {
+        // The API client was taken away since its key was looked up, and the key with it.
+        sqlx::Error::Database(database) if database.constraint() == Some("webhook_endpoints_client_exists") => Error::Unauthorized,
+        _ => error.into(),
+    })?;
     Ok(())
 }
 
