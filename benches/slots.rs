@@ -25,7 +25,7 @@ use chrono::{DateTime, Utc};
 use knead::App;
 use knead::accounts::MailSetUp;
 use knead::audit::Keys;
-use knead::auth::{Passwords, Sessions, StaffSecondFactor, Tokens, generate_signing_key};
+use knead::auth::{ApiClients, Passwords, Sessions, StaffSecondFactor, Tokens, generate_signing_key};
 
 use knead::availability::hints;
 use knead::availability::travel::Roads;
@@ -142,6 +142,7 @@ fn serve(url: &str, folder: &Path, size: u32) -> (Db, SocketAddr) {
         .with(Searches::new())
         .with(SearchCache::default())
         .with(Sessions::default())
+        .with(ApiClients::default())
         .with(MailSetUp(false))
         .with(StaffSecondFactor::Optional)
         .with(Fetcher::new(Outbound::new()))

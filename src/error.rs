@@ -306,6 +306,10 @@ refusals! {
     NotPublic = UNPROCESSABLE_ENTITY "not_public" "This address is not public, or is the service's own: no message is sent there.";
     /// More endpoints than there can be.
     TooManyWebhookEndpoints = CONFLICT "too_many_webhook_endpoints" "There are 20 webhook endpoints at most; take one away first.";
+    /// More API clients than there can be.
+    TooManyApiClients = CONFLICT "too_many_api_clients" "There are 100 API clients at most; take one away first.";
+    /// More keys of an API client than there can be.
+    TooManyApiKeys = CONFLICT "too_many_api_keys" "An API client has five keys at most; revoke one first.";
     /// A message that was received, is under way, or is not to be sent any more.
     DeliveryNotRetriable = CONFLICT "delivery_not_retriable" "Only a message that waits or was given up is sent again.";
     /// A report that nobody has signed who may, or that is not fresh.

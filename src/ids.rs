@@ -110,11 +110,22 @@ ids! {
     DeliveryId,
     /// An address that nothing is sent to.
     SuppressionId,
+    /// A program that calls the service in its own name.
+    ApiClientId,
+    /// A key of an API client.
+    ApiKeyId,
 }
 
 impl From<TherapistId> for AccountId {
     fn from(therapist: TherapistId) -> Self {
         Self(therapist.0)
+    }
+}
+
+/// As whoever acts, an API client is named by its own id, which no account has.
+impl From<ApiClientId> for AccountId {
+    fn from(client: ApiClientId) -> Self {
+        Self(client.0)
     }
 }
 

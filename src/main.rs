@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use knead::App;
 use knead::accounts::MailSetUp;
-use knead::auth::{Password, Passwords, Sessions, StaffSecondFactor};
+use knead::auth::{ApiClients, Password, Passwords, Sessions, StaffSecondFactor};
 use knead::availability::hints;
 use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
@@ -349,6 +349,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(Searches::new())
         .with(SearchCache::default())
         .with(Sessions::default())
+        .with(ApiClients::default())
         .with(RuleCache::default())
         .with(Fetcher::new(outbound.clone()))
         .with(outbound)

@@ -35,10 +35,16 @@ const FLOORS: &[(&str, &str)] = &[
 
 /// Whose the tables are; views count as tables.
 const TABLES: &[(&str, &str)] = &[
-    ("accounts", "accounts addresses client_ratings mailed_codes second_factors recovery_codes login_challenges"),
+    (
+        "accounts",
+        "accounts addresses client_ratings mailed_codes second_factors recovery_codes login_challenges api_clients api_client_keys",
+    ),
     ("audit", "audit_heads audit_links audit_pending"),
     ("auth", "sessions refresh_tokens login_attempts"),
-    ("availability", "overrides time_off timetables weekly_windows reservations reserved_time road_times hints hint_states rulebook"),
+    (
+        "availability",
+        "overrides time_off timetables weekly_windows reservations reserved_time road_times hints hint_states rulebook",
+    ),
     ("blocks", "blocks"),
     (
         "bookings",
@@ -78,6 +84,11 @@ const TABLES: &[(&str, &str)] = &[
 /// Statements that name another feature's table: the file, the tables, and why.
 const FOREIGN: &[(&str, &str, &str)] = &[
     ("audit/store.rs", "events", "the audit is the events, chained and signed"),
+    (
+        "auth/clients/store.rs",
+        "api_client_keys api_clients",
+        "which program is calling is one read: the key, and its client",
+    ),
     ("auth/guesses/store.rs", "accounts", "where the owner of an address was before is one read"),
     (
         "auth/store.rs",
@@ -294,7 +305,7 @@ fn every_door_is_on_the_list() {
 const IMPERSONAL: &str = "audit_heads audit_links audit_pending login_attempts reserved_time road_times rulebook zone_rules booking_events \
      booking_credentials questionnaires questionnaire_uses care_rule_sets care_policies emergency_numbers consent_texts techniques conditions services \
      service_techniques credential_types credential_requirements credential_decisions credential_tally standings jurisdictions message_progress \
-     suppressions message_keys tariffs roster_imports roster_rows tasks";
+     suppressions message_keys api_clients api_client_keys tariffs roster_imports roster_rows tasks";
 
 /// Whoever adds a table says whose it is, what its owner is told of it, and what becomes of it when their account is erased.
 #[test]

@@ -1,6 +1,7 @@
 //! Accounts: who people are, how they sign in, and where clients receive visits.
 
 pub mod addresses;
+pub mod clients;
 pub mod closing;
 pub mod codes;
 mod contacts;

@@ -7,7 +7,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::codes::{self, CodePurpose, MailSetUp};
 use super::passwords::{self, Proved};
 use super::store::Standing;
-use super::{Account, RegistrableRole, SentToken, addresses, emails, factors, sessions, staff, store, suspensions};
+use super::{
+    Account, RegistrableRole, SentToken, addresses, clients, emails, factors, sessions, staff, store, suspensions,
+};
 use crate::App;
 use crate::auth::Passwords;
 use crate::auth::Tokens;
@@ -28,6 +30,7 @@ pub fn routes(config: &mut ServiceConfig) {
     sessions::routes(config);
     addresses::routes(config);
     staff::routes(config);
+    clients::routes(config);
     suspensions::routes(config);
 }
 

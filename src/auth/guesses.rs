@@ -254,6 +254,23 @@ mod tests {
     }
 
     #[test]
+    fn ten_second_factors_are_free_and_then_each_doubles_the_delay_to_an_hour() {
+        let (mut count, mut now, mut waits) = (fresh(), 0, Vec::new());
+        for _ in 0..16 {
+            count = count.attempt(Scope::Factor, at(now)).unwrap();
+            let wait = (count.next_at - at(now)).num_seconds();
+            if wait > 0 {
+                assert_eq!(count.attempt(Scope::Factor, at(now + wait - 1)), Err(TimeDelta::seconds(1)));
+            }
+            now += wait;
+            waits.push(wait / 60);
+        }
+        assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 10, 20, 40, 60, 60, 60], "in minutes");
+        let later = count.attempt(Scope::Factor, at(now) + QUIET).unwrap();
+        assert_eq!((later.failures, later.next_at), (1, at(now) + QUIET), "a day later it begins anew");
+    }
+
+    #[test]
     fn an_address_has_a_hundred_failures_an_hour_and_then_two_a_minute() {
         let (mut count, mut looked_at) = (fresh(), 0);
         for second in 0..3600 {

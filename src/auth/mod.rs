@@ -1,5 +1,6 @@
-//! Who is calling, and what their role lets them do.
+//! Who is calling, and what their role or their scopes let them do.
 
+mod clients;
 pub mod guesses;
 mod passwords;
 mod sessions;
@@ -18,6 +19,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
 
+pub use clients::{ApiClient, ApiClients, ApiKey, AsEither, BookingsRead, RostersWrite, WebhooksManage, Who};
 pub use guesses::{Guess, Whose};
 pub use passwords::{Password, Passwords};
 use sessions::Holder;
@@ -35,7 +37,7 @@ use crate::http::{Tally, is_api};
 use crate::ids::{AccountId, SessionId, TherapistId};
 use crate::personal::PersonalTable;
 use crate::queue::Sweep;
-use crate::values::{Grant, Grants, Role, name};
+use crate::values::{Grant, Grants, Role, Scope, name};
 
 /// What is kept of people here. Tokens go before their sessions, which they name.
 pub const PERSONAL: &[PersonalTable] = &[
@@ -123,10 +125,12 @@ pub async fn identify(
     let origin = limits.origin(&request);
     request.extensions_mut().insert(origin);
     let mut tally = limits.tally(&request, origin);
-    let mut response = match principal(&app, &request, &mut tally).await {
-        Ok(principal) => {
-            if let Some(principal) = principal {
-                request.extensions_mut().insert(principal);
+    let mut response = match who(&app, &request, &mut tally).await {
+        Ok(who) => {
+            match who {
+                Some(Who::Person(principal)) => drop(request.extensions_mut().insert(principal)),
+                Some(Who::Client(client)) => drop(request.extensions_mut().insert(client)),
+                None => {}
             }
             next.call(request).await?.map_into_boxed_body()
         }
@@ -136,13 +140,32 @@ pub async fn identify(
     Ok(response)
 }
 
-/// Who is calling. What costs most comes last: the origin is counted first, then whom the token names, which its signature
-/// proves without a database, and only then the session is looked up.
-async fn principal(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -> Result<Option<Principal>> {
+/// Who is calling. What costs most comes last: the origin is counted first, and what is no key or token of ours is found out without the database.
+async fn who(app: &App, request: &ServiceRequest, tally: &mut Tally<'_>) -> Result<Option<Who>> {
     tally.count_origin()?;
     // Only the API asks who is calling: the probes must answer without a database.
+    let token = bearer(request).filter(|_| is_api(request));
+    match token.filter(|token| token.starts_with(clients::PREFIX)) {
+        Some(key) => Ok(api_client(app, key, tally).await?.map(Who::Client)),
+        None => Ok(principal(app, token, tally).await?.map(Who::Person)),
+    }
+}
+
+/// The API client whose key this is. A key names nobody before it is looked up, so that nobody can use up what another may ask for.
+async fn api_client(app: &App, key: &str, tally: &mut Tally<'_>) -> Result<Option<ApiClient>> {
+    let client = match ApiKey::sent(key) {
+        Some(key) => in_time(app.part::<ApiClients>()?.holder(&app.db, &key, app.clock.now())).await?,
+        None => None,
+    };
+    tally.count_caller(client.map(|client| client.id.into()))?;
+    Ok(client)
+}
+
+/// The person whose token this is. Whom the token names is counted first, which its signature proves without a database, and only then the session is
+/// looked up.
+async fn principal(app: &App, token: Option<&str>, tally: &mut Tally<'_>) -> Result<Option<Principal>> {
     let (tokens, now) = (app.part::<Tokens>()?, app.clock.now());
-    let claims = bearer(request).filter(|_| is_api(request)).and_then(|token| tokens.verify(token, now));
+    let claims = token.and_then(|token| tokens.verify(token, now));
     tally.count_caller(claims.as_ref().map(|claims| claims.sub))?;
     let Some(claims) = claims else { return Ok(None) };
     let holder = in_time(app.part::<Sessions>()?.holder(&app.db, claims.sid, claims.sub)).await?;
@@ -243,6 +266,7 @@ impl<A: Audience> FromRequest for As<A> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Principal>() {
+            None if request.extensions().get::<ApiClient>().is_some() => Err(Error::Forbidden),
             None => Err(Error::Unauthorized),
             Some(principal) if !A::admits(*principal) && principal.must_enrol => {
                 Err(Refusal::SecondFactorNeeded.into())
@@ -253,7 +277,8 @@ impl<A: Audience> FromRequest for As<A> {
     }
 }
 
-/// The caller of a public operation: someone, or nobody. A token that was sent and is not valid is still refused.
+/// The caller of a public operation: someone, or nobody. A token that was sent and is not valid is still refused. An API client with the scope
+/// `slots:read` is answered as nobody is, and one without it is refused.
 pub struct Caller(pub Option<Principal>);
 
 impl FromRequest for Caller {
@@ -261,6 +286,10 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        if let Some(client) = request.extensions().get::<ApiClient>() {
+            let may_read = client.scopes.allow(Scope::SlotsRead);
+            return ready(if may_read { Ok(Self(None)) } else { Err(Error::Forbidden) });
+        }
         let principal = request.extensions().get::<Principal>().copied();
         let refused = principal.is_none() && request.headers().contains_key(header::AUTHORIZATION);
         ready(if refused { Err(Error::Unauthorized) } else { Ok(Self(principal)) })

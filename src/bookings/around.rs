@@ -68,7 +68,7 @@ impl Surroundings {
         let party = match viewer {
             Viewer::Client => Party::Client,
             Viewer::Therapist | Viewer::Disclosed => Party::Therapist,
-            Viewer::Admin => Party::Admin,
+            Viewer::Admin | Viewer::ApiClient => Party::Admin,
         };
         let counter_offer = self.offers.get(&booking.id).filter(|_| booking.status.is_live()).cloned();
         let (step_times, updated_at) = self.times.get(&booking.id).copied().unwrap_or_else(|| fresh(booking));

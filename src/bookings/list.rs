@@ -13,7 +13,7 @@ use super::store::{self, Listed};
 use super::views::{BookingView, Viewer, views};
 use crate::App;
 use crate::accounts::{self, Sought};
-use crate::auth::{As, PartiesOrSupport, Principal};
+use crate::auth::{AsEither, BookingsRead, PartiesOrSupport, Who};
 use crate::db::uninterrupted;
 use crate::error::{FieldError, Result};
 use crate::events::Work;
@@ -85,7 +85,7 @@ struct BookingQuery {
     /// For staff: the booking's id, or its beginning, eight digits at the least.
     #[param(inline)]
     number: Option<Sought>,
-    /// To which something happened at this instant or later, 90 days back at the most; for staff only together with `client_id`, `therapist_id`, `q` or
+    /// To which something happened at this instant or later, 90 days back at the most; for staff and API clients only together with `client_id`, `therapist_id`, `q` or
     /// `number`. Whoever follows what changes asks `GET /v1/me/changes`.
     #[param(inline)]
     updated_since: Option<Instant>,
@@ -127,15 +127,18 @@ fn numbers(number: &Sought) -> Result<(BookingId, BookingId)> {
 
 /// List bookings
 ///
-/// The caller's own bookings, or all of them for admins; by their start, unless said otherwise. A list shows no addresses to
-/// therapists.
-#[utoipa::path(tag = "Bookings", operation_id = "list_bookings", security(("bearer" = ["client", "therapist", "admin:support"])),
+/// The caller's own bookings, or all of them for admins and API clients; by their start, unless said otherwise. A list shows no addresses to
+/// therapists, and to API clients nothing that tells of a person.
+#[utoipa::path(tag = "Bookings", operation_id = "list_bookings", security(("bearer" = ["client", "therapist", "admin:support"]), ("api_key" = ["bookings:read"])),
     params(BookingQuery),
     responses((status = 200, description = "A page of bookings.", body = Page<BookingView>)))]
 #[get("/v1/bookings")]
-async fn list_bookings(app: Data<App>, me: As<PartiesOrSupport>, Query(query): Query<BookingQuery>) -> Result<Reply> {
+async fn list_bookings(
+    app: Data<App>,
+    me: AsEither<PartiesOrSupport, BookingsRead>,
+    Query(query): Query<BookingQuery>,
+) -> Result<Reply> {
     uninterrupted(async move {
-        let Principal { account, role, .. } = me.principal;
         let sort = query.sort;
         let mut listed = Listed {
             statuses: query.status.map(|Several(statuses)| statuses).unwrap_or_default(),
@@ -153,7 +156,10 @@ async fn list_bookings(app: Data<App>, me: As<PartiesOrSupport>, Query(query): Q
         if listed.from.zip(listed.to).is_some_and(|(from, to)| to < from) {
             return Err(FieldError::new("/to", "lies before `from`.").into());
         }
-        let is_staff = role == Role::Admin;
+        let (is_staff, is_person) = match me.who {
+            Who::Person(person) => (person.role == Role::Admin, true),
+            Who::Client(_) => (false, false),
+        };
         for (pointer, is_asked) in [("/q", query.q.is_some()), ("/number", query.number.is_some())] {
             if is_asked && !is_staff {
                 return Err(FieldError::new(pointer, "is for staff.").into());
@@ -165,7 +171,7 @@ async fn list_bookings(app: Data<App>, me: As<PartiesOrSupport>, Query(query): Q
             }
             let is_narrow =
                 listed.client.is_some() || listed.therapist.is_some() || query.q.is_some() || listed.numbers.is_some();
-            if is_staff && !is_narrow {
+            if (is_staff || !is_person) && !is_narrow {
                 return Err(FieldError::new(
                     "/updated_since",
                     "goes with `client_id`, `therapist_id`, `q` or `number`.",
@@ -174,24 +180,36 @@ async fn list_bookings(app: Data<App>, me: As<PartiesOrSupport>, Query(query): Q
             }
         }
         // Asking for someone else's bookings finds none.
-        let (viewer, others) = match role {
-            Role::Client => (Viewer::Client, listed.client.replace(account).is_some_and(|client| client != account)),
-            Role::Therapist => {
-                let own = TherapistId::from(account);
-                (Viewer::Therapist, listed.therapist.replace(own).is_some_and(|therapist| therapist != own))
+        let (viewer, others) = match me.who {
+            Who::Client(_) => (Viewer::ApiClient, false),
+            Who::Person(person) => {
+                let account = person.account;
+                match person.role {
+                    Role::Client => {
+                        (Viewer::Client, listed.client.replace(account).is_some_and(|client| client != account))
+                    }
+                    Role::Therapist => {
+                        let own = TherapistId::from(account);
+                        (Viewer::Therapist, listed.therapist.replace(own).is_some_and(|therapist| therapist != own))
+                    }
+                    Role::Admin => (Viewer::Admin, false),
+                }
             }
-            Role::Admin => (Viewer::Admin, false),
         };
         if others {
             return Reply::ok(&Page::<BookingView>::whole(Vec::new()));
         }
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         if let Some(sought) = &query.q {
             listed.people = Some(people(&mut work, sought).await?);
         }
         let found = store::list(&mut work, listed, app.clock.now()).await?;
         let page = Page::cut(found, query.limit, |booking| sort.key(booking))?;
-        let data = views(&app.cipher, &mut work, page.data, viewer).await?;
+        let data = match viewer {
+            // Nothing is read that would not be shown.
+            Viewer::ApiClient => page.data.iter().map(BookingView::bare).collect(),
+            _ => views(&app.cipher, &mut work, page.data, viewer).await?,
+        };
         work.commit().await?;
         Reply::ok(&Page { data, next_cursor: page.next_cursor })
     })

@@ -12,7 +12,7 @@ use super::{
     outside_hours, overdue, proof, reassign, reliability, reschedule, store, visit,
 };
 use crate::App;
-use crate::auth::{As, PartiesOrSupport, Therapist};
+use crate::auth::{As, AsEither, BookingsRead, PartiesOrSupport, Therapist, Who};
 use crate::care::VisitCare;
 use crate::db::uninterrupted;
 use crate::error::{Error, Refusal, Result, refused};
@@ -50,17 +50,25 @@ pub fn routes(config: &mut ServiceConfig) {
 ///
 /// Its client, its therapist and admins see it, each in their own way. The therapist sees suburb and postcode at first;
 /// from confirmation until 24 hours after the visit the whole address with its access notes, and each such look is
-/// written down.
-#[utoipa::path(tag = "Bookings", operation_id = "get_booking", security(("bearer" = ["client", "therapist", "admin:support"])),
+/// written down. An API client sees where any booking stands, and nothing that tells of a person.
+#[utoipa::path(tag = "Bookings", operation_id = "get_booking", security(("bearer" = ["client", "therapist", "admin:support"]), ("api_key" = ["bookings:read"])),
     params(("id" = BookingId, Path, description = "The booking.")),
     responses((status = 200, description = "The booking.", body = BookingView)))]
 #[get("/v1/bookings/{id}")]
-async fn get_booking(app: Data<App>, me: As<PartiesOrSupport>, Path(id): Path<BookingId>) -> Result<Reply> {
+async fn get_booking(
+    app: Data<App>,
+    me: AsEither<PartiesOrSupport, BookingsRead>,
+    Path(id): Path<BookingId>,
+) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         let now = work.now();
         let booking = store::find(&mut work, id, now).await?.ok_or(Error::NotFound)?;
-        let party = party(&booking, &me.principal).ok_or(Error::NotFound)?;
+        let person = match me.who {
+            Who::Person(person) => person,
+            Who::Client(_) => return BookingView::bare(&booking).reply(),
+        };
+        let party = party(&booking, &person).ok_or(Error::NotFound)?;
         let reply = view(&app, &mut work, booking, party).await?;
         work.commit().await?;
         Ok(reply)

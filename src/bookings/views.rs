@@ -235,6 +235,58 @@ pub(super) struct AdminBooking {
     therapist_gender: Option<Gender>,
 }
 
+/// A booking as an API client sees it: where it stands, and nothing that tells of a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BareBooking {
+    /// Which of the views of a booking this is.
+    seen_as: Viewer,
+    /// The booking's id.
+    id: BookingId,
+    /// Where it stands.
+    status: Status,
+    /// Whose it is.
+    client_id: AccountId,
+    /// Who carries it out.
+    therapist_id: TherapistId,
+    /// What is booked.
+    service_id: ServiceId,
+    /// When the time on the table begins.
+    start_at: DateTime<Utc>,
+    /// When it ends.
+    end_at: DateTime<Utc>,
+    /// Minutes on the table.
+    #[schema(example = 90)]
+    duration_minutes: i16,
+    /// The zone at the place.
+    time_zone: Zone,
+    /// By when the therapist answers a request.
+    respond_by: Option<DateTime<Utc>>,
+    /// When it was called off, missed or broken off, if it was.
+    cancelled_at: Option<DateTime<Utc>>,
+    /// When it was booked.
+    created_at: DateTime<Utc>,
+}
+
+impl BareBooking {
+    fn of(booking: &Booking) -> Self {
+        Self {
+            seen_as: Viewer::ApiClient,
+            id: booking.id,
+            status: booking.status,
+            client_id: booking.client,
+            therapist_id: booking.therapist,
+            service_id: booking.service,
+            start_at: booking.start_at,
+            end_at: booking.end_at(),
+            duration_minutes: booking.duration_minutes,
+            time_zone: booking.time_zone,
+            respond_by: booking.respond_by,
+            cancelled_at: booking.cancelled.map(|cancelled| cancelled.at),
+            created_at: booking.created_at,
+        }
+    }
+}
+
 /// A booking, by whoever looks at it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -247,6 +299,8 @@ pub(super) enum BookingView {
     Therapist(Box<TherapistBooking>),
     /// For staff.
     Admin(Box<AdminBooking>),
+    /// For an API client.
+    Bare(Box<BareBooking>),
 }
 
 /// A step in a booking's life, as it was taken.
@@ -298,14 +352,15 @@ impl BookingEvent {
 /// wishes are as they were booked.
 #[derive(Serialize)]
 struct State<'a> {
-    common: &'a Common,
+    /// None for whoever changes no booking.
+    common: Option<&'a Common>,
     therapist: Option<AccountId>,
     at_risk_since: Option<DateTime<Utc>>,
 }
 
 impl BookingView {
     fn state(&self) -> State<'_> {
-        let of = |common, therapist| State { common, therapist, at_risk_since: None };
+        let of = |common, therapist| State { common: Some(common), therapist, at_risk_since: None };
         match self {
             Self::Client(seen) => of(&seen.common, Some(seen.therapist.id)),
             Self::Disclosed(seen) => of(&seen.booking.common, None),
@@ -313,12 +368,20 @@ impl BookingView {
             Self::Admin(seen) => {
                 State { at_risk_since: seen.at_risk_since, ..of(&seen.common, Some(seen.therapist.id)) }
             }
+            Self::Bare(_) => State { common: None, therapist: None, at_risk_since: None },
         }
+    }
+
+    /// The booking as an API client sees it.
+    pub fn bare(booking: &Booking) -> Self {
+        Self::Bare(Box::new(BareBooking::of(booking)))
     }
 
     /// 200 with the booking.
     pub fn reply(&self) -> Result<Reply> {
-        Reply::ok(self)?.in_state(&self.state())
+        let reply = Reply::ok(self)?;
+        // Whoever changes no booking has no use for a tag of what a change depends on.
+        if matches!(self, Self::Bare(_)) { Ok(reply) } else { reply.in_state(&self.state()) }
     }
 
     /// 201 with the booking, found at `location` from now on.
@@ -345,6 +408,8 @@ pub(super) enum Viewer {
     Disclosed,
     /// For staff.
     Admin,
+    /// For an API client.
+    ApiClient,
 }
 
 /// The bookings as `viewer` sees them.
@@ -388,7 +453,7 @@ impl Known {
             services: catalogue::names(&mut **tx, services).await?,
             ratings: match viewer {
                 Viewer::Therapist | Viewer::Disclosed => accounts::ratings(tx, people).await?,
-                Viewer::Client | Viewer::Admin => HashMap::new(),
+                Viewer::Client | Viewer::Admin | Viewer::ApiClient => HashMap::new(),
             },
             around: Surroundings::default(),
         })
@@ -437,6 +502,7 @@ impl Known {
                 at_risk_since: booking.at_risk_since,
                 therapist_gender: booking.therapist_gender,
             })),
+            Viewer::ApiClient => BookingView::bare(&booking),
             Viewer::Therapist => BookingView::Therapist(Box::new(self.undisclosed(common, booking, viewer, cipher)?)),
             Viewer::Disclosed => BookingView::Disclosed(Box::new(DisclosedBooking {
                 notes: booking.notes(cipher)?,

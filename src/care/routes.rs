@@ -95,7 +95,7 @@ struct QuestionnairesIn {
 /// List questionnaires
 ///
 /// What would be asked for a service at a place, in the versions that are in force.
-#[utoipa::path(tag = "Care", operation_id = "list_questionnaires", params(QuestionnairesIn),
+#[utoipa::path(tag = "Care", operation_id = "list_questionnaires", security((), ("api_key" = ["slots:read"])), params(QuestionnairesIn),
     responses((status = 200, description = "The questionnaires.", body = Page<QuestionnaireView>)))]
 #[get("/v1/questionnaires")]
 async fn list_questionnaires(app: Data<App>, _caller: Caller, Query(query): Query<QuestionnairesIn>) -> Result<Reply> {
@@ -109,7 +109,7 @@ async fn list_questionnaires(app: Data<App>, _caller: Caller, Query(query): Quer
 /// Show a questionnaire
 ///
 /// One version, also of before: answers name the version that they answer.
-#[utoipa::path(tag = "Care", operation_id = "get_questionnaire",
+#[utoipa::path(tag = "Care", operation_id = "get_questionnaire", security((), ("api_key" = ["slots:read"])),
     params(("code" = String, Path, description = "The questionnaire's code.", example = "health"),
            ("version" = i32, Path, description = "The version.", minimum = 1)),
     responses((status = 200, description = "The version.", body = QuestionnaireView)))]
@@ -145,7 +145,7 @@ struct CareRuleView {
 /// List rules of care
 ///
 /// The rules that are in force, in words, with what they rest on. They come with the service as a start, and are no medical advice.
-#[utoipa::path(tag = "Care", operation_id = "list_care_rules", params(Part),
+#[utoipa::path(tag = "Care", operation_id = "list_care_rules", security((), ("api_key" = ["slots:read"])), params(Part),
     responses((status = 200, description = "The rules, by code.", body = Page<CareRuleView>)))]
 #[get("/v1/care-rules")]
 async fn list_care_rules(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {

@@ -16,7 +16,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// List techniques
 ///
 /// The techniques that therapists name on their profile and clients search by.
-#[utoipa::path(tag = "Catalogue", operation_id = "list_techniques", params(Part),
+#[utoipa::path(tag = "Catalogue", operation_id = "list_techniques", security((), ("api_key" = ["slots:read"])), params(Part),
     responses((status = 200, description = "The techniques.", body = Page<Technique>)))]
 #[get("/v1/techniques")]
 async fn list_techniques(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {
@@ -26,7 +26,7 @@ async fn list_techniques(app: Data<App>, _caller: Caller, Query(part): Query<Par
 /// List conditions
 ///
 /// The conditions that therapists say they have experience with.
-#[utoipa::path(tag = "Catalogue", operation_id = "list_conditions", params(Part),
+#[utoipa::path(tag = "Catalogue", operation_id = "list_conditions", security((), ("api_key" = ["slots:read"])), params(Part),
     responses((status = 200, description = "The conditions.", body = Page<Technique>)))]
 #[get("/v1/conditions")]
 async fn list_conditions(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {

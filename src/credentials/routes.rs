@@ -44,7 +44,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// List credential types
 ///
 /// Every kind of credential that the service knows.
-#[utoipa::path(tag = "Credentials", operation_id = "list_credential_types", params(Part),
+#[utoipa::path(tag = "Credentials", operation_id = "list_credential_types", security((), ("api_key" = ["slots:read"])), params(Part),
     responses((status = 200, description = "The types.", body = Page<CredentialType>)))]
 #[get("/v1/credential-types")]
 async fn list_credential_types(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {
@@ -72,7 +72,7 @@ struct RequiredWhere {
 ///
 /// What a therapist must hold to give a service somewhere: of every group one option must be usable. An empty list
 /// means that the place is not served.
-#[utoipa::path(tag = "Credentials", operation_id = "list_credential_requirements", params(RequiredWhere),
+#[utoipa::path(tag = "Credentials", operation_id = "list_credential_requirements", security((), ("api_key" = ["slots:read"])), params(RequiredWhere),
     responses((status = 200, description = "The requirements.", body = Page<Requirement>)))]
 #[get("/v1/credential-requirements")]
 async fn list_credential_requirements(
@@ -523,7 +523,7 @@ async fn withdraw_credential(app: Data<App>, me: As<Therapist>, Path(id): Path<C
 /// Show a therapist's credentials
 ///
 /// What was verified, from whom and until when: no number, no document.
-#[utoipa::path(tag = "Credentials", operation_id = "list_therapist_credentials",
+#[utoipa::path(tag = "Credentials", operation_id = "list_therapist_credentials", security((), ("api_key" = ["slots:read"])),
     params(("id" = TherapistId, Path, description = "The therapist."), Part),
     responses((status = 200, description = "The credentials.", body = Page<PublicCredential>)))]
 #[get("/v1/therapists/{id}/credentials")]

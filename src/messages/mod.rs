@@ -40,14 +40,13 @@ use crate::queue::Sweep;
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::name;
 
-/// What is kept of people here. Attempts go before their messages, and messages before the endpoints that they go to.
+/// What is kept of people here. Attempts go before their messages. Endpoints stay, because they are the marketplace's and not of the admin who added them.
 pub const PERSONAL: &[PersonalTable] = &[
     PersonalTable {
         part: None,
         ..PersonalTable::deleted(
             "delivery_attempts",
-            "delivery_id IN (SELECT id FROM deliveries WHERE account_id = $1
-                             OR endpoint_id IN (SELECT id FROM webhook_endpoints WHERE owner_id = $1))",
+            "delivery_id IN (SELECT id FROM deliveries WHERE account_id = $1)",
         )
     },
     PersonalTable {
@@ -57,12 +56,8 @@ pub const PERSONAL: &[PersonalTable] = &[
         ..PersonalTable::deleted("deliveries", "account_id = $1")
     },
     PersonalTable {
-        part: None,
-        ..PersonalTable::deleted("deliveries", "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE owner_id = $1)")
-    },
-    PersonalTable {
         untold: &["secret_sealed", "previous_secret_sealed", "key_sealed"],
-        ..PersonalTable::deleted("webhook_endpoints", "owner_id = $1")
+        ..PersonalTable::kept("webhook_endpoints", "owner_id = $1", "it is the marketplace's")
     },
     PersonalTable::deleted("reminders_due", "account_id = $1"),
     PersonalTable::deleted("invitations", "account_id = $1"),

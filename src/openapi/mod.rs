@@ -52,6 +52,10 @@ fn complete(mut document: Value) -> Value {
         "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
         "description": "An access token from log-in. An operation names whom it is for: `client`, `therapist`, `admin` for every admin, and \
                         `admin:verifier` for admins with that grant. An owner has every grant but `care`.",
+    }, "api_key": {
+        "type": "http", "scheme": "bearer", "bearerFormat": "knead_<id>_<secret>_<check digits>",
+        "description": "A key of an API client, which an owner makes with `POST /v1/admin/api-clients/{id}/keys`. An operation names the scope that the \
+                        client needs. One that is public without naming a scope takes no notice of keys.",
     }});
     // A disclosed booking is a therapist's booking with more in it, so that it fits both.
     if let Some(view) = document["components"]["schemas"]["BookingView"].as_object_mut()
@@ -63,6 +67,7 @@ fn complete(mut document: Value) -> Value {
             ("disclosed", "DisclosedBooking"),
             ("therapist", "TherapistBooking"),
             ("admin", "AdminBooking"),
+            ("api_client", "BareBooking"),
         ];
         let mapping: Map<String, Value> = views
             .map(|(seen_as, name)| (seen_as.to_owned(), format!("#/components/schemas/{name}").into()))
@@ -146,7 +151,8 @@ fn tags() -> Value {
         { "name": "Rosters", "description": "Admins: authorities' own lists, and credentials held against them." },
         { "name": "Prices", "description": "Client apps: quotes. Admins: the versions of prices, surcharges and policies." },
         { "name": "Messages", "description": "Everyone: what leaves the service for people, and what they want of it." },
-        { "name": "Webhooks", "description": "Admins: other programs that are told of what happens." },
+        { "name": "Webhooks", "description": "Admins and API clients: other programs that are told of what happens." },
+        { "name": "API clients", "description": "Admins: other programs that call the service in their own name." },
         { "name": "Audit", "description": "Admins: what was done, by whom, to what." },
         { "name": "Operations", "description": format!("For those who run the service.\n\nAll refusals, by `code`:\n\n{}", refusals()) },
     ])
@@ -181,8 +187,9 @@ fn complete_operation(method: &str, operation: &mut Value, shared: &mut Map<Stri
     // The server compares an answer to GET with `If-None-Match`, unless it is a file, which has no tag.
     let has_tag = method == "get" && is_tagged(&operation["responses"]["200"], components);
     let security = operation["security"].as_array().cloned().unwrap_or_default();
-    let signed_in = security.iter().any(|scheme| scheme.get("bearer").is_some());
-    let must_sign_in = signed_in && security.iter().all(|scheme| scheme.get("bearer").is_some());
+    let signed_in = security.iter().any(|scheme| scheme.as_object().is_some_and(|scheme| !scheme.is_empty()));
+    let must_sign_in =
+        signed_in && security.iter().all(|scheme| scheme.as_object().is_some_and(|scheme| !scheme.is_empty()));
     let is_probe = operation["tags"][0] == "Operations";
     let form = |form, json| if is_form { form } else { json };
     let common = [

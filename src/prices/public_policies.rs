@@ -59,7 +59,7 @@ impl PolicyInForce {
 ///
 /// What calling off costs where, as of now; for a `country` the one policy that holds there. What is booked or held keeps the policy that it was
 /// booked or held under.
-#[utoipa::path(tag = "Prices", operation_id = "list_policies_in_force", params(PolicyQuery),
+#[utoipa::path(tag = "Prices", operation_id = "list_policies_in_force", security((), ("api_key" = ["slots:read"])), params(PolicyQuery),
     responses((status = 200, description = "The policies, the one for all other countries first.", body = Page<PolicyInForce>)))]
 #[get("/v1/cancellation-policies")]
 async fn list_policies_in_force(app: Data<App>, _caller: Caller, Query(query): Query<PolicyQuery>) -> Result<Reply> {

@@ -128,7 +128,7 @@ struct ServiceIn {
 /// List services
 ///
 /// Everything that can be booked, with the prices of one country.
-#[utoipa::path(tag = "Catalogue", operation_id = "list_services", params(ServicesIn),
+#[utoipa::path(tag = "Catalogue", operation_id = "list_services", security((), ("api_key" = ["slots:read"])), params(ServicesIn),
     responses((status = 200, description = "The services.", body = Page<Service>)))]
 #[get("/v1/services")]
 async fn list_services(app: Data<App>, _caller: Caller, Query(query): Query<ServicesIn>) -> Result<Reply> {
@@ -142,7 +142,7 @@ async fn list_services(app: Data<App>, _caller: Caller, Query(query): Query<Serv
 /// Show a service
 ///
 /// One service, with the prices of one country.
-#[utoipa::path(tag = "Catalogue", operation_id = "get_service",
+#[utoipa::path(tag = "Catalogue", operation_id = "get_service", security((), ("api_key" = ["slots:read"])),
     params(("id" = ServiceId, Path, description = "The service."), ServiceIn),
     responses((status = 200, description = "The service.", body = Service)))]
 #[get("/v1/services/{id}")]

@@ -177,7 +177,7 @@ struct TherapistReviewQuery {
 /// List a therapist's reviews
 ///
 /// What clients say, newest first, without their names. The mean of all stars is on the therapist's own page.
-#[utoipa::path(tag = "After the visit", operation_id = "list_therapist_reviews",
+#[utoipa::path(tag = "After the visit", operation_id = "list_therapist_reviews", security((), ("api_key" = ["slots:read"])),
     params(("id" = TherapistId, Path, description = "The therapist."), TherapistReviewQuery),
     responses((status = 200, description = "A page of reviews.", body = Page<PublicReview>)))]
 #[get("/v1/therapists/{id}/reviews")]

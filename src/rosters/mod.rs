@@ -117,7 +117,7 @@ pub struct RosterImport {
     pub size: i64,
     /// The date that the list bears.
     pub source_date: NaiveDate,
-    /// Who handed it in; null where it came by command.
+    /// Who handed it in; null where it came by command or from an API client.
     pub uploaded_by: Option<AccountId>,
     /// How its columns are used; null until it is read.
     pub mapping: Option<Mapping>,

@@ -18,7 +18,7 @@ use super::store::{self, NewImport, findings};
 use super::unpack::can_be_taken;
 use super::{Finding, ImportNote, OLDEST, Outcome, RosterImport, SIZE_LIMIT, StopReason, file_of};
 use crate::App;
-use crate::auth::{As, Verifier};
+use crate::auth::{As, AsEither, RostersWrite, Verifier};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Problem, Refusal, Result, refused};
 use crate::events::Work;
@@ -94,10 +94,10 @@ impl From<&'static Source> for RosterSource {
 /// List roster sources
 ///
 /// The lists that can be imported, and the columns that they must have.
-#[utoipa::path(tag = "Rosters", operation_id = "list_roster_sources", security(("bearer" = ["admin:verifier"])), params(Part),
+#[utoipa::path(tag = "Rosters", operation_id = "list_roster_sources", security(("bearer" = ["admin:verifier"]), ("api_key" = ["rosters:write"])), params(Part),
     responses((status = 200, description = "The sources.", body = Page<RosterSource>)))]
 #[get("/v1/admin/roster-sources")]
-async fn list_roster_sources(_me: As<Verifier>, Query(part): Query<Part>) -> Result<Reply> {
+async fn list_roster_sources(_me: AsEither<Verifier, RostersWrite>, Query(part): Query<Part>) -> Result<Reply> {
     Reply::ok(&Page::part(SOURCES.iter().map(RosterSource::from).collect(), &part)?)
 }
 
@@ -120,7 +120,7 @@ struct RosterForm {
 ///
 /// Takes an authority's list of up to 1 GB, as text in any of the usual encodings, or packed as .gz or .zip. A job reads it: watch `rows_read` until `state` is `previewed`, or `stopped` by a rule.
 /// Nothing changes before it is applied. The file that was applied last is recognised, and refused.
-#[utoipa::path(tag = "Rosters", operation_id = "create_roster_import", security(("bearer" = ["admin:verifier"])),
+#[utoipa::path(tag = "Rosters", operation_id = "create_roster_import", security(("bearer" = ["admin:verifier"]), ("api_key" = ["rosters:write"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body(content = RosterForm, content_type = "multipart/form-data"), responses(
     (status = 201, description = "The import, waiting to be read.", body = RosterImport,
@@ -129,7 +129,12 @@ struct RosterForm {
     (status = 422, description = "The form is wrong: `roster_source_unknown`, a date in the future, a file that is empty or packed in another way.", body = Problem, content_type = "application/problem+json")),
     extensions(("x-refusals" = json!(refused![RosterAlreadyApplied]))))]
 #[post("/v1/admin/roster-imports")]
-async fn create_roster_import(app: Data<App>, me: As<Verifier>, key: IdempotencyKey, upload: Upload) -> Result<Reply> {
+async fn create_roster_import(
+    app: Data<App>,
+    me: AsEither<Verifier, RostersWrite>,
+    key: IdempotencyKey,
+    upload: Upload,
+) -> Result<Reply> {
     let SentFile { fields, name, chunks } = upload.open(&["source", "source_date"], LIMITS).await?;
     let now = app.clock.now();
     let source = source_of(fields.get("source").map(String::as_str))?;
@@ -146,9 +151,9 @@ async fn create_roster_import(app: Data<App>, me: As<Verifier>, key: Idempotency
             sha256: stored.sha256,
             size: stored.size,
             source_date,
-            uploaded_by: Some(me.account()),
+            uploaded_by: me.account(),
         };
-        add(&unit, me.account(), key, &import).await
+        add(&unit, me.actor(), key, &import).await
     })
     .await;
     // Where it is not known whether the row stands, the file stays.
@@ -248,10 +253,14 @@ struct ImportsQuery {
 /// List imports
 ///
 /// Newest first.
-#[utoipa::path(tag = "Rosters", operation_id = "list_roster_imports", security(("bearer" = ["admin:verifier"])), params(ImportsQuery),
+#[utoipa::path(tag = "Rosters", operation_id = "list_roster_imports", security(("bearer" = ["admin:verifier"]), ("api_key" = ["rosters:write"])), params(ImportsQuery),
     responses((status = 200, description = "A page of imports.", body = Page<RosterImport>)))]
 #[get("/v1/admin/roster-imports")]
-async fn list_roster_imports(app: Data<App>, _me: As<Verifier>, Query(query): Query<ImportsQuery>) -> Result<Reply> {
+async fn list_roster_imports(
+    app: Data<App>,
+    _me: AsEither<Verifier, RostersWrite>,
+    Query(query): Query<ImportsQuery>,
+) -> Result<Reply> {
     let before = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let source = query.source.as_ref().map(SourceCode::as_str);
     if source.is_some_and(|source| SOURCES.iter().all(|known| known.code != source)) {
@@ -286,11 +295,15 @@ struct Outcomes {
 /// Show an import
 ///
 /// How far it has been read, how its columns are used, which rows cannot be used, what it would change, and what stops it.
-#[utoipa::path(tag = "Rosters", operation_id = "get_roster_import", security(("bearer" = ["admin:verifier"])),
+#[utoipa::path(tag = "Rosters", operation_id = "get_roster_import", security(("bearer" = ["admin:verifier"]), ("api_key" = ["rosters:write"])),
     params(("id" = RosterImportId, Path, description = "The import.")),
     responses((status = 200, description = "The import.", body = ImportDetail)))]
 #[get("/v1/admin/roster-imports/{id}")]
-async fn get_roster_import(app: Data<App>, _me: As<Verifier>, Path(id): Path<RosterImportId>) -> Result<Reply> {
+async fn get_roster_import(
+    app: Data<App>,
+    _me: AsEither<Verifier, RostersWrite>,
+    Path(id): Path<RosterImportId>,
+) -> Result<Reply> {
     let import = store::find(&app.db, id).await?.ok_or(Error::NotFound)?;
     let mut outcomes = Outcomes::default();
     for (outcome, count) in findings::counts(&app.db, id).await? {

@@ -90,7 +90,7 @@ const LONGEST: TimeDelta = TimeDelta::days(62);
 /// Nothing is reserved. Everyone hears the codes that a booking would be refused with; the therapist themself and admins
 /// hear every rule that refuses.
 #[utoipa::path(tag = "Availability", operation_id = "check_slots",
-    security((), ("bearer" = ["client", "therapist", "admin"])), request_body = StartsAsked,
+    security((), ("bearer" = ["client", "therapist", "admin"]), ("api_key" = ["slots:read"])), request_body = StartsAsked,
     responses((status = 200, description = "Each start, with what refuses it.", body = Page<StartChecked>)))]
 #[post("/v1/slots/check")]
 async fn check_slots(

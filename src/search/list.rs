@@ -86,7 +86,7 @@ fn point(latitude: Option<Latitude>, longitude: Option<Longitude>) -> Result<Opt
 /// Therapists that can be booked: they accept bookings, offer something and hold what the law asks for. A page looks at about 300
 /// therapists at the most, so that it may hold fewer than `limit` and still have a `next_cursor`. Whether someone has time is a
 /// first answer: journeys between visits and the place's own rules are for `GET /v1/slots` to weigh.
-#[utoipa::path(tag = "Therapists", operation_id = "list_therapists", security((), ("bearer" = ["client"])), params(TherapistQuery),
+#[utoipa::path(tag = "Therapists", operation_id = "list_therapists", security((), ("bearer" = ["client"]), ("api_key" = ["slots:read"])), params(TherapistQuery),
     responses((status = 200, description = "A page of therapists.", body = Page<PublicTherapist>)))]
 #[get("/v1/therapists")]
 async fn list_therapists(

@@ -64,7 +64,7 @@ struct Quote {
 ///
 /// What a visit would cost if it were booked now, with the surcharges that are due, and what calling it off would cost then. Nothing is kept, and nothing is said of whether it can be
 /// booked.
-#[utoipa::path(tag = "Prices", operation_id = "create_quote", security((), ("bearer" = ["client", "therapist", "admin"])), request_body = QuoteBody,
+#[utoipa::path(tag = "Prices", operation_id = "create_quote", security((), ("bearer" = ["client", "therapist", "admin"]), ("api_key" = ["slots:read"])), request_body = QuoteBody,
     responses((status = 200, description = "The price, how it comes about, and what calling off costs.", body = Quote)))]
 #[post("/v1/quotes")]
 async fn create_quote(app: Data<App>, Caller(caller): Caller, Json(body, _): Json<QuoteBody>) -> Result<Reply> {

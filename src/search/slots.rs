@@ -218,7 +218,7 @@ struct NextAvailable {
 /// twice while the list is read on, and nobody left out who stays free, but for those of whom an earlier time becomes free meanwhile: by `soonest` that
 /// may lie before where the list goes on, and the next search begins with them.
 #[utoipa::path(tag = "Availability", operation_id = "list_slots",
-    security((), ("bearer" = ["client", "therapist", "admin"])), params(SlotQuery),
+    security((), ("bearer" = ["client", "therapist", "admin"]), ("api_key" = ["slots:read"])), params(SlotQuery),
     responses((status = 200, description = "A page of therapists with their slots.", body = SlotPage)))]
 #[get("/v1/slots")]
 async fn list_slots(

@@ -7,7 +7,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web::Data};
 use serde_json::Value;
 
-use crate::auth::Principal;
+use crate::auth::{ApiClient, Principal};
 use crate::error::{Error, FieldError};
 use crate::http::{is_api, route};
 
@@ -41,10 +41,17 @@ fn unread(request: &ServiceRequest) -> Option<String> {
 fn admits(operation: &Value, request: &ServiceRequest) -> bool {
     let schemes = operation["security"].as_array().map(Vec::as_slice).unwrap_or_default();
     let caller = request.extensions().get::<Principal>().copied();
-    let is_meant = |scheme: &Value| match (scheme["bearer"].as_array(), caller) {
-        (Some(whom), Some(caller)) => whom.iter().filter_map(Value::as_str).any(|who| caller.is_meant(who)),
-        (Some(_), None) => false,
-        (None, _) => true,
+    let client = request.extensions().get::<ApiClient>().copied();
+    let is_any = |of: &Value, is_meant: &dyn Fn(&str) -> bool| {
+        of.as_array().is_some_and(|all| all.iter().filter_map(Value::as_str).any(is_meant))
+    };
+    let is_meant = |scheme: &Value| {
+        let is_public = scheme.as_object().is_some_and(serde_json::Map::is_empty);
+        match (client, caller) {
+            (Some(client), _) => is_any(&scheme["api_key"], &|scope| client.is_meant(scope)),
+            (None, Some(caller)) => is_public || is_any(&scheme["bearer"], &|who| caller.is_meant(who)),
+            (None, None) => is_public,
+        }
     };
     schemes.is_empty() || schemes.iter().any(is_meant)
 }

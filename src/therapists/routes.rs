@@ -240,7 +240,7 @@ async fn replace_own_services(
 ///
 /// The public profile of a therapist that can be booked. The therapist and staff see it also while nobody else does: `bookable` is then
 /// false.
-#[utoipa::path(tag = "Therapists", operation_id = "get_therapist", security((), ("bearer" = ["client", "therapist", "admin"])),
+#[utoipa::path(tag = "Therapists", operation_id = "get_therapist", security((), ("bearer" = ["client", "therapist", "admin"]), ("api_key" = ["slots:read"])),
     params(("id" = TherapistId, Path, description = "The therapist.")),
     responses((status = 200, description = "The therapist.", body = PublicTherapist)))]
 #[get("/v1/therapists/{id}")]

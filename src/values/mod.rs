@@ -7,6 +7,7 @@ mod money;
 pub mod names;
 mod place;
 mod rating;
+mod scopes;
 mod span;
 mod strict;
 mod text;
@@ -20,6 +21,7 @@ pub use kinds::{AddressKind, BookingMode, Gender, Pressure, Role, SlotAnchor, Tr
 pub use money::Money;
 pub use place::{Country, Jurisdiction, JurisdictionCode, Latitude, Longitude, Place, Point};
 pub use rating::Rating;
+pub use scopes::{Scope, Scopes};
 pub use span::{Span, merged, without};
 pub(crate) use strict::{Strict, strict, tagged};
 pub(crate) use text::bounded_text;

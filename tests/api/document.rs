@@ -6,10 +6,11 @@ use knead::bookings::lifecycle;
 use knead::credentials::review;
 use knead::doors::routes;
 use knead::openapi::document;
-use knead::values::{Grant, Grants};
+use knead::values::{Grant, Grants, Scope};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use crate::api_clients::keyed;
 use crate::support::{App, DEEP_TISSUE, Person, send};
 
 /// The operations that need no account. Whoever adds one here makes it public.
@@ -57,23 +58,25 @@ const PUBLIC: &[&str] = &[
 ];
 
 /// An id that nothing has.
-const NOBODYS: &str = "0198c0de-0000-7000-8000-000000000000";
+pub const NOBODYS: &str = "0198c0de-0000-7000-8000-000000000000";
 
 /// What a form with a file is sent as.
-const FORM: &str = "multipart/form-data";
+pub const FORM: &str = "multipart/form-data";
 /// What files are answered as.
 const FILES: [&str; 3] = ["application/pdf", "image/jpeg", "image/png"];
 
-struct Operation {
-    id: String,
-    method: Method,
+pub struct Operation {
+    pub id: String,
+    pub method: Method,
     /// The path as the document has it.
-    route: String,
-    path: String,
+    pub route: String,
+    pub path: String,
     /// None where it is public.
-    roles: Option<BTreeSet<String>>,
-    declared: BTreeSet<u16>,
-    value: Value,
+    pub roles: Option<BTreeSet<String>>,
+    /// Which scopes let an API client call it.
+    pub scopes: BTreeSet<String>,
+    pub declared: BTreeSet<u16>,
+    pub value: Value,
 }
 
 fn with_nobodys_id(segment: &str) -> &str {
@@ -82,7 +85,7 @@ fn with_nobodys_id(segment: &str) -> &str {
 
 impl Operation {
     /// Whether it is for `role`, or for an admin with these grants.
-    fn admits(&self, role: &str, grants: &[Grant]) -> bool {
+    pub fn admits(&self, role: &str, grants: &[Grant]) -> bool {
         let grants: Grants = grants.iter().copied().collect();
         let may = |grant: &str| {
             let grant: Grant = serde_json::from_value(json!(grant)).expect("a grant");
@@ -92,12 +95,12 @@ impl Operation {
         self.roles.as_ref().is_none_or(|roles| roles.iter().any(fits))
     }
 
-    fn sends(&self, media: &str) -> bool {
+    pub fn sends(&self, media: &str) -> bool {
         self.value["requestBody"]["content"].get(media).is_some()
     }
 }
 
-fn operations() -> Vec<Operation> {
+pub fn operations() -> Vec<Operation> {
     let document = document(routes);
     let paths = document["paths"].as_object().unwrap();
     let each = paths
@@ -106,6 +109,7 @@ fn operations() -> Vec<Operation> {
     each.map(|(path, method, value)| {
         let schemes = value["security"].as_array().unwrap();
         let roles = schemes.iter().filter_map(|scheme| scheme["bearer"].as_array()).flatten();
+        let scopes = schemes.iter().filter_map(|scheme| scheme["api_key"].as_array()).flatten();
         let public = schemes.is_empty() || schemes.iter().any(|scheme| scheme.as_object().is_some_and(Map::is_empty));
         Operation {
             id: value["operationId"].as_str().unwrap().to_owned(),
@@ -113,6 +117,7 @@ fn operations() -> Vec<Operation> {
             route: path.clone(),
             // Ids and dates that are nobody's.
             path: path.replace("{date}", "2026-12-01").split('/').map(with_nobodys_id).collect::<Vec<_>>().join("/"),
+            scopes: scopes.map(|scope| scope.as_str().unwrap().to_owned()).collect(),
             roles: (!public).then(|| roles.map(|role| role.as_str().unwrap().to_owned()).collect()),
             declared: value["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap()).collect(),
             value: value.clone(),
@@ -232,6 +237,28 @@ async fn every_operation_for_admins_asks_for_the_grant_that_it_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_takes_the_keys_whose_scope_it_names() {
+    let app = App::start().await;
+    let owner = app.admin().await;
+    let mut keys = Vec::new();
+    for scope in Scope::ALL {
+        keys.push((json!(scope).as_str().unwrap().to_owned(), keyed(&app, &owner, &[scope]).await));
+    }
+    let (mut admitted, mut refused) = (0, 0);
+    for operation in operations() {
+        for (scope, person) in &keys {
+            let status = call(person, &operation, "{").await;
+            // A public operation that names no scope does not ask who is calling.
+            let welcome =
+                operation.scopes.contains(scope) || (operation.roles.is_none() && operation.scopes.is_empty());
+            assert_eq!(status == 403, !welcome, "{} answers a key for {scope} with {status}", operation.id);
+            *(if operation.scopes.contains(scope) { &mut admitted } else { &mut refused }) += 1;
+        }
+    }
+    assert!(admitted >= 30 && refused > 500, "{admitted} {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_unchanged_is_answered_with_304_exactly_where_it_is_declared() {
     let app = App::start().await;
     let (therapist, (client, address), admin) = (app.therapist().await, app.client_at_home().await, app.admin().await);
@@ -279,9 +306,10 @@ fn the_committed_document_is_this_one() {
 /// Every operation in a line, for readers: id, method, path, and whose it is.
 fn listed() -> String {
     let row = |operation: &Operation| {
-        let Operation { id, method, route, roles, .. } = operation;
+        let Operation { id, method, route, roles, scopes, .. } = operation;
+        let roles = roles.as_ref().map_or(vec!["anyone".to_owned()], |roles| roles.iter().cloned().collect());
         let whose =
-            roles.as_ref().map_or("anyone".to_owned(), |roles| roles.iter().cloned().collect::<Vec<_>>().join(", "));
+            roles.into_iter().chain(scopes.iter().map(|scope| format!("key:{scope}"))).collect::<Vec<_>>().join(", ");
         format!("| `{id}` | {method} | `{route}` | {whose} |\n")
     };
     format!(

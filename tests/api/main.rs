@@ -1,8 +1,10 @@
 //! The service as its users meet it: over HTTP, against a real PostgreSQL, with the clock in the test's hand.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod access;
 mod accounts;
 mod anchors;
+mod api_clients;
 mod audit;
 mod blocks;
 mod bookings;
@@ -81,6 +83,7 @@ mod tasks;
 mod terms;
 mod therapists;
 mod timetables;
+mod timing;
 mod told;
 mod travel;
 mod treatments;

@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, TimeDelta, Utc};
 use knead::accounts::{MailSetUp, MailedCode, mailed_code};
 use knead::audit::{Keys as AuditKeys, sequencer};
-use knead::auth::{Passwords, Sessions, StaffSecondFactor, Tokens, generate_signing_key};
+use knead::auth::{ApiClients, Passwords, Sessions, StaffSecondFactor, Tokens, generate_signing_key};
 use knead::availability::travel::Roads;
 use knead::bookings::bounds::Bounds;
 use knead::bookings::jobs::LapseRequests;
@@ -355,6 +355,7 @@ impl App {
             .with(Searches::new())
             .with(SearchCache::default())
             .with(Sessions::default())
+            .with(ApiClients::default())
             .with(RuleCache::default())
             .with(Fetcher::new(Outbound::with_loopback()))
             .with(Outbound::with_loopback())

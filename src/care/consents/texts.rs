@@ -66,7 +66,7 @@ pub(super) struct ConsentText {
 /// List consent texts
 ///
 /// The texts in force, by code. A rule of care names the code of the one that it asks for.
-#[utoipa::path(tag = "Care", operation_id = "list_consent_texts", params(Part),
+#[utoipa::path(tag = "Care", operation_id = "list_consent_texts", security((), ("api_key" = ["slots:read"])), params(Part),
     responses((status = 200, description = "The texts.", body = Page<ConsentText>)))]
 #[get("/v1/consent-texts")]
 async fn list_consent_texts(app: Data<App>, _caller: Caller, Query(part): Query<Part>) -> Result<Reply> {

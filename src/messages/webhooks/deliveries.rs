@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::kinds::test_body;
+use super::routes::{Manager, theirs};
 use super::{EndpointState, store as endpoints};
 use crate::App;
-use crate::auth::{As, Owner};
 use crate::db::{Tx, uninterrupted};
 use crate::error::{Error, Refusal, Result, refused};
 use crate::events::{Event, Work};
@@ -80,17 +80,17 @@ pub(super) struct WebhookAttempt {
 /// List messages to a webhook endpoint
 ///
 /// What was sent and is to be sent, the latest first, with each attempt. Neither what was sent nor what was answered is kept.
-#[utoipa::path(tag = "Webhooks", operation_id = "list_webhook_deliveries", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "list_webhook_deliveries", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("id" = EndpointId, Path, description = "The endpoint."), Paging),
     responses((status = 200, description = "A page of messages.", body = Page<WebhookDelivery>)))]
 #[get("/v1/webhook-endpoints/{id}/deliveries")]
 async fn list_webhook_deliveries(
     app: Data<App>,
-    _me: As<Owner>,
+    me: Manager,
     Path(id): Path<EndpointId>,
     Query(paging): Query<Paging>,
 ) -> Result<Reply> {
-    endpoints::find(&*app.db, id, app.clock.now()).await?.ok_or(Error::NotFound)?;
+    theirs(endpoints::find(&*app.db, id, app.clock.now()).await?.ok_or(Error::NotFound)?, &me)?;
     let found = store::list(&app.db, id, paging.after()?, paging.limit.probe()).await?;
     let mut page = Page::cut(found, paging.limit, |delivery| delivery.id)?;
     store::add_attempts(&*app.db, &mut page.data).await?;
@@ -100,21 +100,21 @@ async fn list_webhook_deliveries(
 /// Send a message again
 ///
 /// One that was given up is sent at once and has all its attempts anew; one that waits for its next attempt is sent at once.
-#[utoipa::path(tag = "Webhooks", operation_id = "retry_webhook_delivery", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "retry_webhook_delivery", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("id" = EndpointId, Path, description = "The endpoint."), ("delivery_id" = DeliveryId, Path, description = "The message.")),
     request_body = Option<Nothing>, responses((status = 202, description = "The message, which is sent in a moment.", body = WebhookDelivery)),
     extensions(("x-refusals" = json!(refused![DeliveryNotRetriable, EndpointDisabled]))))]
 #[post("/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/retry")]
 async fn retry_webhook_delivery(
     app: Data<App>,
-    me: As<Owner>,
+    me: Manager,
     Path((id, delivery)): Path<(EndpointId, DeliveryId)>,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         let now = work.now();
-        let is_enabled = endpoints::lock(&mut work, id, now).await?.state == EndpointState::Enabled;
+        let is_enabled = theirs(endpoints::lock(&mut work, id, now).await?, &me)?.state == EndpointState::Enabled;
         let state = store::lock(&mut work, id, delivery).await?.ok_or(Error::NotFound)?;
         if !is_enabled {
             return Err(Refusal::EndpointDisabled.into());
@@ -134,7 +134,7 @@ async fn retry_webhook_delivery(
 /// Try a webhook endpoint out
 ///
 /// Sends it a message of the type `endpoint.test`, whatever it asks to be told of.
-#[utoipa::path(tag = "Webhooks", operation_id = "test_webhook_endpoint", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "test_webhook_endpoint", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("id" = EndpointId, Path, description = "The endpoint."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = Option<Nothing>, responses((status = 202, description = "The message, which is sent in a moment.", body = WebhookDelivery)),
@@ -142,17 +142,17 @@ async fn retry_webhook_delivery(
 #[post("/v1/webhook-endpoints/{id}/test")]
 async fn test_webhook_endpoint(
     app: Data<App>,
-    me: As<Owner>,
+    me: Manager,
     Path(id): Path<EndpointId>,
     key: IdempotencyKey,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         let print = Fingerprint::of(&[]).about(id);
         let once = Once::claim(&mut work, "POST /v1/webhook-endpoints/{id}/test", key, print).await?;
         let now = work.now();
-        if endpoints::lock(&mut work, id, now).await?.state == EndpointState::Disabled {
+        if theirs(endpoints::lock(&mut work, id, now).await?, &me)?.state == EndpointState::Disabled {
             return Err(Refusal::EndpointDisabled.into());
         }
         let delivery = DeliveryId::new(now);
@@ -187,21 +187,21 @@ struct Recovered {
 /// Send again what failed
 ///
 /// Every message that was given up is sent again, with all its attempts anew: the oldest first, and 1,000 at most by one request.
-#[utoipa::path(tag = "Webhooks", operation_id = "recover_webhook_endpoint", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "recover_webhook_endpoint", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("id" = EndpointId, Path, description = "The endpoint.")), request_body = RecoverSince,
     responses((status = 202, description = "What is sent again in a moment.", body = Recovered)),
     extensions(("x-refusals" = json!(refused![EndpointDisabled]))))]
 #[post("/v1/webhook-endpoints/{id}/recover")]
 async fn recover_webhook_endpoint(
     app: Data<App>,
-    me: As<Owner>,
+    me: Manager,
     Path(id): Path<EndpointId>,
     Json(asked, _): Json<RecoverSince>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         let now = work.now();
-        if endpoints::lock(&mut work, id, now).await?.state == EndpointState::Disabled {
+        if theirs(endpoints::lock(&mut work, id, now).await?, &me)?.state == EndpointState::Disabled {
             return Err(Refusal::EndpointDisabled.into());
         }
         let Instant(since) = asked.since;

@@ -1,9 +1,10 @@
 //! Webhooks: other programs are told of what happens, as Standard Webhooks has it. Endpoints belong to whoever runs the service: every owner
-//! sees and changes all of them.
+//! sees and changes all of them. An API client sees and changes those that it added.
 //!
 //! Whoever delivers asks [`plan`] which endpoints want an event, [`may_try`] which of them are open, and [`send`] for one attempt.
 
 mod breaker;
+mod clients;
 mod deliveries;
 pub mod kinds;
 mod routes;
@@ -21,10 +22,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::{Uuid, uuid};
 
 pub use breaker::Room;
+pub use clients::ON_CLIENT_GONE;
 pub use kinds::{Happened, WebhookKind};
 pub use sending::{Outcome, Wanted, may_try, plan, send};
 
-use crate::ids::{AccountId, EndpointId};
+use crate::ids::{AccountId, ApiClientId, EndpointId};
 use crate::outbound::{Barred, Outbound};
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::{bounded_text, checked_text, from_text};
@@ -153,8 +155,10 @@ pub struct WebhookEndpoint {
     pub previous_secret_until: Option<DateTime<Utc>>,
     /// Since when no message was received.
     pub failing_since: Option<DateTime<Utc>>,
-    /// Who made it, and is told where it is disabled.
+    /// Who made it, and is told where it is disabled; where an API client did, whoever made that.
     pub created_by: AccountId,
+    /// The API client that made it; null where staff did.
+    pub api_client_id: Option<ApiClientId>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.

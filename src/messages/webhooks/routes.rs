@@ -11,7 +11,7 @@ use super::{
     deliveries, store,
 };
 use crate::App;
-use crate::auth::{As, Owner, Tokens};
+use crate::auth::{AsEither, Owner, Tokens, WebhooksManage, Who};
 use crate::db::uninterrupted;
 use crate::error::{Error, FieldError, Refusal, Result, refused};
 use crate::events::{Event, Work};
@@ -27,6 +27,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(patch_webhook_endpoint).service(delete_webhook_endpoint);
     config.service(rotate_webhook_secret).service(enable_webhook_endpoint);
 }
+
+/// Whoever manages endpoints: an owner, or an API client its own.
+pub(super) type Manager = AsEither<Owner, WebhooksManage>;
 
 /// An endpoint, with its secret where that is new.
 #[derive(Serialize, ToSchema)]
@@ -63,12 +66,13 @@ fn shown_with(endpoint: WebhookEndpoint, secret: Option<&Secret>) -> Result<Repl
 
 /// List webhook endpoints
 ///
-/// Every endpoint, whoever made it, in the order in which they were made.
-#[utoipa::path(tag = "Webhooks", operation_id = "list_webhook_endpoints", security(("bearer" = ["admin:owner"])), params(Part),
+/// Every endpoint, whoever made it, in the order in which they were made; for an API client its own.
+#[utoipa::path(tag = "Webhooks", operation_id = "list_webhook_endpoints", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])), params(Part),
     responses((status = 200, description = "A page of endpoints.", body = Page<WebhookEndpoint>)))]
 #[get("/v1/webhook-endpoints")]
-async fn list_webhook_endpoints(app: Data<App>, _me: As<Owner>, Query(part): Query<Part>) -> Result<Reply> {
-    Reply::ok(&Page::part(store::all(&app.db, app.clock.now()).await?, &part)?)
+async fn list_webhook_endpoints(app: Data<App>, me: Manager, Query(part): Query<Part>) -> Result<Reply> {
+    let all = store::all(&app.db, app.clock.now()).await?;
+    Reply::ok(&Page::part(all.into_iter().filter(|endpoint| is_theirs(endpoint, &me)).collect(), &part)?)
 }
 
 /// Where to send what.
@@ -87,7 +91,7 @@ struct NewWebhookEndpoint {
 ///
 /// From now on it is told of what happens, by messages signed as Standard Webhooks has it. They carry ids, and the API tells the rest. The secret is
 /// shown this once. The messages are described in this document's `webhooks`. There are 20 endpoints at most.
-#[utoipa::path(tag = "Webhooks", operation_id = "create_webhook_endpoint", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "create_webhook_endpoint", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = NewWebhookEndpoint, responses((status = 201, description = "The endpoint, with its secret.", body = WebhookEndpointSecret,
      headers(("Location" = String, description = "Where it is found.")))),
@@ -95,13 +99,13 @@ struct NewWebhookEndpoint {
 #[post("/v1/webhook-endpoints")]
 async fn create_webhook_endpoint(
     app: Data<App>,
-    me: As<Owner>,
+    me: Manager,
     key: IdempotencyKey,
     Json(new, print): Json<NewWebhookEndpoint>,
 ) -> Result<Reply> {
     admit(&app, &new.url)?;
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         let once = Once::claim(&mut work, "POST /v1/webhook-endpoints", key, print).await?;
         work.lock(ENDPOINTS).await?;
         if store::count(&mut work).await? >= MOST_ENDPOINTS {
@@ -110,7 +114,11 @@ async fn create_webhook_endpoint(
         let now = work.now();
         let (id, secret, key) = (EndpointId::new(now), Secret::generate()?, SigningKey::generate()?);
         let (url, description, kinds) = (&new.url, new.description.as_ref(), &distinct(new.kinds));
-        let made = store::New { id, owner: me.account(), url, description, kinds, secret: &secret, key: &key };
+        let (owner, client) = match me.who {
+            Who::Person(person) => (person.account, None),
+            Who::Client(client) => (client.made_by, Some(client.id)),
+        };
+        let made = store::New { id, owner, client, url, description, kinds, secret: &secret, key: &key };
         store::insert(&mut work, &app.cipher, made, now).await?;
         announce(&mut work, "webhook_endpoint.create", id, json!({ "host": url.host(), "kinds": kinds })).await?;
         let endpoint = store::lock(&mut work, id, now).await?;
@@ -122,6 +130,19 @@ async fn create_webhook_endpoint(
         Ok(reply)
     })
     .await
+}
+
+/// Whether an endpoint is there for the caller: every one for an owner, and its own for an API client.
+fn is_theirs(endpoint: &WebhookEndpoint, me: &Manager) -> bool {
+    me.client().is_none_or(|client| endpoint.api_client_id == Some(client.id))
+}
+
+/// The endpoint, where it is there for the caller.
+///
+/// # Errors
+/// Not found where it is none of an API client's own.
+pub(super) fn theirs(endpoint: WebhookEndpoint, me: &Manager) -> Result<WebhookEndpoint> {
+    if is_theirs(&endpoint, me) { Ok(endpoint) } else { Err(Error::NotFound) }
 }
 
 /// # Errors
@@ -148,12 +169,12 @@ async fn announce(work: &mut Work, kind: &str, id: EndpointId, details: serde_js
 /// Show a webhook endpoint
 ///
 /// What it is told of, and how sending to it goes.
-#[utoipa::path(tag = "Webhooks", operation_id = "get_webhook_endpoint", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "get_webhook_endpoint", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("id" = EndpointId, Path, description = "The endpoint.")),
     responses((status = 200, description = "The endpoint.", body = WebhookEndpoint)))]
 #[get("/v1/webhook-endpoints/{id}")]
-async fn get_webhook_endpoint(app: Data<App>, _me: As<Owner>, Path(id): Path<EndpointId>) -> Result<Reply> {
-    shown(&store::find(&*app.db, id, app.clock.now()).await?.ok_or(Error::NotFound)?)
+async fn get_webhook_endpoint(app: Data<App>, me: Manager, Path(id): Path<EndpointId>) -> Result<Reply> {
+    shown(&theirs(store::find(&*app.db, id, app.clock.now()).await?.ok_or(Error::NotFound)?, &me)?)
 }
 
 /// What to change; what is left out stays, and null takes the description away.
@@ -172,7 +193,7 @@ struct WebhookEndpointPatch {
 /// Change a webhook endpoint
 ///
 /// Where the host changes, the answer has a new secret, and the one before does not sign any more: the old host knows it.
-#[utoipa::path(tag = "Webhooks", operation_id = "patch_webhook_endpoint", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "patch_webhook_endpoint", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("id" = EndpointId, Path, description = "The endpoint."),
            ("If-Match" = String, Header, description = "The ETag of the endpoint as it was read.")),
     request_body = WebhookEndpointPatch, responses((status = 200, description = "The endpoint as it is now.", body = WebhookEndpointSecret)),
@@ -180,15 +201,15 @@ struct WebhookEndpointPatch {
 #[patch("/v1/webhook-endpoints/{id}")]
 async fn patch_webhook_endpoint(
     app: Data<App>,
-    me: As<Owner>,
+    me: Manager,
     Path(id): Path<EndpointId>,
     if_match: IfMatch,
     Json(patch, _): Json<WebhookEndpointPatch>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         let now = work.now();
-        let before = store::lock(&mut work, id, now).await?;
+        let before = theirs(store::lock(&mut work, id, now).await?, &me)?;
         if_match.check_state(&Said::of(&before))?;
         let mut after = before.clone();
         let mut secret = None;
@@ -220,15 +241,15 @@ async fn patch_webhook_endpoint(
 /// Take a webhook endpoint away
 ///
 /// It is told of nothing more, and what waits to be sent to it is not sent.
-#[utoipa::path(tag = "Webhooks", operation_id = "delete_webhook_endpoint", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "delete_webhook_endpoint", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("id" = EndpointId, Path, description = "The endpoint.")),
     responses((status = 204, description = "The endpoint is gone.")))]
 #[delete("/v1/webhook-endpoints/{id}")]
-async fn delete_webhook_endpoint(app: Data<App>, me: As<Owner>, Path(id): Path<EndpointId>) -> Result<Reply> {
+async fn delete_webhook_endpoint(app: Data<App>, me: Manager, Path(id): Path<EndpointId>) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         let now = work.now();
-        store::lock(&mut work, id, now).await?;
+        theirs(store::lock(&mut work, id, now).await?, &me)?;
         deliveries::withdraw(&mut work, id, now).await?;
         store::delete(&mut work, id).await?;
         announce(&mut work, "webhook_endpoint.delete", id, json!({})).await?;
@@ -241,7 +262,7 @@ async fn delete_webhook_endpoint(app: Data<App>, me: As<Owner>, Path(id): Path<E
 /// Rotate a webhook's secret
 ///
 /// The answer has the new secret, and shows it this once. For 24 hours each message is signed by the secret before as well.
-#[utoipa::path(tag = "Webhooks", operation_id = "rotate_webhook_secret", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "rotate_webhook_secret", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("id" = EndpointId, Path, description = "The endpoint."),
            ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body = Option<Nothing>,
@@ -249,17 +270,17 @@ async fn delete_webhook_endpoint(app: Data<App>, me: As<Owner>, Path(id): Path<E
 #[post("/v1/webhook-endpoints/{id}/rotate-secret")]
 async fn rotate_webhook_secret(
     app: Data<App>,
-    me: As<Owner>,
+    me: Manager,
     Path(id): Path<EndpointId>,
     key: IdempotencyKey,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         let print = Fingerprint::of(&[]).about(id);
         let once = Once::claim(&mut work, "POST /v1/webhook-endpoints/{id}/rotate-secret", key, print).await?;
         let now = work.now();
-        store::lock(&mut work, id, now).await?;
+        theirs(store::lock(&mut work, id, now).await?, &me)?;
         let secret = Secret::generate()?;
         store::rotate(&mut work, &app.cipher, id, &secret, true, now).await?;
         announce(&mut work, "webhook_endpoint.rotate_secret", id, json!({})).await?;
@@ -274,20 +295,20 @@ async fn rotate_webhook_secret(
 /// Enable a webhook endpoint
 ///
 /// It is sent messages again. Those that failed meanwhile are sent by `recover`.
-#[utoipa::path(tag = "Webhooks", operation_id = "enable_webhook_endpoint", security(("bearer" = ["admin:owner"])),
+#[utoipa::path(tag = "Webhooks", operation_id = "enable_webhook_endpoint", security(("bearer" = ["admin:owner"]), ("api_key" = ["webhooks:manage"])),
     params(("id" = EndpointId, Path, description = "The endpoint.")), request_body = Option<Nothing>,
     responses((status = 200, description = "The endpoint, enabled.", body = WebhookEndpoint)))]
 #[post("/v1/webhook-endpoints/{id}/enable")]
 async fn enable_webhook_endpoint(
     app: Data<App>,
-    me: As<Owner>,
+    me: Manager,
     Path(id): Path<EndpointId>,
     _: OrDefault<Nothing>,
 ) -> Result<Reply> {
     uninterrupted(async move {
-        let mut work = app.begin(Some(me.account())).await?;
+        let mut work = app.begin(Some(me.actor())).await?;
         let now = work.now();
-        let mut endpoint = store::lock(&mut work, id, now).await?;
+        let mut endpoint = theirs(store::lock(&mut work, id, now).await?, &me)?;
         if endpoint.state == EndpointState::Disabled {
             store::set_state(&mut work, id, None, now).await?;
             announce(&mut work, "webhook_endpoint.enable", id, json!({})).await?;

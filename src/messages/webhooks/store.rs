@@ -8,7 +8,7 @@ use super::{DisabledReason, EndpointDescription, EndpointState, EndpointUrl, Web
 use crate::cipher::{Cipher, Sealed};
 use crate::db::Tx;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, EndpointId};
+use crate::ids::{AccountId, ApiClientId, EndpointId};
 
 /// The columns that secrets are sealed to.
 pub(super) const SECRET: &str = "webhook_endpoints.secret";
@@ -23,7 +23,7 @@ macro_rules! endpoints {
             r#"SELECT id AS "id: EndpointId", url, description, kinds, state AS "state: EndpointState",
                       disabled_reason AS "disabled_reason: DisabledReason", public_key,
                       CASE WHEN previous_secret_until > $1 THEN previous_secret_until END AS previous_secret_until,
-                      first_failed_at AS failing_since, owner_id AS "created_by: AccountId", created_at, updated_at
+                      first_failed_at AS failing_since, owner_id AS "created_by: AccountId", api_client_id AS "api_client_id: ApiClientId", created_at, updated_at
                FROM webhook_endpoints "# + $tail,
             $now
             $(, $arg)*
@@ -51,6 +51,15 @@ pub(super) async fn lock(tx: &mut Tx, id: EndpointId, now: DateTime<Utc>) -> Res
     found.ok_or(Error::NotFound)
 }
 
+/// The endpoints of an API client, which nobody else changes until this ends.
+pub(super) async fn lock_of(tx: &mut Tx, client: ApiClientId) -> Result<Vec<EndpointId>> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT id AS "id: EndpointId" FROM webhook_endpoints WHERE api_client_id = $1 ORDER BY id FOR UPDATE"#,
+        client.0
+    );
+    Ok(ids.fetch_all(&mut **tx).await?)
+}
+
 /// How many endpoints there are.
 pub(super) async fn count(tx: &mut Tx) -> Result<usize> {
     let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM webhook_endpoints"#);
@@ -61,6 +70,8 @@ pub(super) async fn count(tx: &mut Tx) -> Result<usize> {
 pub(super) struct New<'a> {
     pub id: EndpointId,
     pub owner: AccountId,
+    /// The API client that it belongs to, if it belongs to one.
+    pub client: Option<ApiClientId>,
     pub url: &'a EndpointUrl,
     pub description: Option<&'a EndpointDescription>,
     pub kinds: &'a [WebhookKind],
@@ -69,10 +80,14 @@ pub(super) struct New<'a> {
 }
 
 /// Stores a new endpoint.
+///
+/// # Errors
+/// 401 where the API client that it would belong to is gone.
 pub(super) async fn insert(tx: &mut Tx, cipher: &Cipher, new: New<'_>, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO webhook_endpoints (id, owner_id, url, description, kinds, secret_sealed, key_sealed, public_key, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+        "INSERT INTO webhook_endpoints (id, owner_id, url, description, kinds, secret_sealed, key_sealed, public_key, created_at, updated_at,
+                                        api_client_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
         new.id.0,
         new.owner.0,
         new.url.as_str(),
@@ -81,10 +96,16 @@ pub(super) async fn insert(tx: &mut Tx, cipher: &Cipher, new: New<'_>, now: Date
         cipher.seal(SECRET, new.id, &new.secret.to_text())? as Sealed,
         cipher.seal(KEY, new.id, &new.key.to_text())? as Sealed,
         new.key.public(),
-        now
+        now,
+        new.client.map(|client| client.0)
     )
     .execute(&mut **tx)
-    .await?;
+    .await
+    .map_err(|error| match &error {
+        // The API client was taken away since its key was looked up, and the key with it.
+        sqlx::Error::Database(database) if database.constraint() == Some("webhook_endpoints_client_exists") => Error::Unauthorized,
+        _ => error.into(),
+    })?;
     Ok(())
 }
 

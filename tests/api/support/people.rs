@@ -61,6 +61,11 @@ impl Person {
         }
     }
 
+    /// A program that shows this key.
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { token: Some(key.to_owned()), session: None, ..self.clone() }
+    }
+
     pub async fn log_in(&self, email: &str) -> Self {
         let answer = self.post("/v1/auth/login", json!({ "email": email, "password": PASSWORD })).await.is(200);
         self.signed_in(&answer)
