@@ -16,11 +16,12 @@ const UPLOAD: u32 = 20;
 const HEAVY: u32 = 50;
 
 /// The operations that cost another sum than [`cost`] says of all others.
-const COSTS: [(&str, &str, u32); 40] = [
+const COSTS: [(&str, &str, u32); 41] = [
     ("GET", "/openapi.json", SEARCH),
     ("GET", "/v1/slots", SEARCH),
     ("POST", "/v1/slots/check", SEARCH),
     ("GET", "/v1/me/changes", LIST),
+    ("GET", "/v1/me/export", HEAVY),
     ("GET", "/v1/therapists", SEARCH),
     ("GET", "/v1/therapists/me/readiness", SEARCH),
     ("GET", "/v1/admin/therapists/{id}/readiness", SEARCH),
