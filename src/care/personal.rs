@@ -16,7 +16,7 @@ const fn by_id(column: &'static str, bound_to: &'static str) -> OwnSeal {
     OwnSeal { column, bound_to, row: "id", whose: "recipient_id", of_all: false }
 }
 
-/// What is kept of people here. Keys go first: whatever follows, nothing can be read any more.
+/// What is kept of people here.
 pub const PERSONAL: &[PersonalTable] = &[
     PersonalTable {
         part: None,

@@ -13,7 +13,9 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
+use crate::doors;
 use crate::error::Result;
+use crate::personal::End;
 use crate::queue::{Job, Kind, Run};
 
 /// The kinds of jobs that are carried out here.
@@ -40,4 +42,19 @@ impl Run for EraseAccounts {
     async fn run(self, app: Arc<App>) -> Result<()> {
         erasure::erase_all(&app).await
     }
+}
+
+/// What is kept of people, table by table, in Markdown.
+pub fn markdown() -> String {
+    let row = |table: &crate::personal::PersonalTable| {
+        let told = table.part.map_or("no".to_owned(), |part| format!("`{part}`"));
+        let end = match table.end {
+            End::Deleted => "deleted".to_owned(),
+            End::Blanked(_) => "kept without what tells who it was".to_owned(),
+            End::Kept(why) => format!("kept: {why}"),
+        };
+        format!("| `{}` | {told} | {end} |\n", table.name)
+    };
+    let rows: String = doors::personal().map(row).collect();
+    format!("| table | told as | when the account is erased |\n|---|---|---|\n{rows}")
 }
