@@ -126,6 +126,8 @@ refusals! {
     ReviewPeriodOver = CONFLICT "review_period_over" "A visit can be reviewed within 30 days of its completion.";
     /// Session notes before the visit has begun, or too long after it.
     SessionNotesClosed = CONFLICT "session_notes_closed" "Session notes are written from the start of a visit until 72 hours after its end.";
+    /// More delays than anyone is to be told of.
+    TooManyDelays = CONFLICT "too_many_delays" "A visit is delayed at most ten times: write to its client, or propose another time.";
     /// A message about a visit that is not agreed on, or is long over.
     ConversationClosed = CONFLICT "conversation_closed" "The parties of a visit write to each other from its confirmation until 24 hours after its end.";
     /// More messages than a visit needs.

@@ -216,6 +216,7 @@ async fn book(
         care_at_risk_since: None,
         care_confirmed_at: None,
         handed_over_at: None,
+        expected_at: None,
         created_at: at,
     };
     let seen = known.view(&app.cipher, booking.clone(), Viewer::Client)?;

@@ -97,7 +97,7 @@ struct DayTotals {
 async fn get_my_day(app: Data<App>, me: As<Therapist>, Query(query): Query<DayQuery>) -> Result<Reply> {
     uninterrupted(async move {
         let now = app.clock.now();
-        let profile = therapists::profile(&app.db, me.therapist()).await?;
+        let profile = therapists::profile(&*app.db, me.therapist()).await?;
         let Day(date) = query.date;
         let span = dates(profile.time_zone, date, date);
         let mut work = app.begin(Some(me.account())).await?;

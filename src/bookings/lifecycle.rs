@@ -107,6 +107,8 @@ pub enum Action {
     Reject,
     /// Staff lower what the client pays for what is over.
     LowerCharge,
+    /// The therapist says that they will be late.
+    Delay,
 }
 
 /// What leads where: from, step, who may take it, to. Steps that are not listed do not exist.
@@ -131,10 +133,12 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
     (Status::Confirmed, Action::Propose, &[Party::Client, Party::Therapist], Status::Confirmed),
     (Status::Confirmed, Action::Agree, &[Party::Client, Party::Therapist], Status::Confirmed),
     (Status::Confirmed, Action::OnTheWay, &[Party::Therapist], Status::OnTheWay),
+    (Status::Confirmed, Action::Delay, &[Party::Therapist], Status::Confirmed),
     (Status::Confirmed, Action::NoShow, &[Party::Client], Status::NoShow),
     // Staff settle what the therapist forgot to say; nobody else skips a step.
     (Status::Confirmed, Action::Complete, &[Party::Admin], Status::Completed),
     (Status::Confirmed, Action::Stop, &[Party::Admin], Status::Stopped),
+    (Status::OnTheWay, Action::Delay, &[Party::Therapist], Status::OnTheWay),
     (Status::OnTheWay, Action::Arrive, &[Party::Therapist], Status::Arrived),
     // The system does where it turns out on the way, or at the door, that the therapist may not practise there.
     (
@@ -179,6 +183,7 @@ pub const TABLE: &[(Status, Action, &[Party], Status)] = &[
 /// there is said within a day: later, only staff can tell.
 const TIMES: &[(Action, i64, Option<i64>)] = &[
     (Action::OnTheWay, -180, Some(0)),
+    (Action::Delay, -180, Some(0)),
     (Action::Arrive, -60, Some(0)),
     (Action::Start, -15, Some(0)),
     (Action::Complete, 0, None),

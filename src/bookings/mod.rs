@@ -10,6 +10,7 @@ mod charge;
 pub mod costs;
 pub mod counter_offers;
 mod day;
+mod delay;
 mod details;
 pub mod entries;
 mod events;
@@ -140,6 +141,8 @@ pub struct Booking {
     pub care_confirmed_at: Option<DateTime<Utc>>,
     /// Since when its therapist, who cannot come, wants somebody else to take it over.
     pub handed_over_at: Option<DateTime<Utc>>,
+    /// When its therapist expects it to begin, where they have said so or are on the way.
+    pub expected_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -330,6 +333,7 @@ mod tests {
             care_at_risk_since: None,
             care_confirmed_at: None,
             handed_over_at: None,
+            expected_at: None,
             created_at,
         }
     }

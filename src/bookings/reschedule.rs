@@ -119,7 +119,7 @@ async fn reschedule_booking(
             if late {
                 return Err(Refusal::TooLateToMove.into());
             }
-            if store::count_moves(&mut work, id).await? >= app.part::<Bounds>()?.max_moves {
+            if store::count_steps(&mut work, id, Action::Reschedule).await? >= app.part::<Bounds>()?.max_moves {
                 return Err(Refusal::TooManyMoves.into());
             }
             let mode = therapists::booking_mode(&mut **work, booking.therapist).await?;
@@ -187,6 +187,7 @@ pub(super) async fn carry_out(
     // The therapist may carry it out there and then.
     moved.at_risk_since = None;
     moved.handed_over_at = None;
+    moved.expected_at = None;
     // And it suits the person then.
     moved.care_at_risk_since = None;
     save(work, lock, &moved, decided.during).await?;

@@ -8,8 +8,8 @@ use super::lifecycle::{Action, Party, Step, step};
 use super::steps::{Asked, party, take, view};
 use super::views::{BookingEvent, BookingView};
 use super::{
-    Reason, actions, book, care, changes, charge, counter_offers, day, details, extend, holds, incidents, list, missed,
-    outside_hours, overdue, proof, reassign, reliability, reschedule, store, visit,
+    Reason, actions, book, care, changes, charge, counter_offers, day, delay, details, extend, holds, incidents, list,
+    missed, outside_hours, overdue, proof, reassign, reliability, reschedule, store, visit,
 };
 use crate::App;
 use crate::auth::{As, AsEither, BookingsRead, PartiesOrSupport, Therapist, Who};
@@ -42,6 +42,7 @@ pub fn routes(config: &mut ServiceConfig) {
     proof::routes(config);
     changes::routes(config);
     reliability::routes(config);
+    delay::routes(config);
     care::routes(config);
     details::routes(config);
 }

@@ -66,6 +66,7 @@ struct Columns {
     care_at_risk_since: Option<DateTime<Utc>>,
     care_confirmed_at: Option<DateTime<Utc>>,
     handed_over_at: Option<DateTime<Utc>>,
+    expected_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
@@ -110,6 +111,7 @@ impl TryFrom<Columns> for Booking {
             care_at_risk_since: row.care_at_risk_since.filter(|_| row.status.is_live()),
             care_confirmed_at: row.care_confirmed_at,
             handed_over_at: row.handed_over_at.filter(|_| row.status.is_live()),
+            expected_at: row.expected_at.filter(|_| matches!(row.status, Status::Confirmed | Status::OnTheWay)),
             created_at: row.created_at,
         })
     }
@@ -137,7 +139,7 @@ macro_rules! bookings {
                                                      AND kind = 'booking.care_objected'))
                           FROM booking_events e
                           WHERE e.booking = bookings.id::text AND e.id >= history_of(bookings.id::text) AND e.action = 'cancel' LIMIT 1
-                      ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, care_at_risk_since, care_confirmed_at, handed_over_at, created_at
+                      ) END AS "cancel_reason: Json<KeptReason>", at_risk_since, free_to_cancel, least_fee, care_at_risk_since, care_confirmed_at, handed_over_at, expected_at, created_at
                FROM bookings "# $(+ $tail)+,
             $now,
             $($arg),+
@@ -519,16 +521,17 @@ pub(super) async fn refuse_busy_client(tx: &mut Tx, booking: &Booking, table: Sp
     if busy { Err(Refusal::ClientBusy.into()) } else { Ok(()) }
 }
 
-/// How often the parties of a booking have moved it on their own.
-pub(super) async fn count_moves(tx: &mut Tx, id: BookingId) -> Result<i64> {
-    let moves = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "moves!" FROM booking_events
-           WHERE booking = $1 AND id >= history_of($1) AND action = 'reschedule' AND party <> 'admin'"#,
-        id.to_string()
+/// How often a party took a step of a booking.
+pub(super) async fn count_steps(tx: &mut Tx, id: BookingId, action: Action) -> Result<i64> {
+    let steps = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "steps!" FROM booking_events
+           WHERE booking = $1 AND id >= history_of($1) AND action = $2 AND party <> 'admin'"#,
+        id.to_string(),
+        name(&action)
     )
     .fetch_one(&mut **tx)
     .await?;
-    Ok(moves)
+    Ok(steps)
 }
 
 /// A booking to be stored, with all that belongs to it.
@@ -699,7 +702,7 @@ pub(super) async fn save_terms(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
         "UPDATE bookings SET status = $2, start_at = $3, duration_minutes = $4, amount = $5, currency = $6, asked_at = $7,
                 respond_by = $8, at_risk_since = $9, care_at_risk_since = $14, free_to_cancel = $10, least_fee = $11, price_breakdown = $12,
-                overdue_told_at = NULL, handed_over_at = $15, hand_over_excused = hand_over_excused AND $15::timestamptz IS NOT NULL, local_start = CASE WHEN start_at = $3 THEN local_start ELSE $13 END
+                overdue_told_at = NULL, expected_at = NULL, handed_over_at = $15, hand_over_excused = hand_over_excused AND $15::timestamptz IS NOT NULL, local_start = CASE WHEN start_at = $3 THEN local_start ELSE $13 END
          WHERE id = $1",
         booking.id.0,
         booking.status as Status,
@@ -736,6 +739,14 @@ pub(super) async fn save_wishes(tx: &mut Tx, booking: &Booking) -> Result<()> {
     Ok(())
 }
 
+/// Saves when a booking is expected to begin.
+pub(super) async fn save_expected(tx: &mut Tx, booking: &Booking) -> Result<()> {
+    sqlx::query!("UPDATE bookings SET expected_at = $2 WHERE id = $1", booking.id.0, booking.expected_at)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// Saves what is asked of a booking's client, or that nothing is.
 pub(super) async fn save_extension(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
@@ -753,7 +764,7 @@ pub(super) async fn save_extension(tx: &mut Tx, booking: &Booking) -> Result<()>
 /// Saves who carries a booking out from now on.
 pub(super) async fn save_therapist(tx: &mut Tx, booking: &Booking) -> Result<()> {
     sqlx::query!(
-        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, handed_over_at = NULL, hand_over_excused = false,
+        "UPDATE bookings SET therapist_id = $2, respond_by = $3, at_risk_since = NULL, handed_over_at = NULL, expected_at = NULL, hand_over_excused = false,
                              free_to_cancel = $4
          WHERE id = $1",
         booking.id.0,
@@ -805,7 +816,7 @@ pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, ta
     sqlx::query!(
         "UPDATE bookings SET status = $2, cancelled_by = $3, cancelled_at = $4, fee = $5,
                 at_risk_since = CASE WHEN $7 THEN $6 ELSE at_risk_since END, missed_reported_at = $8, missed_fee = $9,
-                missed_contested_at = $10, missed_decided_by = $11, missed_upheld = $12
+                missed_contested_at = $10, missed_decided_by = $11, missed_upheld = $12, expected_at = $13
          WHERE id = $1",
         booking.id.0,
         booking.status as Status,
@@ -820,6 +831,7 @@ pub(super) async fn save(work: &mut Work, lock: &TimeLock, booking: &Booking, ta
         booking.missed.and_then(|missed| missed.contested_at),
         booking.missed.and_then(|missed| missed.decided).map(|(by, _)| by) as Option<Party>,
         booking.missed.and_then(|missed| missed.decided).map(|(_, upheld)| upheld),
+        booking.expected_at,
     )
     .execute(&mut ***work)
     .await?;

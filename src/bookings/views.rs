@@ -70,6 +70,8 @@ pub(super) struct Common {
     /// Since when its therapist, who cannot come, wants somebody else to take it over; until somebody does, its client may call it off free of charge
     /// or move it.
     handed_over_at: Option<DateTime<Utc>>,
+    /// When the time on the table is expected to begin, where its therapist has told of a delay or is on the way; null before, and once they have arrived.
+    expected_at: Option<DateTime<Utc>>,
     /// When it was booked.
     created_at: DateTime<Utc>,
 }
@@ -581,6 +583,7 @@ impl Common {
                     expires_at: open.expires_at,
                 }),
             handed_over_at: booking.handed_over_at,
+            expected_at: booking.expected_at,
             created_at: booking.created_at,
         })
     }

@@ -15,7 +15,7 @@ use super::licensing;
 use super::lifecycle::{Action, Party, Status};
 use super::steps::{Asked, take};
 use super::views::BookingView;
-use super::{Booking, Cancelled, Reason, care, missed, store};
+use super::{Booking, Cancelled, Reason, care, delay, missed, store};
 use crate::App;
 use crate::auth::{As, Parties, Principal, Therapist, TherapistOrSupport};
 use crate::care::VisitCare;
@@ -49,6 +49,9 @@ pub(super) async fn decide(
             return Err(Refusal::CredentialNotValid.into());
         }
         care::refuse_to_begin(app, work, booking).await?;
+    }
+    if action == Action::OnTheWay {
+        booking.expected_at = delay::expected(app, work, booking).await?;
     }
     let now = work.now();
     match (action, party) {

@@ -147,6 +147,7 @@ const TABLE: &[Row] = &[
     Row { with: &["counter_offer_id"], ..visit("booking.propose", To::Others, "time_proposed", Needs::Proposed) },
     visit("booking.proposal_declined", To::Others, "proposal_declined", Needs::Unchanged),
     visit("booking.proposal_withdrawn", To::Others, "proposal_withdrawn", Needs::Unchanged),
+    visit("booking.delay", To::Client, "visit_delayed", Needs::Unchanged),
     stands("booking.extend", To::Both, "visit_extended"),
     visit("booking.put_at_risk", To::Therapist, "visit_at_risk", Needs::AtRisk),
     visit("booking.restored", To::Therapist, "visit_restored", Needs::Ahead),

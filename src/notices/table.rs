@@ -55,6 +55,7 @@ const TABLE: &[Row] = &[
     Row { with: PROPOSAL, ..row("booking.proposal_declined", To::Others, "proposal_declined") },
     Row { with: PROPOSAL, ..row("booking.proposal_withdrawn", To::Others, "proposal_withdrawn") },
     row("booking.on_the_way", To::Others, "therapist_on_the_way"),
+    Row { with: &["start_at", "time_zone", "expected_at"], ..row("booking.delay", To::Others, "visit_delayed") },
     row("booking.arrive", To::Others, "therapist_arrived"),
     Row {
         with: &["start_at", "time_zone", "duration_minutes", "price"],

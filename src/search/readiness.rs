@@ -187,7 +187,7 @@ async fn of(app: Arc<App>, therapist: TherapistId, staff: Option<Principal>) -> 
         return Err(Error::NotFound);
     }
     let now = work.now();
-    let profile = therapists::profile(&app.db, therapist).await?;
+    let profile = therapists::profile(&*app.db, therapist).await?;
     let offers = therapists::offers_of(&mut work, therapist).await?;
     let base = profile.base_latitude.zip(profile.base_longitude);
     let place = base.and_then(|(latitude, longitude)| Place::at(Point { latitude, longitude }));

@@ -35,7 +35,7 @@ pub fn routes(config: &mut ServiceConfig) {
     responses((status = 200, description = "The profile.", body = Profile)))]
 #[get("/v1/therapists/me")]
 async fn get_own_profile(app: Data<App>, me: As<Therapist>) -> Result<Reply> {
-    Reply::ok(&store::profile(&app.db, me.therapist()).await?)
+    Reply::ok(&store::profile(&*app.db, me.therapist()).await?)
 }
 
 /// What to change; what is left out stays, null empties an optional field.

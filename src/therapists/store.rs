@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::future::BoxFuture;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{Area, Offer, Offers, Profile, PublicTherapist};
 use crate::auth::Principal;
@@ -49,7 +49,7 @@ pub async fn gender<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) -> Resul
 }
 
 /// What the therapist says of themselves and their work.
-pub async fn profile(db: &PgPool, id: TherapistId) -> Result<Profile> {
+pub async fn profile<'c>(db: impl sqlx::PgExecutor<'c>, id: TherapistId) -> Result<Profile> {
     Ok(profiles!("WHERE t.id = $1", id.0).fetch_one(db).await?)
 }
 

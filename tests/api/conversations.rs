@@ -33,6 +33,7 @@ async fn parties_write_to_each_other_from_confirmation_until_a_day_after_the_end
     assert!(sent.body.get("text").is_none(), "what is kept for a repetition has no words: {}", sent.text);
     assert_eq!(sent.header("location"), format!("{}/messages", scene.path));
     scene.are("on_the_way").await;
+    scene.app.advance(TimeDelta::seconds(1));
     write(&scene, &scene.therapist, "I will.").await.is(201);
     let both = said(&[("client", "The bell is broken: knock."), ("therapist", "I will.")]);
     for who in [&scene.client, &scene.therapist] {

@@ -29,6 +29,7 @@ mod credential_review;
 mod credentials;
 mod days;
 mod decisions;
+mod delays;
 mod disclosure;
 mod document;
 mod documents;

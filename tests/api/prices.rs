@@ -385,6 +385,7 @@ fn booking(body: &Value, client: Uuid) -> Booking {
         care_at_risk_since: None,
         care_confirmed_at: None,
         handed_over_at: None,
+        expected_at: None,
         created_at: at(body["created_at"].as_str().unwrap()),
     }
 }
