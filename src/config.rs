@@ -188,6 +188,9 @@ pub struct Config {
     /// Whether staff need a second factor. Where they do, whoever has none can do no more than add one.
     #[arg(long, env = "KNEAD_STAFF_SECOND_FACTOR", value_enum, default_value = "required")]
     pub staff_second_factor: StaffSecondFactor,
+    /// For how many years after an account was erased the words stay that somebody may have to answer for: session notes, and what was reported of visits.
+    #[arg(long, env = "KNEAD_RETENTION_YEARS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub retention_years: u32,
     #[command(flatten)]
     pub mail: MailConfig,
     #[command(flatten)]

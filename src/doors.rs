@@ -43,7 +43,7 @@ const FEATURES: &[Doors] = &[
         personal: availability::PERSONAL,
     },
     Doors { routes: &[health::routes], ..SHUT },
-    Doors { routes: &[privacy::routes::routes], jobs: privacy::JOBS, ..SHUT },
+    Doors { routes: &[privacy::routes::routes], jobs: privacy::JOBS, sweeps: privacy::SWEEPS, ..SHUT },
     Doors {
         routes: &[accounts::routes::routes],
         sealed: accounts::addresses::SEALED,

@@ -27,6 +27,7 @@ use knead::messages::keys::Digests;
 use knead::events::Workshop;
 use knead::http::RateLimits;
 use knead::outbound::Outbound;
+use knead::privacy::RetentionYears;
 use knead::rosters::command::Asked;
 use knead::seals::Resealed;
 use knead::search::{SearchCache, Searches};
@@ -359,6 +360,7 @@ fn app(config: &Config) -> Result<Arc<App>, Failure> {
         .with(Digests::default())
         .with(mail_events)
         .with(config.staff_second_factor)
+        .with(RetentionYears(config.retention_years))
         .with(config.bounds);
     Ok(Arc::new(app))
 }
@@ -383,6 +385,7 @@ async fn develop(options: Dev) -> Result<(), Failure> {
         rate_limit: options.rate_limit.unwrap_or(Switch::On),
         osrm_url: None,
         staff_second_factor: StaffSecondFactor::Optional,
+        retention_years: RetentionYears::default().0,
         log_format: LogFormat::Text,
         storage: home.files.clone(),
         mail: MailConfig::MAILBOX,

@@ -23,6 +23,8 @@ pub struct PersonalTable {
     pub opened: &'static [OwnSeal],
     /// What becomes of its rows when the account is erased.
     pub end: End,
+    /// What becomes of the words in them that are sealed by the keys of the service, where the rows stay.
+    pub words: Words,
 }
 
 /// A column that is sealed by the key of the person whom it tells of.
@@ -40,6 +42,18 @@ pub struct OwnSeal {
     pub of_all: bool,
 }
 
+/// What becomes of words that are sealed by the keys of the service, in rows that stay. They end by a seal of nothing in their place, because history lets nothing else
+/// of it change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// There are none, or they end with their rows.
+    None,
+    /// They end when the account is erased.
+    EndAtOnce,
+    /// They are kept for years after that, because somebody may have to answer for what they say.
+    EndLater,
+}
+
 /// What becomes of an account's rows when it is erased.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
@@ -53,7 +67,7 @@ pub enum End {
 
 impl PersonalTable {
     const fn new(name: &'static str, of: &'static str, end: End) -> Self {
-        Self { name, part: Some(name), of, order: "", untold: &[], opened: &[], end }
+        Self { name, part: Some(name), of, order: "", untold: &[], opened: &[], end, words: Words::None }
     }
 
     /// A table whose rows are deleted with the account.
@@ -84,6 +98,30 @@ impl PersonalTable {
             self.of,
             MOST_TOLD + 1
         )
+    }
+
+    /// The statement that finds and locks the rows of the account `$1` with words in them: the part and the place that each lies at, what its seals are bound to by
+    /// `rows`, and whether each is there, by `columns`.
+    pub fn finds_words(&self, rows: &[&str], columns: &[&str]) -> String {
+        let rows: Vec<String> = rows.iter().map(|row| format!("({row})::text")).collect();
+        let there: Vec<String> = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect();
+        format!(
+            "SELECT tableoid::bigint, ctid::text, ARRAY[{}]::text[], ARRAY[{}]::bool[] FROM {} t WHERE {} FOR UPDATE",
+            rows.join(", "),
+            there.join(", "),
+            self.name,
+            self.of
+        )
+    }
+
+    /// The statement that puts the seals `$3`, a list, into the row that lies at `$2` of the part `$1`, where they are not null.
+    pub fn puts_words(&self, columns: &[&str]) -> String {
+        let sets: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(n, column)| format!("{column} = coalesce(($3::text[])[{}], {column})", n + 1))
+            .collect();
+        format!("UPDATE {} SET {} WHERE tableoid = $1::bigint::oid AND ctid = $2::tid", self.name, sets.join(", "))
     }
 
     /// The statement that ends the rows of the account `$1` at `$2`; none where they stay.

@@ -76,3 +76,20 @@ pub async fn to_erase(db: &PgPool, now: DateTime<Utc>, count: i64) -> Result<Vec
     );
     Ok(due.fetch_all(db).await?)
 }
+
+/// The accounts that were erased before `until` and whose last words have not ended, longest first: up to `count`.
+pub async fn with_words(db: &PgPool, until: DateTime<Utc>, count: i64) -> Result<Vec<AccountId>> {
+    let due = sqlx::query_scalar!(
+        r#"SELECT id AS "id: AccountId" FROM accounts WHERE erased_at <= $1 AND words_ended_at IS NULL ORDER BY erased_at, id LIMIT $2"#,
+        until,
+        count
+    );
+    Ok(due.fetch_all(db).await?)
+}
+
+/// Writes down that the last words of an account have ended.
+pub async fn set_words_ended(work: &mut Work, id: AccountId) -> Result<()> {
+    let now = work.now();
+    sqlx::query!("UPDATE accounts SET words_ended_at = $2 WHERE id = $1", id.0, now).execute(&mut ***work).await?;
+    Ok(())
+}

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use addresses::{Address, AddressView, Remarks, visit_address};
-pub use closing::{is_closing, lock_closing, set_erases_at, to_erase};
+pub use closing::{is_closing, lock_closing, set_erases_at, set_words_ended, to_erase, with_words};
 pub use codes::{CodePurpose, MailSetUp, MailedCode, mailed_code};
 pub use contacts::{Contact, contacts};
 pub use sought::{Sought, named};

@@ -208,10 +208,12 @@ impl KeptReason {
 
     /// The reason, if one was given.
     pub fn read(&self, booking: BookingId, cipher: &Cipher) -> Result<Option<String>> {
-        match &self.own {
-            Some(own) => Ok(Some(own.clone())),
-            None => cipher.open_any(REASON, Self::row(booking, self.action, self.at), self.sealed.as_ref()),
+        if let Some(own) = &self.own {
+            return Ok(Some(own.clone()));
         }
+        let words = cipher.open_any(REASON, Self::row(booking, self.action, self.at), self.sealed.as_ref())?;
+        // The words of whoever was erased have ended.
+        Ok(words.filter(|words| !words.is_empty()))
     }
 
     /// What names the step: an event has no id until it is stored.

@@ -1,6 +1,6 @@
 //! What is kept of people in bookings.
 
-use crate::personal::PersonalTable;
+use crate::personal::{PersonalTable, Words};
 
 /// What is kept of people here. A visit's therapist is not told anew where it was and what its client wrote. When and what was agreed, carried out and charged stays:
 /// the other side and the accounts need it.
@@ -38,6 +38,7 @@ pub const PERSONAL: &[PersonalTable] = &[
     PersonalTable { ..PersonalTable::deleted("holds", "client_id = $1") },
     PersonalTable {
         untold: &["note", "resolved_by"],
+        words: Words::EndLater,
         ..PersonalTable::kept("incidents", "reporter_id = $1", "what was reported of visits, for the safety of others")
     },
     PersonalTable::kept("therapist_lapses", "therapist_id = $1", "what reliability rests on"),
@@ -51,5 +52,11 @@ pub const PERSONAL: &[PersonalTable] = &[
         order: "id DESC",
         untold: &["position", "number", "actor_id", "reason", "reason_sealed"],
         ..PersonalTable::kept("events", "subject_type = 'account' AND subject_id = $1::text", "the history of everything; it names no one but by ids")
+    },
+    // The words in which a person said why they took a step.
+    PersonalTable {
+        part: None,
+        words: Words::EndAtOnce,
+        ..PersonalTable::kept("events", "actor_id = $1 AND reason_sealed IS NOT NULL", "what was done stays, without why")
     },
 ];

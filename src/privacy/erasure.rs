@@ -1,8 +1,9 @@
 //! Accounts, erased: what tells who it was is deleted or taken out, and what law and accounts must keep stays.
 
+use chrono::{DateTime, Months, Utc};
 use serde_json::json;
 
-use super::{PUT_OFF, store};
+use super::{PUT_OFF, RetentionYears, store, words};
 use crate::App;
 use crate::accounts;
 use crate::bookings;
@@ -10,6 +11,7 @@ use crate::doors;
 use crate::error::Result;
 use crate::events::{Event, Party, Work};
 use crate::ids::AccountId;
+use crate::personal::Words;
 use crate::values::Role;
 
 /// How many accounts are looked at in one go.
@@ -36,6 +38,7 @@ async fn erase(app: &App, account: AccountId) -> Result<()> {
         work.announce(Event { party: Some(Party::System), ..put_off }).await?;
         return work.commit().await;
     }
+    words::end(&mut work, &app.cipher, account, Words::EndAtOnce).await?;
     for table in doors::personal() {
         store::end(&mut work, table, account, now).await?;
     }
@@ -49,6 +52,19 @@ async fn begin(work: &mut Work, account: AccountId) -> Result<Option<Role>> {
     let Some(closing) = accounts::lock_closing(work, account).await? else { return Ok(None) };
     let now = work.now();
     Ok(closing.erases_at.filter(|at| *at <= now).map(|_| closing.role))
+}
+
+/// Ends the words that were kept of those who were erased long ago, one account in a transaction of its own.
+pub(super) async fn end_words(app: &App, now: DateTime<Utc>) -> Result<()> {
+    let RetentionYears(years) = app.part::<RetentionYears>()?;
+    let Some(until) = now.checked_sub_months(Months::new(12 * years)) else { return Ok(()) };
+    for account in accounts::with_words(&app.db, until, AT_ONCE).await? {
+        let mut work = app.begin(None).await?;
+        words::end(&mut work, &app.cipher, account, Words::EndLater).await?;
+        accounts::set_words_ended(&mut work, account).await?;
+        work.commit().await?;
+    }
+    Ok(())
 }
 
 /// What was done to an account.

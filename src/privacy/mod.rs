@@ -6,6 +6,7 @@ mod erasure;
 mod export;
 pub mod routes;
 mod store;
+mod words;
 
 use std::sync::Arc;
 
@@ -15,11 +16,26 @@ use serde::{Deserialize, Serialize};
 use crate::App;
 use crate::doors;
 use crate::error::Result;
-use crate::personal::End;
-use crate::queue::{Job, Kind, Run};
+use crate::personal::{End, Words};
+use crate::queue::{Job, Kind, Run, Sweep};
 
 /// The kinds of jobs that are carried out here.
 pub const JOBS: &[Kind] = &[Kind::of::<EraseAccounts>().hourly_at(37)];
+
+/// What ends here at last.
+pub const SWEEPS: &[Sweep] =
+    &[Sweep { name: "words_of_the_erased", run: |app, now| Box::pin(erasure::end_words(app, now)) }];
+
+/// For how many years after an account was erased the words stay that somebody may have to answer for: a part of the app. Places differ; ten years reach the longest that is asked of records
+/// of treatment in the places that are seeded, and an operator must review it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionYears(pub u32);
+
+impl Default for RetentionYears {
+    fn default() -> Self {
+        Self(10)
+    }
+}
 
 /// How long an account waits for its erasure, in which its owner may keep it after all.
 const WAIT: TimeDelta = TimeDelta::days(14);
@@ -53,7 +69,12 @@ pub fn markdown() -> String {
             End::Blanked(_) => "kept without what tells who it was".to_owned(),
             End::Kept(why) => format!("kept: {why}"),
         };
-        format!("| `{}` | {told} | {end} |\n", table.name)
+        let words = match table.words {
+            Words::None => "",
+            Words::EndAtOnce => "; its words end",
+            Words::EndLater => "; its words end `KNEAD_RETENTION_YEARS` later",
+        };
+        format!("| `{}` | {told} | {end}{words} |\n", table.name)
     };
     let rows: String = doors::personal().map(row).collect();
     format!("| table | told as | when the account is erased |\n|---|---|---|\n{rows}")

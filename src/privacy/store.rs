@@ -3,6 +3,7 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use crate::cipher::Sealed;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::ids::{AccountId, RecipientId};
@@ -47,4 +48,44 @@ pub(super) async fn count_exports(tx: &mut Tx, account: AccountId, now: DateTime
         since
     );
     Ok(count.fetch_one(&mut **tx).await?)
+}
+
+/// A row with words in it, locked.
+pub(super) struct WordsAt {
+    part: i64,
+    place: String,
+    /// What each of its seals is bound to.
+    pub bound: Vec<String>,
+    /// Whether each is there.
+    pub there: Vec<bool>,
+}
+
+/// The rows of an account with words in them, locked until the transaction ends.
+pub(super) async fn words(
+    tx: &mut Tx,
+    table: &PersonalTable,
+    account: AccountId,
+    bound: &[&str],
+    columns: &[&str],
+) -> Result<Vec<WordsAt>> {
+    let found: Vec<(i64, String, Vec<String>, Vec<bool>)> =
+        sqlx::query_as(AssertSqlSafe(table.finds_words(bound, columns))).bind(account.0).fetch_all(&mut **tx).await?;
+    Ok(found.into_iter().map(|(part, place, bound, there)| WordsAt { part, place, bound, there }).collect())
+}
+
+/// Puts seals in the place of those of a row that is locked, and so stays where it is.
+pub(super) async fn put_words(
+    tx: &mut Tx,
+    table: &PersonalTable,
+    columns: &[&str],
+    at: &WordsAt,
+    seals: &[Option<Sealed>],
+) -> Result<()> {
+    sqlx::query(AssertSqlSafe(table.puts_words(columns)))
+        .bind(at.part)
+        .bind(&at.place)
+        .bind(seals)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }

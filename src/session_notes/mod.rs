@@ -10,13 +10,14 @@ use crate::bookings::Booking;
 use crate::bookings::lifecycle::Status;
 use crate::cipher::Sealed;
 use crate::ids::{BookingId, TherapistId};
-use crate::personal::PersonalTable;
+use crate::personal::{PersonalTable, Words};
 use crate::seals::{KeptIn, SealedColumn, SealedTable};
 use crate::values::bounded_text;
 
 /// What is kept of people here: what was noted of the visits that they booked.
 pub const PERSONAL: &[PersonalTable] = &[PersonalTable {
     order: "written_at DESC",
+    words: Words::EndLater,
     ..PersonalTable::kept(
         "session_notes",
         "booking_id IN (SELECT id FROM bookings WHERE client_id = $1)",

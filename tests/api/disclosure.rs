@@ -27,7 +27,7 @@ const STATUSES: [&str; 11] = [
 const SHOWN: [&str; 5] = ["confirmed", "on_the_way", "arrived", "in_progress", "completed"];
 
 /// Fields of a booking that everyone sees who sees it at all: nothing of where and of health.
-const COMMON: [&str; 24] = [
+const COMMON: [&str; 25] = [
     "id",
     "status",
     "seen_as",
@@ -51,6 +51,7 @@ const COMMON: [&str; 24] = [
     "no_show_report",
     "extension",
     "handed_over_at",
+    "expected_at",
     "created_at",
 ];
 

@@ -359,8 +359,8 @@ fn the_consequences_are_printed_into_the_docs() {
 fn what_is_kept_of_people_is_printed_into_the_docs() {
     let about = "`GET /v1/me/export` tells a person what is held of them, under these names. `DELETE /v1/me` has their account erased after 14 days, in this order. What somebody else holds, or \
                  what only proves something, such as digests, is told to nobody. A table that is not listed holds nothing of anyone: a test makes whoever adds one say so.\n\n\
-                 Whatever tells of health is sealed by a key of its person. The keys are deleted (`subject_keys`), and what they sealed can then be read by nobody. What was noted of visits, reported to \
-                 staff or said when a visit was called off stays sealed by the keys of the service. A backup holds what was erased after it until it is thrown away.\n\n";
+                 Whatever tells of health is sealed by a key of its person. The keys are deleted (`subject_keys`), and what they sealed can then be read by nobody. Words that are sealed by the keys of the service, in rows \
+                 that stay, end by a seal of nothing in their place: at once, or after the years of `KNEAD_RETENTION_YEARS` where somebody may have to answer for what they say. A backup holds what was erased after it until it is thrown away.\n\n";
     let page = format!("{about}{}", knead::privacy::markdown());
     assert_printed("privacy", "What is kept of people", "each feature's `PERSONAL`", &page);
 }

@@ -66,6 +66,12 @@ impl Said {
         let visit = client.books_with_key("k", &wish).await.is(201);
         let path = visit.header("location");
         client.post(&format!("{path}/messages"), json!({ "text": CANARY })).await.is(201);
+        let report = json!({ "kind": "conduct", "text": CANARY });
+        client.post(&format!("{path}/incidents"), report).await.is(201);
+        let mut wish = client.wish(&therapist, address, "2026-12-04T00:00:00Z");
+        wish["service_id"] = json!(SWEDISH);
+        let other = client.books_with_key("m", &wish).await.is(201).header("location");
+        client.post(&format!("{other}/cancel"), json!({ "reason": CANARY })).await.is(200);
         client.post("/v1/me/blocks", json!({ "account_id": app.therapist().await.id, "note": CANARY })).await.is(201);
         Self { client, therapist, visit }
     }
@@ -143,8 +149,8 @@ async fn everyone_is_told_all_that_is_held_of_them_and_nothing_of_others() {
     for name in ["accounts", "addresses", "recipients", "screenings", "bookings", "booking_messages", "blocks"] {
         assert!(json!(part(&told, name)).to_string().contains(CANARY), "{name}: {:?}", part(&told, name));
     }
-    assert_eq!(part(&told, "bookings")[0]["notes"], CANARY);
-    assert_eq!(part(&told, "bookings")[0]["address"]["access_notes"], CANARY);
+    let booked = part(&told, "bookings").iter().find(|one| one["id"] == said.visit.body["id"]).unwrap();
+    assert_eq!((&booked["notes"], &booked["address"]["access_notes"]), (&json!(CANARY), &json!(CANARY)));
     assert!(!told.to_string().contains("_sealed") && !told.to_string().contains("argon2"), "{told}");
     assert!(!told.to_string().contains(&said.therapist.email));
     assert_eq!(app.rows("events WHERE kind = 'account.export'").await, 1, "it is written down");
@@ -154,7 +160,7 @@ async fn everyone_is_told_all_that_is_held_of_them_and_nothing_of_others() {
     );
 
     let therapist = export(&app, &said.therapist).await;
-    assert_eq!(part(&therapist, "visits_carried_out").len(), 1);
+    assert_eq!(part(&therapist, "visits_carried_out").len(), 2);
     assert!(!part(&therapist, "credentials").is_empty() && !part(&therapist, "offers").is_empty());
     assert!(!therapist.to_string().contains(CANARY), "nothing of the client: {therapist}");
     let other = export(&app, &app.client().await).await;
@@ -258,4 +264,49 @@ async fn the_last_owner_stays_and_other_staff_go() {
     assert_eq!(app.rows("webhook_endpoints").await, 1, "it is the marketplace's");
     let staff = anew(&app, &second).await.get("/v1/admin/staff").await.is(200).text;
     assert!(!staff.contains(&owner.email) && !staff.contains(&other.email), "{staff}");
+}
+
+/// The words that are sealed by the keys of the service, opened: why steps were taken, what was reported, what was noted.
+async fn words(app: &App) -> Vec<String> {
+    let sealed: Vec<(String, String, knead::cipher::Sealed)> = sqlx::query_as(
+        "SELECT 'events.reason', subject_id || '/' || split_part(kind, '.', 2) || '/' || (extract(epoch FROM at) * 1000000)::bigint, reason_sealed
+         FROM events WHERE reason_sealed IS NOT NULL
+         UNION ALL SELECT 'incidents.report', id::text, report FROM incidents WHERE report IS NOT NULL
+         UNION ALL SELECT 'session_notes.text', booking_id || '/' || version, text_sealed FROM session_notes",
+    )
+    .fetch_all(&*app.service.db)
+    .await
+    .unwrap();
+    sealed.iter().map(|(column, row, seal)| app.service.cipher.open(column, row, seal).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_end_in_rows_that_stay_at_once_or_years_later() {
+    let app = App::start().await;
+    let said = Said::everything(&app).await;
+    let path = said.visit.header("location");
+    app.sql(&format!("UPDATE bookings SET status = 'in_progress' WHERE id = '{}'", said.visit.id())).await.unwrap();
+    let noted = said.therapist.request(Method::PUT, &format!("{path}/session-notes"));
+    send(noted.json(&json!({ "text": CANARY }))).await.is(200);
+    said.completed(&app).await;
+    assert_eq!(words(&app).await, [CANARY; 3]);
+    said.client.delete("/v1/me").await.is(200);
+    app.advance(TimeDelta::days(14));
+    erase_due(&app).await;
+    let mut left = words(&app).await;
+    left.sort();
+    assert_eq!(left, ["", CANARY, CANARY], "why a step was taken has ended");
+    app.chain_audit().await;
+    app.events_are_in_order().await;
+    let proof = app.admin().await.get("/v1/admin/audit/verify").await.is(200).body;
+    assert_eq!(proof["intact"], true, "{proof}");
+
+    app.advance(TimeDelta::days(9 * 365));
+    crate::retention::sweep(&app).await;
+    assert_eq!(words(&app).await.iter().filter(|words| *words == CANARY).count(), 2, "ten years are not over");
+    app.advance(TimeDelta::days(370));
+    crate::retention::sweep(&app).await;
+    assert_eq!(words(&app).await, ["", "", ""]);
+    let events = anew(&app, &said.therapist).await.get(&format!("{path}/events")).await.is(200).body;
+    assert!(!events["data"].as_array().unwrap().is_empty());
 }

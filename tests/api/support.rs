@@ -32,6 +32,7 @@ use knead::messages::post::Kept;
 use knead::messages::{MailEvents, Post, dispatcher, sender};
 use knead::outbound::Outbound;
 use knead::postgres::{Options, Server, StartError, reset};
+use knead::privacy::RetentionYears;
 use knead::queue::enqueue;
 use knead::search::{SearchCache, Searches};
 use knead::server::Limits;
@@ -360,6 +361,7 @@ impl App {
             .with(Fetcher::new(Outbound::with_loopback()))
             .with(Outbound::with_loopback())
             .with(Inspector::new())
+            .with(RetentionYears::default())
             .with(MailSetUp(!matches!(mail, Mail::Off)))
             .with(post.unwrap())
             .with(Digests::default())

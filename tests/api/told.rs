@@ -76,7 +76,7 @@ async fn a_booking_says_what_may_be_done_with_it_and_when() {
     assert_eq!((&no_show["from"], &no_show["until"]), (&json!("2026-12-03T03:20:00Z"), &json!("2026-12-04T04:00:00Z")));
 
     let theirs = scene.seen(&scene.therapist).await;
-    assert_eq!(names(&theirs), ["cancel", "reschedule", "propose", "on_the_way"]);
+    assert_eq!(names(&theirs), ["cancel", "reschedule", "propose", "on_the_way", "delay"]);
     assert!(actions(&theirs).iter().all(|(_, fee)| fee.is_none()));
     // What is told to be possible is, at its first and its last moment; and not before or after.
     let steps: Vec<Value> = theirs["actions"].as_array().unwrap().clone();
@@ -88,7 +88,7 @@ async fn a_booking_says_what_may_be_done_with_it_and_when() {
     scene.app.advance("2026-12-03T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap() - scene.app.now());
     scene.therapist.act(&format!("{}/on-the-way", scene.path)).await.is(200);
     let moving = scene.seen(&scene.therapist).await;
-    assert_eq!(names(&moving), ["arrive", "cancel", "stop"]);
+    assert_eq!(names(&moving), ["delay", "arrive", "cancel", "stop"]);
     assert_eq!(moving["step_times"]["on_the_way_at"], "2026-12-03T00:00:00Z");
     assert_eq!(
         (&moving["step_times"]["confirmed_at"], &moving["step_times"]["arrived_at"]),
